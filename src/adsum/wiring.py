@@ -16,6 +16,7 @@ from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.api_keys import ApiKeys
 from adsum.accounts.callers import Callers, Impersonation
+from adsum.accounts.devices import Devices
 from adsum.accounts.passwords import Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
@@ -272,7 +273,12 @@ def _accounts(on: _Servers) -> AccountServices:
     return AccountServices(
         accounts=accounts,
         tokens=tokens,
-        signing_in=SigningIn(accounts, tokens, FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)),
+        signing_in=SigningIn(
+            accounts,
+            tokens,
+            Devices(signing_key(on.settings), on.now),
+            FailedAttempts(on.redis, key_prefix=on.settings.key_prefix),
+        ),
         api_keys=api_keys,
         callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database))),
     )

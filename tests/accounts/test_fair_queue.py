@@ -21,7 +21,7 @@ class Work:
 
     async def start(self, *names: str) -> list[asyncio.Task[None]]:
         """Starts callers. The first character of a name is its source."""
-        tasks = [asyncio.create_task(self._run(name)) for name in names]
+        tasks = [asyncio.create_task(self.run(name)) for name in names]
         await settled()
         return tasks
 
@@ -29,9 +29,9 @@ class Work:
         self._ends[name].set()
         await settled()
 
-    async def _run(self, name: str) -> None:
+    async def run(self, name: str, *, has_place: bool = False) -> None:
         end = self._ends[name] = asyncio.Event()
-        async with self.queue.turn(name[0]):
+        async with self.queue.turn(name[0], has_place=has_place):
             self.began.append(name)
             self.running.append(name)
             await end.wait()
@@ -71,6 +71,20 @@ async def test_a_full_queue_refuses_the_newest_caller_of_the_longest_line() -> N
         await work.end(name)
     assert work.began == ["a1", "a2", "b1", "c1"]
     assert all(task.done() and not task.exception() for task in (first, waiting[0], other, third))
+
+
+async def test_a_caller_with_a_place_is_refused_only_for_those_of_its_own_source() -> None:
+    work = Work(slots=1, max_waiting=2)
+    _, second, third = await work.start("a1", "b1", "c1")
+    placed = asyncio.create_task(work.run("d1", has_place=True))
+    await settled()
+    assert isinstance(second.exception(), Overloaded)
+    more = asyncio.create_task(work.run("d2", has_place=True))
+    await settled()
+    assert isinstance(more.exception(), Overloaded)
+    for name in ("a1", "c1", "d1"):
+        await work.end(name)
+    assert (placed.done(), third.done(), work.began) == (True, True, ["a1", "c1", "d1"])
 
 
 async def test_a_caller_that_gives_up_loses_neither_a_place_nor_a_slot() -> None:

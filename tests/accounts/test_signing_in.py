@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -10,15 +11,17 @@ from redis.asyncio import Redis
 from typing_extensions import override
 
 from adsum.accounts.access import Role
+from adsum.accounts.devices import Devices
 from adsum.accounts.passwords import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_in import MAX_WAITING, SigningIn
+from adsum.accounts.sign_in import MAX_WAITING, Limits, SigningIn
 from adsum.accounts.tokens import Tokens
+from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import AdsumError, Overloaded, TooManyAttempts, Unauthenticated
+from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.redis.connection import open_redis
-from tests.accounts.conftest import PASSWORD
+from tests.accounts.conftest import KEY, PASSWORD
 from tests.support.schools import make_bare_school
 from tests.support.waiting import until
 
@@ -42,73 +45,147 @@ async def user(accounts: Accounts, database: Database) -> str:
     return EMAIL
 
 
-def signing_in(accounts: Accounts, tokens: Tokens, redis: Redis, *, by_account: int, by_address: int) -> SigningIn:
-    return SigningIn(
-        accounts,
-        tokens,
-        FailedAttempts(redis, key_prefix="trial-"),
-        by_account=Allowance("account", by_account, AN_HOUR_S),
+def signing_in(
+    accounts: Accounts, tokens: Tokens, redis: Redis, *, by_pair: int, by_address: int, by_account: int = 1000
+) -> SigningIn:
+    """Sign-in with these limits. Attempts for an account that is slowed down take no time."""
+    limits = Limits(
+        by_pair=Allowance("account-address", by_pair, AN_HOUR_S),
         by_address=Allowance("address", by_address, AN_HOUR_S),
+        by_account=Allowance("account", by_account, AN_HOUR_S),
+        by_device=Allowance("device", 2, AN_HOUR_S),
+        delay_s=0,
+        max_delayed=2,
     )
+    attempts = FailedAttempts(redis, key_prefix="trial-")
+    return SigningIn(accounts, tokens, Devices(KEY, system_clock), attempts, limits)
 
 
-async def fail(service: SigningIn, email: str, address: str | None = HERE) -> None:
+async def fail(service: SigningIn, email: str, address: str | None = HERE, device: str | None = None) -> None:
     with pytest.raises(Unauthenticated):
-        await service.sign_in(email, "wrong", address)
+        await service.sign_in(email, "wrong", address, device)
 
 
-async def test_failures_lock_an_account_for_all_addresses_and_processes(
+async def test_failures_block_an_account_for_their_address_in_all_processes(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
-    here = signing_in(accounts, tokens, redis, by_account=3, by_address=100)
-    there = signing_in(accounts, tokens, redis, by_account=3, by_address=100)
-    for address in (HERE, ELSEWHERE, None):
-        await fail(here, user.upper(), address)
+    here = signing_in(accounts, tokens, redis, by_pair=3, by_address=100)
+    there = signing_in(accounts, tokens, redis, by_pair=3, by_address=100)
+    for _ in range(3):
+        await fail(here, user.upper())
 
     with pytest.raises(TooManyAttempts) as refused:
         await there.sign_in(user, PASSWORD, HERE)
     assert 0 < refused.value.params["retryAfter"] <= AN_HOUR_S
+    for address in (ELSEWHERE, None):
+        assert (await there.sign_in(user, PASSWORD, address)).token
 
 
-async def test_a_successful_sign_in_resets_the_failures_of_its_account(
+async def test_a_known_device_is_not_blocked_by_the_failures_of_others(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_account=2, by_address=3)
+    service = signing_in(accounts, tokens, redis, by_pair=2, by_address=3, by_account=2)
+    known = (await service.sign_in(user, PASSWORD, HERE)).device_cookie
+    for _ in range(2):
+        await fail(service, user)
+    await fail(service, "nobody@school.example")
+    with pytest.raises(TooManyAttempts):
+        await service.sign_in(user, PASSWORD, HERE)
+    assert (await service.sign_in(user, PASSWORD, HERE, known)).token
+
+
+async def test_a_known_device_that_guesses_counts_as_unknown(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    service = signing_in(accounts, tokens, redis, by_pair=1, by_address=100)
+    known = (await service.sign_in(user, PASSWORD, HERE)).device_cookie
+    for _ in range(3):  # two of the device, one of the address
+        await fail(service, user, HERE, known)
+    with pytest.raises(TooManyAttempts):
+        await service.sign_in(user, PASSWORD, HERE, known)
+    assert (await service.sign_in(user, PASSWORD, ELSEWHERE)).token
+
+
+@pytest.mark.parametrize("way", ["unlock", "password"])
+async def test_unlocking_and_a_new_password_clear_all_failures_of_an_account(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str, way: str
+) -> None:
+    service = signing_in(accounts, tokens, redis, by_pair=1, by_address=100)
+    for address in (HERE, ELSEWHERE):
+        await fail(service, user, address)
+    if way == "unlock":
+        assert (await accounts.unlock(user.upper())).email == user
+    else:
+        await accounts.set_password(user, PASSWORD)
+    for address in (HERE, ELSEWHERE):
+        assert (await service.sign_in(user, PASSWORD, address)).token
+    with pytest.raises(NotFound):
+        await accounts.unlock("nobody@school.example")
+
+
+async def test_attempts_for_an_account_with_many_failures_are_checked_one_by_one(
+    tokens: Tokens, redis: Redis, user: str, database: Database
+) -> None:
+    passwords = GatedPasswords()
+    passwords.gate.set()
+    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=100, by_address=100, by_account=1)
+    await fail(service, user, ELSEWHERE)
+    passwords.gate.clear()
+    passwords.hashed.clear()
+    async with asyncio.TaskGroup() as group:
+        attempts = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(5)]
+        await until(lambda: are_done(attempts, 2))  # of the others, one is checked and two wait
+        await until(lambda: reached(passwords, 1))
+        right = group.create_task(outcome(service, user, PASSWORD, "192.0.2.1"))
+        other = group.create_task(outcome(service, "nobody@school.example", "wrong", HERE))
+        await until(lambda: reached(passwords, 2))  # the other account is not slowed down
+        await until(lambda: are_done(attempts, 3))  # makes room for the right password
+        passwords.gate.set()
+    assert (right.result(), other.result()) == (None, Unauthenticated)
+    assert Counter(task.result() for task in attempts) == {Overloaded: 3, Unauthenticated: 2}
+    assert service._delayed == {}  # pyright: ignore[reportPrivateUsage]
+
+
+async def test_a_successful_sign_in_resets_the_failures_of_its_account_and_address(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    service = signing_in(accounts, tokens, redis, by_pair=2, by_address=3)
     for _ in range(4):
         await service.sign_in(user, PASSWORD, HERE)
     await fail(service, user)
-    token = await service.sign_in(user, PASSWORD, HERE)
+    signed = await service.sign_in(user, PASSWORD, HERE)
     await fail(service, user)
 
-    assert (await tokens.caller_of(token.text)).role is Role.TEACHER
-    assert (await service.sign_in(user, PASSWORD, HERE)).text
+    assert (await tokens.caller_of(signed.token.text)).role is Role.TEACHER
+    assert (await service.sign_in(user, PASSWORD, HERE)).token
 
 
 async def test_failures_lock_an_address_for_all_accounts(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_account=100, by_address=2)
+    service = signing_in(accounts, tokens, redis, by_pair=100, by_address=2)
     await fail(service, "nobody@school.example", "2001:db8:1:2::1")
     await fail(service, "none@school.example", "2001:db8:1:2:ffff::9")
 
     with pytest.raises(TooManyAttempts):
         await service.sign_in(user, PASSWORD, "2001:db8:1:2::3")
     for address in ("2001:db8:1:3::1", "::ffff:203.0.113.7", "a socket", HERE, None):
-        assert (await service.sign_in(user, PASSWORD, address)).text
+        assert (await service.sign_in(user, PASSWORD, address)).token
 
 
 async def test_keys_of_failures_have_the_prefix_expire_and_contain_no_personal_data(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
-    await fail(signing_in(accounts, tokens, redis, by_account=3, by_address=3), user)
+    await fail(signing_in(accounts, tokens, redis, by_pair=3, by_address=3), user)
 
     found: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     keys = sorted(found)
     assert [key.partition("/")[0] for key in keys] == [
+        "trial-sign-in-failures:account-address",
         "trial-sign-in-failures:account",
         "trial-sign-in-failures:address",
     ]
-    assert "ada" not in keys[0]
+    assert not any("ada" in key for key in keys)
     assert all([0 < await redis.ttl(key) <= AN_HOUR_S for key in keys])
 
 
@@ -116,8 +193,8 @@ async def test_without_redis_each_process_counts_failures_separately(
     accounts: Accounts, tokens: Tokens, redis: Redis, user: str
 ) -> None:
     nowhere = open_redis("redis://127.0.0.1:1/0", connections=4, socket_timeout=1)
-    service = signing_in(accounts, tokens, nowhere, by_account=2, by_address=100)
-    assert (await service.sign_in(user, PASSWORD, HERE)).text
+    service = signing_in(accounts, tokens, nowhere, by_pair=2, by_address=100)
+    assert (await service.sign_in(user, PASSWORD, HERE)).token
     await fail(service, user)
     await fail(service, user)
 
@@ -145,7 +222,7 @@ async def test_a_flood_is_refused_before_hashing_and_delays_another_address_by_o
     tokens: Tokens, redis: Redis, user: str, database: Database
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, by_account=1000, by_address=1000)
+    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=1000, by_address=1000)
     waiting = CONCURRENT_HASHES + MAX_WAITING
     async with asyncio.TaskGroup() as group:
         flood = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(200)]
@@ -166,7 +243,7 @@ async def test_attempts_that_waited_are_refused_without_a_hash_once_the_limit_is
     tokens: Tokens, redis: Redis, user: str, database: Database
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, by_account=2, by_address=1000)
+    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=2, by_address=1000)
     async with asyncio.TaskGroup() as group:
         attempts = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(20)]
         await until(lambda: reached(passwords, CONCURRENT_HASHES))

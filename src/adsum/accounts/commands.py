@@ -87,6 +87,12 @@ def enable_user(email: Email, *, as_json: Json = False) -> None:
     _show_user(run_with(Accounts, lambda accounts: accounts.enable(email)), as_json=as_json)
 
 
+@user_app.command("unlock")
+def unlock_user(email: Email, *, as_json: Json = False) -> None:
+    """Clear the wrong passwords that were counted for a user, so that they can sign in at once."""
+    _show_user(run_with(Accounts, lambda accounts: accounts.unlock(email)), as_json=as_json)
+
+
 @key_app.command("create")
 def create_key(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The name that identifies the key.")],

@@ -23,8 +23,8 @@ async def create_token(
 ) -> TokenAnswer:
     """A token for the email (as `username`) and the password of a user. It is sent as `Authorization: Bearer …`.
 
-    429 after too many wrong passwords for the account or from the address, 503 while too many sign in at once;
-    `Retry-After` is the time to wait.
+    429 after too many wrong passwords from this address, 503 while too many sign in at once; `Retry-After` is the time
+    to wait.
     """
-    token = await signing_in.sign_in(form.username, form.password, address_of(request))
+    token = (await signing_in.sign_in(form.username, form.password, address_of(request))).token
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in)

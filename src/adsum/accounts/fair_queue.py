@@ -30,8 +30,13 @@ class FairQueue:
         self._lines: OrderedDict[str, deque[_Waiting]] = OrderedDict()
 
     @asynccontextmanager
-    async def turn(self, source: str) -> AsyncGenerator[None]:
+    async def turn(self, source: str, *, has_place: bool = False) -> AsyncGenerator[None]:
         """Waits for a slot, and holds it during the block.
+
+        Args:
+            source: whose line the caller joins.
+            has_place: if the queue is full, the newest caller of the longest other line is refused instead of this one,
+                also if all lines are equally long.
 
         Raises:
             Overloaded: the queue is full.
@@ -39,14 +44,14 @@ class FairQueue:
         if self._free:
             self._free -= 1
         else:
-            await self._wait(source)
+            await self._wait(source, has_place=has_place)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _wait(self, source: str) -> None:
-        self._make_room(source)
+    async def _wait(self, source: str, *, has_place: bool) -> None:
+        self._make_room(source, has_place=has_place)
         waiting: _Waiting = asyncio.get_running_loop().create_future()
         self._lines.setdefault(source, deque()).append(waiting)
         try:
@@ -58,12 +63,13 @@ class FairQueue:
                 self._pass_on()
             raise
 
-    def _make_room(self, source: str) -> None:
+    def _make_room(self, source: str, *, has_place: bool) -> None:
         self._remove_cancelled()
         if sum(map(len, self._lines.values())) < self._max_waiting:
             return
         longest = max(self._lines, key=lambda each: len(self._lines[each]))
-        if len(self._lines[longest]) <= len(self._lines.get(source, ())) + 1:
+        excess = len(self._lines[longest]) - len(self._lines.get(source, ()))
+        if excess <= (0 if has_place else 1):
             raise _overloaded()
         self._lines[longest].pop().set_exception(_overloaded())
 

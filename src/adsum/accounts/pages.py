@@ -13,7 +13,14 @@ from fastapi.responses import RedirectResponse
 from adsum.accounts.access import Role
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
-from adsum.accounts.visitors import Visitor, delete_session_cookie, set_session_cookie, signed_in
+from adsum.accounts.visitors import (
+    Visitor,
+    delete_session_cookie,
+    device_cookie,
+    set_device_cookie,
+    set_session_cookie,
+    signed_in,
+)
 from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated
 from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import headers_of, status_of
@@ -62,7 +69,7 @@ async def sign_in(
     """Signs in and redirects to `next`. A script receives 204."""
     try:
         require_private_transport(request)
-        token = await signing_in.sign_in(email, password, address_of(request))
+        signed = await signing_in.sign_in(email, password, address_of(request), device_cookie(request))
     except (PlainHttp, Unauthenticated, TooManyAttempts, Overloaded) as error:
         if wants_json(request):
             raise
@@ -74,7 +81,8 @@ async def sign_in(
         if wants_json(request)
         else RedirectResponse(local_path(next), HTTPStatus.SEE_OTHER)
     )
-    set_session_cookie(request, response, token.text, token.expires_in)
+    set_session_cookie(request, response, signed.token.text, signed.token.expires_in)
+    set_device_cookie(request, response, signed.device_cookie)
     return response
 
 

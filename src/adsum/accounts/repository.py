@@ -26,6 +26,7 @@ class StoredUser:
     role: str
     disabled: bool
     token_generation: int
+    unlocks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ _USER = select(
     users.c.role,
     is_disabled.label("disabled"),
     users.c.token_generation,
+    users.c.unlocks,
 )
 _KEY = select(
     api_keys.c.id,
@@ -111,12 +113,21 @@ async def set_login(connection: AsyncConnection, user_id: int, *, email: str, pa
 
 
 async def set_password(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
-    """Sets the password and ends all tokens of the user."""
+    """Sets the password, ends all tokens of the user, and clears their failed sign-ins."""
     await connection.execute(
         update(users)
         .where(users.c.id == user_id)
-        .values(password_hash=password_hash, token_generation=users.c.token_generation + 1)
+        .values(
+            password_hash=password_hash,
+            token_generation=users.c.token_generation + 1,
+            unlocks=users.c.unlocks + 1,
+        )
     )
+
+
+async def unlock(connection: AsyncConnection, user_id: int) -> None:
+    """Clears the failed sign-ins of a user."""
+    await connection.execute(update(users).where(users.c.id == user_id).values(unlocks=users.c.unlocks + 1))
 
 
 async def set_disabled(connection: AsyncConnection, user_id: int, *, disabled: bool) -> None:

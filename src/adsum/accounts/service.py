@@ -95,7 +95,7 @@ class Accounts:
             return [_user(row) for row in await statements.users_with_email(connection)]
 
     async def set_password(self, email: str, password: str | None = None) -> NewLogin:
-        """Sets a password, generated if None, and ends all tokens of the user.
+        """Sets a password, generated if None, ends all tokens of the user, and clears their failed sign-ins.
 
         Raises:
             Invalid: the password is too short or too long.
@@ -117,6 +117,22 @@ class Accounts:
         """Lets a disabled user sign in again. Earlier tokens stay ended. Raises NotFound."""
         return await self._set_disabled(email, disabled=False)
 
+    async def unlock(self, email: str) -> User:
+        """Clears the failed sign-ins of the user, so that they can sign in at once from anywhere. Raises NotFound."""
+        async with self._database.transaction() as connection:
+            user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
+            await statements.unlock(connection, user.id)
+        return _user(user)
+
+    async def unlocks_of(self, email: str) -> int:
+        """How often the failed sign-ins of this account were cleared; 0 for an unknown email.
+
+        Args:
+            email: normalised.
+        """
+        user = await self._find(email)
+        return 0 if user is None else user.unlocks
+
     async def name_of(self, caller: Caller) -> str:
         """The name of the caller, else their email; '' if the caller is not a user."""
         if caller.user_id is None:
@@ -137,12 +153,15 @@ class Accounts:
             Unauthenticated: wrong password, unknown email or disabled user, without a difference in text or time.
         """
         email = normalised_email(email)
-        async with self._database.snapshot() as connection:
-            user = None if _validate_email(email) else await statements.user_of_email(connection, email)
+        user = await self._find(email)
         matches = await self._passwords.matches(password[:MAX_LENGTH], user.password_hash if user else None)
         if user is None or user.disabled or not matches or len(password) > MAX_LENGTH:
             raise Unauthenticated("the email or the password is wrong")
         return _user(user)
+
+    async def _find(self, email: str) -> StoredUser | None:
+        async with self._database.snapshot() as connection:
+            return None if _validate_email(email) else await statements.user_of_email(connection, email)
 
     async def _insert(
         self, email: str, password_hash: str, role: Role, school_id: int | None, teacher: str | None

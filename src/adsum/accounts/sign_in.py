@@ -1,10 +1,23 @@
-"""Signs in with email and password. Limits failed attempts by account, and less strictly by address."""
+"""Signs in with email and password. Limits failed attempts so that nobody locks out the owner of an account.
+
+Failures are counted by account and address together, by address, by account, and by known device:
+
+- An attempt from a known device is only limited by the failures of this device.
+- Any other attempt is limited by the failures of its account from its address, and by those of its address.
+- If an account has many failures from anywhere, attempts from unknown devices are checked one by one.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from ipaddress import ip_address
 
+from adsum.accounts.devices import Devices
 from adsum.accounts.fair_queue import FairQueue
 from adsum.accounts.passwords import CONCURRENT_HASHES
 from adsum.accounts.service import Accounts, normalised_email
@@ -14,13 +27,61 @@ from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.telemetry import logger
 
 WINDOW_S = 15 * 60
-BY_ACCOUNT = Allowance("account", 10, WINDOW_S)
-# A school with 200 teachers shares one address. They sign in at the same time, and some mistype their password.
-BY_ADDRESS = Allowance("address", 300, WINDOW_S)
 # Attempts that wait for a hash: the last one of them waits for two seconds.
 MAX_WAITING = 40
+BY_PAIR = Allowance("account-address", 10, WINDOW_S)
+# A school with 200 teachers shares one address. They sign in at the same time, and some mistype their password.
+BY_ADDRESS = Allowance("address", 300, WINDOW_S)
+BY_DEVICE = Allowance("device", 10, WINDOW_S)
+BY_ACCOUNT = Allowance("account", 20, WINDOW_S)
 
 log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The failures that are allowed before attempts are refused; of an account, before they are slowed down.
+
+    Attributes:
+        by_pair: of an account from one address.
+        by_address: of all accounts from one address.
+        by_device: of an account on a known device.
+        by_account: of an account on unknown devices.
+        delay_s: seconds that an attempt takes that is slowed down.
+        max_delayed: attempts that wait to be slowed down, per account.
+    """
+
+    by_pair: Allowance = BY_PAIR
+    by_address: Allowance = BY_ADDRESS
+    by_device: Allowance = BY_DEVICE
+    by_account: Allowance = BY_ACCOUNT
+    delay_s: float = 3.0
+    max_delayed: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new token, and the value of the device cookie."""
+
+    token: Token
+    device_cookie: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """`account` and `source` contain no personal data, because they are parts of Redis keys.
+
+    Attributes:
+        account: the hashed email and the number of times that the account was unlocked.
+        source: the network of the client.
+        device: the id of a known device of this account; None: the device is unknown, or has too many failures.
+    """
+
+    email: str
+    password: str
+    account: str
+    source: str
+    device: str | None
 
 
 class SigningIn:
@@ -30,22 +91,25 @@ class SigningIn:
         self,
         accounts: Accounts,
         tokens: Tokens,
+        devices: Devices,
         attempts: FailedAttempts,
-        *,
-        by_account: Allowance = BY_ACCOUNT,
-        by_address: Allowance = BY_ADDRESS,
+        limits: Limits | None = None,
     ) -> None:
         self._accounts = accounts
         self._tokens = tokens
+        self._devices = devices
         self._attempts = attempts
-        self._by_account = by_account
-        self._by_address = by_address
+        self._limits = limits or Limits()
         # As many slots as for password hashes: of many simultaneous attempts, the later ones wait here until the
         # failures of the earlier ones are counted.
         self._queue = FairQueue(CONCURRENT_HASHES, MAX_WAITING)
+        self._delayed: dict[str, FairQueue] = {}
+        self._delayed_attempts = Counter[str]()
 
-    async def sign_in(self, email: str, password: str, address: str | None) -> Token:
-        """A token for the user. Counts failed attempts; a successful one resets the count of the account.
+    async def sign_in(
+        self, email: str, password: str, address: str | None, device_cookie: str | None = None
+    ) -> SignedIn:
+        """A token for the user. Counts failed attempts; a successful one resets the failures that would block it.
 
         Attempts wait in one line per address, so that a flood from one address does not delay the others. The limits
         are checked before the password is hashed.
@@ -53,42 +117,91 @@ class SigningIn:
         Args:
             email: in any case.
             password: of this account.
-            address: of the client; if None, only the limit of the account applies.
+            address: of the client; None on a unix socket.
+            device_cookie: as the browser sent it.
 
         Raises:
             Unauthenticated: wrong password, unknown email or disabled user, without a difference.
             TooManyAttempts: too many failures; the password was not checked.
             Overloaded: too many attempts wait; the password was not checked.
         """
-        limits = self._limits(email, address)
-        async with self._queue.turn("" if address is None else _network(address)):
-            await self._require_allowed(limits)
-            try:
-                user = await self._accounts.authenticate(email, password)
-            except Unauthenticated:
-                for allowance, subject in limits:
-                    await self._attempts.count(allowance, subject)
-                raise
-        await self._attempts.reset(*limits[0])
-        return await self._tokens.create(user.email)
+        email, source = normalised_email(email), _network(address)
+        known = self._devices.recognise(device_cookie, email)
+        async with self._turn(source, known):
+            attempt = await self._attempt(email, password, source, known)
+            await self._require_allowed(attempt)
+            is_delayed = attempt.device is None and await self._is_reached(self._limits.by_account, attempt.account)
+            token = None if is_delayed else await self._check(attempt)
+        if token is None:
+            token = await self._check_later(attempt)
+        return SignedIn(token, self._devices.remember(device_cookie, email))
 
-    def _limits(self, email: str, address: str | None) -> list[tuple[Allowance, str]]:
-        # Redis keys contain no personal data.
-        account = hashlib.sha256(normalised_email(email).encode(errors="replace")).hexdigest()[:32]
-        by_account = (self._by_account, account)
-        return [by_account] if address is None else [by_account, (self._by_address, _network(address))]
+    @asynccontextmanager
+    async def _turn(self, source: str, device: str | None) -> AsyncGenerator[None]:
+        # A known device has a line of its own, and is never refused because the queue is full of others.
+        line = source if device is None else f"device {device}"
+        async with self._queue.turn(line, has_place=device is not None):
+            yield
 
-    async def _require_allowed(self, limits: list[tuple[Allowance, str]]) -> None:
-        for allowance, subject in limits:
+    async def _attempt(self, email: str, password: str, source: str, device: str | None) -> _Attempt:
+        hashed = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
+        account = f"{hashed}.{await self._accounts.unlocks_of(email)}"
+        if device is not None and await self._is_reached(self._limits.by_device, f"{account}.{device}"):
+            device = None
+        return _Attempt(email, password, account, source, device)
+
+    def _counters(self, attempt: _Attempt) -> list[tuple[Allowance, str]]:
+        """The counters that block this attempt. A success resets the first one."""
+        limits = self._limits
+        if attempt.device is not None:
+            return [(limits.by_device, f"{attempt.account}.{attempt.device}")]
+        return [(limits.by_pair, f"{attempt.account}.{attempt.source}"), (limits.by_address, attempt.source)]
+
+    async def _require_allowed(self, attempt: _Attempt) -> None:
+        for allowance, subject in self._counters(attempt):
             seconds = await self._attempts.seconds_to_wait(allowance, subject)
             if seconds:
                 log.warning("too many wrong passwords", by=allowance.kind, seconds=seconds)
                 detail = f"too many wrong passwords: try again in {seconds} seconds"
                 raise TooManyAttempts(detail, retryAfter=seconds)
 
+    async def _is_reached(self, allowance: Allowance, subject: str) -> bool:
+        return await self._attempts.seconds_to_wait(allowance, subject) > 0
 
-def _network(address: str) -> str:
+    async def _check(self, attempt: _Attempt) -> Token:
+        try:
+            user = await self._accounts.authenticate(attempt.email, attempt.password)
+        except Unauthenticated:
+            counters = self._counters(attempt)
+            if attempt.device is None:
+                counters.append((self._limits.by_account, attempt.account))
+            for allowance, subject in counters:
+                await self._attempts.count(allowance, subject)
+            raise
+        await self._attempts.reset(*self._counters(attempt)[0])
+        return await self._tokens.create(user.email)
+
+    async def _check_later(self, attempt: _Attempt) -> Token:
+        """Checks the attempts of one account one by one, in turns of their addresses. Each takes `delay_s`."""
+        account = attempt.account
+        queue = self._delayed.setdefault(account, FairQueue(1, self._limits.max_delayed))
+        self._delayed_attempts[account] += 1
+        try:
+            async with queue.turn(attempt.source):
+                await asyncio.sleep(self._limits.delay_s)
+                async with self._turn(attempt.source, None):
+                    await self._require_allowed(attempt)
+                    return await self._check(attempt)
+        finally:
+            self._delayed_attempts[account] -= 1
+            if not self._delayed_attempts[account]:
+                del self._delayed_attempts[account], self._delayed[account]
+
+
+def _network(address: str | None) -> str:
     """The IPv4 address, or the /64 network of an IPv6 address, which belongs to one subscriber."""
+    if address is None:
+        return "socket"
     try:
         parsed = ip_address(address)
     except ValueError:

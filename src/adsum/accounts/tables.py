@@ -41,6 +41,8 @@ users = Table(
     Column("enabled_in_roster", Boolean, nullable=False, server_default=true()),
     # A token contains the generation in which it was made. Incrementing it ends all tokens of the user.
     Column("token_generation", Integer, nullable=False, server_default="0"),
+    # Part of the keys of failed sign-ins. Incrementing it clears those of the account.
+    Column("unlocks", Integer, nullable=False, server_default="0"),
     UniqueConstraint("school_id", "source_id"),
 )
 

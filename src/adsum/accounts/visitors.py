@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 
 from adsum.accounts.access import Caller, Permission, Role, require_permission
+from adsum.accounts.devices import LIFETIME
 from adsum.accounts.service import Accounts
 from adsum.accounts.tokens import Tokens
 from adsum.platform.errors import Unauthenticated
@@ -80,10 +81,28 @@ def set_session_cookie(request: Request, response: Response, token: str, seconds
     )
 
 
+def device_cookie(request: Request) -> str | None:
+    """The cookie by which known devices are recognised, if there is one."""
+    return request.cookies.get(_device_cookie_name(request))
+
+
+def set_device_cookie(request: Request, response: Response, value: str) -> None:
+    """Stores the device cookie. It stays when the visitor signs out."""
+    secure = request.url.scheme == "https"
+    seconds = int(LIFETIME.total_seconds())
+    response.set_cookie(
+        _device_cookie_name(request), value, max_age=seconds, httponly=True, secure=secure, samesite="lax", path="/"
+    )
+
+
 def delete_session_cookie(request: Request, response: Response) -> None:
     """Deletes the session cookie."""
     secure = request.url.scheme == "https"
     response.delete_cookie(_cookie_name(request), httponly=True, secure=secure, samesite="lax", path="/")
+
+
+def _device_cookie_name(request: Request) -> str:
+    return f"{_cookie_name(request)}-device"
 
 
 def _cookie_name(request: Request) -> str:

@@ -209,7 +209,9 @@ async def test_rows_keep_their_ids_and_references_when_their_tables_are_made_aga
 
     async with database.transaction() as connection:
         after = await connection.run_sync(stored_rows)
-        assert {table: after[table] for table in before} == before
+        # Later migrations add columns.
+        for table, rows in before.items():
+            assert [row[: len(old)] for old, row in zip(rows, after[table], strict=True)] == rows
         with pytest.raises(IntegrityError):
             await connection.execute(text("DELETE FROM attendances"))
         await connection.execute(text("DELETE FROM attendance_changes"))
