@@ -28,6 +28,8 @@ def test_users_are_added_listed_and_disabled(sqlite_url: str) -> None:
     }
     assert json.loads(adsum.output("user", "list", "--json")) == [added]
     assert password not in adsum.output("user", "list")
+    assert json.loads(adsum.output("user", "unlock", ADMIN, "--json")) == added
+    assert adsum.run("user", "unlock", "nobody@school.example").returncode == 1
     assert json.loads(adsum.output("user", "disable", ADMIN, "--json"))["disabled"] is True
     ended = adsum.run("token", "create", ADMIN)
     assert (ended.returncode, ended.stdout) == (1, "")

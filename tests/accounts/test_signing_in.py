@@ -28,6 +28,7 @@ from tests.support.waiting import until
 EMAIL = "ada@school.example"
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 AN_HOUR_S = 3600
+DEVICES = Devices(KEY, system_clock)
 
 
 @pytest.fixture
@@ -54,11 +55,12 @@ def signing_in(
         by_address=Allowance("address", by_address, AN_HOUR_S),
         by_account=Allowance("account", by_account, AN_HOUR_S),
         by_device=Allowance("device", 2, AN_HOUR_S),
+        by_devices=Allowance("account-devices", 3, AN_HOUR_S),
         delay_s=0,
         max_delayed=2,
     )
     attempts = FailedAttempts(redis, key_prefix="trial-")
-    return SigningIn(accounts, tokens, Devices(KEY, system_clock), attempts, limits)
+    return SigningIn(accounts, tokens, DEVICES, attempts, limits)
 
 
 async def fail(service: SigningIn, email: str, address: str | None = HERE, device: str | None = None) -> None:
@@ -104,6 +106,19 @@ async def test_a_known_device_that_guesses_counts_as_unknown(
     with pytest.raises(TooManyAttempts):
         await service.sign_in(user, PASSWORD, HERE, known)
     assert (await service.sign_in(user, PASSWORD, ELSEWHERE)).token
+
+
+async def test_guesses_on_all_known_devices_of_an_account_are_limited_together(
+    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+) -> None:
+    service = signing_in(accounts, tokens, redis, by_pair=1, by_address=100)
+    first, second, third = [DEVICES.remember(None, user) for _ in range(3)]
+    for device in (first, first, second):
+        await fail(service, user, HERE, device)
+    assert (await service.sign_in(user, PASSWORD, ELSEWHERE, second)).token
+    await fail(service, user, HERE, third)  # counts for its address
+    with pytest.raises(TooManyAttempts):
+        await service.sign_in(user, PASSWORD, HERE, third)
 
 
 @pytest.mark.parametrize("way", ["unlock", "password"])
@@ -239,6 +254,21 @@ async def test_a_flood_is_refused_before_hashing_and_delays_another_address_by_o
     assert len(passwords.hashed) == waiting
 
 
+async def test_known_devices_of_one_account_cannot_fill_the_queue(
+    tokens: Tokens, redis: Redis, user: str, database: Database
+) -> None:
+    passwords = GatedPasswords()
+    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=1000, by_address=1000)
+    devices = [DEVICES.remember(None, user) for _ in range(CONCURRENT_HASHES + MAX_WAITING)]
+    async with asyncio.TaskGroup() as group:
+        flood = [group.create_task(outcome(service, user, "wrong", HERE, device)) for device in devices]
+        await until(lambda: reached(passwords, CONCURRENT_HASHES))
+        right = group.create_task(outcome(service, user, PASSWORD, ELSEWHERE))
+        await until(lambda: are_done(flood, 1))  # makes room
+        passwords.gate.set()
+    assert right.result() is None
+
+
 async def test_attempts_that_waited_are_refused_without_a_hash_once_the_limit_is_reached(
     tokens: Tokens, redis: Redis, user: str, database: Database
 ) -> None:
@@ -252,10 +282,12 @@ async def test_attempts_that_waited_are_refused_without_a_hash_once_the_limit_is
     assert {task.result() for task in attempts} == {Unauthenticated, TooManyAttempts}
 
 
-async def outcome(service: SigningIn, email: str, password: str, address: str) -> type[AdsumError] | None:
+async def outcome(
+    service: SigningIn, email: str, password: str, address: str, device: str | None = None
+) -> type[AdsumError] | None:
     """Returns the class of the error of an attempt; None: it succeeds."""
     try:
-        await service.sign_in(email, password, address)
+        await service.sign_in(email, password, address, device)
     except AdsumError as error:
         return type(error)
     return None

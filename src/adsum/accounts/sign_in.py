@@ -2,7 +2,8 @@
 
 Failures are counted by account and address together, by address, by account, and by known device:
 
-- An attempt from a known device is only limited by the failures of this device.
+- An attempt from a known device is only limited by the failures of this device, and by those of all known devices of
+  its account together. So a thief of a password gains little by signing in many times before it is changed.
 - Any other attempt is limited by the failures of its account from its address, and by those of its address.
 - If an account has many failures from anywhere, attempts from unknown devices are checked one by one.
 """
@@ -12,9 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from adsum.accounts.devices import Devices
@@ -33,6 +32,7 @@ BY_PAIR = Allowance("account-address", 10, WINDOW_S)
 # A school with 200 teachers shares one address. They sign in at the same time, and some mistype their password.
 BY_ADDRESS = Allowance("address", 300, WINDOW_S)
 BY_DEVICE = Allowance("device", 10, WINDOW_S)
+BY_DEVICES = Allowance("account-devices", 40, WINDOW_S)
 BY_ACCOUNT = Allowance("account", 20, WINDOW_S)
 
 log = logger(__name__)
@@ -46,6 +46,7 @@ class Limits:
         by_pair: of an account from one address.
         by_address: of all accounts from one address.
         by_device: of an account on a known device.
+        by_devices: of an account on all its known devices.
         by_account: of an account on unknown devices.
         delay_s: seconds that an attempt takes that is slowed down.
         max_delayed: attempts that wait to be slowed down, per account.
@@ -54,6 +55,7 @@ class Limits:
     by_pair: Allowance = BY_PAIR
     by_address: Allowance = BY_ADDRESS
     by_device: Allowance = BY_DEVICE
+    by_devices: Allowance = BY_DEVICES
     by_account: Allowance = BY_ACCOUNT
     delay_s: float = 3.0
     max_delayed: int = 5
@@ -74,7 +76,8 @@ class _Attempt:
     Attributes:
         account: the hashed email and the number of times that the account was unlocked.
         source: the network of the client.
-        device: the id of a known device of this account; None: the device is unknown, or has too many failures.
+        device: the id of a known device of this account; None: the device is unknown, or known devices have too many
+            failures.
     """
 
     email: str
@@ -127,7 +130,9 @@ class SigningIn:
         """
         email, source = normalised_email(email), _network(address)
         known = self._devices.recognise(device_cookie, email)
-        async with self._turn(source, known):
+        # Known devices have a line per account, and are never refused because the queue is full of others.
+        line = source if known is None else f"known devices of {email}"
+        async with self._queue.turn(line, has_place=known is not None):
             attempt = await self._attempt(email, password, source, known)
             await self._require_allowed(attempt)
             is_delayed = attempt.device is None and await self._is_reached(self._limits.by_account, attempt.account)
@@ -136,25 +141,19 @@ class SigningIn:
             token = await self._check_later(attempt)
         return SignedIn(token, self._devices.remember(device_cookie, email))
 
-    @asynccontextmanager
-    async def _turn(self, source: str, device: str | None) -> AsyncGenerator[None]:
-        # A known device has a line of its own, and is never refused because the queue is full of others.
-        line = source if device is None else f"device {device}"
-        async with self._queue.turn(line, has_place=device is not None):
-            yield
-
     async def _attempt(self, email: str, password: str, source: str, device: str | None) -> _Attempt:
         hashed = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
         account = f"{hashed}.{await self._accounts.unlocks_of(email)}"
-        if device is not None and await self._is_reached(self._limits.by_device, f"{account}.{device}"):
-            device = None
-        return _Attempt(email, password, account, source, device)
+        attempt = _Attempt(email, password, account, source, device)
+        if device is not None and any([await self._is_reached(*counter) for counter in self._counters(attempt)]):
+            return replace(attempt, device=None)
+        return attempt
 
     def _counters(self, attempt: _Attempt) -> list[tuple[Allowance, str]]:
         """The counters that block this attempt. A success resets the first one."""
         limits = self._limits
         if attempt.device is not None:
-            return [(limits.by_device, f"{attempt.account}.{attempt.device}")]
+            return [(limits.by_device, f"{attempt.account}.{attempt.device}"), (limits.by_devices, attempt.account)]
         return [(limits.by_pair, f"{attempt.account}.{attempt.source}"), (limits.by_address, attempt.source)]
 
     async def _require_allowed(self, attempt: _Attempt) -> None:
@@ -189,7 +188,7 @@ class SigningIn:
         try:
             async with queue.turn(attempt.source):
                 await asyncio.sleep(self._limits.delay_s)
-                async with self._turn(attempt.source, None):
+                async with self._queue.turn(attempt.source):
                     await self._require_allowed(attempt)
                     return await self._check(attempt)
         finally:

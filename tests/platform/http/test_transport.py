@@ -75,6 +75,8 @@ def test_the_headers_of_a_trusted_proxy_are_used(behind_a_proxy: Live) -> None:
     assert secure.status_code == 303
     assert secure.headers["Set-Cookie"].startswith("__Host-adsum=")
     assert "Secure" in secure.headers["Set-Cookie"]
+    device = next(each for each in secure.headers.get_list("Set-Cookie") if each.startswith("__Host-adsum-device="))
+    assert {"HttpOnly", "Secure", "Path=/", "SameSite=lax"} <= set(device.split("; "))
     assert sign_in(behind_a_proxy, **OVER_TLS | {"Origin": "https://evil.example"}).status_code == 403
 
 
@@ -87,14 +89,17 @@ def test_the_headers_of_an_untrusted_proxy_are_ignored(database_with_ada: str, r
 
 def test_plain_http_can_be_allowed_and_guessing_ends_with_429(database_with_ada: str, redis_url: str) -> None:
     with serving(database_with_ada, redis_url, allow_plain_http="true") as live:
-        assert sign_in(live, **OUTSIDE).status_code == 303
+        known = sign_in(live, **OUTSIDE)
+        assert known.status_code == 303
         refused = [sign_in(live, "wrong", **OUTSIDE).status_code for _ in range(10)]
         page = sign_in(live, **OUTSIDE)
+        again = sign_in(live, Cookie=f"adsum-device={known.cookies['adsum-device']}", **OUTSIDE)
         form = {"username": EMAIL, "password": PASSWORD}
         api = httpx2.post(f"http://127.0.0.1:{live.port}/auth/token", data=form, headers=OUTSIDE)
         elsewhere = httpx2.post(f"http://127.0.0.1:{live.port}/auth/token", data=form)
     assert refused == [401] * 10
     assert (page.status_code, api.status_code, elsewhere.status_code) == (429, 429, 200)
+    assert again.status_code == 303  # the account has signed in with this browser before
     assert "Try again in 15 minutes" in page.text
     assert 800 < int(page.headers["Retry-After"]) <= 900
     assert api.json()["code"] == "too_many_attempts"
