@@ -10,6 +10,7 @@ import pytest
 
 from adsum.accounts.access import Role
 from adsum.platform.errors import Invalid, NotFound
+from adsum.roster.timetable.rules import violations_of_lines
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
@@ -78,6 +79,14 @@ async def test_a_program_cannot_give_a_session_more_times_than_a_client(adsum: A
     with pytest.raises(Invalid) as refused:
         await adsum.timetables.replace(api.school.session_id, times, caller(Role.ADMIN))
     assert [violation.code for violation in refused.value.violations] == ["too_long"]
+
+
+def test_the_violations_of_the_lines_are_known_without_a_school() -> None:
+    content = b"class,session,weekday,begins,ends\nk-7,1,Monday,08:00,09:30\nk-7,2,8,08:00,25:00\n"
+    assert [(each.params["row"], each.code) for each in violations_of_lines(content)] == [
+        (3, "out_of_range"),
+        (3, "wrong_form"),
+    ]
 
 
 async def test_only_the_office_may_replace_the_times_of_a_session(adsum: Adsum, api: Api) -> None:

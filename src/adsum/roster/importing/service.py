@@ -36,10 +36,6 @@ class ImportRefused(Invalid):
     code = "import_refused"
 
 
-async def _without_warnings(_connection: Connection) -> Sequence[Violation]:
-    return ()
-
-
 class RosterImport:
     """Imports OneRoster files.
 
@@ -55,7 +51,7 @@ class RosterImport:
         database: Database,
         time_zone: str | None,
         now: Clock,
-        warnings_of_transfers: Callable[[Connection], Awaitable[Sequence[Violation]]] = _without_warnings,
+        warnings_of_transfers: Callable[[Connection], Awaitable[Sequence[Violation]]],
     ) -> None:
         self._database = database
         self._time_zone = time_zone

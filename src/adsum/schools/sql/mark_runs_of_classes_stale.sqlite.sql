@@ -1,5 +1,5 @@
--- Marks the summaries of the ended runs of some classes, each between two learning dates, as out of date. SQLite has
--- one writer.
+-- Marks the summaries of the ended runs of some classes, each between two learning dates, as out of date.
+-- SQLite has one writer.
 UPDATE batch_runs
 SET summarised = FALSE
 WHERE run_id IN (
