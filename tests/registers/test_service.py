@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from sqlalchemy import insert, update
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.tables import class_teachers, users
 from adsum.attendance.tables import attendances
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
@@ -41,13 +40,6 @@ WEDNESDAY = date(2024, 12, 25)
 THURSDAY = date(2024, 12, 26)
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
 ADMIN = caller(Role.ADMIN)
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncGenerator[Database]:
-    opened = open_database(database_url)
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

@@ -69,8 +69,7 @@ def enter(
     for each in result.absences:
         if each.id in result.entered_before:
             typer.echo(f"adsum: student {each.student_id} has this absence already: {each.id}", err=True)
-    for warning in result.warnings:
-        typer.echo(f"Warning: {warning.detail}", err=True)
+    _show_warnings(result)
 
 
 @app.command("list")
@@ -134,5 +133,9 @@ def _show(result: AbsenceResult, *, as_json: bool) -> None:
         return
     row = item.model_dump(by_alias=True)
     show_one({name: row[name] for name in COLUMNS}, as_json=False)
+    _show_warnings(result)
+
+
+def _show_warnings(result: AbsenceResult) -> None:
     for warning in result.warnings:
         typer.echo(f"Warning: {warning.detail}", err=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from datetime import UTC, date, datetime
 
 import pytest
@@ -15,7 +14,7 @@ from adsum.accounts.access import system_caller
 from adsum.migrations import tables
 from adsum.platform.database import contention
 from adsum.platform.database.contention import repeats_if_contended
-from adsum.platform.database.engine import Database, Deadlocked, RowExists, open_database
+from adsum.platform.database.engine import Database, Deadlocked, RowExists
 from adsum.privacy.merging.rules import Choices
 from adsum.privacy.merging.service import StudentMerges
 from tests.support.schools import SchoolIds, make_school
@@ -30,10 +29,8 @@ def now() -> datetime:
 
 
 @pytest.fixture
-async def database(postgres_url: str) -> AsyncGenerator[Database]:
-    opened = open_database(postgres_url)
-    yield opened
-    await opened.close()
+def database(postgres_database: Database) -> Database:
+    return postgres_database
 
 
 @pytest.fixture

@@ -232,13 +232,13 @@ WORDS_OF_TYPES: Mapping[str, str] = {
     "array": "a list",
     "object": "an object",
 }
-# What texts of these patterns are, in words.
+# The texts that match these patterns, in words.
 FORMS: Mapping[str, str] = {
     TIME_PATTERN: "must be a time of the form HH:MM, such as 08:00",
     KEY_PATTERN: "must consist of visible ASCII characters, without blanks",
     "^password$": "must be password",
 }
-# What values of types that JSON has no name for have to be, by the beginnings of pydantic's error types.
+# The values of types without a name in JSON, in words, by the beginnings of pydantic's error types.
 OTHER_TYPES: Mapping[str, str] = {
     "date_past": "must be a day in the past",
     "date_future": "must be a day in the future",
@@ -326,7 +326,7 @@ def _code_and_params(kind: str, context: Mapping[str, Any]) -> tuple[str, dict[s
 
 
 def _complaint(kind: str, code: str, params: Mapping[str, Any], message: str, *, is_text: bool) -> str:
-    """What is wrong, as the predicate of a sentence. It says what is allowed, and holds no text of pydantic's."""
+    """The fault of a value, as the predicate of a sentence. It names the allowed values in our own words."""
     is_one = 1 in {params.get("minimum"), params.get("maximum")}
     # A text with a validator of its own has the error types of lists.
     of_list = kind in {"too_long", "too_short"} and not is_text

@@ -81,7 +81,7 @@ class MergePageData:
     async def _preview(
         self, keep: int, remove: int, choices: Choices, caller: Caller
     ) -> tuple[Merge | None, AdsumError | None]:
-        """What would move; and a refusal. Choices that cannot be made are refused and left out."""
+        """The preview of the merge, and a refusal. Impossible choices are refused and left out."""
         refusal = None
         for each in (choices, replace(choices, single=())):
             try:

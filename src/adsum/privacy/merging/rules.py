@@ -242,7 +242,7 @@ class Merge:
         return _name_words(self.student).isdisjoint(_name_words(self.removed))
 
     def warnings(self) -> list[Notice]:
-        """What is unusual: of a preview, about the two records; of a repeated merge, that it is one."""
+        """A preview warns of different names and schools; a repeated merge, of its repetition."""
         if self.merged_at is not None:
             if not self.is_repeated:
                 return []
@@ -260,7 +260,7 @@ class Merge:
         return found
 
     def violations(self, choices: Choices) -> list[Violation]:
-        """What keeps the merge from happening: unconfirmed names, and doubles without a choice."""
+        """The obstacles to the merge: unconfirmed names, and doubles without a choice."""
         undecided = [each.violation() for each in self.doubles if each.prefer is None]
         if choices.allow_different_names or not self.has_different_names:
             return undecided
