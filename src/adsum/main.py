@@ -14,6 +14,7 @@ import typer.main
 from typing_extensions import override
 
 from adsum import __version__
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.openers import OPENERS, Openers
 from adsum.platform.errors import AdsumError
 
@@ -179,7 +180,7 @@ def main() -> None:
         _print_error(error)
         sys.exit(1)
     except PermissionError as error:  # the data folder may belong to another user
-        typer.echo(f"adsum: {error.filename}: {error.strerror}", err=True)
+        show_notice(f"{error.filename}: {error.strerror}")
         sys.exit(1)
 
 
@@ -215,6 +216,6 @@ def _print_error(error: AdsumError) -> None:
     """Prints one line per violation, or the detail of the error."""
     lines = [violation.detail for violation in error.violations] or [error.detail]
     for line in lines:
-        typer.echo(f"adsum: {line}", err=True)
+        show_notice(line)
     if error.params.get("total", 0) > len(error.violations):
-        typer.echo(f"adsum: {error.detail}", err=True)
+        show_notice(error.detail)

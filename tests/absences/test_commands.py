@@ -43,10 +43,10 @@ def test_the_command_line_names_repeated_and_ineffective_absences_by_their_ids(d
     twice = demo.run(*enter, "--session", "456,456")
 
     no_times = "the absence applies to sessions without times only if it names them: 456"
-    assert (first.returncode, first.stderr) == (0, f"Warning: {no_times}\n")
+    assert (first.returncode, first.stderr) == (0, f"adsum: {no_times}\n")
     assert [row["id"] for row in json.loads(again.stdout)] == [1, 2]
     assert again.stderr.splitlines()[:2] == [f"adsum: student {3 + i} has this absence already: {i}" for i in (1, 2)]
-    assert listed.stderr == f"Warning: absence 2: {no_times}\nWarning: absence 1: {no_times}\n"
+    assert listed.stderr == f"adsum: absence 2: {no_times}\nadsum: absence 1: {no_times}\n"
     assert (same_time.returncode, same_time.stderr) == (1, "adsum: 09:00 is not after 09:00\n")
     assert (limited.returncode, limited.stderr) == (1, "adsum: the school has no session 4\n")
     assert (twice.returncode, "--session: session 456 is named 2 times" in twice.stderr) == (2, True)

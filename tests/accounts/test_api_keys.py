@@ -16,7 +16,7 @@ READ = Permission.ATTENDANCE_READ
 async def test_a_key_acts_with_its_own_permissions_and_schools(api_keys: ApiKeys, database: Database) -> None:
     async with database.transaction() as connection:
         school_id = await make_bare_school(connection)
-    made = await api_keys.create("platform", [READ, Permission.BATCH_READ, READ], [school_id, school_id])
+    made = await api_keys.create("platform", [READ, Permission.BATCH_READ], [school_id])
     caller = await api_keys.caller_of(made.secret)
     assert caller.role is Role.KEY
     assert (caller.user_id, caller.key_id) == (None, made.key.id)
@@ -71,6 +71,10 @@ async def test_all_violations_of_a_new_key_are_reported(api_keys: ApiKeys) -> No
     with pytest.raises(Invalid) as caught:
         await api_keys.create("platform", [READ], [])
     assert [violation.code for violation in caught.value.violations] == ["schools_missing"]
+    with pytest.raises(Invalid) as caught:
+        await api_keys.create("platform", [READ, READ], [7, 7])
+    codes = [violation.code for violation in caught.value.violations]
+    assert codes == ["unknown_school", "permission_repeated", "school_repeated"]
 
 
 async def test_a_permission_of_a_newer_version_is_ignored(api_keys: ApiKeys, database: Database) -> None:

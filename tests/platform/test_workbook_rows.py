@@ -7,6 +7,7 @@ import re
 import tracemalloc
 import zipfile
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
@@ -18,6 +19,7 @@ from xlsxwriter import Workbook
 
 from adsum.platform import workbook_rows as reading
 from adsum.platform.csv_files import Cell, CsvForm, Line, UnreadableCsv
+from adsum.platform.errors import Invalid
 from adsum.platform.workbook_rows import UnreadableWorkbook, workbook_rows
 from adsum.platform.workbooks import make_workbook
 
@@ -140,6 +142,21 @@ def test_a_workbook_is_read_as_a_csv_file_is() -> None:
     wrong = lines[2].violation
     assert wrong is not None
     assert (wrong.code, wrong.detail) == ("wrong_columns", "line 4: the row has 5 columns, the header 4")
+
+
+def test_a_workbook_of_too_many_rows_is_refused_before_its_first_row() -> None:
+    form = replace(FORM, max_rows=2)
+    header, row, empty = (
+        "<row>" + "".join(f'<c t="str"><f>A1</f><v>{text}</v></c>' for text in texts) + "</row>"
+        for texts in (["class", "date"], ["7b", "2024-12-25"], ["", ""])
+    )
+    two = f"{header}{row}<row/>{row}{empty}"
+
+    assert [line.number for line in form.lines(packed(two))] == [2, 4]
+    with pytest.raises(Invalid) as error:
+        next(form.lines(packed(two + row)))
+    assert [(each.pointer, each.code) for each in error.value.violations] == [("marks.csv", "too_long")]
+    assert error.value.violations[0].params == {"file": "marks.csv", "maximum": 2}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from adsum.absences.schemas import AbsenceItem
 from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.id_lists import parse_ids
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, read_day, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with
@@ -68,7 +69,7 @@ def enter(
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST)
     for each in result.absences:
         if each.id in result.entered_before:
-            typer.echo(f"adsum: student {each.student_id} has this absence already: {each.id}", err=True)
+            show_notice(f"student {each.student_id} has this absence already: {each.id}")
     _show_warnings(result)
 
 
@@ -93,7 +94,7 @@ def list_absences(
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences")
     for item in () if as_json else items:
         for warning in item.warnings:
-            typer.echo(f"Warning: absence {item.id}: {warning.detail}", err=True)
+            show_notice(f"absence {item.id}: {warning.detail}")
 
 
 @app.command()
@@ -138,4 +139,4 @@ def _show(result: AbsenceResult, *, as_json: bool) -> None:
 
 def _show_warnings(result: AbsenceResult) -> None:
     for warning in result.warnings:
-        typer.echo(f"Warning: {warning.detail}", err=True)
+        show_notice(warning.detail)

@@ -240,8 +240,6 @@ def validate_absence(absence: Absence, statuses: SchoolStatuses) -> Iterator[Vio
 def _validate_times(absence: Absence) -> Iterator[Violation]:
     begin, end = absence.from_time, absence.to_time
     yield from validate_stretch(("/fromTime", begin), ("/toTime", end))
-    if begin is not None and begin == end:
-        yield Violation("times_reversed", f"{end} is not after {begin}", "/toTime", {"begins": begin, "ends": end})
     if (begin is None) != (end is None):
         missing = "/fromTime" if begin is None else "/toTime"
         yield Violation("missing_field", "give both times, or neither", missing)

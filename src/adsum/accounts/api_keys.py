@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, Role
@@ -17,6 +19,8 @@ from adsum.platform.errors import NotFound, Unauthenticated, Violation, refuse
 
 PREFIX = "adsum_"  # lets secret scanners recognise a key
 MAX_NAME = 255
+
+Value = TypeVar("Value", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +58,15 @@ class ApiKeys:
 
         Args:
             name: identifies the key for people.
-            permissions: at least one.
-            schools: ids of the schools that the key may access; None: all schools.
+            permissions: at least one, each once.
+            schools: ids of the schools that the key may access, each once; None: all schools.
 
         Raises:
             Invalid: with all violations.
         """
         secret = PREFIX + secrets.token_urlsafe(32)
-        ordered = tuple(sorted(set(permissions)))
-        school_ids = None if schools is None else tuple(sorted(set(schools)))
+        ordered = tuple(sorted(permissions))
+        school_ids = None if schools is None else tuple(sorted(schools))
         async with self._database.transaction() as connection:
             refuse(_validate(name, ordered, school_ids, await statements.school_ids(connection)))
             now = self._now()
@@ -125,10 +129,22 @@ def _validate(
         )
     violations.extend(
         Violation("unknown_school", f"there is no school {school_id}", "/schools", {"schoolId": school_id})
-        for school_id in schools or ()
+        for school_id in sorted(set(schools or ()))
         if school_id not in school_ids
     )
+    violations.extend(
+        Violation("permission_repeated", f"the permission {permission} is named twice", "/permissions")
+        for permission in _repeated(permissions)
+    )
+    violations.extend(
+        Violation("school_repeated", f"school {school_id} is named twice", "/schools", {"schoolId": school_id})
+        for school_id in _repeated(schools or ())
+    )
     return violations
+
+
+def _repeated(values: Iterable[Value]) -> list[Value]:
+    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def _key(row: StoredKey) -> ApiKey:

@@ -29,7 +29,16 @@ from adsum.platform.command_line.options import (
     StudentId,
     one_of,
 )
-from adsum.platform.command_line.output import STDOUT, Json, show_item, show_items, show_one, show_rows, whole_file
+from adsum.platform.command_line.output import (
+    STDOUT,
+    Json,
+    show_item,
+    show_items,
+    show_notice,
+    show_one,
+    show_rows,
+    whole_file,
+)
 from adsum.platform.command_line.progress import Counting
 from adsum.platform.command_line.session import run_with
 from adsum.platform.csv_files import Cell, csv_lines
@@ -117,7 +126,7 @@ def list_records(
     items = [RecordItem.of(record) for record in found]
     show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no records")
     if has_more:
-        typer.echo(f"adsum: there are more than {limit} records: see --limit and adsum attendance export", err=True)
+        show_notice(f"there are more than {limit} records: see --limit and adsum attendance export")
 
 
 @app.command()

@@ -23,6 +23,7 @@ from adsum.batches.submission import BatchResult, Selection, StudentMark, Submis
 from adsum.batches.undo import Undo
 from adsum.batches.watching import is_shown_on_terminal, report_queue_state, watch_batch
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
 from adsum.platform.command_line.session import run_with, run_with_services
@@ -238,7 +239,7 @@ def _follow(batch_id: str, *, as_json: bool = False, pause_is_reported: bool = F
             )
         )
     except KeyboardInterrupt:
-        typer.echo(f"adsum: the batch continues: adsum batch watch {batch_id}", err=True)
+        show_notice(f"the batch continues: adsum batch watch {batch_id}")
         raise
 
 
@@ -278,12 +279,11 @@ def _show_result(result: BatchResult, *, as_json: bool) -> None:
     del row["statusUrl"], row["conflicts"], row["warnings"]
     show_one(row | {"message": _message(result)}, as_json=False)
     for warning in answer.warnings:
-        typer.echo(f"adsum: {warning.detail}", err=True)
+        show_notice(warning.detail)
     for conflict in answer.conflicts:
-        typer.echo(
-            f"adsum: not applied: student {conflict.student_id} is {conflict.recorded or 'not recorded'}, you sent "
-            f"{conflict.requested}; --on-existing update corrects what is recorded",
-            err=True,
+        show_notice(
+            f"not applied: student {conflict.student_id} is {conflict.recorded or 'not recorded'}, you sent "
+            f"{conflict.requested}; --on-existing update corrects what is recorded"
         )
 
 
@@ -318,13 +318,10 @@ def _end(status: BatchStatus, *, as_json: bool) -> None:
     if not as_json and not is_shown_on_terminal():
         _show_status(status, as_json=False)
     if status.state is BatchState.COMPLETED_WITH_ERRORS:
-        typer.echo(f"adsum: for the failures, see adsum batch show {status.batch_id} --failed", err=True)
+        show_notice(f"for the failures, see adsum batch show {status.batch_id} --failed")
     if status.state is BatchState.CANCELLED:
         count = status.tally.cancelled
-        typer.echo(
-            f"adsum: cancelled: {count} of {status.tally.total} students; see adsum batch show {status.batch_id}",
-            err=True,
-        )
+        show_notice(f"cancelled: {count} of {status.tally.total} students; see adsum batch show {status.batch_id}")
     if status.state is not BatchState.COMPLETED:
         raise typer.Exit(1)
 

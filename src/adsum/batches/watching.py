@@ -1,6 +1,6 @@
 """Follows a batch on the command line until it ends.
 
-Progress is a live bar on a terminal, one line for each step elsewhere, or lines of JSON. A note on stderr reports that
+Progress is a live bar on a terminal, one line for each step elsewhere, or lines of JSON. A notice on stderr says that
 the queue is paused or away.
 """
 
@@ -24,6 +24,7 @@ from adsum.batches.queue.control import QueueControl
 from adsum.batches.rules import BatchState, BatchStatus, Tally
 from adsum.batches.schemas import BatchStatusAnswer
 from adsum.platform.clock import Clock
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.output import show_line
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
 
@@ -80,10 +81,10 @@ async def report_queue_state(control: QueueControl) -> bool:
     try:
         is_paused = await _is_paused(control)
     except QueueOutage:
-        _print(AWAY)
+        show_notice(AWAY)
         return False
     if is_paused:
-        _print(PAUSED)
+        show_notice(PAUSED)
     return is_paused
 
 
@@ -101,7 +102,7 @@ async def reporting_a_pause(control: QueueControl) -> AsyncGenerator[None]:
 async def _report_pause(control: QueueControl) -> None:
     while not await _is_known_to_be_paused(control):  # noqa: ASYNC110 - Redis cannot notify us
         await asyncio.sleep(POLL_INTERVAL_S)
-    _print(PAUSED)
+    show_notice(PAUSED)
 
 
 async def _is_known_to_be_paused(control: QueueControl) -> bool:
@@ -114,11 +115,6 @@ async def _is_known_to_be_paused(control: QueueControl) -> bool:
 async def _is_paused(control: QueueControl) -> bool:
     async with redis_deadline():
         return await control.is_paused()
-
-
-def _print(text: str) -> None:
-    # Not typer.echo: `Live` has replaced `sys.stderr` while it draws a bar.
-    print(f"adsum: {text}", file=sys.stderr, flush=True)
 
 
 def is_shown_on_terminal() -> bool:

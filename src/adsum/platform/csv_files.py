@@ -19,7 +19,7 @@ from itertools import chain, islice
 from typing import IO, Any, Self
 
 from adsum.platform.errors import Invalid, Malformed, Violation
-from adsum.platform.workbook_rows import UnreadableWorkbook, is_workbook, workbook_rows
+from adsum.platform.workbook_rows import TooManyRows, UnreadableWorkbook, is_workbook, workbook_rows
 
 BOM = "\ufeff"
 """The byte order mark at the beginning of a text."""
@@ -91,10 +91,7 @@ class CsvForm:
             Invalid: there are more than `max_rows` rows.
         """
         if is_workbook(content):
-            for count, line in enumerate(self._rows_of_workbook(content), start=1):
-                if count > self.max_rows:
-                    raise self._too_long()
-                yield line
+            yield from self._rows_of_workbook(content)
             return
         require_encoding(self.file, io.BytesIO(content))
         self._require_rows(content)
@@ -121,7 +118,7 @@ class CsvForm:
     def _rows_of_workbook(self, content: bytes) -> Iterator[Line]:
         """The rows of the first sheet. A row may be shorter than the header."""
         try:
-            rows = workbook_rows(content)
+            rows = workbook_rows(content, self.max_rows + 1)  # the first one is the header
             first = next(rows, None)
             if first is None:
                 raise self.unreadable([self.no_header()])
@@ -135,6 +132,8 @@ class CsvForm:
                     yield Line(number, {}, self.violation(number, wrong))
                 else:
                     yield Line(number, _named([*cells, *[""] * (expected - width)], positions))
+        except TooManyRows:
+            raise self._too_long() from None
         except UnreadableWorkbook as error:
             violation = file_violation(error.code, self.file, str(error))
             raise UnreadableCsv(violation.detail, [violation]) from None

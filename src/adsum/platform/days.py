@@ -217,5 +217,5 @@ def validate_stretch(first: tuple[str, str | None], last: tuple[str, str | None]
     ]
     yield from wrong
     (_, begin), (pointer, end) = first, last
-    if not wrong and begin is not None and end is not None and end < begin:
-        yield Violation("times_reversed", f"{end} is before {begin}", pointer, {"begins": begin, "ends": end})
+    if not wrong and begin is not None and end is not None and end <= begin:
+        yield Violation("times_reversed", f"{end} is not after {begin}", pointer, {"begins": begin, "ends": end})

@@ -11,8 +11,10 @@ import re
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from typing import IO, Any, cast
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
@@ -33,9 +35,11 @@ MAX_BYTES_AT_ONCE = 2**21
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ROW, _TEXT, _LAST = (f"{SHEET_MAIN_NS} {name}" for name in ("row", "si", "sheetData"))
+_VALUES = (f"{SHEET_MAIN_NS} v", f"{SHEET_MAIN_NS} is")
 # Letters that XML cannot contain, and the escaped underscore of a text that looks like an escaped letter.
 _ESCAPED_LETTER = re.compile("_x(00[01][0-9A-F]|005F|FFF[EF])_", re.IGNORECASE)
 _ZEROS = re.compile("0{2,}")
+_BLOCK_SIZE = 2**16
 _HALF_SECOND = timedelta(milliseconds=500)
 
 WorkbookRow = tuple[int, list[str]]
@@ -50,15 +54,20 @@ class UnreadableWorkbook(Exception):
         self.code = code
 
 
+class TooManyRows(Exception):
+    """The first sheet has more rows with a cell than are read."""
+
+
 def is_workbook(content: bytes) -> bool:
     """Whether the content is a zip archive, as every workbook is, or what old or encrypted workbooks are."""
     return content.startswith((_ZIP, _OLE))
 
 
-def workbook_rows(content: bytes) -> Iterator[WorkbookRow]:
+def workbook_rows(content: bytes, max_rows: int = MAX_ROWS) -> Iterator[WorkbookRow]:
     """The rows of the first sheet that have a cell. Dates are `YYYY-MM-DD`, times `HH:MM` or `HH:MM:SS`.
 
     Raises:
+        TooManyRows: before the first row.
         UnreadableWorkbook: also while the rows are read.
     """
     if content.startswith(_OLE):
@@ -66,7 +75,7 @@ def workbook_rows(content: bytes) -> Iterator[WorkbookRow]:
         raise UnreadableWorkbook("wrong_workbook", detail)
     try:
         with _Archive(io.BytesIO(content)) as archive:
-            yield from _rows(archive)
+            yield from _rows(archive, max_rows)
     except _EndOfRows:
         return
     except (zipfile.BadZipFile, zlib.error, expat.ExpatError, ET.ParseError, EOFError) as error:
@@ -75,14 +84,23 @@ def workbook_rows(content: bytes) -> Iterator[WorkbookRow]:
         raise UnreadableWorkbook("wrong_workbook", "this is no workbook (XLSX) that can be read") from None
 
 
-def _rows(archive: _Archive) -> Iterator[WorkbookRow]:
+def _rows(archive: _Archive, max_rows: int) -> Iterator[WorkbookRow]:
     # openpyxl warns of styles and drawings, which are not read. Here, because others may reset the filters.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\.")
     reader = _Reader(archive)
     reader.read()
-    first, _ = next(reader.parser.find_sheets())
+    first, part = next(reader.parser.find_sheets())
     sheet: Any = reader.wb[first.name]
     sheet.reset_dimensions()  # wrong ones, which some programs write, would add cells or end the rows early
+    # openpyxl is slow: it reads the rows to count them only where they may be too many.
+    if archive.max_rows_of(part.target) > max_rows:
+        with archive.uncounted():
+            if next(islice(_rows_of(sheet, archive), max_rows, None), None) is not None:
+                raise TooManyRows
+    yield from _rows_of(sheet, archive)
+
+
+def _rows_of(sheet: Any, archive: _Archive) -> Iterator[WorkbookRow]:
     rows: Iterator[Sequence[ReadOnlyCell | EmptyCell]] = sheet.iter_rows()
     for number, cells in enumerate(rows, start=1):
         archive.count(len(cells))
@@ -128,6 +146,20 @@ class _Archive(zipfile.ZipFile):
     def open(self, name: str | zipfile.ZipInfo, *arguments: Any, **options: Any) -> IO[bytes]:
         return cast(IO[bytes], _Part(super().open(name, *arguments, **options), self))
 
+    def max_rows_of(self, name: str) -> int:
+        """The number of rows of a sheet with a cell, or a greater one: texts may be empty."""
+        with self.uncounted(), _Part(super().open(name), self) as part, suppress(_EndOfRows):
+            while part.read(_BLOCK_SIZE):
+                pass
+        return part.rows_with_values
+
+    @contextmanager
+    def uncounted(self) -> Generator[None]:
+        """Within it, the limit of cells holds for what is read within it alone."""
+        cells, self._cells = self._cells, 0
+        yield
+        self._cells = cells
+
     def count(self, cells: int) -> None:
         self._cells += cells
         if self._cells > MAX_CELLS:
@@ -139,12 +171,17 @@ class _EndOfRows(Exception):
 
 
 class _Part(io.RawIOBase):
-    """Checks a part of a workbook before openpyxl sees it."""
+    """Checks a part of a workbook before openpyxl sees it.
+
+    Attributes:
+        rows_with_values: of a sheet, as far as it was read.
+    """
 
     def __init__(self, part: IO[bytes], archive: _Archive) -> None:
         self._part, self._archive, self._unit = part, archive, archive.unit
         self._elements = self._rows = self._bytes_at_once = 0
-        self._is_over = False
+        self._is_over = self._has_value = False
+        self.rows_with_values = 0
         self._parser = expat.ParserCreate(namespace_separator=" ")
         self._parser.EndElementHandler = self._end
         # Workbooks have no document type. Without one there are no entities, whose expansion has no limit.
@@ -173,8 +210,12 @@ class _Part(io.RawIOBase):
         if name == self._unit:
             self._bytes_at_once = 0
             self._rows += 1
+            self.rows_with_values += self._has_value
+            self._has_value = False
             if self._rows > MAX_ROWS:
                 raise _too_large(f"more than {MAX_ROWS:,} rows or texts")
+        elif name in _VALUES:
+            self._has_value = True
         elif name == _LAST:
             self._is_over = True
 

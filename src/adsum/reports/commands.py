@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import ClassId, one_of, read_day, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with_services
@@ -171,7 +172,7 @@ def _every_item(
 
         items = await every_item(fetch)
         if reports[0].unmarked:
-            typer.echo(f"adsum: {_missing(reports[0].unmarked)} missing in registers that were taken", err=True)
+            show_notice(f"{_missing(reports[0].unmarked)} missing in registers that were taken")
         return items
 
     return run_with_services(work)

@@ -14,6 +14,7 @@ from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.rules import OnExisting
 from adsum.batches.watching import report_queue_state
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of, school_option
 from adsum.platform.command_line.output import Json, show_item, show_rows
 from adsum.platform.command_line.session import run_with_services
@@ -62,10 +63,10 @@ def import_marks(
     elif rows and not any(batch.added_jobs for batch in answer.batches):
         typer.echo("Nothing changes: every mark of the file is recorded, or another mark stays.")
     for detail in sorted({warning.detail for batch in answer.batches for warning in batch.warnings}):
-        typer.echo(f"adsum: {detail}", err=True)
+        show_notice(detail)
     conflicts = sum(len(batch.conflicts) for batch in answer.batches)
     if conflicts:
-        typer.echo(f"adsum: marks not applied, because other marks are recorded: {conflicts}; see --json", err=True)
+        show_notice(f"marks not applied, because other marks are recorded: {conflicts}; see --json")
 
 
 def show_changes(answer: MarksAnswer) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, cast
 
 import typer
 
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.table import print_table
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def show_rows(
     if as_json:
         _show_json(list(rows))
     elif none and not rows:
-        typer.echo(f"adsum: {none}", err=True)
+        show_notice(none)
     elif sys.stdout.isatty():
         texts = [{name: _text(row[name]) for name in columns} for row in rows]
         print_table({name: _heading(name) for name in columns}, texts, dropped_first)

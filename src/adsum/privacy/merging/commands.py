@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of, read_day
 from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
 from adsum.platform.command_line.session import run_with
@@ -99,7 +100,7 @@ def _facts(student: StudentItem) -> dict[str, object]:
 def _show(merge: Merge) -> None:
     answer = MergeAnswer.of(merge)
     for warning in answer.warnings:
-        typer.echo(f"Warning: {warning.detail}")
+        show_notice(warning.detail)
     keep, remove = _facts(answer.student), _facts(answer.removed)
     sides = [{"record": label, "keep": keep[label], "remove": remove[label]} for label in keep]
     show_rows(("record", "keep", "remove"), sides, as_json=False)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import read_day, time_zone_given
 from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
 from adsum.platform.command_line.session import run_with
@@ -120,7 +121,7 @@ def _show_refusal(error: AdsumError, *, as_json: bool) -> None:
         ]
         show_one({"code": error.code, "detail": error.detail, "errors": violations}, as_json=True)
         return
-    typer.echo(f"adsum: {error.detail}", err=True)
+    show_notice(error.detail)
     _show_violations("error", error.violations, len(error.violations))
 
 

@@ -1,0 +1,17 @@
+"""Warnings, errors and remarks of all commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import adsum
+
+PACKAGE = Path(adsum.__file__).parent
+FORM_OF_A_NOTICE = re.compile(r"""["'](Warning|Error|adsum):[ ]""")
+
+
+def test_one_function_gives_notices_their_form() -> None:
+    files = [path for path in PACKAGE.rglob("*.py") if FORM_OF_A_NOTICE.search(path.read_text(encoding="utf-8"))]
+
+    assert [path.name for path in files] == ["notices.py"]
