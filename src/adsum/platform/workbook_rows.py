@@ -94,7 +94,7 @@ def _rows(archive: _Archive, max_rows: int) -> Iterator[WorkbookRow]:
     sheet.reset_dimensions()  # wrong ones, which some programs write, would add cells or end the rows early
     # openpyxl is slow: it reads the rows to count them only where they may be too many.
     if archive.max_rows_of(part.target) > max_rows:
-        with archive.uncounted():
+        with archive.uncounted(), suppress(_EndOfRows):
             if next(islice(_rows_of(sheet, archive), max_rows, None), None) is not None:
                 raise TooManyRows
     yield from _rows_of(sheet, archive)
