@@ -8,7 +8,7 @@ from datetime import date
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, insert, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, insert, null, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
@@ -39,7 +39,7 @@ _LIST_CHANGES = sql_file(
 
 async def list_records(
     connection: AsyncConnection, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
-) -> list[Record]:
+) -> list[DescribedRecord]:
     """At most `limit` visible records in the order of their positions, from after the position `after`.
 
     A teacher sees the records of days on which they taught the class.
@@ -52,32 +52,46 @@ async def list_records(
     )
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) > after)
-    return [Record(*row) for row in await connection.execute(statement)]
+    # Materialized: joined to the list itself, the names would let a database sort it instead of reading an index.
+    r, s, m, c = statement.cte("record").prefix_with("MATERIALIZED").c, students.c, sessions.c, classes.c
+    described = (
+        select(*r, *_description_of_student(caller), *_description_of_session(caller))
+        .join(students, s.id == r.student_id)
+        .join(sessions, m.id == r.session_id)
+        .join(classes, c.id == m.class_id)
+        .order_by(*(r[column.name] for column in _ORDER))
+    )
+    return [DescribedRecord(*row) for row in await connection.execute(described)]
 
 
 async def describe(connection: AsyncConnection, records: Sequence[Record], caller: Caller) -> list[DescribedRecord]:
     """The records, with the source ids and, for callers with `roster:read`, the names of student, class and session."""
-    # Two statements by id: joined to the list, they would let a database sort it instead of reading an index.
     s, m, c = students.c, sessions.c, classes.c
-    of_student = select(s.id, s.source_id, s.given_name, s.family_name).where(
-        s.id.in_({record.student_id for record in records})
-    )
-    of_session = (
-        select(m.id, c.source_id, c.title, m.source_id, m.period, m.title)
-        .join(classes, c.id == m.class_id)
-        .where(m.id.in_({record.session_id for record in records}))
-    )
+    student_ids, session_ids = ({getattr(each, name) for each in records} for name in ("student_id", "session_id"))
+    of_student = select(s.id, *_description_of_student(caller)).where(s.id.in_(student_ids))
+    of_session = select(m.id, *_description_of_session(caller)).join(classes, c.id == m.class_id)
+    of_session = of_session.where(m.id.in_(session_ids))
     pupils = {id_: texts for id_, *texts in await connection.execute(of_student)}
     places = {id_: texts for id_, *texts in await connection.execute(of_session)}
-    if not sees_names(caller):
-        pupils = {id_: (source_id, None, None) for id_, (source_id, _, _) in pupils.items()}
-        places = {
-            id_: (of_class, None, of_session, period, None)
-            for id_, (of_class, _, of_session, period, _) in places.items()
-        }
     return [
         DescribedRecord(*_stored(record), *pupils[record.student_id], *places[record.session_id]) for record in records
     ]
+
+
+def _description_of_student(caller: Caller) -> tuple[ColumnElement[Any], ...]:
+    """The fields that `DescribedRecord` has of a student. Names need `roster:read`."""
+    c = students.c
+    return (c.source_id, _name(caller, c.given_name), _name(caller, c.family_name))
+
+
+def _description_of_session(caller: Caller) -> tuple[ColumnElement[Any], ...]:
+    """As `_description_of_student`, of a session and its class."""
+    m, c = sessions.c, classes.c
+    return (c.source_id, _name(caller, c.title), m.source_id, m.period, _name(caller, m.title))
+
+
+def _name(caller: Caller, column: ColumnElement[str]) -> ColumnElement[Any]:
+    return column if sees_names(caller) else null()
 
 
 async def find_record(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import Enum, auto
+from typing import Self
 
 from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
@@ -117,9 +118,9 @@ class Record:
     def position(self) -> RecordPosition:
         return (self.school_id, self.learning_date, self.session_id, self.student_id)
 
-    def visible_to(self, caller: Caller) -> Record:
+    def visible_to(self, caller: Caller) -> Self:
         """The record without the office's note, unless the caller belongs to the office."""
-        return self if caller.overrules else replace(self, office_note=None)
+        return self if self.office_note is None or caller.overrules else replace(self, office_note=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.repository import describe, list_records
+from adsum.attendance.repository import list_records
 from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition
 from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
@@ -79,7 +79,7 @@ class Records:
         # One transaction per chunk, since a slow client must not keep a transaction open.
         async with self._database.snapshot() as connection:
             records = await list_records(connection, caller, filters, after, limit)
-            return await describe(connection, [record.visible_to(caller) for record in records], caller)
+        return [record.visible_to(caller) for record in records]
 
 
 def _key(record: Record) -> Key:
