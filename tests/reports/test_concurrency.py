@@ -16,9 +16,8 @@ from adsum.reports.repository.summaries import summarise
 from adsum.reports.rules import Counts, GroupBy
 from adsum.reports.service import Summaries
 from adsum.reports.tables import student_days
-from adsum.roster.importing.repository.staging import wait_for_imports
 from adsum.schools.calendar.service import SchoolCalendar
-from adsum.schools.repository import lock_school
+from adsum.schools.locks import lock_imports, lock_school
 from tests.reports.conftest import MONDAY, WEEK, Reported, absent
 from tests.support.schools import make_session
 from tests.support.waiting import has_transaction_waiting_for_a_lock, until, waiting_for_locks
@@ -119,7 +118,7 @@ async def test_an_erasure_waits_for_an_import_before_it_locks_schools(reported_o
     """The import locks schools at its end; otherwise they could deadlock."""
     reported, school = reported_on_postgres, reported_on_postgres.school
     async with reported.database.transaction() as connection:
-        await wait_for_imports(connection, is_postgres=True)
+        await lock_imports(connection)
         erased = asyncio.create_task(StudentData(reported.database).erase(school.student_ids[0], reported.office))
 
         async def is_done_or_waits() -> bool:

@@ -54,6 +54,16 @@ def test_every_answer_of_the_architecture_is_in_the_file_that_it_names() -> None
     assert missing == []
 
 
+def test_every_function_of_the_locks_is_in_the_file_that_it_is_said_to_be_in() -> None:
+    named = re.findall(r"`([\w/.]+\.(?:py|sql))`: ((?:`\w+`(?:, )?)+)", (DOCS / "locks.md").read_text("utf-8"))
+    missing: list[str] = []
+    for file, names in named:
+        code = (ROOT / "src/adsum" / file).read_text("utf-8")
+        missing += [name for name in re.findall(r"`(\w+)`", names) if not re.search(rf"\b{name}\b", code)]
+    assert len(named) >= 10
+    assert missing == []
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_equals_the_output_of_its_generator(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), f"run {COMMAND}"

@@ -101,6 +101,12 @@ async def find_absence(
     return None if row is None else PlannedAbsence.of_row(row)
 
 
+async def lock_absences(connection: AsyncConnection, student_ids: Sequence[int]) -> None:
+    """Locks the absences of students, in the order of ids. A change of one locks it before the fences, too."""
+    c = absences.c
+    await connection.execute(select(c.id).where(c.student_id.in_(student_ids)).order_by(c.id).with_for_update())
+
+
 async def list_versions(
     connection: AsyncConnection, absence_id: int, before: int | None, limit: int
 ) -> list[AbsenceVersion]:

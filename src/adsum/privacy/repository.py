@@ -30,7 +30,7 @@ from adsum.privacy.tables import student_merges
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.tables import enrolments, named_student_id, student_schools, students
-from adsum.schools.repository import lock_school
+from adsum.schools.locks import lock_school
 
 _STUDENT = {"student_id": BigInt}
 # The columns of each statement with their types.

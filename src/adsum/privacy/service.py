@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adsum.absences.repository import sessions_of_students
+from adsum.absences.repository import lock_absences, sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.visibility import can_see_school
 from adsum.platform.database.contention import repeats_if_contended
@@ -16,9 +16,9 @@ from adsum.privacy.repository import (
     personal_data,
 )
 from adsum.privacy.rules import Erased, OtherSchools, PersonalData, StudentIsBeingMarked
-from adsum.roster.importing.repository.staging import wait_for_imports
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.session_fence import advance_fences
+from adsum.schools.locks import lock_imports
 
 log = logger(__name__)
 
@@ -59,10 +59,11 @@ class StudentData:
         """
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.transaction() as connection:
-            # Before any lock on a school: an import gives students schools, and locks schools at its end.
-            await wait_for_imports(connection, is_postgres=self._database.is_postgres)
+            # Before any lock on a school: an import gives students schools, and locks most schools last.
+            await lock_imports(connection)
             await lock_schools_of(connection, [student_id])
             await require_student(connection, student_id, caller)
+            await lock_absences(connection, [student_id])
             # The fence that submissions take, so that none with this student is accepted meanwhile.
             await advance_fences(connection, await sessions_of_students(connection, [student_id]))
             if await open_batches_with(connection, student_id):

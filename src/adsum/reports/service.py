@@ -34,7 +34,8 @@ from adsum.reports.rules import (
     with_unmarked,
 )
 from adsum.roster.repository.students import is_visible_student_of_school
-from adsum.schools.repository import lock_school, missed_share_of
+from adsum.schools.locks import lock_school
+from adsum.schools.repository import missed_share_of
 from adsum.schools.service import require_school
 
 Row = TypeVar("Row")

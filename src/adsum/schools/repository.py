@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, case, insert, literal, select, text, update
+from sqlalchemy import Date, case, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -16,11 +16,6 @@ from adsum.platform.database.validity import Day
 from adsum.platform.days import today_in
 from adsum.schools.rules import EditWindow, School, SchoolChange
 from adsum.schools.tables import school_changes, schools
-
-# Two numbers name an advisory lock of Postgres: the first one is that of rosters.
-_KIND_OF_LOCK = 0x_AD5_0003
-_LOCKS_OF_ROSTERS = 512
-_LOCK_ROSTER = text("SELECT pg_advisory_xact_lock(:kind, :number)")
 
 
 async def today_of_schools(connection: AsyncConnection, caller: Caller, now: datetime) -> Day:
@@ -113,24 +108,3 @@ async def list_school_changes(
     if before is not None:
         statement = statement.where(c.id < before)
     return [SchoolChange(*row) for row in await connection.execute(statement)]
-
-
-async def lock_rosters(connection: AsyncConnection, school_ids: Collection[int]) -> None:
-    """Waits until no import and no request by source id changes the rosters of these schools, and locks them.
-
-    The lock is taken before any lock on a row. An import writes rows for minutes and locks its schools last, so a
-    transaction that locks a school first and a row of its roster next takes this lock before both.
-
-    Schools may share a lock, because Postgres keeps a limited number. Has no effect on SQLite: it has one writer.
-    """
-    if connection.dialect.name == "postgresql":
-        for number in sorted({school_id % _LOCKS_OF_ROSTERS for school_id in school_ids}):
-            await connection.execute(_LOCK_ROSTER, {"kind": _KIND_OF_LOCK, "number": number})
-
-
-async def lock_school(connection: AsyncConnection, school_id: int) -> None:
-    """Locks a school until the transaction ends. Changes of its settings, statuses and calendar take this lock.
-
-    Has no effect on SQLite, which allows one writer at a time.
-    """
-    await connection.execute(select(schools.c.id).where(schools.c.id == school_id).with_for_update(key_share=True))

@@ -9,12 +9,12 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.schools.locks import lock_school
 from adsum.schools.repository import (
     change_settings,
     is_visible_school,
     list_school_changes,
     list_schools,
-    lock_school,
 )
 from adsum.schools.rules import School, SchoolChange, SchoolSettings, validate_settings
 from adsum.schools.stale_days import mark_stale_days

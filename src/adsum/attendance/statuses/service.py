@@ -11,7 +11,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict, NotFound, refuse
-from adsum.schools.repository import lock_school
+from adsum.schools.locks import lock_school
 from adsum.schools.service import require_school
 
 

@@ -70,12 +70,6 @@ async def count_rows(connection: AsyncConnection, removed_id: int, doubles: Sequ
     )
 
 
-async def lock_absences(connection: AsyncConnection, student_ids: Sequence[int]) -> None:
-    """Locks the absences of students, in the order of ids. A change of one locks it before the fences, too."""
-    c = absences.c
-    await connection.execute(select(c.id).where(c.student_id.in_(student_ids)).order_by(c.id).with_for_update())
-
-
 async def lock_students(connection: AsyncConnection, student_ids: Sequence[int]) -> None:
     """Locks students and their records, in the order of ids, and so waits for rows that are added for them."""
     s, a = students.c, attendances.c

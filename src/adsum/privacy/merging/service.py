@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adsum.absences.repository import sessions_of_students
+from adsum.absences.repository import lock_absences, sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
@@ -15,7 +15,6 @@ from adsum.platform.telemetry import logger
 from adsum.privacy.merging.repository import (
     count_rows,
     find_doubles,
-    lock_absences,
     lock_students,
     merge_of_removed,
     merges_into,
@@ -25,9 +24,9 @@ from adsum.privacy.merging.rules import ChoiceNeeded, Choices, Merge, NamesNotCo
 from adsum.privacy.repository import lock_schools_of, open_batches_with
 from adsum.privacy.rules import StudentIsBeingMarked
 from adsum.privacy.service import require_student
-from adsum.roster.importing.repository.staging import wait_for_imports
 from adsum.roster.repository.students import find_student
 from adsum.roster.session_fence import advance_fences
+from adsum.schools.locks import lock_imports
 
 log = logger(__name__)
 
@@ -76,7 +75,7 @@ class StudentMerges:
         pair = [student_id, removed_id]
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
-            await wait_for_imports(connection, is_postgres=self._database.is_postgres)
+            await lock_imports(connection)
             await lock_schools_of(connection, pair)
             if (before := await _merged_before(connection, student_id, removed_id, caller)) is not None:
                 repeated = before.repeated(choices)

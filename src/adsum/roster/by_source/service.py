@@ -18,7 +18,8 @@ from adsum.roster.by_source.rules import MAX_NAME, SourcedClass, SourcedEnrolmen
 from adsum.roster.repository.session_validity import day_of_school, follow_roster, start_classes
 from adsum.roster.terms.repository import bounds_of_class
 from adsum.roster.terms.rules import bounded
-from adsum.schools.repository import lock_rosters, lock_school, today_of_school
+from adsum.schools.locks import lock_rosters, lock_school
+from adsum.schools.repository import today_of_school
 from adsum.schools.service import require_school
 from adsum.schools.stale_days import mark_stale_classes
 

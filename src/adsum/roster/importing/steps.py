@@ -46,7 +46,7 @@ from adsum.roster.importing.term_steps import TermSteps
 from adsum.roster.oneroster.csv_table import Mode
 from adsum.roster.oneroster.package import Package, repeated_id
 from adsum.roster.oneroster.records import STUDENT, TEACHER
-from adsum.schools.repository import lock_rosters
+from adsum.schools.locks import lock_rosters
 
 BATCH = 5_000
 

@@ -27,7 +27,7 @@ from adsum.roster.importing.rules import Findings, TableReport
 from adsum.roster.oneroster.records import AcademicSession
 from adsum.roster.terms.repository import bounds_of_classes
 from adsum.roster.terms.rules import FileTerm, opening_terms
-from adsum.schools.repository import lock_rosters, lock_school
+from adsum.schools.locks import lock_rosters, lock_school
 from adsum.schools.stale_days import mark_stale_classes, mark_stale_days
 
 

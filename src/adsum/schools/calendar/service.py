@@ -16,7 +16,7 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, p
 from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term
-from adsum.schools.repository import lock_rosters, lock_school
+from adsum.schools.locks import lock_rosters, lock_school
 from adsum.schools.service import require_school
 from adsum.schools.stale_days import mark_stale_days
 

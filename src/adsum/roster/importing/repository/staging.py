@@ -16,28 +16,21 @@ from adsum.roster.importing.repository.changes import CLASSES, TEACHERS, ImportT
 from adsum.roster.importing.rules import SOON, ImportSchool, Staged
 from adsum.roster.importing.tables import import_enrolments, import_schools, staging
 from adsum.roster.oneroster.records import TEACHER, PersonRecord
+from adsum.schools.locks import lock_imports
 from adsum.schools.tables import schools
 
 MAX_IDS_PER_STATEMENT = 1000
-# The advisory lock of imports on Postgres: a second import waits.
-_IMPORT_LOCK = 0x_AD5_0002
 # An import reads whole files between two statements, so its transaction may be idle for longer than others.
 _SET_IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 
 
 async def begin_staging(connection: AsyncConnection, *, is_postgres: bool) -> None:
-    """Waits for the import lock and creates the temporary tables."""
+    """Takes the lock of imports and creates the temporary tables."""
     if is_postgres:
         await connection.execute(text(_SET_IDLE_TIMEOUT))
-    await wait_for_imports(connection, is_postgres=is_postgres)
+    await lock_imports(connection)
     for table in staging.sorted_tables:
         await connection.execute(CreateTable(table))
-
-
-async def wait_for_imports(connection: AsyncConnection, *, is_postgres: bool) -> None:
-    """Waits until no import runs, and lets none begin until the transaction ends. SQLite has one writer."""
-    if is_postgres:
-        await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _IMPORT_LOCK})
 
 
 async def end_staging(connection: AsyncConnection) -> None:
