@@ -24,7 +24,7 @@ from adsum.operations.pruning import LogTruncation
 from adsum.platform.clock import system_clock
 from adsum.platform.database.columns import metadata
 from adsum.platform.ids import Batch, parse_batch_id
-from adsum.privacy.merging.rules import Choices
+from adsum.privacy.merging.rules import MergeChoices
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days
 from adsum.roster.tables import student_schools, students
@@ -77,7 +77,7 @@ async def with_traces_everywhere(register: Register) -> None:
         await connection.execute(insert(due_absences).values(run_id=run_id, absence_id=absence_id))
         second = await make_student(connection, register.api.school.school_id, given=NOTE)
     await register.adsum.student_merges.merge(
-        student_of(register), second, Choices(allow_different_names=True), system_caller()
+        student_of(register), second, MergeChoices(allow_different_names=True), system_caller()
     )
 
 

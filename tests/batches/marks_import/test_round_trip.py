@@ -22,7 +22,7 @@ from adsum.batches.tables import batch_runs
 from adsum.platform.errors import Invalid
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.ids import Batch
-from adsum.privacy.merging.rules import Choices, Prefer
+from adsum.privacy.merging.rules import MergeChoices, Prefer
 from adsum.roster.tables import classes, enrolments, sessions, students
 from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import HEADER, Files
@@ -251,7 +251,9 @@ async def test_a_file_from_before_a_merge_changes_nothing(adsum: Adsum, files: F
         await make_record(connection, school.school_id, both, removed, status="late" if same else "absent")
         await make_record(connection, school.school_id, alone, removed, status="absent", note="ill")
     content = await exported(files, "office", CSV)
-    await adsum.student_merges.merge(kept, removed, Choices(Prefer.KEEP, allow_different_names=True), system_caller())
+    await adsum.student_merges.merge(
+        kept, removed, MergeChoices(Prefer.KEEP, allow_different_names=True), system_caller()
+    )
     before = await state(adsum)
 
     answer = await files.send_bytes(content, onExisting="update")

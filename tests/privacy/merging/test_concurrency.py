@@ -15,12 +15,12 @@ from adsum.migrations import tables
 from adsum.platform.database import contention
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database, Deadlocked, RowExists
-from adsum.privacy.merging.rules import Choices
+from adsum.privacy.merging.rules import MergeChoices
 from adsum.privacy.merging.service import StudentMerges
 from tests.support.schools import SchoolIds, make_school
 from tests.support.waiting import until, waiting_for_locks
 
-CONFIRMED = Choices(allow_different_names=True)
+CONFIRMED = MergeChoices(allow_different_names=True)
 DAY = date(2024, 12, 25)
 
 

@@ -17,7 +17,7 @@ from adsum.batches.repository.runs import find_runs
 from adsum.platform.database.columns import metadata
 from adsum.platform.errors import Invalid
 from adsum.platform.paging import PageRequest
-from adsum.privacy.merging.rules import Choices, Moved
+from adsum.privacy.merging.rules import MergeChoices, Moved
 from adsum.privacy.rules import OtherSchools
 from adsum.reports.rules import GroupBy
 from adsum.reports.service import Scope, Summaries
@@ -31,7 +31,7 @@ from tests.support.runs import batch_of
 from tests.support.schools import caller, enrol, make_bare_school, make_record, make_school, make_student
 from tests.support.statements import statements_sent
 
-ALLOWED = Choices(allow_different_names=True)
+ALLOWED = MergeChoices(allow_different_names=True)
 NEXT_DAY = "2024-12-26"
 
 
@@ -258,7 +258,7 @@ async def test_a_preview_warns_of_records_of_different_schools(register: Registe
         other = await make_school(connection, students=1)
 
     shown = await register.adsum.student_merges.preview(
-        student_of(register), other.student_ids[0], Choices(), system_caller()
+        student_of(register), other.student_ids[0], MergeChoices(), system_caller()
     )
 
     assert [each.code for each in shown.warnings()] == ["different_schools"]

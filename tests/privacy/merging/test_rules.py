@@ -10,12 +10,12 @@ import pytest
 
 from adsum.accounts.access import system_caller
 from adsum.privacy.merging.rules import (
-    Choice,
-    Choices,
     DoubleRecord,
     Merge,
+    MergeChoices,
     Moved,
     Prefer,
+    RecordChoice,
     SingleRecord,
     answer_for_kept_student,
     with_kept_student,
@@ -39,22 +39,22 @@ def double(day: date = DAY, session_id: int = 1, **records: SingleRecord) -> Dou
 
 
 def test_the_choice_of_a_session_takes_precedence_over_that_of_the_day_and_that_over_the_general_one() -> None:
-    choices = Choices(KEEP, [Choice(DAY, REMOVE), Choice(DAY, KEEP, 2)])
+    choices = MergeChoices(KEEP, [RecordChoice(DAY, REMOVE), RecordChoice(DAY, KEEP, 2)])
 
     assert [choices.of(DAY, 1), choices.of(DAY, 2), choices.of(NEXT_DAY, 1)] == [REMOVE, KEEP, KEEP]
-    assert Choices().of(DAY, 1) is None
+    assert MergeChoices().of(DAY, 1) is None
 
 
 def test_every_choice_that_chooses_nothing_is_a_violation() -> None:
     single = [
-        Choice(DAY, KEEP),
-        Choice(DAY, KEEP, 1),
-        Choice(DAY, KEEP, 2),
-        Choice(NEXT_DAY, KEEP),
-        Choice(DAY, REMOVE),
+        RecordChoice(DAY, KEEP),
+        RecordChoice(DAY, KEEP, 1),
+        RecordChoice(DAY, KEEP, 2),
+        RecordChoice(NEXT_DAY, KEEP),
+        RecordChoice(DAY, REMOVE),
     ]
 
-    found = [(each.pointer, each.code) for each in Choices(None, single).violations([double()])]
+    found = [(each.pointer, each.code) for each in MergeChoices(None, single).violations([double()])]
 
     assert found == [
         ("/choices/0", "choice_repeated"),
@@ -121,4 +121,4 @@ def test_names_that_differ_in_case_accents_or_order_only_are_the_same(
 
     assert merge.has_different_names == is_different
     assert [each.code for each in merge.warnings()] == ["different_names"] * is_different
-    assert merge.violations(Choices(allow_different_names=True)) == []
+    assert merge.violations(MergeChoices(allow_different_names=True)) == []

@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 
 from adsum.accounts.access import system_caller
 from adsum.migrations import tables
-from adsum.privacy.merging.rules import Choices
+from adsum.privacy.merging.rules import MergeChoices
 from adsum.privacy.merging.service import StudentMerges
 from adsum.roster.by_source.rules import SourcedStudent
 from adsum.roster.by_source.service import SourcedRoster
@@ -31,7 +31,7 @@ async def roster(importing: Importing) -> Roster:
     await importing.run(roster)
     ids = {row["source_id"]: row["id"] for row in await importing.rows(tables.students)}
     merges = StudentMerges(importing.database, lambda: NOW)
-    await merges.merge(ids[KEPT], ids[REMOVED], Choices(allow_different_names=True), system_caller())
+    await merges.merge(ids[KEPT], ids[REMOVED], MergeChoices(allow_different_names=True), system_caller())
     return roster
 
 
@@ -117,7 +117,7 @@ async def test_a_record_of_another_school_stays_the_same_person_at_both_schools(
     await importing.run(roster)
     ids = {row["source_id"]: row["id"] for row in await importing.rows(tables.students)}
     merges = StudentMerges(importing.database, lambda: NOW)
-    await merges.merge(ids[KEPT], ids["other-1"], Choices(allow_different_names=True), system_caller())
+    await merges.merge(ids[KEPT], ids["other-1"], MergeChoices(allow_different_names=True), system_caller())
     before = await importing.everything()
 
     report = await importing.run(roster)
@@ -177,7 +177,7 @@ async def small(importing: Importing) -> SmallIds:
         rosters.append(roster)
     ids = {row["source_id"]: row["id"] for row in await importing.rows(tables.students)}
     merges = StudentMerges(importing.database, lambda: NOW)
-    await merges.merge(ids["55"], ids["117"], Choices(allow_different_names=True), system_caller())
+    await merges.merge(ids["55"], ids["117"], MergeChoices(allow_different_names=True), system_caller())
     schools = {row["source_id"]: row["id"] for row in await importing.rows(tables.schools)}
     return SmallIds(importing, rosters[1], schools["school-2"], ids["55"])
 
@@ -240,7 +240,7 @@ async def import_and_merge(importing: Importing, roster: Roster) -> None:
     assert (await importing.run(roster)).violations == ()
     ids = {row["source_id"]: row["id"] for row in await importing.rows(tables.students)}
     merges = StudentMerges(importing.database, lambda: NOW)
-    await merges.merge(ids[KEPT], ids[REMOVED], Choices(allow_different_names=True), system_caller())
+    await merges.merge(ids[KEPT], ids[REMOVED], MergeChoices(allow_different_names=True), system_caller())
 
 
 def move(roster: Roster, source_id: str) -> None:
@@ -376,7 +376,7 @@ async def test_both_ids_at_a_third_school_name_the_student(importing: Importing,
     assert (await importing.run(roster)).violations == ()
     ids = {row["source_id"]: row["id"] for row in await importing.rows(tables.students)}
     merges = StudentMerges(importing.database, lambda: NOW)
-    await merges.merge(ids[KEPT], ids["other-1"], Choices(allow_different_names=True), system_caller())
+    await merges.merge(ids[KEPT], ids["other-1"], MergeChoices(allow_different_names=True), system_caller())
     before = await importing.everything()
 
     again = Roster(roster.tables, {"users": "delta", "enrollments": "delta"}) if is_delta else roster

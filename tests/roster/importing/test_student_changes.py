@@ -11,7 +11,7 @@ import pytest
 
 from adsum.accounts.access import Permission, system_caller
 from adsum.roster.importing.commands import student_line
-from adsum.roster.importing.rules import Change, ChangedStudent, ClassChange, ImportReport
+from adsum.roster.importing.rules import ChangedStudent, ClassChange, ImportReport, StudentChange
 from tests.roster.conftest import TODAY, Importing
 from tests.roster.files import Roster, a_class, a_school, enrolment, in_zip, user
 from tests.support.commands import commands
@@ -23,7 +23,9 @@ def class_change(name: str, day: date | None) -> ClassChange:
     return ClassChange(name, f"Title of {name}", "Lindenhof", day)
 
 
-def changes(report: ImportReport, change: Change) -> dict[str | None, tuple[list[ClassChange], list[ClassChange]]]:
+def changes(
+    report: ImportReport, change: StudentChange
+) -> dict[str | None, tuple[list[ClassChange], list[ClassChange]]]:
     """Joined and left classes by the source id of the student."""
     found = report.students[change].students
     return {student.source_id: (list(student.joined), list(student.left)) for student in found}
@@ -37,12 +39,12 @@ def roster() -> Roster:
 async def test_new_students_join_with_their_classes(importing: Importing, roster: Roster) -> None:
     report = await importing.run(a_school(students=1), dry_run=True)
 
-    joins = report.students[Change.JOINS]
+    joins = report.students[StudentChange.JOINS]
     assert joins.count == 1
     assert joins.students == [
         ChangedStudent(None, "student-1", "Given student-1", "Family", [class_change("class-1", BEGIN)], [])
     ]
-    assert report.students[Change.LEAVES].count == report.students[Change.MOVES].count == 0
+    assert report.students[StudentChange.LEAVES].count == report.students[StudentChange.MOVES].count == 0
 
 
 async def test_an_import_that_is_no_dry_run_names_nobody(importing: Importing, roster: Roster) -> None:
@@ -66,25 +68,25 @@ async def test_students_who_are_missing_or_without_classes_leave(importing: Impo
 
     report = await importing.run(roster, dry_run=True)
 
-    assert changes(report, Change.LEAVES) == {
+    assert changes(report, StudentChange.LEAVES) == {
         "student-1": ([], [class_change("class-1", TODAY), class_change("class-2", TODAY)]),
         "student-2": ([], [class_change(name, date(2024, 10, 10)) for name in ("class-1", "class-2")]),
     }
-    assert {student.id for student in report.students[Change.LEAVES].students} == {1, 2}
-    assert changes(report, Change.MOVES) == {}
+    assert {student.id for student in report.students[StudentChange.LEAVES].students} == {1, 2}
+    assert changes(report, StudentChange.MOVES) == {}
 
 
 async def test_a_student_without_enrolments_joins_leaves_and_comes_back(importing: Importing, roster: Roster) -> None:
     await importing.run(roster)
     roster.tables["users"].append(user("alone", "student", "Al", "One"))
 
-    assert changes(await importing.run(roster, dry_run=True), Change.JOINS) == {"alone": ([], [])}
+    assert changes(await importing.run(roster, dry_run=True), StudentChange.JOINS) == {"alone": ([], [])}
     await importing.run(roster)
     roster.row("users", "alone")["status"] = "tobedeleted"
-    assert changes(await importing.run(roster, dry_run=True), Change.LEAVES) == {"alone": ([], [])}
+    assert changes(await importing.run(roster, dry_run=True), StudentChange.LEAVES) == {"alone": ([], [])}
     await importing.run(roster, allow_removals=True)
     roster.row("users", "alone")["status"] = "active"
-    assert changes(await importing.run(roster, dry_run=True), Change.JOINS) == {"alone": ([], [])}
+    assert changes(await importing.run(roster, dry_run=True), StudentChange.JOINS) == {"alone": ([], [])}
 
 
 async def test_a_change_of_class_with_a_later_first_day_is_a_move(importing: Importing, roster: Roster) -> None:
@@ -96,10 +98,10 @@ async def test_a_change_of_class_with_a_later_first_day_is_a_move(importing: Imp
     report = await importing.run(roster, dry_run=True)
 
     day = date(2024, 10, 26)
-    assert changes(report, Change.MOVES) == {
+    assert changes(report, StudentChange.MOVES) == {
         "student-3": ([class_change("class-2", day)], [class_change("class-1", day)])
     }
-    assert report.students[Change.JOINS].count == report.students[Change.LEAVES].count == 0
+    assert report.students[StudentChange.JOINS].count == report.students[StudentChange.LEAVES].count == 0
 
 
 async def test_the_end_of_the_school_year_is_no_move(importing: Importing, roster: Roster) -> None:
@@ -119,8 +121,8 @@ async def test_students_are_counted_beyond_the_limit_and_sorted_by_name(importin
 
     report = await importing.run(roster, dry_run=True, max_students=2)
 
-    assert report.students[Change.JOINS].count == 5
-    assert list(changes(report, Change.JOINS)) == ["student-5", "student-1"]
+    assert report.students[StudentChange.JOINS].count == 5
+    assert list(changes(report, StudentChange.JOINS)) == ["student-5", "student-1"]
 
 
 async def test_names_need_the_permission_to_read_rosters(importing: Importing, roster: Roster) -> None:
@@ -128,7 +130,7 @@ async def test_names_need_the_permission_to_read_rosters(importing: Importing, r
 
     report = await importing.run(a_school(students=1), caller, dry_run=True)
 
-    assert report.students[Change.JOINS].students == [
+    assert report.students[StudentChange.JOINS].students == [
         ChangedStudent(None, "student-1", None, None, [ClassChange("class-1", None, None, BEGIN)], [])
     ]
 

@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from adsum.accounts.access import Role
 from adsum.migrations import tables
-from adsum.roster.importing.rules import Change, ImportReport
+from adsum.roster.importing.rules import ImportReport, StudentChange
 from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, Roster, a_class, a_school, enrolment, user
 from tests.support.schools import caller
@@ -82,9 +82,9 @@ async def test_a_dry_run_names_a_transfer_as_a_move(importing: Importing, roster
 
     report = await importing.run(transferred(roster), dry_run=True)
 
-    (moved,) = report.students[Change.MOVES].students
+    (moved,) = report.students[StudentChange.MOVES].students
     assert (moved.source_id, [each.school for each in moved.joined]) == (MOVED, ["Rosenhof"])
-    assert [report.students[change].count for change in (Change.JOINS, Change.LEAVES)] == [0, 0]
+    assert [report.students[change].count for change in (StudentChange.JOINS, StudentChange.LEAVES)] == [0, 0]
 
 
 async def test_a_student_transfers_back(importing: Importing, roster: Roster) -> None:

@@ -14,7 +14,7 @@ from adsum.platform.command_line.output import Json, show_item, show_one, show_r
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import Violation
 from adsum.platform.ids import MAX_ID
-from adsum.privacy.merging.rules import Choice, ChoiceNeeded, Choices, Merge, NamesNotConfirmed, Prefer
+from adsum.privacy.merging.rules import ChoiceNeeded, Merge, MergeChoices, NamesNotConfirmed, Prefer, RecordChoice
 from adsum.privacy.merging.schemas import MergeAnswer
 from adsum.privacy.merging.service import StudentMerges
 from adsum.roster.schemas import StudentItem
@@ -22,12 +22,12 @@ from adsum.roster.schemas import StudentItem
 _read_prefer = one_of(Prefer)
 
 
-def _read_choice(text: str) -> Choice:
+def _read_choice(text: str) -> RecordChoice:
     place, _, prefer = text.partition("=")
     day, _, session = place.partition(":")
     if session and not (session.isascii() and session.isdigit() and 1 <= int(session) <= MAX_ID):
         raise typer.BadParameter(f"{session[:40]!r} is not the id of a session")
-    return Choice(read_day(day), _read_prefer(prefer), int(session) if session else None)
+    return RecordChoice(read_day(day), _read_prefer(prefer), int(session) if session else None)
 
 
 def merge(
@@ -43,7 +43,7 @@ def merge(
         ),
     ] = None,
     choose: Annotated[
-        list[Choice] | None,
+        list[RecordChoice] | None,
         typer.Option(
             parser=_read_choice,
             metavar="DATE[:SESSION]=keep|remove",
@@ -62,7 +62,7 @@ def merge(
     Days on which both have a record are listed and need a choice, and different names need a confirmation; without
     them nothing happens.
     """
-    choices = Choices(prefer, choose or [], allow_different_names)
+    choices = MergeChoices(prefer, choose or [], allow_different_names)
 
     async def run(merges: StudentMerges) -> Merge:
         return await (merges.preview if dry_run else merges.merge)(keep, remove, choices, system_caller())

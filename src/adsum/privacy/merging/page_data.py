@@ -10,7 +10,7 @@ from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.errors import AdsumError, Conflict, Invalid
 from adsum.platform.paging import PageRequest
-from adsum.privacy.merging.rules import Choices, Merge
+from adsum.privacy.merging.rules import Merge, MergeChoices
 from adsum.privacy.merging.service import StudentMerges
 from adsum.roster.rules import NamedIds, StudentFilters, StudentRow
 from adsum.roster.service import Directory, Naming
@@ -59,7 +59,7 @@ class MergePageData:
         self.merge = merges.merge
 
     async def view(
-        self, words: str, keep: int | None, remove: int | None, choices: Choices, caller: Caller
+        self, words: str, keep: int | None, remove: int | None, choices: MergeChoices, caller: Caller
     ) -> MergeView:
         """The page. Raises NotFound: a chosen record does not exist, or the caller does not see it."""
         ids = [student_id for student_id in (keep, remove) if student_id is not None]
@@ -79,7 +79,7 @@ class MergePageData:
         return MergeView(found, has_more, chosen, schools, preview, refusal, merges, statuses, names.people)
 
     async def _preview(
-        self, keep: int, remove: int, choices: Choices, caller: Caller
+        self, keep: int, remove: int, choices: MergeChoices, caller: Caller
     ) -> tuple[Merge | None, AdsumError | None]:
         """The preview of the merge, and a refusal. Impossible choices are refused and left out."""
         refusal = None

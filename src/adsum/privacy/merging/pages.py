@@ -19,14 +19,14 @@ from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.privacy.merging.page_data import MergePageData
-from adsum.privacy.merging.rules import Choice, Choices, Prefer
+from adsum.privacy.merging.rules import MergeChoices, Prefer, RecordChoice
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 PATH = "/admin/students/merge"
 # A school year of six sessions a day, of several years.
 MAX_FIELDS = 10_000
-NO_CHOICES = Choices()
+NO_CHOICES = MergeChoices()
 
 
 class Warned(StrEnum):
@@ -82,16 +82,16 @@ def _id_in(fields: Mapping[str, str], name: str) -> int:
     return number_typed(fields.get(name, ""), f"/{name}")
 
 
-def _choices(fields: Mapping[str, str]) -> tuple[Choices, list[Violation]]:
+def _choices(fields: Mapping[str, str]) -> tuple[MergeChoices, list[Violation]]:
     """The choices of a form, and the fields that are none. `prefer` holds where none is ticked."""
-    single: list[Choice] = []
+    single: list[RecordChoice] = []
     violations: list[Violation] = []
     for name, value in fields.items():
         if not name.startswith("on-"):
             continue
         day, _, session = name.removeprefix("on-").rpartition("-")
         try:
-            single.append(Choice(plain_day(day), Prefer(value), number_typed(session, f"/{name}")))
+            single.append(RecordChoice(plain_day(day), Prefer(value), number_typed(session, f"/{name}")))
         except (WrongDay, ValueError, Invalid):
             detail = f"{name[:40]!r} with the value {value[:40]!r} chooses no record"
             violations.append(Violation("unknown_choice", detail, f"/{name}"))
@@ -101,7 +101,7 @@ def _choices(fields: Mapping[str, str]) -> tuple[Choices, list[Violation]]:
         violations.append(Violation("unknown_choice", detail, "/prefer"))
         prefer = None
     allowed = "allow_different_names" in fields
-    return Choices(None if prefer is None else Prefer(prefer), single, allowed), violations
+    return MergeChoices(None if prefer is None else Prefer(prefer), single, allowed), violations
 
 
 async def _page(
@@ -112,7 +112,7 @@ async def _page(
     keep: int | None,
     remove: int | None,
     *,
-    choices: Choices = NO_CHOICES,
+    choices: MergeChoices = NO_CHOICES,
     error: AdsumError | None = None,
     merged: bool = False,
     warned: Warned | None = None,

@@ -17,9 +17,9 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.search import with_search_text
 from adsum.privacy.merging.rules import (
-    Choices,
     DoubleRecord,
     Merge,
+    MergeChoices,
     Moved,
     Prefer,
     answer_for_kept_student,
@@ -35,7 +35,7 @@ RUNS_PER_STATEMENT = 10_000
 
 
 async def find_doubles(
-    connection: AsyncConnection, caller: Caller, student_id: int, removed_id: int, choices: Choices
+    connection: AsyncConnection, caller: Caller, student_id: int, removed_id: int, choices: MergeChoices
 ) -> list[DoubleRecord]:
     """The sessions and days on which both have a record, by day and session."""
     a, other = attendances.c, attendances.alias("other")

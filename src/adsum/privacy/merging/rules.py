@@ -40,7 +40,7 @@ class Prefer(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RecordChoice:
     """The record that holds on a day, in one session or in all of them."""
 
     learning_date: date
@@ -53,14 +53,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class MergeChoices:
     """The choices of a merge: of a session and day, else of the day, else `prefer`; None: no choice.
 
     `allow_different_names`: the records are of one student although their names differ.
     """
 
     prefer: Prefer | None = None
-    single: Sequence[Choice] = ()
+    single: Sequence[RecordChoice] = ()
     allow_different_names: bool = False
 
     def of(self, day: date, session_id: int) -> Prefer | None:
@@ -130,7 +130,7 @@ class DoubleRecord:
     prefer: Prefer | None = None
 
     @classmethod
-    def of(cls, kept: DescribedRecord, removed: DescribedRecord, choices: Choices) -> DoubleRecord:
+    def of(cls, kept: DescribedRecord, removed: DescribedRecord, choices: MergeChoices) -> DoubleRecord:
         place = {each: getattr(kept, each) for each in cls._place()}
         prefer = choices.of(kept.learning_date, kept.session_id)
         return cls(**place, kept=SingleRecord.of(kept), removed=SingleRecord.of(removed), prefer=prefer)
@@ -232,7 +232,7 @@ class Merge:
     def by(self, author: Caller, at: datetime) -> Merge:
         return replace(self, merged_at=at, merged_role=author.role.value, user_id=author.user_id)
 
-    def repeated(self, choices: Choices) -> Merge:
+    def repeated(self, choices: MergeChoices) -> Merge:
         """The answer to the same merge again."""
         return replace(self, is_repeated=True, ignores_choices=not choices.are_those_of(self))
 
@@ -259,7 +259,7 @@ class Merge:
             found.append(Notice("different_schools", detail))
         return found
 
-    def violations(self, choices: Choices) -> list[Violation]:
+    def violations(self, choices: MergeChoices) -> list[Violation]:
         """The obstacles to the merge: unconfirmed names, and doubles without a choice."""
         undecided = [each.violation() for each in self.doubles if each.prefer is None]
         if choices.allow_different_names or not self.has_different_names:

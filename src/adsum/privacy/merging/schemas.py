@@ -11,7 +11,7 @@ from pydantic import Field
 from adsum.platform.http.problems import MAX_ENTRIES
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import Flag, Id, Moment, Schema, SentSchema
-from adsum.privacy.merging.rules import Choice, Choices, Merge, Prefer, SingleRecord
+from adsum.privacy.merging.rules import Merge, MergeChoices, Prefer, RecordChoice, SingleRecord
 from adsum.roster.schemas import StudentItem
 
 
@@ -34,9 +34,9 @@ class MergeBody(SentSchema):
     ] = False
     dry_run: Annotated[Flag, Field(description="Report what would move, and change nothing")] = False
 
-    def to_choices(self) -> Choices:
-        single = [Choice(each.learning_date, each.prefer, each.session_id) for each in self.choices]
-        return Choices(self.prefer, single, self.allow_different_names)
+    def to_choices(self) -> MergeChoices:
+        single = [RecordChoice(each.learning_date, each.prefer, each.session_id) for each in self.choices]
+        return MergeChoices(self.prefer, single, self.allow_different_names)
 
 
 class MovedItem(Schema):

@@ -20,7 +20,7 @@ from adsum.privacy.merging.repository import (
     merges_into,
     move,
 )
-from adsum.privacy.merging.rules import ChoiceNeeded, Choices, Merge, NamesNotConfirmed
+from adsum.privacy.merging.rules import ChoiceNeeded, Merge, MergeChoices, NamesNotConfirmed
 from adsum.privacy.repository import lock_schools_of, open_batches_with
 from adsum.privacy.rules import StudentIsBeingMarked
 from adsum.privacy.service import require_student
@@ -38,7 +38,7 @@ class StudentMerges:
         self._database = database
         self._now = now
 
-    async def preview(self, student_id: int, removed_id: int, choices: Choices, caller: Caller) -> Merge:
+    async def preview(self, student_id: int, removed_id: int, choices: MergeChoices, caller: Caller) -> Merge:
         """The result of `merge` if it ran now. Raises as `merge`, except ChoiceNeeded and NamesNotConfirmed: doubles
         without a choice have no `prefer`, and the merge has warnings.
         """
@@ -53,7 +53,7 @@ class StudentMerges:
         self,
         student_id: int,
         removed_id: int,
-        choices: Choices,
+        choices: MergeChoices,
         caller: Caller,
         keyed: KeyedRequest[Merge] | None = None,
     ) -> Merge:
@@ -102,7 +102,9 @@ class StudentMerges:
             return await merges_into(connection, student_id)
 
 
-async def _preview(connection: Connection, student_id: int, removed_id: int, choices: Choices, caller: Caller) -> Merge:
+async def _preview(
+    connection: Connection, student_id: int, removed_id: int, choices: MergeChoices, caller: Caller
+) -> Merge:
     await require_student(connection, student_id, caller)
     await _require_removed(connection, student_id, removed_id, caller)
     await _refuse_open_batches(connection, (student_id, removed_id))
@@ -114,7 +116,7 @@ async def _preview(connection: Connection, student_id: int, removed_id: int, cho
     return Merge(student, removed, await count_rows(connection, removed_id, doubles), doubles)
 
 
-def _refuse_unclear(merge: Merge, choices: Choices) -> None:
+def _refuse_unclear(merge: Merge, choices: MergeChoices) -> None:
     violations = merge.violations(choices)
     undecided = sum(each.prefer is None for each in merge.doubles)
     if undecided:

@@ -21,12 +21,12 @@ from adsum.platform.command_line.output import Json, show_item, show_one, show_r
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, Malformed, Violation
 from adsum.roster.importing.rules import (
-    Change,
     ChangedStudent,
     ChangedStudents,
     ClassChange,
     ImportOptions,
     ImportReport,
+    StudentChange,
 )
 from adsum.roster.importing.schemas import ImportAnswer, ImportEntry
 from adsum.roster.importing.service import RosterImport
@@ -135,7 +135,7 @@ def _summary(report: ImportReport) -> str:
     return "Imported."
 
 
-def _show_students(change: Change, changed: ChangedStudents) -> None:
+def _show_students(change: StudentChange, changed: ChangedStudents) -> None:
     """Prints the first students who join, leave or move, such as `Ada Byron (s-1): joins 7b from 2026-11-26`."""
     if not changed.count:
         return

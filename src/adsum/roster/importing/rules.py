@@ -58,7 +58,7 @@ class TableReport:
         return bool(self.added or self.changed or self.ended)
 
 
-class Change(StrEnum):
+class StudentChange(StrEnum):
     """The change of a student by an import: they join or leave the schools of the files, or change their classes."""
 
     JOINS = "joins"
@@ -128,7 +128,7 @@ class ImportReport:
     violation_count: int
     warnings: tuple[Violation, ...]
     warning_count: int
-    students: Mapping[Change, ChangedStudents] = field(default_factory=dict[Change, ChangedStudents])
+    students: Mapping[StudentChange, ChangedStudents] = field(default_factory=dict[StudentChange, ChangedStudents])
 
     @property
     def changes_nothing(self) -> bool:

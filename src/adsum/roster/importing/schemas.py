@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from adsum.platform.http.schemas import Schema
-from adsum.roster.importing.rules import Change, ChangedStudent, ClassChange, ImportReport
+from adsum.roster.importing.rules import ChangedStudent, ClassChange, ImportReport, StudentChange
 
 
 class TableItem(Schema):
@@ -87,7 +87,7 @@ class ImportAnswer(Schema):
     errors: list[ImportEntry]
     warning_count: int = 0
     warnings: Sequence[ImportEntry] = ()
-    students: Mapping[Change, ChangedStudentsItem] | None = None
+    students: Mapping[StudentChange, ChangedStudentsItem] | None = None
 
     @classmethod
     def of(cls, report: ImportReport, max_errors: int | None = None) -> ImportAnswer:
@@ -106,7 +106,7 @@ class ImportAnswer(Schema):
         )
 
 
-def _changed_students(report: ImportReport) -> dict[Change, ChangedStudentsItem]:
+def _changed_students(report: ImportReport) -> dict[StudentChange, ChangedStudentsItem]:
     return {
         change: ChangedStudentsItem(
             count=changed.count, items=[ChangedStudentItem.of(student) for student in changed.students]

@@ -32,7 +32,7 @@ from adsum.roster.importing.roster_mapping.people import PeopleMapping
 from adsum.roster.importing.roster_mapping.schools import FILE as ORGS_FILE
 from adsum.roster.importing.roster_mapping.schools import Orgs, TimeZone, read_orgs, referenced_schools
 from adsum.roster.importing.roster_mapping.terms import KnownTerms, read_terms
-from adsum.roster.importing.rules import Change, ChangedStudents, Findings, ImportSchool, Removal, TableReport
+from adsum.roster.importing.rules import ChangedStudents, Findings, ImportSchool, Removal, StudentChange, TableReport
 from adsum.roster.importing.tables import (
     import_classes,
     import_elsewhere,
@@ -93,7 +93,7 @@ class RosterSteps:
         referenced = (
             set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
         )
-        schools = await self._set_schools(referenced, time_zone)
+        schools = await self._apply_schools(referenced, time_zone)
         file = await asyncio.to_thread(read_terms, self._package, self.findings)
         self._terms = terms = TermSteps(self._connection, file, self.findings)
         table_of_terms = await terms.apply(self._orgs, self._caller)
@@ -104,7 +104,7 @@ class RosterSteps:
         await self._place_people(people, classes)
         if self._compares:
             await comparison.remember_places(self._connection)
-        before = {kind: await changes.count_open(self._connection, kind) for kind in (CLASSES, ENROLMENTS)}
+        before = {kind: await changes.count_stored(self._connection, kind) for kind in (CLASSES, ENROLMENTS)}
         before[STUDENTS] = await transfers.count_active_students(self._connection)
         tables = {
             "schools": schools,
@@ -128,15 +128,15 @@ class RosterSteps:
         assert self._terms is not None
         await self._terms.mark_stale()
 
-    async def changed_students(self, limit: int | None) -> dict[Change, ChangedStudents]:
+    async def changed_students(self, limit: int | None) -> dict[StudentChange, ChangedStudents]:
         """After `run`: the students with each kind of change, the first `limit` of them by name."""
         with_names = sees_names(self._caller)
         return {
             change: await comparison.changed_students(self._connection, change, limit, with_names=with_names)
-            for change in (Change if self._compares else ())
+            for change in (StudentChange if self._compares else ())
         }
 
-    async def _set_schools(self, referenced: Collection[str], time_zone: TimeZone) -> TableReport:
+    async def _apply_schools(self, referenced: Collection[str], time_zone: TimeZone) -> TableReport:
         """Adds and renames schools, stages the schools of the import, and fills `ids` and `today` of the orgs.
 
         Args:
@@ -252,13 +252,13 @@ class RosterSteps:
         rows = classes.sessions(await staging.active_classes(self._connection))
         await staging.stage(self._connection, import_sessions, rows)
         await staging.index_staged(self._connection, import_sessions)
-        added, changed, ended = await changes.set_sessions(self._connection, valid_from)
+        added, changed, ended = await changes.apply_sessions(self._connection, valid_from)
         return TableReport(added, changed, ended, unchanged=len(rows) - added - changed)
 
     async def _apply_enrolments(
         self, people: PeopleMapping, classes: ClassMapping, terms: TermSteps
     ) -> dict[str, TableReport]:
-        await terms.set_classes()
+        await terms.set_terms_of_classes()
         await self._map_enrolments(await self._references(people, classes, terms.bounds))
         terms.widened = await changes.widened_enrolments(self._connection)
         absent = self._absence_means_gone("enrollments")

@@ -72,7 +72,7 @@ class TermSteps:
             by_school[term.school_id].add(term.source_id)
         return KnownTerms(by_school, is_sent)
 
-    async def set_classes(self) -> None:
+    async def set_terms_of_classes(self) -> None:
         """Gives each class the terms that it names, or none if one of them is unknown; opens schools in their terms."""
         connection = self._connection
         stored = await statements.stored_terms(connection, self._schools)

@@ -193,7 +193,7 @@ def _in_slice(staged: Table, start: int) -> ColumnElement[bool]:
     return and_(staged.c.row >= start, staged.c.row < start + SLICE)
 
 
-async def set_sessions(connection: AsyncConnection, valid_from: date | None) -> tuple[int, int, int]:
+async def apply_sessions(connection: AsyncConnection, valid_from: date | None) -> tuple[int, int, int]:
     """Applies the staged sessions, and ends sessions of ended classes: (added, changed, ended).
 
     Validities begin and end on `valid_from`; None: on the school's today.
@@ -287,7 +287,7 @@ async def end_missing_enrolments(
         select(table.c.id)
         .join(classes, classes.c.id == table.c.class_id)
         .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-        .where(table.c.source_id.is_not(None), is_open(table, import_schools.c.today))
+        .where(table.c.source_id.is_not(None), has_not_ended(table, import_schools.c.today))
         .where(or_(not_(classes.c.active), without_person, is_missing(kind, absent=absent)))
         .limit(SLICE)
     )
@@ -300,8 +300,8 @@ async def end_missing_enrolments(
     return ended
 
 
-async def count_open(connection: AsyncConnection, kind: ImportTable) -> int:
-    """The number of active classes, or open enrolments, with a source id in the schools of the import."""
+async def count_stored(connection: AsyncConnection, kind: ImportTable) -> int:
+    """The number of classes or enrolments with a source id, in the schools of the import, that have not ended."""
     table = kind.table
     counted = select(func.count()).select_from(table).where(table.c.source_id.is_not(None))
     if "active" in table.c:
@@ -310,12 +310,12 @@ async def count_open(connection: AsyncConnection, kind: ImportTable) -> int:
         counted = (
             counted.join(classes, classes.c.id == table.c.class_id)
             .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-            .where(is_open(table, import_schools.c.today))
+            .where(has_not_ended(table, import_schools.c.today))
         )
     return await connection.scalar(counted) or 0
 
 
-def is_open(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:
+def has_not_ended(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:
     """Enrolments with a day today or later."""
     begin, end = table.c.begin_date, table.c.end_date
     return or_(end.is_(None), and_(end > today, or_(begin.is_(None), begin < end)))

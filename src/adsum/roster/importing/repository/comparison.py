@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Select, Subquery, Table, and_, case, exists, false, func, insert, literal, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.roster.importing.repository.changes import is_open
+from adsum.roster.importing.repository.changes import has_not_ended
 from adsum.roster.importing.repository.staging import MAX_IDS_PER_STATEMENT, index_staged
-from adsum.roster.importing.rules import Change, ChangedStudent, ChangedStudents, ClassChange
+from adsum.roster.importing.rules import ChangedStudent, ChangedStudents, ClassChange, StudentChange
 from adsum.roster.importing.tables import (
     import_changed_students,
     import_known_students,
@@ -28,8 +28,8 @@ _ChangesOfClasses = dict[int, list[ClassChange]]
 
 async def remember_places(connection: AsyncConnection) -> None:
     """Stores the students of the schools of the import, and their classes, before anything changes."""
-    open_now = _open_places().subquery("open_now")
-    places = select(open_now.c.student_id, open_now.c.class_id, open_now.c.end_date)
+    stored = _stored_places().subquery("stored")
+    places = select(stored.c.student_id, stored.c.class_id, stored.c.end_date)
     await _fill(connection, import_places, places)
     of_school = students.c.school_id.in_(select(import_schools.c.school_id))
     placed = students.c.id.in_(select(import_places.c.student_id))
@@ -40,15 +40,15 @@ async def remember_places(connection: AsyncConnection) -> None:
 
 async def compare_places(connection: AsyncConnection) -> None:
     """Finds the students who join, leave and move since `remember_places`."""
-    open_now = _open_places().subquery("open_now")
-    await connection.execute(_insert(import_moves, _joined(open_now)))
-    await connection.execute(_insert(import_moves, _left(open_now)))
+    stored = _stored_places().subquery("stored")
+    await connection.execute(_insert(import_moves, _joined(stored)))
+    await connection.execute(_insert(import_moves, _left(stored)))
     await index_staged(connection, import_moves)
     await _fill(connection, import_changed_students, _changed_students())
 
 
 async def changed_students(
-    connection: AsyncConnection, change: Change, limit: int | None, *, with_names: bool
+    connection: AsyncConnection, change: StudentChange, limit: int | None, *, with_names: bool
 ) -> ChangedStudents:
     """The students with one kind of change, the first `limit` of them by name."""
     s, of_change = students.c, import_changed_students.c.change == change.value
@@ -97,7 +97,7 @@ async def _class_changes(
     return joined, left
 
 
-def _open_places() -> _Rows:
+def _stored_places() -> _Rows:
     """The classes of students today or later, with the first and the last day of their enrolments; NULL: no bound."""
     e = enrolments.c
     return (
@@ -109,37 +109,35 @@ def _open_places() -> _Rows:
         )
         .join(classes, classes.c.id == e.class_id)
         .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-        .where(is_open(enrolments, import_schools.c.today))
+        .where(has_not_ended(enrolments, import_schools.c.today))
         .group_by(e.student_id, e.class_id)
     )
 
 
-def _joined(open_now: Subquery) -> _Rows:
+def _joined(stored: Subquery) -> _Rows:
     p = import_places.c
-    was_there = exists().where(p.student_id == open_now.c.student_id, p.class_id == open_now.c.class_id)
-    return select(open_now.c.student_id, open_now.c.class_id, literal(True), open_now.c.begin_date).where(
-        not_(was_there)
-    )
+    was_there = exists().where(p.student_id == stored.c.student_id, p.class_id == stored.c.class_id)
+    return select(stored.c.student_id, stored.c.class_id, literal(True), stored.c.begin_date).where(not_(was_there))
 
 
-def _left(open_now: Subquery) -> _Rows:
+def _left(stored: Subquery) -> _Rows:
     """Enrolments that ended, and those whose end is now near and was not."""
     p, e = import_places.c, enrolments.c
-    same = and_(open_now.c.student_id == p.student_id, open_now.c.class_id == p.class_id)
+    same = and_(stored.c.student_id == p.student_id, stored.c.class_id == p.class_id)
     ended_on = (
         select(func.max(e.end_date)).where(e.student_id == p.student_id, e.class_id == p.class_id).scalar_subquery()
     )
-    ends_earlier = or_(p.end_date.is_(None), open_now.c.end_date < p.end_date)
+    ends_earlier = or_(p.end_date.is_(None), stored.c.end_date < p.end_date)
     return (
-        select(p.student_id, p.class_id, literal(False), func.coalesce(open_now.c.end_date, ended_on))
+        select(p.student_id, p.class_id, literal(False), func.coalesce(stored.c.end_date, ended_on))
         .select_from(import_places)
         .join(classes, classes.c.id == p.class_id)
         .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-        .outerjoin(open_now, same)
+        .outerjoin(stored, same)
         .where(
             or_(
-                open_now.c.student_id.is_(None),
-                and_(open_now.c.end_date <= import_schools.c.soon, ends_earlier),
+                stored.c.student_id.is_(None),
+                and_(stored.c.end_date <= import_schools.c.soon, ends_earlier),
             )
         )
     )
@@ -156,7 +154,9 @@ def _changed_students() -> _Rows:
     leaves = or_(and_(was_active, not_(s.active)), and_(count > 0, left == count, joined == 0))
     moved = moves.c.student_id.is_not(None)
     of_import = s.school_id.in_(select(import_schools.c.school_id))
-    change = case((joins, Change.JOINS.value), (leaves, Change.LEAVES.value), else_=Change.MOVES.value)
+    change = case(
+        (joins, StudentChange.JOINS.value), (leaves, StudentChange.LEAVES.value), else_=StudentChange.MOVES.value
+    )
     return (
         select(s.id, change, known.student_id.is_(None))
         .select_from(students)

@@ -160,8 +160,8 @@ class PeopleMapping:
     def _place_enrolled(self, entry: Enrolment, school_id: int, stored: StoredPeople) -> None:
         is_stored = (school_id, entry.user) in stored.get(TEACHER, ())
         if entry.role == STUDENT and self._unplaced_student(entry.user) is not None:
-            is_open = entry.end is None or entry.end > self._today_at.get(school_id, self._today)
-            self._enrolled[is_open].setdefault(entry.user, set()).add(school_id)
+            has_not_ended = entry.end is None or entry.end > self._today_at.get(school_id, self._today)
+            self._enrolled[has_not_ended].setdefault(entry.user, set()).add(school_id)
         elif entry.role == TEACHER and entry.user in self._staff:
             self._place(TEACHER, school_id, self._staff[entry.user])
         elif entry.role == TEACHER and entry.user in self._absent_staff and not is_stored:
