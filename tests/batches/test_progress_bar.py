@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from adsum.batches.rules import BatchStatus, RunState, Tally
-from adsum.batches.watching import BatchBar
+from adsum.batches.terminal_progress import BatchBar
 
 BATCH_ID = "class-123-session-456-date-25122024"
 BEGAN = datetime(2024, 12, 25, 8, tzinfo=UTC)

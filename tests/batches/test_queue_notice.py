@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adsum.batches.watching import AWAY, PAUSED
+from adsum.batches.terminal_progress import AWAY, PAUSED
 from tests.support.commands import Commands
 from tests.support.live import environment
 

@@ -89,7 +89,7 @@ def enable_user(email: Email, *, as_json: Json = False) -> None:
 
 @user_app.command("unlock")
 def unlock_user(email: Email, *, as_json: Json = False) -> None:
-    """Clear the wrong passwords that were counted for a user, so that they can sign in at once."""
+    """Clear the wrong passwords that were counted for a user. Those of an address stay counted."""
     _show_user(run_with(Accounts, lambda accounts: accounts.unlock(email)), as_json=as_json)
 
 

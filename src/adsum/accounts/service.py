@@ -118,7 +118,12 @@ class Accounts:
         return await self._set_disabled(email, disabled=False)
 
     async def unlock(self, email: str) -> User:
-        """Clears the failed sign-ins of the user, so that they can sign in at once from anywhere. Raises NotFound."""
+        """Clears the failed sign-ins of the user: they no longer wait or are slowed down on account of them.
+
+        The counter of an address stays, so that the user still waits where too many failed, of whatever account.
+
+        Raises NotFound.
+        """
         async with self._database.transaction() as connection:
             user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
             await statements.unlock(connection, user.id)

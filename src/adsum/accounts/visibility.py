@@ -6,8 +6,9 @@
 - A cover gives the same rights as an assignment. A cover of one session shows the class and its roster, but only the
   records of that session.
 
-A `.sql` file that needs the rule writes it in the form that these functions produce, and
-`tests/registers/test_visibility_in_statements.py` compares the two:
+Two statements in files repeat the rule, and `tests/registers/test_visibility_in_statements.py` compares them with these
+functions. `batches/sql/class_contexts.*.sql` returns the days on which a user teaches, on which
+`ClassContext.is_visible_to` decides. `registers/sql/register_details.*.sql` has the form that the functions produce:
 
     EXISTS (
       SELECT 1

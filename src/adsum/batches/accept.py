@@ -48,12 +48,12 @@ class Accepted:
     Attributes:
         result: the answer.
         run: the run that was inserted and has to be enqueued, or None.
-        closed: a finished run of the batch that was closed before, and whose lock has to be released.
+        ended: a finished run of the batch that was closed before, and whose lock has to be released.
     """
 
     result: BatchResult
     run: Run | None = None
-    closed: Run | None = None
+    ended: Run | None = None
 
 
 _Outcome: TypeAlias = Accepted | AdsumError | None
@@ -215,7 +215,7 @@ async def _close_finished(
     # The last jobs may have written records after the snapshot was read.
     newer = await load_snapshots(connection, finished)
     return {**snapshots} | {
-        batch: replace(newer[batch], closed=run.ended(RunState.CLOSED, closed[run.run_id], now))
+        batch: replace(newer[batch], ended=run.ended(RunState.CLOSED, closed[run.run_id], now))
         if run.run_id in closed
         else newer[batch]
         for batch, run in finished.items()
@@ -334,10 +334,10 @@ class Decisions:
         plan = make_plan(requested, snapshot.records, on_existing, overrules=check.caller.overrules)
         if not plan.jobs:
             result = nothing_to_do(batch, snapshot.newest_run, plan.total)
-            return Accepted(_described(result, check, plan.conflicts), closed=snapshot.closed)
+            return Accepted(_described(result, check, plan.conflicts), ended=snapshot.ended)
         run = self._new_run(check, plan, snapshot.number + 1)
         self.runs[batch], self._fences[batch.session_id] = run, check.fence
-        return Accepted(_initiated(check, plan, run), run, snapshot.closed)
+        return Accepted(_initiated(check, plan, run), run, snapshot.ended)
 
     def _apply_precedence(self, check: CheckedSubmission, snapshot: BatchSnapshot) -> Mapping[int, Mark]:
         """The marks to record. A mark that contradicts the office's is stored as a disputed mark beside it."""

@@ -20,8 +20,8 @@ from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilter
 from adsum.batches.schemas import BatchAnswer, BatchDetailsAnswer, BatchStatusAnswer, JobItem, RunItem, UndoneAnswer
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
+from adsum.batches.terminal_progress import is_shown_on_terminal, report_queue_state, watch_batch
 from adsum.batches.undo import Undo
-from adsum.batches.watching import is_shown_on_terminal, report_queue_state, watch_batch
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of

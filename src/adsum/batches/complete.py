@@ -103,7 +103,7 @@ class Completion:
             return False
         return await self._ledger.take_over(Tickets(run.batch, holder, run.student_ids, ended[holder]), run.run_id)
 
-    async def close(self, finished: Sequence[Run]) -> int:
+    async def close_finished(self, finished: Sequence[Run]) -> int:
         """Closes runs that have no pending job by the database, and releases their batches.
 
         Returns:

@@ -72,7 +72,7 @@ class AttendancesService:
             Unavailable: not known to be accepted; sending the same request again is safe.
         """
         accepted = await self._acceptance.accept(submission, caller)
-        await self._enqueuer.enqueue_after_commit(accepted.run, ended=accepted.closed)
+        await self._enqueuer.enqueue_after_commit(accepted.run, ended=accepted.ended)
         return accepted.result
 
     async def preview_batches(

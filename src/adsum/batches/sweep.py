@@ -197,7 +197,7 @@ class Sweeper:
             return 0
         pending = await pending_students_of_runs(self._database, [run for run, _ in stopped])
         finished = [run for run, _ in stopped if run.run_id not in pending]
-        return await self._completion.close(finished) + await self._rescue(_stalled(stopped, pending))
+        return await self._completion.close_finished(finished) + await self._rescue(_stalled(stopped, pending))
 
     async def _rescue(self, stalled: Sequence[RunToEnqueue]) -> int:
         if not stalled:

@@ -187,5 +187,5 @@ async def test_a_run_closed_by_another_process_is_not_closed_again(adsum: Adsum,
     _, run = await accepted(adsum, school)
     await adsum.processor.process(chunks_of(run))
     completion = Completion(adsum.database, adsum.queue.ledger, system_clock)
-    assert await completion.close([run]) == 0
-    assert await completion.close([]) == 0
+    assert await completion.close_finished([run]) == 0
+    assert await completion.close_finished([]) == 0

@@ -70,7 +70,7 @@ class History:
         result = await self.world.acceptance.accept(submission, SYSTEM)
         if result.run is not None:
             self.chunks += chunks_of(result.run)
-        await self.world.enqueuer.enqueue_after_commit(result.run, ended=result.closed)
+        await self.world.enqueuer.enqueue_after_commit(result.run, ended=result.ended)
 
     def send(self, work: Coroutine[Any, Any, object], death: str | None) -> None:
         """Sends a request that may be refused without an effect."""

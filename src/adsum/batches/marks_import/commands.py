@@ -13,7 +13,7 @@ from adsum.batches.marks_import.schemas import MarksAnswer
 from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.rules import OnExisting
-from adsum.batches.watching import report_queue_state
+from adsum.batches.terminal_progress import report_queue_state
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of, school_option
 from adsum.platform.command_line.output import Json, show_item, show_rows

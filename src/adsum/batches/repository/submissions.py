@@ -212,7 +212,7 @@ class BatchSnapshot:
         planned_absences: planned absences on that day of students of the class, without reasons.
         open_run: the newest run, if it is open. Only the newest run can be open.
         is_finished: whether every job of the open run has an outcome: then `accept` closes it.
-        closed: the finished run that `accept` has closed.
+        ended: the finished run that `accept` has closed.
     """
 
     number: int
@@ -221,7 +221,7 @@ class BatchSnapshot:
     planned_absences: Sequence[StudentAbsence] = ()
     open_run: Run | None = None
     is_finished: bool = False
-    closed: Run | None = None
+    ended: Run | None = None
 
     @property
     def is_settled(self) -> bool:
