@@ -105,22 +105,12 @@ class SheetAnswer(Schema):
         )
 
 
-class ConflictItem(Schema):
-    """A student who had a mark when the batch was submitted."""
-
-    student_id: int
-    recorded: str | None
-    requested: str
-
-
 class SavedSheetAnswer(Schema):
     """The result of saving a sheet, and the sheet afterwards."""
 
     batch_id: str | None = None
-    run_id: str | None = None
     is_skipped: bool = False
     is_queued: bool = False
-    conflicts: Sequence[ConflictItem] = ()
     corrected: Sequence[int]
     kept: Sequence[int]
     refused: Mapping[str, str]
@@ -137,18 +127,9 @@ class SavedSheetAnswer(Schema):
         submitted = saved.submitted
         if submitted is None:
             return answer
-        conflicts = [
-            ConflictItem(
-                student_id=each.student_id,
-                recorded=each.recorded.status if each.recorded is not None else None,
-                requested=each.requested.status,
-            )
-            for each in submitted.conflicts
-        ]
         batch = {
             "batch_id": submitted.batch_id,
-            "run_id": submitted.run_id,
             "is_skipped": submitted.is_skipped,
             "is_queued": submitted.is_new_run,
         }
-        return answer.model_copy(update={**batch, "conflicts": conflicts})
+        return answer.model_copy(update=batch)
