@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic.fields import FieldInfo
 
-from tests.support.reference import COMMAND, FOLDER, PAGES
+from tests.support.reference import COMMAND, FOLDER, PAGES, description_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -67,6 +68,11 @@ def test_every_function_of_the_locks_is_in_the_file_that_it_is_said_to_be_in() -
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_equals_the_output_of_its_generator(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), f"run {COMMAND}"
+
+
+def test_a_setting_without_a_description_has_no_page() -> None:
+    with pytest.raises(ValueError, match="port: a setting needs a description"):
+        description_of("port", FieldInfo(annotation=int))
 
 
 def test_the_index_lists_every_page() -> None:
