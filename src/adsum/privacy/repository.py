@@ -34,7 +34,7 @@ from adsum.schools.locks import lock_school
 
 _STUDENT = {"student_id": BigInt}
 # The columns of each statement with their types.
-_COLUMNS: Mapping[str, Mapping[str, Any]] = {
+COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "export_student": {
         "id": BigInt,
         "sourced_id": String(),
@@ -183,13 +183,13 @@ _COLUMNS: Mapping[str, Mapping[str, Any]] = {
     },
 }
 
-_SINGLE_RECORD = (
+COLUMNS_OF_SINGLE_RECORD = (
     *("status", "note", "arrived_at", "left_at", "office_note", "absence_id", "version", "marked_at", "marked_role"),
 )
 
 
 def _statement(name: str) -> FileStatement:
-    return sql_file("adsum.privacy", name, parameters=_STUDENT, returns=_COLUMNS[name])
+    return sql_file("adsum.privacy", name, parameters=_STUDENT, returns=COLUMNS[name])
 
 
 _OPEN_RUNS = _statement("open_runs_with_student")
@@ -246,7 +246,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
 
 async def _rows(connection: AsyncConnection, statement: FileStatement, student_id: int) -> list[dict[str, Any]]:
     rows = await statement.fetch_all(connection, {"student_id": student_id})
-    return [dict(zip(_COLUMNS[statement.name], row, strict=True)) for row in rows]
+    return [dict(zip(COLUMNS[statement.name], row, strict=True)) for row in rows]
 
 
 def _by(rows: Iterable[dict[str, Any]], column: str) -> Mapping[int, Sequence[Row]]:
@@ -282,12 +282,13 @@ def _conflicts(row: Row, student_id: int) -> Iterator[Row]:
             yield {
                 "batch_id": row["answer"]["batch_id"],
                 "answered_at": row["created_at"],
-                "recorded": conflict["recorded"] and _mark(conflict["recorded"]),
-                "requested": _mark(conflict["requested"]),
+                "recorded": conflict["recorded"] and mark_of_answer(conflict["recorded"]),
+                "requested": mark_of_answer(conflict["requested"]),
             }
 
 
-def _mark(mark: Mapping[str, Any]) -> Row:
+def mark_of_answer(mark: Mapping[str, Any]) -> Row:
+    """The fields of a mark in a stored answer."""
     return {name: mark.get(name) for name in ("status", "note", "arrived_at", "left_at")}
 
 
@@ -309,10 +310,10 @@ def _merge(row: Row) -> Row:
 
 
 def _resolved(double: Row) -> Row:
-    history = _COLUMNS["export_changes"].keys() - {"attendance_id"}
+    history = COLUMNS["export_changes"].keys() - {"attendance_id"}
     return {
         **{name: double[name] for name in ("learning_date", "class_id", "session_id", "prefer")},
-        **{side: {name: double[side][name] for name in _SINGLE_RECORD} for side in ("kept", "removed")},
+        **{side: {name: double[side][name] for name in COLUMNS_OF_SINGLE_RECORD} for side in ("kept", "removed")},
         "changes": [{name: change[name] for name in history} for change in double["history"]],
     }
 
