@@ -1,6 +1,6 @@
 """Registers: which classes were marked in a session on a day, and the pages on which they are marked.
 
-- `service`: registers that are due, and the timetable of a day (`/today`). `rules` and `lessons` decide their states.
+- `service`: registers that are due; `rules` decides their states. `page_data`: the timetable of a day (`/today`).
 - `day_roster`: the roster of a class on a day, with the statuses of planned absences.
 - `sheets`: taking a register (`/take/…`).
 - `overview`: the day of a school for the office (`/overview`).
