@@ -26,7 +26,6 @@ from adsum.roster.tables import session_times, sessions, student_schools, studen
 from adsum.schools.tables import schools
 from tests.support.runs import inserts, make_run
 from tests.support.schools import add_school, make_bare_school, make_class, make_school, make_session, make_student
-from tests.support.servers.postgres import Postgres
 
 
 async def test_stored_source_ids_lose_their_blanks_unless_another_row_has_the_id(database: Database) -> None:
@@ -78,45 +77,29 @@ def test_summaries_are_locked_after_all_days_were_marked(monkeypatch: pytest.Mon
     assert set(steps[1:]) == set(minutes.SUMMARIES)
 
 
-async def migrate_grades(url: str) -> None:
-    database = open_database(url)
-    try:
-        async with database.transaction() as connection:
-            await connection.run_sync(lambda each: command.upgrade(schema._config(each), "0014"))  # pyright: ignore[reportPrivateUsage]
-            for statement in (
-                "INSERT INTO schools (id, name, time_zone) VALUES (1, 'A', 'UTC')",
-                "INSERT INTO users (id, role, school_id, email) VALUES (1, 'teacher', 1, 'teacher@a.example')",
-            ):
-                await connection.execute(text(statement))
-            student = (
-                "INSERT INTO students (id, school_id, given_name, family_name, grade) VALUES (:id, 1, 'A', 'B', :grade)"
-            )
-            stored = ["09, 10", " 9 ", "9", None, ",", "9,10,9", "10 , 09"]
-            rows = [{"id": number, "grade": grade} for number, grade in enumerate(stored, start=1)]
-            await connection.execute(text(student), rows)
-        await schema.migrate(database)
-        async with database.snapshot() as connection:
-            grades = await connection.scalars(select(students.c.grade).order_by(students.c.id))
-            assert list(grades) == ["09,10", "9", "9", None, None, "9,10", "10,09"]
-            in_ten = select(students.c.id).where(is_in_grade("10")).order_by(students.c.id)
-            assert (await connection.scalars(in_ten)).all() == [1, 6, 7]
-            assert await connection.scalar(select(users.c.enabled_in_roster)), "a login stays enabled"
-        async with database.transaction() as connection:  # no list is too long
-            await connection.execute(update(students).values(grade="9," * 400 + "10"))
-    finally:
-        await database.close()
-
-
-async def test_grades_and_logins_of_an_older_version_are_kept_and_found_in_a_file(tmp_path: Path) -> None:
-    await migrate_grades(f"sqlite:///{tmp_path}/old.db")
-
-
-async def test_grades_and_logins_of_an_older_version_are_kept_and_found_on_a_server(postgres: Postgres) -> None:
-    postgres.run("CREATE DATABASE adsum_before_grades")
-    try:
-        await migrate_grades(postgres.url("adsum_before_grades"))
-    finally:
-        postgres.run("DROP DATABASE adsum_before_grades WITH (FORCE)")
+async def test_grades_and_logins_of_an_older_version_are_kept_and_found(unmigrated: Database) -> None:
+    async with unmigrated.transaction() as connection:
+        await connection.run_sync(lambda each: command.upgrade(schema._config(each), "0014"))  # pyright: ignore[reportPrivateUsage]
+        for statement in (
+            "INSERT INTO schools (id, name, time_zone) VALUES (1, 'A', 'UTC')",
+            "INSERT INTO users (id, role, school_id, email) VALUES (1, 'teacher', 1, 'teacher@a.example')",
+        ):
+            await connection.execute(text(statement))
+        student = (
+            "INSERT INTO students (id, school_id, given_name, family_name, grade) VALUES (:id, 1, 'A', 'B', :grade)"
+        )
+        stored = ["09, 10", " 9 ", "9", None, ",", "9,10,9", "10 , 09"]
+        rows = [{"id": number, "grade": grade} for number, grade in enumerate(stored, start=1)]
+        await connection.execute(text(student), rows)
+    await schema.migrate(unmigrated)
+    async with unmigrated.snapshot() as connection:
+        grades = await connection.scalars(select(students.c.grade).order_by(students.c.id))
+        assert list(grades) == ["09,10", "9", "9", None, None, "9,10", "10,09"]
+        in_ten = select(students.c.id).where(is_in_grade("10")).order_by(students.c.id)
+        assert (await connection.scalars(in_ten)).all() == [1, 6, 7]
+        assert await connection.scalar(select(users.c.enabled_in_roster)), "a login stays enabled"
+    async with unmigrated.transaction() as connection:  # no list is too long
+        await connection.execute(update(students).values(grade="9," * 400 + "10"))
 
 
 async def test_sessions_that_had_left_the_roster_are_valid_on_no_day_and_the_others_on_every_day(

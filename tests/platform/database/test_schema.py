@@ -17,7 +17,6 @@ from sqlalchemy.engine.interfaces import ReflectedIndex
 from adsum.platform.database import schema
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database, StorageOutage, open_database
-from tests.support.servers.postgres import Postgres
 
 MIGRATIONS = Path(__file__).parents[3] / "src" / "adsum" / "migrations" / "versions"
 
@@ -99,9 +98,9 @@ async def test_a_migrated_database_is_current_and_stays_so(database: Database) -
     assert await schema.current_revision(database) == schema.newest_revision()
 
 
-async def migrate_twice_at_once(url: str) -> None:
+async def test_two_processes_can_migrate_one_database_at_once(unmigrated_url: str) -> None:
     """By two programs, each with its own connections."""
-    one, other = open_database(url), open_database(url)
+    one, other = open_database(unmigrated_url), open_database(unmigrated_url)
     try:
         assert await schema.current_revision(one) != schema.newest_revision()
         applied = await asyncio.gather(schema.migrate(one), schema.migrate(other))
@@ -110,18 +109,6 @@ async def migrate_twice_at_once(url: str) -> None:
     finally:
         await one.close()
         await other.close()
-
-
-async def test_two_processes_can_migrate_one_file_at_once(tmp_path: Path) -> None:
-    await migrate_twice_at_once(f"sqlite:///{tmp_path}/new.db")
-
-
-async def test_two_processes_can_migrate_one_server_at_once(postgres: Postgres) -> None:
-    postgres.run("CREATE DATABASE adsum_migrated_twice")
-    try:
-        await migrate_twice_at_once(postgres.url("adsum_migrated_twice"))
-    finally:
-        postgres.run("DROP DATABASE adsum_migrated_twice WITH (FORCE)")
 
 
 async def test_a_migration_leaves_no_deleted_rows_in_the_file(tmp_path: Path) -> None:
@@ -155,32 +142,16 @@ async def test_a_migration_without_space_for_a_rewrite_is_complete(
     await database.close()
 
 
-async def migrate_past_a_failure(url: str) -> None:
-    database = open_database(url)
+async def test_a_migration_that_fails_keeps_the_earlier_ones(unmigrated: Database) -> None:
     in_the_way = "CREATE TABLE student_merges (id INTEGER)"  # revision 0023 creates it
-    try:
-        async with database.transaction() as connection:
-            await connection.execute(text(in_the_way))
-        with pytest.raises(StorageOutage):
-            await schema.migrate(database)
-        assert await schema.current_revision(database) == "0022"
-        async with database.transaction() as connection:
-            await connection.execute(text("DROP TABLE student_merges"))
+    async with unmigrated.transaction() as connection:
+        await connection.execute(text(in_the_way))
+    with pytest.raises(StorageOutage):
+        await schema.migrate(unmigrated)
+    assert await schema.current_revision(unmigrated) == "0022"
+    async with unmigrated.transaction() as connection:
+        await connection.execute(text("DROP TABLE student_merges"))
 
-        assert await schema.migrate(database) == len(list(MIGRATIONS.glob("0*.py"))) - 22
+    assert await schema.migrate(unmigrated) == len(list(MIGRATIONS.glob("0*.py"))) - 22
 
-        assert await schema.current_revision(database) == schema.newest_revision()
-    finally:
-        await database.close()
-
-
-async def test_a_migration_that_fails_keeps_the_earlier_ones_of_a_file(tmp_path: Path) -> None:
-    await migrate_past_a_failure(f"sqlite:///{tmp_path}/new.db")
-
-
-async def test_a_migration_that_fails_keeps_the_earlier_ones_of_a_server(postgres: Postgres) -> None:
-    postgres.run("CREATE DATABASE adsum_migrated_in_part")
-    try:
-        await migrate_past_a_failure(postgres.url("adsum_migrated_in_part"))
-    finally:
-        postgres.run("DROP DATABASE adsum_migrated_in_part WITH (FORCE)")
+    assert await schema.current_revision(unmigrated) == schema.newest_revision()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from alembic import command
 from sqlalchemy import Connection, select, text
 
 from adsum.migrations import tables
 from adsum.platform.database import schema
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database
 from adsum.platform.database.search import mentions
 from tests.support.schools import make_bare_school, make_student
-from tests.support.servers.postgres import Postgres
 
 PEOPLE = {
     "S-1": ("Sof\u00eda", "O\u2019N\u00fa\u00f1ez"),
@@ -64,40 +61,24 @@ def up_to_0012(connection: Connection) -> None:
     command.upgrade(schema._config(connection), "0012")  # pyright: ignore[reportPrivateUsage]
 
 
-async def migrate_existing_rows(url: str) -> None:
-    database = open_database(url)
-    try:
-        async with database.transaction() as connection:
-            await connection.run_sync(up_to_0012)
-            await connection.execute(text("INSERT INTO schools (id, name, time_zone) VALUES (1, 'A', 'UTC')"))
-            insert = text(
-                "INSERT INTO students (id, school_id, source_id, given_name, family_name) "
-                "VALUES (:id, 1, :source_id, :given, :family)"
-            )
-            named = {"given": "Sof\u00eda", "family": "N\u00fa\u00f1ez"}
-            people = [{"id": number, "source_id": f"s-{number}", **named} for number in range(1, 6_002)]
-            people[-1]["source_id"] = " s-6001\u3000"
-            await connection.execute(insert, people)
-        await schema.migrate(database)
-        async with database.snapshot() as connection:
-            s = tables.students.c
-            found = await connection.scalars(select(s.id).where(mentions("nunez, sofia s-6001", s.search_text)))
-            assert list(found) == [6_001]
-            texts = [await connection.scalar(select(s.search_text).where(s.id == each)) for each in (6_000, 6_001)]
-            assert texts[1] == (texts[0] or "").replace("s-6000", "s-6001")
-            filled = select(s.id).where(s.search_text != "")
-            assert len((await connection.scalars(filled)).all()) == 6_001
-    finally:
-        await database.close()
-
-
-async def test_a_migration_fills_the_column_of_existing_rows_in_a_file(tmp_path: Path) -> None:
-    await migrate_existing_rows(f"sqlite:///{tmp_path}/old.db")
-
-
-async def test_a_migration_fills_the_column_of_existing_rows_on_a_server(postgres: Postgres) -> None:
-    postgres.run("CREATE DATABASE adsum_before_search")
-    try:
-        await migrate_existing_rows(postgres.url("adsum_before_search"))
-    finally:
-        postgres.run("DROP DATABASE adsum_before_search WITH (FORCE)")
+async def test_a_migration_fills_the_column_of_existing_rows(unmigrated: Database) -> None:
+    async with unmigrated.transaction() as connection:
+        await connection.run_sync(up_to_0012)
+        await connection.execute(text("INSERT INTO schools (id, name, time_zone) VALUES (1, 'A', 'UTC')"))
+        insert = text(
+            "INSERT INTO students (id, school_id, source_id, given_name, family_name) "
+            "VALUES (:id, 1, :source_id, :given, :family)"
+        )
+        named = {"given": "Sof\u00eda", "family": "N\u00fa\u00f1ez"}
+        people = [{"id": number, "source_id": f"s-{number}", **named} for number in range(1, 6_002)]
+        people[-1]["source_id"] = " s-6001\u3000"
+        await connection.execute(insert, people)
+    await schema.migrate(unmigrated)
+    async with unmigrated.snapshot() as connection:
+        s = tables.students.c
+        found = await connection.scalars(select(s.id).where(mentions("nunez, sofia s-6001", s.search_text)))
+        assert list(found) == [6_001]
+        texts = [await connection.scalar(select(s.search_text).where(s.id == each)) for each in (6_000, 6_001)]
+        assert texts[1] == (texts[0] or "").replace("s-6000", "s-6001")
+        filled = select(s.id).where(s.search_text != "")
+        assert len((await connection.scalars(filled)).all()) == 6_001
