@@ -18,7 +18,7 @@ from adsum.accounts.access import Caller, Permission, Role
 from adsum.attendance.rules import RecordFilters
 from adsum.attendance.schemas import COLUMNS, rows_of_cells
 from adsum.attendance.service import EXPORT_CHUNK_SIZE, Records
-from adsum.platform.csv_files import Cell, csv_lines, harmless, unescaped
+from adsum.platform.csv_export import Cell, csv_lines, harmless, unescaped
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from tests.support.schools import (

@@ -11,7 +11,7 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.attendance.schemas import COLUMNS
 from adsum.platform import workbooks
-from adsum.platform.csv_files import Cell
+from adsum.platform.csv_export import Cell
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.ids import Batch
 from adsum.platform.workbooks import make_workbook

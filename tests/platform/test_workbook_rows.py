@@ -18,7 +18,8 @@ from openpyxl import Workbook as OpenpyxlWorkbook
 from xlsxwriter import Workbook
 
 from adsum.platform import workbook_rows as reading
-from adsum.platform.csv_files import Cell, CsvForm, Line, UnreadableCsv
+from adsum.platform.csv_export import Cell
+from adsum.platform.csv_files import CsvForm, Line, UnreadableCsv
 from adsum.platform.errors import Invalid
 from adsum.platform.workbook_rows import UnreadableWorkbook, workbook_rows
 from adsum.platform.workbooks import make_workbook

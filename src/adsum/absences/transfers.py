@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from adsum.absences.repository import absences_of_transfers
-from adsum.platform.csv_files import file_violation, row_violation
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Violation
+from adsum.platform.file_violations import file_violation, row_violation
 
 FILE = "users.csv"
 

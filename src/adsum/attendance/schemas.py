@@ -20,7 +20,7 @@ from adsum.attendance.rules import (
     RecordFilters,
     VisibleRecord,
 )
-from adsum.platform.csv_files import Cell
+from adsum.platform.csv_export import Cell
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery, StatusCode
 from adsum.platform.http.schemas import Moment, Note, PathId, PlainText, Schema, SentSchema

@@ -1,6 +1,6 @@
-"""Reads CSV imports with named columns, and writes CSV exports that no spreadsheet interprets as formulas.
+"""Reads CSV imports with named columns.
 
-Reading accepts what spreadsheets write: UTF-8 with or without a byte order mark, or UTF-16 with one; columns separated
+It accepts what spreadsheets write: UTF-8 with or without a byte order mark, or UTF-16 with one; columns separated
 by commas, semicolons or tabs, also after a line `sep=;`; empty rows, and empty columns at the end; and workbooks.
 """
 
@@ -10,26 +10,23 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from functools import partial
 from itertools import chain, islice
-from typing import IO, Any, Self
+from typing import IO, Self
 
+from adsum.platform.csv_export import BOM, unescaped
 from adsum.platform.errors import Invalid, Malformed, Violation
+from adsum.platform.file_violations import file_violation, row_violation, wrong_quotes
 from adsum.platform.workbook_rows import TooManyRows, UnreadableWorkbook, is_workbook, workbook_rows
 
-BOM = "\ufeff"
-"""The byte order mark at the beginning of a text."""
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 ANY_SEPARATOR = "commas, semicolons or tabs"
 # Excel reads the separator from such a first line.
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[,;\t]*', re.IGNORECASE)
 _BLANK_LINE = ' ,;\t"\r\n'
-# A quoted cell without its closing quote. Two quotes within a cell are one quote of its text.
-_QUOTED = re.compile('"[^"]*(?:""[^"]*)*')
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 NAMES_OF_ENCODINGS = {"utf-8-sig": "UTF-8", "utf-16": "UTF-16"}
@@ -209,30 +206,6 @@ def _separated_by(separator: str) -> str:
     return f"columns are separated by {SEPARATORS[separator]} in this file"
 
 
-def file_violation(code: str, file: str, detail: str, **params: Any) -> Violation:
-    """A violation of a whole file."""
-    return Violation(code, detail, file, {"file": file, **params})
-
-
-def row_violation(code: str, file: str, row: int, detail: str, **params: Any) -> Violation:
-    """A violation in one row. `row` is its first line in the file, from 1. The pointer is `enrollments.csv:17`."""
-    return Violation(code, detail, f"{file}:{row}", {"file": file, "row": row, **params})
-
-
-def missing_value(columns: Sequence[str]) -> Violation:
-    """The violation of a row in which all of these columns are empty, and one has to have a value."""
-    verb = "is" if len(columns) == 1 else "are both" if len(columns) == 2 else "are all"
-    detail = f"{' and '.join(columns)} {verb} empty"
-    return Violation("missing_value", detail, params={"column": columns[0], "columns": list(columns)})
-
-
-def with_errors_of_file(error: Invalid, violations: Sequence[Violation]) -> Invalid:
-    """The error of a request without a school, behind those that its file has in any school."""
-    if not violations:
-        return error
-    return Invalid(f"the file has {len(violations)} errors; {error.detail}", [*violations, *error.violations])
-
-
 def require_encoding(file: str, raw: IO[bytes], max_lines: int | None = None) -> None:
     """Reads the file from its beginning to its end, in blocks.
 
@@ -409,95 +382,3 @@ class CsvRows:
         detail = f"the row has {cells} columns, the header {self.width}; {_separated_by(self._separator)}"
         params = {"columns": cells, "expected": self.width, "separator": self._separator}
         return Violation("wrong_columns", detail, params=params)
-
-
-def wrong_quotes(lines: Sequence[str], first: int, separator: str) -> Violation:
-    """The violation of wrong quotes in a row, with the place of the quote.
-
-    Args:
-        lines: the lines that were read as the row.
-        first: the number of the first one.
-        separator: of the columns.
-    """
-    text = "".join(lines)
-    start = 0
-    while start < len(text):
-        if text[start] != '"':
-            start = text.find(separator, start) + 1 or len(text)
-            continue
-        found = _QUOTED.match(text, start)
-        end = found.end() if found else start
-        if end == len(text):
-            return _quote_violation(first, _place(lines, start, first), "opens a cell that is not closed")
-        if text[end + 1 : end + 2] not in {separator, "\r", "\n", ""}:
-            return _closed_too_early(first, _place(lines, start, first), _place(lines, end, first))
-        start = end + 2
-    detail = f"a cell has more than {csv.field_size_limit():,} characters"
-    return Violation("wrong_quotes", detail, params={"position": 1})
-
-
-def _place(lines: Iterable[str], index: int, first: int) -> tuple[int, int]:
-    """The line and the column of a character; both count from 1."""
-    for number, line in enumerate(lines, start=first):
-        if index < len(line):
-            return number, index + 1
-        index -= len(line)
-    raise IndexError(index)
-
-
-def _closed_too_early(first: int, opened: tuple[int, int], closed: tuple[int, int]) -> Violation:
-    if opened[0] == closed[0]:
-        detail = 'closes the cell, but text follows; a quote within a quoted cell is written twice: ""'
-        return _quote_violation(first, closed, detail)
-    line, column = closed
-    detail = f"opens a cell that is only closed in line {line}, column {column}, where text follows"
-    return _quote_violation(first, opened, detail)
-
-
-def _quote_violation(first: int, place: tuple[int, int], predicate: str) -> Violation:
-    line, column = place
-    where = f"column {column}" if line == first else f"line {line}, column {column}"
-    return Violation("wrong_quotes", f"the quote in {where} {predicate}", params={"position": column})
-
-
-Cell = str | int | float | date | None
-"""The value of a cell. A `datetime` has an offset."""
-
-# Spreadsheets find a formula at the beginning of a cell, also behind blanks and quotes, and at the beginning of what a
-# program takes for a cell that expects another separator. Japanese keyboards produce the wide forms.
-_SIGN = "=+\\-@＝＋－＠"  # noqa: RUF001 - spreadsheets calculate the wide forms, too
-_BEGIN = r"(?:\A|(?<=[;\t\r\n]))"
-_BEFORE_FORMULA = frozenset(" \"'=+-@＝＋－＠\t\r\n")  # noqa: RUF001 - as above
-_FORMULA = re.compile(rf"""{_BEGIN}(?=[ "']*[{_SIGN}])|\A(?=[ "']*[\t\r\n])""")
-_ESCAPED_FORMULA = re.compile(rf"""{_BEGIN}'(?=[ "']*[{_SIGN}])|\A'(?=[ "']*[\t\r\n])""")
-
-
-def harmless(text: str) -> str:
-    """The text, with an apostrophe wherever a formula would begin. Conversions of the file keep the apostrophes."""
-    # Most cells have none of these, and an export has many cells.
-    if text[:1] in _BEFORE_FORMULA or ";" in text or "\n" in text or "\t" in text or "\r" in text:
-        return _FORMULA.sub("'", text)
-    return text
-
-
-def unescaped(text: str) -> str:
-    """The text that `harmless` has been given: `unescaped(harmless(text)) == text`."""
-    return _ESCAPED_FORMULA.sub("", text) if "'" in text else text
-
-
-def csv_lines(rows: Iterable[Iterable[Cell]]) -> str:
-    """The rows as CSV (RFC 4180). Dates and times are in ISO 8601, times in UTC."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([_text(cell) for cell in row] for row in rows)
-    return text.getvalue()
-
-
-def _text(cell: Cell) -> str | int | float | None:
-    # Most cells are empty, or one of these types exactly. An export has millions of cells.
-    if cell is None or type(cell) is int:
-        return cell
-    if isinstance(cell, str):
-        return cell if cell.isalnum() else harmless(cell)
-    if isinstance(cell, datetime):
-        return cell.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return cell.isoformat() if isinstance(cell, date) else cell

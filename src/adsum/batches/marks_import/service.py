@@ -25,7 +25,6 @@ from adsum.batches.repository.submissions import load_snapshots, visible_batches
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, first_result
 from adsum.platform.coalescer import REQUESTS_AT_MOST
-from adsum.platform.csv_files import with_errors_of_file
 from adsum.platform.database.answers import (
     AnswerKey,
     KeyedRequest,
@@ -36,6 +35,7 @@ from adsum.platform.database.answers import (
 )
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Conflict, Invalid
+from adsum.platform.file_violations import with_errors_of_file
 from adsum.platform.ids import Batch
 from adsum.platform.telemetry import logger
 from adsum.roster.naming.repository import (

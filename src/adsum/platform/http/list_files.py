@@ -12,7 +12,7 @@ from typing import Annotated, Any, BinaryIO, TypeVar
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 
-from adsum.platform.csv_files import BOM, Cell, csv_lines
+from adsum.platform.csv_export import BOM, Cell, csv_lines
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, Schema
 from adsum.platform.paging import MAX_LIMIT, PageRequest

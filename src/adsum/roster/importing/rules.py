@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
 
-from adsum.platform.csv_files import file_violation
 from adsum.platform.errors import Violation
+from adsum.platform.file_violations import file_violation
 from adsum.roster.oneroster.csv_table import LeftOut
 
 MAX_VIOLATIONS = 100_000

@@ -11,10 +11,10 @@ from typing import TypeVar
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import sees_names
-from adsum.platform.csv_files import row_violation
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import Span, today_in
 from adsum.platform.errors import Forbidden, Violation
+from adsum.platform.file_violations import row_violation
 from adsum.roster.importing.repository import changes, comparison, staging, transfers
 from adsum.roster.importing.repository.changes import (
     CLASSES,

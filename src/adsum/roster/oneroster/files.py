@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from adsum.platform.csv_files import file_violation
 from adsum.platform.errors import Malformed, Violation
+from adsum.platform.file_violations import file_violation
 
 MAX_FILES = 500
 MAX_SHOWN_FOLDERS = 10

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from adsum.platform.csv_files import file_violation, row_violation
 from adsum.platform.errors import Violation
+from adsum.platform.file_violations import file_violation, row_violation
 from adsum.roster.oneroster.csv_table import CsvTable, LeftOut, Mode, Row
 from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster
 from adsum.roster.oneroster.records import (

@@ -12,8 +12,8 @@ from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import read_day, school_option
 from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.session import run_with_services
-from adsum.platform.csv_files import with_errors_of_file
 from adsum.platform.errors import Invalid
+from adsum.platform.file_violations import with_errors_of_file
 from adsum.platform.services import Services
 from adsum.roster.timetable.rules import TimetableReport, violations_of_lines
 from adsum.roster.timetable.schemas import TimetableAnswer

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
+from adsum.platform.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.roster_mapping.terms import KnownTerms
 from adsum.roster.importing.rules import Findings, Staged

@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adsum.platform.csv_files import row_violation
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation
+from adsum.platform.file_violations import row_violation
 from adsum.roster.importing.rules import Findings, KnownStudents, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
+from adsum.platform.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import DoubleStudent, Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut

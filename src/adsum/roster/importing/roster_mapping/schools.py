@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from itertools import chain
 
-from adsum.platform.csv_files import row_violation
 from adsum.platform.errors import Violation
+from adsum.platform.file_violations import row_violation
 from adsum.platform.time_zones import ASSUMED
 from adsum.roster.importing.rules import Findings, ImportSchool
 from adsum.roster.oneroster.csv_table import LeftOut, Mode
