@@ -1,4 +1,4 @@
-"""Merges and other changes of the same students at once, on Postgres."""
+"""Merges, erasures and other changes of the same students at once, on Postgres."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database, Deadlocked, RowExists
 from adsum.privacy.merging.rules import MergeChoices
 from adsum.privacy.merging.service import StudentMerges
+from adsum.privacy.service import StudentData
 from tests.support.schools import SchoolIds, make_school
 from tests.support.waiting import until, waiting_for_locks
 
@@ -63,6 +64,28 @@ async def test_a_merge_that_is_ended_to_resolve_a_deadlock_is_repeated(database:
     await merged
 
     assert await absent_students(database) == [kept]
+
+
+@pytest.mark.parametrize("merges", [True, False], ids=["merge", "erasure"])
+async def test_absences_are_locked_before_fences(database: Database, school: SchoolIds, merges: bool) -> None:
+    """As by a change of an absence. Otherwise each of the two could hold what the other one waits for."""
+    kept, removed = school.student_ids
+    await Absences(database, now).add([removed], Absence(DAY, DAY, "excused", reason="trip"), system_caller())
+    async with database.transaction() as connection:
+        await connection.execute(select(tables.absences.c.id).with_for_update())
+        changed = asyncio.create_task(
+            StudentMerges(database, now).merge(kept, removed, CONFIRMED, system_caller())
+            if merges
+            else StudentData(database).erase(removed, system_caller())
+        )
+
+        async def waits() -> bool:
+            return changed.done() or await waiting_for_locks(database) == 1
+
+        await until(waits)
+        await connection.execute(select(tables.sessions.c.id).with_for_update())
+
+    await changed
 
 
 async def test_a_transaction_that_adds_a_row_which_another_one_has_added_is_repeated(

@@ -136,7 +136,7 @@ class Violations:
 
 
 @dataclass(frozen=True, slots=True)
-class School:
+class SchoolOfFile:
     """The classes, sessions, students and statuses of a school, which a file names."""
 
     id: int
@@ -149,7 +149,7 @@ class Group:
     """The lines of one class, session and day. `lines` and `names` are in the order of `marks`."""
 
     batch: Batch
-    school: School
+    school: SchoolOfFile
     first: MarkRow
     """The first line, whose columns name the class, the session and the day."""
     lines: dict[int, int] = field(default_factory=dict[int, int])
@@ -292,10 +292,10 @@ def _day(cells: Mapping[str, str], violations: list[Violation]) -> date | None:
 class SchoolsOfFile:
     """The schools of a file: one for all lines, or of each class that the file names by Adsum's id."""
 
-    only: School | None = None
-    by_class: Mapping[str, School] = field(default_factory=dict[str, School])
+    only: SchoolOfFile | None = None
+    by_class: Mapping[str, SchoolOfFile] = field(default_factory=dict[str, SchoolOfFile])
 
-    def of(self, names: Names) -> School | Violation:
+    def of(self, names: Names) -> SchoolOfFile | Violation:
         """The school of a class."""
         if self.only is not None:
             return self.only
@@ -348,7 +348,7 @@ class _Lines:
         if isinstance(mark, Mark) and isinstance(session, NamedSession) and isinstance(student, int):
             self._add(row, school, session, student, mark)
 
-    def _add(self, row: MarkRow, school: School, session: NamedSession, student_id: int, mark: Mark) -> None:
+    def _add(self, row: MarkRow, school: SchoolOfFile, session: NamedSession, student_id: int, mark: Mark) -> None:
         batch = Batch(session.class_id, session.id, row.day)
         group = self.groups.get(batch)
         if group is None:
@@ -379,7 +379,7 @@ class _Lines:
         else:
             self._violations.add(row.line, _contradicts(row, earlier, other_names[0]))
 
-    def _with_code(self, row: MarkRow, school: School) -> Mark | Violation:
+    def _with_code(self, row: MarkRow, school: SchoolOfFile) -> Mark | Violation:
         """The mark with the code of a status that is written as its letter or label.
 
         An unknown status stays as it is: the validation of the submission refuses it.

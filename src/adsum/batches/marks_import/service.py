@@ -14,7 +14,7 @@ from adsum.batches.marks_import.rules import (
     Group,
     MarksOptions,
     MarksReport,
-    School,
+    SchoolOfFile,
     SchoolsOfFile,
     Violations,
     group_marks,
@@ -149,12 +149,12 @@ class MarksImport:
             found = await schools_with_classes(connection, caller, unknown, other_than=schools.only.id)
         violations.items = list(with_schools(violations.items, found))
 
-    async def _school(self, school_id: int, caller: Caller) -> School:
+    async def _school(self, school_id: int, caller: Caller) -> SchoolOfFile:
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
             sessions = await visible_sessions(connection, caller, school_id)
             names = RosterNames(sessions, await visible_students(connection, caller, school_id))
-            return School(school_id, names, await statuses_of_school(connection, school_id))
+            return SchoolOfFile(school_id, names, await statuses_of_school(connection, school_id))
 
     async def _validate(
         self, groups: Sequence[Group], options: MarksOptions, caller: Caller, violations: Violations

@@ -29,7 +29,7 @@ MAX_FIELDS = 10_000
 NO_CHOICES = MergeChoices()
 
 
-class Warned(StrEnum):
+class MergeNotice(StrEnum):
     """The records had been merged before: with the same choices, or with others."""
 
     REPEATED = "repeated"
@@ -49,7 +49,7 @@ async def merging(
     keep: PathId | None = None,
     remove: PathId | None = None,
     merged: bool = False,
-    warned: Warned | None = None,
+    warned: MergeNotice | None = None,
 ) -> Response:
     """Finds both records. With `keep` and `remove`: what moves, and the days that need a choice.
 
@@ -74,7 +74,9 @@ async def merge(request: Request, page_data: PageDataService, visitor: Responsib
         done = await page_data.merge(keep, remove, choices, visitor.caller)
     except (*WRONG, NotFound) as error:
         return await _page(request, page_data, visitor, "", keep, remove, choices=choices, error=error)
-    warned = f"&warned={Warned.IGNORED if done.ignores_choices else Warned.REPEATED}" if done.is_repeated else ""
+    warned = (
+        f"&warned={MergeNotice.IGNORED if done.ignores_choices else MergeNotice.REPEATED}" if done.is_repeated else ""
+    )
     return redirect_to(f"{PATH}?keep={keep}&merged=true{warned}")
 
 
@@ -115,7 +117,7 @@ async def _page(
     choices: MergeChoices = NO_CHOICES,
     error: AdsumError | None = None,
     merged: bool = False,
-    warned: Warned | None = None,
+    warned: MergeNotice | None = None,
 ) -> Response:
     view = await page_data.view(words.strip(), keep, remove, choices, visitor.caller)
     response = site_of(request).page(

@@ -233,7 +233,11 @@ def _minutes_away(taken: CTE) -> ScalarSelect[int]:
 
 
 def _unmarked(runs: Collection[ColumnElement[bool]], school_id: int) -> Select[*tuple[Any, ...]]:
-    """The students who are enrolled on the day of a session and have no mark in it, although others have one."""
+    """The students who are enrolled on the day of a session and have no mark in it, although others have one.
+
+    Not a file, since the conditions on the runs vary, and `_open_sessions` has the one definition of a session that
+    counts, here as for the marks.
+    """
     taken, a = _open_sessions(runs), attendances.alias("mark")
     of_session = (a.c.session_id == taken.c.session_id, a.c.learning_date == taken.c.day, a.c.status.is_not(None))
     return (
