@@ -89,7 +89,8 @@ def _rows(archive: _Archive, max_rows: int) -> Iterator[WorkbookRow]:
     warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\.")
     reader = _Reader(archive)
     reader.read()
-    first, part = next(reader.parser.find_sheets())
+    parser: Any = reader.parser
+    first, part = next(parser.find_sheets())
     sheet: Any = reader.wb[first.name]
     sheet.reset_dimensions()  # wrong ones, which some programs write, would add cells or end the rows early
     # openpyxl is slow: it reads the rows to count them only where they may be too many.
