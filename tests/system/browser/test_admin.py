@@ -221,7 +221,7 @@ def test_a_timetable_is_previewed_before_its_import_and_edited_by_hand(browsing:
     period = next(each["period"] for each in periods if each["classId"] == class_id)
     _choose(page, f"class,session,weekday,begins,ends\n{source_id},{period},1,08:00,08:45\n")
     page.get_by_role("button", name="Preview the changes").click()
-    expect(page.locator("#outcome")).to_contain_text("session gets its times")
+    expect(page.locator("#outcome")).to_contain_text("session gets other times")
     page.get_by_role("button", name="Import", exact=True).click()
     page.get_by_role("link", name="To the timetable").click()
     expect(page.locator("tbody .chip")).to_have_count(1)
