@@ -96,19 +96,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run tests on one database, half of them on each, instead of on both; tests of statements on both",
     )
+    parser.addoption("--coverage", action="store_true", help="measure the coverage of the modules that decide")
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
 
-@pytest.hookimpl(trylast=True)  # after pytest-cov, which starts the measurement of a worker here
-def pytest_sessionstart() -> None:
-    MEASUREMENT.begin()
+def pytest_sessionstart(session: pytest.Session) -> None:
+    if session.config.getoption("--coverage"):
+        MEASUREMENT.begin()
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-xdist, which waits here for its workers
+def pytest_sessionfinish() -> None:
+    MEASUREMENT.end()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--either"):
-        left_out = [item for item in items if _is_left_out(item)]
-        items[:] = [item for item in items if item not in set(left_out)]
-        config.hook.pytest_deselected(items=left_out)
+        left_out = {item for item in items if _is_left_out(item)}
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=list(left_out))
     workers: dict[str, int] = getattr(config, "workerinput", {})
     items[:] = _in_running_order(items, workers.get("workercount", 1))
 

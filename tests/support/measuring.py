@@ -3,12 +3,14 @@
 Coverage traces every call of every library, which costs up to as much again as what it traces. So it leaves out the
 collection of tests, and the greenlets in which SQLAlchemy runs statements: no module that decides runs in them. With
 `concurrency = ["greenlet"]` coverage would instead look up the greenlet at every call and return of all code.
+pytest-cov would trace every process from its start to its end.
 """
 
 from __future__ import annotations
 
 import os
 import pkgutil
+import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -21,27 +23,24 @@ from sqlalchemy.util import concurrency
 import adsum
 
 NOT_MEASURED = ("adsum.migrations", "adsum.__main__")
+IMPORTS = (sys.executable, "-m", "coverage", "run", "-m", "tests.support.measuring")
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 
 class Measurement:
-    """The measurement of this process, which is paused outside `resumed`. Without `--cov` it measures nothing.
-
-    The process that pytest-xdist's workers belong to imports every module, so that the definitions in modules are
-    measured once.
+    """The measurement of one process, which runs only inside `resumed`. Each process writes a file of its own; the one
+    that starts the others combines them. Without `begin` nothing is measured.
     """
 
     def __init__(self) -> None:
         self._coverage: Coverage | None = None
 
     def begin(self) -> None:
-        """Takes over the measurement that pytest-cov has started, and pauses it."""
-        self._coverage = Coverage.current()
-        if self._coverage is None:
-            return
-        if "PYTEST_XDIST_WORKER" not in os.environ:
-            _import_every_module()
+        if not IS_WORKER:
+            Coverage().erase()
+            subprocess.run(IMPORTS, check=True)
         _leave_out_greenlets()
-        self._coverage.stop()
+        self._coverage = Coverage()
 
     @contextmanager
     def resumed(self) -> Generator[None]:
@@ -55,8 +54,17 @@ class Measurement:
         finally:
             self._coverage.stop()
 
+    def end(self) -> None:
+        """Writes what was measured."""
+        if self._coverage is None:
+            return
+        self._coverage.save()
+        if not IS_WORKER:
+            Coverage().combine()
 
-def _import_every_module() -> None:
+
+def import_every_module() -> None:
+    """Imports every module, so that its definitions are measured, which no test does."""
     for module in pkgutil.walk_packages(adsum.__path__, "adsum."):
         if not module.name.startswith(NOT_MEASURED):
             import_module(module.name)
@@ -86,3 +94,7 @@ def _untraced(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return call(*args, **kwargs)
     finally:
         tracer.start()
+
+
+if __name__ == "__main__":
+    import_every_module()
