@@ -251,15 +251,15 @@ def test_only_the_rows_of_a_sheet_are_read() -> None:
     assert list(workbook_rows(packed("", xl__worksheets__sheet2=sheet))) == [(1, ["1", "2"])]
 
 
-def test_a_cell_in_the_last_corner_of_a_sheet_costs_no_memory() -> None:
-    corner = packed('<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>')
+def test_a_distant_cell_in_the_last_column_costs_no_memory() -> None:
+    corner = packed('<row r="1"><c r="A1"><v>1</v></c></row><row r="100000"><c r="XFD100000"><v>1</v></c></row>')
     tracemalloc.start()
     rows = workbook_rows(corner)
     try:
         assert next(rows) == (1, ["1"])
-        with pytest.raises(UnreadableWorkbook, match="row 1048576 has more than 1,000 columns"):
+        with pytest.raises(UnreadableWorkbook, match="row 100000 has more than 1,000 columns"):
             next(rows)
-        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()
 

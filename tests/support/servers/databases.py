@@ -30,7 +30,7 @@ _SHAPE = """SELECT md5(concat_ws('|',
     (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_constraint),
     (SELECT sum(relpages) || sum(reltuples)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace),
     (SELECT count(*) FROM pg_proc), (SELECT string_agg(version_num, ',') FROM alembic_version),
-    (SELECT bool_or(pg_relation_size(oid) > 1000000) FROM pg_class WHERE relnamespace = 'public'::regnamespace)))"""
+    (SELECT bool_or(pg_relation_size(oid) > 100000) FROM pg_class WHERE relnamespace = 'public'::regnamespace)))"""
 
 
 class Databases:

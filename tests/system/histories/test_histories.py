@@ -1,6 +1,6 @@
 """Random histories of a batch keep the invariants and end, on the real ledger and the real database.
 
-2,200 steps in all, each followed by every check. The five students of a run form five chunks, three, or one.
+1,200 steps in all, each followed by every check. The five students of a run form five chunks, three, or one.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from tests.system.histories.conftest import NewWorld, RunHistories
 def test_any_history_on_sqlite_keeps_the_invariants(
     new_world: NewWorld, run: RunHistories, sqlite_url: str, chunk_size: int
 ) -> None:
-    run(new_world(sqlite_url, chunk_size), 600)
+    run(new_world(sqlite_url, chunk_size), 300)
 
 
 def test_any_history_on_postgres_keeps_the_invariants(
     new_world: NewWorld, run: RunHistories, postgres_url: str
 ) -> None:
-    run(new_world(postgres_url, 2), 400)
+    run(new_world(postgres_url, 2), 300)
