@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
+from datetime import date
 from http import HTTPStatus
 
 import httpx2
 import pytest
 
+from adsum.absences.page_data import TypedAbsence
+from adsum.absences.rules import Absence
 from adsum.accounts.access import Role
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
@@ -31,6 +35,12 @@ PATH = "/planned-absences"
 @pytest.fixture
 def pages(office: Office) -> Pages:
     return Pages(office.api)
+
+
+def test_the_form_has_every_field_of_an_absence() -> None:
+    absence = Absence(date(2024, 12, 25), date(2024, 12, 27), "excused", (3, 4), "09:00", "10:30", reason="doctor")
+    assert all(getattr(absence, each.name) not in (None, each.default) for each in fields(Absence))
+    assert TypedAbsence.of(absence).absence([], date(2024, 1, 1)) == absence
 
 
 def checked(page: httpx2.Response, name: str) -> list[str]:

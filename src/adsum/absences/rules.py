@@ -87,7 +87,8 @@ class AppliedAbsence:
 
 @dataclass(frozen=True, slots=True)
 class Absence(AppliedAbsence):
-    """The content of an absence. A new field is also a column in `tables`, and a field of the models in `schemas`.
+    """The content of an absence. A new field is also a column in `tables`, and a field of the models in `schemas` and
+    of the form, `page_data.TypedAbsence`.
 
     Attributes:
         reason: free text that only the office reads.

@@ -218,7 +218,10 @@ class Sweeper:
 
 
 def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[RunToEnqueue]:
-    """Runs with pending jobs in chunks that BullMQ does not have: no worker would process them."""
+    """Runs with pending jobs in chunks that BullMQ does not have: no worker would process them.
+
+    A lost lock, counter or ticket alone stalls no run: the worker that finds none lets the database count.
+    """
     stalled: list[RunToEnqueue] = []
     for run, missing in stopped:
         students = pending.get(run.run_id, set())
