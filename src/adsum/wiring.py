@@ -46,7 +46,7 @@ from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.metrics import Metrics, RunMetrics
-from adsum.operations.pruning import LogTruncation, Pruning
+from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database import schema
@@ -267,8 +267,9 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
 
 def _accounts(on: _Servers) -> AccountServices:
     lifetime = timedelta(seconds=on.settings.token_ttl)
+    idle_timeout = timedelta(seconds=on.settings.idle_timeout)
     accounts = Accounts(on.database, Passwords())
-    tokens = on.closing(Tokens(on.database, signing_key(on.settings), on.now, lifetime))
+    tokens = on.closing(Tokens(on.database, signing_key(on.settings), on.now, lifetime, idle_timeout))
     api_keys = on.closing(ApiKeys(on.database, on.now))
     return AccountServices(
         accounts=accounts,
@@ -405,6 +406,7 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
         run_metrics=RunMetrics(on.database, metrics, on.now),
         chores=[
             DueAbsences(on.database, on.now).apply,
+            EndedSignIns(on.database, on.now).delete_if_due,
             LogTruncation(on.database, on.now).truncate_if_due,
             *pruning,
         ],

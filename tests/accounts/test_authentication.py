@@ -58,7 +58,7 @@ async def test_a_sign_in_without_its_fields_is_refused(full_frame: Frame) -> Non
 async def test_missing_and_invalid_credentials_get_401(full_frame: Frame) -> None:
     token = await full_frame.token(Role.ADMIN)
     now = system_clock()
-    claims: dict[str, Any] = {"sub": "1", "gen": 0, "iat": now, "exp": now + timedelta(hours=1)}
+    claims: dict[str, Any] = {"sub": "1", "sid": "0" * 32, "iat": now, "exp": now + timedelta(hours=1)}
     yesterday = Tokens(full_frame.adsum.database, SECRET, lambda: now - timedelta(days=1), timedelta(hours=1))
     attempts = {
         "nothing": {},
@@ -66,7 +66,8 @@ async def test_missing_and_invalid_credentials_get_401(full_frame: Frame) -> Non
         "another scheme": {"Authorization": "Basic YTpi"},
         "forged": bearer(jwt.encode(claims, "x" * 40, "HS256")),  # pyright: ignore[reportUnknownMemberType]
         "unsigned": bearer(jwt.encode(claims, None, "none")),  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
-        "another generation": bearer(jwt.encode(claims | {"gen": 7}, SECRET, "HS256")),  # pyright: ignore[reportUnknownMemberType]
+        "no such sign-in": bearer(jwt.encode(claims, SECRET, "HS256")),  # pyright: ignore[reportUnknownMemberType]
+        "of an earlier version": bearer(jwt.encode(claims | {"gen": 0, "sid": None}, SECRET, "HS256")),  # pyright: ignore[reportUnknownMemberType]
         "expired": bearer((await yesterday.create("admin@school.example")).text),
         "an unknown key": {"X-API-Key": "adsum_guess"},
         "a token as a key": {"X-API-Key": token},
@@ -112,7 +113,7 @@ async def test_an_api_key_acts_with_its_own_permissions_until_it_is_revoked(full
 
 
 async def test_every_endpoint_but_the_public_ones_needs_a_caller(frame: Frame) -> None:
-    public = {"/auth/token", "/livez", "/readyz", "/healthz", "/version"}
+    public = {"/auth/token", "/auth/revoke", "/livez", "/readyz", "/healthz", "/version"}
     description = frame.app.openapi()
     refused = 0
     for path, item in description["paths"].items():

@@ -35,6 +35,19 @@ def test_users_are_added_listed_and_disabled(sqlite_url: str) -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
 
 
+def test_sign_ins_of_a_user_are_listed_and_ended(adsum: Commands) -> None:
+    adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
+    for _ in range(3):
+        adsum.output("token", "create", ADMIN)
+    listed = json.loads(adsum.output("user", "sign-ins", ADMIN, "--json"))
+    assert [each["kind"] for each in listed] == ["command"] * 3
+    adsum.output("user", "sign-out", ADMIN, "--sign-in", str(listed[0]["id"]))
+    assert adsum.run("user", "sign-out", ADMIN, "--sign-in", str(listed[0]["id"])).returncode == 1
+    assert json.loads(adsum.output("user", "sign-ins", ADMIN, "--json")) == listed[1:]
+    adsum.output("user", "sign-out", ADMIN)
+    assert json.loads(adsum.output("user", "sign-ins", ADMIN, "--json")) == []
+
+
 def test_a_list_written_to_a_file_is_plain_and_aligned(adsum: Commands) -> None:
     adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
     heading, user = adsum.output("user", "list").splitlines()

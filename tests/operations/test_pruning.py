@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import Table, func, select, update
 
 from adsum import wiring
+from adsum.accounts.access import Role
+from adsum.accounts.tokens import Tokens
 from adsum.attendance.tables import attendances
 from adsum.batches.repository.runs import find_runs, runs_ended_after
 from adsum.batches.tables import batch_runs, job_failures
-from adsum.operations.pruning import LogTruncation, Pruning
+from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import system_clock
 from adsum.platform.database.answers import idempotency_keys
@@ -23,6 +25,7 @@ from adsum.wiring import Adsum
 from tests.batches.test_retry_cancel import failed_batch
 from tests.support.api import Api
 from tests.support.installation import RunWorker, ended
+from tests.support.schools import make_user
 from tests.support.statements import statements_sent
 from tests.support.waiting import until
 
@@ -209,6 +212,20 @@ async def plan_of(database: Database, sent: tuple[str, Any]) -> list[str]:
     async with database.snapshot() as connection:
         steps = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sent[0]}", sent[1])
         return [step["detail"] for step in steps.mappings()]
+
+
+async def test_sign_ins_are_deleted_when_their_time_is_over(database: Database) -> None:
+    clock = Clock()
+    tokens = Tokens(database, "k" * 40, clock, timedelta(hours=1))
+    async with database.transaction() as connection:
+        await make_user(connection, Role.ADMIN, email="a@school.example", password_hash="-")
+    deletion = EndedSignIns(database, clock, page=2)
+    for lifetime in (1, 1, 1, 3):
+        await tokens.create("a@school.example", timedelta(hours=lifetime))
+    assert await deletion.delete_if_due() == 0
+    clock.time += timedelta(hours=2)
+    assert [await deletion.delete_if_due() for _ in range(3)] == [2, 1, 0]
+    assert len(await tokens.sign_ins_of_email("a@school.example")) == 1
 
 
 async def test_the_log_of_a_file_is_truncated_once_an_hour(sqlite_url: str) -> None:

@@ -60,6 +60,7 @@ class Caller:
         role: stored with the records that the caller makes.
         permissions: of the caller.
         schools: ids of the visible schools; None: all schools.
+        sign_in_id: the sign-in of a user's token; None: an API key, or the system.
     """
 
     role: Role
@@ -67,6 +68,7 @@ class Caller:
     user_id: int | None = None
     key_id: int | None = None
     schools: frozenset[int] | None = None
+    sign_in_id: int | None = None
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions

@@ -7,7 +7,9 @@ endpoints receive the caller with the resulting permissions.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -15,7 +17,7 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.callers import Callers
-from adsum.accounts.visitors import session_token
+from adsum.accounts.visitors import is_use, session_token
 from adsum.platform.database.answers import AnswerKey
 from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
 from adsum.platform.http.dependencies import Now, provided
@@ -44,7 +46,7 @@ async def authenticated(
         caller = await callers.of_key(key)
     elif cookie := session_token(request):
         require_same_origin(request)
-        caller = await callers.of_token(cookie)
+        caller = await callers.of_token(cookie, is_use=is_use(request))
     else:
         raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
     email = _on_behalf_of(request)
@@ -56,6 +58,20 @@ async def authenticated(
         params = {"in": "query", "name": ON_BEHALF_OF}
         raise Invalid(detail, [Violation("unknown_person", detail, f"/query/{ON_BEHALF_OF}", params)])
     return person
+
+
+CallerAgain = Callable[[], Awaitable[Caller]]
+"""Authenticates the caller of a request again. Raises Unauthenticated if the sign-in or the key has ended."""
+
+
+async def caller_again(
+    request: Request,
+    callers: Annotated[Callers, Depends(provided(Callers))],
+    token: Annotated[str | None, Depends(bearer_token)],
+    key: Annotated[str | None, Depends(api_key)],
+) -> CallerAgain:
+    """For responses that last: a sign-in may end while they are sent."""
+    return partial(authenticated, request, callers, token, key)
 
 
 def _on_behalf_of(request: Request) -> str | None:

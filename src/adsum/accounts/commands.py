@@ -11,7 +11,7 @@ import typer
 
 from adsum.accounts.access import Permission, Role
 from adsum.accounts.api_keys import ApiKey, ApiKeys
-from adsum.accounts.schemas import KeyItem, TokenItem, UserItem
+from adsum.accounts.schemas import KeyItem, SignInItem, TokenItem, UserItem
 from adsum.accounts.service import ROLES, Accounts, User
 from adsum.accounts.tokens import Tokens
 from adsum.platform.command_line.options import one_of
@@ -24,6 +24,7 @@ key_app = typer.Typer(no_args_is_help=True)
 token_app = typer.Typer(no_args_is_help=True)
 
 USER_COLUMNS = ("email", "role", "schoolId", "sourcedId", "disabled")
+SIGN_IN_COLUMNS = ("id", "kind", "agent", "createdAt", "lastUsedAt", "endsAt")
 KEY_COLUMNS = ("id", "name", "permissions", "schools", "createdAt", "revokedAt")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 MAX_LIFETIME = timedelta(days=366)
@@ -91,6 +92,27 @@ def enable_user(email: Email, *, as_json: Json = False) -> None:
 def unlock_user(email: Email, *, as_json: Json = False) -> None:
     """Clear the wrong passwords that were counted for a user. Those of an address stay counted."""
     _show_user(run_with(Accounts, lambda accounts: accounts.unlock(email)), as_json=as_json)
+
+
+@user_app.command("sign-ins")
+def list_sign_ins(email: Email, *, as_json: Json = False) -> None:
+    """Show where a user is signed in, with browsers, programs and tokens."""
+    found = run_with(Tokens, lambda tokens: tokens.sign_ins_of_email(email))
+    show_items(SIGN_IN_COLUMNS, [SignInItem.of(each) for each in found], as_json=as_json)
+
+
+@user_app.command("sign-out")
+def sign_out_user(
+    email: Email,
+    *,
+    sign_in: Annotated[
+        int | None, typer.Option("--sign-in", metavar="ID", min=1, max=MAX_ID, help="Only this one.  [default: all]")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """End the sign-ins of a user. Their tokens are refused from then on."""
+    run_with(Tokens, lambda tokens: tokens.end_of_email(email, sign_in))
+    show_one({"email": email, "signedOut": True}, as_json=as_json)
 
 
 @key_app.command("create")

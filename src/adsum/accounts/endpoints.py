@@ -1,15 +1,20 @@
-"""`POST /auth/token`: exchanges an email and a password for a bearer token."""
+"""`/auth`: exchanges an email and a password for a bearer token, lists sign-ins and ends them."""
 
 from __future__ import annotations
 
+from http.client import NO_CONTENT
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from adsum.accounts.schemas import TokenAnswer
+from adsum.accounts.access import Caller
+from adsum.accounts.authentication import authenticated
+from adsum.accounts.schemas import SignInItem, TokenAnswer
 from adsum.accounts.sign_in import SigningIn
+from adsum.accounts.tokens import Tokens
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.transport import address_of
 
 router = APIRouter(tags=["authentication"])
@@ -26,5 +31,43 @@ async def create_token(
     429 after too many wrong passwords from this address, 503 while too many sign in at once; `Retry-After` is the time
     to wait.
     """
-    token = (await signing_in.sign_in(form.username, form.password, address_of(request))).token
+    agent = request.headers.get("User-Agent", "")
+    token = (await signing_in.sign_in(form.username, form.password, address_of(request), agent=agent)).token
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in)
+
+
+@router.post("/auth/revoke", name="revokeToken", summary="Sign out")
+async def revoke_token(
+    token: Annotated[str, Form(description="A token of `POST /auth/token`.")],
+    tokens: Annotated[Tokens, Depends(provided(Tokens))],
+    token_type_hint: Annotated[str, Form(description="Ignored: there is one type.")] = "",  # noqa: ARG001
+) -> Response:
+    """Ends the sign-in of a token (RFC 7009). The answer is 200 also if the token is not valid, or has ended."""
+    await tokens.revoke(token)
+    return Response()
+
+
+@router.get("/auth/sign-ins", name="listSignIns", summary="List sign-ins")
+async def list_sign_ins(
+    caller: Annotated[Caller, Depends(authenticated)], tokens: Annotated[Tokens, Depends(provided(Tokens))]
+) -> Page[SignInItem]:
+    """The caller's sign-ins that have not ended, the last used one first. There are at most 200."""
+    return Page(items=[SignInItem.of(each, caller) for each in await tokens.sign_ins_of(caller)], next_cursor=None)
+
+
+@router.delete("/auth/sign-ins/{sign_in_id}", name="endSignIn", summary="End a sign-in", status_code=NO_CONTENT)
+async def end_sign_in(
+    sign_in_id: PathId,
+    caller: Annotated[Caller, Depends(authenticated)],
+    tokens: Annotated[Tokens, Depends(provided(Tokens))],
+) -> None:
+    """Ends a sign-in of the caller. Its token is refused from then on."""
+    await tokens.end(caller, sign_in_id)
+
+
+@router.delete("/auth/sign-ins", name="endOtherSignIns", summary="End other sign-ins", status_code=NO_CONTENT)
+async def end_other_sign_ins(
+    caller: Annotated[Caller, Depends(authenticated)], tokens: Annotated[Tokens, Depends(provided(Tokens))]
+) -> None:
+    """Ends all sign-ins of the caller but the one of this request."""
+    await tokens.end_others(caller)

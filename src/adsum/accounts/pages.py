@@ -11,20 +11,25 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Role
+from adsum.accounts.agents import agent_of
+from adsum.accounts.schemas import SignInItem
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
+from adsum.accounts.tokens import SignInKind, Tokens
 from adsum.accounts.visitors import (
     Visitor,
     delete_session_cookie,
     device_cookie,
+    session_token,
     set_device_cookie,
     set_session_cookie,
     signed_in,
 )
 from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated
-from adsum.platform.http.dependencies import CurrentSettings, provided
+from adsum.platform.http.dependencies import CurrentSettings, Now, provided
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
+from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.languages import COOKIE
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
@@ -33,8 +38,11 @@ from adsum.platform.settings import Settings
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 START = "/"
+SIGN_INS = "/account/sign-ins"
 START_PAGES = {Role.TEACHER: "/today", Role.OPERATOR: "/batches"}
+A_MINUTE_S = 60
 A_YEAR_S = 365 * 24 * 3600
+SIGNED_OUT = "adsum-signed-out"
 
 
 @router.get("/")
@@ -54,7 +62,11 @@ async def sign_in_page(
         require_private_transport(request)
     except PlainHttp as error:
         return _plain_http(request, settings, error)
-    return _form(request, next, "", None)
+    is_signed_out = SIGNED_OUT in request.cookies
+    response = _form(request, next, "", None, is_signed_out=is_signed_out)
+    if is_signed_out:
+        response.delete_cookie(SIGNED_OUT)
+    return response
 
 
 @router.post("/sign-in", dependencies=[Depends(require_same_origin)])
@@ -69,7 +81,14 @@ async def sign_in(
     """Signs in and redirects to `next`. A script receives 204."""
     try:
         require_private_transport(request)
-        signed = await signing_in.sign_in(email, password, address_of(request), device_cookie(request))
+        signed = await signing_in.sign_in(
+            email,
+            password,
+            address_of(request),
+            device_cookie(request),
+            kind=SignInKind.PAGE,
+            agent=request.headers.get("User-Agent", ""),
+        )
     except (PlainHttp, Unauthenticated, TooManyAttempts, Overloaded) as error:
         if wants_json(request):
             raise
@@ -86,7 +105,9 @@ async def sign_in(
     return response
 
 
-def _form(request: Request, next_path: str, email: str, error: AdsumError | None) -> Response:
+def _form(
+    request: Request, next_path: str, email: str, error: AdsumError | None, *, is_signed_out: bool = False
+) -> Response:
     status = HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNAUTHORIZED
     wait = error.params.get("retryAfter") if error is not None else None
     response = site_of(request).page(
@@ -97,6 +118,7 @@ def _form(request: Request, next_path: str, email: str, error: AdsumError | None
         email=email,
         error=error,
         minutes=None if wait is None else ceil(wait / 60),
+        is_signed_out=is_signed_out,
         busy=isinstance(error, Overloaded),
         visitor=None,
     )
@@ -114,19 +136,61 @@ def _plain_http(request: Request, settings: Settings, error: PlainHttp) -> Respo
     )
 
 
-@router.post("/sign-out")
+@router.post("/sign-out", dependencies=[Depends(require_same_origin)])
 async def sign_out(
-    request: Request,
     accounts: Annotated[Accounts, Depends(provided(Accounts))],
-    visitor: Annotated[Visitor, Depends(signed_in)],
+    tokens: Annotated[Tokens, Depends(provided(Tokens))],
+    request: Request,
     everywhere: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Deletes the session cookie. `everywhere` ends all tokens of the visitor."""
-    if everywhere:
-        await accounts.end_tokens(visitor.caller)
-    response = RedirectResponse("/sign-in", HTTPStatus.SEE_OTHER)
+    """Ends the sign-in of this browser, or all of the visitor, and removes what the browser stores for this site.
+
+    Also if the sign-in has ended before, for example without use: what the browser stores is still there.
+    """
+    token, then = session_token(request), START
+    if token and everywhere:
+        try:
+            await accounts.end_tokens(await tokens.caller_of(token))
+        except Unauthenticated:
+            then = SIGN_INS  # after signing in, the visitor ends the others there
+    elif token:
+        await tokens.revoke(token)
+    response = RedirectResponse(f"/sign-in?next={then}", HTTPStatus.SEE_OTHER)
+    # Unsaved marks are in the storage. Without "cookies", since the device stays known. Browsers ignore the header over
+    # plain HTTP, so the next page removes the marks, too. It learns of the sign-out from a cookie, which other sites
+    # cannot set.
+    response.headers["Clear-Site-Data"] = '"storage"'
+    secure = request.url.scheme == "https"
+    response.set_cookie(SIGNED_OUT, "yes", max_age=A_MINUTE_S, secure=secure, httponly=True, samesite="lax", path="/")
     delete_session_cookie(request, response)
     return response
+
+
+@router.get(SIGN_INS)
+async def sign_ins(
+    request: Request,
+    tokens: Annotated[Tokens, Depends(provided(Tokens))],
+    visitor: Annotated[Visitor, Depends(signed_in)],
+    now: Now,
+) -> Response:
+    """The browsers and programs in which the visitor is signed in."""
+    listed = await tokens.sign_ins_of(visitor.caller)
+    found = [(SignInItem.of(each, visitor.caller), agent_of(each.agent)) for each in listed]
+    return site_of(request).page(request, "sign_ins.html", visitor=visitor, sign_ins=found, kinds=SignInKind, now=now)
+
+
+@router.post(SIGN_INS)
+async def end_sign_in(
+    tokens: Annotated[Tokens, Depends(provided(Tokens))],
+    visitor: Annotated[Visitor, Depends(signed_in)],
+    sign_in: Annotated[int | None, Form(alias="signIn", ge=1, le=MAX_ID)] = None,
+) -> Response:
+    """Ends one sign-in of the visitor, or all others than this one."""
+    if sign_in is None:
+        await tokens.end_others(visitor.caller)
+    else:
+        await tokens.end(visitor.caller, sign_in)
+    return RedirectResponse(SIGN_INS, HTTPStatus.SEE_OTHER)
 
 
 @router.post("/language", dependencies=[Depends(require_same_origin)])

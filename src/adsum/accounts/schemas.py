@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from adsum.accounts.access import Permission, Role
+from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.tokens import SignIn, SignInKind
 from adsum.platform.http.schemas import Moment, Schema
 
 
@@ -24,6 +25,23 @@ class TokenItem(Schema):
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - no password
     expires_in: int
+
+
+class SignInItem(Schema):
+    """A sign-in of a user. `agent` is the browser or program, as it names itself. `isThis`: that of the request."""
+
+    id: int
+    kind: SignInKind
+    agent: str
+    created_at: Moment
+    last_used_at: Moment
+    ends_at: Moment
+    is_this: bool
+
+    @classmethod
+    def of(cls, sign_in: SignIn, caller: Caller | None = None) -> SignInItem:
+        values = {name: getattr(sign_in, name) for name in cls.model_fields if name != "is_this"}
+        return cls(**values, is_this=caller is not None and sign_in.id == caller.sign_in_id)
 
 
 class UserItem(Schema):

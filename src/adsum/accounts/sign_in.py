@@ -20,7 +20,7 @@ from adsum.accounts.devices import Devices
 from adsum.accounts.fair_queue import FairQueue
 from adsum.accounts.passwords import CONCURRENT_HASHES
 from adsum.accounts.service import Accounts, normalised_email
-from adsum.accounts.tokens import Token, Tokens
+from adsum.accounts.tokens import SignInKind, Token, Tokens
 from adsum.platform.errors import TooManyAttempts, Unauthenticated
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.telemetry import logger
@@ -78,6 +78,7 @@ class _Attempt:
         source: the network of the client.
         device: the id of a known device of this account; None: the device is unknown, or known devices have too many
             failures.
+        agent: the browser or program.
     """
 
     email: str
@@ -85,6 +86,8 @@ class _Attempt:
     account: str
     source: str
     device: str | None
+    kind: SignInKind
+    agent: str
 
 
 class SigningIn:
@@ -110,7 +113,14 @@ class SigningIn:
         self._delayed_attempts = Counter[str]()
 
     async def sign_in(
-        self, email: str, password: str, address: str | None, device_cookie: str | None = None
+        self,
+        email: str,
+        password: str,
+        address: str | None,
+        device_cookie: str | None = None,
+        *,
+        kind: SignInKind = SignInKind.API,
+        agent: str = "",
     ) -> SignedIn:
         """A token for the user. Counts failed attempts; a successful one resets the failures that would block it.
 
@@ -122,6 +132,8 @@ class SigningIn:
             password: of this account.
             address: of the client; None on a unix socket.
             device_cookie: as the browser sent it.
+            kind: how the user signs in.
+            agent: the browser or program, as it names itself.
 
         Raises:
             Unauthenticated: wrong password, unknown email or disabled user, without a difference.
@@ -133,7 +145,7 @@ class SigningIn:
         # Known devices have a line per account, and are never refused because the queue is full of others.
         line = source if known is None else f"known devices of {email}"
         async with self._queue.turn(line, has_place=known is not None):
-            attempt = await self._attempt(email, password, source, known)
+            attempt = await self._attempt(email, password, source, known, kind, agent)
             await self._require_allowed(attempt)
             is_delayed = attempt.device is None and await self._is_reached(self._limits.by_account, attempt.account)
             token = None if is_delayed else await self._check(attempt)
@@ -141,10 +153,12 @@ class SigningIn:
             token = await self._check_later(attempt)
         return SignedIn(token, self._devices.remember(device_cookie, email))
 
-    async def _attempt(self, email: str, password: str, source: str, device: str | None) -> _Attempt:
+    async def _attempt(
+        self, email: str, password: str, source: str, device: str | None, kind: SignInKind, agent: str
+    ) -> _Attempt:
         hashed = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
         account = f"{hashed}.{await self._accounts.unlocks_of(email)}"
-        attempt = _Attempt(email, password, account, source, device)
+        attempt = _Attempt(email, password, account, source, device, kind, agent)
         if device is not None and any([await self._is_reached(*counter) for counter in self._counters(attempt)]):
             return replace(attempt, device=None)
         return attempt
@@ -178,7 +192,7 @@ class SigningIn:
                 await self._attempts.count(allowance, subject)
             raise
         await self._attempts.reset(*self._counters(attempt)[0])
-        return await self._tokens.create(user.email)
+        return await self._tokens.create(user.email, kind=attempt.kind, agent=attempt.agent)
 
     async def _check_later(self, attempt: _Attempt) -> Token:
         """Checks the attempts of one account one by one, in turns of their addresses. Each takes `delay_s`."""

@@ -1,4 +1,4 @@
-"""Tables: users, API keys, and the classes that users teach or cover."""
+"""Tables: users, their sign-ins, API keys, and the classes that users teach or cover."""
 
 from __future__ import annotations
 
@@ -39,11 +39,29 @@ users = Table(
     Column("disabled", Boolean, nullable=False, server_default=false()),
     # `enabledUser` of the newest roster file that has it.
     Column("enabled_in_roster", Boolean, nullable=False, server_default=true()),
-    # A token contains the generation in which it was made. Incrementing it ends all tokens of the user.
+    # A sign-in has the generation in which it was made. Incrementing it ends all sign-ins of the user.
     Column("token_generation", Integer, nullable=False, server_default="0"),
     # Part of the keys of failed sign-ins. Incrementing it clears those of the account.
     Column("unlocks", Integer, nullable=False, server_default="0"),
     UniqueConstraint("school_id", "source_id"),
+)
+
+# A sign-in lasts until its row is deleted, its time is over, or the generation of its user is incremented.
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    id_column(),
+    # Random. The token contains it.
+    Column("key", String(32), nullable=False, unique=True),
+    reference("user"),
+    Column("kind", String(16), nullable=False),
+    Column("generation", Integer, nullable=False),
+    # The browser or program, as it names itself.
+    Column("agent", String(255), nullable=False, server_default=""),
+    Column("created_at", Instant, nullable=False),
+    Column("last_used_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Index(None, "user_id"),
 )
 
 # A login that an admin has disabled, or the login of a teacher that the roster has disabled.

@@ -1,10 +1,14 @@
-"""Bearer tokens: JWTs with a user id and a token generation."""
+"""Sign-ins of users and their bearer tokens: JWTs with a user id and the key of a sign-in."""
 
 from __future__ import annotations
 
+import asyncio
 import re
-from dataclasses import dataclass
-from datetime import timedelta
+import secrets
+from contextvars import Context
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
@@ -12,16 +16,22 @@ import jwt
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller
-from adsum.accounts.repository import StoredUser
+from adsum.accounts.repository import StoredSignIn
 from adsum.accounts.service import caller_of_user, normalised_email
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import BatchedLookup, Database
-from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
+from adsum.platform.database.engine import BatchedLookup, Connection, Database
+from adsum.platform.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated, Unavailable
 from adsum.platform.ids import MAX_ID
 from adsum.platform.settings import NO_SIGNING_KEY
+from adsum.platform.telemetry import logger
 
+# The time between two notes of the use of a sign-in, each of which is a write.
+NOTED_EVERY = timedelta(minutes=1)
+MAX_AGENT = 255
 ALGORITHM = "HS256"
 CACHED_TOKENS = 4_096
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,89 +42,233 @@ class Token:
     expires_in: int
 
 
+class SignInKind(StrEnum):
+    """How a user signed in: on the page, by `POST /auth/token`, or by `adsum token create`."""
+
+    PAGE = "page"
+    API = "api"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A sign-in of a user. `agent` is the browser or program, as it names itself."""
+
+    id: int
+    kind: SignInKind
+    agent: str
+    created_at: datetime
+    last_used_at: datetime
+    ends_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class _Claims:
     """The verified claims of a token. `ends_at` is in seconds since 1970."""
 
     user_id: int
-    generation: int
+    key: str
     ends_at: int
 
 
 class Tokens:
-    """Creates and verifies tokens.
+    """Creates, verifies and ends tokens. Each belongs to a sign-in, which is a row of the database.
+
+    The row is read for every request, in the statement that reads the user. So a sign-in that has ended is refused at
+    once by all processes.
 
     Args:
         database: of the users.
         key: signing key. Without it, creating or verifying a token raises ConfigurationError.
         now: the clock.
         lifetime: default lifetime of a token.
+        idle_timeout: after which a sign-in on the page ends without use.
     """
 
-    def __init__(self, database: Database, key: str | None, now: Clock, lifetime: timedelta) -> None:
+    def __init__(
+        self,
+        database: Database,
+        key: str | None,
+        now: Clock,
+        lifetime: timedelta,
+        idle_timeout: timedelta = timedelta(hours=1),
+    ) -> None:
         self._database = database
-        self._users = BatchedLookup(database, statements.users_of_ids)
+        self._sign_ins = BatchedLookup(database, statements.sign_ins_of_keys)
         self._secret = key
         self._now = now
         self._lifetime = lifetime
-        # Caches the verified signature. Expiry and the state of the user are checked on every request. A forged token
-        # raises and is not cached.
+        self._idle_timeout = idle_timeout
+        self._noting: dict[str, asyncio.Task[None]] = {}
+        # Caches the verified signature. Expiry and the sign-in are checked on every request. A forged token raises and
+        # is not cached.
         self._claims_of = lru_cache(CACHED_TOKENS)(self._verify)
 
-    async def create(self, email: str, lifetime: timedelta | None = None) -> Token:
-        """A token for a user. The caller has checked the password, or is the command line.
+    async def create(
+        self, email: str, lifetime: timedelta | None = None, *, kind: SignInKind = SignInKind.COMMAND, agent: str = ""
+    ) -> Token:
+        """Signs a user in and returns the token. The caller has checked the password, or is the command line.
 
         Raises:
             NotFound: no enabled user has this email.
         """
-        key = self._key()
-        async with self._database.snapshot() as connection:
+        secret = self._secret_key()
+        # A whole second, as in the claims.
+        now = self._now().replace(microsecond=0)
+        ends_at = now + (lifetime or self._lifetime)
+        key = secrets.token_hex(16)
+        async with self._database.transaction() as connection:
             user = await statements.user_of_email(connection, normalised_email(email))
-        if user is None or user.disabled:
-            raise NotFound("no enabled user has this email")
-        return self._signed(user, key, lifetime or self._lifetime)
+            if user is None or user.disabled:
+                raise NotFound("no enabled user has this email")
+            await statements.insert_sign_in(
+                connection, user, key=key, kind=kind, agent=_printable(agent)[:MAX_AGENT], now=now, ends_at=ends_at
+            )
+        claims = {"sub": str(user.id), "sid": key, "iat": now, "exp": ends_at}
+        text = jwt.encode(claims, secret, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
+        return Token(text, int((ends_at - now).total_seconds()))
 
-    async def caller_of(self, token: str) -> Caller:
+    async def caller_of(self, token: str, *, is_use: bool = True) -> Caller:
         """The user of a token, as a caller.
 
+        Args:
+            token: the text.
+            is_use: whether the request postpones the idle timeout. A page that updates itself does not.
+
         Raises:
-            Unauthenticated: the token is forged, expired or ended, or the user is disabled.
+            Unauthenticated: the token is forged or expired, the sign-in has ended, or the user is disabled.
         """
         claims = self._claims_of(token)
-        if claims.ends_at <= self._now().timestamp():
+        now = self._now()
+        if claims.ends_at <= now.timestamp():
             raise Unauthenticated("the token has expired")
-        user = await self._users.find(claims.user_id)
-        if user is None or user.disabled or user.email is None or user.token_generation != claims.generation:
+        found = await self._sign_ins.find(claims.key)
+        if found is None or not self._is_valid(found, claims, now):
             raise Unauthenticated("the token has ended")
-        return caller_of_user(user)
+        if is_use and now - found.last_used_at >= NOTED_EVERY:
+            self._note_use(found.key, now)
+        return replace(caller_of_user(found.user), sign_in_id=found.id)
+
+    async def revoke(self, token: str) -> None:
+        """Ends the sign-in of a token. A token that is forged or has ended is ignored, as RFC 7009 demands."""
+        try:
+            claims = self._claims_of(token)
+        except Unauthenticated:
+            return
+        async with self._database.transaction() as connection:
+            await statements.end_sign_in_of_key(connection, claims.key)
+
+    async def sign_ins_of(self, caller: Caller) -> list[SignIn]:
+        """The sign-ins of the calling user, the last used one first. Raises Forbidden for an API key."""
+        async with self._database.snapshot() as connection:
+            return await self._listed(connection, _user_id_of(caller))
+
+    async def sign_ins_of_email(self, email: str) -> list[SignIn]:
+        """The sign-ins of a user. Checks no permission. Raises NotFound."""
+        async with self._database.snapshot() as connection:
+            user = await _require_user(connection, email)
+            return await self._listed(connection, user)
+
+    async def end(self, caller: Caller, sign_in_id: int) -> None:
+        """Ends a sign-in of the calling user. Raises NotFound, and Forbidden for an API key."""
+        async with self._database.transaction() as connection:
+            await _end(connection, _user_id_of(caller), sign_in_id)
+
+    async def end_others(self, caller: Caller) -> None:
+        """Ends all sign-ins of the calling user but the one of this request. Raises Forbidden for an API key."""
+        async with self._database.transaction() as connection:
+            await statements.end_other_sign_ins(connection, _user_id_of(caller), caller.sign_in_id)
+
+    async def end_of_email(self, email: str, sign_in_id: int | None = None) -> None:
+        """Ends one or all sign-ins of a user. Checks no permission. Raises NotFound."""
+        async with self._database.transaction() as connection:
+            user = await _require_user(connection, email)
+            if sign_in_id is None:
+                await statements.end_other_sign_ins(connection, user, None)
+            else:
+                await _end(connection, user, sign_in_id)
 
     async def close(self) -> None:
-        """Stops pending lookups. Called after the last request."""
-        await self._users.close()
+        """Stops pending lookups, and waits until uses are noted. Called after the last request."""
+        await asyncio.gather(*self._noting.values())
+        await self._sign_ins.close()
 
-    def _key(self) -> str:
+    async def _listed(self, connection: Connection, user_id: int) -> list[SignIn]:
+        now = self._now()
+        rows = await statements.sign_ins_of_user(connection, user_id, now)
+        return [
+            SignIn(row.id, SignInKind(row.kind), row.agent, row.created_at, row.last_used_at, row.ends_at)
+            for row in rows
+            if not self._is_idle(row.kind, row.last_used_at, now)
+        ]
+
+    def _is_valid(self, found: StoredSignIn, claims: _Claims, now: datetime) -> bool:
+        user = found.user
+        is_enabled = not user.disabled and user.email is not None and user.token_generation == found.generation
+        return is_enabled and user.id == claims.user_id and not self._is_idle(found.kind, found.last_used_at, now)
+
+    def _is_idle(self, kind: str, last_used_at: datetime, now: datetime) -> bool:
+        return kind == SignInKind.PAGE and now - last_used_at >= self._idle_timeout
+
+    def _note_use(self, key: str, now: datetime) -> None:
+        """In the background: the request does not wait for it, and an outage does not fail it."""
+        if key not in self._noting:
+            self._noting[key] = asyncio.create_task(self._noted(key, now), context=Context())
+
+    async def _noted(self, key: str, now: datetime) -> None:
+        try:
+            async with self._database.transaction() as connection:
+                await statements.note_use(connection, [key], now)
+        except Unavailable:
+            log.warning("the use of a sign-in was not noted")
+        finally:
+            del self._noting[key]
+
+    def _secret_key(self) -> str:
         if self._secret is None:
             raise ConfigurationError(NO_SIGNING_KEY)
         return self._secret
 
-    def _signed(self, user: StoredUser, key: str, lifetime: timedelta) -> Token:
-        now = self._now()
-        claims = {"sub": str(user.id), "gen": user.token_generation, "iat": now, "exp": now + lifetime}
-        text = jwt.encode(claims, key, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
-        return Token(text, int(lifetime.total_seconds()))
-
     def _verify(self, token: str) -> _Claims:
         # verify_iat would refuse a new token of a process whose clock is ahead.
-        options: Any = {"require": ["sub", "gen", "iat", "exp"], "verify_iat": False, "verify_exp": False}
+        options: Any = {"require": ["sub", "sid", "iat", "exp"], "verify_iat": False, "verify_exp": False}
         try:
             # PyJWT's types for keys need `cryptography`, which HS256 does not use.
-            found = jwt.decode(token, self._key(), [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
-            return _Claims(_user_id(found["sub"]), found["gen"], int(found["exp"]))
+            found = jwt.decode(token, self._secret_key(), [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
+            return _Claims(_user_id(found["sub"]), _key_of(found["sid"]), int(found["exp"]))
         except (jwt.InvalidTokenError, ValueError, TypeError):
             raise Unauthenticated("the token is not valid") from None
+
+
+async def _require_user(connection: Connection, email: str) -> int:
+    user = await statements.user_of_email(connection, normalised_email(email))
+    if user is None:
+        raise NotFound("no user has this email")
+    return user.id
+
+
+async def _end(connection: Connection, user_id: int, sign_in_id: int) -> None:
+    if not await statements.end_sign_in(connection, user_id, sign_in_id):
+        raise NotFound(f"there is no sign-in {sign_in_id}")
+
+
+def _user_id_of(caller: Caller) -> int:
+    if caller.user_id is None or caller.key_id is not None:
+        raise Forbidden("only users have sign-ins")
+    return caller.user_id
 
 
 def _user_id(subject: str) -> int:
     if not re.fullmatch(r"[0-9]{1,19}", subject) or int(subject) > MAX_ID:
         raise ValueError("not a user id")
     return int(subject)
+
+
+def _key_of(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", text):
+        raise ValueError("not the key of a sign-in")
+    return text
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())

@@ -15,6 +15,7 @@ from adsum.accounts.tokens import Tokens
 from adsum.platform.errors import Unauthenticated
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.transport import require_same_origin
+from adsum.platform.pages.routing import asks_for_page
 
 # The prefix restricts the cookie to this host and to HTTPS. Some browsers reject it, and all Secure cookies, over plain
 # HTTP, even on loopback.
@@ -53,7 +54,7 @@ async def signed_in(
     token = session_token(request)
     if token is None:
         raise Unauthenticated("sign in first")
-    caller = await tokens.caller_of(token)
+    caller = await tokens.caller_of(token, is_use=is_use(request))
     return Visitor(caller, await accounts.name_of(caller))
 
 
@@ -66,6 +67,13 @@ def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visi
         return visitor
 
     return permitted
+
+
+def is_use(request: Request) -> bool:
+    """Whether the request keeps its visitor signed in. Those that an open page sends by itself do not: its updates and
+    streams of events.
+    """
+    return request.method != "GET" or (asks_for_page(request) and "HX-Request" not in request.headers)
 
 
 def session_token(request: Request) -> str | None:

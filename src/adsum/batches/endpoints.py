@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +14,7 @@ from fastapi.sse import format_sse_event
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import CallerAgain, SentKey, caller_again, each_named_once, require
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.listing import Batches
 from adsum.batches.progress import Progress, Watch, event_id
@@ -208,19 +208,32 @@ async def _watch(
     response_class=EventStream,
     responses={200: {"description": "Events named `status`, each with the fields of `batchStatus` as its data"}},
 )
-async def batch_events(watch: Annotated[Watch, Depends(_watch)]) -> EventStream:
+async def batch_events(
+    batch_id: BatchId,
+    watch: Annotated[Watch, Depends(_watch)],
+    progress: Annotated[Progress, Depends(provided(Progress))],
+    caller_again: Annotated[CallerAgain, Depends(caller_again)],
+) -> EventStream:
     """The state now, each newer state, and one terminal state; then the stream ends.
 
     The `id` of an event is `{runId}:{settled jobs}:{state}`. With `Last-Event-ID` nothing is sent until there is a
-    newer state; a terminal state is always sent. After 15 minutes a stream ends without one: connect again.
+    newer state; a terminal state is always sent. After 15 minutes a stream ends without one: connect again. A stream
+    ends within 15 seconds if the sign-in or the key of its caller ends, or if they may no longer see the batch.
     """
-    return EventStream(_event_lines(watch), headers=STREAM_HEADERS)
+    return EventStream(
+        _event_lines(watch, lambda: progress.may_continue(batch_id, caller_again)), headers=STREAM_HEADERS
+    )
 
 
-async def _event_lines(watch: Watch) -> AsyncGenerator[bytes]:
+async def _event_lines(watch: Watch, may_continue: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
     loop = asyncio.get_running_loop()
     until = loop.time() + MAX_STREAM_S
+    checked_at = loop.time()
     while (left := until - loop.time()) > 0:
+        if loop.time() - checked_at >= KEEP_ALIVE_S:
+            if not await may_continue():
+                return
+            checked_at = loop.time()
         try:
             async with asyncio.timeout(min(KEEP_ALIVE_S, left)):
                 status = await anext(watch, None)

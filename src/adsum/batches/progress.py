@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -18,7 +18,7 @@ from adsum.batches.repository import tallies
 from adsum.batches.rules import BatchStatus
 from adsum.batches.service import AttendancesService
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Unavailable
+from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.telemetry import LogIcon, logger
 
@@ -156,7 +156,7 @@ class Progress:
 
         Args:
             batch_id: such as `class-123-session-456-date-25122024`.
-            caller: the listener. Their permission is checked once, now.
+            caller: the listener. `may_continue` checks them again.
             after: the id of the last event that they received, or None. States up to that one are left out.
 
         Raises:
@@ -170,6 +170,21 @@ class Progress:
         watch.offer(status)
         with self._listening(batch, watch):
             yield watch
+
+    async def may_continue(self, batch_id: str, caller_again: Callable[[], Awaitable[Caller]]) -> bool:
+        """Whether a listener may still follow this batch. During an outage they may.
+
+        Args:
+            batch_id: of the batch.
+            caller_again: authenticates the listener again.
+        """
+        try:
+            await self._attendances.get_batch_status(batch_id, await caller_again())
+        except Unavailable:
+            return True
+        except AdsumError:
+            return False
+        return True
 
     @contextmanager
     def _listening(self, batch: Batch, watch: Watch) -> Generator[None]:

@@ -1,13 +1,15 @@
-"""Prunes old runs to their counts, and deletes old responses, so that the database does not grow without limit.
+"""Prunes old runs to their counts, and deletes old responses and sign-ins, so that the database does not grow for ever.
 
 After `ADSUM_KEEP_RUNS_DAYS`, a run that has ended loses its plan and its failures, and a stored response is deleted, so
-that its idempotency key can be used again. Records, their history and absences are never pruned.
+that its idempotency key can be used again. A sign-in is deleted when its time is over. Records, their history and
+absences are never pruned.
 """
 
 from __future__ import annotations
 
 from datetime import timedelta
 
+from adsum.accounts.repository import delete_ended_sign_ins
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
@@ -55,6 +57,27 @@ class Pruning:
         if runs or answers:
             log.info("old runs and responses pruned", rows=runs + answers)
         return runs + answers
+
+
+class EndedSignIns:
+    """Deletes sign-ins whose time is over, once an hour; with more than a page of them, at every call."""
+
+    def __init__(self, database: Database, now: Clock, page: int = PAGE) -> None:
+        self._database = database
+        self._now = now
+        self._page = page
+        self._due = now()
+
+    async def delete_if_due(self) -> int:
+        """Deletes at most one page. Returns the number of deleted sign-ins."""
+        now = self._now()
+        if now < self._due:
+            return 0
+        async with self._database.transaction() as connection:
+            deleted = await delete_ended_sign_ins(connection, now, self._page)
+        if deleted < self._page:
+            self._due = now + PAUSE
+        return deleted
 
 
 class LogTruncation:

@@ -130,7 +130,15 @@ class Settings(BaseSettings):
         Annotated[SecretStr, Field(min_length=MIN_SECRET_KEY_LENGTH)] | None,
         Field(description="Signs tokens; at least 32 characters. Unset: the key of the data folder."),
     ] = None
-    token_ttl: Annotated[int, Field(ge=60, description="Seconds until a token expires.")] = 12 * 3600
+    token_ttl: Annotated[int, Field(ge=60, description="Seconds after which a sign-in and its token end.")] = 12 * 3600
+    idle_timeout: Annotated[
+        int,
+        Field(
+            ge=60,
+            description="Seconds without use after which a sign-in on the page ends. Use is noted once a minute. The "
+            "updates of an open page are no use.",
+        ),
+    ] = 3600
     timezone: Annotated[
         Annotated[str, AfterValidator(known_time_zone)] | None,
         Field(description="The IANA time zone of new schools. Unset: UTC, with a warning of the import."),

@@ -117,6 +117,16 @@ async def test_comments_keep_an_idle_connection_open(
     assert [event.id for event in rest if event.name] == [f"{moving.run.run_id}:30:cancelled"]
 
 
+async def test_a_stream_ends_when_the_sign_in_of_its_client_has_ended(
+    adsum: Adsum, moving: MovingRun, api: Served, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "KEEP_ALIVE_S", 0.01)
+    async with api.events(moving.batch.id, token) as stream:
+        assert (await stream.next()).name == "status"
+        await adsum.tokens.revoke(token)
+        assert {event.name for event in await stream.rest()} <= {None}
+
+
 async def test_a_stream_ends_so_that_its_client_is_authenticated_again(
     adsum: Adsum, school: SchoolIds, moving: MovingRun, api: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from sqlalchemy import delete, text
 
-from adsum.accounts.access import system_caller
+from adsum.accounts.access import Caller, system_caller
 from adsum.batches.progress import Watch, event_id
 from adsum.batches.rules import BatchState
 from adsum.batches.submission import Selection
 from adsum.batches.tables import batch_runs
+from adsum.platform.database.engine import StorageOutage
+from adsum.platform.errors import Unauthenticated
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.progress.conftest import MovingRun, begin_run
@@ -39,6 +43,29 @@ async def test_a_watch_yields_the_current_state_each_newer_state_and_one_termina
     assert settled(*states) == [10, 20, 30, 30]
     assert [status.tally.progress for status in states] == [33, 66, 100, 100]
     assert states[-1].state is BatchState.COMPLETED
+
+
+async def test_a_listener_may_continue_while_they_are_signed_in_and_see_the_batch(
+    adsum: Adsum, moving: MovingRun
+) -> None:
+    async def raising(error: Exception) -> Caller:
+        raise error
+
+    async def returning(caller: Caller) -> Caller:
+        return caller
+
+    elsewhere = replace(SYSTEM, schools=frozenset({0}))
+    answers = [
+        await adsum.progress.may_continue(moving.batch.id, caller_again)
+        for caller_again in (
+            partial(returning, SYSTEM),
+            partial(returning, elsewhere),
+            partial(returning, replace(SYSTEM, permissions=frozenset())),
+            partial(raising, Unauthenticated("the token has ended")),
+            partial(raising, StorageOutage("away")),
+        )
+    ]
+    assert answers == [True, False, False, False, True]
 
 
 async def test_with_a_real_worker_progress_never_decreases_and_ends_at_100(

@@ -25,7 +25,10 @@ from tests.roster.files import a_school, in_zip
 from tests.support.api import DAY, Api
 
 # POSTs of the API without the header, with the reason.
-WITHOUT_KEY = {"/auth/token": "stores nothing, has no caller before it is answered, and its answer is a secret"}
+WITHOUT_KEY = {
+    "/auth/token": "stores nothing, has no caller before it is answered, and its answer is a secret",
+    "/auth/revoke": "has no caller, and a repetition gets the same answer",
+}
 # POSTs of pages with the header: the scripts of the others submit forms, which cannot send it.
 PAGES_WITH_KEY = {"/take/{class_id}/{session_id}/{day}"}
 SECRET = re.compile(r"token|secret|password", re.IGNORECASE)

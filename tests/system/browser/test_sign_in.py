@@ -47,6 +47,24 @@ def test_signing_out_everywhere_ends_the_other_browser_too(browsing: Browsing) -
     expect(there).to_have_url(re.compile("/sign-in"))
 
 
+def test_signing_out_removes_unsaved_marks_and_leaves_the_registers_of_other_tabs(browsing: Browsing) -> None:
+    first = browsing.visitor(TEACHER)
+    second = first.context.new_page()
+    for page in (first, second):
+        page.goto("/take/123/456/2024-03-04")
+        page.locator("[data-student] [type=radio]").nth(1).check(force=True)
+        page.wait_for_function("sessionStorage.length === 1")
+    third = first.context.new_page()
+    third.goto("/account/sign-ins")
+    assert_accessible(third)
+    assert_fits(third)
+    third.locator(".me summary").click()
+    third.get_by_role("button", name="Sign out", exact=True).first.click()
+    for page in (first, second, third):
+        expect(page).to_have_url(re.compile("/sign-in"))
+        assert page.evaluate("sessionStorage.length") == 0
+
+
 def test_a_chosen_language_is_kept(browsing: Browsing) -> None:
     page = browsing.visitor()
     page.goto("/sign-in")

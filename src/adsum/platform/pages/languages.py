@@ -74,6 +74,10 @@ class Language:
             return format_unit(round(seconds, 1 if seconds < 10 else None), "second", "short", locale=self.locale)
         return format_timedelta(duration, format="short", threshold=1.5, locale=self.locale)
 
+    def relative(self, duration: timedelta) -> str:
+        """Formats the time until a moment: `in 5 minutes`; of one that is over: `5 minutes ago`."""
+        return format_timedelta(duration, threshold=1.5, add_direction=True, locale=self.locale)
+
     def clock(self, local: str) -> str:
         """Formats a local time `HH:MM`."""
         hours, minutes = local.split(":")

@@ -87,6 +87,7 @@ def _environment(language: Language, languages: Mapping[str, Language], packages
         "moment": language.moment,
         "time": language.time,
         "duration": language.duration,
+        "relative": language.relative,
         # For texts of a school: `_()` would interpret them as HTML, and % as a placeholder.
         "translated": language.gettext,
     }

@@ -117,6 +117,8 @@ export class Saving {
     let sheet;
     try {
       const answer = await fetch(location.pathname, { headers: { Accept: "application/json" } });
+      // The sign-in has ended: the names leave the screen. Unsaved marks stay until the user signs in again or out.
+      if (answer.status === 401 && !this.pending && !this.sheet.unsaved.length) location.reload();
       if (!answer.ok) return null;
       sheet = await answer.json();
     } catch { return null; }

@@ -1,5 +1,10 @@
 // The rows of a register: one per student, with the recorded and the selected mark.
 
+// Removes the unsaved marks of this tab: all, or those with these keys.
+export function forgetDrafts(isForgotten = () => true) {
+  for (const key of Object.keys(sessionStorage)) if (key.startsWith("adsum:") && isForgotten(key)) sessionStorage.removeItem(key);
+}
+
 class Row {
   constructor(element, recorded) {
     this.element = element;
@@ -43,7 +48,10 @@ export class Sheet {
     this.statuses = data.statuses;
     this.version = form.elements.rosterVersion;
     this.list = document.getElementById("students");
-    this.draftKey = `adsum:${location.pathname}`;
+    // Of this user: another one, who signs in in the same tab, does not get the marks.
+    const own = `adsum:${form.dataset.user}:`;
+    this.draftKey = `${own}${location.pathname}`;
+    forgetDrafts((key) => !key.startsWith(own));
     const recorded = new Map(data.sheet.rows.map((each) => [each.studentId, each]));
     this.rows = [...this.list.children].map((each) => new Row(each, recorded.get(Number(each.dataset.student))));
     this.byId = new Map(this.rows.map((row) => [row.id, row]));

@@ -1,5 +1,5 @@
 // The register page: keys, counts, search. Without this script the page is a form that the server reads.
-import { Sheet } from "./register-sheet.js";
+import { Sheet, forgetDrafts } from "./register-sheet.js";
 import { Saving } from "./register-saving.js";
 
 const form = document.getElementById("register");
@@ -9,6 +9,7 @@ if (form) {
   const saving = new Saving(form, sheet, data.texts);
   const search = document.getElementById("search");
   const rest = document.getElementById("rest");
+  let isSignedOut = false;
 
   document.querySelector(".no-script").hidden = true;
   for (const tool of [rest, search]) if (tool) tool.hidden = false;
@@ -27,7 +28,12 @@ if (form) {
   document.addEventListener("keydown", (event) => {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); saving.save(); }
   });
-  addEventListener("beforeunload", (event) => { if (saving.wouldLose) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => { if (saving.wouldLose && !isSignedOut) event.preventDefault(); });
+  new BroadcastChannel("adsum-signed-out").addEventListener("message", () => {
+    isSignedOut = true;
+    forgetDrafts();
+    location.replace("/sign-in");
+  });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) saving.refresh(); });
   setInterval(() => { if (!document.hidden && !saving.isBusy) saving.refresh(); }, 15000);
 
