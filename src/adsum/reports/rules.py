@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from operator import attrgetter, sub
 from typing import TypeVar
 
 from adsum.platform.days import Span
@@ -82,7 +83,7 @@ class Counts:
 
     def without(self, part: Counts) -> Counts:
         """These counts without a part of them."""
-        return Counts(*(whole - each for whole, each in zip(astuple(self), astuple(part), strict=True)))
+        return Counts(*map(sub, _numbers(self), _numbers(part)))
 
     @property
     def attendance_rate(self) -> float | None:
@@ -95,14 +96,17 @@ class Counts:
         return _percent(self.days - self.days_absent, self.days)
 
 
+# Not `astuple`, which copies each number: reports add up thousands of counts.
+_numbers: Callable[[Counts], tuple[int, ...]] = attrgetter(*(each.name for each in fields(Counts)))
+
+
 def _percent(part: int, whole: int) -> float | None:
     return None if whole == 0 else round(100 * part / whole, 2)
 
 
 def total(counts: Iterable[Counts]) -> Counts:
     """The sum of all counts."""
-    rows = [astuple(each) for each in counts]
-    return Counts(*map(sum, zip(*rows, strict=True)))
+    return Counts(*map(sum, zip(*map(_numbers, counts), strict=True)))
 
 
 def by_grade(students: Iterable[tuple[Sequence[str], Counts]]) -> dict[str | None, Counts]:
@@ -120,8 +124,8 @@ Group = TypeVar("Group")
 
 def with_unmarked(counts: Mapping[Group, Counts], unmarked: Mapping[Group, int]) -> dict[Group, Counts]:
     """The counts of each group, with the unmarked students; a group may have these only. In the order of `counts`."""
-    groups = dict.fromkeys([*counts, *unmarked])
-    return {key: replace(counts.get(key, Counts()), unmarked=unmarked.get(key, 0)) for key in groups}
+    of_unmarked = {key: replace(counts.get(key, Counts()), unmarked=number) for key, number in unmarked.items()}
+    return {**counts, **of_unmarked}
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +226,9 @@ def days_with_unmarked(days: Iterable[StudentDay], student_id: int, unmarked: Ma
     """The days of a student in their order, with the sessions in which the student has no mark."""
     marked = {each.day: each for each in days}
     nothing = StudentDay(date.min, student_id, 0, 0, 0, 0, 0, is_absent=False)
-    return [
-        replace(marked.get(day, nothing), day=day, unmarked=unmarked.get(day, 0))
-        for day in sorted({*marked, *unmarked})
-    ]
+    for day, number in unmarked.items():
+        marked[day] = replace(marked.get(day, nothing), day=day, unmarked=number)
+    return [marked[day] for day in sorted(marked)]
 
 
 def rates_by_period(days: Mapping[date, Counts], by: GroupBy, first_day: date) -> list[Rate]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypeVar, assert_never
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound, refuse
@@ -15,7 +17,13 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.reports import definitions
 from adsum.reports.definitions import Definition, in_english
 from adsum.reports.repository import reading
-from adsum.reports.repository.reading import VisiblePeriods, days_to_explain, visible_days, visible_periods
+from adsum.reports.repository.reading import (
+    VisiblePeriods,
+    days_at_school,
+    days_to_explain,
+    visible_days,
+    visible_periods,
+)
 from adsum.reports.repository.summaries import Days, stale_day, summarise
 from adsum.reports.rules import (
     MAX_DAYS,
@@ -204,28 +212,37 @@ class Reports:
         Raises:
             NotFound: the school has no such student, or the caller never sees them.
         """
-        await prepare(self._database, self._summaries, scope, caller)
+        scope = replace(scope, student_id=student_id)
+        others = await prepare(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             if not await is_visible_student_of_school(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
-            scope = replace(scope, student_id=student_id)
-            every = await _days_of_student(connection, scope, caller, only_seen=False)
-            sees_all = caller.schools is None
-            days = every if sees_all else await _days_of_student(connection, scope, caller, only_seen=True)
+            statuses = await statuses_of_school(connection, scope.school_id)
+            # Most students are of one school. The statements for others cost more.
+            find_days = visible_days if others else days_at_school
+            marked = await reading.days_of_student(connection, find_days(caller, scope, statuses))
+            unmarked = await reading.unmarked_of_student(connection, caller, scope, at_school=not others)
             missed_from = await missed_share_of(connection, scope.school_id)
+        schools = {school_id for school_id, _ in (*marked, *unmarked)}
+        hidden = {school_id for school_id in schools if not can_see_school(caller, school_id)}
+        every = _days_of_student(student_id, marked, unmarked, except_at=())
+        days = _days_of_student(student_id, marked, unmarked, except_at=hidden) if hidden else every
         counts = total(day.counts for day in every)
-        elsewhere = counts.without(total(day.counts for day in days))
+        elsewhere = counts.without(total(day.counts for day in days)) if hidden else Counts()
         definition = definitions.definition_of_chronic_absence(rule, missed_from)
         return StudentRecord(student_id, counts, elsewhere, rule.applies(counts), days, definition)
 
 
 async def prepare(
     database: Database, summaries: Summaries, scope: Scope, caller: Caller, *, at_school: bool = False
-) -> None:
+) -> list[int]:
     """Checks that the caller may read the report, and refreshes the summaries of the school.
 
     Unless `at_school`, also the days of the scope at the other schools of its students, which count at their home
     school as `visible_days` has it.
+
+    Returns:
+        The ids of the other schools.
 
     Raises:
         Forbidden: without `attendance:read`.
@@ -240,6 +257,7 @@ async def prepare(
     await summaries.refresh(scope.school_id)
     for school_id in others:
         await summaries.refresh(school_id, (scope.first_day, scope.last_day))
+    return others
 
 
 async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Caller) -> list[Rate]:
@@ -297,16 +315,16 @@ def _streak(student_id: int, days: int, since: date, student: Named) -> Streak:
     return Streak(student_id, student.name, days, since, student.source_id)
 
 
-async def _days_of_student(
-    connection: Connection, scope: Scope, caller: Caller, *, only_seen: bool
+def _days_of_student(
+    student_id: int,
+    marked: Iterable[tuple[int, StudentDay]],
+    unmarked: Iterable[tuple[int, date]],
+    *,
+    except_at: Container[int],
 ) -> list[StudentDay]:
-    """The days of the scope's student, with sessions in which they have no mark. `only_seen`: see `visible_days`."""
-    assert scope.student_id is not None
-    statuses = await statuses_of_school(connection, scope.school_id)
-    days = visible_days(caller, scope, statuses, only_seen=only_seen)
-    marked = await reading.days_of_student(connection, days)
-    unmarked = await reading.unmarked_by_day(connection, caller, scope, only_seen=only_seen)
-    return days_with_unmarked(marked, scope.student_id, unmarked)
+    """The days of a student, with sessions in which they have no mark, except those at some schools."""
+    of_day = Counter(day for school_id, day in unmarked if school_id not in except_at)
+    return days_with_unmarked((day for school_id, day in marked if school_id not in except_at), student_id, of_day)
 
 
 async def _periods(connection: Connection, scope: Scope, caller: Caller) -> VisiblePeriods:

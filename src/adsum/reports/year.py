@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
@@ -109,11 +110,11 @@ class Year:
             newest = await newest_day(connection, caller, school_id)
             if student_id is not None:
                 statuses = await statuses_of_school(connection, school_id)
-                seen = await days_of_student(connection, visible_days(caller, ever, statuses, only_seen=True))
-                newest = max([day.day for day in seen] + ([] if newest is None else [newest]), default=None)
+                days = await days_of_student(connection, visible_days(caller, ever, statuses))
+                seen = [each.day for school_id, each in days if can_see_school(caller, school_id)]
+                newest = max(seen + ([] if newest is None else [newest]), default=None)
                 if newest is None:
-                    every = await days_of_student(connection, visible_days(caller, ever, statuses))
-                    newest = max((month_after(day.day) - timedelta(days=1) for day in every), default=None)
+                    newest = max((month_after(each.day) - timedelta(days=1) for _, each in days), default=None)
             terms = await list_terms(connection, school_id, 0, MAX_TERMS)
         spans = [Span(term.begin_date, term.end_date) for term in terms if term.opens_school]
         return None if newest is None else usual_days(newest, spans)

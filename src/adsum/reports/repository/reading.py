@@ -153,10 +153,22 @@ async def unexplained_days(
     return [_student_day(*row) for row in rows]
 
 
-async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> list[StudentDay]:
-    """All rows of `days`, which the caller has narrowed to one student, by day."""
-    rows = await connection.execute(_student_days(days).order_by(days.c.day))
-    return [_student_day(*row) for row in rows]
+async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> list[tuple[int, StudentDay]]:
+    """All rows of `days`, which the caller has narrowed to one student, by day; each with the id of its school."""
+    rows = await connection.execute(_student_days(days).add_columns(days.c.school_id).order_by(days.c.day))
+    return [(school_id, _student_day(*row)) for *row, school_id in rows]
+
+
+async def unmarked_of_student(
+    connection: AsyncConnection, caller: Caller, scope: Scope, *, at_school: bool
+) -> list[tuple[int, date]]:
+    """The school and the day of each session without a mark of the scope's student.
+
+    `at_school`: as `days_at_school` chooses the days, else as `visible_days`.
+    """
+    rows = _unmarked_of_students(caller, scope, at_school=at_school).subquery("unmarked")
+    found = await connection.execute(select(rows.c.school_id, rows.c.day))
+    return [(school_id, day) for school_id, day in found]
 
 
 def _student_day(day: date, *numbers: int) -> StudentDay:
@@ -424,7 +436,7 @@ def _visible_unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
 
 def _unmarked_days(scope: Scope) -> Select[*tuple[Any, ...]]:
     c = unmarked_students.c
-    return select(c.day, c.class_id, c.student_id).where(
+    return select(c.day, c.class_id, c.student_id, c.school_id).where(
         *(c.day >= scope.first_day, c.day <= scope.last_day),
         # The roster may have changed since the day was summarised.
         _is_enrolled(c.class_id),
