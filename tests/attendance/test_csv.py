@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adsum.accounts.access import Caller, Permission, Role
+from adsum.attendance import service
 from adsum.attendance.rules import RecordFilters
 from adsum.attendance.schemas import COLUMNS, rows_of_cells
-from adsum.attendance.service import EXPORT_CHUNK_SIZE, Records
+from adsum.attendance.service import Records
 from adsum.platform.csv_export import Cell, csv_lines, harmless, unescaped
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
@@ -76,7 +77,7 @@ def test_only_the_begin_of_a_cell_is_escaped_in_every_locale(note: str, written:
 
 async def exported(records: Records, actor: Caller) -> list[Sequence[Cell]]:
     chunks = [rows async for rows in rows_of_cells(await records.export(actor, RecordFilters(), "csv"))]
-    assert all(len(rows) <= EXPORT_CHUNK_SIZE for rows in chunks)
+    assert all(len(rows) <= service.EXPORT_CHUNK_SIZE for rows in chunks)
     return [row for rows in chunks for row in rows]
 
 
@@ -150,8 +151,12 @@ async def test_only_the_office_gets_the_offices_note(database: Database, records
     assert await last_cells(Role.VIEWER) == ["08:10", None, None, None]
 
 
-async def test_a_long_export_has_each_record_once_and_in_order(database: Database, records: Records) -> None:
-    days = [date(2024, 9, 2) + timedelta(day) for day in range(50)]
+async def test_a_long_export_has_each_record_once_and_in_order(
+    database: Database, records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "EXPORT_READ_SIZE", 100)
+    monkeypatch.setattr(service, "EXPORT_CHUNK_SIZE", 30)
+    days = [date(2024, 9, 2) + timedelta(day) for day in range(5)]
     async with database.transaction() as connection:
         school = await make_school(connection, students=45)
         batches = [Batch(school.class_id, school.session_id, day) for day in reversed(days)]

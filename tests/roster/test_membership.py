@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.repository import list_records
-from adsum.attendance.rules import RecordFilters
+from adsum.attendance.rules import DescribedRecord, RecordFilters
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
@@ -135,7 +135,10 @@ async def test_records_of_both_schools_are_listed_to_those_who_see_both(two: Two
 
     async with two.database.snapshot() as connection:
         listed = {
-            actor.schools: [row.learning_date.day for row in await list_records(connection, actor, filters, None, 10)]
+            actor.schools: [
+                DescribedRecord(*row).learning_date.day
+                for row in await list_records(connection, actor, filters, None, 10)
+            ]
             for actor in (system_caller(), two.office(two.home), two.office(two.former))
         }
 

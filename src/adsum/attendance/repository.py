@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import date
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Select, insert, null, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,6 +19,9 @@ from adsum.platform.database.columns import Instant
 from adsum.platform.database.sql_files import sql_file
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.stale_days import mark_stale_records
+
+RecordRow: TypeAlias = Sequence[Any]
+"""The fields of a `DescribedRecord`, in their order."""
 
 _stored = attrgetter(*(each.name for each in fields(Record)))
 _ORDER = (
@@ -39,7 +42,7 @@ _LIST_CHANGES = sql_file(
 
 async def list_records(
     connection: AsyncConnection, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
-) -> list[DescribedRecord]:
+) -> Sequence[RecordRow]:
     """At most `limit` visible records in the order of their positions, from after the position `after`.
 
     A teacher sees the records of days on which they taught the class.
@@ -61,7 +64,7 @@ async def list_records(
         .join(classes, c.id == m.class_id)
         .order_by(*(r[column.name] for column in _ORDER))
     )
-    return [DescribedRecord(*row) for row in await connection.execute(described)]
+    return (await connection.execute(described)).all()
 
 
 async def describe(connection: AsyncConnection, records: Sequence[Record], caller: Caller) -> list[DescribedRecord]:

@@ -38,14 +38,14 @@ def unescaped(text: str) -> str:
 def csv_lines(rows: Iterable[Iterable[Cell]]) -> str:
     """The rows as CSV (RFC 4180). Dates and times are in ISO 8601, times in UTC."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([_text(cell) for cell in row] for row in rows)
+    # Most cells are empty or integers. An export has millions of cells.
+    csv.writer(text).writerows(
+        [cell if cell is None or type(cell) is int else _text(cell) for cell in row] for row in rows
+    )
     return text.getvalue()
 
 
-def _text(cell: Cell) -> str | int | float | None:
-    # Most cells are empty, or one of these types exactly. An export has millions of cells.
-    if cell is None or type(cell) is int:
-        return cell
+def _text(cell: str | float | date) -> str | float:
     if isinstance(cell, str):
         return cell if cell.isalnum() else harmless(cell)
     if isinstance(cell, datetime):
