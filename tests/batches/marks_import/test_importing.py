@@ -181,7 +181,9 @@ async def test_the_office_imports_a_closed_day_with_a_reason(files: Files) -> No
     refused = await files.send(files.line(first), files.line(second))
     forced = await files.send(files.line(first), force=True, reason="a trip")
     by_teacher = await files.send(files.line(first), role="teacher", force=True, reason="a trip")
+    without_reason = await files.send(files.line(first), files.line(second), force=True, reason=" ")
 
+    assert violations(without_reason) == {("/query/reason", "reason_missing")}
     assert violations(refused) == {("marks.csv:2", "school_closed"), ("marks.csv:3", "school_closed")}
     assert forced.status_code == HTTPStatus.ACCEPTED, forced.text
     assert by_teacher.status_code == HTTPStatus.FORBIDDEN

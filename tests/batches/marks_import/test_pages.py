@@ -142,6 +142,9 @@ async def test_a_closed_day_is_recorded_with_a_reason(files: Files, pages: Pages
     refused = await pages.send(PATH, {"reason": "exam"}, file=file)
     forced = await pages.send(PATH, {"force": "true", "reason": "exam"}, file=file)
 
+    without_reason = visible_text(await pages.send(PATH, {"force": "true"}, file=file, Accept_Language="de"))
+
+    assert "Nichts wurde eingetragen. Ein Grund ist erforderlich." in without_reason
     assert "upload 2 " in visible_text(refused)
     assert 'value="exam"' in refused.text
     assert "1 mark is recorded" in visible_text(forced)

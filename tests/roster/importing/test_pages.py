@@ -67,3 +67,23 @@ async def test_the_time_zone_of_new_schools_is_a_field_of_the_page(adsum: Adsum,
     assert fields["timezone"] == "Europe/Berlin"
     zones = {row["source_id"]: row["time_zone"] for row in await importing.rows(schools)}
     assert zones == {None: "UTC", "school-1": "Europe/Berlin"}
+
+
+async def test_errors_of_a_roster_are_shown_in_the_language_of_the_visitor(adsum: Adsum) -> None:
+    roster = a_school()
+    roster.row("users", "student-1").update(status="gone")
+    wrong_row = in_zip(roster.files()).getvalue()
+    files = a_school().files()
+    files["orgs.csv"] = files["orgs.csv"].replace(b"name", b"title")
+    async with adsum.database.transaction() as connection:
+        school = await make_school(connection)
+    async with opened_api(adsum, school, []) as api:
+        await api.sign_in(Role.ADMIN, None)
+        shown = [
+            visible_text(await Pages(api).send("/admin/roster", {}, "admin", content, Accept_Language="de"))
+            for content in (wrong_row, in_zip(files).getvalue())
+        ]
+
+    assert "Ein Status ist active, tobedeleted oder leer." in shown[0]
+    assert "Das lässt sich nicht als Klassenlisten lesen. 1 Fehler" in shown[1]
+    assert "Eine Pflichtspalte fehlt." in shown[1]

@@ -210,7 +210,7 @@ def test_a_timetable_is_previewed_before_its_import_and_edited_by_hand(browsing:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/timetable?school=2")
     source_id = page.locator("tbody code").first.inner_text()
-    page.get_by_role("link", name="Import from CSV").click()
+    page.get_by_role("link", name="Import from a file").click()
     _choose(page, "class,session,weekday,begins,ends\nnowhere,,1,08:00,08:45\n")
     page.get_by_role("button", name="Preview the changes").click()
     expect(page.get_by_role("row").filter(has_text="timetable.csv")).to_contain_text("there is no class")

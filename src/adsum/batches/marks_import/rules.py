@@ -60,6 +60,12 @@ class MarksOptions:
     force: bool = False
     reason: str | None = None
 
+    def violations(self) -> Iterator[Violation]:
+        """What is wrong with them for any file."""
+        if self.force and not (self.reason or "").strip():
+            params = {"in": "query", "name": "reason"}
+            yield Violation("reason_missing", "reason: force requires a reason", "/query/reason", params)
+
 
 @dataclass(frozen=True, slots=True)
 class MarksReport:

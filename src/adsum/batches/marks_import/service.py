@@ -34,7 +34,7 @@ from adsum.platform.database.answers import (
     store_result,
 )
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import AdsumError, Conflict, Invalid
+from adsum.platform.errors import AdsumError, Conflict, Invalid, refuse
 from adsum.platform.file_violations import with_errors_of_file
 from adsum.platform.ids import Batch
 from adsum.platform.telemetry import logger
@@ -92,6 +92,7 @@ class MarksImport:
             Unavailable: not known which batches are accepted; sending the same again is safe.
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
+        refuse(list(options.violations()))
         async with self._database.snapshot() as connection:
             await require_unanswered(connection, keyed)
         schools = await self._schools_of(school_id, content, caller)
