@@ -242,7 +242,7 @@ async def set_disabled(connection: AsyncConnection, user_id: int, *, disabled: b
     increment = case((is_disabled == disabled, 0), else_=1)
     values: dict[str, Any] = {"disabled": disabled, "token_generation": users.c.token_generation + increment}
     if not disabled:
-        values["enabled_in_roster"] = True
+        values |= {"enabled_in_roster": True, "left_roster": False}
     await connection.execute(update(users).where(users.c.id == user_id).values(values))
 
 

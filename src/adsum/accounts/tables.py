@@ -39,6 +39,8 @@ users = Table(
     Column("disabled", Boolean, nullable=False, server_default=false()),
     # `enabledUser` of the newest roster file that has it.
     Column("enabled_in_roster", Boolean, nullable=False, server_default=true()),
+    # The roster has listed this teacher, and no longer does.
+    Column("left_roster", Boolean, nullable=False, server_default=false()),
     # A sign-in has the generation in which it was made. Incrementing it ends all sign-ins of the user.
     Column("token_generation", Integer, nullable=False, server_default="0"),
     # Part of the keys of failed sign-ins. Incrementing it clears those of the account.
@@ -65,7 +67,10 @@ sign_ins = Table(
 )
 
 # A login that an admin has disabled, or the login of a teacher that the roster has disabled.
-is_disabled = or_(users.c.disabled, and_(users.c.role == "teacher", not_(users.c.enabled_in_roster)))
+is_disabled = or_(
+    users.c.disabled,
+    and_(users.c.role == "teacher", or_(users.c.left_roster, not_(users.c.enabled_in_roster))),
+)
 
 class_teachers = Table(
     "class_teachers",

@@ -214,7 +214,7 @@ async def test_schools_that_are_not_in_the_files_are_not_touched(importing: Impo
     assert {name: rows[: len(before[name])] for name, rows in after.items()} == before
 
 
-async def test_a_deleted_school_ends_with_its_students_and_classes(importing: Importing) -> None:
+async def test_a_deleted_school_ends_with_its_people_and_classes(importing: Importing) -> None:
     roster = a_school()
     await importing.run(roster)
     roster.row("orgs", SCHOOL)["status"] = "tobedeleted"
@@ -226,7 +226,7 @@ async def test_a_deleted_school_ends_with_its_students_and_classes(importing: Im
         "schools": 0,
         "terms": 0,
         "students": 3,
-        "teachers": 0,
+        "teachers": 1,
         "classes": 1,
         "sessions": 1,
         "enrolments": 3,

@@ -22,7 +22,7 @@ from tests.support.schools import make_record
 TEACHINGS = "teachings"
 
 
-async def test_a_teacher_who_leaves_keeps_their_login_and_is_unassigned(importing: Importing) -> None:
+async def test_a_teacher_who_leaves_cannot_sign_in_and_is_unassigned(importing: Importing) -> None:
     roster = a_school()
     await importing.run(roster)
     async with importing.database.transaction() as connection:
@@ -34,7 +34,7 @@ async def test_a_teacher_who_leaves_keeps_their_login_and_is_unassigned(importin
 
     assert places_and_codes(report.violations) == [("enrollments.csv:5", "unknown_user")]
     assert counts(report)[TEACHINGS] == (0, 0, 1, 0)
-    assert await importing.rows(tables.users) == [before]
+    assert await importing.rows(tables.users) == [before | {"left_roster": True, "token_generation": 1}]
     assert [row["end_date"] for row in await importing.rows(tables.class_teachers)] == [date(2024, 10, 15)]
 
 

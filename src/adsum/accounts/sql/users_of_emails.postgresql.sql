@@ -2,7 +2,7 @@
 WITH input AS (SELECT email FROM jsonb_to_recordset(CAST(:input_rows AS jsonb)) AS r(email text))
 SELECT
   u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role,
-  u.disabled OR (u.role = 'teacher' AND NOT u.enabled_in_roster) AS disabled, u.token_generation,
+  u.disabled OR (u.role = 'teacher' AND (u.left_roster OR NOT u.enabled_in_roster)) AS disabled, u.token_generation,
   u.unlocks
 FROM input
 JOIN users u ON u.email = input.email

@@ -52,7 +52,11 @@ def import_roster(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is invalid.")] = False,
     allow_removals: Annotated[
-        bool, typer.Option("--allow-removals", help="Allow more than 10 % of students, classes or enrolments to end.")
+        bool,
+        typer.Option(
+            "--allow-removals",
+            help="Allow more than 10 % of students, classes or enrolments to end, and most teachers to leave.",
+        ),
     ] = False,
     timezone: Annotated[
         str | None,

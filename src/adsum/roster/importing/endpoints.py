@@ -48,7 +48,10 @@ class ImportQuery(WholeQuery):
     dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
     strict: Annotated[bool, Field(description="Import nothing if any row is invalid")] = False
     allow_removals: Annotated[
-        bool, Field(description="Allow more than 10 % of the students, classes or enrolments to end")
+        bool,
+        Field(
+            description="Allow more than 10 % of the students, classes or enrolments to end, and most teachers to leave"
+        ),
     ] = False
     timezone: Annotated[
         PlainText | None,

@@ -20,7 +20,13 @@ from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
-from adsum.roster.importing.rules import MAX_REMOVED_PERCENT, ClassChange, ImportOptions, ImportReport
+from adsum.roster.importing.rules import (
+    MAX_LEAVING_PERCENT,
+    MAX_REMOVED_PERCENT,
+    ClassChange,
+    ImportOptions,
+    ImportReport,
+)
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.oneroster.files import roster_files
 
@@ -93,6 +99,7 @@ def _page(
         "kept": sorted(upload.choices - {"allow_removals"}) if upload else [],
         "most_warnings": MAX_VIOLATIONS,
         "most_removed": MAX_REMOVED_PERCENT,
+        "most_leaving": MAX_LEAVING_PERCENT,
         "time_zone": settings.timezone or ASSUMED,
         "max_mebibytes": settings.max_import_bytes // 2**20,
         "is_scripted": is_scripted(request),

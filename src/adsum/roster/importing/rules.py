@@ -15,6 +15,10 @@ from adsum.roster.oneroster.csv_table import LeftOut
 MAX_VIOLATIONS = 100_000
 MAX_REMOVED_PERCENT = 10
 """The share of the active students, classes or enrolments that an import may end without `allow_removals`."""
+MAX_LEAVING_PERCENT = 50
+"""The share of the teachers who may leave without `allow_removals`."""
+MAY_LEAVE = 3
+"""The number of teachers who may leave in any case: a school has few, and a leaver must not keep access."""
 SOON = timedelta(days=31)
 """An enrolment that now ends within this time counts as leaving its class. Later ends are those of terms."""
 
@@ -26,7 +30,8 @@ class ImportOptions:
     Attributes:
         dry_run: reports the changes, and makes none.
         strict: refuses the whole import if there is a violation.
-        allow_removals: allows more than 10 % of the active students, classes or enrolments to end.
+        allow_removals: allows more than 10 % of the active students, classes or enrolments to end, and more than half
+            of the teachers to leave.
         time_zone: IANA name for new schools, instead of the default. Without either it is UTC, with a warning.
         valid_from: the day from which sessions that the files add are due, and those that they lack are not; None: the
             today of each school, and every day for the sessions with which a class starts.
@@ -143,6 +148,16 @@ class Removal:
     file: str
     ended: int
     active: int
+
+    @property
+    def allowed_percent(self) -> int:
+        return MAX_LEAVING_PERCENT if self.table == "teachers" else MAX_REMOVED_PERCENT
+
+    @property
+    def is_excessive(self) -> bool:
+        """Whether it needs `allow_removals`."""
+        is_small = self.table == "teachers" and self.ended <= MAY_LEAVE
+        return not is_small and self.ended * 100 > self.active * self.allowed_percent
 
 
 @dataclass(frozen=True, slots=True)

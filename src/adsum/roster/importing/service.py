@@ -16,7 +16,6 @@ from adsum.platform.time_zones import validate_time_zone
 from adsum.roster.importing.repository.staging import begin_staging, end_staging
 from adsum.roster.importing.roster_mapping.schools import TimeZone
 from adsum.roster.importing.rules import (
-    MAX_REMOVED_PERCENT,
     NO_OPTIONS,
     ImportOptions,
     ImportReport,
@@ -154,11 +153,11 @@ def _validate_removals(removals: Sequence[Removal]) -> list[Violation]:
             "too_many_removals",
             removal.file,
             f"{removal.ended} of {removal.active} active {removal.table} would end; "
-            f"more than {MAX_REMOVED_PERCENT} % end only if that is allowed",
+            f"more than {removal.allowed_percent} % end only if that is allowed",
             table=removal.table,
             ended=removal.ended,
             active=removal.active,
         )
         for removal in removals
-        if removal.ended * 100 > removal.active * MAX_REMOVED_PERCENT
+        if removal.is_excessive
     ]

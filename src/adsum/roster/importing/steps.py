@@ -104,23 +104,27 @@ class RosterSteps:
         await self._place_people(people, classes)
         if self._compares:
             await comparison.remember_places(self._connection)
-        before = {kind: await changes.count_stored(self._connection, kind) for kind in (CLASSES, ENROLMENTS)}
+        kinds = (TEACHERS, CLASSES, ENROLMENTS)
+        before = {kind: await changes.count_stored(self._connection, kind) for kind in kinds}
         before[STUDENTS] = await transfers.count_active_students(self._connection)
         tables = {
             "schools": schools,
             "terms": table_of_terms,
             "students": await self._apply_students(people),
-            "teachers": await self._apply(TEACHERS, "teachers"),
+            "teachers": await self._apply_teachers(),
             "classes": await self._apply_classes(),
             "sessions": await self._apply_sessions(classes, valid_from),
             **await self._apply_enrolments(people, classes, terms),
         }
         if self._compares:
             await comparison.compare_places(self._connection)
-        files = {STUDENTS: "users.csv", CLASSES: "classes.csv", ENROLMENTS: ENROLMENTS_FILE}
-        self.removals = [
-            Removal(kind.table.name, file, tables[kind.table.name].ended, before[kind]) for kind, file in files.items()
-        ]
+        ends = {
+            "students": ("users.csv", STUDENTS),
+            "teachers": ("users.csv", TEACHERS),
+            "classes": ("classes.csv", CLASSES),
+            "enrolments": (ENROLMENTS_FILE, ENROLMENTS),
+        }
+        self.removals = [Removal(name, file, tables[name].ended, before[kind]) for name, (file, kind) in ends.items()]
         return tables
 
     async def finish(self) -> None:
@@ -186,9 +190,9 @@ class RosterSteps:
         is_complete = self._package.mode("users") is Mode.BULK
         teachers = {} if is_complete else await staging.stored_teachers(self._connection)
         stored = await self._stored_people()
-        keeps_students = not (is_complete and self._package.mode("enrollments") is Mode.BULK)
+        keeps_all = not (is_complete and self._package.mode("enrollments") is Mode.BULK)
         await asyncio.to_thread(
-            people.place, self._package.enrolments(), schools, stored, teachers, keeps_students=keeps_students
+            people.place, self._package.enrolments(), schools, stored, teachers, keeps_all=keeps_all
         )
         await self._stage_people(people)
         await staging.index_staged(self._connection, import_students)
@@ -197,7 +201,7 @@ class RosterSteps:
     async def _stored_people(self) -> dict[str, dict[tuple[int, str], int]]:
         return {
             STUDENT: await transfers.active_students(self._connection),
-            TEACHER: await staging.teachers(self._connection),
+            TEACHER: await staging.active_teachers(self._connection),
         }
 
     async def _stage_people(self, people: PeopleMapping) -> None:
@@ -242,6 +246,11 @@ class RosterSteps:
         ended = await transfers.end_missing_students(connection, absent=absent)
         changed = transferred + again
         return TableReport(report.added + joined, report.changed + changed, ended, report.unchanged - joined - changed)
+
+    async def _apply_teachers(self) -> TableReport:
+        table = await self._apply(TEACHERS, "teachers")
+        ended = await changes.end_missing_teachers(self._connection, absent=self._absence_means_gone("users"))
+        return TableReport(table.added, table.changed, ended, table.unchanged)
 
     async def _apply_classes(self) -> TableReport:
         table = await self._apply(CLASSES, "classes")

@@ -18,7 +18,7 @@ async def list_people(connection: AsyncConnection, filters: PersonFilters, after
     c = users.c
     of_school = c.school_id.is_(None) if filters.school_id is None else c.school_id == filters.school_id
     statement = (
-        select(c.id, c.school_id, c.source_id, c.email, c.role, is_disabled, c.given_name, c.family_name)
+        select(c.id, c.school_id, c.source_id, c.email, c.role, is_disabled, c.given_name, c.family_name, c.left_roster)
         .where(of_school, c.id > after)
         .order_by(c.id)
         .limit(limit)

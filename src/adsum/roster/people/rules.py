@@ -23,6 +23,7 @@ class PersonRow:
     disabled: bool
     given_name: str
     family_name: str
+    left_roster: bool = False
 
 
 @dataclass(frozen=True, slots=True)

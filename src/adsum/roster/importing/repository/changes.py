@@ -111,6 +111,7 @@ TEACHERS = ImportTable(
     import_teachers,
     "school_id",
     ("given_name", "family_name", SEARCH_TEXT),
+    constants={"left_roster": False},
     initial={"role": "teacher"},
     optional={"enabled_in_roster": True},
     # A person whom the roster disables is signed out everywhere, as if an admin had done it.
@@ -245,6 +246,21 @@ async def end_missing_classes(connection: AsyncConnection, *, absent: bool) -> i
     return (await connection.execute(statement.values(active=False))).rowcount
 
 
+async def end_missing_teachers(connection: AsyncConnection, *, absent: bool) -> int:
+    """Disables teachers who are deleted, with `absent` also those who are not in the file, and ends their sign-ins.
+
+    A later file that lists them enables them. Their earlier sign-ins stay ended.
+    """
+    c = users.c
+    leaves = (_is_active_teacher(), *of_import(TEACHERS), is_missing(TEACHERS, absent=absent))
+    values = {"left_roster": True, "token_generation": c.token_generation + 1}
+    return (await connection.execute(update(users).where(*leaves).values(values))).rowcount
+
+
+def _is_active_teacher() -> ColumnElement[bool]:
+    return and_(users.c.role == TEACHERS.initial["role"], not_(users.c.left_roster))
+
+
 async def widened_enrolments(connection: AsyncConnection) -> dict[int, tuple[int, Span]]:
     """The classes with a past day on which the staged enrolments put a student who is not in the class then yet.
 
@@ -301,10 +317,12 @@ async def end_missing_enrolments(
 
 
 async def count_stored(connection: AsyncConnection, kind: ImportTable) -> int:
-    """The number of classes or enrolments with a source id, in the schools of the import, that have not ended."""
+    """The number of teachers, classes or enrolments with a source id, in these schools, that have not ended."""
     table = kind.table
     counted = select(func.count()).select_from(table).where(table.c.source_id.is_not(None))
-    if "active" in table.c:
+    if kind is TEACHERS:
+        counted = counted.where(_is_active_teacher(), *of_import(TEACHERS))
+    elif "active" in table.c:
         counted = counted.join(import_schools, import_schools.c.school_id == table.c.school_id).where(table.c.active)
     else:
         counted = (

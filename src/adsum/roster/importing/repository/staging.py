@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Table, exists, func, insert, select, text, update
+from sqlalchemy import Table, exists, func, insert, not_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
@@ -121,15 +121,21 @@ async def active_classes(connection: AsyncConnection) -> dict[tuple[int, str], i
 
 
 async def teachers(connection: AsyncConnection, *, staged_only: bool = False) -> dict[tuple[int, str], int]:
-    """Ids of teachers by school and source id. `staged_only`: only teachers in the file."""
+    """Ids by school and source id, also of teachers who have left. `staged_only`: only teachers in the file."""
     return await _ids(connection, TEACHERS, staged_only=staged_only)
 
 
+async def active_teachers(connection: AsyncConnection) -> dict[tuple[int, str], int]:
+    """Ids by school and source id, of the teachers who have not left."""
+    return await _ids(connection, TEACHERS, with_left=False)
+
+
 async def stored_teachers(connection: AsyncConnection) -> dict[str, PersonRecord]:
-    """Teachers of the schools of the import, by source id."""
+    """Teachers of the schools of the import who have not left, by source id."""
     u = users.c
+    of_import = (u.school_id.in_(select(import_schools.c.school_id)), u.source_id.is_not(None))
     statement = select(u.source_id, u.given_name, u.family_name).where(
-        u.school_id.in_(select(import_schools.c.school_id)), u.source_id.is_not(None), u.role == Role.TEACHER.value
+        *of_import, u.role == Role.TEACHER.value, not_(u.left_roster)
     )
     return {
         source_id or "": PersonRecord(0, source_id or "", False, given, family, (), TEACHER, (), "", None)
@@ -138,7 +144,7 @@ async def stored_teachers(connection: AsyncConnection) -> dict[str, PersonRecord
 
 
 async def _ids(
-    connection: AsyncConnection, kind: ImportTable, *, staged_only: bool = False
+    connection: AsyncConnection, kind: ImportTable, *, staged_only: bool = False, with_left: bool = True
 ) -> dict[tuple[int, str], int]:
     table = kind.table
     statement = (
@@ -148,6 +154,8 @@ async def _ids(
     )
     if "active" in table.c:
         statement = statement.where(table.c.active)
+    if not with_left:
+        statement = statement.where(not_(users.c.left_roster))
     if staged_only:
         statement = statement.where(exists().where(kind.is_present(kind.staged), kind.same(kind.staged)))
     return {(school_id, source_id): id_ for school_id, source_id, id_ in await connection.execute(statement)}

@@ -69,6 +69,8 @@ class PeopleMapping:
         self._absent_staff: dict[str, PersonRecord] = {}
         self._unplaced: dict[str, _Unplaced] = {}
         self._placed: set[tuple[str, int, str]] = set()
+        # Staff whose role at a school has ended.
+        self._ended_roles: set[tuple[int, str]] = set()
         self._today_at: dict[int, date] = {}
         # The schools of enrolments of unplaced students, by whether the enrolment has not ended.
         self._enrolled: dict[bool, dict[str, set[int]]] = {True: {}, False: {}}
@@ -111,7 +113,9 @@ class PeopleMapping:
         """
         for source_id, person in self._deleted.items():
             is_unclear = self._by_user is None and source_id in self.left_out
-            if source_id not in self.listed and not is_unclear:
+            if source_id in self._staff:
+                self._end_staff(person)
+            elif source_id not in self.listed and not is_unclear:
                 self._end(person)
             self.listed.add(source_id)
 
@@ -135,12 +139,12 @@ class PeopleMapping:
         stored: StoredPeople,
         stored_teachers: Mapping[str, PersonRecord],
         *,
-        keeps_students: bool,
+        keeps_all: bool,
     ) -> None:
-        """Adds the schools at which people are enrolled, after `map`. Stored teachers stay teachers of their schools.
+        """Adds the schools at which people are enrolled, after `map`. Staff of the district stay at their schools.
 
         Reports the people who are of no school then. `stored_teachers` has teachers who may be absent from users.csv.
-        `keeps_students`: enrollments.csv does not have all schools of the district's students, so they stay at theirs.
+        `keeps_all`: enrollments.csv does not have all schools of a person, so they stay at theirs.
         """
         absent = stored_teachers.keys() - self.listed - self.left_out
         self._today_at = {school_id: self._orgs.today[source] for source, school_id in self._orgs.ids.items()}
@@ -149,7 +153,7 @@ class PeopleMapping:
             if isinstance(entry, Enrolment) and not entry.is_gone and entry.class_ in schools_of_classes:
                 self._place_enrolled(entry, schools_of_classes[entry.class_], stored)
         self._place_district_students()
-        self._place_stored(stored, keeps_students=keeps_students)
+        self._place_stored(stored, keeps_all=keeps_all)
         placed = {source_id for _, _, source_id in self._placed}
         for source_id, unplaced in self._unplaced.items():
             if source_id in placed:
@@ -173,12 +177,16 @@ class PeopleMapping:
             for school_id in sorted(self._enrolled[True].get(source_id) or self._enrolled[False].get(source_id, ())):
                 self._place(STUDENT, school_id, student.person)
 
-    def _place_stored(self, stored: StoredPeople, *, keeps_students: bool) -> None:
-        """Teachers stay at their schools, and students of the district who stay at theirs."""
+    def _place_stored(self, stored: StoredPeople, *, keeps_all: bool) -> None:
+        """Keeps teachers and students of the district at their schools; with `keeps_all`, all teachers.
+
+        A teacher leaves a school at which their role has ended, or that a complete file no longer names as theirs.
+        """
         for school_id, source_id in stored.get(TEACHER, ()):
-            if source_id in self._staff:
+            stays = keeps_all or source_id in self._unplaced
+            if source_id in self._staff and stays and (school_id, source_id) not in self._ended_roles:
                 self._place(TEACHER, school_id, self._staff[source_id])
-        for school_id, source_id in stored.get(STUDENT, ()) if keeps_students else ():
+        for school_id, source_id in stored.get(STUDENT, ()) if keeps_all else ():
             if (student := self._unplaced_student(source_id)) is not None and not student.unknown:
                 self._place(STUDENT, school_id, student.person)
 
@@ -282,8 +290,10 @@ class PeopleMapping:
             if not role.is_gone:
                 primary = (person.primary_org,) if role.is_primary and person.primary_org in self._orgs.ids else ()
                 orgs[role.role] = (*orgs.get(role.role, ()), role.org, *primary)
-            elif self._is_delta:
-                self._end_role(role)
+            else:
+                self._note_ended(role)
+                if self._is_delta:
+                    self._end_role(role)
         if orgs:
             self._stage(person, orgs, "sourcedId")
         elif not self._is_delta:
@@ -305,6 +315,17 @@ class PeopleMapping:
     def _end(self, person: PersonRecord) -> None:
         self.gone.add(person.source_id)
         self.staged.gone_everywhere(person.row, person.source_id)
+
+    def _end_staff(self, person: PersonRecord) -> None:
+        """Ends a member of staff at some schools, who is listed at others."""
+        for school_id in self._orgs.found(person.orgs):
+            self._ended_roles.add((school_id, person.source_id))
+            self.staged.gone(TEACHER, person.row, school_id, person.source_id)
+
+    def _note_ended(self, role: PersonRole) -> None:
+        school_id = self._orgs.ids.get(role.org)
+        if school_id is not None and role.role in STAFF_ROLES:
+            self._ended_roles.add((school_id, role.user))
 
     def _end_role(self, role: PersonRole) -> None:
         school_id = self._orgs.ids.get(role.org)
