@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob, reason_text
@@ -15,22 +14,11 @@ from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, 
 from adsum.batches.run import MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import UndoResult
-from adsum.platform.http.schemas import Flag, Id, Moment, Note, Page, PlainText, Schema, SentSchema
+from adsum.platform.http.schemas import Flag, Id, Moment, Note, Page, PlainText, Schema, SentSchema, long_list
 from adsum.platform.texts import MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
-MAX_LISTED = 20_000
-
-
-def _bounded(entries: Any) -> Any:
-    # Runs before any entry is validated: one error for each of a million entries takes gigabytes.
-    if isinstance(entries, list) and len(cast("list[Any]", entries)) > MAX_LISTED:
-        raise PydanticCustomError("too_long", "a list has at most {max_length} entries", {"max_length": MAX_LISTED})
-    return cast("Any", entries)
-
-
-Bounded = BeforeValidator(_bounded)
-"""Refuses a list of more than `MAX_LISTED` entries."""
+Listed = long_list(20_000)
 
 
 class RequestedMark(SentSchema):
@@ -50,9 +38,9 @@ class CreateBatch(SentSchema):
     session_id: Id
     learning_date: Annotated[PlainText, Field(max_length=64)]
     is_selected_all: Flag
-    selected_student_ids: Annotated[Sequence[Id], Bounded] = ()
-    unselected_student_ids: Annotated[Sequence[Id], Bounded] = ()
-    marks: Annotated[Sequence[RequestedMark], Bounded] = ()
+    selected_student_ids: Annotated[Sequence[Id], Listed] = ()
+    unselected_student_ids: Annotated[Sequence[Id], Listed] = ()
+    marks: Annotated[Sequence[RequestedMark], Listed] = ()
     on_existing: OnExisting = OnExisting.SKIP
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None = None
     force: Annotated[Flag, Field(description="Record although the school is closed on that day")] = False

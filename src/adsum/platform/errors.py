@@ -42,6 +42,11 @@ class AdsumError(Exception):
         self.violations = tuple(violations)
         self.params = params
 
+    @property
+    def violation_count(self) -> int:
+        """The number of all violations, of which `violations` may list only the first."""
+        return self.params.get("total", len(self.violations))
+
 
 class ConfigurationError(AdsumError):
     """A setting is wrong or missing. The process does not start."""

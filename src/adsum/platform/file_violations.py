@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from adsum.platform.errors import Invalid, Violation
+from adsum.platform.errors import Violation
 
 # A quoted cell without its closing quote. Two quotes within a cell are one quote of its text.
 _QUOTED = re.compile('"[^"]*(?:""[^"]*)*')
@@ -28,13 +28,6 @@ def missing_value(columns: Sequence[str]) -> Violation:
     verb = "is" if len(columns) == 1 else "are both" if len(columns) == 2 else "are all"
     detail = f"{' and '.join(columns)} {verb} empty"
     return Violation("missing_value", detail, params={"column": columns[0], "columns": list(columns)})
-
-
-def with_errors_of_file(error: Invalid, violations: Sequence[Violation]) -> Invalid:
-    """The error of a request without a school, behind those that its file has in any school."""
-    if not violations:
-        return error
-    return Invalid(f"the file has {len(violations)} errors; {error.detail}", [*violations, *error.violations])
 
 
 def wrong_quotes(lines: Sequence[str], first: int, separator: str) -> Violation:

@@ -23,6 +23,8 @@ from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.xml.constants import SHEET_MAIN_NS
 
+from adsum.platform.archives import BoundedZipFile, LongDirectory
+
 # A million cells unpack to about 100 MB. Each element counts as a cell, and so do the gaps between cells.
 MAX_UNPACKED_BYTES = 2**29
 MAX_CELLS = 2**25
@@ -78,6 +80,8 @@ def workbook_rows(content: bytes, max_rows: int = MAX_ROWS) -> Iterator[Workbook
             yield from _rows(archive, max_rows)
     except _EndOfRows:
         return
+    except LongDirectory:
+        raise _too_large("too many parts") from None
     except (zipfile.BadZipFile, zlib.error, expat.ExpatError, ET.ParseError, EOFError) as error:
         raise UnreadableWorkbook("damaged_workbook", f"the workbook is damaged: {error}") from None
     except (AttributeError, LookupError, OSError, OverflowError, RuntimeError, TypeError, ValueError):
@@ -129,7 +133,7 @@ class _Reader(ExcelReader):
         self._limited.unit = _ROW
 
 
-class _Archive(zipfile.ZipFile):
+class _Archive(BoundedZipFile):
     """Limits what is read of a workbook.
 
     Attributes:

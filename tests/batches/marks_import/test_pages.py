@@ -9,7 +9,7 @@ from http import HTTPStatus
 import httpx2
 import pytest
 
-from adsum.batches.marks_import import rules
+from adsum.platform import listed_violations
 from adsum.platform.ids import Batch
 from adsum.schools.calendar.rules import SessionTime
 from adsum.wiring import Adsum
@@ -111,7 +111,7 @@ async def test_a_preview_shows_what_each_corrected_record_says_now_and_then(
 async def test_lists_that_are_cut_say_how_long_they_are(
     files: Files, pages: Pages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "MAX_VIOLATIONS", 2)
+    monkeypatch.setattr(listed_violations, "MAX_LISTED_VIOLATIONS", 2)
 
     text = visible_text(await pages.send(PATH, {}, file=content(*[files.line("nobody")] * 5)))
 

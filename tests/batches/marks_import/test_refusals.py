@@ -11,6 +11,7 @@ from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.batches.marks_import import rules
 from adsum.batches.marks_import.rules import MarksOptions
+from adsum.platform import listed_violations
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.list_files import FileKind
 from adsum.wiring import Adsum
@@ -224,7 +225,7 @@ async def test_a_file_without_marks_is_refused(files: Files) -> None:
 
 
 async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MAX_VIOLATIONS", 2)
+    monkeypatch.setattr(listed_violations, "MAX_LISTED_VIOLATIONS", 2)
     right = files.line(files.students[0])
 
     answer = await files.send(right, *[files.line("y", class_id="x")] * 3)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from adsum.platform.errors import Violation
+from adsum.roster.oneroster import package
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.files import UnreadableRoster, roster_files
 from adsum.roster.oneroster.package import read_package
@@ -322,12 +323,15 @@ def test_a_file_without_line_ends_is_not_read_as_one_line() -> None:
     assert codes == {"wrong_quotes"}
 
 
-def test_a_file_with_too_many_rows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adsum.roster.oneroster.csv_table.MAX_ROWS", 3)
+def test_files_with_too_many_rows_are_refused_before_any_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(package, "MAX_LINES", 4)
     with roster_files(in_zip(a_school().files())) as files, pytest.raises(UnreadableRoster) as refused:
-        read_package(files)
+        read_package(files, {"users": 3})
 
-    assert ("users.csv", "too_many_rows") in {(each.pointer, each.code) for each in refused.value.violations}
+    assert [(each.pointer, each.code, each.params["limit"]) for each in refused.value.violations] == [
+        ("users.csv", "too_many_rows", 3),
+        ("enrollments.csv", "too_many_rows", 4),
+    ]
 
 
 def test_dates_are_read_as_in_other_imports() -> None:

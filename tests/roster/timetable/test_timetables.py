@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.platform.errors import Invalid, NotFound
+from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.roster.timetable.rules import violations_of_lines
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
 from adsum.wiring import Adsum
@@ -83,9 +83,14 @@ async def test_a_program_cannot_give_a_session_more_times_than_a_client(adsum: A
 
 def test_the_violations_of_the_lines_are_known_without_a_school() -> None:
     content = b"class,session,weekday,begins,ends\nk-7,1,Monday,08:00,09:30\nk-7,2,8,08:00,25:00\n"
-    assert [(each.params["row"], each.code) for each in violations_of_lines(content)] == [
-        (3, "out_of_range"),
-        (3, "wrong_form"),
+    refused = violations_of_lines(content).before(
+        Invalid("name a school", [Violation("missing_field", "", "/schoolId")])
+    )
+    assert refused.detail == "the file has 2 errors; name a school"
+    assert [(each.pointer, each.code) for each in refused.violations] == [
+        ("timetable.csv:3", "out_of_range"),
+        ("timetable.csv:3", "wrong_form"),
+        ("/schoolId", "missing_field"),
     ]
 
 
@@ -171,8 +176,10 @@ async def test_one_wrong_line_refuses_the_whole_timetable(api: Api) -> None:
 
 
 async def test_a_timetable_with_too_many_times_for_a_session_is_refused(api: Api) -> None:
-    rows = "".join(f",{api.school.class_id},,,1,{i // 60:02}:{i % 60:02},23:00\n" for i in range(MAX_TIMES + 1))
-    assert violations(await send(api, rows)) == {(f"timetable.csv:{MAX_TIMES + 2}", "too_long")}
+    rows = "".join(f",{api.school.class_id},,,1,{i // 60:02}:{i % 60:02},23:00\n" for i in range(MAX_TIMES + 2))
+    refused = await send(api, rows)
+    assert violations(refused) == {(f"timetable.csv:{MAX_TIMES + line}", "too_long") for line in (2, 3)}
+    assert refused.json()["params"] == {"total": 2}
 
 
 async def test_an_empty_timetable_changes_nothing(api: Api) -> None:

@@ -138,7 +138,7 @@ def _page(
         warnings=sorted(Counter(warning.code for result in results for warning in result.warnings).items()),
         error=error,
         violations=violations[:MAX_VIOLATIONS],
-        violation_count=error.params.get("total", len(violations)) if error else 0,
+        violation_count=error.violation_count if error else 0,
         max_mebibytes=settings.max_import_bytes // 2**20,
         is_scripted=is_scripted(request),
     )

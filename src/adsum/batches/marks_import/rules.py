@@ -21,9 +21,10 @@ from adsum.batches.run import ChangedMark, MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import WrongDay, day_in_file, time_of
-from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, number_of_errors
+from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.file_violations import file_violation, missing_value
 from adsum.platform.ids import MAX_ID, Batch
+from adsum.platform.listed_violations import FileViolations
 from adsum.roster.naming.rules import (
     CLASS_COLUMNS,
     SESSION_COLUMNS,
@@ -47,8 +48,6 @@ UNREAD = (
 )
 MARKS = CsvForm("marks.csv", (CLASS_COLUMNS, SESSION_COLUMNS, STUDENT_COLUMNS, DATE, ("status",)), MORE, UNREAD)
 MAX_BATCHES = 10_000
-MAX_VIOLATIONS = 1_000
-"""Violations of one file that are reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,33 +113,6 @@ class WrongRow:
     violations: Sequence[Violation]
 
 
-@dataclass(slots=True)
-class Violations:
-    """The violations of a file: `items`, up to `MAX_VIOLATIONS` of them, and the number of all."""
-
-    items: list[Violation] = field(default_factory=list[Violation])
-    count: int = 0
-
-    def add(self, line: int, violation: Violation) -> None:
-        """Adds a violation of a line."""
-        self.add_located([MARKS.violation(line, violation)])
-
-    def add_located(self, violations: Sequence[Violation]) -> None:
-        """Adds violations that name their line already."""
-        self.count += len(violations)
-        self.items += violations[: MAX_VIOLATIONS - len(self.items)]
-
-    def by_line(self) -> list[Violation]:
-        """The listed violations in the order of the lines."""
-        return sorted(self.items, key=lambda violation: violation.params["row"])
-
-    def refuse(self) -> None:
-        """Raises Invalid, if there are any. Its param `total` is the number of all."""
-        if self.items:
-            detail = f"the file has {number_of_errors(self.count, len(self.items))}"
-            raise Invalid(detail, self.by_line(), total=self.count)
-
-
 @dataclass(frozen=True, slots=True)
 class SchoolOfFile:
     """The classes, sessions, students and statuses of a school, which a file names."""
@@ -191,7 +163,7 @@ class Group:
             reason=options.reason,
         )
 
-    def add_error(self, error: AdsumError, into: Violations) -> None:
+    def add_error(self, error: AdsumError, into: FileViolations) -> None:
         """Adds the error as violations of the lines. Raises it if it does not belong to any line."""
         match error:
             case NotFound():
@@ -201,7 +173,7 @@ class Group:
             case _:
                 raise error
 
-    def _add_violations(self, violations: Sequence[Violation], into: Violations) -> None:
+    def _add_violations(self, violations: Sequence[Violation], into: FileViolations) -> None:
         """A violation of the whole submission goes to each line."""
         lines = list(self.lines.values())
         for violation in violations:
@@ -313,26 +285,26 @@ class SchoolsOfFile:
         return self.by_class.get(own_id.text) or unknown_class(unknown, own_id)
 
 
-def own_classes(content: bytes) -> tuple[set[int], list[Violation]]:
+def own_classes(content: bytes) -> tuple[set[int], FileViolations]:
     """Adsum's ids of the classes that a file names by them, and the violations that it has in any school.
 
     Raises:
         Malformed: as `read_marks`.
     """
     texts: set[str] = set()
-    violations = Violations()
+    violations = FileViolations(MARKS)
     for row in read_marks(content):
         if isinstance(row, WrongRow):
             violations.add_located(row.violations)
         else:
             texts.update(name.text for name in row.class_names if name.is_own_id)
-    return {int(text) for text in texts if text.isdecimal() and int(text) <= MAX_ID}, violations.items
+    return {int(text) for text in texts if text.isdecimal() and int(text) <= MAX_ID}, violations
 
 
 class _Lines:
     """The lines of a file by class, session and day. Equal names and marks are stored once."""
 
-    def __init__(self, schools: SchoolsOfFile, violations: Violations) -> None:
+    def __init__(self, schools: SchoolsOfFile, violations: FileViolations) -> None:
         self.groups: dict[Batch, Group] = {}
         self._schools = schools
         self._violations = violations
@@ -401,7 +373,7 @@ class _Lines:
         return row.mark if not named or named[0] == written else replace(row.mark, status=named[0])
 
 
-def group_marks(rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, violations: Violations) -> list[Group]:
+def group_marks(rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, violations: FileViolations) -> list[Group]:
     """Groups the lines by class, session and day, in the order of the file. Each violation of a line is reported.
 
     Raises:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Generic, TypeVar
+from functools import partial
+from typing import Annotated, Any, Generic, LiteralString, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -14,9 +15,12 @@ from pydantic import (
     Field,
     PlainSerializer,
     Strict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from adsum.platform.ids import MAX_ID
 from adsum.platform.texts import MAX_NOTE, UNSTORABLE, WRONG_ROSTER_TEXT, is_roster_text, note_text
@@ -86,6 +90,45 @@ class SentSchema(Schema):
     """The base of bodies and queries that clients send. Their fields have no names in snake_case."""
 
     model_config = ConfigDict(validate_by_name=False)
+
+
+MAX_REPORTED = 1_000
+"""Errors in the entries of one long list after which no further entry is read. Collecting more blocks the process."""
+_SLICE = 250
+
+
+def long_list(max_length: int) -> WrapValidator:
+    """Reads a list until `MAX_REPORTED` errors are found. One of more than `max_length` entries is refused unread."""
+    return WrapValidator(partial(_in_slices, max_length))
+
+
+def _in_slices(max_length: int, entries: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    if not isinstance(entries, list):
+        return read(entries)
+    found: list[Any] = []
+    errors: list[InitErrorDetails] = []
+    sent = cast("list[Any]", entries)
+    if len(sent) > max_length:
+        raise PydanticCustomError("too_long", "a list has at most {max_length} entries", {"max_length": max_length})
+    for start in range(0, len(sent), _SLICE):
+        try:
+            found += read(sent[start : start + _SLICE])
+        except ValidationError as error:
+            errors += map(partial(_moved, start), error.errors(include_url=False))
+            if len(errors) >= MAX_REPORTED:
+                break
+    if errors:
+        raise ValidationError.from_exception_data("list", errors)
+    return found
+
+
+def _moved(start: int, error: ErrorDetails) -> InitErrorDetails:
+    """The error of an entry in a slice that begins at `start`."""
+    first, *rest = error["loc"]
+    kind = PydanticCustomError(
+        cast("LiteralString", error["type"]), cast("LiteralString", error["msg"]), error.get("ctx")
+    )
+    return InitErrorDetails(type=kind, loc=(start + int(first), *rest), input=error["input"])
 
 
 Item = TypeVar("Item")

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from adsum.platform.http.problems import MAX_ENTRIES
 from adsum.platform.http.queries import Day
-from adsum.platform.http.schemas import Flag, Id, Moment, Schema, SentSchema
+from adsum.platform.http.schemas import Flag, Id, Moment, Schema, SentSchema, long_list
 from adsum.privacy.merging.rules import Merge, MergeChoices, Prefer, RecordChoice, SingleRecord
 from adsum.roster.schemas import StudentItem
 
@@ -28,7 +28,7 @@ class MergeBody(SentSchema):
 
     removed_student_id: Id
     prefer: Annotated[Prefer | None, Field(description="For every session without a choice of its own")] = None
-    choices: Annotated[list[ChoiceBody], Field(max_length=MAX_ENTRIES)] = []  # noqa: RUF012 - pydantic copies it
+    choices: Annotated[Sequence[ChoiceBody], Field(max_length=MAX_ENTRIES), long_list(MAX_ENTRIES)] = ()
     allow_different_names: Annotated[
         Flag, Field(description="Both are records of one student although their names differ")
     ] = False

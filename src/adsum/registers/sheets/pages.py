@@ -22,7 +22,7 @@ from adsum.attendance.statuses.rules import PRESENT, tone_of
 from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, number_of_errors
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
-from adsum.platform.http.json_bodies import read_json
+from adsum.platform.http.json_bodies import json_of
 from adsum.platform.http.problems import BODY, violation_of
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, Schema
@@ -119,7 +119,8 @@ async def _sent_sheet(request: Request) -> SentSheet:
     """The marks in the body of the request. Raises Invalid with one violation for each wrong field."""
     is_json = request.headers.get("Content-Type", "").startswith("application/json")
     try:
-        return SentSheet.model_validate(read_json(await request.body()) if is_json else await _form(request))
+        content = await json_of(await request.body(), SentSheet) if is_json else await _form(request)
+        return SentSheet.model_validate(content)
     except JSONDecodeError as error:
         raise Malformed(f"the body is not JSON: {error.msg} at character {error.pos}") from None
     except ValidationError as error:

@@ -24,7 +24,8 @@ from adsum.platform.http.schemas import PlainText
 from adsum.roster.importing.rules import ImportOptions, ImportReport
 from adsum.roster.importing.schemas import ImportAnswer
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.oneroster.files import roster_files
+from adsum.roster.oneroster.files import uploaded_roster_files
+from adsum.roster.oneroster.package import LINES_OF_UPLOADS
 
 router = APIRouter(prefix="/rosters", tags=["roster"])
 
@@ -68,7 +69,9 @@ class ImportQuery(WholeQuery):
     @property
     def options(self) -> ImportOptions:
         return ImportOptions(
-            self.dry_run, self.strict, self.allow_removals, self.timezone, self.valid_from, MAX_ENTRIES
+            *(self.dry_run, self.strict, self.allow_removals, self.timezone, self.valid_from),
+            max_students=MAX_ENTRIES,
+            max_lines=LINES_OF_UPLOADS,
         )
 
 
@@ -90,7 +93,7 @@ async def import_roster(
     async with _uploaded_zip(request) as archive:
         content = await asyncio.to_thread(_digest, archive)
         keyed = None if query.dry_run else key.answering(content, _answer, HTTPStatus.OK)
-        with roster_files(archive) as files:
+        async with uploaded_roster_files(archive) as files:
             report = await roster_import.run(
                 files,
                 caller=caller,

@@ -28,7 +28,8 @@ from adsum.roster.importing.rules import (
     ImportReport,
 )
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.oneroster.files import roster_files
+from adsum.roster.oneroster.files import uploaded_roster_files
+from adsum.roster.oneroster.package import LINES_OF_UPLOADS
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -58,7 +59,7 @@ async def import_roster(
     try:
         async with uploaded(request) as upload:
             since = upload.texts.get("valid_from")
-            with roster_files(upload.file) as files:
+            async with uploaded_roster_files(upload.file) as files:
                 options = ImportOptions(
                     dry_run=not upload.is_confirmed,
                     strict="strict" in upload.choices,
@@ -66,6 +67,7 @@ async def import_roster(
                     time_zone=upload.texts.get("timezone"),
                     valid_from=day_typed(since, "/validFrom") if since else None,
                     max_students=MAX_ENTRIES,
+                    max_lines=LINES_OF_UPLOADS,
                 )
                 report = await roster_import.run(files, caller=visitor.caller, options=options)
     except (*WRONG, Forbidden) as error:

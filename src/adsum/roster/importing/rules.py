@@ -11,8 +11,9 @@ from enum import StrEnum
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import file_violation
 from adsum.roster.oneroster.csv_table import LeftOut
+from adsum.roster.oneroster.package import LINES_IN_MEMORY
 
-MAX_VIOLATIONS = 100_000
+MAX_VIOLATIONS = 10_000
 MAX_REMOVED_PERCENT = 10
 """The share of the active students, classes or enrolments that an import may end without `allow_removals`."""
 MAX_LEAVING_PERCENT = 50
@@ -36,6 +37,7 @@ class ImportOptions:
         valid_from: the day from which sessions that the files add are due, and those that they lack are not; None: the
             today of each school, and every day for the sessions with which a class starts.
         max_students: of a dry run: how many students that join, leave or move the report names at most, of each.
+        max_lines: of the files whose rows, or their ids, are compared in memory.
     """
 
     dry_run: bool = False
@@ -44,6 +46,7 @@ class ImportOptions:
     time_zone: str | None = None
     valid_from: date | None = None
     max_students: int | None = None
+    max_lines: Mapping[str, int] = field(default_factory=lambda: LINES_IN_MEMORY)
 
 
 NO_OPTIONS = ImportOptions()
@@ -119,7 +122,7 @@ class ImportReport:
         tables: by name, in this order: schools, terms, students, teachers, classes, sessions, enrolments, teachings.
         ignored: numbers of rows that are valid and not imported, such as guardians.
         ignored_files: files that are not read.
-        violations: by file and row. At most 100,000 are kept; `violation_count` counts all.
+        violations: by file and row. At most 10,000 are kept; `violation_count` counts all.
         warnings: as `violations`, of rows that are imported anyway.
         students: of a dry run: who joins, leaves and moves.
     """

@@ -84,7 +84,7 @@ class RosterImport:
         require_permission(caller, Permission.ROSTER_IMPORT)
         if options.time_zone is not None:
             refuse(list(validate_time_zone(options.time_zone, "/query/timezone")))
-        package = await asyncio.to_thread(read_package, files)
+        package = await asyncio.to_thread(read_package, files, options.max_lines)
         try:
             async with self._database.transaction() as connection:
                 await claim_key(connection, keyed)

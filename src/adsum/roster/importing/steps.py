@@ -179,8 +179,8 @@ class RosterSteps:
         async for batch in self._batches("users", self._package.people()):
             await asyncio.to_thread(people.map, batch)
             await self._stage_people(people)
-        people.map_deleted()
-        people.map_roles_without_person()
+        await asyncio.to_thread(people.map_deleted)
+        await asyncio.to_thread(people.map_roles_without_person)
         await self._stage_people(people)
         return people
 
@@ -292,7 +292,9 @@ class RosterSteps:
             classes={source: (school_id, class_id) for (school_id, source), class_id in by_school.items()},
             students=students,
             teachers=listed_teachers,
-            people=people.listed | {source for _, source in (*students.at_schools, *listed_teachers)},
+            people=await asyncio.to_thread(
+                lambda: people.listed | {source for _, source in (*students.at_schools, *listed_teachers)}
+            ),
             gone_classes=classes.gone,
             gone_people=people.gone,
             left_out_classes=classes.left_out,

@@ -21,14 +21,21 @@ from adsum.roster.oneroster.files import SourceFile, UnreadableRoster
 
 RosterRecord = TypeVar("RosterRecord")
 
-MAX_ROWS = 10_000_000
+MAX_LINES = 10_000_000
 PROGRESS_ROWS = 1024
 
 
 class CsvTable:
     """A file with a valid header. `position` of its `size` bytes have been read."""
 
-    def __init__(self, source: SourceFile, mode: Mode, columns: Sequence[str], required: Sequence[str]) -> None:
+    def __init__(
+        self,
+        source: SourceFile,
+        mode: Mode,
+        columns: Sequence[str],
+        required: Sequence[str],
+        max_lines: int = MAX_LINES,
+    ) -> None:
         optional = tuple(column for column in columns if column not in required)
         self._form = CsvForm(source.name, tuple((column,) for column in required), optional, ignores_others=True)
         self._source = source
@@ -36,7 +43,7 @@ class CsvTable:
         self.size = source.size
         self.position = 0
         with self._opened() as raw:
-            require_encoding(self.name, raw, MAX_ROWS)
+            require_encoding(self.name, raw, max_lines)
         with self._opened() as raw, CsvRows(self._form, raw) as rows:
             self.layout = Layout(self.name, mode, rows.width, rows.positions)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from adsum.platform.archives import BoundedZipFile, LongDirectory
 from adsum.platform.errors import Malformed, Violation
 from adsum.platform.file_violations import file_violation
 
@@ -49,12 +51,23 @@ def roster_files(source: Path | IO[bytes]) -> Generator[RosterFiles]:
     if isinstance(source, Path) and source.is_dir():
         yield _by_name([SourceFile(path.name, path.stat().st_size, partial(path.open, "rb")) for path in _csvs(source)])
         return
-    try:
-        archive = zipfile.ZipFile(source)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise UnreadableRoster("this is neither a folder nor a zip file") from None
-    with archive:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(source.open("rb")) if isinstance(source, Path) else source
+            archive = stack.enter_context(BoundedZipFile(file))
+        except LongDirectory:
+            detail = f"the zip file holds too many files or folders; at most {MAX_FILES} files are read"
+            raise UnreadableRoster(detail, [Violation("too_many_files", detail, params={"limit": MAX_FILES})]) from None
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            raise UnreadableRoster("this is neither a folder nor a zip file") from None
         yield _files_in_zip(archive)
+
+
+@asynccontextmanager
+async def uploaded_roster_files(upload: IO[bytes]) -> AsyncGenerator[RosterFiles]:
+    """`roster_files` of a zip file that a client sends. A thread reads its directory."""
+    with ExitStack() as stack:
+        yield await asyncio.to_thread(stack.enter_context, roster_files(upload))
 
 
 def _csvs(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import file_violation, row_violation
-from adsum.roster.oneroster.csv_table import CsvTable, LeftOut, Mode, Row
+from adsum.roster.oneroster.csv_table import MAX_LINES, CsvTable, LeftOut, Mode, Row
 from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster
 from adsum.roster.oneroster.records import (
     AcademicSession,
@@ -45,6 +45,16 @@ SPELLED = {"academicsessions": "academicSessions"}
 VERSIONS = ("1.1", "1.2")
 MANIFEST = "manifest.csv"
 ROLE_OF_1_1 = ("role", "orgSourcedIds")
+LINES_IN_MEMORY: Mapping[str, int] = {
+    "orgs": 20_000,
+    "academicsessions": 20_000,
+    "users": 1_000_000,
+    "roles": 2_000_000,
+    "classes": 1_000_000,
+}
+"""Lines of the files whose rows, or their ids, are compared in memory. The others are streams."""
+LINES_OF_UPLOADS: Mapping[str, int] = {**LINES_IN_MEMORY, "users": 150_000, "roles": 150_000, "classes": 150_000}
+"""These lines in a process that answers other requests meanwhile. A row takes up to 2 kB."""
 
 RosterRecord = TypeVar("RosterRecord", Org, AcademicSession, PersonRecord, SchoolClass)
 
@@ -105,8 +115,8 @@ class Package:
         return name in self.tables
 
 
-def read_package(files: RosterFiles) -> Package:
-    """Opens the used files.
+def read_package(files: RosterFiles, max_lines: Mapping[str, int] = LINES_IN_MEMORY) -> Package:
+    """Opens the used files. One with more than `max_lines` is refused before a row is read.
 
     Without a manifest every file is complete (bulk), and orgs, users, classes and enrollments are required. With a
     manifest, exactly the files that it declares bulk or delta are read.
@@ -119,7 +129,7 @@ def read_package(files: RosterFiles) -> Package:
     tables: dict[str, CsvTable] = {}
     for name, mode in modes.items():
         try:
-            tables[name] = _table(files, name, mode, has_roles="roles" in modes)
+            tables[name] = _table(files, name, mode, max_lines.get(name, MAX_LINES), has_roles="roles" in modes)
         except UnreadableRoster as error:
             violations.extend(error.violations)
     if modes.get("users", modes.get("roles")) is not modes.get("roles", modes.get("users")):
@@ -155,7 +165,7 @@ def _modes(files: RosterFiles, manifest: Manifest | None) -> dict[str, Mode]:
     return modes
 
 
-def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> CsvTable:
+def _table(files: RosterFiles, name: str, mode: Mode, max_lines: int, *, has_roles: bool) -> CsvTable:
     source = files.get(f"{name}.csv")
     if source is None:
         raise UnreadableRoster(
@@ -166,7 +176,7 @@ def _table(files: RosterFiles, name: str, mode: Mode, *, has_roles: bool) -> Csv
         required += ROLE_OF_1_1
     if mode is Mode.DELTA:
         required += ("status",)
-    return CsvTable(source, mode, (*required, *optional), required)
+    return CsvTable(source, mode, (*required, *optional), required, max_lines)
 
 
 def _missing(files: RosterFiles, name: str, mode: Mode) -> str:

@@ -13,7 +13,6 @@ from adsum.platform.command_line.options import read_day, school_option
 from adsum.platform.command_line.output import Json, show_item
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.errors import Invalid
-from adsum.platform.file_violations import with_errors_of_file
 from adsum.platform.services import Services
 from adsum.roster.timetable.rules import TimetableReport, violations_of_lines
 from adsum.roster.timetable.schemas import TimetableAnswer
@@ -73,4 +72,4 @@ async def _school(services: Services, school_id: int | None, content: bytes) -> 
     try:
         return (await services[Schools].only(system_caller())).id
     except Invalid as error:
-        raise with_errors_of_file(error, violations_of_lines(content)) from None
+        raise violations_of_lines(content).before(error) from None

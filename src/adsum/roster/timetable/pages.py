@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ async def import_timetable(request: Request, timetables: TimetablesService, cont
     upload: Upload | None = None
     try:
         async with uploaded(request) as upload:
-            content = upload.file.read()
+            content = await asyncio.to_thread(upload.file.read)
             since = upload.texts.get("valid_from")
             report = await timetables.import_file(
                 *(context.school.id, content, context.caller),
@@ -188,6 +189,6 @@ def _file_page(
         report=report,
         error=error,
         violations=violations[:MAX_VIOLATIONS],
-        violation_count=len(violations),
+        violation_count=error.violation_count if error else 0,
         is_scripted=is_scripted(request),
     )

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeAlias
@@ -14,12 +14,12 @@ from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import Span, time_of, weekday_named
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import missing_value
+from adsum.platform.listed_violations import FileViolations
 from adsum.roster.naming.rules import CLASS_COLUMNS, SESSION_COLUMNS, Names, RosterNames, names_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times
 
 TIMETABLE = CsvForm("timetable.csv", (CLASS_COLUMNS, SESSION_COLUMNS, ("weekday",), ("begins",), ("ends",)))
-_NO_TIME = SessionTime(0, "", "")
 
 TimedSession: TypeAlias = tuple[SessionRow, list[SessionTime]]
 """A session and its times on a day, in the order of the week."""
@@ -44,37 +44,49 @@ class TimetableReport:
 
 @dataclass(frozen=True, slots=True)
 class TimetableRow:
-    """A line of a timetable; `line` 1 is the header. `violations` are those of its form; a wrong name is None."""
+    """A line of a timetable with right names; `line` 1 is the header."""
 
     line: int
-    class_names: Names | None
-    session_names: Names | None
+    class_names: Names
+    session_names: Names
     time: SessionTime
-    violations: tuple[Violation, ...] = ()
 
 
-def read_timetable(content: bytes) -> list[TimetableRow]:
-    """The lines of a timetable without blank ones. The columns may have any order.
+def read_timetable(content: bytes, into: FileViolations) -> Iterator[TimetableRow]:
+    """The lines of a timetable with right names. The columns may have any order.
+
+    Args:
+        content: the file.
+        into: receives the violations that the file has in any school.
 
     Raises:
         Malformed: not UTF-8, or not CSV with these columns.
+        Invalid: there are more lines than one import accepts.
     """
-    return [_row(line) for line in TIMETABLE.lines(content)]
+    for line in TIMETABLE.lines(content):
+        violations: list[Violation] = []
+        row = _row(line, violations) if line.violation is None else None
+        into.add_located([line.violation] if line.violation is not None else [])
+        for violation in violations:
+            into.add(line.number, violation)
+        if row is not None:
+            yield row
 
 
-def violations_of_lines(content: bytes) -> list[Violation]:
+def violations_of_lines(content: bytes) -> FileViolations:
     """The violations that a timetable has in any school. Raises as `read_timetable`."""
-    return [violation for row in read_timetable(content) for violation in row.violations]
+    violations = FileViolations(TIMETABLE)
+    for _ in read_timetable(content, violations):
+        pass
+    return violations
 
 
-def _row(line: Line) -> TimetableRow:
-    if line.violation is not None:
-        return TimetableRow(line.number, None, None, _NO_TIME, (line.violation,))
+def _row(line: Line, violations: list[Violation]) -> TimetableRow | None:
+    """The row, and its violations; None: a name is wrong."""
     cells = line.cells
     weekday = weekday_named(cells["weekday"])
     # Any day stands for an unknown one, whose violation is its own.
     time = SessionTime(weekday or 1, time_of(cells["begins"]), time_of(cells["ends"]))
-    violations: list[Violation] = []
     class_names = names_in(cells, CLASS_COLUMNS, violations)
     session_names = names_in(cells, SESSION_COLUMNS, violations, may_be_empty=True)
     empty = [name for name in ("weekday", "begins", "ends") if not cells[name]]
@@ -84,8 +96,9 @@ def _row(line: Line) -> TimetableRow:
         violations.append(Violation("out_of_range", detail, "/weekday", {"minimum": 1, "maximum": 7}))
     of_times = (violation for _, violation in validate_times([time]))
     violations += (violation for violation in of_times if violation.pointer[1:] not in empty)
-    located = tuple(TIMETABLE.violation(line.number, violation) for violation in violations)
-    return TimetableRow(line.number, class_names, session_names, time, located)
+    if class_names is None or session_names is None:
+        return None
+    return TimetableRow(line.number, class_names, session_names, time)
 
 
 def validate_session_times(times: Sequence[SessionTime]) -> list[Violation]:
@@ -128,20 +141,24 @@ def times_after(
 
 @dataclass(slots=True)
 class TimetablePlan:
-    """The times of each session in a file, and the violations found so far."""
+    """The times of each session in a file, and all violations of the file."""
 
     names: RosterNames
+    violations: FileViolations = field(default_factory=lambda: FileViolations(TIMETABLE))
     times: dict[int, list[SessionTime]] = field(default_factory=dict[int, list[SessionTime]])
-    violations: list[Violation] = field(default_factory=list[Violation])
 
-    def add(self, row: TimetableRow) -> None:
-        """Adds a line of the file."""
-        self.violations += row.violations
-        if row.class_names is None or row.session_names is None:
-            return
+    @classmethod
+    def of(cls, content: bytes, names: RosterNames) -> TimetablePlan:
+        """The plan of a file. Raises as `read_timetable`."""
+        plan = cls(names)
+        for row in read_timetable(content, plan.violations):
+            plan._add(row)
+        return plan
+
+    def _add(self, row: TimetableRow) -> None:
         session = self.names.session_of(row.class_names, row.session_names)
         if isinstance(session, Violation):
-            self.violations.append(TIMETABLE.violation(row.line, session))
+            self.violations.add(row.line, session)
         else:
             self._add_time(session.id, row, f"{row.session_names[0]} of {row.class_names[0]}")
 
@@ -149,9 +166,9 @@ class TimetablePlan:
         times = self.times.setdefault(session_id, [])
         if any((time.weekday, time.begins) == (row.time.weekday, row.time.begins) for time in times):
             detail = f"{name} begins twice at {row.time.begins[:10]} on weekday {row.time.weekday}"
-            self.violations.append(TIMETABLE.violation(row.line, Violation("time_repeated", detail, "/begins")))
+            self.violations.add(row.line, Violation("time_repeated", detail, "/begins"))
         elif len(times) == MAX_TIMES:
             detail = f"{name} has more than {MAX_TIMES} times a week"
-            violation = Violation("too_long", detail, params={"maximum": MAX_TIMES})
-            self.violations.append(TIMETABLE.violation(row.line, violation))
-        times.append(row.time)
+            self.violations.add(row.line, Violation("too_long", detail, params={"maximum": MAX_TIMES}))
+        else:
+            times.append(row.time)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
+from adsum.platform.database.answers import KeyedRequest, claim_key, require_unanswered, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
-from adsum.platform.errors import Invalid, NotFound, number_of_errors, refuse
+from adsum.platform.errors import NotFound, refuse
+from adsum.platform.listed_violations import FileViolations
 from adsum.roster.naming.repository import schools_with_classes, visible_sessions
 from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
 from adsum.roster.repository.classes import find_class, is_visible_session, school_of_session
@@ -20,7 +22,6 @@ from adsum.roster.timetable.rules import (
     TimedSession,
     TimetablePlan,
     TimetableReport,
-    read_timetable,
     validate_session_times,
 )
 from adsum.schools.calendar.rules import SessionTime, week_of
@@ -118,18 +119,15 @@ class Timetables:
             Invalid: with every violation, by line.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
-        rows = read_timetable(content)
+        async with self._database.snapshot() as connection:
+            await require_unanswered(connection, keyed)
+            await require_school(connection, caller, school_id)
+            names = RosterNames(await visible_sessions(connection, caller, school_id, active=True))
+        # In a thread and before the transaction: a long file must block neither other requests nor other changes.
+        plan = await asyncio.to_thread(TimetablePlan.of, content, names)
+        await self._refuse(plan.violations, caller, school_id)
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
-            await require_school(connection, caller, school_id)
-            plan = TimetablePlan(RosterNames(await visible_sessions(connection, caller, school_id, active=True)))
-            for row in rows:
-                plan.add(row)
-            if plan.violations:
-                unknown = classes_unknown(plan.violations)
-                schools = await schools_with_classes(connection, caller, unknown, other_than=school_id)
-                violations = list(with_schools(plan.violations, schools))
-                raise Invalid(f"the timetable has {number_of_errors(len(violations))}", violations)
             today = await today_of_school(connection, school_id, self._now())
             changed = await changed_times(connection, plan.times, valid_from, today)
             if not dry_run:
@@ -138,6 +136,15 @@ class Timetables:
             report = TimetableReport(dry_run, len(plan.times), times, len(changed))
             await store_result(connection, keyed, report)
         return report
+
+    async def _refuse(self, violations: FileViolations, caller: Caller, school_id: int) -> None:
+        """Raises Invalid, if there are violations. They name the schools of classes that this one does not have."""
+        unknown = classes_unknown(violations.items)
+        if unknown:
+            async with self._database.snapshot() as connection:
+                schools = await schools_with_classes(connection, caller, unknown, other_than=school_id)
+            violations.items = list(with_schools(violations.items, schools))
+        violations.refuse()
 
     async def _require_visible(self, connection: Connection, session_id: int, caller: Caller) -> None:
         today = await today_of_schools(connection, caller, self._now())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import Table, exists, func, insert, not_, select, text, update
+from sqlalchemy import Row, Select, Table, exists, func, insert, not_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
 
@@ -20,6 +21,8 @@ from adsum.schools.locks import lock_imports
 from adsum.schools.tables import schools
 
 MAX_IDS_PER_STATEMENT = 1000
+ROWS_AT_ONCE = 1000
+Columns = TypeVarTuple("Columns")
 # An import reads whole files between two statements, so its transaction may be idle for longer than others.
 _SET_IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 
@@ -40,9 +43,21 @@ async def end_staging(connection: AsyncConnection) -> None:
 
 
 async def stage(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Inserts rows, all with the same keys."""
-    if rows:
-        await connection.execute(insert(table), rows)
+    """Inserts rows, all with the same keys. The process prepares one slice at a time, and answers others in between."""
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        await connection.execute(insert(table), rows[start : start + ROWS_AT_ONCE])
+
+
+async def read_all(connection: AsyncConnection, statement: Select[*Columns]) -> list[Row[*Columns]]:
+    """All rows of a statement. The process reads one slice at a time, and answers others in between.
+
+    A stream would not do: on Postgres its cursor stays open, and the temporary tables could not be dropped.
+    """
+    rows: list[Row[*Columns]] = []
+    for some in (await connection.execute(statement)).partitions(ROWS_AT_ONCE):
+        rows += some
+        await asyncio.sleep(0)
+    return rows
 
 
 async def index_staged(connection: AsyncConnection, table: Table) -> None:
@@ -137,10 +152,13 @@ async def stored_teachers(connection: AsyncConnection) -> dict[str, PersonRecord
     statement = select(u.source_id, u.given_name, u.family_name).where(
         *of_import, u.role == Role.TEACHER.value, not_(u.left_roster)
     )
-    return {
-        source_id or "": PersonRecord(0, source_id or "", False, given, family, (), TEACHER, (), "", None)
-        for source_id, given, family in await connection.execute(statement)
-    }
+    rows = await read_all(connection, statement)
+    return await asyncio.to_thread(
+        lambda: {
+            source_id or "": PersonRecord(0, source_id or "", False, given, family, (), TEACHER, (), "", None)
+            for source_id, given, family in rows
+        }
+    )
 
 
 async def _ids(
@@ -158,4 +176,5 @@ async def _ids(
         statement = statement.where(not_(users.c.left_roster))
     if staged_only:
         statement = statement.where(exists().where(kind.is_present(kind.staged), kind.same(kind.staged)))
-    return {(school_id, source_id): id_ for school_id, source_id, id_ in await connection.execute(statement)}
+    rows = await read_all(connection, statement)
+    return await asyncio.to_thread(lambda: {(school_id, source_id): id_ for school_id, source_id, id_ in rows})

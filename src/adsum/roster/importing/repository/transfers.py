@@ -6,8 +6,12 @@ becomes the home school. A student who is listed at both belongs to both. See `a
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
+
 from sqlalchemy import (
     ColumnElement,
+    Row,
     Select,
     and_,
     case,
@@ -28,6 +32,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.search import with_search_text
 from adsum.roster.importing.repository.changes import ENROLMENTS, STUDENTS, is_missing, of_import
+from adsum.roster.importing.repository.staging import read_all
 from adsum.roster.importing.rules import MAX_VIOLATIONS, DoubleStudent, KnownStudents
 from adsum.roster.importing.tables import (
     import_elsewhere,
@@ -49,7 +54,11 @@ async def known_students(connection: AsyncConnection) -> KnownStudents:
     """The students to whom enrolments can refer."""
     # Later rows replace earlier ones: an active student is found first, and a student at home first of all.
     n = student_names.c
-    ranked = (await connection.execute(_names_of_import().order_by(n.is_home, n.active, n.row_id))).all()
+    ranked = await read_all(connection, _names_of_import().order_by(n.is_home, n.active, n.row_id))
+    return await asyncio.to_thread(_known_students, ranked)
+
+
+def _known_students(ranked: Sequence[Row[int, str, int, bool]]) -> KnownStudents:
     active: dict[str, set[int]] = {}
     for _, source_id, student_id, is_active in ranked:
         if is_active:
@@ -62,7 +71,8 @@ async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], 
     """Ids by school and source id, of the active students of each school of the import."""
     n = student_names.c
     found = _names_of_import().where(n.active).order_by(n.is_home, n.row_id)
-    return {(school_id, source_id or ""): id_ for school_id, source_id, id_, _ in await connection.execute(found)}
+    rows = await read_all(connection, found)
+    return await asyncio.to_thread(lambda: {(row[0], row[1] or ""): row[2] for row in rows})
 
 
 def _names_of_import() -> Select[int, str, int, bool]:
