@@ -14,13 +14,13 @@ import asyncio
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 
 from adsum.accounts.devices import Devices
 from adsum.accounts.fair_queue import FairQueue
 from adsum.accounts.passwords import CONCURRENT_HASHES
 from adsum.accounts.service import Accounts, normalised_email
 from adsum.accounts.tokens import SignInKind, Token, Tokens
+from adsum.platform.addresses import source_of
 from adsum.platform.errors import TooManyAttempts, Unauthenticated
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.telemetry import logger
@@ -140,7 +140,7 @@ class SigningIn:
             TooManyAttempts: too many failures; the password was not checked.
             Overloaded: too many attempts wait; the password was not checked.
         """
-        email, source = normalised_email(email), _network(address)
+        email, source = normalised_email(email), source_of(address)
         known = self._devices.recognise(device_cookie, email)
         # Known devices have a line per account, and are never refused because the queue is full of others.
         line = source if known is None else f"known devices of {email}"
@@ -209,17 +209,3 @@ class SigningIn:
             self._delayed_attempts[account] -= 1
             if not self._delayed_attempts[account]:
                 del self._delayed_attempts[account], self._delayed[account]
-
-
-def _network(address: str | None) -> str:
-    """The IPv4 address, or the /64 network of an IPv6 address, which belongs to one subscriber."""
-    if address is None:
-        return "socket"
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return hashlib.sha256(address.encode(errors="replace")).hexdigest()[:32]
-    if parsed.version == 4:
-        return str(parsed)
-    mapped = parsed.ipv4_mapped
-    return str(mapped) if mapped is not None else parsed.exploded[:19]

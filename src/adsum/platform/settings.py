@@ -206,6 +206,17 @@ class Settings(BaseSettings):
     max_import_bytes: Annotated[int, Field(ge=1024, description="The largest roster or attendance file, in bytes.")] = (
         64 * 1024 * 1024
     )
+    max_connections: Annotated[
+        int, Field(ge=10, description="Open connections of one API process. Further ones get 503.")
+    ] = 2_000
+    max_connections_per_address: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="Open connections of one address (one /64 of IPv6) to one API process. Trusted proxies have no "
+            "limit.",
+        ),
+    ] = 500
     log_format: Annotated[Literal["console", "json"], Field(description="The format of log lines on stderr.")] = (
         "console"
     )

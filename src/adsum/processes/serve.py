@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 import socket
 from collections.abc import Callable, Generator
+from functools import partial
 
 import uvicorn
 from typing_extensions import override
@@ -17,9 +19,12 @@ from adsum.platform.errors import ConfigurationError
 from adsum.platform.gc_tuning import freeze_startup_objects
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import configure_logs, logger
+from adsum.processes.limited_http import Connections, LimitedHttp, Limits
 
 # When the process stops, a request that takes longer than this is cut off.
 DRAIN_S = 10
+# Connections to servers, files of the database and of uploads.
+OTHER_FILES = 500
 BACKLOG = 2048
 
 log = logger(__name__)
@@ -75,12 +80,13 @@ def run_server(settings: Settings) -> None:
     Raises:
         ConfigurationError: the address is not available.
     """
+    allow_open_files(settings.max_connections + OTHER_FILES)
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         loop="auto",
-        http="httptools",
+        http=partial(LimitedHttp, Connections(limits_of(settings))),  # pyright: ignore[reportArgumentType]
         ws="none",
         lifespan="on",
         log_config=None,
@@ -96,6 +102,23 @@ def run_server(settings: Settings) -> None:
         log.info("listening", host=host, port=port)
         Server(config, lambda: end_streams(app)).run(sockets=[listener])
         log.info("stopped")
+
+
+def allow_open_files(count: int) -> None:
+    """Raises the number of files and connections that the process may have open to `count`, or as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    allowed = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    with contextlib.suppress(OSError, ValueError):  # macOS may allow fewer than the hard limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < count:
+        log.warning("too few open files for ADSUM_MAX_CONNECTIONS", allowed=allowed, needed=count)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """The limits of the settings."""
+    return Limits(settings.max_connections, settings.max_connections_per_address, settings.trusted_proxies)
 
 
 def _listen(host: str, port: int) -> socket.socket:
