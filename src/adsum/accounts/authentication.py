@@ -20,7 +20,8 @@ from adsum.accounts.callers import Callers
 from adsum.accounts.visitors import is_use, session_token
 from adsum.platform.database.answers import AnswerKey
 from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
-from adsum.platform.http.dependencies import Now, provided
+from adsum.platform.http.dependencies import Now, services_of
+from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.idempotency import IdempotencyKeyHeader, RequestKey
 from adsum.platform.http.queries import ON_BEHALF_OF
 from adsum.platform.http.transport import require_same_origin
@@ -33,13 +34,16 @@ api_key = APIKeyHeader(
 )
 
 
-async def authenticated(
-    request: Request,
-    callers: Annotated[Callers, Depends(provided(Callers))],
-    token: Annotated[str | None, Depends(bearer_token)],
-    key: Annotated[str | None, Depends(api_key)],
-) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """The caller of a request with a token, an API key or a session cookie, in this order of precedence."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
+        caller = request.state.caller = await _find_caller(request, services_of(request)[Callers])
+    return caller
+
+
+async def _find_caller(request: Request, callers: Callers) -> Caller:
+    token, key = await bearer_token(request), await api_key(request)
     if token:
         caller = await callers.of_token(token)
     elif key:
@@ -64,14 +68,19 @@ CallerAgain = Callable[[], Awaitable[Caller]]
 """Authenticates the caller of a request again. Raises Unauthenticated if the sign-in or the key has ended."""
 
 
-async def caller_again(
-    request: Request,
-    callers: Annotated[Callers, Depends(provided(Callers))],
-    token: Annotated[str | None, Depends(bearer_token)],
-    key: Annotated[str | None, Depends(api_key)],
-) -> CallerAgain:
+async def caller_again(request: Request) -> CallerAgain:
     """For responses that last: a sign-in may end while they are sent."""
-    return partial(authenticated, request, callers, token, key)
+    return partial(_find_caller, request, services_of(request)[Callers])
+
+
+@guarded(caller_of)
+async def authenticated(
+    request: Request,
+    _token: Annotated[str | None, Depends(bearer_token)],
+    _key: Annotated[str | None, Depends(api_key)],
+) -> Caller:
+    """The dependency that returns the caller, and describes how they name themselves."""
+    return await caller_of(request)
 
 
 def _on_behalf_of(request: Request) -> str | None:

@@ -13,7 +13,8 @@ from adsum.accounts.devices import LIFETIME
 from adsum.accounts.service import Accounts
 from adsum.accounts.tokens import Tokens
 from adsum.platform.errors import Unauthenticated
-from adsum.platform.http.dependencies import provided
+from adsum.platform.http.dependencies import services_of
+from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.transport import require_same_origin
 from adsum.platform.pages.routing import asks_for_page
 
@@ -39,23 +40,33 @@ class Visitor:
         return self.caller.may(Permission(permission))
 
 
-async def signed_in(
-    request: Request,
-    tokens: Annotated[Tokens, Depends(provided(Tokens))],
-    accounts: Annotated[Accounts, Depends(provided(Accounts))],
-) -> Visitor:
+async def visitor_of(request: Request) -> Visitor:
     """The visitor of a page.
 
     Raises:
         Unauthenticated: without a valid token.
         Forbidden: another site has sent the request.
     """
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    if visitor is None:
+        visitor = request.state.visitor = await _find_visitor(request)
+    return visitor
+
+
+async def _find_visitor(request: Request) -> Visitor:
     require_same_origin(request)
     token = session_token(request)
     if token is None:
         raise Unauthenticated("sign in first")
-    caller = await tokens.caller_of(token, is_use=is_use(request))
-    return Visitor(caller, await accounts.name_of(caller))
+    services = services_of(request)
+    caller = await services[Tokens].caller_of(token, is_use=is_use(request))
+    return Visitor(caller, await services[Accounts].name_of(caller))
+
+
+@guarded(visitor_of)
+async def signed_in(request: Request) -> Visitor:
+    """The dependency that returns the visitor of a page, or raises as `visitor_of`."""
+    return await visitor_of(request)
 
 
 def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visitor]]:

@@ -65,17 +65,17 @@ def present() -> str:
 
 
 def _endpoint(route: APIRoute, method: str) -> Endpoint:
-    checks = list(_dependencies(route.dependant))
+    checks = list(dependencies(route.dependant))
     permissions = tuple(dict.fromkeys(each.call.permission for each in checks if isinstance(each.call, Permitted)))
     return Endpoint(
         method, route.path_format, permissions, is_public=all(each.call is not authenticated for each in checks)
     )
 
 
-def _dependencies(dependant: Dependant) -> Iterator[Dependant]:
+def dependencies(dependant: Dependant) -> Iterator[Dependant]:
     for each in dependant.dependencies:
         yield each
-        yield from _dependencies(each)
+        yield from dependencies(each)
 
 
 def _row(endpoint: Endpoint) -> list[str]:

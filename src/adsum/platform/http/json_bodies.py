@@ -17,12 +17,12 @@ from typing import Any, TypeAlias, cast
 
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.types import Receive, Scope
 from typing_extensions import override
 
 from adsum.platform.errors import AdsumError, Invalid, Violation, refuse
+from adsum.platform.http.guarded_routes import GuardedRoute
 from adsum.platform.http.problems import BODY, MAX_ENTRIES, pointer
 
 Pairs = list[tuple[str, Any]]
@@ -149,7 +149,7 @@ def names_of(kind: Any) -> frozenset[str]:
     return frozenset(names)
 
 
-class JsonRoute(APIRoute):
+class JsonRoute(GuardedRoute):
     """A route that reads its body with `read_json`."""
 
     @override

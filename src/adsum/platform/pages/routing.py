@@ -10,17 +10,17 @@ from urllib.parse import quote
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
-from fastapi.routing import APIRoute
 from typing_extensions import override
 
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Unauthenticated
+from adsum.platform.http.guarded_routes import GuardedRoute
 from adsum.platform.http.problems import status_of, violation_of
 from adsum.platform.pages.rendering import site_of
 
 JSON = "application/json"
 
 
-class PageRoute(APIRoute):
+class PageRoute(GuardedRoute):
     """A route whose errors are pages."""
 
     @override
