@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from fastapi.sse import format_sse_event
 from pydantic import Field
@@ -35,6 +35,7 @@ from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.transport import address_of
 
 router = APIRouter(prefix="/attendances", tags=["batches"], route_class=JsonRoute)
 
@@ -190,6 +191,7 @@ async def undo_batch(
 
 async def _watch(
     batch_id: BatchId,
+    request: Request,
     progress: Annotated[Progress, Depends(provided(Progress))],
     caller: Reader,
     last_event_id: Annotated[
@@ -197,7 +199,7 @@ async def _watch(
     ] = None,
 ) -> AsyncGenerator[Watch]:
     """Starts to listen before the response begins, so that a refusal is returned as a problem."""
-    async with progress.watch(batch_id, caller, last_event_id) as watch:
+    async with progress.watch(batch_id, caller, last_event_id, address=address_of(request)) as watch:
         yield watch
 
 

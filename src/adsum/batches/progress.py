@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Self
@@ -17,6 +17,7 @@ from adsum.accounts.access import Caller
 from adsum.batches.repository import tallies
 from adsum.batches.rules import BatchStatus
 from adsum.batches.service import AttendancesService
+from adsum.platform.addresses import source_of
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.ids import Batch, parse_batch_id
@@ -24,6 +25,9 @@ from adsum.platform.telemetry import LogIcon, logger
 
 INTERVAL_S = 0.2
 MAX_LISTENERS = 2000
+# A browser has one for each open page of a batch; a school's users may share an address.
+MAX_LISTENERS_OF_CALLER = 100
+MAX_LISTENERS_OF_ADDRESS = 400
 _EVENT_ID = re.compile(r"(?P<run_id>[0-9a-f-]{36}):(?P<settled>[0-9]{1,9}):[a-z_]{1,32}")
 
 log = logger(__name__)
@@ -66,7 +70,9 @@ def parse_event_id(text: str | None) -> LastEvent | None:
 
 
 class TooManyListeners(Unavailable):
-    """This process follows as many batches as it can. Another process, or this one later, accepts the listener."""
+    """This process has as many listeners as it may have, in all, of the caller or of the address. It accepts one when
+    another has ended.
+    """
 
     code = "too_many_listeners"
 
@@ -125,6 +131,8 @@ class Progress:
         attendances: returns the first state, and checks that the caller may see the batch.
         interval: seconds between two reads.
         max_listeners: of this process at one time.
+        of_caller: those of one user or API key.
+        of_address: those of one network address.
     """
 
     def __init__(
@@ -134,11 +142,15 @@ class Progress:
         *,
         interval: float = INTERVAL_S,
         max_listeners: int = MAX_LISTENERS,
+        of_caller: int = MAX_LISTENERS_OF_CALLER,
+        of_address: int = MAX_LISTENERS_OF_ADDRESS,
     ) -> None:
         self._database = database
         self._attendances = attendances
         self._interval = interval
         self._max_listeners = max_listeners
+        self._limits = {"caller": of_caller, "address": of_address}
+        self._open: Counter[tuple[str, str]] = Counter()
         self._watched: defaultdict[Batch, set[Watch]] = defaultdict(set)
         self._loop: asyncio.Task[None] | None = None
         self._is_stopped = False
@@ -151,24 +163,30 @@ class Progress:
         return self._loop is None or self._loop.done()
 
     @asynccontextmanager
-    async def watch(self, batch_id: str, caller: Caller, after: str | None = None) -> AsyncGenerator[Watch]:
+    async def watch(
+        self, batch_id: str, caller: Caller, after: str | None = None, *, address: str | None = None
+    ) -> AsyncGenerator[Watch]:
         """Gives the current state and each newer one, until the newest run has ended.
 
         Args:
             batch_id: such as `class-123-session-456-date-25122024`.
             caller: the listener. `may_continue` checks them again.
             after: the id of the last event that they received, or None. States up to that one are left out.
+            address: their network address, if they have one.
 
         Raises:
             Forbidden, NotFound, Unavailable: as `AttendancesService.get_batch_status`.
-            TooManyListeners: the process has as many listeners as it may have.
+            TooManyListeners: the process has as many listeners as it may have, in all, of the caller or of the address.
         """
         status = await self._attendances.get_batch_status(batch_id, caller)
         batch = parse_batch_id(batch_id)
         assert batch is not None  # a batch of this id exists
         watch = Watch(parse_event_id(after))
         watch.offer(status)
-        with self._listening(batch, watch):
+        # The streams of a key that acts for several people are the key's.
+        name = caller.actor if caller.key_id is None else f"key-{caller.key_id}"
+        owners = [("caller", name), *([("address", source_of(address))] if address else [])]
+        with self._listening(batch, watch, owners):
             yield watch
 
     async def may_continue(self, batch_id: str, caller_again: Callable[[], Awaitable[Caller]]) -> bool:
@@ -187,9 +205,15 @@ class Progress:
         return True
 
     @contextmanager
-    def _listening(self, batch: Batch, watch: Watch) -> Generator[None]:
+    def _listening(self, batch: Batch, watch: Watch, owners: Sequence[tuple[str, str]]) -> Generator[None]:
         if self.listeners >= self._max_listeners:
             raise TooManyListeners(f"{self.listeners} follow a batch already; try again later")
+        for owner in owners:
+            kind, limit = owner[0], self._limits[owner[0]]
+            if self._open[owner] >= limit:
+                detail = f"this {kind} follows {limit} batches already: close one of these streams"
+                raise TooManyListeners(detail, limit=limit, of=kind)
+        self._open.update(owners)
         self._watched[batch].add(watch)
         self.listeners += 1
         if self._is_stopped:
@@ -201,6 +225,7 @@ class Progress:
             yield
         finally:
             self.listeners -= 1
+            self._open -= Counter(owners)  # removes those at zero
             self._watched[batch].discard(watch)
             if not self._watched[batch]:
                 del self._watched[batch]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.support.schools import SchoolIds, caller, make_school
 from tests.support.waiting import until
 
 SYSTEM = system_caller()
+PEOPLE = (Role.OFFICE, Role.VIEWER, Role.OFFICE)
 
 
 async def test_a_hundred_listeners_share_one_query_and_no_listener_causes_none(
@@ -78,6 +80,30 @@ async def test_beyond_the_limit_a_listener_is_refused_until_another_one_leaves(a
                 pytest.fail("it listens")
         assert progress.listeners == 1
     async with progress.watch(moving.batch.id, SYSTEM):
+        assert progress.listeners == 1
+    await progress.close()
+
+
+async def test_one_caller_or_one_address_cannot_take_the_streams_of_the_others(
+    adsum: Adsum, school: SchoolIds, moving: MovingRun
+) -> None:
+    progress, batch_id = Progress(adsum.database, adsum.attendances, of_caller=1, of_address=2), moving.batch.id
+    office, viewer, other = [caller(role, school.school_id, number) for number, role in enumerate(PEOPLE, start=7)]
+    async with progress.watch(batch_id, office, address="192.0.2.1"):
+        with pytest.raises(TooManyListeners, match="this caller follows 1 batches already"):
+            async with progress.watch(batch_id, office, address="192.0.2.2"):
+                pytest.fail("it listens")
+        async with progress.watch(batch_id, viewer, address="192.0.2.1"):
+            with pytest.raises(TooManyListeners, match="this address") as refused:
+                async with progress.watch(batch_id, other, address="192.0.2.1"):
+                    pytest.fail("it listens")
+            assert refused.value.params == {"limit": 2, "of": "address"}
+            async with progress.watch(batch_id, other):
+                assert progress.listeners == 3
+    async with progress.watch(batch_id, replace(office, key_id=1), address="192.0.2.1"):
+        with pytest.raises(TooManyListeners):
+            async with progress.watch(batch_id, replace(viewer, key_id=1)):
+                pytest.fail("it listens")
         assert progress.listeners == 1
     await progress.close()
 
