@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         AfterValidator(_addresses),
         Field(
             description="Addresses and networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
-            "trusted, separated by commas."
+            "trusted, separated by commas. `*`: all, and the last address that they report is the client's."
         ),
     ] = "127.0.0.1,::1"
     allow_plain_http: Annotated[
@@ -178,6 +178,9 @@ class Settings(BaseSettings):
             description="The port on which a worker serves its metrics; further workers take the next ports. 0: none.",
         ),
     ] = 0
+    worker_metrics_host: Annotated[
+        str, Field(description="The address on which a worker serves its metrics. They need no key: keep it private.")
+    ] = "127.0.0.1"
     message_lock: Annotated[
         float, Field(ge=0.1, le=60, description="Seconds after which a silent worker loses its message.")
     ] = 5.0

@@ -20,6 +20,7 @@ from adsum.platform.gc_tuning import freeze_startup_objects
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import configure_logs, logger
 from adsum.processes.limited_http import Connections, LimitedHttp, Limits
+from adsum.processes.proxies import behind_proxies
 
 # When the process stops, a request that takes longer than this is cut off.
 DRAIN_S = 10
@@ -84,7 +85,7 @@ def run_server(settings: Settings) -> None:
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
-        app,
+        behind_proxies(app, settings.trusted_proxies),  # pyright: ignore[reportArgumentType]
         loop="auto",
         http=partial(LimitedHttp, Connections(limits_of(settings))),  # pyright: ignore[reportArgumentType]
         ws="none",
@@ -92,8 +93,7 @@ def run_server(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        # The proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted.
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_S,
     )
     freeze_startup_objects()

@@ -54,7 +54,7 @@ async def _work(settings: Settings) -> None:
             message_lock=settings.message_lock,
             stall_interval=settings.stall_interval,
         )
-        with adsum.metrics.served(settings.host, settings.worker_metrics_port):
+        with adsum.metrics.served(settings.worker_metrics_host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
             worker = ChunkWorker(options, process)
             freeze_startup_objects()

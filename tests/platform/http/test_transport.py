@@ -77,7 +77,18 @@ def test_the_headers_of_a_trusted_proxy_are_used(behind_a_proxy: Live) -> None:
     assert "Secure" in secure.headers["Set-Cookie"]
     device = next(each for each in secure.headers.get_list("Set-Cookie") if each.startswith("__Host-adsum-device="))
     assert {"HttpOnly", "Secure", "Path=/", "SameSite=lax"} <= set(device.split("; "))
-    assert sign_in(behind_a_proxy, **OVER_TLS | {"Origin": "https://evil.example"}).status_code == 403
+    assert secure.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert "Strict-Transport-Security" not in here.headers
+    for origin in ("https://evil.example", f"http://127.0.0.1:{behind_a_proxy.port}"):
+        assert sign_in(behind_a_proxy, **OVER_TLS | {"Origin": origin}).status_code == 403
+
+
+def test_with_all_proxies_trusted_the_nearest_address_is_the_client_s(database_with_ada: str, redis_url: str) -> None:
+    """A client would otherwise name loopback, from which a password may come over plain HTTP."""
+    with serving(database_with_ada, redis_url, trusted_proxies="*") as live:
+        answer = sign_in(live, **{"X-Forwarded-For": "127.0.0.1, 203.0.113.7"})
+    assert answer.status_code == 403
+    assert "203.0.113.7" in answer.text
 
 
 def test_the_headers_of_an_untrusted_proxy_are_ignored(database_with_ada: str, redis_url: str) -> None:

@@ -167,6 +167,8 @@ HEADERS = {
     # Responses are about children: no proxy and no shared computer may store them.
     "Cache-Control": "no-store",
 }
+# Browsers then use HTTPS for a year. Over plain HTTP they ignore the header.
+TRANSPORT_SECURITY = {"Strict-Transport-Security": "max-age=31536000"}
 
 
 class SecurityHeaders:
@@ -176,10 +178,12 @@ class SecurityHeaders:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        added = HEADERS | TRANSPORT_SECURITY if scope.get("scheme") == "https" else HEADERS
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
+                for name, value in added.items():
                     headers.setdefault(name, value)
             await send(message)
 

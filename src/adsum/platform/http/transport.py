@@ -1,6 +1,7 @@
 """Checks how a request arrived: its address, whether others can read it, and whether a page of Adsum sent it.
 
-uvicorn replaces the address and scheme by those of a proxy's headers if ADSUM_TRUSTED_PROXIES names the proxy.
+`processes/proxies.py` replaces the address and scheme by those of a proxy's headers if ADSUM_TRUSTED_PROXIES names the
+proxy.
 """
 
 from __future__ import annotations
@@ -63,4 +64,5 @@ def require_same_origin(request: Request) -> None:
 
 def _is_ours(origin: str, request: Request) -> bool:
     is_public = origin.lower() == services_of(request).settings.public_url
-    return is_public or urlsplit(origin).netloc == request.headers.get("Host")
+    sent_by = urlsplit(origin)
+    return is_public or (sent_by.scheme, sent_by.netloc) == (request.url.scheme, request.headers.get("Host"))
