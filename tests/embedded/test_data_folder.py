@@ -57,6 +57,16 @@ def test_credentials_are_private_and_can_be_replaced(folder: DataFolder) -> None
     assert [path.name for path in folder.root.iterdir() if path.name.startswith(".")] == []
 
 
+def test_the_password_of_valkey_is_created_once_is_private_and_in_its_url(folder: DataFolder) -> None:
+    assert folder.redis_url == f"unix://{folder.socket}"
+    folder.ensure_valkey_password()
+    url = folder.redis_url
+    folder.ensure_valkey_password()
+
+    assert folder.redis_url == url == f"unix://{folder.socket}?password={folder.valkey_password.read_text()}"
+    assert mode(folder.valkey_password) == 0o600
+
+
 def test_the_socket_is_in_the_folder_if_its_path_fits() -> None:
     assert DataFolder(Path("/srv/adsum")).socket == Path("/srv/adsum/valkey.sock")
 

@@ -44,13 +44,19 @@ def test_a_path_may_contain_blanks_and_quotes(folder: Path) -> None:
         assert server.answers()
 
 
-def test_with_a_port_valkey_answers_on_it(folder: Path) -> None:
+def test_with_a_port_valkey_answers_on_it_to_clients_with_its_password(folder: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
-    server = Valkey(folder, folder / "valkey.sock", port)
+    server = Valkey(folder, folder / "valkey.sock", port, "a-password")
     with running(server.prepare(), server.log, server.answers), socket.create_connection(("127.0.0.1", port)) as client:
         client.sendall(b"PING\r\n")
+        assert client.recv(64).startswith(b"-NOAUTH")
+        client.sendall(b"AUTH a-password\r\n")
+        assert client.recv(64) == b"+OK\r\n"
+        client.sendall(b"PING\r\n")
         assert client.recv(64) == b"+PONG\r\n"
+        assert not Valkey(folder, server.socket).answers()
+    assert stat.S_IMODE((folder / "valkey.conf").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize(("reply", "answers"), [(b"+PONG\r\n", True), (b"-LOADING Valkey is loading\r\n", False)])

@@ -1,4 +1,4 @@
-"""The data folder of `up`: database, Valkey's files, secret key, demo accounts, and the lock of the folder."""
+"""The data folder of `up`: database, Valkey's files and password, secret key, demo accounts, the lock of the folder."""
 
 from __future__ import annotations
 
@@ -69,6 +69,11 @@ class DataFolder:
         return self.root / "credentials.json"
 
     @property
+    def valkey_password(self) -> Path:
+        """Exists once Valkey has had a port, which other users of the machine reach."""
+        return self.root / "valkey-password"
+
+    @property
     def demo_wanted(self) -> Path:
         """Exists until the demo school is loaded, so that the next `up` loads it after a crash."""
         return self.root / "demo-wanted"
@@ -97,7 +102,8 @@ class DataFolder:
 
     @property
     def redis_url(self) -> str:
-        return f"unix://{quote(str(self.socket))}"
+        password = self.read_valkey_password()
+        return f"unix://{quote(str(self.socket))}" + (f"?password={password}" if password else "")
 
     def create(self) -> None:
         """Makes the folders, readable by this user alone.
@@ -122,6 +128,15 @@ class DataFolder:
         if not self.secret.exists():
             _write_private(self.secret, secrets.token_hex(32), overwrite=False)
         return self.secret
+
+    def ensure_valkey_password(self) -> None:
+        """Creates Valkey's password if it is missing: 64 hexadecimal digits. Clients need it from the next start on."""
+        if not self.valkey_password.exists():
+            _write_private(self.valkey_password, secrets.token_hex(32), overwrite=False)
+
+    def read_valkey_password(self) -> str | None:
+        """Valkey's password; None: it has none."""
+        return self.valkey_password.read_text(encoding="utf-8").strip() if self.valkey_password.exists() else None
 
     def keep_credentials(self, accounts: Mapping[str, str]) -> None:
         """Stores the passwords of the demo accounts, readable by this user alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import shutil
 import socket
 from dataclasses import dataclass
@@ -19,11 +20,15 @@ MISSING = (
 
 @dataclass(frozen=True, slots=True)
 class Valkey:
-    """A server with its data in `folder`. It listens on a unix socket and, unless `port` is 0, on 127.0.0.1."""
+    """A server with its data in `folder`. It listens on a unix socket and, unless `port` is 0, on 127.0.0.1.
+
+    `password`: what clients of both send first; None: nothing.
+    """
 
     folder: Path
     socket: Path
     port: int = 0
+    password: str | None = None
 
     @property
     def log(self) -> Path:
@@ -37,6 +42,7 @@ class Valkey:
         """
         binary = find_binary()
         configuration = self.folder / "valkey.conf"
+        configuration.touch(mode=0o600)
         configuration.write_text(self.configuration(), encoding="utf-8")
         return str(binary), str(configuration)
 
@@ -54,6 +60,8 @@ class Valkey:
             "save": '""',  # the append-only file suffices
             "maxmemory-policy": "noeviction",
         }
+        if self.password is not None:
+            settings["requirepass"] = self.password
         return "".join(f"{name} {value}\n" for name, value in settings.items())
 
     def answers(self) -> bool:
@@ -62,8 +70,12 @@ class Valkey:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
                 connection.settimeout(ANSWER_TIMEOUT_S)
                 connection.connect(str(self.socket))
-                connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith(b"+PONG")
+                with connection.makefile("rwb") as stream:
+                    if self.password is not None:
+                        stream.write(f"AUTH {self.password}\r\n".encode())
+                    stream.write(b"PING\r\n")
+                    stream.flush()
+                    return b"+PONG\r\n" in itertools.islice(stream, 1 if self.password is None else 2)
         except OSError:
             return False
 

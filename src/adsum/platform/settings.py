@@ -109,7 +109,12 @@ class Settings(BaseSettings):
     )
     valkey_port: Annotated[
         int,
-        Field(ge=0, le=65535, description="A loopback port for the Valkey server of `adsum up`. 0: unix socket only."),
+        Field(
+            ge=0,
+            le=65535,
+            description="A loopback port for the Valkey server of `adsum up`, with the password in `valkey-password` of the "
+            "data folder. 0: unix socket only.",
+        ),
     ] = 0
     public_url: Annotated[
         Annotated[str, AfterValidator(_origin)] | None,

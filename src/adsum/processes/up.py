@@ -68,7 +68,8 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
 def _valkey(settings: Settings, folder: DataFolder) -> Valkey:
     if settings.valkey_port:
         Address("127.0.0.1", settings.valkey_port).ensure_free("ADSUM_VALKEY_PORT")
-    return Valkey(folder.valkey, folder.socket, settings.valkey_port)
+        folder.ensure_valkey_password()
+    return Valkey(folder.valkey, folder.socket, settings.valkey_port, folder.read_valkey_password())
 
 
 class _Up:

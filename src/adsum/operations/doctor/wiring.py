@@ -28,7 +28,7 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
     folder = DataFolder.of(settings)
     stores_data = settings.database_url is None or settings.redis_url is None
     installation = Installation(
-        private=(folder.root, folder.database, folder.secret, folder.credentials),
+        private=(folder.root, folder.database, folder.secret, folder.valkey_password, folder.credentials),
         data=folder.root if stores_data else None,
         signing_key=lambda: signing_key(settings),
         create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
