@@ -198,6 +198,8 @@ async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:
     assert names(wrong) == ["2", "1"]
     assert 'id="wrong-from">Choose a day.' in wrong.text
     assert (await office.api.get("/absences", q="0002")).json()["items"][0]["studentId"] == second
+    searched = await office.api.post("/absences/search", {"q": "0002", "limit": 1}, "office")
+    assert [item["studentId"] for item in searched.json()["items"]] == [second]
 
 
 async def test_an_absence_is_changed_and_revoked_with_its_history(office: Office, pages: Pages) -> None:

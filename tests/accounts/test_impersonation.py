@@ -9,7 +9,7 @@ import pytest
 
 from adsum.accounts.access import Permission, Role
 from adsum.wiring import Adsum
-from tests.support.api import Api
+from tests.support.api import Api, violations
 from tests.support.installation import RunWorker, ended
 from tests.support.schools import make_bare_school, make_class, make_session
 
@@ -115,6 +115,21 @@ async def test_a_key_without_the_permission_cannot_act_on_behalf_of_others(api: 
     assert (refused.status_code, refused.json()["params"]) == (403, {"permission": "attendance:act-as"})
     assert of_person.status_code == 403
     assert (twice.status_code, twice.json()["errors"][0]["code"]) == (422, "field_repeated")
+
+
+async def test_a_header_names_the_person_outside_of_the_address(api: Api, platform: Platform) -> None:
+    async def ask(*emails: str, **query: str) -> httpx2.Response:
+        named = [(b"X-On-Behalf-Of", email.encode()) for email in emails]
+        key = [(name.encode(), value.encode()) for name, value in platform.headers.items()]
+        return await api.client.get("/attendances", params=query, headers=[*key, *named])
+
+    right = await ask(platform.teacher)
+    unknown = await ask("zoë@school.example")
+    for twice in (await ask(platform.teacher, onBehalfOf=platform.teacher), await ask("a", "b")):
+        assert violations(twice) == {("/header/X-On-Behalf-Of", "field_repeated")}
+
+    assert right.status_code == 200
+    assert violations(unknown) == {("/header/X-On-Behalf-Of", "unknown_person")}
 
 
 async def test_two_persons_of_one_key_share_no_idempotency_key(platform: Platform) -> None:

@@ -20,7 +20,7 @@ from adsum.absences.rules import (
 )
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.platform.days import TIME_PATTERN
-from adsum.platform.http.queries import Day, PageQuery, Words
+from adsum.platform.http.queries import Day, PageQuery, SentInBody, Words
 from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
@@ -51,6 +51,10 @@ class AbsenceQuery(PageQuery):
     def filters(self) -> AbsenceFilters:
         filters = self.model_dump(exclude={"limit", "cursor", "revoked", "q"}, by_alias=False)
         return AbsenceFilters(**filters, with_revoked=self.revoked, words=self.q)
+
+
+class AbsenceSearch(SentInBody, AbsenceQuery):
+    """Filters of a search for absences."""
 
 
 class EnterAbsence(SentSchema):

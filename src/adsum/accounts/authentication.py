@@ -1,12 +1,11 @@
 """The caller of a request, by bearer token, API key or session cookie: `Depends(require(Permission.X))`.
 
-The query parameter `onBehalfOf` of any request names the person that an API key acts for. Only this module reads it:
-endpoints receive the caller with the resulting permissions.
+The header `X-On-Behalf-Of` of any request, or the query parameter `onBehalfOf`, names the person that an API key acts
+for. Only this module reads them: endpoints receive the caller with the resulting permissions.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +22,7 @@ from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
 from adsum.platform.http.dependencies import Now, services_of
 from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.idempotency import IdempotencyKeyHeader, RequestKey
-from adsum.platform.http.queries import ON_BEHALF_OF
+from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER, wrong_names
 from adsum.platform.http.transport import require_same_origin
 
 bearer_token = OAuth2PasswordBearer(
@@ -53,14 +52,14 @@ async def _find_caller(request: Request, callers: Callers) -> Caller:
         caller = await callers.of_token(cookie, is_use=is_use(request))
     else:
         raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
-    email = _on_behalf_of(request)
-    if email is None:
+    named = _on_behalf_of(request)
+    if named is None:
         return caller
-    person = await callers.on_behalf_of(caller, email)
+    person = await callers.on_behalf_of(caller, named.email)
     if person is None:
         detail = "no user of the key's schools has this email"
-        params = {"in": "query", "name": ON_BEHALF_OF}
-        raise Invalid(detail, [Violation("unknown_person", detail, f"/query/{ON_BEHALF_OF}", params)])
+        params = {"in": named.place, "name": named.name}
+        raise Invalid(detail, [Violation("unknown_person", detail, f"/{named.place}/{named.name}", params)])
     return person
 
 
@@ -73,22 +72,49 @@ async def caller_again(request: Request) -> CallerAgain:
     return partial(_find_caller, request, services_of(request)[Callers])
 
 
+@dataclass(frozen=True, slots=True)
+class _NamedPerson:
+    """The person for whom a key acts, and the header or the query parameter that names them."""
+
+    place: str
+    name: str
+    email: str
+
+
 @guarded(caller_of)
 async def authenticated(
     request: Request,
     _token: Annotated[str | None, Depends(bearer_token)],
     _key: Annotated[str | None, Depends(api_key)],
 ) -> Caller:
-    """The dependency that returns the caller, and describes how they name themselves."""
-    return await caller_of(request)
+    """The dependency that returns the caller, and describes how they name themselves.
+
+    It refuses a query with names that are unknown or repeated.
+    """
+    caller = await caller_of(request)
+    if request.url.query:
+        refuse(wrong_names(request))
+    return caller
 
 
-def _on_behalf_of(request: Request) -> str | None:
-    # Not a FastAPI parameter: next to a query model, FastAPI describes that model wrongly.
-    emails = request.query_params.getlist(ON_BEHALF_OF)
-    if len(emails) > 1:
-        refuse([_repeated(ON_BEHALF_OF, len(emails))])
-    return emails[0] if emails else None
+def _on_behalf_of(request: Request) -> _NamedPerson | None:
+    # No FastAPI parameters: next to a query model, FastAPI describes that model wrongly.
+    in_query = request.query_params.getlist(ON_BEHALF_OF)
+    in_headers = request.headers.getlist(ON_BEHALF_OF_HEADER)
+    named = [
+        *(_NamedPerson("query", ON_BEHALF_OF, email) for email in in_query),
+        # Starlette reads headers as Latin-1, clients send UTF-8.
+        *(
+            _NamedPerson("header", ON_BEHALF_OF_HEADER, text.encode("latin-1").decode(errors="replace"))
+            for text in in_headers
+        ),
+    ]
+    if len(named) > 1:
+        last = named[-1]
+        detail = f"{len(named)} persons are named: name one, in {ON_BEHALF_OF_HEADER} or in {ON_BEHALF_OF}"
+        params = {"in": last.place, "name": last.name}
+        refuse([Violation("field_repeated", detail, f"/{last.place}/{last.name}", params)])
+    return named[0] if named else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +147,3 @@ async def request_key(
 
 
 SentKey = Annotated[RequestKey, Depends(request_key)]
-
-
-async def each_named_once(request: Request, _caller: Annotated[Caller, Depends(authenticated)]) -> None:
-    """Refuses a query that repeats a parameter: one of the values would be ignored."""
-    times = Counter(name for name, _ in request.query_params.multi_items())
-    refuse([_repeated(name, count) for name, count in times.items() if count > 1])
-
-
-def _repeated(name: str, count: int) -> Violation:
-    return Violation("field_repeated", f"{name} appears {count} times", f"/query/{name}", {"in": "query", "name": name})

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import StreamingResponse
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import require
 from adsum.attendance.corrections import Corrections, RecordChanged
 from adsum.attendance.rules import Correction, VisibleRecord
 from adsum.attendance.schemas import (
@@ -31,9 +31,7 @@ from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.versions import IfMatchVersions, etag
 
-router = APIRouter(
-    prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
-)
+router = APIRouter(prefix="/attendances", tags=["attendances"], route_class=JsonRoute)
 
 RecordId = Annotated[PathId, Path(alias="id")]
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]

@@ -14,7 +14,7 @@ from fastapi.sse import format_sse_event
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import CallerAgain, SentKey, caller_again, each_named_once, require
+from adsum.accounts.authentication import CallerAgain, SentKey, caller_again, require
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.listing import Batches
 from adsum.batches.progress import Progress, Watch, event_id
@@ -120,7 +120,7 @@ async def create_batch(
     return BatchAnswer.of(result)
 
 
-@router.get("/batches", name="listBatches", summary="Batches by learning date", dependencies=[Depends(each_named_once)])
+@router.get("/batches", name="listBatches", summary="Batches by learning date")
 async def list_batches(
     query: Annotated[BatchQuery, Query()], batches: BatchesDependency, caller: Reader
 ) -> Page[BatchStatusAnswer]:
@@ -139,7 +139,6 @@ async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, ca
     "/batches/{batchId}",
     name="showBatch",
     summary="One batch with its runs and students",
-    dependencies=[Depends(each_named_once)],
 )
 async def show_batch(
     batch_id: BatchId, query: Annotated[JobQuery, Query()], batches: BatchesDependency, caller: Reader

@@ -112,8 +112,8 @@ class Settings(BaseSettings):
         Field(
             ge=0,
             le=65535,
-            description="A loopback port for the Valkey server of `adsum up`, with the password in `valkey-password` of the "
-            "data folder. 0: unix socket only.",
+            description="A loopback port for the Valkey server of `adsum up`, whose password is in the file "
+            "`valkey-password` of the data folder. 0: unix socket only.",
         ),
     ] = 0
     public_url: Annotated[

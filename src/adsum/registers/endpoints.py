@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.queries import Day, PageQuery, WholeQuery
@@ -21,7 +21,7 @@ from adsum.registers.rules import RegisterFilters
 from adsum.registers.schemas import PresentItem, RegisterItem, RosterAnswer
 from adsum.registers.service import Registers
 
-router = APIRouter(dependencies=[Depends(each_named_once)])
+router = APIRouter()
 AttendanceReader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
 RosterReader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]
 RegistersService = Annotated[Registers, Depends(provided(Registers))]

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.queries import Day, PageQuery, Words
@@ -27,7 +27,7 @@ from adsum.reports.schemas import (
 )
 from adsum.reports.service import Reports
 
-router = APIRouter(prefix="/reports", tags=["reports"], dependencies=[Depends(each_named_once)])
+router = APIRouter(prefix="/reports", tags=["reports"])
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
 ReportsService = Annotated[Reports, Depends(provided(Reports))]
 Percent = Annotated[int, Field(ge=1, le=100, description="Minimum percentage of the days")]

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
@@ -15,7 +15,7 @@ from adsum.platform.http.schemas import Page, PathId
 from adsum.schools.schemas import ChangeSchool, SchoolChangeItem, SchoolItem
 from adsum.schools.service import Schools
 
-router = APIRouter(prefix="/schools", tags=["schools"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
+router = APIRouter(prefix="/schools", tags=["schools"], route_class=JsonRoute)
 SchoolsService = Annotated[Schools, Depends(provided(Schools))]
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]

@@ -13,6 +13,7 @@ from fastapi import Depends
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.authentication import Permitted, authenticated
 from tests.platform.http.permissions import COMMAND, PEOPLE, RECORD, Endpoint, endpoints, present
+from tests.support.api import violations
 from tests.support.frame import Frame
 from tests.support.schools import make_bare_school
 
@@ -58,6 +59,16 @@ async def test_services_refuse_where_an_endpoint_would_not(frame: Frame, monkeyp
     assert len(statuses[403]) > 30
 
 
+async def test_each_endpoint_refuses_unknown_and_repeated_names_in_its_query(frame: Frame) -> None:
+    headers = await authorisation(frame, Role.ADMIN)
+    for each in endpoints():
+        if not each.is_public:
+            unknown = await ask(frame, each, headers, "?colour=red")
+            assert ("/query/colour", "unknown_field") in violations(unknown), each
+            repeated = await ask(frame, each, headers, "?limit=1&limit=2")
+            assert ("/query/limit", "field_repeated") in violations(repeated), each
+
+
 async def authorisation(full_frame: Frame, role: Role | None) -> dict[str, str]:
     if role is None:
         return {}
@@ -67,9 +78,9 @@ async def authorisation(full_frame: Frame, role: Role | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def ask(full_frame: Frame, endpoint: Endpoint, headers: dict[str, str]) -> httpx2.Response:
+async def ask(full_frame: Frame, endpoint: Endpoint, headers: dict[str, str], query: str = "") -> httpx2.Response:
     """Requests a row that does not exist, with an empty body. The permission is checked first."""
-    path = re.sub(r"\{\w+\}", "7", endpoint.path)
+    path = re.sub(r"\{\w+\}", "7", endpoint.path) + query
     body: dict[str, str] | None = {} if endpoint.method in {"POST", "PUT", "PATCH"} else None
     return await full_frame.client.request(endpoint.method, path, headers=headers | {"If-Match": '"1"'}, json=body)
 

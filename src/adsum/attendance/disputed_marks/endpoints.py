@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.attendance.disputed_marks.schemas import ContradictionItem, ContradictionQuery, Settle
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.schemas import RecordItem
@@ -16,9 +16,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 
-router = APIRouter(
-    prefix="/contradictions", tags=["contradictions"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
-)
+router = APIRouter(prefix="/contradictions", tags=["contradictions"], route_class=JsonRoute)
 DisputedMarksService = Annotated[DisputedMarks, Depends(provided(DisputedMarks))]
 
 

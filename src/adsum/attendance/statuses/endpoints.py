@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.attendance.statuses.schemas import ChangeStatus, NewStatus, StatusItem
 from adsum.attendance.statuses.service import Statuses
@@ -19,7 +19,6 @@ from adsum.platform.http.schemas import Page, PathId
 router = APIRouter(
     prefix="/schools/{schoolId}/statuses",
     tags=["schools"],
-    dependencies=[Depends(each_named_once)],
     route_class=JsonRoute,
 )
 SchoolId = Annotated[PathId, Path(alias="schoolId")]

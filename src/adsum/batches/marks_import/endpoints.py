@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.marks_import.rules import MarksOptions, MarksReport
 from adsum.batches.marks_import.schemas import MarksAnswer
@@ -18,15 +18,16 @@ from adsum.batches.rules import OnExisting
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
-from adsum.platform.http.schemas import PathId, PlainText, SentSchema
+from adsum.platform.http.queries import WholeQuery
+from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.texts import MAX_REASON
 
-router = APIRouter(prefix="/attendances", tags=["attendances"], dependencies=[Depends(each_named_once)])
+router = APIRouter(prefix="/attendances", tags=["attendances"])
 
 PATH = "/attendances/import"
 
 
-class MarksQuery(SentSchema):
+class MarksQuery(WholeQuery):
     """Options of an import of marks."""
 
     school_id: Annotated[PathId | None, Field(description="Optional for a caller who sees one school")] = None

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from adsum.platform.errors import NotFound
 from adsum.platform.http.middleware import POLICY
-from adsum.platform.http.queries import ON_BEHALF_OF
+from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER
 
 FASTAPIS_OWN = ("HTTPValidationError", "ValidationError")
 METHODS = ("get", "put", "post", "delete", "patch")
@@ -47,18 +47,28 @@ _RESPONSE = {
 }
 
 
-# A parameter of every request with a caller. The authentication reads it.
-_ON_BEHALF_OF = {
-    "in": "query",
-    "name": ON_BEHALF_OF,
-    "required": False,
-    "schema": {"type": "string"},
-    "description": "The email of the person whom an API key with `attendance:act-as` acts for.",
-}
+# The parameters of every request with a caller. The authentication reads them.
+_ON_BEHALF_OF = [
+    {
+        "in": "query",
+        "name": ON_BEHALF_OF,
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "The email of the person whom an API key with `attendance:act-as` acts for. It may appear in "
+        "logs of proxies: prefer the header.",
+    },
+    {
+        "in": "header",
+        "name": ON_BEHALF_OF_HEADER,
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "The same as `onBehalfOf`. A request has one of the two.",
+    },
+]
 
 
 class Application(FastAPI):
-    """A FastAPI application whose description includes problems and the parameter `onBehalfOf`."""
+    """A FastAPI application whose description includes problems and the person for whom a key acts."""
 
     @override
     def openapi(self) -> dict[str, Any]:
@@ -79,7 +89,7 @@ def _completed(description: dict[str, Any]) -> dict[str, Any]:
             if method in item:
                 _answer_with_problem(item[method]["responses"])
                 if "security" in item[method]:
-                    item[method].setdefault("parameters", []).append(_ON_BEHALF_OF)
+                    item[method].setdefault("parameters", []).extend(_ON_BEHALF_OF)
     return description
 
 

@@ -8,16 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import PathId
 from adsum.privacy.merging.schemas import MergeAnswer, MergeBody, Merges
 from adsum.privacy.merging.service import StudentMerges
 
-router = APIRouter(
-    prefix="/students", tags=["students' data"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
-)
+router = APIRouter(prefix="/students", tags=["students' data"], route_class=JsonRoute)
 MergesService = Annotated[StudentMerges, Depends(provided(StudentMerges))]
 StudentId = Annotated[PathId, Path(alias="id")]
 Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import each_named_once, require
+from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, SourcedId
@@ -32,7 +32,7 @@ class RestOfPath(PathConvertor):
 
 
 register_url_convertor("rest", RestOfPath())
-router = APIRouter(tags=["roster"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
+router = APIRouter(tags=["roster"], route_class=JsonRoute)
 Importer = Annotated[Caller, Depends(require(Permission.ROSTER_IMPORT))]
 OwnId = Annotated[SourcedId, Path(alias="sourcedId", min_length=1, description="The id on the other platform")]
 RosterService = Annotated[SourcedRoster, Depends(provided(SourcedRoster))]

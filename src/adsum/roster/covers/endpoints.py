@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
@@ -18,7 +18,7 @@ from adsum.roster.covers.rules import CoverFilters
 from adsum.roster.covers.schemas import AssignCover, CoverItem
 from adsum.roster.covers.service import AssignedCover, Covers
 
-router = APIRouter(prefix="/covers", tags=["schools"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
+router = APIRouter(prefix="/covers", tags=["schools"], route_class=JsonRoute)
 Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]
 CoversService = Annotated[Covers, Depends(provided(Covers))]
 

@@ -15,7 +15,7 @@ from pydantic import Field
 from starlette.datastructures import UploadFile
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import MAX_ENTRIES, content_type_among
@@ -79,7 +79,6 @@ class ImportQuery(WholeQuery):
     "/import",
     name="importRoster",
     summary="Import schools, classes and students from OneRoster files",
-    dependencies=[Depends(each_named_once)],
     openapi_extra={"requestBody": _BODY},
 )
 async def import_roster(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
@@ -20,7 +20,7 @@ from adsum.roster.timetable.schemas import Times, TimetableAnswer
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.rules import SessionTime
 
-router = APIRouter(tags=["calendar"], dependencies=[Depends(each_named_once)], route_class=JsonRoute)
+router = APIRouter(tags=["calendar"], route_class=JsonRoute)
 
 SessionId = Annotated[PathId, Path(alias="id")]
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]

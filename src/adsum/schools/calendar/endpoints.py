@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import SentKey, each_named_once, require
+from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
@@ -26,9 +26,7 @@ from adsum.schools.calendar.schemas import (
 )
 from adsum.schools.calendar.service import SchoolCalendar
 
-router = APIRouter(
-    prefix="/schools/{schoolId}", tags=["calendar"], dependencies=[Depends(each_named_once)], route_class=JsonRoute
-)
+router = APIRouter(prefix="/schools/{schoolId}", tags=["calendar"], route_class=JsonRoute)
 
 CalendarService = Annotated[SchoolCalendar, Depends(provided(SchoolCalendar))]
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
