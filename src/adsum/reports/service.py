@@ -25,6 +25,13 @@ from adsum.reports.repository.reading import (
     visible_periods,
 )
 from adsum.reports.repository.summaries import Days, stale_day, summarise
+from adsum.reports.repository.unmarked import (
+    unmarked_by_class,
+    unmarked_by_day,
+    unmarked_by_grade,
+    unmarked_by_student,
+    unmarked_of_student,
+)
 from adsum.reports.rules import (
     MAX_DAYS,
     NAMELESS,
@@ -152,7 +159,7 @@ class Reports:
         async with self._database.snapshot() as connection:
             rows = await rates_by(connection, scope, by, caller)
             # A student of several grades is in several groups, and once in the report.
-            once = await reading.unmarked_by_student(connection, caller, scope) if by is GroupBy.GRADE else None
+            once = await unmarked_by_student(connection, caller, scope) if by is GroupBy.GRADE else None
             missed_from = await missed_share_of(connection, scope.school_id)
         unmarked = _unmarked(rows) if once is None else sum(once.values())
         found = _page([(row.position, row) for row in rows], page, ("rates", scope, by))
@@ -178,7 +185,7 @@ class Reports:
             periods = await _periods(connection, scope, caller)
             found = await reading.find_streaks(connection, periods, least_days)
             named = await reading.named_students(connection, caller, [student_id for student_id, _, _ in found])
-            unmarked = await reading.unmarked_by_student(connection, caller, scope)
+            unmarked = await unmarked_by_student(connection, caller, scope)
             missed_from = await missed_share_of(connection, scope.school_id)
         rows = [
             ((MAX_DAYS - days, student_id), _streak(student_id, days, since, named.get(student_id, NAMELESS)))
@@ -200,7 +207,7 @@ class Reports:
             days = days_to_explain(caller, scope, statuses, by_minutes=missed_from is not None)
             rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
             named = await reading.named_students(connection, caller, [row.student_id for row in rows])
-            unmarked = await reading.unmarked_by_student(connection, caller, scope, at_school=True)
+            unmarked = await unmarked_by_student(connection, caller, scope, at_school=True)
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))
         items = [Unexplained(row, named.get(row.student_id, NAMELESS)) for row in found.items]
         definition = definitions.definition_of_unexplained(missed_from)
@@ -221,7 +228,7 @@ class Reports:
             # Most students are of one school. The statements for others cost more.
             find_days = visible_days if others else days_at_school
             marked = await reading.days_of_student(connection, find_days(caller, scope, statuses))
-            unmarked = await reading.unmarked_of_student(connection, caller, scope, at_school=not others)
+            unmarked = await unmarked_of_student(connection, caller, scope, at_school=not others)
             missed_from = await missed_share_of(connection, scope.school_id)
         schools = {school_id for school_id, _ in (*marked, *unmarked)}
         hidden = {school_id for school_id in schools if not can_see_school(caller, school_id)}
@@ -265,7 +272,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
     match by:
         case GroupBy.STUDENT:
             by_student = await reading.counts_by_student(connection, await _periods(connection, scope, caller))
-            unmarked = await reading.unmarked_by_student(connection, caller, scope)
+            unmarked = await unmarked_by_student(connection, caller, scope)
             return _rates_by_id(
                 with_unmarked(by_student, unmarked),
                 await reading.named_students(connection, caller, [*{*by_student, *unmarked}]),
@@ -273,21 +280,21 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
         case GroupBy.CLASS:
             statuses = await statuses_of_school(connection, scope.school_id)
             by_class = await reading.counts_by_class(connection, caller, scope, statuses)
-            unmarked = await reading.unmarked_by_class(connection, caller, scope)
+            unmarked = await unmarked_by_class(connection, caller, scope)
             return _rates_by_id(
                 with_unmarked(by_class, unmarked),
                 await reading.named_classes(connection, caller, [*{*by_class, *unmarked}]),
             )
         case GroupBy.GRADE:
             marked = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
-            by_grade = with_unmarked(marked, await reading.unmarked_by_grade(connection, caller, scope))
+            by_grade = with_unmarked(marked, await unmarked_by_grade(connection, caller, scope))
             ordered = sorted(by_grade.items(), key=lambda each: (each[0] is None, each[0] or ""))
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(ordered)]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             statuses = await statuses_of_school(connection, scope.school_id)
             only_seen = by is not GroupBy.SCHOOL
             marked = await reading.counts_by_day(connection, caller, scope, statuses, only_seen=only_seen)
-            unmarked = await reading.unmarked_by_day(connection, caller, scope, only_seen=only_seen)
+            unmarked = await unmarked_by_day(connection, caller, scope, only_seen=only_seen)
             by_day = with_unmarked(marked, unmarked)
             return rates_by_period(dict(sorted(by_day.items())), by, scope.first_day)
         case _:

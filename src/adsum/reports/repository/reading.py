@@ -13,7 +13,6 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
-    CompoundSelect,
     Integer,
     Select,
     Subquery,
@@ -50,7 +49,7 @@ from adsum.reports.repository.summaries import (
     weekday_of,
 )
 from adsum.reports.rules import Counts, Named, ReportedMark, Scope, StudentDay, by_grade, whole_months
-from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
+from adsum.reports.tables import class_days, school_days, student_days, student_months
 from adsum.roster.repository.membership import student_in_school
 from adsum.roster.repository.students import is_in_grade
 from adsum.roster.rules import grades_of
@@ -63,8 +62,6 @@ VisibleDays: TypeAlias = Subquery
 
 VisiblePeriods: TypeAlias = Subquery
 """Months and single days of students, with the columns of `student_months` except the school and the month."""
-
-_Rows: TypeAlias = Select[*tuple[Any, ...]] | CompoundSelect[*tuple[Any, ...]]
 
 _PERIOD_COLUMNS = ("student_id", *COUNTED, "attended_on", "absent_after", "absent_from")
 
@@ -159,65 +156,9 @@ async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> lis
     return [(school_id, _student_day(*row)) for *row, school_id in rows]
 
 
-async def unmarked_of_student(
-    connection: AsyncConnection, caller: Caller, scope: Scope, *, at_school: bool
-) -> list[tuple[int, date]]:
-    """The school and the day of each session without a mark of the scope's student.
-
-    `at_school`: as `days_at_school` chooses the days, else as `visible_days`.
-    """
-    rows = _unmarked_of_students(caller, scope, at_school=at_school).subquery("unmarked")
-    found = await connection.execute(select(rows.c.school_id, rows.c.day))
-    return [(school_id, day) for school_id, day in found]
-
-
 def _student_day(day: date, *numbers: int) -> StudentDay:
     *counts, is_absent, minutes, minutes_missed = numbers
     return StudentDay(day, *counts, is_absent=bool(is_absent), minutes=minutes, minutes_missed=minutes_missed)
-
-
-async def unmarked_by_day(
-    connection: AsyncConnection, caller: Caller, scope: Scope, *, only_seen: bool
-) -> dict[date, int]:
-    """The number of unmarked students of each day. `only_seen`: see `visible_days`."""
-    # As `_by_day` chooses between days of students and days of classes.
-    of_students = scope.student_id is not None or scope.grade is not None
-    found: _Rows = _unmarked(caller, scope)
-    if of_students:
-        found = _unmarked_of_students(caller, scope, only_seen=only_seen)
-    rows = found.subquery("unmarked")
-    return await _numbers(connection, rows, rows.c.day)
-
-
-async def unmarked_by_class(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[int, int]:
-    """The number of unmarked students of each class: of all its students, as `counts_by_class` has it."""
-    rows = _unmarked(caller, replace(scope, student_id=None, grade=None)).subquery("unmarked")
-    return await _numbers(connection, rows, rows.c.class_id)
-
-
-async def unmarked_by_student(
-    connection: AsyncConnection, caller: Caller, scope: Scope, *, at_school: bool = False
-) -> dict[int, int]:
-    """The number of sessions without a mark of each student: of the students of the scope's class, in any class.
-
-    `at_school`: as `days_at_school` chooses the days.
-    """
-    rows = _unmarked_of_students(caller, scope, at_school=at_school).subquery("unmarked")
-    return await _numbers(connection, rows, rows.c.student_id)
-
-
-async def unmarked_by_grade(connection: AsyncConnection, caller: Caller, scope: Scope) -> dict[str | None, int]:
-    """The number of sessions without a mark, by grade, as `counts_by_grade` groups the students."""
-    rows = _unmarked_of_students(caller, scope).subquery("unmarked")
-    of_student = select(students.c.grade).join(rows, rows.c.student_id == students.c.id).subquery("of_student")
-    numbers = await _numbers(connection, of_student, of_student.c.grade)
-    counts = by_grade((grades_of(text), Counts(unmarked=number)) for text, number in numbers.items())
-    return {grade: each.unmarked for grade, each in counts.items()}
-
-
-async def _numbers(connection: AsyncConnection, rows: Subquery, key: ColumnElement[Any]) -> dict[Any, int]:
-    found = await connection.execute(select(key, func.count()).select_from(rows).group_by(key).order_by(key))
-    return {row[0]: row[1] for row in found}
 
 
 async def marks_of_student(
@@ -273,7 +214,7 @@ def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> V
     before = _days_in_school(replace(scope, last_day=begin - timedelta(days=1)))
     after = _days_in_school(replace(scope, first_day=end))
     days = before.union_all(after, _days_at_other_schools(scope)).subquery("single_day")
-    return _narrowed(whole, c.student_id, scope).union_all(_as_periods(days)).subquery("period")
+    return narrowed(whole, c.student_id, scope).union_all(_as_periods(days)).subquery("period")
 
 
 def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_seen: bool = False) -> VisibleDays:
@@ -286,7 +227,7 @@ def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only
         return days_at_school(caller, scope, statuses)
     elsewhere = _days_at_other_schools(scope)
     if only_seen:
-        elsewhere = _at_seen_schools(elsewhere, student_days, caller)
+        elsewhere = at_seen_schools(elsewhere, student_days, caller)
     return _days_in_school(scope).union_all(elsewhere).subquery("visible_day")
 
 
@@ -351,7 +292,7 @@ def _days_in_school(scope: Scope) -> Select[*tuple[Any, ...]]:
             valid_on(enrolments, c.day),
         )
         statement = statement.where(enrolled.correlate(student_days).exists())
-    return _narrowed(statement, c.student_id, scope)
+    return narrowed(statement, c.student_id, scope)
 
 
 def _is_in_school(scope: Scope) -> ColumnElement[bool]:
@@ -364,10 +305,10 @@ def _days_at_other_schools(scope: Scope) -> Select[*tuple[Any, ...]]:
     """The days at other schools that count at the home school."""
     c = student_days.c
     statement = select(student_days).where(c.day >= scope.first_day, c.day <= scope.last_day)
-    return _narrowed(_at_other_schools(statement, student_days, scope), c.student_id, scope)
+    return narrowed(at_other_schools(statement, student_days, scope), c.student_id, scope)
 
 
-def _at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope) -> Select[*tuple[Any, ...]]:
+def at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope) -> Select[*tuple[Any, ...]]:
     """Rows of another school about students whose home is the school of the scope, and who have no day there.
 
     Of two other schools the one with the lesser id counts, so that no day counts twice.
@@ -379,7 +320,7 @@ def _at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope
         .join(students, s.id == student_schools.c.student_id)
         .where(s.school_id == scope.school_id)
     )
-    elsewhere = _narrowed(of_home, s.id, scope).cte("elsewhere").prefix_with("MATERIALIZED")
+    elsewhere = narrowed(of_home, s.id, scope).cte("elsewhere").prefix_with("MATERIALIZED")
     counts_already = select(literal(1)).where(
         *(same_day.student_id == c.student_id, same_day.day == c.day),
         or_(same_day.school_id == scope.school_id, same_day.school_id < c.school_id),
@@ -388,13 +329,14 @@ def _at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope
     return rows.join(elsewhere, is_elsewhere).where(not_(counts_already.exists()))
 
 
-def _at_seen_schools(rows: Select[*tuple[Any, ...]], table: Table, caller: Caller) -> Select[*tuple[Any, ...]]:
+def at_seen_schools(rows: Select[*tuple[Any, ...]], table: Table, caller: Caller) -> Select[*tuple[Any, ...]]:
+    """The rows of the schools that the caller sees."""
     return rows.where(in_visible_school(caller, table.c.school_id))
 
 
 def _days_in_own_classes(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> Select[*tuple[Any, ...]]:
     own = days_of_students(scope.school_id, _visible_runs(caller, scope), statuses).subquery("own")
-    return _narrowed(select(own), own.c.student_id, scope)
+    return narrowed(select(own), own.c.student_id, scope)
 
 
 def _visible_runs(caller: Caller, scope: Scope) -> list[ColumnElement[bool]]:
@@ -406,54 +348,10 @@ def _visible_runs(caller: Caller, scope: Scope) -> list[ColumnElement[bool]]:
     return visible if scope.class_id is None else [*visible, r.class_id == scope.class_id]
 
 
-def _unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
-    statement = _visible_unmarked(caller, scope)
-    return statement if scope.class_id is None else statement.where(unmarked_students.c.class_id == scope.class_id)
-
-
-def _unmarked_of_students(caller: Caller, scope: Scope, *, at_school: bool = False, only_seen: bool = False) -> _Rows:
-    """As `visible_days` chooses the days of students, or `days_at_school`."""
-    if caller.teaches_only:
-        return _unmarked(caller, scope)
-    if scope.class_id is not None:
-        return _visible_unmarked(caller, scope).where(_is_enrolled(scope.class_id))
-    if at_school:
-        return _visible_unmarked(caller, scope)
-    c = unmarked_students.c
-    elsewhere = _at_other_schools(_unmarked_days(scope), unmarked_students, scope)
-    if only_seen:
-        elsewhere = _at_seen_schools(elsewhere, unmarked_students, caller)
-    return _visible_unmarked(caller, scope).union_all(_narrowed(elsewhere, c.student_id, scope))
-
-
-def _visible_unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
-    c = unmarked_students.c
-    statement = _unmarked_days(scope).where(
-        c.school_id == scope.school_id, in_visible_session(caller, c.class_id, c.session_id, c.day)
-    )
-    return _narrowed(statement, c.student_id, scope)
-
-
-def _unmarked_days(scope: Scope) -> Select[*tuple[Any, ...]]:
-    c = unmarked_students.c
-    return select(c.day, c.class_id, c.student_id, c.school_id).where(
-        *(c.day >= scope.first_day, c.day <= scope.last_day),
-        # The roster may have changed since the day was summarised.
-        _is_enrolled(c.class_id),
-    )
-
-
-def _is_enrolled(class_id: ColumnElement[int] | int) -> ColumnElement[bool]:
-    c = unmarked_students.c
-    enrolled = select(enrolments.c.id).where(
-        enrolments.c.class_id == class_id, enrolments.c.student_id == c.student_id, valid_on(enrolments, c.day)
-    )
-    return enrolled.correlate(unmarked_students).exists()
-
-
-def _narrowed(
+def narrowed(
     statement: Select[*tuple[Any, ...]], student_id: ColumnElement[int], scope: Scope
 ) -> Select[*tuple[Any, ...]]:
+    """The rows of the scope's student, or of the students of its grade."""
     if scope.student_id is not None:
         statement = statement.where(student_id == scope.student_id)
     if scope.grade is not None:
