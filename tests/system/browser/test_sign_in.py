@@ -51,9 +51,10 @@ def test_signing_out_removes_unsaved_marks_and_leaves_the_registers_of_other_tab
     first = browsing.visitor(TEACHER)
     second = first.context.new_page()
     for page in (first, second):
-        page.goto("/take/123/456/2024-03-04")
+        page.goto("/take/123/456/2024-11-05")
         page.locator("[data-student] [type=radio]").nth(1).check(force=True)
-        page.wait_for_function("sessionStorage.length === 1")
+        expect(page.locator("[data-student][data-state=unsaved]")).to_have_count(1)
+        assert page.evaluate("sessionStorage.length") == 1
     third = first.context.new_page()
     third.goto("/account/sign-ins")
     assert_accessible(third)
