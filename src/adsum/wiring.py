@@ -268,7 +268,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
 def _accounts(on: _Servers) -> AccountServices:
     lifetime = timedelta(seconds=on.settings.token_ttl)
     idle_timeout = timedelta(seconds=on.settings.idle_timeout)
-    accounts = Accounts(on.database, Passwords())
+    accounts = Accounts(on.database, Passwords(), on.settings.password_min_length)
     tokens = on.closing(Tokens(on.database, signing_key(on.settings), on.now, lifetime, idle_timeout))
     api_keys = on.closing(ApiKeys(on.database, on.now))
     return AccountServices(

@@ -25,6 +25,7 @@ def test_users_are_added_listed_and_disabled(sqlite_url: str) -> None:
         "schoolId": None,
         "sourcedId": None,
         "disabled": False,
+        "hasFirstPassword": True,
     }
     assert json.loads(adsum.output("user", "list", "--json")) == [added]
     assert password not in adsum.output("user", "list")
@@ -51,7 +52,7 @@ def test_sign_ins_of_a_user_are_listed_and_ended(adsum: Commands) -> None:
 def test_a_list_written_to_a_file_is_plain_and_aligned(adsum: Commands) -> None:
     adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
     heading, user = adsum.output("user", "list").splitlines()
-    assert heading.split() == ["Email", "Role", "School", "id", "Sourced", "id", "Disabled"]
+    assert heading.split() == ["Email", "Role", "School", "id", "Sourced", "id", "Disabled", "Has", "first", "password"]
     assert user.index("admin  ") == heading.index("Role")
 
 

@@ -172,7 +172,7 @@ async def test_sign_ins_that_have_ended_are_not_listed_and_deleted_at_the_next_o
     tokens: Tokens, accounts: Accounts, times: Times
 ) -> None:
     await sign_in(tokens)
-    await accounts.set_password(ADA)
+    await accounts.set_password(ADA, "violet kettle drum")
     assert await tokens.sign_ins_of_email(ADA) == []
     await sign_in(tokens, kind=SignInKind.API)
     times.now += timedelta(hours=12)

@@ -41,15 +41,24 @@ async def caller_of(request: Request) -> Caller:
     return caller
 
 
-async def _find_caller(request: Request, callers: Callers) -> Caller:
+async def caller_choosing_password(request: Request) -> Caller:
+    """As `caller_of`, also for a user who has to choose a password first."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    if caller is None:
+        callers = services_of(request)[Callers]
+        caller = request.state.caller = await _find_caller(request, callers, may_have_first_password=True)
+    return caller
+
+
+async def _find_caller(request: Request, callers: Callers, *, may_have_first_password: bool = False) -> Caller:
     token, key = await bearer_token(request), await api_key(request)
     if token:
-        caller = await callers.of_token(token)
+        caller = await callers.of_token(token, may_have_first_password=may_have_first_password)
     elif key:
         caller = await callers.of_key(key)
     elif cookie := session_token(request):
         require_same_origin(request)
-        caller = await callers.of_token(cookie, is_use=is_use(request))
+        caller = await callers.of_token(cookie, is_use=is_use(request), may_have_first_password=may_have_first_password)
     else:
         raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
     named = _on_behalf_of(request)
@@ -92,6 +101,19 @@ async def authenticated(
     It refuses a query with names that are unknown or repeated.
     """
     caller = await caller_of(request)
+    if request.url.query:
+        refuse(wrong_names(request))
+    return caller
+
+
+@guarded(caller_choosing_password)
+async def choosing_password(
+    request: Request,
+    _token: Annotated[str | None, Depends(bearer_token)],
+    _key: Annotated[str | None, Depends(api_key)],
+) -> Caller:
+    """As `authenticated`, also for a user who has to choose a password first."""
+    caller = await caller_choosing_password(request)
     if request.url.query:
         refuse(wrong_names(request))
     return caller

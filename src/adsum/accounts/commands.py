@@ -23,7 +23,7 @@ user_app = typer.Typer(no_args_is_help=True)
 key_app = typer.Typer(no_args_is_help=True)
 token_app = typer.Typer(no_args_is_help=True)
 
-USER_COLUMNS = ("email", "role", "schoolId", "sourcedId", "disabled")
+USER_COLUMNS = ("email", "role", "schoolId", "sourcedId", "disabled", "hasFirstPassword")
 SIGN_IN_COLUMNS = ("id", "kind", "agent", "createdAt", "lastUsedAt", "endsAt")
 KEY_COLUMNS = ("id", "name", "permissions", "schools", "createdAt", "revokedAt")
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -43,7 +43,11 @@ def add_user(
         typer.Option(metavar="SOURCEDID", help="The source id of the teacher of the roster who gets this login."),
     ] = None,
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from stdin. [default: generate and show one]")
+        bool,
+        typer.Option(
+            "--password-stdin",
+            help="Read the password from stdin.  [default: generate one that works once, and show it]",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -67,7 +71,9 @@ def list_users(*, as_json: Json = False) -> None:
 def set_password(
     email: Email,
     *,
-    generate: Annotated[bool, typer.Option("--generate", help="Generate a password and show it.")] = False,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Generate a password that works once, and show it.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Set a new password, from a prompt or from stdin. It ends all tokens of the user."""

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from adsum.accounts.access import Caller
-from adsum.accounts.authentication import authenticated
-from adsum.accounts.schemas import SignInItem, TokenAnswer
+from adsum.accounts.authentication import authenticated, choosing_password
+from adsum.accounts.schemas import NewPassword, SignInItem, TokenAnswer
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import Tokens
 from adsum.platform.http.dependencies import provided
@@ -28,12 +28,36 @@ async def create_token(
 ) -> TokenAnswer:
     """A token for the email (as `username`) and the password of a user. It is sent as `Authorization: Bearer …`.
 
+    A generated password works once, and its token only for `POST /auth/password`.
+
     429 after too many wrong passwords from this address, 503 while too many sign in at once; `Retry-After` is the time
     to wait.
     """
     agent = request.headers.get("User-Agent", "")
     token = (await signing_in.sign_in(form.username, form.password, address_of(request), agent=agent)).token
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in)
+
+
+@router.post("/auth/password", name="changePassword", summary="Change your password")
+async def change_password(
+    request: Request,
+    body: NewPassword,
+    caller: Annotated[Caller, Depends(choosing_password)],
+    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+) -> TokenAnswer:
+    """Sets the caller's password, ends all their sign-ins, and returns a token of a new one.
+
+    After signing in with a first password, only this endpoint can be called: others return 403
+    `password_change_required`. The limits on wrong passwords are those of `POST /auth/token`.
+    """
+    signed = await signing_in.change_password(
+        caller,
+        body.password,
+        body.new_password,
+        address_of(request),
+        agent=request.headers.get("User-Agent", ""),
+    )
+    return TokenAnswer(access_token=signed.token.text, expires_in=signed.token.expires_in)
 
 
 @router.post("/auth/revoke", name="revokeToken", summary="Sign out")

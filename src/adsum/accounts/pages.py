@@ -12,7 +12,8 @@ from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Role
 from adsum.accounts.agents import agent_of
-from adsum.accounts.schemas import SignInItem
+from adsum.accounts.password_rules import MAX_LENGTH, Strength
+from adsum.accounts.schemas import MAX_TYPED, SignInItem
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import SignInKind, Tokens
@@ -24,21 +25,24 @@ from adsum.accounts.visitors import (
     set_device_cookie,
     set_session_cookie,
     signed_in,
+    visitor_choosing_password,
 )
-from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated
+from adsum.platform.errors import AdsumError, Invalid, NotFound, Overloaded, TooManyAttempts, Unauthenticated
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.languages import COOKIE
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import PageRoute, wants_json
+from adsum.platform.pages.routing import CHOICE_OF_PASSWORD, PageRoute, wants_json
 from adsum.platform.settings import Settings
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Typed = Annotated[str, Form(max_length=MAX_TYPED)]
 
 START = "/"
 SIGN_INS = "/account/sign-ins"
+PASSWORD = CHOICE_OF_PASSWORD
 START_PAGES = {Role.TEACHER: "/today", Role.OPERATOR: "/batches"}
 A_MINUTE_S = 60
 A_YEAR_S = 365 * 24 * 3600
@@ -74,11 +78,12 @@ async def sign_in(
     request: Request,
     settings: CurrentSettings,
     signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    tokens: Annotated[Tokens, Depends(provided(Tokens))],
     email: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = START,  # noqa: A002
 ) -> Response:
-    """Signs in and redirects to `next`. A script receives 204."""
+    """Signs in and redirects to `next`. A script receives 204. The earlier sign-in of this browser ends."""
     try:
         require_private_transport(request)
         signed = await signing_in.sign_in(
@@ -95,6 +100,8 @@ async def sign_in(
         if isinstance(error, PlainHttp):
             return _plain_http(request, settings, error)
         return _form(request, next, email, error)
+    if earlier := session_token(request):
+        await tokens.revoke(earlier)
     response = (
         Response(status_code=HTTPStatus.NO_CONTENT)
         if wants_json(request)
@@ -150,7 +157,7 @@ async def sign_out(
     token, then = session_token(request), START
     if token and everywhere:
         try:
-            await accounts.end_tokens(await tokens.caller_of(token))
+            await accounts.end_tokens(await tokens.caller_of(token, may_have_first_password=True))
         except Unauthenticated:
             then = SIGN_INS  # after signing in, the visitor ends the others there
     elif token:
@@ -172,11 +179,14 @@ async def sign_ins(
     tokens: Annotated[Tokens, Depends(provided(Tokens))],
     visitor: Annotated[Visitor, Depends(signed_in)],
     now: Now,
+    changed: bool = False,
 ) -> Response:
     """The browsers and programs in which the visitor is signed in."""
     listed = await tokens.sign_ins_of(visitor.caller)
     found = [(SignInItem.of(each, visitor.caller), agent_of(each.agent)) for each in listed]
-    return site_of(request).page(request, "sign_ins.html", visitor=visitor, sign_ins=found, kinds=SignInKind, now=now)
+    return site_of(request).page(
+        request, "sign_ins.html", visitor=visitor, sign_ins=found, kinds=SignInKind, now=now, is_changed=changed
+    )
 
 
 @router.post(SIGN_INS)
@@ -191,6 +201,87 @@ async def end_sign_in(
     else:
         await tokens.end(visitor.caller, sign_in)
     return RedirectResponse(SIGN_INS, HTTPStatus.SEE_OTHER)
+
+
+@router.get(PASSWORD)
+async def password_page(
+    request: Request,
+    accounts: Annotated[Accounts, Depends(provided(Accounts))],
+    visitor: Annotated[Visitor, Depends(visitor_choosing_password)],
+) -> Response:
+    """The form for a new password."""
+    return await _password_form(request, accounts, visitor)
+
+
+@router.post(PASSWORD)
+async def change_password(
+    request: Request,
+    accounts: Annotated[Accounts, Depends(provided(Accounts))],
+    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    visitor: Annotated[Visitor, Depends(visitor_choosing_password)],
+    password: Typed = "",
+    new_password: Annotated[str, Form(alias="newPassword", max_length=MAX_TYPED)] = "",
+) -> Response:
+    """Changes the password. This browser stays signed in, all others are signed out."""
+    try:
+        require_private_transport(request)
+        signed = await signing_in.change_password(
+            visitor.caller,
+            password,
+            new_password,
+            address_of(request),
+            device_cookie(request),
+            kind=SignInKind.PAGE,
+            agent=request.headers.get("User-Agent", ""),
+        )
+    except (Invalid, TooManyAttempts, Overloaded) as error:
+        return await _password_form(request, accounts, visitor, error)
+    response = RedirectResponse(f"{SIGN_INS}?changed=true", HTTPStatus.SEE_OTHER)
+    set_session_cookie(request, response, signed.token.text, signed.token.expires_in)
+    set_device_cookie(request, response, signed.device_cookie)
+    return response
+
+
+@router.post(f"{PASSWORD}/strength")
+async def password_strength(
+    request: Request,
+    accounts: Annotated[Accounts, Depends(provided(Accounts))],
+    visitor: Annotated[Visitor, Depends(visitor_choosing_password)],
+    new_password: Annotated[str, Form(alias="newPassword", max_length=MAX_TYPED)] = "",
+) -> Response:
+    """The part of the form that shows how hard a password is to guess."""
+    strength = await accounts.strength(visitor.caller, new_password) if new_password else None
+    return site_of(request).page(
+        request,
+        "password_strength.html",
+        strength=strength,
+        strengths=Strength,
+        missing=max(0, accounts.min_length - len(new_password)) if new_password else 0,
+    )
+
+
+async def _password_form(
+    request: Request, accounts: Accounts, visitor: Visitor, error: AdsumError | None = None
+) -> Response:
+    user = await accounts.own_user(visitor.caller)
+    wait = error.params.get("retryAfter") if error is not None else None
+    response = site_of(request).page(
+        request,
+        "password.html",
+        status=HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNPROCESSABLE_ENTITY,
+        visitor=None if user.has_first_password else visitor,
+        user=user,
+        error=error,
+        minutes=None if wait is None else ceil(wait / 60),
+        busy=isinstance(error, Overloaded),
+        minimum=accounts.min_length,
+        maximum=MAX_LENGTH,
+        strength=None,
+        strengths=Strength,
+        missing=0,
+    )
+    response.headers.update(headers_of(error) if error is not None else {})
+    return response
 
 
 @router.post("/language", dependencies=[Depends(require_same_origin)])

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-import unicodedata
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from adsum.accounts.password_rules import normalised
+
 # One hash takes 64 MiB and 0.1 s of a core, which makes guessing expensive. The limit bounds the cost of a flood.
 MEMORY_KIB, ROUNDS, LANES = 64 * 1024, 3, 4
 CONCURRENT_HASHES = 2
-MIN_LENGTH, MAX_LENGTH = 8, 256
 # Checked for accounts without a password, so that the response takes the same time.
 DECOY = f"$argon2id$v=19$m={MEMORY_KIB},t={ROUNDS},p={LANES}${'A' * 22}${'A' * 43}"
 # Without 0, O, 1, l and I, which are easily confused when read aloud and typed.
@@ -28,20 +28,15 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         async with self._slots:
-            return await asyncio.to_thread(self._argon2.hash, _normalised(password))
+            return await asyncio.to_thread(self._argon2.hash, normalised(password))
 
     async def matches(self, password: str, password_hash: str | None) -> bool:
         """Whether the password has this hash. Takes as long if the hash is None, and is then False."""
         async with self._slots:
-            same = await asyncio.to_thread(self._argon2.verify, _normalised(password), password_hash or DECOY)
+            same = await asyncio.to_thread(self._argon2.verify, normalised(password), password_hash or DECOY)
         return same and password_hash is not None
 
 
 def generated_password() -> str:
     """A random password of 80 bits, in groups of four characters."""
     return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
-
-
-def _normalised(password: str) -> str:
-    # Keyboards produce é as one code point or as two.
-    return unicodedata.normalize("NFKC", password)

@@ -31,6 +31,7 @@ class StoredUser:
     disabled: bool
     token_generation: int
     unlocks: int
+    first_password: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ _USER = select(
     is_disabled.label("disabled"),
     users.c.token_generation,
     users.c.unlocks,
+    users.c.first_password,
 )
 _KEY = select(
     api_keys.c.id,
@@ -202,31 +204,56 @@ async def users_with_email(connection: AsyncConnection) -> list[StoredUser]:
 
 
 async def insert_user(
-    connection: AsyncConnection, *, email: str, password_hash: str, role: str, school_id: int | None
+    connection: AsyncConnection,
+    *,
+    email: str,
+    password_hash: str,
+    first_password: str | None,
+    role: str,
+    school_id: int | None,
 ) -> int:
     """Inserts a user and returns the id. Raises RejectedRows if the email is taken."""
-    values = {"email": email, "password_hash": password_hash, "role": role, "school_id": school_id}
+    values = {"email": email, "password_hash": password_hash, "first_password": first_password}
+    values |= {"role": role, "school_id": school_id}
     return int((await connection.execute(insert(users).values(values).returning(users.c.id))).scalar_one())
 
 
-async def set_login(connection: AsyncConnection, user_id: int, *, email: str, password_hash: str) -> None:
+async def set_login(
+    connection: AsyncConnection, user_id: int, *, email: str, password_hash: str, first_password: str | None
+) -> None:
     """Gives a person of the roster an email and a password."""
-    await connection.execute(
-        update(users).where(users.c.id == user_id).values(email=email, password_hash=password_hash)
-    )
+    values = {"email": email, "password_hash": password_hash, "first_password": first_password}
+    await connection.execute(update(users).where(users.c.id == user_id).values(values))
 
 
-async def set_password(connection: AsyncConnection, user_id: int, password_hash: str) -> None:
+async def set_password(
+    connection: AsyncConnection, user_id: int, password_hash: str, first_password: str | None
+) -> None:
     """Sets the password, ends all tokens of the user, and clears their failed sign-ins."""
     await connection.execute(
         update(users)
         .where(users.c.id == user_id)
         .values(
             password_hash=password_hash,
+            first_password=first_password,
             token_generation=users.c.token_generation + 1,
             unlocks=users.c.unlocks + 1,
         )
     )
+
+
+async def use_first_password(connection: AsyncConnection, user_id: int, unused: str, used: str) -> bool:
+    """Marks a first password as used. Returns False if it was used before."""
+    c = users.c
+    first_use = update(users).where(c.id == user_id, c.first_password == unused).values(first_password=used)
+    return (await connection.execute(first_use.returning(c.id))).first() is not None
+
+
+async def names_of_user(connection: AsyncConnection, user_id: int) -> tuple[str, ...]:
+    """The given and family name and the email, as far as they are known."""
+    c = users.c
+    row = (await connection.execute(select(c.given_name, c.family_name, c.email).where(c.id == user_id))).one()
+    return tuple(name for name in row if name)
 
 
 async def unlock(connection: AsyncConnection, user_id: int) -> None:

@@ -8,7 +8,10 @@ from pydantic import BaseModel, Field
 
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.tokens import SignIn, SignInKind
-from adsum.platform.http.schemas import Moment, Schema
+from adsum.platform.http.schemas import Moment, Schema, SentSchema
+
+# Longer than passwords may be, so that their own rule refuses them.
+MAX_TYPED = 1_000
 
 
 class TokenAnswer(BaseModel):
@@ -17,6 +20,13 @@ class TokenAnswer(BaseModel):
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - no password
     expires_in: int
+
+
+class NewPassword(SentSchema):
+    """The present password, unless it is a first one, and a new one."""
+
+    password: Annotated[str | None, Field(max_length=MAX_TYPED, description="Omitted: it is a first password")] = None
+    new_password: Annotated[str, Field(max_length=MAX_TYPED)]
 
 
 class TokenItem(Schema):
@@ -45,7 +55,10 @@ class SignInItem(Schema):
 
 
 class UserItem(Schema):
-    """A user with a login. `schoolId` is null for an admin; `sourcedId` is the id in the roster file."""
+    """A user with a login. `schoolId` is null for an admin; `sourcedId` is the id in the roster file.
+
+    `hasFirstPassword`: the password was generated, and the user has to choose their own.
+    """
 
     id: int
     email: str
@@ -53,6 +66,7 @@ class UserItem(Schema):
     school_id: int | None
     sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
     disabled: bool
+    has_first_password: bool
 
 
 class KeyItem(Schema):

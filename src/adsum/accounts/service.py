@@ -5,18 +5,34 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import PERMISSIONS, Caller, Role
-from adsum.accounts.passwords import MAX_LENGTH, MIN_LENGTH, Passwords, generated_password
+from adsum.accounts.password_rules import MAX_LENGTH, MIN_LENGTH, Strength, strength_of, validate_password
+from adsum.accounts.passwords import Passwords, generated_password
 from adsum.accounts.repository import StoredUser
 from adsum.platform.database.engine import Database, RejectedRows
-from adsum.platform.errors import Conflict, Invalid, NotFound, Unauthenticated, Violation, refuse
+from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Violation, refuse
 from adsum.platform.texts import validate_roster_text
 
 ROLES = tuple(role for role in Role if role is not Role.KEY)
 MAX_EMAIL = 254
+WRONG = "the email or the password is wrong"
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\"<>(),;:\\\[\]]{1,64}@[\w-]+(\.[\w-]+)*")
+
+
+class FirstPassword(StrEnum):
+    """The state of a generated password. With an unused one a user signs in once, to choose their own."""
+
+    UNUSED = "unused"
+    USED = "used"
+
+
+class FirstPasswordUsed(Unauthenticated):
+    """The first password is right, and was used before."""
+
+    code = "first_password_used"
 
 
 class EmailTaken(Conflict):
@@ -27,7 +43,16 @@ class EmailTaken(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A user with a login. `school_id` is None for an admin."""
+    """A user with a login.
+
+    Attributes:
+        id, email, role: of the user.
+        school_id: None for an admin.
+        disabled: whether they cannot sign in.
+        source_id: in the roster.
+        has_first_password: whether the password was generated, and the user has to choose their own.
+        generation: of their sign-ins. A new password increments it.
+    """
 
     id: int
     email: str
@@ -35,6 +60,8 @@ class User:
     school_id: int | None
     disabled: bool
     source_id: str | None = None
+    has_first_password: bool = False
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +75,10 @@ class NewLogin:
 class Accounts:
     """Manages users. Checks no permission: the command line and `People`, which checks them, call it."""
 
-    def __init__(self, database: Database, passwords: Passwords) -> None:
+    def __init__(self, database: Database, passwords: Passwords, min_length: int = MIN_LENGTH) -> None:
         self._database = database
         self._passwords = passwords
+        self.min_length = min_length
 
     async def add_user(
         self,
@@ -68,7 +96,7 @@ class Accounts:
             role: an admin has no school, every other role has one.
             school_id: may be None if there is only one school.
             teacher: source id of a person in the roster, who receives the login and keeps their role.
-            password: generated if None.
+            password: None: a generated one, with which the user signs in once to choose their own.
 
         Raises:
             Invalid: with all violations.
@@ -77,16 +105,16 @@ class Accounts:
         """
         email = normalised_email(email)
         teacher = None if teacher is None else teacher.strip()
-        password = generated_password() if password is None else password
+        first, password = _new_password(password)
         violations = [
             *_validate_email(email),
-            *_validate_password(password),
+            *([] if first else validate_password(password, self.min_length, [email])),
             *_validate_role(role, school_id, teacher),
             *validate_roster_text(teacher or "", "/teacher"),
         ]
         refuse(violations)
         password_hash = await self._passwords.hash(password)
-        user_id = await self._insert(email, password_hash, role, school_id, teacher)
+        user_id = await self._insert(email, password_hash, first, role, school_id, teacher)
         return NewLogin(await self._user(user_id), password)
 
     async def list_users(self) -> list[User]:
@@ -95,19 +123,71 @@ class Accounts:
             return [_user(row) for row in await statements.users_with_email(connection)]
 
     async def set_password(self, email: str, password: str | None = None) -> NewLogin:
-        """Sets a password, generated if None, ends all tokens of the user, and clears their failed sign-ins.
+        """Sets a password, ends all tokens of the user, and clears their failed sign-ins.
+
+        Args:
+            email: of the user.
+            password: None: a generated one, with which the user signs in once to choose their own.
 
         Raises:
-            Invalid: the password is too short or too long.
+            Invalid: the password is too short, too long, or easy to guess.
             NotFound: no user has this email.
         """
-        password = generated_password() if password is None else password
-        refuse(_validate_password(password))
+        first, password = _new_password(password)
+        if not first:
+            async with self._database.snapshot() as connection:
+                user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
+                names = await statements.names_of_user(connection, user.id)
+            refuse(validate_password(password, self.min_length, names))
         password_hash = await self._passwords.hash(password)
         async with self._database.transaction() as connection:
             user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
-            await statements.set_password(connection, user.id, password_hash)
-        return NewLogin(_user(user), password)
+            await statements.set_password(connection, user.id, password_hash, first)
+        return NewLogin(await self._user(user.id), password)
+
+    async def own_user(self, caller: Caller) -> User:
+        """The calling user. Raises Forbidden for an API key."""
+        return _user(await self._own(caller))
+
+    async def strength(self, caller: Caller, password: str) -> Strength:
+        """How hard a password of the calling user would be to guess."""
+        return strength_of(password, await self._names(await self._own(caller)))
+
+    async def validate_own_password(self, caller: Caller, password: str) -> None:
+        """Raises Invalid if the calling user cannot take this password, for example because they have it already."""
+        user = await self._own(caller)
+        refuse(validate_password(password, self.min_length, await self._names(user)))
+        if await self._passwords.matches(password, user.password_hash):
+            detail = "this is the present password: choose another one"
+            refuse([Violation("password_unchanged", detail, "/password")])
+
+    async def choose_password(self, user: User, password: str) -> User:
+        """Sets the password that a user has chosen, and ends all their tokens.
+
+        Args:
+            user: as they were when they were authenticated.
+            password: from `validate_own_password`.
+
+        Raises:
+            Unauthenticated: since then they were disabled, or somebody else has set a password.
+        """
+        password_hash = await self._passwords.hash(password)
+        async with self._database.transaction() as connection:
+            now = (await statements.users_of_ids(connection, [user.id])).get(user.id)
+            if now is None or now.disabled or now.token_generation != user.generation:
+                raise Unauthenticated("the password was changed by somebody else: sign in again")
+            await statements.set_password(connection, user.id, password_hash, None)
+        return await self._user(user.id)
+
+    async def _names(self, user: StoredUser) -> tuple[str, ...]:
+        async with self._database.snapshot() as connection:
+            return await statements.names_of_user(connection, user.id)
+
+    async def _own(self, caller: Caller) -> StoredUser:
+        if caller.user_id is None or caller.key_id is not None:
+            raise Forbidden("only users have a password")
+        async with self._database.snapshot() as connection:
+            return _require_user((await statements.users_of_ids(connection, [caller.user_id])).get(caller.user_id))
 
     async def disable(self, email: str) -> User:
         """Ends all tokens of the user and refuses new ones. Raises NotFound."""
@@ -161,7 +241,7 @@ class Accounts:
         user = await self._find(email)
         matches = await self._passwords.matches(password[:MAX_LENGTH], user.password_hash if user else None)
         if user is None or user.disabled or not matches or len(password) > MAX_LENGTH:
-            raise Unauthenticated("the email or the password is wrong")
+            raise Unauthenticated(WRONG)
         return _user(user)
 
     async def _find(self, email: str) -> StoredUser | None:
@@ -169,7 +249,13 @@ class Accounts:
             return None if _validate_email(email) else await statements.user_of_email(connection, email)
 
     async def _insert(
-        self, email: str, password_hash: str, role: Role, school_id: int | None, teacher: str | None
+        self,
+        email: str,
+        password_hash: str,
+        first: FirstPassword | None,
+        role: Role,
+        school_id: int | None,
+        teacher: str | None,
     ) -> int:
         try:
             async with self._database.transaction() as connection:
@@ -179,10 +265,17 @@ class Accounts:
                     school_id = _chosen_school(await statements.school_ids(connection), school_id)
                 if teacher is None or school_id is None:
                     return await statements.insert_user(
-                        connection, email=email, password_hash=password_hash, role=role.value, school_id=school_id
+                        connection,
+                        email=email,
+                        password_hash=password_hash,
+                        first_password=first,
+                        role=role.value,
+                        school_id=school_id,
                     )
                 person = _linkable(await statements.user_of_source(connection, school_id, teacher), teacher)
-                await statements.set_login(connection, person.id, email=email, password_hash=password_hash)
+                await statements.set_login(
+                    connection, person.id, email=email, password_hash=password_hash, first_password=first
+                )
                 return person.id
         except RejectedRows:
             raise _email_taken(email) from None  # a concurrent request has added the email
@@ -216,11 +309,8 @@ def _validate_email(email: str) -> list[Violation]:
     return [Violation("wrong_email", "this is not an email address", "/email")]
 
 
-def _validate_password(password: str) -> list[Violation]:
-    if MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        return []
-    detail = f"a password has {MIN_LENGTH} to {MAX_LENGTH} characters"
-    return [Violation("wrong_password_length", detail, "/password", {"minimum": MIN_LENGTH, "maximum": MAX_LENGTH})]
+def _new_password(password: str | None) -> tuple[FirstPassword | None, str]:
+    return (FirstPassword.UNUSED, generated_password()) if password is None else (None, password)
 
 
 def _validate_role(role: Role, school_id: int | None, teacher: str | None) -> list[Violation]:
@@ -276,4 +366,8 @@ def _require_user(user: StoredUser | None) -> StoredUser:
 
 
 def _user(row: StoredUser) -> User:
-    return User(row.id, row.email or "", Role(row.role), row.school_id, row.disabled, row.source_id)
+    return User(
+        *(row.id, row.email or "", Role(row.role), row.school_id, row.disabled, row.source_id),
+        has_first_password=row.first_password is not None,
+        generation=row.token_generation,
+    )

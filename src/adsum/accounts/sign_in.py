@@ -15,13 +15,14 @@ import hashlib
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from adsum.accounts.access import Caller
 from adsum.accounts.devices import Devices
 from adsum.accounts.fair_queue import FairQueue
 from adsum.accounts.passwords import CONCURRENT_HASHES
-from adsum.accounts.service import Accounts, normalised_email
+from adsum.accounts.service import Accounts, User, normalised_email
 from adsum.accounts.tokens import SignInKind, Token, Tokens
 from adsum.platform.addresses import source_of
-from adsum.platform.errors import TooManyAttempts, Unauthenticated
+from adsum.platform.errors import TooManyAttempts, Unauthenticated, Violation, refuse
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.telemetry import logger
 
@@ -78,7 +79,6 @@ class _Attempt:
         source: the network of the client.
         device: the id of a known device of this account; None: the device is unknown, or known devices have too many
             failures.
-        agent: the browser or program.
     """
 
     email: str
@@ -86,8 +86,6 @@ class _Attempt:
     account: str
     source: str
     device: str | None
-    kind: SignInKind
-    agent: str
 
 
 class SigningIn:
@@ -140,25 +138,68 @@ class SigningIn:
             TooManyAttempts: too many failures; the password was not checked.
             Overloaded: too many attempts wait; the password was not checked.
         """
+        user = await self._authenticate(email, password, address, device_cookie)
+        return await self._signed_in(user, device_cookie, kind, agent)
+
+    async def change_password(
+        self,
+        caller: Caller,
+        password: str | None,
+        new_password: str,
+        address: str | None,
+        device_cookie: str | None = None,
+        *,
+        kind: SignInKind = SignInKind.API,
+        agent: str = "",
+    ) -> SignedIn:
+        """Sets the password that a user has chosen, ends all their sign-ins, and signs them in again.
+
+        Args:
+            caller: the user.
+            password: the present one; needed unless it is a first password. Wrong ones are limited as in `sign_in`.
+            new_password: the new one.
+            address: of the client; None on a unix socket.
+            device_cookie: as the browser sent it.
+            kind: how the user signs in.
+            agent: the browser or program, as it names itself.
+
+        Raises:
+            Forbidden: the caller is not a user.
+            Invalid: the new password is refused, or the present one is missing or wrong.
+            TooManyAttempts, Overloaded: as `sign_in`.
+        """
+        user = await self._accounts.own_user(caller)
+        if not user.has_first_password:
+            try:
+                user = await self._authenticate(user.email, password or "", address, device_cookie)
+            except Unauthenticated:
+                detail = "this is not the present password"
+                refuse([Violation("wrong_password", detail, "/password")])
+        await self._accounts.validate_own_password(caller, new_password)
+        changed = await self._accounts.choose_password(user, new_password)
+        return await self._signed_in(changed, device_cookie, kind, agent)
+
+    async def _signed_in(self, user: User, device_cookie: str | None, kind: SignInKind, agent: str) -> SignedIn:
+        token = await self._tokens.create(user.email, kind=kind, agent=agent, checked=user)
+        return SignedIn(token, self._devices.remember(device_cookie, user.email))
+
+    async def _authenticate(self, email: str, password: str, address: str | None, device_cookie: str | None) -> User:
+        """The user with this password, within the limits."""
         email, source = normalised_email(email), source_of(address)
         known = self._devices.recognise(device_cookie, email)
         # Known devices have a line per account, and are never refused because the queue is full of others.
         line = source if known is None else f"known devices of {email}"
         async with self._queue.turn(line, has_place=known is not None):
-            attempt = await self._attempt(email, password, source, known, kind, agent)
+            attempt = await self._attempt(email, password, source, known)
             await self._require_allowed(attempt)
             is_delayed = attempt.device is None and await self._is_reached(self._limits.by_account, attempt.account)
-            token = None if is_delayed else await self._check(attempt)
-        if token is None:
-            token = await self._check_later(attempt)
-        return SignedIn(token, self._devices.remember(device_cookie, email))
+            user = None if is_delayed else await self._check(attempt)
+        return user or await self._check_later(attempt)
 
-    async def _attempt(
-        self, email: str, password: str, source: str, device: str | None, kind: SignInKind, agent: str
-    ) -> _Attempt:
+    async def _attempt(self, email: str, password: str, source: str, device: str | None) -> _Attempt:
         hashed = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
         account = f"{hashed}.{await self._accounts.unlocks_of(email)}"
-        attempt = _Attempt(email, password, account, source, device, kind, agent)
+        attempt = _Attempt(email, password, account, source, device)
         if device is not None and any([await self._is_reached(*counter) for counter in self._counters(attempt)]):
             return replace(attempt, device=None)
         return attempt
@@ -181,7 +222,7 @@ class SigningIn:
     async def _is_reached(self, allowance: Allowance, subject: str) -> bool:
         return await self._attempts.seconds_to_wait(allowance, subject) > 0
 
-    async def _check(self, attempt: _Attempt) -> Token:
+    async def _check(self, attempt: _Attempt) -> User:
         try:
             user = await self._accounts.authenticate(attempt.email, attempt.password)
         except Unauthenticated:
@@ -192,9 +233,9 @@ class SigningIn:
                 await self._attempts.count(allowance, subject)
             raise
         await self._attempts.reset(*self._counters(attempt)[0])
-        return await self._tokens.create(user.email, kind=attempt.kind, agent=attempt.agent)
+        return user
 
-    async def _check_later(self, attempt: _Attempt) -> Token:
+    async def _check_later(self, attempt: _Attempt) -> User:
         """Checks the attempts of one account one by one, in turns of their addresses. Each takes `delay_s`."""
         account = attempt.account
         queue = self._delayed.setdefault(account, FairQueue(1, self._limits.max_delayed))

@@ -31,6 +31,9 @@ users = Table(
     Column("source_id", String(255)),
     Column("email", String(320), unique=True),
     Column("password_hash", String(255)),
+    # NULL: the user has chosen the password. Else it was generated for them, and `unused` or `used` says whether they
+    # have signed in with it.
+    Column("first_password", String(16)),
     Column("given_name", String(255), nullable=False, server_default=""),
     Column("family_name", String(255), nullable=False, server_default=""),
     search_column("given_name", "family_name", "source_id"),

@@ -16,11 +16,25 @@ import jwt
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller
-from adsum.accounts.repository import StoredSignIn
-from adsum.accounts.service import caller_of_user, normalised_email
+from adsum.accounts.repository import StoredSignIn, StoredUser
+from adsum.accounts.service import (
+    WRONG,
+    FirstPassword,
+    FirstPasswordUsed,
+    User,
+    caller_of_user,
+    normalised_email,
+)
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
-from adsum.platform.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated, Unavailable
+from adsum.platform.errors import (
+    ConfigurationError,
+    Forbidden,
+    NotFound,
+    PasswordChangeRequired,
+    Unauthenticated,
+    Unavailable,
+)
 from adsum.platform.ids import MAX_ID
 from adsum.platform.settings import NO_SIGNING_KEY
 from adsum.platform.telemetry import logger
@@ -105,12 +119,28 @@ class Tokens:
         self._claims_of = lru_cache(CACHED_TOKENS)(self._verify)
 
     async def create(
-        self, email: str, lifetime: timedelta | None = None, *, kind: SignInKind = SignInKind.COMMAND, agent: str = ""
+        self,
+        email: str,
+        lifetime: timedelta | None = None,
+        *,
+        kind: SignInKind = SignInKind.COMMAND,
+        agent: str = "",
+        checked: User | None = None,
     ) -> Token:
-        """Signs a user in and returns the token. The caller has checked the password, or is the command line.
+        """Signs a user in and returns the token.
+
+        Args:
+            email: of the user.
+            lifetime: of the token; None: the default.
+            kind: how they sign in.
+            agent: the browser or program, as it names itself.
+            checked: the user as they were when their password was checked; a first password is used up. None: no
+                password was asked for, as on the command line.
 
         Raises:
             NotFound: no enabled user has this email.
+            FirstPasswordUsed: the user has signed in with this first password before.
+            Unauthenticated: since the password was checked, the user was disabled, or has another one.
         """
         secret = self._secret_key()
         # A whole second, as in the claims.
@@ -119,6 +149,8 @@ class Tokens:
         key = secrets.token_hex(16)
         async with self._database.transaction() as connection:
             user = await statements.user_of_email(connection, normalised_email(email))
+            if checked is not None:
+                await _use_up(connection, checked, user)
             if user is None or user.disabled:
                 raise NotFound("no enabled user has this email")
             await statements.insert_sign_in(
@@ -128,15 +160,17 @@ class Tokens:
         text = jwt.encode(claims, secret, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
         return Token(text, int((ends_at - now).total_seconds()))
 
-    async def caller_of(self, token: str, *, is_use: bool = True) -> Caller:
+    async def caller_of(self, token: str, *, is_use: bool = True, may_have_first_password: bool = False) -> Caller:
         """The user of a token, as a caller.
 
         Args:
             token: the text.
             is_use: whether the request postpones the idle timeout. A page that updates itself does not.
+            may_have_first_password: whether the request is allowed before the user has chosen a password.
 
         Raises:
             Unauthenticated: the token is forged or expired, the sign-in has ended, or the user is disabled.
+            PasswordChangeRequired: the user has signed in with a first password.
         """
         claims = self._claims_of(token)
         now = self._now()
@@ -145,6 +179,9 @@ class Tokens:
         found = await self._sign_ins.find(claims.key)
         if found is None or not self._is_valid(found, claims, now):
             raise Unauthenticated("the token has ended")
+        # The command line is trusted: it has asked for no password.
+        if found.user.first_password and found.kind != SignInKind.COMMAND and not may_have_first_password:
+            raise PasswordChangeRequired("this user has a first password: choose your own with POST /auth/password")
         if is_use and now - found.last_used_at >= NOTED_EVERY:
             self._note_use(found.key, now)
         return replace(caller_of_user(found.user), sign_in_id=found.id)
@@ -238,6 +275,17 @@ class Tokens:
             return _Claims(_user_id(found["sub"]), _key_of(found["sid"]), int(found["exp"]))
         except (jwt.InvalidTokenError, ValueError, TypeError):
             raise Unauthenticated("the token is not valid") from None
+
+
+async def _use_up(connection: Connection, checked: User, user: StoredUser | None) -> None:
+    """Uses up a first password. Raises Unauthenticated if the user is not as they were when it was checked."""
+    if user is None or user.disabled or (checked.id, checked.generation) != (user.id, user.token_generation):
+        raise Unauthenticated(WRONG)
+    if user.first_password is None:
+        return
+    is_first = await statements.use_first_password(connection, user.id, FirstPassword.UNUSED, FirstPassword.USED)
+    if not is_first:
+        raise FirstPasswordUsed("this first password was used before: ask for a new one")
 
 
 async def _require_user(connection: Connection, email: str) -> int:

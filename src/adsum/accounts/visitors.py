@@ -45,6 +45,7 @@ async def visitor_of(request: Request) -> Visitor:
 
     Raises:
         Unauthenticated: without a valid token.
+        PasswordChangeRequired: the visitor has signed in with a first password.
         Forbidden: another site has sent the request.
     """
     visitor: Visitor | None = getattr(request.state, "visitor", None)
@@ -53,13 +54,22 @@ async def visitor_of(request: Request) -> Visitor:
     return visitor
 
 
-async def _find_visitor(request: Request) -> Visitor:
+async def _visitor_choosing_password_of(request: Request) -> Visitor:
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    if visitor is None:
+        visitor = request.state.visitor = await _find_visitor(request, may_have_first_password=True)
+    return visitor
+
+
+async def _find_visitor(request: Request, *, may_have_first_password: bool = False) -> Visitor:
     require_same_origin(request)
     token = session_token(request)
     if token is None:
         raise Unauthenticated("sign in first")
     services = services_of(request)
-    caller = await services[Tokens].caller_of(token, is_use=is_use(request))
+    caller = await services[Tokens].caller_of(
+        token, is_use=is_use(request), may_have_first_password=may_have_first_password
+    )
     return Visitor(caller, await services[Accounts].name_of(caller))
 
 
@@ -67,6 +77,12 @@ async def _find_visitor(request: Request) -> Visitor:
 async def signed_in(request: Request) -> Visitor:
     """The dependency that returns the visitor of a page, or raises as `visitor_of`."""
     return await visitor_of(request)
+
+
+@guarded(_visitor_choosing_password_of)
+async def visitor_choosing_password(request: Request) -> Visitor:
+    """As `signed_in`, also for a visitor who has to choose a password first."""
+    return await _visitor_choosing_password_of(request)
 
 
 def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visitor]]:

@@ -78,6 +78,12 @@ class Forbidden(AdsumError):
     code = "forbidden"
 
 
+class PasswordChangeRequired(Forbidden):
+    """The user has a first password, and may do nothing before they choose their own."""
+
+    code = "password_change_required"
+
+
 class NotFound(AdsumError):
     """It does not exist, or the caller may not see it (404)."""
 

@@ -136,6 +136,14 @@ class Settings(BaseSettings):
         Field(description="Signs tokens; at least 32 characters. Unset: the key of the data folder."),
     ] = None
     token_ttl: Annotated[int, Field(ge=60, description="Seconds after which a sign-in and its token end.")] = 12 * 3600
+    password_min_length: Annotated[
+        int,
+        Field(
+            ge=8,
+            le=64,
+            description="The minimum length of a new password. NIST SP 800-63B asks for 15 without a second factor.",
+        ),
+    ] = 12
     idle_timeout: Annotated[
         int,
         Field(

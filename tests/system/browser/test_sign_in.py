@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
+from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits, sign_in
 
 TEACHER = "teacher@school.example"
 
@@ -64,6 +65,22 @@ def test_signing_out_removes_unsaved_marks_and_leaves_the_registers_of_other_tab
     for page in (first, second, third):
         expect(page).to_have_url(re.compile("/sign-in"))
         assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_first_password_is_replaced_at_the_first_sign_in(browsing: Browsing) -> None:
+    command = ("user", "add", "new@school.example", "--role", "viewer", "--school", "1", "--json")
+    added = json.loads(browsing.system.commands.output(*command))
+    page = browsing.visitor(viewport={"width": 390, "height": 844})
+    sign_in(page, "new@school.example", added["password"])
+    expect(page).to_have_url(re.compile("/account/password"))
+    assert_accessible(page)
+    assert_fits(page)
+    password = page.get_by_label("New password")
+    for typed, text in (("new school 2026", "Easy to guess"), ("violet kettle drum", "Good")):
+        password.fill(typed)
+        expect(page.locator("#strength")).to_contain_text(text)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("status")).to_contain_text("Your password is changed")
 
 
 def test_a_chosen_language_is_kept(browsing: Browsing) -> None:

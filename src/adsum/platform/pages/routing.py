@@ -12,12 +12,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from typing_extensions import override
 
-from adsum.platform.errors import AdsumError, Invalid, NotFound, Unauthenticated
+from adsum.platform.errors import AdsumError, Invalid, NotFound, PasswordChangeRequired, Unauthenticated
 from adsum.platform.http.guarded_routes import GuardedRoute
 from adsum.platform.http.problems import status_of, violation_of
 from adsum.platform.pages.rendering import site_of
 
 JSON = "application/json"
+# The page of `accounts` for visitors with a first password.
+CHOICE_OF_PASSWORD = "/account/password"  # noqa: S105 - an address
 
 
 class PageRoute(GuardedRoute):
@@ -55,6 +57,8 @@ def refusal_page(request: Request, error: AdsumError) -> Response:
 
 
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
+    if isinstance(error, PasswordChangeRequired):
+        return RedirectResponse(CHOICE_OF_PASSWORD, HTTPStatus.SEE_OTHER)
     if isinstance(error, Unauthenticated):
         if "HX-Request" in request.headers:
             # The request is for a fragment. Reloading the whole page leads to the sign-in page and back.

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from adsum.accounts.access import Role, system_caller
+from adsum.accounts.passwords import generated_password
 from adsum.accounts.service import Accounts, EmailTaken, NewLogin
 from adsum.platform.database.engine import Database
 from adsum.roster.demo import repository as statements
@@ -68,7 +69,9 @@ async def _demo_school(database: Database, time_zone: str) -> int:
 
 
 async def _login(accounts: Accounts, email: str, role: Role, school_id: int | None, teacher: str | None) -> NewLogin:
+    # Given, so that it is no first password: it stays in the data folder, and works more than once.
+    password = generated_password()
     try:
-        return await accounts.add_user(email, role, school_id=school_id, teacher=teacher)
+        return await accounts.add_user(email, role, school_id=school_id, teacher=teacher, password=password)
     except EmailTaken:
-        return await accounts.set_password(email)
+        return await accounts.set_password(email, password)
