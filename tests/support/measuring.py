@@ -36,6 +36,7 @@ class Measurement:
         self._coverage: Coverage | None = None
 
     def begin(self) -> None:
+        """Prepares the measurement. The first process also removes earlier results and imports every module."""
         if not IS_WORKER:
             Coverage().erase()
             subprocess.run(IMPORTS, check=True)

@@ -16,7 +16,7 @@ from adsum.platform.errors import Invalid, Violation
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.platform.telemetry import log_export
 
-# No index has the order of the records of a day, so that each statement sorts the rest of a day. A chunk of records is
+# No index matches this order, so each statement sorts the remaining records of its first day. A chunk of records is
 # what the event loop converts at once.
 EXPORT_READ_SIZE = 6000
 EXPORT_CHUNK_SIZE = 1000

@@ -1,4 +1,4 @@
-"""Zip files of strangers, whose directory is bounded."""
+"""Untrusted zip files, with a limit on the size of their directory."""
 
 from __future__ import annotations
 

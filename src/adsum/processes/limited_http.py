@@ -29,7 +29,7 @@ class Limits:
         connections: open connections.
         connections_per_address: those of one address, or of one /64 of IPv6. Proxies have no limit.
         proxies: addresses and networks of trusted proxies, separated by commas; `*`: all.
-        request_line: bytes of the address in the first line.
+        request_line: bytes of the URL in the first line.
         headers: bytes of names and values.
         header_seconds: until the end of the headers.
         body_seconds: in which at least `body_bytes` of a body arrive, until its end.
@@ -106,10 +106,11 @@ class LimitedHttp(HttpToolsProtocol):
         self._open_connections = open_connections
         self._limits = open_connections.limits
         self._part = _Part.START
-        self._bytes = 0  # of the part
-        self._framing = 0  # bytes of a chunked body that are no content, since the newest content
+        self._bytes = 0  # bytes of the current part
+        self._framing = 0  # bytes of a body since the newest read that held content: chunk sizes and trailers
         self._timer: asyncio.TimerHandle | None = None
-        self._has_begun = False  # a request, in the newest data
+        self._has_begun = False  # whether a request began in the newest read
+        self._has_content = False  # whether the newest read held content of a body
         self._is_refused = False
         self._address: str | None = None  # of a unix socket
 
@@ -132,15 +133,15 @@ class LimitedHttp(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_refused:
             return
-        part, self._has_begun = self._part, False
+        part, self._has_begun, self._has_content = self._part, False, False
         super().data_received(data)
         if self._is_refused or self.transport.is_closing():
             return
         if self._part is _Part.BODY:
             self._bytes += len(data)
-            self._framing += len(data)
+            self._framing = 0 if self._has_content else self._framing + len(data)
             # The parser keeps trailers, which are headers, too.
-            if self._framing > max(self._limits.headers, len(data)):
+            if self._framing > self._limits.headers:
                 self._refuse_headers()
             else:
                 self._arm(self._limits.body_seconds, self._end_slow_body)
@@ -164,8 +165,8 @@ class LimitedHttp(HttpToolsProtocol):
         self._disarm()
         self._part, self._bytes, self._framing = _Part.BODY, 0, 0
         if len(self.url) > self._limits.request_line:
-            detail = f"the address has more than {self._limits.request_line} bytes"
-            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, "address_too_long", detail)
+            detail = f"the URL has more than {self._limits.request_line} bytes"
+            self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, "url_too_long", detail)
         elif sum(len(name) + len(value) for name, value in self.headers) > self._limits.headers:
             self._refuse_headers()
         else:
@@ -178,7 +179,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     @override
     def on_body(self, body: bytes) -> None:
-        self._framing = 0
+        self._has_content = True
         if not self._is_refused:
             super().on_body(body)
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from adsum.batches.schemas import CreateBatch
 from adsum.platform.errors import Invalid
 from adsum.platform.http import json_bodies
 from adsum.platform.http.json_bodies import MAX_UNKNOWN, READ_AT_ONCE, json_of, names_of, read_json
-from adsum.platform.http.schemas import MAX_REPORTED
+from adsum.platform.http.schemas import MAX_REPORTED, long_list
 from tests.support.frame import Frame
 
 JSON = {"Content-Type": "application/json"}
@@ -99,4 +99,7 @@ def test_a_long_list_is_read_until_enough_errors_are_found() -> None:
     assert wrong_places([right] * 2_001 + [wrong]) == [("marks", 2_001, "studentId"), ("marks", 2_001, "status")]
     assert len(wrong_places([right] * 1_500 + [wrong] * 18_000)) == 2 * 500 == MAX_REPORTED
     assert wrong_places("x") == [("marks",)]
+    assert TypeAdapter(Annotated[list[int], long_list(9)]).validate_python([]) == []
+    with pytest.raises(ValidationError):
+        TypeAdapter(Annotated[list[int], Field(min_length=1), long_list(9)]).validate_python([])
     assert wrong_places([right] * 20_001) == [("marks",)]

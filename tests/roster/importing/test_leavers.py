@@ -243,7 +243,9 @@ async def test_a_teacher_without_open_enrolments_stays_enabled(importing: Import
     assert await logins.are_signed_in() == {f"{ADA}.school-1": True}
 
 
-@pytest.mark.parametrize(("teachers", "leavers", "refused"), [(3, 3, False), (8, 4, False), (8, 5, True)])
+@pytest.mark.parametrize(
+    ("teachers", "leavers", "refused"), [(1, 1, False), (3, 2, False), (3, 3, True), (8, 4, False), (8, 5, True)]
+)
 async def test_a_file_without_most_teachers_stops(
     importing: Importing, teachers: int, leavers: int, refused: bool
 ) -> None:

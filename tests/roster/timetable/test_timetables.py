@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select, update
 
 from adsum.accounts.access import Role
 from adsum.platform.errors import Invalid, NotFound, Violation
-from adsum.roster.timetable.rules import violations_of_lines
+from adsum.roster.tables import classes, session_times
+from adsum.roster.timetable.rules import TimetablePlan, violations_of_lines
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
@@ -61,6 +64,27 @@ async def test_a_change_of_times_leaves_those_of_earlier_days(api: Api) -> None:
     assert [await on(day) for day in ("2024-12-01", "2024-12-02", "2024-12-31", "2025-01-01")] == [[1], [2], [2], [3]]
     assert await times_of(api, api.school.session_id) == [(3, "09:00")]
     assert violations(await api.get(path, date="2024-02-30")) == {("/query/date", "date_impossible")}
+
+
+async def test_a_file_whose_session_ends_while_it_is_read_changes_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, loop = TimetablePlan.of, asyncio.get_running_loop()
+
+    async def end_class() -> None:
+        async with api.adsum.database.transaction() as connection:
+            await connection.execute(update(classes).where(classes.c.id == api.school.class_id).values(active=False))
+
+    def read_meanwhile(*arguments: Any) -> TimetablePlan:  # in a thread
+        asyncio.run_coroutine_threadsafe(end_class(), loop).result()
+        return read(*arguments)
+
+    await replace_times(api, MONDAY)
+    monkeypatch.setattr(TimetablePlan, "of", read_meanwhile)
+    answer = await send(api, f",{api.school.class_id},,,3,09:00,09:45\n")
+    assert (answer.status_code, answer.json()["code"]) == (HTTPStatus.CONFLICT, "conflict")
+    async with api.adsum.database.snapshot() as connection:
+        assert await connection.scalar(select(session_times.c.weekday)) == 1
 
 
 async def test_every_violation_of_the_times_of_a_session_is_reported(api: Api) -> None:

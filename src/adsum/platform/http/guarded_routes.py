@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 from typing_extensions import override
 
 Check = Callable[[Request], Awaitable[object]]
-"""Raises an error if nobody knows the sender of a request. It keeps in `request.state` what it finds."""
+"""Raises if the sender of a request cannot be authenticated. Stores in `request.state` what it has found."""
 Dependency = TypeVar("Dependency", bound=Callable[..., Any])
 
 _CHECK = "check"

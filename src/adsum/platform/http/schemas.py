@@ -98,7 +98,10 @@ _SLICE = 250
 
 
 def long_list(max_length: int) -> WrapValidator:
-    """Reads a list until `MAX_REPORTED` errors are found. One of more than `max_length` entries is refused unread."""
+    """Reads a list until `MAX_REPORTED` errors are found. One of more than `max_length` entries is refused unread.
+
+    Validators of the field see slices of the list, so only those of entries and lengths of at most one are allowed.
+    """
     return WrapValidator(partial(_in_slices, max_length))
 
 
@@ -110,7 +113,7 @@ def _in_slices(max_length: int, entries: Any, read: ValidatorFunctionWrapHandler
     sent = cast("list[Any]", entries)
     if len(sent) > max_length:
         raise PydanticCustomError("too_long", "a list has at most {max_length} entries", {"max_length": max_length})
-    for start in range(0, len(sent), _SLICE):
+    for start in range(0, len(sent) or 1, _SLICE):  # an empty list is read, too
         try:
             found += read(sent[start : start + _SLICE])
         except ValidationError as error:
@@ -124,11 +127,11 @@ def _in_slices(max_length: int, entries: Any, read: ValidatorFunctionWrapHandler
 
 def _moved(start: int, error: ErrorDetails) -> InitErrorDetails:
     """The error of an entry in a slice that begins at `start`."""
-    first, *rest = error["loc"]
+    loc = error["loc"]
     kind = PydanticCustomError(
         cast("LiteralString", error["type"]), cast("LiteralString", error["msg"]), error.get("ctx")
     )
-    return InitErrorDetails(type=kind, loc=(start + int(first), *rest), input=error["input"])
+    return InitErrorDetails(type=kind, loc=(start + int(loc[0]), *loc[1:]) if loc else (), input=error["input"])
 
 
 Item = TypeVar("Item")

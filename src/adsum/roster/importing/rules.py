@@ -19,7 +19,8 @@ MAX_REMOVED_PERCENT = 10
 MAX_LEAVING_PERCENT = 50
 """The share of the teachers who may leave without `allow_removals`."""
 MAY_LEAVE = 3
-"""The number of teachers who may leave in any case: a school has few, and a leaver must not keep access."""
+"""The number of teachers who may leave in any case, unless several leave and nobody stays: a school has few, and a
+leaver must not keep access."""
 SOON = timedelta(days=31)
 """An enrolment that now ends within this time counts as leaving its class. Later ends are those of terms."""
 
@@ -159,8 +160,9 @@ class Removal:
     @property
     def is_excessive(self) -> bool:
         """Whether it needs `allow_removals`."""
-        is_small = self.table == "teachers" and self.ended <= MAY_LEAVE
-        return not is_small and self.ended * 100 > self.active * self.allowed_percent
+        if self.table == "teachers" and self.ended <= MAY_LEAVE:
+            return self.ended == self.active > 1
+        return self.ended * 100 > self.active * self.allowed_percent
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ LINES_IN_MEMORY: Mapping[str, int] = {
 }
 """Lines of the files whose rows, or their ids, are compared in memory. The others are streams."""
 LINES_OF_UPLOADS: Mapping[str, int] = {**LINES_IN_MEMORY, "users": 150_000, "roles": 150_000, "classes": 150_000}
-"""These lines in a process that answers other requests meanwhile. A row takes up to 2 kB."""
+"""The limits of uploads, which share a process with other requests. A row takes up to 2 kB."""
 
 RosterRecord = TypeVar("RosterRecord", Org, AcademicSession, PersonRecord, SchoolClass)
 

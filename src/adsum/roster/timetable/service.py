@@ -11,7 +11,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, require_unanswered, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
-from adsum.platform.errors import NotFound, refuse
+from adsum.platform.errors import Conflict, NotFound, refuse
 from adsum.platform.listed_violations import FileViolations
 from adsum.roster.naming.repository import schools_with_classes, visible_sessions
 from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
@@ -117,6 +117,7 @@ class Timetables:
             NotFound: there is no such school, or the caller does not see it.
             Malformed: not CSV with these columns.
             Invalid: with every violation, by line.
+            Conflict: a session of the file has ended since the file was read.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.snapshot() as connection:
@@ -128,6 +129,9 @@ class Timetables:
         await self._refuse(plan.violations, caller, school_id)
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
+            still_active = {each.id for each in await visible_sessions(connection, caller, school_id, active=True)}
+            if not still_active.issuperset(plan.times):
+                raise Conflict("sessions of the file have ended while it was read: send it again")
             today = await today_of_school(connection, school_id, self._now())
             changed = await changed_times(connection, plan.times, valid_from, today)
             if not dry_run:
