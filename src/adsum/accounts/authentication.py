@@ -133,7 +133,7 @@ def _on_behalf_of(request: Request) -> _NamedPerson | None:
     ]
     if len(named) > 1:
         last = named[-1]
-        detail = f"{len(named)} persons are named: name one, in {ON_BEHALF_OF_HEADER} or in {ON_BEHALF_OF}"
+        detail = f"the request names {len(named)} people: name one, in {ON_BEHALF_OF_HEADER} or in {ON_BEHALF_OF}"
         params = {"in": last.place, "name": last.name}
         refuse([Violation("field_repeated", detail, f"/{last.place}/{last.name}", params)])
     return named[0] if named else None

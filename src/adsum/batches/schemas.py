@@ -18,7 +18,7 @@ from adsum.platform.http.schemas import Flag, Id, Moment, Note, Page, PlainText,
 from adsum.platform.texts import MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
-Listed = long_list(20_000)
+StudentList = long_list(20_000)
 
 
 class RequestedMark(SentSchema):
@@ -38,9 +38,9 @@ class CreateBatch(SentSchema):
     session_id: Id
     learning_date: Annotated[PlainText, Field(max_length=64)]
     is_selected_all: Flag
-    selected_student_ids: Annotated[Sequence[Id], Listed] = ()
-    unselected_student_ids: Annotated[Sequence[Id], Listed] = ()
-    marks: Annotated[Sequence[RequestedMark], Listed] = ()
+    selected_student_ids: Annotated[Sequence[Id], StudentList] = ()
+    unselected_student_ids: Annotated[Sequence[Id], StudentList] = ()
+    marks: Annotated[Sequence[RequestedMark], StudentList] = ()
     on_existing: OnExisting = OnExisting.SKIP
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None = None
     force: Annotated[Flag, Field(description="Record although the school is closed on that day")] = False

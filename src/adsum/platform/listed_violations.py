@@ -13,7 +13,7 @@ MAX_LISTED_VIOLATIONS = 1_000
 
 
 @dataclass(slots=True)
-class FileViolations:
+class ListedViolations:
     """The violations of a file: `items`, up to `MAX_LISTED_VIOLATIONS` of them, and the number of all."""
 
     form: CsvForm

@@ -292,9 +292,9 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(ordered)]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             statuses = await statuses_of_school(connection, scope.school_id)
-            only_seen = by is not GroupBy.SCHOOL
-            marked = await reading.counts_by_day(connection, caller, scope, statuses, only_seen=only_seen)
-            unmarked = await unmarked_by_day(connection, caller, scope, only_seen=only_seen)
+            only_visible = by is not GroupBy.SCHOOL
+            marked = await reading.counts_by_day(connection, caller, scope, statuses, only_visible=only_visible)
+            unmarked = await unmarked_by_day(connection, caller, scope, only_visible=only_visible)
             by_day = with_unmarked(marked, unmarked)
             return rates_by_period(dict(sorted(by_day.items())), by, scope.first_day)
         case _:

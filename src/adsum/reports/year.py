@@ -111,8 +111,8 @@ class Year:
             if student_id is not None:
                 statuses = await statuses_of_school(connection, school_id)
                 days = await days_of_student(connection, visible_days(caller, ever, statuses))
-                seen = [each.day for school_id, each in days if can_see_school(caller, school_id)]
-                newest = max(seen + ([] if newest is None else [newest]), default=None)
+                visible = [each.day for school_id, each in days if can_see_school(caller, school_id)]
+                newest = max(visible + ([] if newest is None else [newest]), default=None)
                 if newest is None:
                     newest = max((month_after(each.day) - timedelta(days=1) for _, each in days), default=None)
             terms = await list_terms(connection, school_id, 0, MAX_TERMS)

@@ -8,14 +8,14 @@ import pytest
 
 from adsum.platform.days import Span
 from adsum.platform.errors import Invalid, Malformed
-from adsum.platform.listed_violations import MAX_LISTED_VIOLATIONS, FileViolations
+from adsum.platform.listed_violations import MAX_LISTED_VIOLATIONS, ListedViolations
 from adsum.roster.naming.rules import Name
 from adsum.roster.timetable.rules import TIMETABLE, TimetableRow, read_timetable, times_after
 from adsum.schools.calendar.rules import SessionTime
 
 
-def read(content: bytes) -> tuple[list[TimetableRow], FileViolations]:
-    violations = FileViolations(TIMETABLE)
+def read(content: bytes) -> tuple[list[TimetableRow], ListedViolations]:
+    violations = ListedViolations(TIMETABLE)
     return list(read_timetable(content, violations)), violations
 
 

@@ -24,7 +24,7 @@ from adsum.platform.days import WrongDay, day_in_file, time_of
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.file_violations import file_violation, missing_value
 from adsum.platform.ids import MAX_ID, Batch
-from adsum.platform.listed_violations import FileViolations
+from adsum.platform.listed_violations import ListedViolations
 from adsum.roster.naming.rules import (
     CLASS_COLUMNS,
     SESSION_COLUMNS,
@@ -163,7 +163,7 @@ class Group:
             reason=options.reason,
         )
 
-    def add_error(self, error: AdsumError, into: FileViolations) -> None:
+    def add_error(self, error: AdsumError, into: ListedViolations) -> None:
         """Adds the error as violations of the lines. Raises it if it does not belong to any line."""
         match error:
             case NotFound():
@@ -173,7 +173,7 @@ class Group:
             case _:
                 raise error
 
-    def _add_violations(self, violations: Sequence[Violation], into: FileViolations) -> None:
+    def _add_violations(self, violations: Sequence[Violation], into: ListedViolations) -> None:
         """A violation of the whole submission goes to each line."""
         lines = list(self.lines.values())
         for violation in violations:
@@ -285,14 +285,14 @@ class SchoolsOfFile:
         return self.by_class.get(own_id.text) or unknown_class(unknown, own_id)
 
 
-def own_classes(content: bytes) -> tuple[set[int], FileViolations]:
+def own_classes(content: bytes) -> tuple[set[int], ListedViolations]:
     """Adsum's ids of the classes that a file names by them, and the violations that it has in any school.
 
     Raises:
         Malformed: as `read_marks`.
     """
     texts: set[str] = set()
-    violations = FileViolations(MARKS)
+    violations = ListedViolations(MARKS)
     for row in read_marks(content):
         if isinstance(row, WrongRow):
             violations.add_located(row.violations)
@@ -304,7 +304,7 @@ def own_classes(content: bytes) -> tuple[set[int], FileViolations]:
 class _Lines:
     """The lines of a file by class, session and day. Equal names and marks are stored once."""
 
-    def __init__(self, schools: SchoolsOfFile, violations: FileViolations) -> None:
+    def __init__(self, schools: SchoolsOfFile, violations: ListedViolations) -> None:
         self.groups: dict[Batch, Group] = {}
         self._schools = schools
         self._violations = violations
@@ -373,7 +373,9 @@ class _Lines:
         return row.mark if not named or named[0] == written else replace(row.mark, status=named[0])
 
 
-def group_marks(rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, violations: FileViolations) -> list[Group]:
+def group_marks(
+    rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, violations: ListedViolations
+) -> list[Group]:
     """Groups the lines by class, session and day, in the order of the file. Each violation of a line is reported.
 
     Raises:

@@ -36,7 +36,7 @@ from adsum.platform.database.answers import (
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Conflict, Invalid, refuse
 from adsum.platform.ids import Batch
-from adsum.platform.listed_violations import FileViolations
+from adsum.platform.listed_violations import ListedViolations
 from adsum.platform.telemetry import logger
 from adsum.roster.naming.repository import (
     schools_of_classes,
@@ -96,7 +96,7 @@ class MarksImport:
         async with self._database.snapshot() as connection:
             await require_unanswered(connection, keyed)
         schools = await self._schools_of(school_id, content, caller)
-        violations = FileViolations(MARKS)
+        violations = ListedViolations(MARKS)
         # In a thread: a long file must not block other requests.
         groups = await asyncio.to_thread(lambda: group_marks(read_marks(content), schools, violations))
         results = await self._validate(groups, options, caller, violations)
@@ -141,7 +141,7 @@ class MarksImport:
         schools = {each: await self._school(each, caller) for each in sorted(set(by_class.values()))}
         return SchoolsOfFile(None, {str(class_id): schools[each] for class_id, each in by_class.items()})
 
-    async def _name_schools(self, violations: FileViolations, schools: SchoolsOfFile, caller: Caller) -> None:
+    async def _name_schools(self, violations: ListedViolations, schools: SchoolsOfFile, caller: Caller) -> None:
         """Adds the schools of classes that the file names and its school does not have."""
         unknown = classes_unknown(violations.items)
         if schools.only is None or not unknown:
@@ -158,7 +158,7 @@ class MarksImport:
             return SchoolOfFile(school_id, names, await statuses_of_school(connection, school_id))
 
     async def _validate(
-        self, groups: Sequence[Group], options: MarksOptions, caller: Caller, violations: FileViolations
+        self, groups: Sequence[Group], options: MarksOptions, caller: Caller, violations: ListedViolations
     ) -> dict[Batch, BatchResult]:
         """The expected result of each group, after unchanged lines have been left out. Adds the violations of invalid
         groups to `violations`.
@@ -196,7 +196,7 @@ class MarksImport:
     ) -> dict[Batch, BatchResult]:
         """Accepts each group, as many concurrently as are validated together. `keys`: their idempotency keys."""
         results: dict[Batch, BatchResult] = {}
-        violations = FileViolations(MARKS)
+        violations = ListedViolations(MARKS)
         for some in _slices(groups):
             submissions = (
                 replace(each.submission(options), idempotency_key=keys and keys[each.batch]) for each in some

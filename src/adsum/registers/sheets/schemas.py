@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.attendance.statuses.rules import Status, tone_of
-from adsum.batches.schemas import BatchStatusAnswer, Listed
+from adsum.batches.schemas import BatchStatusAnswer, StudentList
 from adsum.platform.http.schemas import Flag, Id, Note, PlainText, Schema, SentSchema
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import MAX_REASON
@@ -35,7 +35,7 @@ class SentSheet(SentSchema):
     """The new and changed marks of a sheet."""
 
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)]
-    marks: Annotated[Sequence[SentMark], Listed]
+    marks: Annotated[Sequence[SentMark], StudentList]
     force: Flag = False
     reason: Annotated[PlainText, Field(max_length=MAX_REASON)] | None = None
 

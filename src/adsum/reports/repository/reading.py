@@ -85,10 +85,10 @@ async def other_schools(connection: AsyncConnection, caller: Caller, scope: Scop
 
 
 async def counts_by_day(
-    connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_seen: bool
+    connection: AsyncConnection, caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_visible: bool
 ) -> dict[date, Counts]:
-    """Counts by day. `only_seen`: see `visible_days`."""
-    rows = await connection.execute(_by_day(caller, scope, statuses, only_seen=only_seen))
+    """Counts by day. `only_visible`: see `visible_days`."""
+    rows = await connection.execute(_by_day(caller, scope, statuses, only_visible=only_visible))
     return {day: Counts(*counts) for day, *counts in rows}
 
 
@@ -217,17 +217,17 @@ def visible_periods(caller: Caller, scope: Scope, statuses: SchoolStatuses) -> V
     return narrowed(whole, c.student_id, scope).union_all(_as_periods(days)).subquery("period")
 
 
-def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_seen: bool = False) -> VisibleDays:
+def visible_days(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_visible: bool = False) -> VisibleDays:
     """The days of students in the scope that count for the caller, with the columns of `student_days`.
 
     Without a class, the days of students at their other schools count at their home school. A caller who does not see
-    such a school gets their sums alone: with `only_seen` its days are left out, as in all answers day by day.
+    such a school gets their sums alone: with `only_visible` its days are left out, as in all answers day by day.
     """
     if _is_at_school(caller, scope):
         return days_at_school(caller, scope, statuses)
     elsewhere = _days_at_other_schools(scope)
-    if only_seen:
-        elsewhere = at_seen_schools(elsewhere, student_days, caller)
+    if only_visible:
+        elsewhere = at_visible_schools(elsewhere, student_days, caller)
     return _days_in_school(scope).union_all(elsewhere).subquery("visible_day")
 
 
@@ -329,7 +329,7 @@ def at_other_schools(rows: Select[*tuple[Any, ...]], table: Table, scope: Scope)
     return rows.join(elsewhere, is_elsewhere).where(not_(counts_already.exists()))
 
 
-def at_seen_schools(rows: Select[*tuple[Any, ...]], table: Table, caller: Caller) -> Select[*tuple[Any, ...]]:
+def at_visible_schools(rows: Select[*tuple[Any, ...]], table: Table, caller: Caller) -> Select[*tuple[Any, ...]]:
     """The rows of the schools that the caller sees."""
     return rows.where(in_visible_school(caller, table.c.school_id))
 
@@ -376,9 +376,9 @@ def _as_periods(days: VisibleDays) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _by_day(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_seen: bool) -> Select[*tuple[Any, ...]]:
+def _by_day(caller: Caller, scope: Scope, statuses: SchoolStatuses, *, only_visible: bool) -> Select[*tuple[Any, ...]]:
     if scope.student_id is not None or scope.grade is not None:
-        days = visible_days(caller, scope, statuses, only_seen=only_seen)
+        days = visible_days(caller, scope, statuses, only_visible=only_visible)
         return _counted(days, days.c.day)
     if scope.class_id is not None or caller.teaches_only:
         days = visible_class_days(caller, scope, statuses)

@@ -6,22 +6,13 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, TypeAlias
 
-from sqlalchemy import (
-    ColumnElement,
-    CompoundSelect,
-    Select,
-    Subquery,
-    func,
-    select,
-)
+from sqlalchemy import ColumnElement, CompoundSelect, Select, Subquery, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import (
-    in_visible_session,
-)
+from adsum.accounts.visibility import in_visible_session
 from adsum.platform.database.validity import valid_on
-from adsum.reports.repository.reading import at_other_schools, at_seen_schools, narrowed
+from adsum.reports.repository.reading import at_other_schools, at_visible_schools, narrowed
 from adsum.reports.rules import Counts, Scope, by_grade
 from adsum.reports.tables import unmarked_students
 from adsum.roster.rules import grades_of
@@ -43,14 +34,14 @@ async def unmarked_of_student(
 
 
 async def unmarked_by_day(
-    connection: AsyncConnection, caller: Caller, scope: Scope, *, only_seen: bool
+    connection: AsyncConnection, caller: Caller, scope: Scope, *, only_visible: bool
 ) -> dict[date, int]:
-    """The number of unmarked students of each day. `only_seen`: see `visible_days`."""
+    """The number of unmarked students of each day. `only_visible`: see `visible_days`."""
     # As `_by_day` chooses between days of students and days of classes.
     of_students = scope.student_id is not None or scope.grade is not None
     found: _Rows = _unmarked(caller, scope)
     if of_students:
-        found = _unmarked_of_students(caller, scope, only_seen=only_seen)
+        found = _unmarked_of_students(caller, scope, only_visible=only_visible)
     rows = found.subquery("unmarked")
     return await _numbers(connection, rows, rows.c.day)
 
@@ -91,7 +82,9 @@ def _unmarked(caller: Caller, scope: Scope) -> Select[*tuple[Any, ...]]:
     return statement if scope.class_id is None else statement.where(unmarked_students.c.class_id == scope.class_id)
 
 
-def _unmarked_of_students(caller: Caller, scope: Scope, *, at_school: bool = False, only_seen: bool = False) -> _Rows:
+def _unmarked_of_students(
+    caller: Caller, scope: Scope, *, at_school: bool = False, only_visible: bool = False
+) -> _Rows:
     """As `visible_days` chooses the days of students, or `days_at_school`."""
     if caller.teaches_only:
         return _unmarked(caller, scope)
@@ -101,8 +94,8 @@ def _unmarked_of_students(caller: Caller, scope: Scope, *, at_school: bool = Fal
         return _visible_unmarked(caller, scope)
     c = unmarked_students.c
     elsewhere = at_other_schools(_unmarked_days(scope), unmarked_students, scope)
-    if only_seen:
-        elsewhere = at_seen_schools(elsewhere, unmarked_students, caller)
+    if only_visible:
+        elsewhere = at_visible_schools(elsewhere, unmarked_students, caller)
     return _visible_unmarked(caller, scope).union_all(narrowed(elsewhere, c.student_id, scope))
 
 

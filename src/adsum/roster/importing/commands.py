@@ -82,7 +82,9 @@ def import_roster(
 
     async def run(roster_import: RosterImport) -> ImportReport:
         with roster_files(path) as files, ImportProgress() as progress:
-            options = ImportOptions(dry_run, strict, allow_removals, timezone, valid_from=valid_from)
+            options = ImportOptions(
+                dry_run=dry_run, strict=strict, allow_removals=allow_removals, time_zone=timezone, valid_from=valid_from
+            )
             return await roster_import.run(files, caller=system_caller(), options=options, progress=progress.show)
 
     try:

@@ -69,7 +69,11 @@ class ImportQuery(WholeQuery):
     @property
     def options(self) -> ImportOptions:
         return ImportOptions(
-            *(self.dry_run, self.strict, self.allow_removals, self.timezone, self.valid_from),
+            dry_run=self.dry_run,
+            strict=self.strict,
+            allow_removals=self.allow_removals,
+            time_zone=self.timezone,
+            valid_from=self.valid_from,
             max_students=MAX_ENTRIES,
             max_lines=LINES_OF_UPLOADS,
         )

@@ -14,7 +14,7 @@ from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import Span, time_of, weekday_named
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import missing_value
-from adsum.platform.listed_violations import FileViolations
+from adsum.platform.listed_violations import ListedViolations
 from adsum.roster.naming.rules import CLASS_COLUMNS, SESSION_COLUMNS, Names, RosterNames, names_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times
@@ -52,7 +52,7 @@ class TimetableRow:
     time: SessionTime
 
 
-def read_timetable(content: bytes, into: FileViolations) -> Iterator[TimetableRow]:
+def read_timetable(content: bytes, into: ListedViolations) -> Iterator[TimetableRow]:
     """The lines of a timetable with right names. The columns may have any order.
 
     Args:
@@ -73,9 +73,9 @@ def read_timetable(content: bytes, into: FileViolations) -> Iterator[TimetableRo
             yield row
 
 
-def violations_of_lines(content: bytes) -> FileViolations:
+def violations_of_lines(content: bytes) -> ListedViolations:
     """The violations that a timetable has in any school. Raises as `read_timetable`."""
-    violations = FileViolations(TIMETABLE)
+    violations = ListedViolations(TIMETABLE)
     for _ in read_timetable(content, violations):
         pass
     return violations
@@ -144,7 +144,7 @@ class TimetablePlan:
     """The times of each session in a file, and all violations of the file."""
 
     names: RosterNames
-    violations: FileViolations = field(default_factory=lambda: FileViolations(TIMETABLE))
+    violations: ListedViolations = field(default_factory=lambda: ListedViolations(TIMETABLE))
     times: dict[int, list[SessionTime]] = field(default_factory=dict[int, list[SessionTime]])
 
     @classmethod

@@ -12,7 +12,7 @@ from adsum.platform.database.answers import KeyedRequest, claim_key, require_una
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Conflict, NotFound, refuse
-from adsum.platform.listed_violations import FileViolations
+from adsum.platform.listed_violations import ListedViolations
 from adsum.roster.naming.repository import schools_with_classes, visible_sessions
 from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
 from adsum.roster.repository.classes import find_class, is_visible_session, school_of_session
@@ -141,7 +141,7 @@ class Timetables:
             await store_result(connection, keyed, report)
         return report
 
-    async def _refuse(self, violations: FileViolations, caller: Caller, school_id: int) -> None:
+    async def _refuse(self, violations: ListedViolations, caller: Caller, school_id: int) -> None:
         """Raises Invalid, if there are violations. They name the schools of classes that this one does not have."""
         unknown = classes_unknown(violations.items)
         if unknown:
