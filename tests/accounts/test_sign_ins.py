@@ -6,6 +6,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 from starlette.requests import Request
 
 from adsum.accounts import repository
@@ -16,6 +17,7 @@ from adsum.accounts.visitors import is_use
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database, StorageOutage
 from adsum.platform.errors import Forbidden, NotFound, Unauthenticated
+from adsum.platform.settings import Settings
 from tests.accounts.conftest import KEY
 from tests.support.schools import make_user
 
@@ -59,7 +61,7 @@ async def is_signed_in(tokens: Tokens, token: str, *, is_use: bool = True) -> bo
 
 
 async def noted(tokens: Tokens) -> None:
-    await asyncio.gather(*tokens._noting.values())  # pyright: ignore[reportPrivateUsage]
+    await asyncio.gather(*tokens._pending_uses.values())  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_user_lists_and_ends_their_own_sign_ins(tokens: Tokens, database: Database, times: Times) -> None:
@@ -148,6 +150,22 @@ async def test_use_is_noted_once_a_minute(tokens: Tokens, times: Times) -> None:
     assert (await tokens.sign_ins_of_email(ADA))[0].last_used_at == times.now
 
 
+async def test_constant_use_keeps_a_visitor_signed_in_at_the_minimum_of_the_setting(
+    tokens: Tokens, database: Database, times: Times
+) -> None:
+    minimum = timedelta(seconds=60)
+    with pytest.raises(ValidationError):
+        Settings(idle_timeout=int(minimum.total_seconds()) - 1)
+    tokens = Tokens(database, KEY, times, timedelta(hours=12), minimum)
+    token = await sign_in(tokens)
+    for _ in range(12):
+        times.now += timedelta(seconds=10)
+        assert await is_signed_in(tokens, token)
+        await noted(tokens)
+    times.now += minimum
+    assert not await is_signed_in(tokens, token)
+
+
 async def test_a_use_that_cannot_be_noted_fails_no_request(
     tokens: Tokens, times: Times, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +211,16 @@ async def test_a_user_has_a_limited_number_of_sign_ins(
     await noted(tokens)
     newest = await sign_in(tokens)
     assert [await is_signed_in(tokens, each) for each in (of_bob, unused, used, newest)] == [True, False, True, True]
+
+
+async def test_a_program_that_signs_in_often_ends_no_sign_in_of_another_kind(
+    tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repository, "MAX_SIGN_INS", 2)
+    page, command = await sign_in(tokens), await sign_in(tokens, kind=SignInKind.COMMAND)
+    first, *others = [await sign_in(tokens, kind=SignInKind.API) for _ in range(3)]
+    assert not await is_signed_in(tokens, first)
+    assert all([await is_signed_in(tokens, each) for each in (page, command, *others)])
 
 
 @pytest.mark.parametrize(

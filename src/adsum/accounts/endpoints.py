@@ -75,7 +75,7 @@ async def revoke_token(
 async def list_sign_ins(
     caller: Annotated[Caller, Depends(authenticated)], tokens: Annotated[Tokens, Depends(provided(Tokens))]
 ) -> Page[SignInItem]:
-    """The caller's sign-ins that have not ended, the last used one first. There are at most 200."""
+    """The caller's sign-ins that have not ended, the last used one first. There are at most 200 of each kind."""
     return Page(items=[SignInItem.of(each, caller) for each in await tokens.sign_ins_of(caller)], next_cursor=None)
 
 

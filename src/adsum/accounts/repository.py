@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.tables import api_keys, is_disabled, sign_ins, users
 from adsum.platform.database.sql_files import input_rows, sql_file
 
-# Of one user. A program that signs in for every request ends those that were not used for the longest time.
+# Of one user and kind. A program that signs in for every request ends those of programs that were not used for the
+# longest time, and none of a browser.
 MAX_SIGN_INS = 200
 MAX_DELETED = 1_000
 
@@ -121,10 +122,10 @@ async def sign_ins_of_keys(connection: AsyncConnection, keys: Collection[str]) -
 async def insert_sign_in(
     connection: AsyncConnection, user: StoredUser, *, key: str, kind: str, agent: str, now: datetime, ends_at: datetime
 ) -> None:
-    """Inserts a sign-in, and deletes those of the user that have ended, or exceed `MAX_SIGN_INS`."""
+    """Inserts a sign-in, and deletes those of the user that have ended, or exceed `MAX_SIGN_INS` of this kind."""
     c = sign_ins.c
     is_over = or_(c.ends_at <= now, c.generation != user.token_generation)
-    newest = select(c.id).where(c.user_id == user.id).order_by(c.last_used_at.desc(), c.id.desc())
+    newest = select(c.id).where(c.user_id == user.id, c.kind == kind).order_by(c.last_used_at.desc(), c.id.desc())
     is_excess = c.id.in_(newest.offset(MAX_SIGN_INS - 1).limit(MAX_DELETED))
     await connection.execute(delete(sign_ins).where(c.user_id == user.id, or_(is_over, is_excess)))
     values: dict[str, Any] = {"key": key, "user_id": user.id, "kind": kind, "generation": user.token_generation}

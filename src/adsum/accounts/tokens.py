@@ -39,7 +39,7 @@ from adsum.platform.ids import MAX_ID
 from adsum.platform.settings import NO_SIGNING_KEY
 from adsum.platform.telemetry import logger
 
-# The time between two notes of the use of a sign-in, each of which is a write.
+# The longest time between two notes of the use of a sign-in, each of which is a write.
 NOTED_EVERY = timedelta(minutes=1)
 MAX_AGENT = 255
 ALGORITHM = "HS256"
@@ -113,7 +113,9 @@ class Tokens:
         self._now = now
         self._lifetime = lifetime
         self._idle_timeout = idle_timeout
-        self._noting: dict[str, asyncio.Task[None]] = {}
+        # Far below the idle timeout, else it ends sign-ins that are used all the time.
+        self._noted_every = min(NOTED_EVERY, idle_timeout / 4)
+        self._pending_uses: dict[str, asyncio.Task[None]] = {}
         # Caches the verified signature. Expiry and the sign-in are checked on every request. A forged token raises and
         # is not cached.
         self._claims_of = lru_cache(CACHED_TOKENS)(self._verify)
@@ -182,8 +184,8 @@ class Tokens:
         # The command line is trusted: it has asked for no password.
         if found.user.first_password and found.kind != SignInKind.COMMAND and not may_have_first_password:
             raise PasswordChangeRequired("this user has a first password: choose your own with POST /auth/password")
-        if is_use and now - found.last_used_at >= NOTED_EVERY:
-            self._note_use(found.key, now)
+        if is_use and now - found.last_used_at >= self._noted_every:
+            self._begin_recording_use(found.key, now)
         return replace(caller_of_user(found.user), sign_in_id=found.id)
 
     async def revoke(self, token: str) -> None:
@@ -227,7 +229,7 @@ class Tokens:
 
     async def close(self) -> None:
         """Stops pending lookups, and waits until uses are noted. Called after the last request."""
-        await asyncio.gather(*self._noting.values())
+        await asyncio.gather(*self._pending_uses.values())
         await self._sign_ins.close()
 
     async def _listed(self, connection: Connection, user_id: int) -> list[SignIn]:
@@ -247,19 +249,19 @@ class Tokens:
     def _is_idle(self, kind: str, last_used_at: datetime, now: datetime) -> bool:
         return kind == SignInKind.PAGE and now - last_used_at >= self._idle_timeout
 
-    def _note_use(self, key: str, now: datetime) -> None:
+    def _begin_recording_use(self, key: str, now: datetime) -> None:
         """In the background: the request does not wait for it, and an outage does not fail it."""
-        if key not in self._noting:
-            self._noting[key] = asyncio.create_task(self._noted(key, now), context=Context())
+        if key not in self._pending_uses:
+            self._pending_uses[key] = asyncio.create_task(self._record_use(key, now), context=Context())
 
-    async def _noted(self, key: str, now: datetime) -> None:
+    async def _record_use(self, key: str, now: datetime) -> None:
         try:
             async with self._database.transaction() as connection:
                 await statements.note_use(connection, [key], now)
         except Unavailable:
             log.warning("the use of a sign-in was not noted")
         finally:
-            del self._noting[key]
+            del self._pending_uses[key]
 
     def _secret_key(self) -> str:
         if self._secret is None:

@@ -148,8 +148,8 @@ class Settings(BaseSettings):
         int,
         Field(
             ge=60,
-            description="Seconds without use after which a sign-in on the page ends. Use is noted once a minute. The "
-            "updates of an open page are no use.",
+            description="Seconds without use after which a sign-in on the page ends. Automatic updates of an open "
+            "page do not count as use.",
         ),
     ] = 3600
     timezone: Annotated[
