@@ -10,7 +10,6 @@ import pytest
 from adsum.platform import archives
 from adsum.platform.archives import MAX_DIRECTORY_BYTES, BoundedZipFile, LongDirectory
 from adsum.platform.workbook_rows import UnreadableWorkbook, workbook_rows
-from adsum.roster.oneroster.files import UnreadableRoster, roster_files, uploaded_roster_files
 
 
 def zip_of_folders(count: int) -> bytes:
@@ -30,15 +29,6 @@ def test_a_long_directory_is_not_read(long_zip: bytes, monkeypatch: pytest.Monke
     monkeypatch.setattr(zipfile, "ZipInfo", None)  # zipfile makes one for each entry
     with pytest.raises(LongDirectory):
         BoundedZipFile(io.BytesIO(long_zip))
-
-
-async def test_a_roster_with_too_many_folders_is_refused(long_zip: bytes) -> None:
-    with pytest.raises(UnreadableRoster) as refused, roster_files(io.BytesIO(long_zip)):
-        pass
-    assert [violation.code for violation in refused.value.violations] == ["too_many_files"]
-    with pytest.raises(UnreadableRoster):
-        async with uploaded_roster_files(io.BytesIO(long_zip)):
-            pass
 
 
 def test_a_workbook_with_too_many_parts_is_refused(long_zip: bytes) -> None:

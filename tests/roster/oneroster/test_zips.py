@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.roster.oneroster.files import MAX_FILES, UnreadableRoster, roster_files
+from adsum.platform.archives import MAX_DIRECTORY_BYTES
+from adsum.roster.oneroster.files import MAX_FILES, UnreadableRoster, roster_files, uploaded_roster_files
 from adsum.roster.oneroster.package import read_package
 from tests.roster.files import a_school, in_folder, in_zip
 
@@ -119,6 +120,14 @@ def test_a_zip_bomb_that_declares_less_than_it_holds_is_not_unpacked() -> None:
 
 def test_a_zip_of_too_many_files_is_refused() -> None:
     assert refusal(in_zip({f"{number}.txt": b"" for number in range(MAX_FILES + 1)})) == ["too_many_files"]
+
+
+async def test_a_zip_of_too_many_folders_is_refused_unread() -> None:
+    folders = in_zip({f"{number:>200}/": b"" for number in range(MAX_DIRECTORY_BYTES // 200)})
+    assert refusal(folders) == ["too_many_files"]
+    with pytest.raises(UnreadableRoster):
+        async with uploaded_roster_files(folders):
+            pass
 
 
 def test_an_encrypted_zip_is_refused() -> None:
