@@ -72,11 +72,11 @@ async def _find_caller(request: Request, callers: Callers, *, may_have_first_pas
     return person
 
 
-CallerAgain = Callable[[], Awaitable[Caller]]
+Reauthenticate = Callable[[], Awaitable[Caller]]
 """Authenticates the caller of a request again. Raises Unauthenticated if the sign-in or the key has ended."""
 
 
-async def caller_again(request: Request) -> CallerAgain:
+async def reauthenticate(request: Request) -> Reauthenticate:
     """For responses that last: a sign-in may end while they are sent."""
     return partial(_find_caller, request, services_of(request)[Callers])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +14,7 @@ from fastapi.sse import format_sse_event
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import CallerAgain, SentKey, caller_again, require
+from adsum.accounts.authentication import Reauthenticate, SentKey, reauthenticate, require
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.listing import Batches
 from adsum.batches.progress import Progress, Watch, event_id
@@ -213,7 +213,7 @@ async def batch_events(
     batch_id: BatchId,
     watch: Annotated[Watch, Depends(_watch)],
     progress: Annotated[Progress, Depends(provided(Progress))],
-    caller_again: Annotated[CallerAgain, Depends(caller_again)],
+    reauthenticate: Annotated[Reauthenticate, Depends(reauthenticate)],
 ) -> EventStream:
     """The state now, each newer state, and one terminal state; then the stream ends.
 
@@ -222,21 +222,23 @@ async def batch_events(
     ends within 15 seconds if the sign-in or the key of its caller ends, or if they may no longer see the batch.
     """
     return EventStream(
-        _event_lines(watch, lambda: progress.may_continue(batch_id, caller_again)), headers=STREAM_HEADERS
+        _event_lines(watch, lambda: progress.may_continue(batch_id, reauthenticate)), headers=STREAM_HEADERS
     )
 
 
-async def _event_lines(watch: Watch, may_continue: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes]:
+async def _event_lines(
+    watch: AsyncIterator[BatchStatus], may_continue: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
     loop = asyncio.get_running_loop()
     until = loop.time() + MAX_STREAM_S
-    checked_at = loop.time()
-    while (left := until - loop.time()) > 0:
-        if loop.time() - checked_at >= KEEP_ALIVE_S:
+    check_at = loop.time() + KEEP_ALIVE_S
+    while (now := loop.time()) < until:
+        if now >= check_at:
+            check_at = now + KEEP_ALIVE_S
             if not await may_continue():
                 return
-            checked_at = loop.time()
         try:
-            async with asyncio.timeout(min(KEEP_ALIVE_S, left)):
+            async with asyncio.timeout_at(min(check_at, until)):
                 status = await anext(watch, None)
         except TimeoutError:
             yield KEEP_ALIVE

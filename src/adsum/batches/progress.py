@@ -189,15 +189,15 @@ class Progress:
         with self._listening(batch, watch, owners):
             yield watch
 
-    async def may_continue(self, batch_id: str, caller_again: Callable[[], Awaitable[Caller]]) -> bool:
+    async def may_continue(self, batch_id: str, reauthenticate: Callable[[], Awaitable[Caller]]) -> bool:
         """Whether a listener may still follow this batch. During an outage they may.
 
         Args:
             batch_id: of the batch.
-            caller_again: authenticates the listener again.
+            reauthenticate: authenticates the listener again.
         """
         try:
-            await self._attendances.get_batch_status(batch_id, await caller_again())
+            await self._attendances.get_batch_status(batch_id, await reauthenticate())
         except Unavailable:
             return True
         except AdsumError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from functools import partial
 
@@ -10,8 +11,9 @@ import pytest
 from sqlalchemy import delete, text
 
 from adsum.accounts.access import Caller, system_caller
+from adsum.batches import endpoints
 from adsum.batches.progress import Watch, event_id
-from adsum.batches.rules import BatchState
+from adsum.batches.rules import BatchState, BatchStatus
 from adsum.batches.submission import Selection
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.engine import StorageOutage
@@ -56,8 +58,8 @@ async def test_a_listener_may_continue_while_they_are_signed_in_and_see_the_batc
 
     elsewhere = replace(SYSTEM, schools=frozenset({0}))
     answers = [
-        await adsum.progress.may_continue(moving.batch.id, caller_again)
-        for caller_again in (
+        await adsum.progress.may_continue(moving.batch.id, reauthenticate)
+        for reauthenticate in (
             partial(returning, SYSTEM),
             partial(returning, elsewhere),
             partial(returning, replace(SYSTEM, permissions=frozenset())),
@@ -66,6 +68,27 @@ async def test_a_listener_may_continue_while_they_are_signed_in_and_see_the_batc
         )
     ]
     assert answers == [True, False, False, False, True]
+
+
+async def test_an_event_does_not_postpone_the_check_of_a_stream(
+    adsum: Adsum, moving: MovingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "KEEP_ALIVE_S", 1.0)
+    status = await adsum.attendances.get_batch_status(moving.batch.id, SYSTEM)
+
+    async def events() -> AsyncGenerator[BatchStatus]:
+        await asyncio.sleep(0.9)
+        yield status
+        await asyncio.Event().wait()
+
+    async def may_not() -> bool:
+        return False
+
+    now = asyncio.get_running_loop().time
+    began = now()
+    lines = [line async for line in endpoints._event_lines(events(), may_not)]  # pyright: ignore[reportPrivateUsage]
+    assert len(lines) == 2
+    assert now() - began < 1.7
 
 
 async def test_with_a_real_worker_progress_never_decreases_and_ends_at_100(
