@@ -59,6 +59,10 @@ async def test_a_password_that_was_replaced_while_it_was_checked_signs_nobody_in
     with pytest.raises(Unauthenticated):
         await accounts.choose_password(checked, OWN)
     checked = await accounts.authenticate(EMAIL, OTHER)
+    await tokens.end_of_email(EMAIL)
+    with pytest.raises(Unauthenticated):
+        await tokens.create(EMAIL, kind=SignInKind.API, checked=checked)
+    checked = await accounts.authenticate(EMAIL, OTHER)
     await accounts.disable(EMAIL)
     with pytest.raises(Unauthenticated):
         await tokens.create(EMAIL, kind=SignInKind.API, checked=checked)

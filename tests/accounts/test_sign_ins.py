@@ -7,19 +7,22 @@ from datetime import datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import Select, insert, select
 from starlette.requests import Request
 
 from adsum.accounts import repository
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.accounts.service import Accounts
+from adsum.accounts.tables import sign_ins
 from adsum.accounts.tokens import NOTED_EVERY, SignInKind, Tokens
 from adsum.accounts.visitors import is_use
 from adsum.platform.clock import system_clock
-from adsum.platform.database.engine import Database, StorageOutage
+from adsum.platform.database.engine import Database, StorageOutage, open_database
 from adsum.platform.errors import Forbidden, NotFound, Unauthenticated
 from adsum.platform.settings import Settings
 from tests.accounts.conftest import KEY
 from tests.support.schools import make_user
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
 ADA, BOB = "ada@school.example", "bob@school.example"
 IDLE = timedelta(minutes=30)
@@ -236,6 +239,29 @@ async def test_a_program_that_signs_in_often_ends_no_sign_in_of_another_kind(
 def test_what_an_open_page_sends_by_itself_is_no_use(method: str, headers: dict[str, str], expected: bool) -> None:
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
     assert is_use(Request({"type": "http", "method": method, "headers": raw})) is expected
+
+
+async def test_several_sign_ins_are_locked_in_the_order_of_their_ids(postgres_url: str, times: Times) -> None:
+    database = open_database(postgres_url)
+    async with database.transaction() as connection:
+        user_id = await make_user(connection, Role.ADMIN, email=ADA, password_hash="-")
+        row = {"user_id": user_id, "kind": SignInKind.PAGE, "generation": 0}
+        row |= {"created_at": times(), "last_used_at": times(), "ends_at": times() + IDLE}
+        for number in (3, 2, 1):  # the order in which Postgres finds them
+            await connection.execute(insert(sign_ins).values(id=number, key=str(number), **row))
+
+    def locking(number: int) -> Select[tuple[int]]:
+        return select(sign_ins.c.id).where(sign_ins.c.id == number).with_for_update(nowait=True)
+
+    tokens = Tokens(database, KEY, times, timedelta(hours=12))
+    async with database.transaction() as other:
+        await other.execute(locking(1))
+        caller = Caller(Role.ADMIN, frozenset(), user_id=user_id, sign_in_id=3)
+        ending = asyncio.create_task(tokens.end_others(caller))
+        await until(lambda: has_transaction_waiting_for_a_lock(database))
+        await other.execute(locking(2))
+    await ending
+    await database.close()
 
 
 @pytest.mark.parametrize("caller", [system_caller(), Caller(Role.TEACHER, frozenset(), user_id=1, key_id=2)])

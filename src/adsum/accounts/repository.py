@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, case, delete, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Select, case, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import api_keys, is_disabled, sign_ins, users
@@ -127,7 +127,7 @@ async def insert_sign_in(
     is_over = or_(c.ends_at <= now, c.generation != user.token_generation)
     newest = select(c.id).where(c.user_id == user.id, c.kind == kind).order_by(c.last_used_at.desc(), c.id.desc())
     is_excess = c.id.in_(newest.offset(MAX_SIGN_INS - 1).limit(MAX_DELETED))
-    await connection.execute(delete(sign_ins).where(c.user_id == user.id, or_(is_over, is_excess)))
+    await _delete_sign_ins(connection, user.id, or_(is_over, is_excess))
     values: dict[str, Any] = {"key": key, "user_id": user.id, "kind": kind, "generation": user.token_generation}
     values |= {"agent": agent, "created_at": now, "last_used_at": now, "ends_at": ends_at}
     await connection.execute(insert(sign_ins).values(values))
@@ -160,10 +160,9 @@ async def end_sign_in(connection: AsyncConnection, user_id: int, sign_in_id: int
     return ended.first() is not None
 
 
-async def end_other_sign_ins(connection: AsyncConnection, user_id: int, sign_in_id: int | None) -> None:
+async def end_other_sign_ins(connection: AsyncConnection, user_id: int, sign_in_id: int) -> None:
     """Ends all sign-ins of this user but one."""
-    is_other = true() if sign_in_id is None else sign_ins.c.id != sign_in_id
-    await connection.execute(delete(sign_ins).where(sign_ins.c.user_id == user_id, is_other))
+    await _delete_sign_ins(connection, user_id, sign_ins.c.id != sign_in_id)
 
 
 async def delete_ended_sign_ins(connection: AsyncConnection, now: datetime, limit: int) -> int:
@@ -332,6 +331,15 @@ async def revoke_key(connection: AsyncConnection, key_id: int, revoked_at: datet
     if changed.first() is not None:
         return True
     return (await connection.execute(select(api_keys.c.id).where(api_keys.c.id == key_id))).first() is not None
+
+
+async def _delete_sign_ins(connection: AsyncConnection, user_id: int, condition: ColumnElement[bool]) -> None:
+    """Locks them by id, then deletes them: requests that delete several do not wait for each other in a circle."""
+    c = sign_ins.c
+    locking = select(c.id).where(c.user_id == user_id, condition).order_by(c.id).with_for_update()
+    ids = (await connection.scalars(locking)).all()
+    if ids:
+        await connection.execute(delete(sign_ins).where(c.id.in_(ids)))
 
 
 async def _one(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> StoredUser | None:

@@ -216,14 +216,16 @@ class Tokens:
     async def end_others(self, caller: Caller) -> None:
         """Ends all sign-ins of the calling user but the one of this request. Raises Forbidden for an API key."""
         async with self._database.transaction() as connection:
-            await statements.end_other_sign_ins(connection, _user_id_of(caller), caller.sign_in_id)
+            user_id, sign_in_id = _user_id_of(caller), caller.sign_in_id
+            assert sign_in_id is not None, "a user without a key has sent a token"
+            await statements.end_other_sign_ins(connection, user_id, sign_in_id)
 
     async def end_of_email(self, email: str, sign_in_id: int | None = None) -> None:
-        """Ends one or all sign-ins of a user. Checks no permission. Raises NotFound."""
+        """Ends one sign-in of a user, or all, also those that are under way. Checks no permission. Raises NotFound."""
         async with self._database.transaction() as connection:
             user = await _require_user(connection, email)
             if sign_in_id is None:
-                await statements.end_other_sign_ins(connection, user, None)
+                await statements.end_tokens(connection, user)
             else:
                 await _end(connection, user, sign_in_id)
 
