@@ -43,7 +43,7 @@ async def test_a_program_lists_and_ends_its_sign_ins(frame: Frame) -> None:
     ]
     first, second = (answer.json()["access_token"] for answer in answers)
     items = (await frame.client.get("/auth/sign-ins", headers=bearer(second))).json()["items"]
-    assert [(each["agent"], each["kind"], each["isThis"]) for each in items] == [
+    assert [(each["agent"], each["kind"], each["isCurrent"]) for each in items] == [
         ("sync/2", "api", True),
         ("sync/1", "api", False),
     ]
@@ -58,7 +58,7 @@ async def test_nobody_sees_or_ends_the_sign_ins_of_another_user(frame: Frame) ->
     other = await frame.token(Role.OPERATOR)
     sign_in_id = (await frame.adsum.tokens.caller_of(victim)).sign_in_id
     listed = (await frame.client.get("/auth/sign-ins", headers=bearer(other))).json()["items"]
-    assert [each["isThis"] for each in listed] == [True]
+    assert [each["isCurrent"] for each in listed] == [True]
     answer = await frame.client.delete(f"/auth/sign-ins/{sign_in_id}", headers=bearer(other))
     assert answer.status_code == 404
     assert (await post(frame, "/account/sign-ins", other, signIn=str(sign_in_id))).status_code == 404
@@ -107,6 +107,10 @@ async def test_signing_out_clears_the_browser_also_after_the_sign_in_has_ended(
     await frame.adsum.tokens.revoke(here)
     answer = await post(frame, "/sign-out", here, everywhere=everywhere)
     assert (answer.status_code, answer.headers["location"]) == (303, f"/sign-in?next={then}")
+    assert answer.headers["clear-site-data"] == '"storage"'
+    cookies = answer.headers.get_list("set-cookie")
+    assert any(each.startswith("adsum-signed-out=yes; ") for each in cookies)
+    assert any(each.startswith('adsum=""; ') and "Max-Age=0" in each for each in cookies)
     assert await status_with(frame, there) == 200
 
 
@@ -120,5 +124,7 @@ async def test_the_page_lists_sign_ins_and_ends_all_others(frame: Frame) -> None
     assert "Firefox on Linux" in page.text
     assert '<b>"' not in page.text
     assert page.text.count("This browser") == 1
-    assert (await post(frame, "/account/sign-ins", here)).status_code == 303
+    assert (await post(frame, "/account/sign-ins", here)).status_code == 422
+    assert await status_with(frame, there) == 200
+    assert (await post(frame, "/account/sign-ins", here, others="true")).status_code == 303
     assert [await status_with(frame, each) for each in (here, there)] == [200, 401]

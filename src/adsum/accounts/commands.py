@@ -104,7 +104,7 @@ def unlock_user(email: Email, *, as_json: Json = False) -> None:
 def list_sign_ins(email: Email, *, as_json: Json = False) -> None:
     """Show where a user is signed in, with browsers, programs and tokens."""
     found = run_with(Tokens, lambda tokens: tokens.sign_ins_of_email(email))
-    show_items(SIGN_IN_COLUMNS, [SignInItem.of(each) for each in found], as_json=as_json)
+    show_items(SIGN_IN_COLUMNS, [SignInItem.model_validate(each) for each in found], as_json=as_json)
 
 
 @user_app.command("sign-out")

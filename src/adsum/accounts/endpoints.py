@@ -5,12 +5,12 @@ from __future__ import annotations
 from http.client import NO_CONTENT
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from adsum.accounts.access import Caller
 from adsum.accounts.authentication import authenticated, choosing_password
-from adsum.accounts.schemas import NewPassword, SignInItem, TokenAnswer
+from adsum.accounts.schemas import NewPassword, OwnSignInItem, TokenAnswer
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import Tokens
 from adsum.platform.http.dependencies import provided
@@ -74,14 +74,14 @@ async def revoke_token(
 @router.get("/auth/sign-ins", name="listSignIns", summary="List sign-ins")
 async def list_sign_ins(
     caller: Annotated[Caller, Depends(authenticated)], tokens: Annotated[Tokens, Depends(provided(Tokens))]
-) -> Page[SignInItem]:
+) -> Page[OwnSignInItem]:
     """The caller's sign-ins that have not ended, the last used one first. There are at most 200 of each kind."""
-    return Page(items=[SignInItem.of(each, caller) for each in await tokens.sign_ins_of(caller)], next_cursor=None)
+    return Page(items=[OwnSignInItem.of(each, caller) for each in await tokens.sign_ins_of(caller)], next_cursor=None)
 
 
-@router.delete("/auth/sign-ins/{sign_in_id}", name="endSignIn", summary="End a sign-in", status_code=NO_CONTENT)
+@router.delete("/auth/sign-ins/{id}", name="endSignIn", summary="End a sign-in", status_code=NO_CONTENT)
 async def end_sign_in(
-    sign_in_id: PathId,
+    sign_in_id: Annotated[PathId, Path(alias="id")],
     caller: Annotated[Caller, Depends(authenticated)],
     tokens: Annotated[Tokens, Depends(provided(Tokens))],
 ) -> None:

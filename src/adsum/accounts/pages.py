@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from adsum.accounts.access import Role
 from adsum.accounts.agents import agent_of
 from adsum.accounts.password_rules import MAX_LENGTH, Strength
-from adsum.accounts.schemas import MAX_TYPED, SignInItem
+from adsum.accounts.schemas import MAX_TYPED, OwnSignInItem
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import SignInKind, Tokens
@@ -27,7 +27,16 @@ from adsum.accounts.visitors import (
     signed_in,
     visitor_choosing_password,
 )
-from adsum.platform.errors import AdsumError, Invalid, NotFound, Overloaded, TooManyAttempts, Unauthenticated
+from adsum.platform.errors import (
+    AdsumError,
+    Invalid,
+    NotFound,
+    Overloaded,
+    TooManyAttempts,
+    Unauthenticated,
+    Violation,
+    refuse,
+)
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
@@ -183,7 +192,7 @@ async def sign_ins(
 ) -> Response:
     """The browsers and programs in which the visitor is signed in."""
     listed = await tokens.sign_ins_of(visitor.caller)
-    found = [(SignInItem.of(each, visitor.caller), agent_of(each.agent)) for each in listed]
+    found = [(OwnSignInItem.of(each, visitor.caller), agent_of(each.agent)) for each in listed]
     return site_of(request).page(
         request, "sign_ins.html", visitor=visitor, sign_ins=found, kinds=SignInKind, now=now, is_changed=changed
     )
@@ -194,12 +203,15 @@ async def end_sign_in(
     tokens: Annotated[Tokens, Depends(provided(Tokens))],
     visitor: Annotated[Visitor, Depends(signed_in)],
     sign_in: Annotated[int | None, Form(alias="signIn", ge=1, le=MAX_ID)] = None,
+    others: Annotated[bool, Form()] = False,
 ) -> Response:
     """Ends one sign-in of the visitor, or all others than this one."""
-    if sign_in is None:
+    if sign_in is not None:
+        await tokens.end(visitor.caller, sign_in)
+    elif others:
         await tokens.end_others(visitor.caller)
     else:
-        await tokens.end(visitor.caller, sign_in)
+        refuse([Violation("missing_field", "signIn or others is missing", "/signIn")])
     return RedirectResponse(SIGN_INS, HTTPStatus.SEE_OTHER)
 
 

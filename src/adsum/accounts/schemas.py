@@ -38,7 +38,7 @@ class TokenItem(Schema):
 
 
 class SignInItem(Schema):
-    """A sign-in of a user. `agent` is the browser or program, as it names itself. `isThis`: that of the request."""
+    """A sign-in of a user. `agent` is the browser or program, as it names itself."""
 
     id: int
     kind: SignInKind
@@ -46,12 +46,17 @@ class SignInItem(Schema):
     created_at: Moment
     last_used_at: Moment
     ends_at: Moment
-    is_this: bool
+
+
+class OwnSignInItem(SignInItem):
+    """A sign-in of the caller. `isCurrent`: the request belongs to it."""
+
+    is_current: bool
 
     @classmethod
-    def of(cls, sign_in: SignIn, caller: Caller | None = None) -> SignInItem:
-        values = {name: getattr(sign_in, name) for name in cls.model_fields if name != "is_this"}
-        return cls(**values, is_this=caller is not None and sign_in.id == caller.sign_in_id)
+    def of(cls, sign_in: SignIn, caller: Caller) -> OwnSignInItem:
+        values = {name: getattr(sign_in, name) for name in SignInItem.model_fields}
+        return cls(**values, is_current=sign_in.id == caller.sign_in_id)
 
 
 class UserItem(Schema):

@@ -78,7 +78,8 @@ def dependencies(dependant: Dependant) -> Iterator[Dependant]:
 
 
 def _row(endpoint: Endpoint) -> list[str]:
-    needed = ", ".join(f"`{each.value}`" for each in endpoint.permissions) or "none"
+    needed = ", ".join(f"`{each.value}`" for each in endpoint.permissions)
+    needed = needed or ("none" if endpoint.is_public else "signed-in user")
     return [f"`{endpoint.method} {endpoint.path}`", needed, *(_cell(endpoint, role) for role in PEOPLE)]
 
 
