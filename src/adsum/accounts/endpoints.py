@@ -14,10 +14,11 @@ from adsum.accounts.schemas import NewPassword, OwnSignInItem, TokenAnswer
 from adsum.accounts.sign_in import SigningIn
 from adsum.accounts.tokens import Tokens
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.transport import address_of
 
-router = APIRouter(tags=["authentication"])
+router = APIRouter(tags=["authentication"], route_class=JsonRoute)
 
 
 @router.post("/auth/token", name="createToken", summary="Sign in")

@@ -8,12 +8,13 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from adsum.accounts.authentication import authenticated
-from adsum.accounts.visitors import signed_in
+from adsum.accounts.authentication import authenticated, choosing_password
+from adsum.accounts.visitors import signed_in, visitor_choosing_password
 from adsum.app import PAGES, ROUTERS
 from tests.platform.http.permissions import dependencies
 from tests.support.frame import Frame
 
+KNOWING = {authenticated, choosing_password, signed_in, visitor_choosing_password}
 PUBLIC = {"/auth/token", "/auth/revoke", "/sign-in", "/sign-out", "/language"}
 
 
@@ -24,7 +25,7 @@ def routes_with_a_body() -> list[APIRoute]:
 
 def test_every_route_that_takes_a_body_knows_its_sender() -> None:
     calls = {route.path: [each.call for each in dependencies(route.dependant)] for route in routes_with_a_body()}
-    assert {path for path, found in calls.items() if not {authenticated, signed_in} & {*found}} <= PUBLIC
+    assert {path for path, found in calls.items() if not KNOWING & {*found}} <= PUBLIC
 
 
 async def test_the_body_of_an_unknown_sender_is_not_read(frame: Frame) -> None:
