@@ -35,18 +35,20 @@ api_key = APIKeyHeader(
 
 async def caller_of(request: Request) -> Caller:
     """The caller of a request with a token, an API key or a session cookie, in this order of precedence."""
-    caller: Caller | None = getattr(request.state, "caller", None)
-    if caller is None:
-        caller = request.state.caller = await _find_caller(request, services_of(request)[Callers])
-    return caller
+    return await _find_caller_once(request)
 
 
 async def caller_choosing_password(request: Request) -> Caller:
     """As `caller_of`, also for a user who has to choose a password first."""
+    return await _find_caller_once(request, may_have_first_password=True)
+
+
+async def _find_caller_once(request: Request, *, may_have_first_password: bool = False) -> Caller:
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
         callers = services_of(request)[Callers]
-        caller = request.state.caller = await _find_caller(request, callers, may_have_first_password=True)
+        caller = await _find_caller(request, callers, may_have_first_password=may_have_first_password)
+        request.state.caller = caller
     return caller
 
 
@@ -101,8 +103,7 @@ async def authenticated(
     It refuses a query with names that are unknown or repeated.
     """
     caller = await caller_of(request)
-    if request.url.query:
-        refuse(wrong_names(request))
+    _require_known_query(request)
     return caller
 
 
@@ -114,9 +115,13 @@ async def choosing_password(
 ) -> Caller:
     """As `authenticated`, also for a user who has to choose a password first."""
     caller = await caller_choosing_password(request)
+    _require_known_query(request)
+    return caller
+
+
+def _require_known_query(request: Request) -> None:
     if request.url.query:
         refuse(wrong_names(request))
-    return caller
 
 
 def _on_behalf_of(request: Request) -> _NamedPerson | None:

@@ -48,20 +48,22 @@ async def visitor_of(request: Request) -> Visitor:
         PasswordChangeRequired: the visitor has signed in with a first password.
         Forbidden: another site has sent the request.
     """
-    visitor: Visitor | None = getattr(request.state, "visitor", None)
-    if visitor is None:
-        visitor = request.state.visitor = await _find_visitor(request)
-    return visitor
+    return await _find_visitor_once(request)
 
 
 async def _visitor_choosing_password_of(request: Request) -> Visitor:
+    return await _find_visitor_once(request, may_have_first_password=True)
+
+
+async def _find_visitor_once(request: Request, *, may_have_first_password: bool = False) -> Visitor:
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     if visitor is None:
-        visitor = request.state.visitor = await _find_visitor(request, may_have_first_password=True)
+        visitor = await _find_visitor(request, may_have_first_password=may_have_first_password)
+        request.state.visitor = visitor
     return visitor
 
 
-async def _find_visitor(request: Request, *, may_have_first_password: bool = False) -> Visitor:
+async def _find_visitor(request: Request, *, may_have_first_password: bool) -> Visitor:
     require_same_origin(request)
     token = session_token(request)
     if token is None:

@@ -60,7 +60,7 @@ class MarksOptions:
     reason: str | None = None
 
     def violations(self) -> Iterator[Violation]:
-        """What is wrong with them for any file."""
+        """The violations of the options themselves, whatever the file contains."""
         if self.force and not (self.reason or "").strip():
             params = {"in": "query", "name": "reason"}
             yield Violation("reason_missing", "reason: force requires a reason", "/query/reason", params)
