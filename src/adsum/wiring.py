@@ -14,13 +14,13 @@ from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
-from adsum.accounts.api_keys import ApiKeys
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.callers import Callers, Impersonation
-from adsum.accounts.devices import Devices
-from adsum.accounts.passwords import Passwords
+from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_in import SigningIn
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.devices import Devices
+from adsum.accounts.sign_ins.service import SigningIn
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.page_data import RecordPageData

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from adsum.accounts.api_keys import ApiKeys
-from adsum.accounts.passwords import Passwords
+from adsum.accounts.api_keys.service import ApiKeys
+from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from adsum.accounts.access import Permission, Role
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from tests.platform.http.test_problems import problem_of
 from tests.support.frame import SECRET, Frame

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert
 
 from adsum.accounts.access import Role
-from adsum.accounts.passwords import Passwords
+from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts, EmailTaken
 from adsum.accounts.tables import users
 from adsum.platform.database.engine import open_database

@@ -9,10 +9,10 @@ import pytest
 
 from adsum.accounts.access import Permission, Role
 from adsum.accounts.service import Accounts, FirstPasswordUsed
-from adsum.accounts.tokens import SignInKind, Tokens
+from adsum.accounts.sign_ins.tokens import SignInKind, Tokens
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import PasswordChangeRequired, Unauthenticated
-from tests.accounts.test_sign_ins_over_http import SAME_ORIGIN, bearer
+from tests.accounts.sign_ins.test_sign_ins_over_http import SAME_ORIGIN, bearer
 from tests.support.frame import Frame
 
 EMAIL = "ada@school.example"

@@ -11,7 +11,7 @@ from sqlalchemy import Table, func, select, update
 
 from adsum import wiring
 from adsum.accounts.access import Role
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.attendance.tables import attendances
 from adsum.batches.repository.runs import find_runs, runs_ended_after
 from adsum.batches.tables import batch_runs, job_failures

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from adsum import wiring
 from adsum.accounts.access import Role
-from adsum.accounts.passwords import Passwords
+from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
 from adsum.migrations import tables
 from adsum.platform.settings import Settings

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.accounts.api_keys import ApiKeys
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.service import MAX_EMAIL, caller_of_user, normalised_email
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.database.engine import BatchedLookup, Database
 
 

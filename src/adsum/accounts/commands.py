@@ -10,10 +10,10 @@ from typing import Annotated, Any
 import typer
 
 from adsum.accounts.access import Permission, Role
-from adsum.accounts.api_keys import ApiKey, ApiKeys
+from adsum.accounts.api_keys.service import ApiKey, ApiKeys
 from adsum.accounts.schemas import KeyItem, SignInItem, TokenItem, UserItem
 from adsum.accounts.service import ROLES, Accounts, User
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
 from adsum.platform.command_line.session import run_with

@@ -11,8 +11,8 @@ from fastapi.security import OAuth2PasswordRequestForm
 from adsum.accounts.access import Caller
 from adsum.accounts.authentication import authenticated, choosing_password
 from adsum.accounts.schemas import NewPassword, OwnSignInItem, TokenAnswer
-from adsum.accounts.sign_in import SigningIn
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.service import SigningIn
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId

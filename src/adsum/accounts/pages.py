@@ -11,12 +11,12 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Role
-from adsum.accounts.agents import agent_of
-from adsum.accounts.password_rules import MAX_LENGTH, Strength
+from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
 from adsum.accounts.schemas import MAX_TYPED, OwnSignInItem
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_in import SigningIn
-from adsum.accounts.tokens import SignInKind, Tokens
+from adsum.accounts.sign_ins.agents import agent_of
+from adsum.accounts.sign_ins.service import SigningIn
+from adsum.accounts.sign_ins.tokens import SignInKind, Tokens
 from adsum.accounts.visitors import (
     Visitor,
     delete_session_cookie,

@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import PERMISSIONS, Caller, Role
-from adsum.accounts.password_rules import MAX_LENGTH, MIN_LENGTH, Strength, strength_of, validate_password
-from adsum.accounts.passwords import Passwords, generated_password
+from adsum.accounts.passwords.hashing import Passwords, generated_password
+from adsum.accounts.passwords.rules import MAX_LENGTH, MIN_LENGTH, Strength, strength_of, validate_password
 from adsum.accounts.repository import StoredUser
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Violation, refuse

@@ -9,9 +9,9 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 
 from adsum.accounts.access import Caller, Permission, Role, require_permission
-from adsum.accounts.devices import LIFETIME
 from adsum.accounts.service import Accounts
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.devices import LIFETIME
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.errors import Unauthenticated
 from adsum.platform.http.dependencies import services_of
 from adsum.platform.http.guarded_routes import guarded

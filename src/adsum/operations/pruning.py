@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from adsum.accounts.repository import delete_ended_sign_ins
+from adsum.accounts.sign_ins.repository import delete_ended_sign_ins
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.accounts.passwords import Passwords
+from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
 from adsum.platform.database.engine import open_database
 from adsum.platform.errors import ConfigurationError

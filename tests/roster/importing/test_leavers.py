@@ -12,7 +12,7 @@ from sqlalchemy import update
 from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role
 from adsum.accounts.callers import Impersonation
 from adsum.accounts.repository import set_disabled, users_with_email
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import Unauthenticated

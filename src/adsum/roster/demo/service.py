@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from adsum.accounts.access import Role, system_caller
-from adsum.accounts.passwords import generated_password
+from adsum.accounts.passwords.hashing import generated_password
 from adsum.accounts.service import Accounts, EmailTaken, NewLogin
 from adsum.platform.database.engine import Database
 from adsum.roster.demo import repository as statements

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from adsum.accounts.fair_queue import FairQueue
+from adsum.accounts.sign_ins.fair_queue import FairQueue
 from adsum.platform.errors import Overloaded
 
 

@@ -10,11 +10,11 @@ from pydantic import ValidationError
 from sqlalchemy import Select, insert, select
 from starlette.requests import Request
 
-from adsum.accounts import repository
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.accounts.service import Accounts
+from adsum.accounts.sign_ins import repository
+from adsum.accounts.sign_ins.tokens import NOTED_EVERY, SignInKind, Tokens
 from adsum.accounts.tables import sign_ins
-from adsum.accounts.tokens import NOTED_EVERY, SignInKind, Tokens
 from adsum.accounts.visitors import is_use
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database, StorageOutage, open_database

@@ -8,7 +8,7 @@ import secrets
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from adsum.accounts.password_rules import normalised
+from adsum.accounts.passwords.rules import normalised
 
 # One hash takes 64 MiB and 0.1 s of a core, which makes guessing expensive. The limit bounds the cost of a flood.
 MEMORY_KIB, ROUNDS, LANES = 64 * 1024, 3, 4

@@ -135,5 +135,5 @@ def _words_of(name: str) -> Iterator[str]:
 @cache
 def _common_passwords() -> frozenset[str]:
     """The most common passwords, of Django: see NOTICE."""
-    text = files("adsum.accounts").joinpath("common_passwords.txt").read_text(encoding="utf-8")
+    text = files("adsum.accounts.passwords").joinpath("common_passwords.txt").read_text(encoding="utf-8")
     return frozenset(text.split("\n"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.accounts.agents import Agent, agent_of
+from adsum.accounts.sign_ins.agents import Agent, agent_of
 
 _CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0"
 

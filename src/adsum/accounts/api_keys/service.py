@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, Role
-from adsum.accounts.repository import StoredKey
+from adsum.accounts.api_keys import repository as statements
+from adsum.accounts.api_keys.repository import StoredKey
+from adsum.accounts.repository import school_ids as ids_of_schools
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Database
 from adsum.platform.errors import NotFound, Unauthenticated, Violation, refuse
@@ -68,7 +69,7 @@ class ApiKeys:
         ordered = tuple(sorted(permissions))
         school_ids = None if schools is None else tuple(sorted(schools))
         async with self._database.transaction() as connection:
-            refuse(_validate(name, ordered, school_ids, await statements.school_ids(connection)))
+            refuse(_validate(name, ordered, school_ids, await ids_of_schools(connection)))
             now = self._now()
             key_id = await statements.insert_key(
                 connection,

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select, update
 
 from adsum.accounts.access import Permission, Role
-from adsum.accounts.api_keys import ApiKeys
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated

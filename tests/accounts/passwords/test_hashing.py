@@ -8,8 +8,8 @@ import argon2
 import pytest
 from argon2 import extract_parameters
 
-from adsum.accounts import passwords
-from adsum.accounts.passwords import CONCURRENT_HASHES, DECOY, Passwords, generated_password
+from adsum.accounts.passwords import hashing
+from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, DECOY, Passwords, generated_password
 
 
 async def test_a_password_matches_its_own_hash_and_no_other() -> None:
@@ -38,9 +38,9 @@ async def test_checking_an_account_without_a_password_takes_as_long_and_never_ma
 
 async def test_no_more_than_two_hashes_are_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, running, most, guard = Passwords(), 0, 0, threading.Lock()
-    real = passwords.PasswordHash.hash
+    real = hashing.PasswordHash.hash
 
-    def counted(self: passwords.PasswordHash, password: str) -> str:
+    def counted(self: hashing.PasswordHash, password: str) -> str:
         nonlocal running, most
         with guard:
             running += 1
@@ -51,7 +51,7 @@ async def test_no_more_than_two_hashes_are_computed_at_once(monkeypatch: pytest.
             with guard:
                 running -= 1
 
-    monkeypatch.setattr(passwords.PasswordHash, "hash", counted)
+    monkeypatch.setattr(hashing.PasswordHash, "hash", counted)
     await asyncio.gather(*(checker.hash(f"password {number}") for number in range(6)))
     assert most == CONCURRENT_HASHES
 

@@ -6,7 +6,7 @@ import pytest
 
 from adsum.accounts.access import Role, system_caller
 from adsum.accounts.service import Accounts
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.errors import Unauthenticated
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.accounts.password_rules import (
+from adsum.accounts.passwords.hashing import generated_password
+from adsum.accounts.passwords.rules import (
     MAX_LENGTH,
     MIN_LENGTH,
     Strength,
@@ -12,7 +13,6 @@ from adsum.accounts.password_rules import (
     strength_of,
     validate_password,
 )
-from adsum.accounts.passwords import generated_password
 
 NAMES = ("ada.lovelace@lindenhof.example", "Ada", "Lovelace")
 

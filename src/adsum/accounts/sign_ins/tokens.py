@@ -14,9 +14,9 @@ from typing import Any
 
 import jwt
 
-from adsum.accounts import repository as statements
+from adsum.accounts import repository as users
 from adsum.accounts.access import Caller
-from adsum.accounts.repository import StoredSignIn, StoredUser
+from adsum.accounts.repository import StoredUser
 from adsum.accounts.service import (
     WRONG,
     FirstPassword,
@@ -25,6 +25,8 @@ from adsum.accounts.service import (
     caller_of_user,
     normalised_email,
 )
+from adsum.accounts.sign_ins import repository as statements
+from adsum.accounts.sign_ins.repository import StoredSignIn
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
 from adsum.platform.errors import (
@@ -150,7 +152,7 @@ class Tokens:
         ends_at = now + (lifetime or self._lifetime)
         key = secrets.token_hex(16)
         async with self._database.transaction() as connection:
-            user = await statements.user_of_email(connection, normalised_email(email))
+            user = await users.user_of_email(connection, normalised_email(email))
             if checked is not None:
                 await _use_up(connection, checked, user)
             if user is None or user.disabled:
@@ -225,7 +227,7 @@ class Tokens:
         async with self._database.transaction() as connection:
             user = await _require_user(connection, email)
             if sign_in_id is None:
-                await statements.end_tokens(connection, user)
+                await users.end_tokens(connection, user)
             else:
                 await _end(connection, user, sign_in_id)
 
@@ -287,13 +289,13 @@ async def _use_up(connection: Connection, checked: User, user: StoredUser | None
         raise Unauthenticated(WRONG)
     if user.first_password is None:
         return
-    is_first = await statements.use_first_password(connection, user.id, FirstPassword.UNUSED, FirstPassword.USED)
+    is_first = await users.use_first_password(connection, user.id, FirstPassword.UNUSED, FirstPassword.USED)
     if not is_first:
         raise FirstPasswordUsed("this first password was used before: ask for a new one")
 
 
 async def _require_user(connection: Connection, email: str) -> int:
-    user = await statements.user_of_email(connection, normalised_email(email))
+    user = await users.user_of_email(connection, normalised_email(email))
     if user is None:
         raise NotFound("no user has this email")
     return user.id

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from adsum.accounts.devices import LIFETIME, MAX_ACCOUNTS, Devices
+from adsum.accounts.sign_ins.devices import LIFETIME, MAX_ACCOUNTS, Devices
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import ConfigurationError
 from tests.accounts.conftest import KEY

@@ -11,8 +11,8 @@ from sqlalchemy import update
 
 from adsum.accounts.access import PERMISSIONS, Role
 from adsum.accounts.service import Accounts
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.accounts.tables import users
-from adsum.accounts.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated

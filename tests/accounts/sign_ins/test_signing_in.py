@@ -11,11 +11,11 @@ from redis.asyncio import Redis
 from typing_extensions import override
 
 from adsum.accounts.access import Role
-from adsum.accounts.devices import Devices
-from adsum.accounts.passwords import CONCURRENT_HASHES, Passwords
+from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_in import MAX_WAITING, Limits, SigningIn
-from adsum.accounts.tokens import Tokens
+from adsum.accounts.sign_ins.devices import Devices
+from adsum.accounts.sign_ins.service import MAX_WAITING, Limits, SigningIn
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated

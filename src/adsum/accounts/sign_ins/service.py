@@ -16,11 +16,11 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from adsum.accounts.access import Caller
-from adsum.accounts.devices import Devices
-from adsum.accounts.fair_queue import FairQueue
-from adsum.accounts.passwords import CONCURRENT_HASHES
+from adsum.accounts.passwords.hashing import CONCURRENT_HASHES
 from adsum.accounts.service import Accounts, User, normalised_email
-from adsum.accounts.tokens import SignInKind, Token, Tokens
+from adsum.accounts.sign_ins.devices import Devices
+from adsum.accounts.sign_ins.fair_queue import FairQueue
+from adsum.accounts.sign_ins.tokens import SignInKind, Token, Tokens
 from adsum.platform.addresses import source_of
 from adsum.platform.errors import TooManyAttempts, Unauthenticated, Violation, refuse
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
