@@ -43,6 +43,31 @@ def test_a_key_has_only_its_own_permissions() -> None:
     assert not key.may(Permission.ROSTER_READ)
 
 
+@pytest.mark.parametrize(
+    ("permissions", "schools", "may_grant"),
+    [
+        ({Permission.BATCH_READ}, {1}, True),
+        ({Permission.BATCH_READ}, {1, 2}, True),
+        ({Permission.BATCH_READ}, (), True),
+        ({Permission.BATCH_READ, Permission.ROSTER_READ}, {1}, False),
+        ({Permission.BATCH_READ}, {1, 3}, False),
+        ({Permission.BATCH_READ}, None, False),
+    ],
+)
+def test_a_caller_grants_only_their_permissions_in_their_schools(
+    permissions: set[Permission], schools: set[int] | None, may_grant: bool
+) -> None:
+    caller = Caller(Role.OFFICE, frozenset({Permission.BATCH_READ}), user_id=7, schools=frozenset({1, 2}))
+    assert caller.may_grant(permissions, schools) is may_grant
+
+
+def test_a_caller_of_all_schools_grants_in_all_schools() -> None:
+    caller = of(Role.ADMIN)
+    assert caller.may_grant([Permission.BATCH_READ], None)
+    assert caller.may_grant([Permission.BATCH_READ], [9])
+    assert not caller.may_grant([Permission.ATTENDANCE_ACT_AS], [9])
+
+
 @pytest.mark.parametrize("role", list(Role))
 def test_only_teachers_are_restricted_to_classes(role: Role) -> None:
     assert of(role).teaches_only == (role is Role.TEACHER)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -72,6 +73,13 @@ class Caller:
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
+
+    def may_grant(self, permissions: Collection[Permission], schools: Collection[int] | None) -> bool:
+        """Whether the caller has all of these permissions in all of these schools, so that they may give them to a user
+        or a key. `schools` None: all schools.
+        """
+        sees_schools = self.schools is None or (schools is not None and self.schools.issuperset(schools))
+        return sees_schools and self.permissions.issuperset(permissions)
 
     @property
     def overrules(self) -> bool:

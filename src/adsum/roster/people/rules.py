@@ -68,5 +68,4 @@ def grantable_roles(caller: Caller) -> list[Role]:
 
 def may_grant(caller: Caller, role: Role) -> bool:
     """Whether the caller has every permission of the role, and, for admins, belongs to every school."""
-    is_within = role is not Role.ADMIN or caller.schools is None
-    return is_within and PERMISSIONS[role] <= caller.permissions
+    return caller.may_grant(PERMISSIONS[role], None if role is Role.ADMIN else ())
