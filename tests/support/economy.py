@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
+from adsum.accounts.passwords import hashing
 from adsum.platform.database import engine
 from adsum.platform.settings import PREFIX, Settings
 
@@ -84,3 +85,27 @@ def no_search_for_absent_settings() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Settings, "settings_customise_sources", sources)
         yield
+
+
+# Argon2's parameters in tests: a hash takes 50 microseconds instead of 100 milliseconds.
+CHEAP = {"MEMORY_KIB": 8, "ROUNDS": 1, "LANES": 1, "DECOY": f"$argon2id$v=19$m=8,t=1,p=1${'A' * 22}${'A' * 43}"}
+REAL = {name: vars(hashing)[name] for name in CHEAP}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_hashes() -> Generator[None]:
+    """Makes passwords cheap to hash, except in processes that a test starts, and in tests that use `real_hashes`."""
+    with pytest.MonkeyPatch.context() as patch:
+        _set(patch, CHEAP)
+        yield
+
+
+@pytest.fixture
+def real_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes passwords as the product does."""
+    _set(monkeypatch, REAL)
+
+
+def _set(patch: pytest.MonkeyPatch, parameters: dict[str, Any]) -> None:
+    for name, value in parameters.items():
+        patch.setattr(hashing, name, value)

@@ -9,7 +9,7 @@ import pytest
 from argon2 import extract_parameters
 
 from adsum.accounts.passwords import hashing
-from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, DECOY, Passwords, generated_password
+from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords, generated_password
 
 
 async def test_a_password_matches_its_own_hash_and_no_other() -> None:
@@ -27,12 +27,19 @@ async def test_a_password_typed_on_another_keyboard_is_the_same() -> None:
     assert await checker.matches(decomposed, await checker.hash(composed))
 
 
+@pytest.mark.usefixtures("real_hashes")
+async def test_a_hash_takes_64_mib_and_three_rounds() -> None:
+    parameters = extract_parameters(await Passwords().hash("correct horse"))
+    assert (parameters.memory_cost, parameters.time_cost) == (64 * 1024, 3)
+
+
+@pytest.mark.usefixtures("real_hashes")
 async def test_checking_an_account_without_a_password_takes_as_long_and_never_matches() -> None:
     real = await Passwords().hash("correct horse")
-    assert extract_parameters(DECOY) == extract_parameters(real)
+    assert extract_parameters(hashing.DECOY) == extract_parameters(real)
     # Argon2 computes the whole hash before it compares: a mismatch, not a hash that cannot be read.
     with pytest.raises(argon2.exceptions.VerifyMismatchError):
-        argon2.PasswordHasher().verify(DECOY, "correct horse")
+        argon2.PasswordHasher().verify(hashing.DECOY, "correct horse")
     assert not await Passwords().matches("correct horse", None)
 
 
