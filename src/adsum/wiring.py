@@ -49,7 +49,6 @@ from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
 from adsum.platform.clock import Clock, system_clock
-from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.paging import PageRequest
 from adsum.platform.redis.attempts import FailedAttempts
@@ -453,6 +452,8 @@ async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]
 
 async def migrate(settings: Settings) -> int:
     """Brings the database to this version's schema, and returns the number of migrations that were missing."""
+    from adsum.platform.database import schema  # noqa: PLC0415 - Alembic takes 10 MB, which other processes save
+
     database = open_database(database_url(settings))
     try:
         return await schema.migrate(database)

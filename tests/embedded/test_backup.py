@@ -13,7 +13,7 @@ from adsum.embedded import backup
 from adsum.embedded.archive import BackupManifest, BackupRefused
 from adsum.embedded.backup import back_up
 from adsum.embedded.data_folder import DataFolder
-from adsum.platform.database.schema import newest_revision
+from adsum.platform.database.revision import newest_revision
 from tests.embedded.backups import NOW, make, put_back, schools, write_school
 
 

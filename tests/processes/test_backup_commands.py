@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from adsum.embedded.data_folder import DataFolder
-from adsum.platform.database.schema import newest_revision
+from adsum.platform.database.revision import newest_revision
 from tests.support.commands import commands
 
 

@@ -10,7 +10,7 @@ import pytest
 from adsum import __version__, main
 from adsum.main import GROUPS, SINGLE
 from adsum.platform.database.engine import open_database
-from adsum.platform.database.schema import current_revision, newest_revision
+from adsum.platform.database.revision import current_revision, newest_revision
 from tests.support.commands import commands
 from tests.support.live import environment
 

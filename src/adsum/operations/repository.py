@@ -14,7 +14,7 @@ from adsum.batches.rules import Tally
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.engine import Database
-from adsum.platform.database.schema import current_revision, newest_revision
+from adsum.platform.database.revision import current_revision, newest_revision
 from adsum.platform.ids import Batch
 
 _POSTGRES_FACTS = "SELECT CAST(current_setting('server_version_num') AS int), clock_timestamp(), pg_is_in_recovery()"

@@ -15,15 +15,17 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import date, datetime, time, timedelta
 from itertools import islice
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
 
-from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
-from openpyxl.reader.excel import ExcelReader
-from openpyxl.xml.constants import SHEET_MAIN_NS
+from typing_extensions import override
 
 from adsum.platform.archives import BoundedZipFile, LongDirectory
+
+if TYPE_CHECKING:
+    from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell
+    from openpyxl.reader.excel import ExcelReader
 
 # A million cells unpack to about 100 MB. Each element counts as a cell, and so do the gaps between cells.
 MAX_UNPACKED_BYTES = 2**29
@@ -36,8 +38,10 @@ MAX_BYTES_AT_ONCE = 2**21
 
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ROW, _TEXT, _LAST = (f"{SHEET_MAIN_NS} {name}" for name in ("row", "si", "sheetData"))
-_VALUES = (f"{SHEET_MAIN_NS} v", f"{SHEET_MAIN_NS} is")
+# The namespace of the elements of a sheet.
+_SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+_ROW, _TEXT, _LAST = (f"{_SHEET} {name}" for name in ("row", "si", "sheetData"))
+_VALUES = (f"{_SHEET} v", f"{_SHEET} is")
 # Letters that XML cannot contain, and the escaped underscore of a text that looks like an escaped letter.
 _ESCAPED_LETTER = re.compile("_x(00[01][0-9A-F]|005F|FFF[EF])_", re.IGNORECASE)
 _ZEROS = re.compile("0{2,}")
@@ -91,7 +95,7 @@ def workbook_rows(content: bytes, max_rows: int = MAX_ROWS) -> Iterator[Workbook
 def _rows(archive: _Archive, max_rows: int) -> Iterator[WorkbookRow]:
     # openpyxl warns of styles and drawings, which are not read. Here, because others may reset the filters.
     warnings.filterwarnings("ignore", category=UserWarning, module=r"openpyxl\.")
-    reader = _Reader(archive)
+    reader = _reader(archive)
     reader.read()
     parser: Any = reader.parser
     first, part = next(parser.find_sheets())
@@ -120,17 +124,21 @@ def _rows_of(sheet: Any, archive: _Archive) -> Iterator[WorkbookRow]:
             yield number, texts
 
 
-class _Reader(ExcelReader):
+def _reader(archive: _Archive) -> ExcelReader:
     """Reads from an archive with limits."""
+    # Imported with the first workbook: openpyxl takes 10 MB, and most processes read none.
+    from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
 
-    def __init__(self, archive: _Archive) -> None:
-        super().__init__(archive.file, read_only=True, data_only=True, keep_links=False)
-        self.archive = self._limited = archive
+    class Reader(ExcelReader):
+        @override
+        def read_strings(self) -> None:
+            archive.unit = _TEXT
+            super().read_strings()
+            archive.unit = _ROW
 
-    def read_strings(self) -> None:
-        self._limited.unit = _TEXT
-        super().read_strings()
-        self._limited.unit = _ROW
+    reader = Reader(archive.file, read_only=True, data_only=True, keep_links=False)
+    reader.archive = archive
+    return reader
 
 
 class _Archive(BoundedZipFile):

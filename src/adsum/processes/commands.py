@@ -71,7 +71,7 @@ def migrate(*, as_json: Json = False) -> None:
 
     from adsum import wiring
     from adsum.platform.command_line.output import show_one
-    from adsum.platform.database.schema import newest_revision
+    from adsum.platform.database.revision import newest_revision
     from adsum.platform.settings import load_settings
     from adsum.platform.telemetry import configure_logs
 
@@ -119,7 +119,7 @@ def restore(
     from adsum.platform.clock import system_clock
     from adsum.platform.command_line.output import show_one
     from adsum.platform.command_line.progress import waiting
-    from adsum.platform.database.schema import newest_revision
+    from adsum.platform.database.revision import newest_revision
     from adsum.platform.settings import load_settings
 
     folder = _data_folder(load_settings(data_dir=data_dir), "restore")

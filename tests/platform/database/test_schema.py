@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
-from adsum.platform.database import schema
+from adsum.platform.database import revision, schema
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 
@@ -93,19 +93,19 @@ async def test_a_migrated_server_has_the_same_keys_checks_and_indexes_as_a_new_o
 
 
 async def test_a_migrated_database_is_current_and_stays_so(database: Database) -> None:
-    assert await schema.current_revision(database) == schema.newest_revision()
+    assert await revision.current_revision(database) == revision.newest_revision()
     assert await schema.migrate(database) == 0
-    assert await schema.current_revision(database) == schema.newest_revision()
+    assert await revision.current_revision(database) == revision.newest_revision()
 
 
 async def test_two_processes_can_migrate_one_database_at_once(unmigrated_url: str) -> None:
     """By two programs, each with its own connections."""
     one, other = open_database(unmigrated_url), open_database(unmigrated_url)
     try:
-        assert await schema.current_revision(one) != schema.newest_revision()
+        assert await revision.current_revision(one) != revision.newest_revision()
         applied = await asyncio.gather(schema.migrate(one), schema.migrate(other))
         assert sum(applied) == len(list(MIGRATIONS.glob("0*.py")))
-        assert await schema.current_revision(one) == schema.newest_revision()
+        assert await revision.current_revision(one) == revision.newest_revision()
     finally:
         await one.close()
         await other.close()
@@ -138,7 +138,7 @@ async def test_a_migration_without_space_for_a_rewrite_is_complete(
     database = open_database(f"sqlite:///{tmp_path}/new.db")
 
     assert await schema.migrate(database) > 0
-    assert await schema.current_revision(database) == schema.newest_revision()
+    assert await revision.current_revision(database) == revision.newest_revision()
     await database.close()
 
 
@@ -148,10 +148,10 @@ async def test_a_migration_that_fails_keeps_the_earlier_ones(unmigrated: Databas
         await connection.execute(text(in_the_way))
     with pytest.raises(StorageOutage):
         await schema.migrate(unmigrated)
-    assert await schema.current_revision(unmigrated) == "0022"
+    assert await revision.current_revision(unmigrated) == "0022"
     async with unmigrated.transaction() as connection:
         await connection.execute(text("DROP TABLE student_merges"))
 
     assert await schema.migrate(unmigrated) == len(list(MIGRATIONS.glob("0*.py"))) - 22
 
-    assert await schema.current_revision(unmigrated) == schema.newest_revision()
+    assert await revision.current_revision(unmigrated) == revision.newest_revision()

@@ -21,7 +21,7 @@ from adsum.operations.repository import (
 )
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.database.schema import newest_revision
+from adsum.platform.database.revision import newest_revision
 from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 

@@ -1,4 +1,4 @@
-"""Migrates a database to the schema of this version, and reports its revision."""
+"""Migrates a database to the schema of this version. Imports Alembic, which processes that do not migrate leave out."""
 
 from __future__ import annotations
 
@@ -31,20 +31,6 @@ def _config(connection: Connection | None = None) -> Config:
 @cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
-
-
-@cache
-def newest_revision() -> str:
-    """The revision that this version of Adsum requires."""
-    head = _scripts().get_current_head()
-    assert head is not None
-    return head
-
-
-async def current_revision(database: Database) -> str | None:
-    """The revision of the database; None if it was never migrated."""
-    async with database.snapshot() as connection:
-        return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
 
 
 async def migrate(database: Database) -> int:
