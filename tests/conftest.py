@@ -96,6 +96,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run tests on one database, half of them on each, instead of on both; tests of statements on both",
     )
+    parser.addoption("--long", action="store_true", help="run the long tests, too")
     parser.addoption("--coverage", action="store_true", help="measure the coverage of the modules that decide")
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
@@ -111,10 +112,9 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--either"):
-        left_out = {item for item in items if _is_left_out(item)}
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=list(left_out))
+    left_out = {item for item in items if _is_left_out(item, config)}
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=list(left_out))
     workers: dict[str, int] = getattr(config, "workerinput", {})
     items[:] = _in_running_order(items, workers.get("workercount", 1))
 
@@ -133,7 +133,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
-def _is_left_out(item: pytest.Item) -> bool:
+def _is_left_out(item: pytest.Item, config: pytest.Config) -> bool:
+    if item.get_closest_marker("long") and not config.getoption("--long"):
+        return True
+    return bool(config.getoption("--either")) and _is_of_other_database(item)
+
+
+def _is_of_other_database(item: pytest.Item) -> bool:
     """Whether `--either` leaves out this test. Its name decides, so that every run has the same selection."""
     database = _database(item)
     if database is None or item.nodeid.startswith(OF_STATEMENTS):

@@ -17,6 +17,7 @@ A_CANCEL_AND_ANOTHER_RUN_OF_TWO_WORKERS = Configuration(1, 2, (MARK_ONE, MARK_ON
 A_RETRY = Configuration(1, 1, (MARK_ONE,), retries=1, given_up=1)
 A_CORRECTION_BEFORE_AN_UPDATE = Configuration(1, 2, (CHANGE_ONE,), corrections=1, recorded=True)
 A_CORRECTION_BESIDE_AN_UPDATE = Configuration(2, 1, (CHANGE_BOTH,), corrections=1, recorded=True)
+TWO_UPDATES_OF_TWO_WORKERS = Configuration(1, 2, (CHANGE_ONE, CHANGE_ONE), recorded=True, faults=0)
 TWO_UPDATES = Configuration(1, 1, (CHANGE_ONE, CHANGE_ONE), recorded=True)
 
 # Calm configurations, which allow more concurrent events.
@@ -25,3 +26,4 @@ CALM_CANCEL_AND_ANOTHER_RUN = Configuration(2, 1, (MARK_BOTH, MARK_BOTH), cancel
 CALM_CANCEL_BETWEEN_TWO_WORKERS = Configuration(1, 2, (MARK_ONE, MARK_ONE), cancels=1, calm=True)
 CALM_RETRY = Configuration(2, 1, (MARK_BOTH,), retries=1, given_up=1, calm=True)
 CALM_RETRY_BETWEEN_TWO_WORKERS = Configuration(1, 2, (MARK_ONE,), retries=1, given_up=1, calm=True)
+CALM_UPDATES = Configuration(1, 2, (CHANGE_ONE, CHANGE_ONE), recorded=True, calm=True)
