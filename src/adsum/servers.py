@@ -1,4 +1,4 @@
-"""Opens the servers that the settings name, or those of the data folder of `up`, and finds the signing key."""
+"""Opens the servers that the settings name, or those of the data folder of `up`, and finds the signing keys."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from adsum.embedded.data_folder import DataFolder
+from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import ConfigurationError
+from adsum.platform.keys import KeyFile, KeyRing
 from adsum.platform.redis.connection import RedisClient, open_redis, require_redis
 from adsum.platform.redis.scripts import ScriptedRedis
-from adsum.platform.settings import MIN_SECRET_KEY_LENGTH, NO_SIGNING_KEY, Settings
+from adsum.platform.settings import Settings, file_of
+from adsum.platform.signing_keys import parse_keys
 
 REDIS_CONNECTIONS = 64
 REDIS_TIMEOUT_S = 5.0
@@ -26,32 +29,22 @@ def redis_url(settings: Settings) -> str:
     return settings.redis_url or DataFolder.of(settings).redis_url
 
 
-def signing_key(settings: Settings) -> str | None:
-    """The configured secret key, or the one in the data folder of `up`; None if neither exists.
+def key_ring(settings: Settings, now: Clock = system_clock) -> KeyRing:
+    """The configured signing keys, or those of the data folder of `up`.
 
     Raises:
-        ConfigurationError: the file in the data folder cannot be read, or its key is too short.
+        ConfigurationError: two settings contradict each other.
     """
+    if settings.signing_keys is not None:
+        if settings.secret_key is not None:
+            raise ConfigurationError("ADSUM_SECRET_KEY and ADSUM_SIGNING_KEYS are both set: set one of them")
+        if (path := file_of(settings, "signing_keys")) is not None:
+            return KeyRing(KeyFile(path), now)
+        keys = parse_keys(settings.signing_keys.get_secret_value())
+        return KeyRing(lambda: keys, now)
     if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    path = DataFolder.of(settings).secret
-    try:
-        secret = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"cannot read the secret key in {path}: {error}") from None
-    if len(secret) < MIN_SECRET_KEY_LENGTH:
-        raise ConfigurationError(f"the secret key in {path} is shorter than {MIN_SECRET_KEY_LENGTH} characters")
-    return secret
-
-
-def require_signing_key(settings: Settings) -> str:
-    """The signing key. Raises ConfigurationError if there is none."""
-    key = signing_key(settings)
-    if key is None:
-        raise ConfigurationError(NO_SIGNING_KEY)
-    return key
+        return KeyRing.of(settings.secret_key.get_secret_value(), now)
+    return KeyRing(KeyFile(DataFolder.of(settings).secret), now)
 
 
 async def require_usable_servers(settings: Settings) -> None:

@@ -50,6 +50,7 @@ from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.keys import KeyRing
 from adsum.platform.paging import PageRequest
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import RedisClient
@@ -78,7 +79,7 @@ from adsum.roster.service import Directory, Naming
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
-from adsum.servers import database_url, open_queue, open_servers, signing_key
+from adsum.servers import database_url, key_ring, open_queue, open_servers
 
 
 @dataclass(frozen=True)
@@ -235,6 +236,7 @@ class _Servers:
     database: Database
     redis: RedisClient
     now: Clock
+    keys: KeyRing
     stack: AsyncExitStack
 
     def closing(self, service: Closable) -> Closable:
@@ -248,7 +250,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
     """Opens the database and Redis, builds the services, and closes everything at the end of the block."""
     async with AsyncExitStack() as stack:
         database, redis = await stack.enter_async_context(open_servers(settings))
-        on = _Servers(settings, database, redis, now, stack)
+        on = _Servers(settings, database, redis, now, key_ring(settings, now), stack)
         accounts = _accounts(on)
         schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now))
         roster = _roster(on, accounts)
@@ -268,7 +270,7 @@ def _accounts(on: _Servers) -> AccountServices:
     lifetime = timedelta(seconds=on.settings.token_ttl)
     idle_timeout = timedelta(seconds=on.settings.idle_timeout)
     accounts = Accounts(on.database, Passwords(), on.settings.password_min_length)
-    tokens = on.closing(Tokens(on.database, signing_key(on.settings), on.now, lifetime, idle_timeout))
+    tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout))
     api_keys = on.closing(ApiKeys(on.database, on.now))
     return AccountServices(
         accounts=accounts,
@@ -276,7 +278,7 @@ def _accounts(on: _Servers) -> AccountServices:
         signing_in=SigningIn(
             accounts,
             tokens,
-            Devices(signing_key(on.settings), on.now),
+            Devices(on.keys, on.now),
             FailedAttempts(on.redis, key_prefix=on.settings.key_prefix),
         ),
         api_keys=api_keys,

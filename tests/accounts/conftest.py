@@ -12,6 +12,7 @@ from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
+from adsum.platform.keys import KeyRing
 
 KEY = "k" * 40
 PASSWORD = "correct horse"
@@ -24,7 +25,7 @@ def accounts(database: Database) -> Accounts:
 
 @pytest.fixture
 def tokens(database: Database) -> Tokens:
-    return Tokens(database, KEY, system_clock, timedelta(hours=12))
+    return Tokens(database, KeyRing.of(KEY), system_clock, timedelta(hours=12))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from adsum.accounts.access import Permission, Role
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
+from adsum.platform.keys import KeyRing
 from tests.platform.http.test_problems import problem_of
 from tests.support.frame import SECRET, Frame
 from tests.support.schools import make_bare_school
@@ -59,7 +60,9 @@ async def test_missing_and_invalid_credentials_get_401(full_frame: Frame) -> Non
     token = await full_frame.token(Role.ADMIN)
     now = system_clock()
     claims: dict[str, Any] = {"sub": "1", "sid": "0" * 32, "iat": now, "exp": now + timedelta(hours=1)}
-    yesterday = Tokens(full_frame.adsum.database, SECRET, lambda: now - timedelta(days=1), timedelta(hours=1))
+    yesterday = Tokens(
+        full_frame.adsum.database, KeyRing.of(SECRET), lambda: now - timedelta(days=1), timedelta(hours=1)
+    )
     attempts = {
         "nothing": {},
         "an empty token": {"Authorization": "Bearer "},

@@ -14,6 +14,8 @@ from sqlalchemy import func, select
 from adsum.accounts.access import Permission
 from adsum.batches.tables import batch_runs
 from adsum.platform.ids import MAX_ID
+from adsum.platform.keys import KeyPurpose
+from adsum.servers import key_ring
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
 from tests.support.installation import queue_keys
@@ -80,11 +82,10 @@ async def test_a_key_without_permission_to_read_rosters_cannot_tell_either(adsum
 
 @pytest.mark.parametrize("claims", [{"exp": 1}, {"sid": "0" * 32}, {"sub": "999"}])
 async def test_an_expired_or_forged_token_is_401(adsum: Adsum, api: Api, claims: dict[str, object]) -> None:
-    key = adsum.settings.secret_key
-    assert key is not None
-    known = jwt.decode(api.tokens["office"], key.get_secret_value(), algorithms=["HS256"])  # pyright: ignore[reportUnknownMemberType]
-    for signed_with in (key.get_secret_value(), "y" * 64):
-        api.tokens["forger"] = jwt.encode(known | claims, signed_with, algorithm="HS256")  # pyright: ignore[reportUnknownMemberType]
+    key = key_ring(adsum.settings).derive(KeyPurpose.TOKENS)
+    known = jwt.decode(api.tokens["office"], key.secret, algorithms=["HS256"])  # pyright: ignore[reportUnknownMemberType]
+    for signed_with in (key.secret, b"y" * 32):
+        api.tokens["forger"] = jwt.encode(known | claims, signed_with, "HS256", {"kid": key.key_id})  # pyright: ignore[reportUnknownMemberType]
         assert (await api.create("forger")).status_code == 401
 
 

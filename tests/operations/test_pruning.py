@@ -20,6 +20,7 @@ from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import system_clock
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.keys import KeyRing
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.test_retry_cancel import failed_batch
@@ -216,7 +217,7 @@ async def plan_of(database: Database, sent: tuple[str, Any]) -> list[str]:
 
 async def test_sign_ins_are_deleted_when_their_time_is_over(database: Database) -> None:
     clock = Clock()
-    tokens = Tokens(database, "k" * 40, clock, timedelta(hours=1))
+    tokens = Tokens(database, KeyRing.of("k" * 40), clock, timedelta(hours=1))
     async with database.transaction() as connection:
         await make_user(connection, Role.ADMIN, email="a@school.example", password_hash="-")
     deletion = EndedSignIns(database, clock, page=2)

@@ -20,15 +20,11 @@ from pydantic_settings import (
 from typing_extensions import override
 
 from adsum.platform.errors import ConfigurationError
+from adsum.platform.signing_keys import MIN_KEY_LENGTH, WrongKeys, parse_keys
 from adsum.platform.time_zones import known_time_zone
 
 PREFIX = "ADSUM_"
-SECRETS = frozenset({"secret_key", "database_url", "redis_url"})
-MIN_SECRET_KEY_LENGTH = 32
-NO_SIGNING_KEY = (
-    "there is no secret key: set ADSUM_SECRET_KEY (or ADSUM_SECRET_KEY_FILE) to 32 or more random characters, "
-    "or use the data folder of `adsum up` (ADSUM_DATA_DIR)"
-)
+SECRETS = frozenset({"secret_key", "signing_keys", "database_url", "redis_url"})
 
 
 def _key_prefix(text: str) -> str:
@@ -58,18 +54,32 @@ def _addresses(text: str) -> str:
     return text
 
 
+def _signing_keys(text: SecretStr) -> SecretStr:
+    try:
+        parse_keys(text.get_secret_value())
+    except WrongKeys as wrong:
+        raise ValueError(str(wrong)) from None
+    return text
+
+
 class FileSource(PydanticBaseSettingsSource):
     """Reads a setting from a file: `ADSUM_SECRET_KEY_FILE=/run/secrets/key` sets `ADSUM_SECRET_KEY`."""
 
     @override
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        path = self.path_of(field_name)
         if path is None:
             return None, field_name, False
         try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+            return path.read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error}") from error
+
+    @staticmethod
+    def path_of(field_name: str) -> Path | None:
+        """The file that the environment names for a setting."""
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
+        return None if path is None else Path(path)
 
     @override
     def __call__(self) -> dict[str, Any]:
@@ -132,8 +142,16 @@ class Settings(BaseSettings):
         bool, Field(description="Accept passwords on the sign-in page over HTTP from other machines.")
     ] = False
     secret_key: Annotated[
-        Annotated[SecretStr, Field(min_length=MIN_SECRET_KEY_LENGTH)] | None,
+        Annotated[SecretStr, Field(min_length=MIN_KEY_LENGTH)] | None,
         Field(description="Signs tokens; at least 32 characters. Unset: the key of the data folder."),
+    ] = None
+    signing_keys: Annotated[
+        Annotated[SecretStr, AfterValidator(_signing_keys)] | None,
+        Field(
+            description="Instead of `ADSUM_SECRET_KEY`, to rotate keys: keys on lines or between commas. The first one "
+            "signs; the others only verify, each without end or as `KEY until 2027-01-31T00:00:00Z`. The file of "
+            "`ADSUM_SIGNING_KEYS_FILE` is read again when it changes."
+        ),
     ] = None
     token_ttl: Annotated[int, Field(ge=60, description="Seconds after which a sign-in and its token end.")] = 12 * 3600
     password_min_length: Annotated[
@@ -276,6 +294,11 @@ def _reason_of(error: dict[str, Any]) -> str:
     if error["type"] == "too_short":  # pydantic counts the characters of a secret as items
         return f"has to have at least {error['ctx']['min_length']} characters"
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+def file_of(settings: Settings, name: str) -> Path | None:
+    """The file from which a setting was read, if it was."""
+    return FileSource.path_of(name) if origins(settings)[name] == "file" else None
 
 
 def origins(settings: Settings, overrides: frozenset[str] = frozenset()) -> dict[str, str]:

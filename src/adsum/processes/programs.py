@@ -19,7 +19,7 @@ from adsum.embedded.data_folder import DataFolder
 from adsum.embedded.supervisor import Program, Supervisor
 from adsum.embedded.valkey import Valkey
 from adsum.platform.clock import system_clock
-from adsum.platform.settings import PREFIX, Settings
+from adsum.platform.settings import PREFIX, Settings, file_of
 
 DRAIN_S = 35  # longer than a worker gives its chunks to finish
 VALKEY_STOP_S = 10
@@ -60,6 +60,8 @@ def valkey_program(valkey: Valkey) -> Program:
 def environment_of(settings: Settings, folder: DataFolder, address: Address) -> dict[str, str]:
     """The environment in which a child process resolves every setting as this process did."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    if file_of(settings, "signing_keys") is not None:
+        del given["signing_keys"]  # the child finds the same file, and reads it again when it changes
     # One worker process is enough for SQLite and one machine, unless the setting says otherwise.
     resolved = (
         {"worker_processes": 1}
@@ -74,8 +76,8 @@ def environment_of(settings: Settings, folder: DataFolder, address: Address) -> 
     )
     environment = dict(os.environ)
     environment |= {f"{PREFIX}{name.upper()}": _text(value) for name, value in resolved.items() if value is not None}
-    if settings.secret_key is None:
-        environment[f"{PREFIX}SECRET_KEY_FILE"] = str(folder.ensure_secret())
+    if settings.secret_key is None and settings.signing_keys is None:
+        folder.ensure_secret()
     if sys.stderr.isatty() and not environment.get("NO_COLOR"):
         environment["FORCE_COLOR"] = "1"  # the output of the children reaches this terminal through a pipe
     return environment

@@ -39,7 +39,7 @@ def run_serve(settings: Settings) -> None:
         StorageOutage: the database does not answer.
     """
     configure_logs(settings)
-    servers.require_signing_key(settings)
+    servers.key_ring(settings).require_key()
     asyncio.run(wiring.require_current_schema(settings))
     run_server(settings)
 

@@ -19,6 +19,7 @@ from adsum.accounts.visitors import is_use
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 from adsum.platform.errors import Forbidden, NotFound, Unauthenticated
+from adsum.platform.keys import KeyRing
 from adsum.platform.settings import Settings
 from tests.accounts.conftest import KEY
 from tests.support.schools import make_user
@@ -48,7 +49,7 @@ async def tokens(database: Database, times: Times) -> Tokens:
     async with database.transaction() as connection:
         for email in (ADA, BOB):
             await make_user(connection, Role.ADMIN, email=email, password_hash="-")
-    return Tokens(database, KEY, times, timedelta(hours=12), IDLE)
+    return Tokens(database, KeyRing.of(KEY), times, timedelta(hours=12), IDLE)
 
 
 async def sign_in(tokens: Tokens, email: str = ADA, kind: SignInKind = SignInKind.PAGE, agent: str = "") -> str:
@@ -82,7 +83,7 @@ async def test_a_user_lists_and_ends_their_own_sign_ins(tokens: Tokens, database
     assert bob.sign_in_id is not None
     with pytest.raises(NotFound):
         await tokens.end(caller, bob.sign_in_id)
-    other_process = Tokens(database, KEY, times, timedelta(hours=12), IDLE)
+    other_process = Tokens(database, KeyRing.of(KEY), times, timedelta(hours=12), IDLE)
     assert await is_signed_in(other_process, first)
     await tokens.end(caller, listed[1].id)
     assert not await is_signed_in(other_process, first)
@@ -159,7 +160,7 @@ async def test_constant_use_keeps_a_visitor_signed_in_at_the_minimum_of_the_sett
     minimum = timedelta(seconds=60)
     with pytest.raises(ValidationError):
         Settings(idle_timeout=int(minimum.total_seconds()) - 1)
-    tokens = Tokens(database, KEY, times, timedelta(hours=12), minimum)
+    tokens = Tokens(database, KeyRing.of(KEY), times, timedelta(hours=12), minimum)
     token = await sign_in(tokens)
     for _ in range(12):
         times.now += timedelta(seconds=10)
@@ -253,7 +254,7 @@ async def test_several_sign_ins_are_locked_in_the_order_of_their_ids(postgres_ur
     def locking(number: int) -> Select[tuple[int]]:
         return select(sign_ins.c.id).where(sign_ins.c.id == number).with_for_update(nowait=True)
 
-    tokens = Tokens(database, KEY, times, timedelta(hours=12))
+    tokens = Tokens(database, KeyRing.of(KEY), times, timedelta(hours=12))
     async with database.transaction() as other:
         await other.execute(locking(1))
         caller = Caller(Role.ADMIN, frozenset(), user_id=user_id, sign_in_id=3)

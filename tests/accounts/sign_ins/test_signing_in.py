@@ -19,6 +19,7 @@ from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated
+from adsum.platform.keys import KeyRing
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.redis.connection import open_redis
 from tests.accounts.conftest import KEY, PASSWORD
@@ -28,7 +29,7 @@ from tests.support.waiting import until
 EMAIL = "ada@school.example"
 HERE, ELSEWHERE = "203.0.113.7", "198.51.100.9"
 AN_HOUR_S = 3600
-DEVICES = Devices(KEY, system_clock)
+DEVICES = Devices(KeyRing.of(KEY), system_clock)
 
 
 @pytest.fixture

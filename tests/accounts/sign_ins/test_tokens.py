@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+import warnings
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +17,12 @@ from adsum.accounts.tables import users
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
+from adsum.platform.keys import KeyPurpose, KeyRing
 from tests.accounts.conftest import KEY
 from tests.support.schools import make_bare_school, make_user
 
 EMAIL = "a@school.example"
+SIGNS = KeyRing.of(KEY).derive(KeyPurpose.TOKENS)
 
 
 async def new_user(database: Database, role: Role = Role.ADMIN, school_id: int | None = None) -> int:
@@ -34,8 +37,14 @@ async def claims_of(tokens: Tokens, **changed: Any) -> dict[str, Any]:
     return {name: value for name, value in (claims | changed).items() if value is not None}
 
 
-def signed(claims: dict[str, Any], key: str | None = KEY, algorithm: str = "HS256") -> str:
-    return jwt.encode(claims, key, algorithm)  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
+def signed(claims: dict[str, Any], key: bytes | None = SIGNS.secret, algorithm: str = "HS256") -> str:
+    return jwt.encode(claims, key, algorithm, {"kid": SIGNS.key_id})  # pyright: ignore[reportUnknownMemberType, reportArgumentType]
+
+
+def signed_by_sha384(claims: dict[str, Any]) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
+        return signed(claims, algorithm="HS384")
 
 
 async def assert_refused(tokens: Tokens, text: str) -> None:
@@ -83,10 +92,11 @@ async def test_forged_tokens_are_refused(tokens: Tokens, database: Database) -> 
     other = await claims_of(tokens)
     unsigned = base64.urlsafe_b64encode(b'{"alg":"none","typ":"JWT"}').decode().rstrip("=")
     forged = {
-        "another key": signed(good, "x" * 40),
+        "another key": signed(good, b"x" * 40),
+        "the signing key itself": signed(good, KEY.encode()),
         "no algorithm": signed(good, None, "none"),
         "no algorithm, old signature": f"{unsigned}.{payload}.{signed(good).split('.')[2]}",
-        "another algorithm": signed(good, "k" * 64, "HS384"),
+        "another algorithm": signed_by_sha384(good),
         "no signature": f"{header}.{payload}.",
         "another payload": f"{header}.{signed(other).split('.')[1]}.{signed(good).split('.')[2]}",
         "no token": "not.a.token",
@@ -113,14 +123,14 @@ async def test_an_expired_token_is_refused(tokens: Tokens, database: Database) -
     await new_user(database)
     past = system_clock() - timedelta(seconds=1)
     await assert_refused(tokens, signed(await claims_of(tokens, exp=past)))
-    yesterday = Tokens(database, KEY, lambda: system_clock() - timedelta(days=1), timedelta(hours=12))
+    yesterday = Tokens(database, KeyRing.of(KEY), lambda: system_clock() - timedelta(days=1), timedelta(hours=12))
     await assert_refused(tokens, (await yesterday.create(EMAIL)).text)
 
 
 async def test_a_cached_token_is_refused_once_it_has_expired(database: Database) -> None:
     await new_user(database)
     moment = system_clock()
-    tokens = Tokens(database, KEY, lambda: moment, timedelta(hours=12))
+    tokens = Tokens(database, KeyRing.of(KEY), lambda: moment, timedelta(hours=12))
     token = (await tokens.create(EMAIL, timedelta(minutes=30))).text
     await tokens.caller_of(token)
     moment += timedelta(minutes=30)
@@ -188,7 +198,7 @@ async def test_a_user_who_loses_the_email_has_no_token(tokens: Tokens, database:
 
 async def test_without_a_secret_key_there_are_no_tokens(database: Database) -> None:
     await new_user(database)
-    without_key = Tokens(database, None, system_clock, timedelta(hours=12))
+    without_key = Tokens(database, KeyRing.of(None), system_clock, timedelta(hours=12))
     with pytest.raises(ConfigurationError, match="ADSUM_SECRET_KEY"):
         await without_key.create(EMAIL)
     with pytest.raises(ConfigurationError):

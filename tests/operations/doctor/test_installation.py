@@ -15,16 +15,19 @@ from adsum.operations.doctor.environment import (
 )
 from adsum.operations.doctor.findings import FIX, Finding
 from adsum.platform.errors import ConfigurationError
+from adsum.platform.signing_keys import SigningKey, parse_keys
 
 GIB = 1024**3
+
+KEYS = parse_keys(f"{'n' * 40}, {'o' * 40} until 2027-01-31T00:00:00Z")
 
 
 def checked(installation: Installation, free_space: int = 100 * GIB) -> dict[str, Finding]:
     return {each.check: each for each in check_installation(installation, lambda _: free_space)}
 
 
-def installation(folder: Path, key: str | None = "key") -> Installation:
-    return Installation((folder, folder / "secret.key", folder / "missing"), folder, lambda: key, "adsum up")
+def installation(folder: Path, keys: tuple[SigningKey, ...] = KEYS) -> Installation:
+    return Installation((folder, folder / "secret.key", folder / "missing"), folder, lambda: keys, "adsum up")
 
 
 @pytest.fixture
@@ -38,13 +41,17 @@ def test_a_private_folder_has_no_fault(folder: Path) -> None:
     assert {each.severity.value for each in checked(installation(folder)).values()} == {"ok"}
 
 
+def test_the_signing_key_is_named_without_its_text(folder: Path) -> None:
+    assert checked(installation(folder))["signing key"].message == f"{KEYS[0].id} signs; 1 other key"
+
+
 def test_a_missing_signing_key_is_an_error_with_the_command_that_creates_one(folder: Path) -> None:
-    finding = checked(installation(folder, key=None))["signing key"]
+    finding = checked(installation(folder, keys=()))["signing key"]
     assert (finding.severity.value, finding.remedy) == ("error", "adsum up")
 
 
 def test_an_unreadable_signing_key_is_reported(folder: Path) -> None:
-    def unreadable() -> str | None:
+    def unreadable() -> tuple[SigningKey, ...]:
         raise ConfigurationError("cannot read it")
 
     finding = checked(Installation((), None, unreadable, "adsum up"))["signing key"]
@@ -78,5 +85,5 @@ def test_low_disk_space_is_reported(folder: Path, free_space: int, severity: str
 
 
 def test_a_disk_without_data_is_skipped(folder: Path) -> None:
-    assert "disk" not in checked(Installation((), None, lambda: "key", ""))
-    assert "disk" not in checked(Installation((), folder / "missing", lambda: "key", ""))
+    assert "disk" not in checked(Installation((), None, lambda: KEYS, ""))
+    assert "disk" not in checked(Installation((), folder / "missing", lambda: KEYS, ""))

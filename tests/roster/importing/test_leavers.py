@@ -16,6 +16,7 @@ from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import Unauthenticated
+from adsum.platform.keys import KeyRing
 from adsum.roster.importing.service import ImportRefused
 from tests.roster.conftest import Importing, counts
 from tests.roster.files import Roster, a_class, a_school, a_school_of_1_2, enrolment, manifest, role_of, user
@@ -51,7 +52,7 @@ class Logins:
 async def logins_of(importing: Importing) -> Logins:
     """Gives each teacher a login, and signs them in."""
     schools = {row["id"]: row["source_id"] for row in await importing.rows(tables.schools)}
-    tokens = Tokens(importing.database, "k" * 40, system_clock, timedelta(hours=1))
+    tokens = Tokens(importing.database, KeyRing.of("k" * 40), system_clock, timedelta(hours=1))
     texts: dict[str, str] = {}
     for row in await importing.rows(tables.users):
         name = f"{row['source_id']}.{schools[row['school_id']]}"

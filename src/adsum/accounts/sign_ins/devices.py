@@ -9,8 +9,7 @@ import secrets
 from datetime import timedelta
 
 from adsum.platform.clock import Clock
-from adsum.platform.errors import ConfigurationError
-from adsum.platform.settings import NO_SIGNING_KEY
+from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
 
 LIFETIME = timedelta(days=365)
 # A computer of a staff room is known to several accounts.
@@ -23,12 +22,12 @@ class Devices:
     """Signs and recognises device cookies. A cookie holds one token per account, and no personal data.
 
     Args:
-        key: signing key. Without it, signing or recognising a device raises ConfigurationError.
+        keys: the signing keys. Without one, signing or recognising a device raises ConfigurationError.
         now: the clock.
     """
 
-    def __init__(self, key: str | None, now: Clock) -> None:
-        self._key = key
+    def __init__(self, keys: KeyRing, now: Clock) -> None:
+        self._keys = keys
         self._now = now
 
     def recognise(self, cookie: str | None, email: str) -> str | None:
@@ -44,7 +43,7 @@ class Devices:
         """The cookie with a new token for this account. It keeps those of the last other accounts."""
         ends_at = int((self._now() + LIFETIME).timestamp())
         device = secrets.token_hex(8)
-        token = f"{ends_at}.{device}.{self._signature(ends_at, device, email)}"
+        token = f"{ends_at}.{device}.{_signature(self._keys.derive(KeyPurpose.DEVICES), ends_at, device, email)}"
         others = [each for each in self._tokens(cookie) if not self._is_of(each, email)]
         return _SEPARATOR.join([token, *others][:MAX_ACCOUNTS])
 
@@ -54,15 +53,15 @@ class Devices:
 
     def _is_of(self, token: str, email: str) -> bool:
         ends_at, device, signature = token.split(".")
-        is_signed = hmac.compare_digest(signature, self._signature(int(ends_at), device, email))
+        # Cookies of versions without a key for each purpose were signed by a signing key itself.
+        keys = (*self._keys.all_derived(KeyPurpose.DEVICES), *self._keys.all_plain())
+        is_signed = any(hmac.compare_digest(signature, _signature(key, int(ends_at), device, email)) for key in keys)
         return is_signed and self._now().timestamp() < int(ends_at)
 
-    def _signature(self, ends_at: int, device: str, email: str) -> str:
-        if self._key is None:
-            raise ConfigurationError(NO_SIGNING_KEY)
-        # The first words keep it apart from tokens, which have the same key.
-        content = f"device cookie|{ends_at}|{device}|{email}".encode(errors="replace")
-        return hmac.new(self._key.encode(), content, hashlib.sha256).hexdigest()[:32]
+
+def _signature(key: DerivedKey, ends_at: int, device: str, email: str) -> str:
+    content = f"device cookie|{ends_at}|{device}|{email}".encode(errors="replace")
+    return hmac.new(key.secret, content, hashlib.sha256).hexdigest()[:32]
 
 
 def _id_of(token: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,7 +31,6 @@ from adsum.accounts.sign_ins.repository import StoredSignIn
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
 from adsum.platform.errors import (
-    ConfigurationError,
     Forbidden,
     NotFound,
     PasswordChangeRequired,
@@ -38,7 +38,7 @@ from adsum.platform.errors import (
     Unavailable,
 )
 from adsum.platform.ids import MAX_ID
-from adsum.platform.settings import NO_SIGNING_KEY
+from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
 from adsum.platform.telemetry import logger
 
 # The longest time between two notes of the use of a sign-in, each of which is a write.
@@ -95,7 +95,7 @@ class Tokens:
 
     Args:
         database: of the users.
-        key: signing key. Without it, creating or verifying a token raises ConfigurationError.
+        keys: the signing keys. Without one, creating or verifying a token raises ConfigurationError.
         now: the clock.
         lifetime: default lifetime of a token.
         idle_timeout: after which a sign-in on the page ends without use.
@@ -104,23 +104,23 @@ class Tokens:
     def __init__(
         self,
         database: Database,
-        key: str | None,
+        keys: KeyRing,
         now: Clock,
         lifetime: timedelta,
         idle_timeout: timedelta = timedelta(hours=1),
     ) -> None:
         self._database = database
         self._sign_ins = BatchedLookup(database, statements.sign_ins_of_keys)
-        self._secret = key
+        self._keys = keys
         self._now = now
         self._lifetime = lifetime
         self._idle_timeout = idle_timeout
         # Far below the idle timeout, else it ends sign-ins that are used all the time.
         self._noted_every = min(NOTED_EVERY, idle_timeout / 4)
         self._pending_uses: dict[str, asyncio.Task[None]] = {}
-        # Caches the verified signature. Expiry and the sign-in are checked on every request. A forged token raises and
-        # is not cached.
-        self._claims_of = lru_cache(CACHED_TOKENS)(self._verify)
+        # Caches the verified signature, for one version of the keys. Expiry and the sign-in are checked on every
+        # request. A forged token raises and is not cached.
+        self._verified = lru_cache(CACHED_TOKENS)(self._verify)
 
     async def create(
         self,
@@ -146,7 +146,7 @@ class Tokens:
             FirstPasswordUsed: the user has signed in with this first password before.
             Unauthenticated: since the password was checked, the user was disabled, or has another one.
         """
-        secret = self._secret_key()
+        signs = self._keys.derive(KeyPurpose.TOKENS)
         # A whole second, as in the claims.
         now = self._now().replace(microsecond=0)
         ends_at = now + (lifetime or self._lifetime)
@@ -161,7 +161,7 @@ class Tokens:
                 connection, user, key=key, kind=kind, agent=_printable(agent)[:MAX_AGENT], now=now, ends_at=ends_at
             )
         claims = {"sub": str(user.id), "sid": key, "iat": now, "exp": ends_at}
-        text = jwt.encode(claims, secret, ALGORITHM)  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
+        text = jwt.encode(claims, signs.secret, ALGORITHM, {"kid": signs.key_id})  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
         return Token(text, int((ends_at - now).total_seconds()))
 
     async def caller_of(self, token: str, *, is_use: bool = True, may_have_first_password: bool = False) -> Caller:
@@ -267,20 +267,37 @@ class Tokens:
         finally:
             del self._pending_uses[key]
 
-    def _secret_key(self) -> str:
-        if self._secret is None:
-            raise ConfigurationError(NO_SIGNING_KEY)
-        return self._secret
+    def _claims_of(self, token: str) -> _Claims:
+        return self._verified(token, self._keys.version)
 
-    def _verify(self, token: str) -> _Claims:
-        # verify_iat would refuse a new token of a process whose clock is ahead.
-        options: Any = {"require": ["sub", "sid", "iat", "exp"], "verify_iat": False, "verify_exp": False}
+    def _verify(self, token: str, _version: int) -> _Claims:
+        for key in self._keys_of(token):
+            try:
+                return _verify(token, key)
+            except (jwt.InvalidTokenError, ValueError, TypeError):
+                continue
+        raise Unauthenticated("the token is not valid")
+
+    def _keys_of(self, token: str) -> Sequence[DerivedKey]:
+        """The key that the token names. Tokens of versions without key ids were signed by a signing key itself."""
         try:
-            # PyJWT's types for keys need `cryptography`, which HS256 does not use.
-            found = jwt.decode(token, self._secret_key(), [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
-            return _Claims(_user_id(found["sub"]), _key_of(found["sid"]), int(found["exp"]))
-        except (jwt.InvalidTokenError, ValueError, TypeError):
-            raise Unauthenticated("the token is not valid") from None
+            header: dict[str, Any] = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError:
+            return ()
+        if "kid" not in header:
+            return self._keys.all_plain()
+        named = self._keys.find(KeyPurpose.TOKENS, header["kid"])
+        return () if named is None else (named,)
+
+
+def _verify(token: str, key: DerivedKey) -> _Claims:
+    """Raises an error of PyJWT, ValueError or TypeError."""
+    # verify_iat would refuse a new token of a process whose clock is ahead.
+    options: Any = {"require": ["sub", "sid", "iat", "exp"], "verify_iat": False, "verify_exp": False}
+    # PyJWT's types for keys need `cryptography`, which HS256 does not use.
+    found = jwt.decode(token, key.secret, [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
+    ends_at = int(found["exp"]) if key.ends_at is None else min(int(found["exp"]), int(key.ends_at.timestamp()))
+    return _Claims(_user_id(found["sub"]), _key_of(found["sid"]), ends_at)
 
 
 async def _use_up(connection: Connection, checked: User, user: StoredUser | None) -> None:

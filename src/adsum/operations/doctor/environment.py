@@ -24,6 +24,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import newest_revision
 from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
+from adsum.platform.signing_keys import SigningKey
 
 # A server that takes longer for these few queries counts as unavailable.
 SERVER_TIMEOUT_S = 5.0
@@ -180,13 +181,13 @@ class Installation:
     Attributes:
         private: files and folders that no other user may access. Missing ones are ignored.
         data: the folder whose disk needs free space, if this machine stores data.
-        signing_key: returns the key or None, and raises ConfigurationError if it cannot be read.
+        signing_keys: returns the keys, the one that signs first, and raises ConfigurationError if they are wrong.
         create_key: the command that creates a key.
     """
 
     private: Sequence[Path]
     data: Path | None
-    signing_key: Callable[[], str | None]
+    signing_keys: Callable[[], Sequence[SigningKey]]
     create_key: str
 
 
@@ -228,12 +229,12 @@ def _mode(path: Path) -> int:
 
 def _signing_key(installation: Installation) -> Finding:
     try:
-        key = installation.signing_key()
+        keys = installation.signing_keys()
     except ConfigurationError as wrong:
         return error("signing key", wrong.detail, "adsum config show")
-    if key is None:
+    if not keys:
         return error("signing key", "missing: the API does not start", installation.create_key)
-    return ok("signing key", "present")
+    return ok("signing key", f"{keys[0].id} signs; {counted(len(keys) - 1, 'other key')}")
 
 
 def _permissions(installation: Installation) -> Finding:

@@ -17,7 +17,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.settings import Settings
-from adsum.servers import open_servers, redis_url, signing_key
+from adsum.servers import key_ring, open_servers, redis_url
 
 CHECK_URL = "adsum config show  # check the URL"
 
@@ -30,7 +30,7 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
     installation = Installation(
         private=(folder.root, folder.database, folder.secret, folder.valkey_password, folder.credentials),
         data=folder.root if stores_data else None,
-        signing_key=lambda: signing_key(settings),
+        signing_keys=lambda: key_ring(settings).keys(),
         create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
     )
     async with open_servers(settings) as (database, redis):
