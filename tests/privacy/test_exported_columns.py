@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Table
 
 from adsum.absences.tables import absence_versions, absences, due_absences
+from adsum.accounts.audit.tables import audit_entries
 from adsum.attendance.rules import Mark
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import job_failures
@@ -34,8 +35,11 @@ STATEMENTS = {
     student_months: "export_months",
     unmarked_students: "export_unmarked",
     student_merges: "export_merges",
+    audit_entries: "export_audit_entries",
 }
 NAMES = {"source_id": "sourced_id", "said": "content"}
+CHAIN = "of the chain of entries"
+ORIGIN = "where a person other than the student was"
 STUDENT, AUTHOR, RUN = "the student of the export", "a person other than the student", "a run is of a class"
 OF_CLASS = "the school of the class, which is exported"
 LEFT_OUT = {
@@ -78,6 +82,20 @@ LEFT_OUT = {
     "student_merges.removed_id": "the id in `removed`",
     "student_merges.user_id": AUTHOR,
     "student_merges.key_id": AUTHOR,
+    "audit_entries.id": "nothing refers to it",
+    "audit_entries.position": CHAIN,
+    "audit_entries.hash": CHAIN,
+    "audit_entries.caller_user_id": AUTHOR,
+    "audit_entries.os_user": AUTHOR,
+    "audit_entries.address": ORIGIN,
+    "audit_entries.request_id": ORIGIN,
+    "audit_entries.agent": ORIGIN,
+    "audit_entries.school_id": "the school of the student, which is exported",
+    "audit_entries.student_id": STUDENT,
+    "audit_entries.user_id": "no entry about a student is about a user",
+    "audit_entries.key_id": "no entry about a student is about a key",
+    "audit_entries.before": "counts",
+    "audit_entries.after": "counts, and the id of a merged record, which is in `merges`",
 }
 
 

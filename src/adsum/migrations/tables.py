@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adsum.absences.tables import absence_versions, absences, due_absences
+from adsum.accounts.audit.tables import audit_chain, audit_entries
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
 from adsum.batches.tables import batch_runs, job_failures
@@ -27,6 +28,8 @@ __all__ = [
     "api_keys",
     "attendance_changes",
     "attendances",
+    "audit_chain",
+    "audit_entries",
     "batch_runs",
     "class_covers",
     "class_days",

@@ -1,7 +1,7 @@
 """Statements that export and erase the data of one student.
 
 Each table that `erase_student` changes is exported, except for the summaries of classes and schools, which contain no
-personal data.
+personal data. Audit entries are exported, and stay: they name the student by the id alone, which is not used again.
 """
 
 from __future__ import annotations
@@ -174,6 +174,12 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "merged_at": Instant(),
         "merged_role": String(),
     },
+    "export_audit_entries": {
+        "created_at": Instant(),
+        "action": String(),
+        "caller_role": String(),
+        "caller_key_id": BigInt,
+    },
     "answers_with_student": {
         "actor": String(),
         "key": String(),
@@ -206,6 +212,7 @@ _DAYS = _statement("export_days")
 _MONTHS = _statement("export_months")
 _UNMARKED = _statement("export_unmarked")
 _MERGES = _statement("export_merges")
+_AUDIT_ENTRIES = _statement("export_audit_entries")
 _RUNS = _statement("runs_with_student")
 _ANSWERS = _statement("answers_with_student")
 
@@ -241,6 +248,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         months=await _rows(connection, _MONTHS, student_id),
         unmarked=await _rows(connection, _UNMARKED, student_id),
         merges=[_merge(row) for row in await _rows(connection, _MERGES, student_id)],
+        audit_entries=await _rows(connection, _AUDIT_ENTRIES, student_id),
     )
 
 

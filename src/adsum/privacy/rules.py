@@ -47,6 +47,7 @@ class PersonalData:
         months: monthly summaries.
         unmarked: taken sessions without a mark, as reports count them.
         merges: second records that were merged into the student's, with the days on which both had a record.
+        audit_entries: who has read or received the data as a whole, and when.
     """
 
     student: Row
@@ -64,6 +65,7 @@ class PersonalData:
     months: Sequence[Row]
     unmarked: Sequence[Row]
     merges: Sequence[Row]
+    audit_entries: Sequence[Row]
 
 
 @dataclass(frozen=True, slots=True)

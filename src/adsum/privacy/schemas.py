@@ -289,6 +289,18 @@ class MergeOfData(Schema):
     merged_role: str
 
 
+class AuditEntryOfData(Schema):
+    """Who has read or received the student's data as a whole, or changed it, and when.
+
+    `callerRole` is `system` for the command line. `callerKeyId`: the program that has acted, by its API key.
+    """
+
+    created_at: Moment
+    action: str
+    caller_role: str | None
+    caller_key_id: int | None
+
+
 class StudentDataAnswer(Schema):
     """All data about a student."""
 
@@ -307,6 +319,7 @@ class StudentDataAnswer(Schema):
     schools: list[SchoolOfData] = []  # noqa: RUF012 - pydantic copies it
     unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
     merges: list[MergeOfData] = []  # noqa: RUF012 - pydantic copies it
+    audit_entries: list[AuditEntryOfData] = []  # noqa: RUF012 - pydantic copies it
 
 
 class ErasedAnswer(Schema):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from adsum.absences.repository import lock_absences, sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.accounts.visibility import can_see_school
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
@@ -24,13 +26,13 @@ log = logger(__name__)
 
 
 class StudentData:
-    """Exports and erasures. Logs each with its caller and the id of the student."""
+    """Exports and erasures. Records each in the audit log, and logs it with its caller and the id of the student."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def export(self, student_id: int, caller: Caller) -> PersonalData:
-        """All data about a student.
+        """All data about a student, with the entry of this export in the audit log.
 
         Raises:
             Forbidden: without `student:data`.
@@ -38,6 +40,9 @@ class StudentData:
             OtherSchools: the caller does not see all schools of the student.
         """
         require_permission(caller, Permission.STUDENT_DATA)
+        async with self._database.transaction() as connection:
+            school_id = await require_student(connection, student_id, caller)
+            await record(connection, caller, Action.STUDENT_EXPORTED, school_id=school_id, student_id=student_id)
         async with self._database.snapshot() as connection:
             await require_student(connection, student_id, caller)
             data = await personal_data(connection, student_id)
@@ -62,7 +67,7 @@ class StudentData:
             # Before any lock on a school: an import gives students schools, and locks most schools last.
             await lock_imports(connection)
             await lock_schools_of(connection, [student_id])
-            await require_student(connection, student_id, caller)
+            school_id = await require_student(connection, student_id, caller)
             await lock_absences(connection, [student_id])
             # The fence that submissions take, so that none with this student is accepted meanwhile.
             await advance_fences(connection, await sessions_of_students(connection, [student_id]))
@@ -72,14 +77,27 @@ class StudentData:
                     studentId=student_id,
                 )
             records = await erase_student(connection, student_id)
+            await record(
+                connection,
+                caller,
+                Action.STUDENT_ERASED,
+                school_id=school_id,
+                student_id=student_id,
+                after={"records": records},
+            )
         if not await self._database.truncate_log():
             log.warning("the erased data leaves the database's log within an hour", student_id=student_id)
         log.info("student erased", student_id=student_id, rows=records, actor=caller.actor)
         return Erased(student_id, records)
 
 
-async def require_student(connection: Connection, student_id: int, caller: Caller) -> None:
-    """Raises NotFound: the student does not exist or is not visible; OtherSchools: not all of their schools are."""
+async def require_student(connection: Connection, student_id: int, caller: Caller) -> int | None:
+    """The school of a student; None if they are of several.
+
+    Raises:
+        NotFound: the student does not exist or is not visible.
+        OtherSchools: not all of their schools are visible.
+    """
     schools = await schools_of_student(connection, student_id)
     visible = [can_see_school(caller, school_id) for school_id in schools]
     if not any(visible):
@@ -87,3 +105,4 @@ async def require_student(connection: Connection, student_id: int, caller: Calle
     if not all(visible):
         detail = f"student {student_id} has data at schools that you do not see: this needs the rights of all of them"
         raise OtherSchools(detail, studentId=student_id)
+    return schools[0] if len(schools) == 1 else None

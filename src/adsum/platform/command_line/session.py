@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from adsum.platform.command_line.openers import OPENERS
+from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings, load_settings
 from adsum.platform.telemetry import configure_logs
@@ -59,6 +60,7 @@ def _run(
     work: Callable[[Services], Awaitable[Result]],
 ) -> Result:
     settings = quiet_settings()
+    ORIGIN.set(Origin.of_command())
 
     async def run() -> Result:
         async with opener(settings) as services:

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from adsum.platform.errors import TooLarge
 from adsum.platform.http.problems import unexpected_problem
+from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.telemetry import LogIcon, logger
 
 HEADER = "X-Request-ID"
@@ -38,6 +39,7 @@ class Observation:
             return
         request_id = _request_id(scope)
         response = _Response(send, request_id)
+        origin = ORIGIN.set(_origin(scope, request_id))
         with bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, response.send)
@@ -47,6 +49,7 @@ class Observation:
                     raise  # the response is incomplete: the connection must break
                 await unexpected_problem()(scope, receive, response.send)
             finally:
+                ORIGIN.reset(origin)
                 _observe(scope, response)
 
 
@@ -82,6 +85,12 @@ def _observe(scope: Scope, response: _Response) -> None:
 def _route(scope: Scope) -> str:
     """The template of the path. The path itself may hold personal data, and its number of values is unbounded."""
     return str(getattr(scope.get("route"), "path_format", "unknown"))
+
+
+def _origin(scope: Scope, request_id: str) -> Origin:
+    client = scope.get("client")
+    agent = Headers(scope=scope).get("User-Agent", "")
+    return Origin.of_request(client[0] if client else None, request_id, agent)
 
 
 def _request_id(scope: Scope) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from adsum.absences.repository import lock_absences, sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
@@ -86,10 +88,19 @@ class StudentMerges:
             await advance_fences(connection, await sessions_of_students(connection, pair))
             await lock_students(connection, pair)
             merge = await _preview(connection, student_id, removed_id, choices, caller)
+            school_id = await require_student(connection, student_id, caller)
             _refuse_unclear(merge, choices)
             await move(connection, merge.by(caller, self._now()), caller)
             done = await merge_of_removed(connection, removed_id)
             assert done is not None
+            await record(
+                connection,
+                caller,
+                Action.STUDENTS_MERGED,
+                school_id=school_id,
+                student_id=student_id,
+                after={"removedId": removed_id, "records": done.moved.records},
+            )
             await store_result(connection, keyed, done)
         log.info("students merged", student_ids=pair, rows=done.moved.records, actor=caller.actor)
         return done

@@ -1,0 +1,64 @@
+"""What the audit log records: the actions, and what an entry says about one of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+Details: TypeAlias = Mapping[str, Any]
+"""What an action has changed, by the names of the API: ids, codes, days, counts and digests.
+
+It must not contain names, emails, secrets, tokens or free texts: entries outlive the people that they are about.
+"""
+
+MAX_DETAILS = 20_000
+SYSTEM = "system"
+"""The role of the command line and the library in entries."""
+
+
+class Action(StrEnum):
+    """The recorded actions, as the API names them."""
+
+    SIGNED_IN = "signed_in"
+    SIGN_IN_FAILED = "sign_in_failed"
+    SIGNED_OUT = "signed_out"
+    SIGN_INS_ENDED = "sign_ins_ended"
+    FIRST_PASSWORD_USED = "first_password_used"  # noqa: S105 - no password
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - no password
+    PASSWORD_RESET = "password_reset"  # noqa: S105 - no password
+    USER_ADDED = "user_added"
+    USER_LINKED = "user_linked"
+    USER_DISABLED = "user_disabled"
+    USER_ENABLED = "user_enabled"
+    USER_UNLOCKED = "user_unlocked"
+    USER_ROLE_CHANGED = "user_role_changed"
+    KEY_CREATED = "key_created"
+    KEY_REVOKED = "key_revoked"
+    KEY_ACTED_FOR_USER = "key_acted_for_user"
+    SCHOOL_CHANGED = "school_changed"
+    CALENDAR_CHANGED = "calendar_changed"
+    STATUSES_CHANGED = "statuses_changed"
+    TIMETABLE_CHANGED = "timetable_changed"
+    ROSTER_IMPORTED = "roster_imported"
+    MARKS_IMPORTED = "marks_imported"
+    LIST_EXPORTED = "list_exported"
+    STUDENT_READ = "student_read"
+    STUDENT_EXPORTED = "student_exported"
+    STUDENT_ERASED = "student_erased"
+    STUDENTS_MERGED = "students_merged"
+    BACKUP_MADE = "backup_made"
+    BACKUP_RESTORED = "backup_restored"
+    LOG_EXPORTED = "log_exported"
+    LOG_PRUNED = "log_pruned"
+    LOG_SIGNED_AGAIN = "log_signed_again"
+
+
+def canonical_json(details: Details | None) -> str | None:
+    """The one text of equal details. It is stored as text, because the hash of the entry covers it."""
+    if details is None:
+        return None
+    text = json.dumps(dict(details), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert len(text) <= MAX_DETAILS, "details are ids, codes and counts"
+    return text

@@ -1,0 +1,133 @@
+"""An entry exists exactly if its action does, names who acted and from where, and cannot be changed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.platform.database.engine import Database, RejectedRows
+from adsum.platform.origin import MAX_AGENT, ORIGIN, Origin
+from tests.accounts.audit.conftest import entries_of
+
+OFFICE = Caller(Role.OFFICE, PERMISSIONS[Role.OFFICE], user_id=7, key_id=8, schools=frozenset({1}))
+
+
+async def recorded(database: Database, caller: Caller | None, **parts: Any) -> dict[str, Any]:
+    async with database.transaction() as connection:
+        await record(connection, caller, Action.SCHOOL_CHANGED, **parts)
+    return (await entries_of(database))[-1]
+
+
+async def test_an_entry_says_who_what_whom_when_and_from_where(database: Database) -> None:
+    token = ORIGIN.set(Origin.of_request("192.0.2.7", "abc", "Browser\x00 " + "x" * 300))
+    try:
+        entry = await recorded(
+            database,
+            OFFICE,
+            school_id=1,
+            student_id=2,
+            user_id=3,
+            key_id=4,
+            before={"days": 7, "a": [1]},
+            after={"days": 14, "ä": None},
+        )
+    finally:
+        ORIGIN.reset(token)
+
+    assert abs(entry.pop("created_at") - datetime.now(UTC)) < timedelta(minutes=1)
+    assert len(entry["agent"]) < MAX_AGENT
+    assert entry | {"agent": entry["agent"][:10]} == {
+        "id": 1,
+        "position": None,
+        "hash": None,
+        "action": "school_changed",
+        "caller_role": "office",
+        "caller_user_id": 7,
+        "caller_key_id": 8,
+        "os_user": None,
+        "address": "192.0.2.7",
+        "request_id": "abc",
+        "agent": "Browser xx",
+        "school_id": 1,
+        "student_id": 2,
+        "user_id": 3,
+        "key_id": 4,
+        "before": '{"a":[1],"days":7}',
+        "after": '{"days":14,"ä":null}',
+    }
+
+
+async def test_the_command_line_is_the_system_and_nobody_is_nobody(database: Database) -> None:
+    token = ORIGIN.set(Origin.of_command())
+    try:
+        by_command = await recorded(database, system_caller())
+    finally:
+        ORIGIN.reset(token)
+    by_nobody = await recorded(database, None)
+
+    assert (by_command["caller_role"], by_command["caller_user_id"]) == ("system", None)
+    assert by_command["os_user"]
+    assert (by_nobody["caller_role"], by_nobody["os_user"], by_nobody["after"]) == (None, None, None)
+
+
+async def test_an_action_that_fails_leaves_no_entry(database: Database) -> None:
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            await record(connection, system_caller(), Action.SCHOOL_CHANGED)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+
+    assert await entries_of(database) == []
+
+
+FORBIDDEN = (
+    "UPDATE audit_entries SET action = 'other' WHERE id = 1",
+    "UPDATE audit_entries SET position = 1, hash = 'x', school_id = 9 WHERE id = 1",
+    "UPDATE audit_entries SET position = 1 WHERE id = 1",
+    "DELETE FROM audit_entries WHERE id = 1",
+    "INSERT INTO audit_entries (created_at, action, position, hash) VALUES ('2024-12-25', 'x', 9, 'x')",
+)
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+async def test_the_database_refuses_to_change_an_entry(database: Database, statement: str) -> None:
+    await recorded(database, system_caller(), school_id=1)
+
+    with pytest.raises(RejectedRows):
+        async with database.transaction() as connection:
+            await connection.execute(text(statement))
+
+    assert [(each["action"], each["school_id"]) for each in await entries_of(database)] == [("school_changed", 1)]
+
+
+async def test_the_database_refuses_to_replace_or_truncate_entries(database: Database) -> None:
+    await recorded(database, system_caller())
+    statement = (
+        "TRUNCATE audit_entries"
+        if database.is_postgres
+        else "INSERT OR REPLACE INTO audit_entries (id, created_at, action) VALUES (1, '2024-12-25', 'x')"
+    )
+
+    with pytest.raises(RejectedRows):
+        async with database.transaction() as connection:
+            await connection.execute(text(statement))
+
+    assert len(await entries_of(database)) == 1
+
+
+async def test_writing_an_entry_waits_for_no_other_transaction(postgres_database: Database) -> None:
+    """Postgres only: SQLite has one writer."""
+    async with postgres_database.transaction() as first, postgres_database.transaction() as second:
+        await record(first, OFFICE, Action.SCHOOL_CHANGED, school_id=1, user_id=1)
+        await record(second, OFFICE, Action.SCHOOL_CHANGED, school_id=1, user_id=1)
+        await record(first, OFFICE, Action.SCHOOL_CHANGED, school_id=1, user_id=1)
+
+    assert len(await entries_of(postgres_database)) == 3
