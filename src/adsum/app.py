@@ -74,6 +74,7 @@ ROUTERS = (
     schools.router,
     statuses.router,
     student_data.router,
+    student_data.schools_router,
     student_merges.router,
     calendar.router,
     timetables.router,

@@ -399,7 +399,7 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
     keep = timedelta(days=on.settings.keep_runs_days)
     pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
     return OperationServices(
-        student_data=StudentData(on.database),
+        student_data=StudentData(on.database, on.now),
         student_merges=StudentMerges(on.database, on.now),
         metrics=metrics,
         batch_metrics=metrics.batches,

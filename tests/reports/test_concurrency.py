@@ -10,6 +10,7 @@ from adsum.accounts.access import system_caller
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.rules import SchoolStatuses
+from adsum.platform.clock import system_clock
 from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.repository.summaries import summarise
@@ -82,7 +83,9 @@ async def test_summarising_a_day_does_not_restore_a_student_who_is_being_erased(
     async with reported.database.transaction() as connection:
         await lock_school(connection, school.school_id)
         await summarise(connection, school.school_id, MONDAY, SchoolStatuses())
-        erased = asyncio.create_task(StudentData(reported.database).erase(school.student_ids[0], reported.office))
+        erased = asyncio.create_task(
+            StudentData(reported.database, system_clock).erase(school.student_ids[0], reported.office)
+        )
         await until(lambda: has_transaction_waiting_for_a_lock(reported.database))
     await erased
 
@@ -95,7 +98,7 @@ async def test_erasing_a_student_and_correcting_their_record_do_not_deadlock(rep
     reported = reported_on_postgres
     await reported.take(MONDAY, {0: "present", 1: "present"})
     assert await absent(reported) == 0
-    correcting, student_data = Corrections(reported.database, now), StudentData(reported.database)
+    correcting, student_data = Corrections(reported.database, now), StudentData(reported.database, system_clock)
 
     async with reported.database.transaction() as connection:
         await connection.exec_driver_sql("LOCK TABLE attendance_changes IN SHARE MODE")
@@ -119,7 +122,9 @@ async def test_an_erasure_waits_for_an_import_before_it_locks_schools(reported_o
     reported, school = reported_on_postgres, reported_on_postgres.school
     async with reported.database.transaction() as connection:
         await lock_imports(connection)
-        erased = asyncio.create_task(StudentData(reported.database).erase(school.student_ids[0], reported.office))
+        erased = asyncio.create_task(
+            StudentData(reported.database, system_clock).erase(school.student_ids[0], reported.office)
+        )
 
         async def is_done_or_waits() -> bool:
             return erased.done() or await has_transaction_waiting_for_a_lock(reported.database)

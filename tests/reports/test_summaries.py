@@ -18,6 +18,7 @@ from adsum.attendance.rules import Correction
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
 from adsum.batches.undo import Undo
+from adsum.platform.clock import system_clock
 from adsum.platform.clock import system_clock as now
 from adsum.privacy.service import StudentData
 from adsum.reports.repository.summaries import stale
@@ -165,7 +166,7 @@ async def test_an_erased_student_is_in_no_summary_of_students(reported: Reported
     await reported.take(MONDAY, {0: "absent", 1: "present"})
     assert await absent(reported) == 1
 
-    await StudentData(reported.database).erase(reported.school.student_ids[0], reported.office)
+    await StudentData(reported.database, system_clock).erase(reported.school.student_ids[0], reported.office)
 
     assert await absent(reported) == 0
     async with reported.database.snapshot() as connection:
@@ -178,7 +179,7 @@ async def test_an_erased_student_counts_in_no_class(reported: Reported) -> None:
         await reported.take(day, {0: "absent", 1: "present"})
     assert (await reported.counts(GroupBy.CLASS))[reported.school.class_id].sessions == 4
 
-    await StudentData(reported.database).erase(reported.school.student_ids[0], reported.office)
+    await StudentData(reported.database, system_clock).erase(reported.school.student_ids[0], reported.office)
 
     left = Counts(sessions=2, attended=2, days=2, unmarked=2)
     assert await reported.counts(GroupBy.CLASS) == {reported.school.class_id: left}
@@ -190,7 +191,7 @@ async def test_nobody_is_unmarked_in_a_session_in_which_only_the_erased_student_
     await reported.take(WEEK[1], {0: "absent", 1: "present"})
     assert (await reported.counts(GroupBy.CLASS))[reported.school.class_id].unmarked == 3
 
-    await StudentData(reported.database).erase(reported.school.student_ids[0], reported.office)
+    await StudentData(reported.database, system_clock).erase(reported.school.student_ids[0], reported.office)
 
     for group_by in (GroupBy.CLASS, GroupBy.SCHOOL, GroupBy.STUDENT):
         assert total((await reported.counts(group_by)).values()).unmarked == 1

@@ -13,6 +13,7 @@ import pytest
 from adsum.accounts.access import system_caller
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction
+from adsum.platform.clock import system_clock
 from adsum.platform.clock import system_clock as now
 from adsum.platform.paging import PageRequest
 from adsum.privacy.service import StudentData
@@ -125,7 +126,7 @@ async def test_an_erased_student_is_in_no_summary_of_months(reported: Reported) 
     first, second, unmarked = reported.school.student_ids
     assert set(await reported.counts(GroupBy.STUDENT, **OCTOBER)) == {first, second, unmarked}
 
-    await StudentData(reported.database).erase(first, reported.office)
+    await StudentData(reported.database, system_clock).erase(first, reported.office)
 
     async with reported.database.snapshot() as connection:
         assert list(

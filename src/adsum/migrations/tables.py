@@ -9,6 +9,7 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
+from adsum.platform.database.tombstones import tombstone_key, tombstones
 from adsum.privacy.tables import student_merges
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import (
@@ -56,6 +57,8 @@ __all__ = [
     "student_schools",
     "students",
     "terms",
+    "tombstone_key",
+    "tombstones",
     "unmarked_students",
     "users",
 ]

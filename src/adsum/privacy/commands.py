@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.notices import show_notice
+from adsum.platform.command_line.options import school_option
 from adsum.platform.command_line.output import STDOUT, Json, show_item, to_stdout, whole_file
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -52,6 +54,17 @@ def erase(
         raise typer.Exit(1)
     erased = run_with(StudentData, lambda student_data: student_data.erase(student_id, system_caller()))
     show_item(ErasedAnswer.model_validate(erased), as_json=as_json)
+
+
+@app.command()
+def readmit(
+    sourced_id: Annotated[str, typer.Argument(metavar="SOURCED_ID", help="The id of the student in the roster.")],
+    *,
+    school_id: Annotated[int, school_option("The school of the student.")],
+) -> None:
+    """Let rosters add an erased student again, as a new student without history."""
+    run_with(StudentData, lambda student_data: student_data.readmit(school_id, sourced_id, system_caller()))
+    show_notice(f"later rosters of school {school_id} add the student again")
 
 
 def _confirmed(student_id: int) -> bool:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Boolean, Date, String, bindparam, delete, select, update
+from sqlalchemy import Boolean, ColumnElement, Date, String, bindparam, delete, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import content_by_field
@@ -24,11 +24,12 @@ from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import FileStatement, sql_file
+from adsum.platform.database.tombstones import Erased, SourceId, add_tombstones
 from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, PersonalData, Row, is_about_student, parts_about, without_parts
 from adsum.privacy.tables import student_merges
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
-from adsum.roster.repository.membership import schools_of_student
+from adsum.roster.repository.membership import schools_of_student, student_names
 from adsum.roster.tables import enrolments, named_student_id, student_schools, students
 from adsum.schools.locks import lock_school
 
@@ -383,11 +384,12 @@ async def set_answers(connection: AsyncConnection, answers: Sequence[Mapping[str
         await connection.execute(one, changed)
 
 
-async def erase_student(connection: AsyncConnection, student_id: int) -> int:
+async def erase_student(connection: AsyncConnection, student_id: int, now: datetime) -> int:
     """Deletes all data about a student, who is in no open run. Returns the number of deleted records.
 
-    The schools have to be locked, so that the student exists until the end.
+    Tombstones of their source ids stay. The schools have to be locked, so that the student exists until the end.
     """
+    names = await _source_ids(connection, student_names.c.student_id == student_id)
     places = await _lock_records(connection, student_id)
     await _erase_from_plans(connection, student_id)
     await _erase_from_answers(connection, student_id)
@@ -409,7 +411,18 @@ async def erase_student(connection: AsyncConnection, student_id: int) -> int:
     await connection.execute(delete(student_schools).where(student_schools.c.student_id == student_id))
     await connection.execute(delete(student_merges).where(student_merges.c.student_id == student_id))
     await connection.execute(delete(students).where(named_student_id == student_id))
+    # A source id may also name another student of the school, who would be left out of imports.
+    n = student_names.c
+    in_use = await _source_ids(connection, tuple_(n.school_id, n.source_id).in_(names)) if names else set()
+    await add_tombstones(connection, Erased.STUDENT, names - in_use, now)
     return erased.rowcount
+
+
+async def _source_ids(connection: AsyncConnection, condition: ColumnElement[bool]) -> set[SourceId]:
+    """The source ids of students, merged records too, each with its school."""
+    n = student_names.c
+    query = select(n.school_id, n.source_id).where(condition, n.source_id.is_not(None))
+    return {(school_id, source_id) for school_id, source_id in await connection.execute(query)}
 
 
 async def _lock_records(connection: AsyncConnection, student_id: int) -> Mapping[int, set[tuple[int, date]]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
-from adsum.platform.http.schemas import Moment, Schema
+from pydantic import Field
+
+from adsum.platform.http.schemas import Moment, RosterText, Schema, SentSchema
 
 
 class StudentOfData(Schema):
@@ -327,3 +329,9 @@ class ErasedAnswer(Schema):
 
     student_id: int
     records: int
+
+
+class Readmission(SentSchema):
+    """An erased student who may come back: their id in the roster of the school."""
+
+    sourced_id: Annotated[RosterText, Field(min_length=1, max_length=255)]

@@ -7,8 +7,11 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.visibility import can_see_school
+from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.tombstones import Erased as ErasedKind
+from adsum.platform.database.tombstones import remove_tombstone
 from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
 from adsum.privacy.repository import (
@@ -21,6 +24,7 @@ from adsum.privacy.rules import Erased, OtherSchools, PersonalData, StudentIsBei
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_imports
+from adsum.schools.service import require_school
 
 log = logger(__name__)
 
@@ -28,8 +32,9 @@ log = logger(__name__)
 class StudentData:
     """Exports and erasures. Records each in the audit log, and logs it with its caller and the id of the student."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
+        self._now = now
 
     async def export(self, student_id: int, caller: Caller) -> PersonalData:
         """All data about a student, with the entry of this export in the audit log.
@@ -53,8 +58,8 @@ class StudentData:
     async def erase(self, student_id: int, caller: Caller) -> Erased:
         """Deletes a student with their enrolments, records, history, failures, absences and marks in plans.
 
-        The counts of batches stay: they contain no personal data. A later import of a roster with the student adds
-        them again, without their history.
+        The counts of batches stay: they contain no personal data. So does a tombstone without a name, so that later
+        imports leave the student out until `readmit`.
 
         Raises:
             Forbidden: without `student:data`.
@@ -76,7 +81,7 @@ class StudentData:
                     f"a batch with student {student_id} is being processed: wait for it, or cancel it",
                     studentId=student_id,
                 )
-            records = await erase_student(connection, student_id)
+            records = await erase_student(connection, student_id, self._now())
             await record(
                 connection,
                 caller,
@@ -89,6 +94,21 @@ class StudentData:
             log.warning("the erased data leaves the database's log within an hour", student_id=student_id)
         log.info("student erased", student_id=student_id, rows=records, actor=caller.actor)
         return Erased(student_id, records)
+
+    async def readmit(self, school_id: int, source_id: str, caller: Caller) -> None:
+        """Lets later imports of the school add an erased student again, as a new student without history.
+
+        Raises:
+            Forbidden: without `student:data`.
+            NotFound: the school does not exist or is not visible; or no student with this source id was erased there.
+        """
+        require_permission(caller, Permission.STUDENT_DATA)
+        async with self._database.transaction() as connection:
+            await require_school(connection, caller, school_id)
+            if not await remove_tombstone(connection, ErasedKind.STUDENT, school_id, source_id):
+                raise NotFound("no student with this source id was erased at this school", schoolId=school_id)
+            await record(connection, caller, Action.STUDENT_READMITTED, school_id=school_id)
+        log.info("student readmitted", school_id=school_id, actor=caller.actor)
 
 
 async def require_student(connection: Connection, student_id: int, caller: Caller) -> int | None:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 from sqlalchemy import update
 
-from adsum.accounts.access import Caller, Role
+from adsum.accounts.access import Caller, Role, system_caller
 from adsum.batches.marks_import import service as marks_import
 from adsum.batches.marks_import.rules import MarksOptions
 from adsum.batches.marks_import.service import ImportInterrupted
@@ -131,7 +131,8 @@ async def test_a_long_file_is_checked_and_recorded_in_parts(files: Files, monkey
 
 
 async def test_an_empty_file_records_nothing(files: Files) -> None:
-    assert (await files.send()).json() == {"dryRun": False, "rows": 0, "batches": [], "changes": []}
+    nothing = {"batches": [], "changes": [], "leftOut": [], "leftOutCount": 0}
+    assert (await files.send()).json() == {"dryRun": False, "rows": 0} | nothing
 
 
 async def test_a_change_between_check_and_acceptance_is_reported_and_other_batches_are_accepted(
@@ -187,3 +188,24 @@ async def test_the_office_imports_a_closed_day_with_a_reason(files: Files) -> No
     assert violations(refused) == {("marks.csv:2", "school_closed"), ("marks.csv:3", "school_closed")}
     assert forced.status_code == HTTPStatus.ACCEPTED, forced.text
     assert by_teacher.status_code == HTTPStatus.FORBIDDEN
+
+
+async def test_lines_of_an_erased_student_are_left_out_with_a_warning(
+    adsum: Adsum, files: Files, elsewhere: Elsewhere
+) -> None:
+    """An old file of a class can be imported without them; a student who never existed is an error as before."""
+    first = files.students[0]
+    await adsum.student_data.erase(elsewhere.student_id, system_caller())
+    lines = [files.line("s-99", "nonsense"), files.line(first), files.line("s-99")]
+
+    unknown = await files.send(*lines, files.line("s-98"))
+    sent = await files.send(*lines)
+
+    assert violations(unknown) == {("marks.csv:5", "unknown_student")}
+    answer = sent.json()
+    assert (sent.status_code, answer["rows"], answer["leftOutCount"]) == (HTTPStatus.ACCEPTED, 1, 2), sent.text
+    assert [(each["row"], each["column"], each["code"]) for each in answer["leftOut"]] == [
+        (2, "student", "erased_person"),
+        (4, "student", "erased_person"),
+    ]
+    assert "s-99" not in sent.text

@@ -12,6 +12,7 @@ from adsum.absences.rules import Absence
 from adsum.absences.service import Absences
 from adsum.accounts.access import system_caller
 from adsum.migrations import tables
+from adsum.platform.clock import system_clock
 from adsum.platform.database import contention
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database, Deadlocked, RowExists
@@ -76,7 +77,7 @@ async def test_absences_are_locked_before_fences(database: Database, school: Sch
         changed = asyncio.create_task(
             StudentMerges(database, now).merge(kept, removed, CONFIRMED, system_caller())
             if merges
-            else StudentData(database).erase(removed, system_caller())
+            else StudentData(database, system_clock).erase(removed, system_caller())
         )
 
         async def waits() -> bool:

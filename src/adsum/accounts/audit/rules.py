@@ -47,6 +47,7 @@ class Action(StrEnum):
     STUDENT_READ = "student_read"
     STUDENT_EXPORTED = "student_exported"
     STUDENT_ERASED = "student_erased"
+    STUDENT_READMITTED = "student_readmitted"
     STUDENTS_MERGED = "students_merged"
     BACKUP_MADE = "backup_made"
     BACKUP_RESTORED = "backup_restored"

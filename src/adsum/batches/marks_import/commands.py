@@ -22,6 +22,7 @@ from adsum.platform.services import Services
 
 COLUMNS = ("batchId", "totalJobs", "addedJobs", "skippedJobs", "conflicts", "runId")
 MAX_CHANGES = 100
+MAX_LEFT_OUT = 20
 CHOICES = (OnExisting.SKIP, OnExisting.UPDATE)
 
 
@@ -64,6 +65,10 @@ def import_marks(
         typer.echo("Nothing changes: every mark of the file is recorded, or another mark stays.")
     for detail in sorted({warning.detail for batch in answer.batches for warning in batch.warnings}):
         show_notice(detail)
+    for line in answer.left_out[:MAX_LEFT_OUT]:
+        show_notice(line.detail)
+    if answer.left_out_count > MAX_LEFT_OUT:
+        show_notice(f"{answer.left_out_count - MAX_LEFT_OUT:,} more lines are left out; see --json")
     conflicts = sum(len(batch.conflicts) for batch in answer.batches)
     if conflicts:
         show_notice(f"marks not applied, because other marks are recorded: {conflicts}; see --json")

@@ -20,6 +20,7 @@ from adsum.batches.rules import OnExisting
 from adsum.batches.run import ChangedMark, MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.platform.csv_files import CsvForm, Line
+from adsum.platform.database.tombstones import NO_TOMBSTONES, Tombstones
 from adsum.platform.days import WrongDay, day_in_file, time_of
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.file_violations import file_violation, missing_value
@@ -68,11 +69,17 @@ class MarksOptions:
 
 @dataclass(frozen=True, slots=True)
 class MarksReport:
-    """The result of an import, or the expected result of a dry run: one for each class, session and day."""
+    """The result of an import, or the expected result of a dry run: one for each class, session and day.
+
+    `rows` are the lines that were read, without those that were left out, each with a warning: the student was erased.
+    `warnings` lists the first of these, `warning_count` counts all.
+    """
 
     dry_run: bool
     rows: int
     batches: Sequence[BatchResult]
+    warnings: Sequence[Violation] = ()
+    warning_count: int = 0
 
     @property
     def accepted(self) -> list[BatchResult]:
@@ -115,11 +122,17 @@ class WrongRow:
 
 @dataclass(frozen=True, slots=True)
 class SchoolOfFile:
-    """The classes, sessions, students and statuses of a school, which a file names."""
+    """The classes, sessions, students and statuses of a school, which a file names. `tombstones`: of its students."""
 
     id: int
     names: RosterNames
     statuses: SchoolStatuses
+    tombstones: Tombstones = NO_TOMBSTONES
+
+    def is_erased(self, student_names: Names) -> bool:
+        """Whether a line names a student who was erased. An id of Adsum alone does not tell."""
+        is_erased = any(self.tombstones.has(self.id, name.text) for name in student_names if not name.is_own_id)
+        return is_erased and not self.names.knows_student(student_names)
 
 
 @dataclass(slots=True)
@@ -304,10 +317,11 @@ def own_classes(content: bytes) -> tuple[set[int], ListedViolations]:
 class _Lines:
     """The lines of a file by class, session and day. Equal names and marks are stored once."""
 
-    def __init__(self, schools: SchoolsOfFile, violations: ListedViolations) -> None:
+    def __init__(self, schools: SchoolsOfFile, violations: ListedViolations, warnings: ListedViolations) -> None:
         self.groups: dict[Batch, Group] = {}
         self._schools = schools
         self._violations = violations
+        self._warnings = warnings
         self._names: dict[Names, Names] = {}
         self._marks: dict[Mark, Mark] = {}
         self._codes: dict[tuple[int, str], list[str]] = {}
@@ -316,6 +330,9 @@ class _Lines:
         school = self._schools.of(row.class_names)
         if isinstance(school, Violation):
             self._violations.add(row.line, school)
+            return
+        if school.is_erased(row.student_names):
+            self._warnings.add(row.line, _erased(row.student_names))
             return
         mark = self._with_code(row, school)
         session = school.names.session_of(row.class_names, row.session_names)
@@ -374,20 +391,31 @@ class _Lines:
 
 
 def group_marks(
-    rows: Iterable[MarkRow | WrongRow], schools: SchoolsOfFile, violations: ListedViolations
+    rows: Iterable[MarkRow | WrongRow],
+    schools: SchoolsOfFile,
+    violations: ListedViolations,
+    warnings: ListedViolations,
 ) -> list[Group]:
     """Groups the lines by class, session and day, in the order of the file. Each violation of a line is reported.
+
+    A line of an erased student is left out with a warning, so that an old file can be imported without them.
 
     Raises:
         Invalid: there are more groups than one import accepts.
     """
-    lines = _Lines(schools, violations)
+    lines = _Lines(schools, violations, warnings)
     for row in rows:
         if isinstance(row, WrongRow):
             violations.add_located(row.violations)
         else:
             lines.add(row)
     return list(lines.groups.values())
+
+
+def _erased(names: Names) -> Violation:
+    """The warning does not repeat the id of the erased student, which an idempotency key would store."""
+    name = next(name for name in names if not name.is_own_id)
+    return in_column(name, "erased_person", "this student was erased, so the line is left out")
 
 
 def _repeated(row: MarkRow, earlier: int) -> Violation:

@@ -10,6 +10,7 @@ from pydantic import Field
 from adsum.batches.marks_import.rules import MarksReport
 from adsum.batches.run import ChangedMark
 from adsum.batches.schemas import BatchAnswer
+from adsum.platform.errors import Violation
 from adsum.platform.http.schemas import Schema
 
 
@@ -46,12 +47,31 @@ class CorrectedMark(Schema):
         )
 
 
+class LineLeftOut(Schema):
+    """A line of the file that was left out, because its student was erased."""
+
+    row: int
+    column: str
+    code: str
+    detail: str
+
+    @classmethod
+    def of(cls, warning: Violation) -> Self:
+        params = warning.params
+        return cls(row=params["row"], column=params["column"], code=warning.code, detail=warning.detail)
+
+
 class MarksAnswer(Schema):
-    """The accepted batches, or those of a dry run: one response of `create-batch` for each class, session and day."""
+    """The accepted batches, or those of a dry run: one response of `create-batch` for each class, session and day.
+
+    `rows`: lines that were read, without those that were left out. `leftOut` lists the first 1,000 of these.
+    """
 
     dry_run: bool
     rows: int
     batches: list[BatchAnswer]
+    left_out: Sequence[LineLeftOut] = ()
+    left_out_count: int = 0
     changes: Annotated[Sequence[CorrectedMark], Field(description="Of a dry run: the records that are corrected")] = ()
 
     @classmethod
@@ -60,5 +80,7 @@ class MarksAnswer(Schema):
             dry_run=report.dry_run,
             rows=report.rows,
             batches=[BatchAnswer.of(batch) for batch in report.batches],
+            left_out=[LineLeftOut.of(warning) for warning in report.warnings],
+            left_out_count=report.warning_count,
             changes=[CorrectedMark.of(*each) for each in report.changes],
         )

@@ -34,6 +34,7 @@ from adsum.platform.database.answers import (
     store_result,
 )
 from adsum.platform.database.engine import Database
+from adsum.platform.database.tombstones import Erased, find_tombstones
 from adsum.platform.errors import AdsumError, Conflict, Invalid, refuse
 from adsum.platform.ids import Batch
 from adsum.platform.listed_violations import ListedViolations
@@ -96,9 +97,9 @@ class MarksImport:
         async with self._database.snapshot() as connection:
             await require_unanswered(connection, keyed)
         schools = await self._schools_of(school_id, content, caller)
-        violations = ListedViolations(MARKS)
+        violations, warnings = ListedViolations(MARKS), ListedViolations(MARKS)
         # In a thread: a long file must not block other requests.
-        groups = await asyncio.to_thread(lambda: group_marks(read_marks(content), schools, violations))
+        groups = await asyncio.to_thread(lambda: group_marks(read_marks(content), schools, violations, warnings))
         results = await self._validate(groups, options, caller, violations)
         await self._name_schools(violations, schools, caller)
         violations.refuse()
@@ -106,7 +107,8 @@ class MarksImport:
             results |= await self._accept_once(groups, options, caller, keyed)
         rows = sum(group.total for group in groups)
         log.info("marks imported", actor=caller.actor, rows=rows, accepted=len(results))
-        report = MarksReport(options.dry_run, rows, [_with_unchanged(results[each.batch], each) for each in groups])
+        batches = [_with_unchanged(results[each.batch], each) for each in groups]
+        report = MarksReport(options.dry_run, rows, batches, warnings.by_line(), warnings.count)
         if keyed is not None:
             async with self._database.transaction() as connection:
                 await store_result(connection, keyed, report)
@@ -155,7 +157,8 @@ class MarksImport:
             await require_school(connection, caller, school_id)
             sessions = await visible_sessions(connection, caller, school_id)
             names = RosterNames(sessions, await visible_students(connection, caller, school_id))
-            return SchoolOfFile(school_id, names, await statuses_of_school(connection, school_id))
+            tombstones = await find_tombstones(connection, Erased.STUDENT, [school_id])
+            return SchoolOfFile(school_id, names, await statuses_of_school(connection, school_id), tombstones)
 
     async def _validate(
         self, groups: Sequence[Group], options: MarksOptions, caller: Caller, violations: ListedViolations

@@ -7,12 +7,22 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from adsum.platform.errors import Violation
+from adsum.platform.errors import Conflict, Violation
 from adsum.platform.texts import validate_roster_text
 from adsum.roster.rules import MAX_GRADE, grade_text, grades_of
 
 MAX_NAME = 255
 MAX_PERIOD = 64
+
+
+class StudentErased(Conflict):
+    """The student was erased at this school. They come back only on purpose: see `readmit` in privacy."""
+
+    code = "erased_person"
+
+    def __init__(self, pointer: str) -> None:
+        detail = "this student was erased at this school; readmit them first, if they are to come back"
+        super().__init__(detail, [Violation(self.code, detail, pointer)])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,19 @@ from datetime import date
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.tombstones import Erased, find_tombstones
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_roster_text
 from adsum.roster.by_source import repository as statements
-from adsum.roster.by_source.rules import MAX_NAME, SourcedClass, SourcedEnrolment, SourcedSession, SourcedStudent
+from adsum.roster.by_source.rules import (
+    MAX_NAME,
+    SourcedClass,
+    SourcedEnrolment,
+    SourcedSession,
+    SourcedStudent,
+    StudentErased,
+)
 from adsum.roster.repository.session_validity import day_of_school, follow_roster, start_classes
 from adsum.roster.terms.repository import bounds_of_class
 from adsum.roster.terms.rules import bounded
@@ -62,10 +70,15 @@ class SourcedRoster:
 
         A student of the school whose home is another one, such as a former student, keeps name and grade: only their
         home school changes these.
+
+        Raises:
+            StudentErased: the student was erased at this school.
         """
         async with self._locked_school(school_id, caller) as connection:
             refuse([*_validate_id(source_id), *row.violations()])
             student = await statements.student_of(connection, school_id, source_id)
+            if student is None:
+                await _refuse_erased(connection, school_id, source_id, "/path/sourcedId")
             if student is not None and student.school_id != school_id:
                 await statements.set_active_at(connection, school_id, student.id, active=row.active)
                 return Upserted(student.id, is_new=False)
@@ -112,10 +125,16 @@ class SourcedRoster:
             return Upserted(session_id, target is None)
 
     async def put_enrolment(self, school_id: int, source_id: str, row: SourcedEnrolment, caller: Caller) -> Upserted:
-        """Upserts an enrolment. Its dates may change, its student and class may not."""
+        """Upserts an enrolment. Its dates may change, its student and class may not.
+
+        Raises:
+            StudentErased: the student was erased at this school.
+        """
         async with self._locked_school(school_id, caller) as connection:
             class_id = await statements.class_id_of(connection, school_id, row.class_source_id)
             student = await statements.student_of(connection, school_id, row.student_source_id)
+            if student is None:
+                await _refuse_erased(connection, school_id, row.student_source_id, "/studentSourcedId")
             student_id = student.id if student else None
             existing = await statements.enrolment_of(connection, school_id, source_id)
             violations = [
@@ -147,6 +166,11 @@ class SourcedRoster:
             await lock_rosters(connection, [school_id])
             await lock_school(connection, school_id)
             yield connection
+
+
+async def _refuse_erased(connection: Connection, school_id: int, source_id: str, pointer: str) -> None:
+    if (await find_tombstones(connection, Erased.STUDENT, [school_id])).has(school_id, source_id):
+        raise StudentErased(pointer)
 
 
 def _validate_id(source_id: str) -> Iterable[Violation]:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import sees_names
 from adsum.platform.database.engine import Connection
+from adsum.platform.database.tombstones import Erased, Tombstones, find_tombstones
 from adsum.platform.days import Span, today_in
 from adsum.platform.errors import Forbidden, Violation
 from adsum.platform.file_violations import row_violation
@@ -81,6 +82,7 @@ class RosterSteps:
         self.removals: list[Removal] = []
         self._orgs = Orgs(is_complete=False)
         self._terms: TermSteps | None = None
+        self._tombstones: dict[Erased, Tombstones] = {}
 
     async def run(self, time_zone: TimeZone, valid_from: date | None = None) -> dict[str, TableReport]:
         """Runs all steps; returns a report for each table.
@@ -94,6 +96,8 @@ class RosterSteps:
             set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
         )
         schools = await self._apply_schools(referenced, time_zone)
+        school_ids = self._orgs.ids.values()
+        self._tombstones = {kind: await find_tombstones(self._connection, kind, school_ids) for kind in Erased}
         file = await asyncio.to_thread(read_terms, self._package, self.findings)
         self._terms = terms = TermSteps(self._connection, file, self.findings)
         table_of_terms = await terms.apply(self._orgs, self._caller)
@@ -172,7 +176,7 @@ class RosterSteps:
     async def _map_people(self) -> PeopleMapping:
         has_roles = self._package.has_roles
         is_delta = self._package.mode("roles" if has_roles else "users") is Mode.DELTA
-        people = PeopleMapping(self._orgs, self.findings, self._now.date(), is_delta=is_delta)
+        people = PeopleMapping(self._orgs, self.findings, self._now.date(), self._tombstones, is_delta=is_delta)
         if has_roles:
             known = await self._stored_people() if is_delta else {}
             await asyncio.to_thread(people.read_roles, self._package.roles(), known)
@@ -300,6 +304,7 @@ class RosterSteps:
             left_out_classes=classes.left_out,
             left_out_people=people.left_out,
             bounds=bounds,
+            tombstones=self._tombstones,
         )
 
     async def _map_enrolments(self, references: References) -> None:

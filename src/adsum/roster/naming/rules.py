@@ -246,6 +246,10 @@ class RosterNames:
         own_id = next((name.text for name in unknown if name.is_own_id and is_id(name.text)), None)
         return int(own_id) if own_id is not None and not known else self._unknown_id(unknown[0])
 
+    def knows_student(self, names: Names) -> bool:
+        """Whether any of the names finds a student."""
+        return any(self._students.find(name) is not None for name in names)
+
     def names_same_record(self, names: Names, others: Names) -> bool:
         """Whether the names of one student belong to the same record. Two records may have been merged into one."""
         first, second = ({self._students.record_of(name) for name in each} for each in (names, others))

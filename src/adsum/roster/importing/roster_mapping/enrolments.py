@@ -7,9 +7,11 @@ from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import row_violation
+from adsum.roster.importing.roster_mapping.people import KINDS
 from adsum.roster.importing.rules import Findings, KnownStudents, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment
@@ -26,7 +28,7 @@ Ids = Mapping[tuple[int, str], int]
 class References:
     """Classes and people by the source ids that enrolments refer to.
 
-    `bounds`: from the first to the last day of the terms of each class that has any.
+    `bounds`: from the first to the last day of the terms of each class that has any. `tombstones`: of erased people.
     """
 
     classes: Mapping[str, tuple[int, int]]
@@ -38,6 +40,14 @@ class References:
     left_out_classes: AbstractSet[str]
     left_out_people: AbstractSet[str]
     bounds: Mapping[int, Span]
+    tombstones: Mapping[Erased, Tombstones]
+
+    def is_of_erased(self, entry: Enrolment) -> bool:
+        """Whether an enrolment names somebody who was erased at the school of the class."""
+        if entry.class_ not in self.classes:
+            return False
+        school_id, _ = self.classes[entry.class_]
+        return self.tombstones[KINDS[entry.role]].has(school_id, entry.user)
 
     def person_of(self, entry: Enrolment) -> int | None:
         """The person whom an enrolment in a known class names."""
@@ -65,6 +75,9 @@ class EnrolmentMapping:
                 self._stage(entry.row, entry.source_id, Staged.GONE)
             elif entry.role not in {STUDENT, TEACHER}:
                 self._findings.ignore(FILE, entry.role)
+                self._stage(entry.row, entry.source_id, Staged.GONE)
+            elif self._references.is_of_erased(entry):
+                self._findings.ignore(FILE, f"erased {entry.role}")
                 self._stage(entry.row, entry.source_id, Staged.GONE)
             else:
                 self._stage_enrolment(entry)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
+from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
@@ -30,6 +31,7 @@ FILE = "users.csv"
 ROLES_FILE = "roles.csv"
 ROLES = (STUDENT, TEACHER)
 NO_SCHOOL = "this user is of no school, and enrolled at none"
+KINDS = {STUDENT: Erased.STUDENT, TEACHER: Erased.USER}
 
 EMPTY_CELLS: Mapping[str, Mapping[str, Any]] = {
     STUDENT: dict.fromkeys(("given_name", "family_name", "grade")),
@@ -57,7 +59,15 @@ class PeopleMapping:
     `left_out` of users with an invalid row.
     """
 
-    def __init__(self, orgs: Orgs, findings: Findings, today: date, *, is_delta: bool) -> None:
+    def __init__(
+        self,
+        orgs: Orgs,
+        findings: Findings,
+        today: date,
+        tombstones: Mapping[Erased, Tombstones],
+        *,
+        is_delta: bool,
+    ) -> None:
         self._orgs = orgs
         self._today = today
         self._findings = findings
@@ -74,7 +84,7 @@ class PeopleMapping:
         self._today_at: dict[int, date] = {}
         # The schools of enrolments of unplaced students, by whether the enrolment has not ended.
         self._enrolled: dict[bool, dict[str, set[int]]] = {True: {}, False: {}}
-        self.staged = StagedPeople()
+        self.staged = StagedPeople(tombstones, findings)
         self.listed: set[str] = set()
         self.gone: set[str] = set()
         self.left_out: set[str] = set()
@@ -340,9 +350,14 @@ class PeopleMapping:
 
 
 class StagedPeople:
-    """Staged rows by role. A row without a school applies to every school of the import."""
+    """Staged rows by role. A row without a school applies to every school of the import.
 
-    def __init__(self) -> None:
+    The erased are not staged: they do not come back with a file that still lists them.
+    """
+
+    def __init__(self, tombstones: Mapping[Erased, Tombstones], findings: Findings) -> None:
+        self._tombstones = tombstones
+        self._findings = findings
         self._rows: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
 
     def take_rows(self) -> dict[str, list[dict[str, Any]]]:
@@ -352,6 +367,9 @@ class StagedPeople:
         return taken
 
     def active(self, role: str, school_id: int, person: PersonRecord) -> None:
+        if self._tombstones[KINDS[role]].has(school_id, person.source_id):
+            self._findings.warn(_erased(role, person.row, school_id))
+            return
         cells: dict[str, Any] = {"given_name": person.given_name, "family_name": person.family_name}
         if role == STUDENT:
             cells["grade"] = grade_text(person.grades)
@@ -381,3 +399,13 @@ class StagedPeople:
     ) -> None:
         staged = {"row": row, "school_id": school_id, "source_id": source_id, "state": state.value}
         self._rows[role].append({**staged, **(cells or EMPTY_CELLS[role])})
+
+
+def _erased(role: str, row: int, school_id: int) -> Violation:
+    """The warning of a row that is left out. It does not repeat the id of the erased person, which it would store."""
+    command = "student" if role == STUDENT else "user"
+    detail = (
+        f"this {role} was erased at school {school_id} and is left out; to let them come back: "
+        f"adsum {command} readmit --school {school_id} SOURCED_ID"
+    )
+    return row_violation("erased_person", FILE, row, detail, column="sourcedId", schoolId=school_id)
