@@ -100,6 +100,7 @@ GROUPS = {
     "user": LazyGroup("adsum.accounts.commands:user_app", "Users who can sign in."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),
+    "signing-key": LazyGroup("adsum.operations.signing_keys.commands:app", "The keys that sign tokens."),
     "config": LazyGroup("adsum.operations.commands:config_app", "Settings and their origins."),
 }
 

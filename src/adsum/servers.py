@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from adsum.embedded.data_folder import DataFolder
 from adsum.platform.clock import Clock, system_clock
@@ -35,16 +36,27 @@ def key_ring(settings: Settings, now: Clock = system_clock) -> KeyRing:
     Raises:
         ConfigurationError: two settings contradict each other.
     """
-    if settings.signing_keys is not None:
-        if settings.secret_key is not None:
-            raise ConfigurationError("ADSUM_SECRET_KEY and ADSUM_SIGNING_KEYS are both set: set one of them")
-        if (path := file_of(settings, "signing_keys")) is not None:
-            return KeyRing(KeyFile(path), now)
-        keys = parse_keys(settings.signing_keys.get_secret_value())
-        return KeyRing(lambda: keys, now)
+    path = key_file(settings)
+    if path is not None:
+        return KeyRing(KeyFile(path), now)
     if settings.secret_key is not None:
         return KeyRing.of(settings.secret_key.get_secret_value(), now)
-    return KeyRing(KeyFile(DataFolder.of(settings).secret), now)
+    assert settings.signing_keys is not None, "without a file, one of the settings has the keys"
+    keys = parse_keys(settings.signing_keys.get_secret_value())
+    return KeyRing(lambda: keys, now)
+
+
+def key_file(settings: Settings) -> Path | None:
+    """The file with the signing keys; None: a setting has them.
+
+    Raises:
+        ConfigurationError: two settings contradict each other.
+    """
+    if settings.secret_key is not None and settings.signing_keys is not None:
+        raise ConfigurationError("ADSUM_SECRET_KEY and ADSUM_SIGNING_KEYS are both set: set one of them")
+    if settings.secret_key is not None:
+        return None
+    return DataFolder.of(settings).secret if settings.signing_keys is None else file_of(settings, "signing_keys")
 
 
 async def require_usable_servers(settings: Settings) -> None:

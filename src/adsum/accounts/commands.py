@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import timedelta
 from typing import Annotated, Any
@@ -14,7 +13,7 @@ from adsum.accounts.api_keys.service import ApiKey, ApiKeys
 from adsum.accounts.schemas import KeyItem, SignInItem, TokenItem, UserItem
 from adsum.accounts.service import ROLES, Accounts, User
 from adsum.accounts.sign_ins.tokens import Tokens
-from adsum.platform.command_line.options import one_of
+from adsum.platform.command_line.options import duration_up_to, one_of
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -26,8 +25,8 @@ token_app = typer.Typer(no_args_is_help=True)
 USER_COLUMNS = ("email", "role", "schoolId", "sourcedId", "disabled", "hasFirstPassword")
 SIGN_IN_COLUMNS = ("id", "kind", "agent", "createdAt", "lastUsedAt", "endsAt")
 KEY_COLUMNS = ("id", "name", "permissions", "schools", "createdAt", "revokedAt")
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 MAX_LIFETIME = timedelta(days=366)
+TOO_LONG = f"a token lasts at most {MAX_LIFETIME.days} days; for longer use, create an API key"
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
 KeyId = Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)]
 
@@ -160,23 +159,17 @@ def tokens() -> None:
     """Bearer tokens."""
 
 
-def _duration(text: str) -> timedelta:
-    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
-    if match is None:
-        raise typer.BadParameter(f"{text!r} is not a duration such as 30m, 12h or 7d")
-    duration = timedelta(**{UNITS[match[2]]: int(match[1])})
-    if duration > MAX_LIFETIME:
-        raise typer.BadParameter(f"a token lasts at most {MAX_LIFETIME.days} days; for longer use, create an API key")
-    return duration
-
-
 @token_app.command("create")
 def create_token(
     email: Email,
     *,
     expires: Annotated[
         timedelta | None,
-        typer.Option(parser=_duration, metavar="DURATION", help="The lifetime, such as 30m, 12h or 7d."),
+        typer.Option(
+            parser=duration_up_to(MAX_LIFETIME, TOO_LONG),
+            metavar="DURATION",
+            help="The lifetime, such as 30m, 12h or 7d.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

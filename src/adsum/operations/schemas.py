@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from adsum.platform.http.schemas import Schema
+from adsum.platform.http.schemas import Moment, Schema
 
 
 class Liveness(Schema):
@@ -35,6 +35,14 @@ class SettingItem(Schema):
     name: str
     value: Any
     origin: str
+
+
+class SigningKeyItem(Schema):
+    """A signing key, without the key. `state`: `signs`, `verifies` or `ended`. `endsAt` is null if it has no end."""
+
+    id: str
+    state: Literal["signs", "verifies", "ended"]
+    ends_at: Moment | None
 
 
 class QueueItem(Schema):

@@ -148,9 +148,9 @@ class Settings(BaseSettings):
     signing_keys: Annotated[
         Annotated[SecretStr, AfterValidator(_signing_keys)] | None,
         Field(
-            description="Instead of `ADSUM_SECRET_KEY`, to rotate keys: keys on lines or between commas. The first one "
-            "signs; the others only verify, each without end or as `KEY until 2027-01-31T00:00:00Z`. The file of "
-            "`ADSUM_SIGNING_KEYS_FILE` is read again when it changes."
+            description="Instead of `ADSUM_SECRET_KEY`, to [rotate keys](../how-to/rotate-signing-keys.md): keys on "
+            "lines or between commas. The first one signs; the others only verify, each without end or as "
+            "`KEY until 2027-01-31T00:00:00Z`. The file of `ADSUM_SIGNING_KEYS_FILE` is read again when it changes."
         ),
     ] = None
     token_ttl: Annotated[int, Field(ge=60, description="Seconds after which a sign-in and its token end.")] = 12 * 3600

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, TypeVar
 
 import typer
@@ -43,6 +44,25 @@ StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, m
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="Last learning date.")]
 Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
+
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration_up_to(
+    maximum: timedelta, why: str, minimum: timedelta = timedelta(seconds=1)
+) -> Callable[[str], timedelta]:
+    """The parser of a duration such as 30m, 12h or 7d. It raises typer.BadParameter: `why`, if it is too long."""
+
+    def read(text: str) -> timedelta:
+        match = re.fullmatch(r"([0-9]{1,9})([smhd])", text)
+        if match is None or (duration := timedelta(**{UNITS[match[2]]: int(match[1])})) < minimum:
+            raise typer.BadParameter(f"{text!r} is not a duration such as 30m, 12h or 7d")
+        if duration > maximum:
+            raise typer.BadParameter(why)
+        return duration
+
+    return read
 
 
 Value = TypeVar("Value", bound=str)

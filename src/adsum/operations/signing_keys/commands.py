@@ -1,0 +1,80 @@
+"""`adsum signing-key`: shows and rotates the keys that sign tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from adsum.operations.schemas import SigningKeyItem
+from adsum.operations.signing_keys.rotation import rotate
+from adsum.platform.clock import system_clock
+from adsum.platform.command_line.options import duration_up_to
+from adsum.platform.command_line.output import Json, show_items
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import load_settings
+from adsum.platform.signing_keys import SigningKey
+from adsum.servers import key_file, key_ring
+
+app = typer.Typer(no_args_is_help=True)
+
+COLUMNS = ("id", "state", "endsAt")
+MAX_KEEP = timedelta(days=366)
+TOO_LONG = f"an earlier key verifies for at most {MAX_KEEP.days} days"
+
+
+@app.command("list")
+def list_keys(*, as_json: Json = False) -> None:
+    """Show the ids of the signing keys, never the keys: the one that signs, then those that only verify."""
+    now = system_clock()
+    ring = key_ring(load_settings())
+    ring.require_key()
+    _show(ring.keys(), now, as_json=as_json)
+
+
+@app.command("rotate")
+def rotate_key(
+    *,
+    keep: Annotated[
+        timedelta,
+        typer.Option(
+            parser=duration_up_to(MAX_KEEP, TOO_LONG, minimum=timedelta(0)),
+            metavar="DURATION",
+            help="How long the key before still verifies, such as 12h or 30d. 0s: end its tokens now.",
+        ),
+    ] = "30d",  # pyright: ignore[reportArgumentType] - parsed as the option is
+    as_json: Json = False,
+) -> None:
+    """Replace the signing key in its file. Nobody is signed out, and running processes need no restart.
+
+    Tokens that outlive the overlap end with it: those of `adsum token create --expires`.
+    """
+    now = system_clock()
+    _show(rotate(_require_file(key_file(load_settings())), keep, now), now, as_json=as_json)
+
+
+def _require_file(path: Path | None) -> Path:
+    """The file to rotate. Raises ConfigurationError if the keys are in the environment."""
+    if path is None:
+        raise ConfigurationError(
+            "the signing keys are no file that a command can change: they come from ADSUM_SECRET_KEY, or from the "
+            "value of ADSUM_SIGNING_KEYS. Change them there, or name a file in ADSUM_SIGNING_KEYS_FILE"
+        )
+    return path
+
+
+def _show(keys: Sequence[SigningKey], now: datetime, *, as_json: bool) -> None:
+    items = [
+        SigningKeyItem(id=key.id, state=_state(key, now, is_first=number == 0), ends_at=key.ends_at)
+        for number, key in enumerate(keys)
+    ]
+    show_items(COLUMNS, items, as_json=as_json)
+
+
+def _state(key: SigningKey, now: datetime, *, is_first: bool) -> Literal["signs", "verifies", "ended"]:
+    if is_first:
+        return "signs"
+    return "verifies" if key.ends_at is None or now < key.ends_at else "ended"
