@@ -66,7 +66,7 @@ class KeyFile:
             except ConfigurationError as error:
                 if not self._keys:
                     raise
-                log.error("the signing keys are unchanged", reason=error.detail)
+                log.error("the signing keys are unchanged", error=error.detail)
             self._seen = seen
         return self._keys
 

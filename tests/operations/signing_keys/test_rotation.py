@@ -49,10 +49,11 @@ def test_the_file_keeps_its_permissions_and_its_link_and_nothing_is_left_beside_
     assert {each.name for each in tmp_path.iterdir()} == {"secret.key", "link"}
 
 
-def test_earlier_keys_keep_their_end_and_those_without_one_get_it(path: Path) -> None:
+def test_no_earlier_key_outlives_the_key_before(path: Path) -> None:
     ended = SigningKey("e" * 40, NOW - KEEP)
     path.write_text(f"{OLD}\n{ended.secret} until {(NOW - KEEP).isoformat()}\n{'p' * 40}")
     assert rotate(path, KEEP, NOW)[1:] == (SigningKey(OLD, NOW + KEEP), ended, SigningKey("p" * 40, NOW + KEEP))
+    assert {key.ends_at for key in rotate(path, timedelta(0), NOW)} == {None, NOW, NOW - KEEP}
 
 
 def test_rotations_at_once_lose_no_key(path: Path) -> None:
@@ -97,7 +98,7 @@ def test_the_commands_show_ids_and_never_a_key(path: Path, tmp_path: Path) -> No
     assert [(each["id"], each["state"]) for each in json.loads(listed)] == [
         (keys[0].id, "signs"),
         (keys[1].id, "ended"),
-        (keys[2].id, "verifies"),
+        (keys[2].id, "ended"),
     ]
     assert not any(key.secret in listed for key in keys)
 

@@ -43,7 +43,7 @@ def rotate_key(
         typer.Option(
             parser=duration_up_to(MAX_KEEP, TOO_LONG, minimum=timedelta(0)),
             metavar="DURATION",
-            help="How long the key before still verifies, such as 12h or 30d. 0s: end its tokens now.",
+            help="How long earlier keys still verify, such as 12h or 30d. 0s: end all tokens now.",
         ),
     ] = "30d",  # pyright: ignore[reportArgumentType] - parsed as the option is
     as_json: Json = False,

@@ -26,7 +26,7 @@ def rotate(path: Path, keep: timedelta, now: datetime) -> tuple[SigningKey, ...]
 
     Args:
         path: the file with the keys.
-        keep: how long the key before still verifies. Keys that have ended stay in the file: stored data may need them.
+        keep: how long earlier keys still verify at most. Ended keys stay in the file: stored data may need them.
         now: the current time.
 
     Raises:
@@ -45,8 +45,8 @@ def rotate(path: Path, keep: timedelta, now: datetime) -> tuple[SigningKey, ...]
 
 
 def _ending(earlier: Sequence[SigningKey], ends_at: datetime) -> list[SigningKey]:
-    """Keys without an end were prepared to sign on several machines, and end as the key before does."""
-    return [SigningKey(key.secret, key.ends_at or ends_at) for key in earlier]
+    """No earlier key outlives the key before: whoever has read one of a file has read all of them."""
+    return [SigningKey(key.secret, min(key.ends_at or ends_at, ends_at)) for key in earlier]
 
 
 def _read(path: Path) -> tuple[SigningKey, ...]:
