@@ -24,6 +24,8 @@ from adsum.batches import pages as batch_pages
 from adsum.batches.marks_import import endpoints as marks_import
 from adsum.batches.marks_import import pages as marks_pages
 from adsum.operations import endpoints as operations
+from adsum.operations.audit import endpoints as audit
+from adsum.operations.audit import pages as audit_pages
 from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http import openapi as docs
 from adsum.platform.http.idempotency import answer_repetitions
@@ -80,6 +82,7 @@ ROUTERS = (
     timetables.router,
     registers.router,
     reports.router,
+    audit.router,
 )
 PAGES = (
     static_files.router,
@@ -102,6 +105,7 @@ PAGES = (
     year.router,
     year.address_router,
     planned_absences.router,
+    audit_pages.router,
 )
 
 
@@ -112,6 +116,7 @@ TEMPLATES = (
     "adsum.accounts",
     "adsum.attendance",
     "adsum.batches",
+    "adsum.operations.audit",
     "adsum.privacy",
     "adsum.registers",
     "adsum.reports",

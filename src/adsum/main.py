@@ -101,6 +101,7 @@ GROUPS = {
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),
     "signing-key": LazyGroup("adsum.operations.signing_keys.commands:app", "The keys that sign tokens."),
+    "audit": LazyGroup("adsum.operations.audit.commands:app", "Who did what: list, export and verify the audit log."),
     "config": LazyGroup("adsum.operations.commands:config_app", "Settings and their origins."),
 }
 

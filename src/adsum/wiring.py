@@ -15,6 +15,10 @@ from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.api_keys.service import ApiKeys
+from adsum.accounts.audit.chain import ChainKeys
+from adsum.accounts.audit.failures import FailedSignIns
+from adsum.accounts.audit.sealing import Sealing
+from adsum.accounts.audit.verification import Verifier
 from adsum.accounts.callers import Callers, Impersonation
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
@@ -44,6 +48,7 @@ from adsum.batches.sweep import Chore, Sweeper
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
+from adsum.operations.audit.service import AuditLog
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
@@ -192,6 +197,8 @@ class OperationServices:
     batch_metrics: BatchMetrics
     readiness: Readiness
     run_metrics: RunMetrics
+    audit_log: AuditLog
+    verifier: Verifier
     chores: Sequence[Chore]
 
 
@@ -280,9 +287,10 @@ def _accounts(on: _Servers) -> AccountServices:
             tokens,
             Devices(on.keys, on.now),
             FailedAttempts(on.redis, key_prefix=on.settings.key_prefix),
+            on.closing(FailedSignIns(on.database)),
         ),
         api_keys=api_keys,
-        callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database))),
+        callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
     )
 
 
@@ -395,7 +403,7 @@ def _pages(
 
 
 def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
-    metrics = Metrics()
+    metrics, chain_keys = Metrics(), ChainKeys(on.keys)
     keep = timedelta(days=on.settings.keep_runs_days)
     pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
     return OperationServices(
@@ -405,7 +413,10 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
         batch_metrics=metrics.batches,
         readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),
         run_metrics=RunMetrics(on.database, metrics, on.now),
+        audit_log=AuditLog(on.database),
+        verifier=Verifier(on.database, chain_keys, on.now),
         chores=[
+            Sealing(on.database, chain_keys).seal,
             DueAbsences(on.database, on.now).apply,
             EndedSignIns(on.database, on.now).delete_if_due,
             LogTruncation(on.database, on.now).truncate_if_due,

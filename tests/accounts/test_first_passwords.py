@@ -7,7 +7,7 @@ import asyncio
 import httpx2
 import pytest
 
-from adsum.accounts.access import Permission, Role
+from adsum.accounts.access import Permission, Role, system_caller
 from adsum.accounts.service import Accounts, FirstPasswordUsed
 from adsum.accounts.sign_ins.tokens import SignInKind, Tokens
 from adsum.platform.database.engine import Database
@@ -57,7 +57,7 @@ async def test_a_password_that_was_replaced_while_it_was_checked_signs_nobody_in
     with pytest.raises(Unauthenticated):
         await tokens.create(EMAIL, kind=SignInKind.API, checked=checked)
     with pytest.raises(Unauthenticated):
-        await accounts.choose_password(checked, OWN)
+        await accounts.choose_password(checked, OWN, system_caller())
     checked = await accounts.authenticate(EMAIL, OTHER)
     await tokens.end_of_email(EMAIL)
     with pytest.raises(Unauthenticated):

@@ -26,6 +26,7 @@ class Permission(StrEnum):
     USER_MANAGE = "user:manage"
     KEY_MANAGE = "key:manage"
     METRICS_READ = "metrics:read"
+    AUDIT_READ = "audit:read"
 
 
 class Role(StrEnum):

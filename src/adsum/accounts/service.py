@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from adsum.accounts import repository as statements
-from adsum.accounts.access import PERMISSIONS, Caller, Role
+from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.accounts.passwords.hashing import Passwords, generated_password
 from adsum.accounts.passwords.rules import MAX_LENGTH, MIN_LENGTH, Strength, strength_of, validate_password
 from adsum.accounts.repository import StoredUser
@@ -19,6 +21,7 @@ from adsum.platform.texts import validate_roster_text
 ROLES = tuple(role for role in Role if role is not Role.KEY)
 MAX_EMAIL = 254
 WRONG = "the email or the password is wrong"
+_SYSTEM = system_caller()
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\"<>(),;:\\\[\]]{1,64}@[\w-]+(\.[\w-]+)*")
 
 
@@ -73,7 +76,10 @@ class NewLogin:
 
 
 class Accounts:
-    """Manages users. Checks no permission: the command line and `People`, which checks them, call it."""
+    """Manages users. Checks no permission: the command line and `People`, which checks them, call it.
+
+    Each change is recorded as that of the caller `by`, by default the system.
+    """
 
     def __init__(self, database: Database, passwords: Passwords, min_length: int = MIN_LENGTH) -> None:
         self._database = database
@@ -88,6 +94,7 @@ class Accounts:
         school_id: int | None = None,
         teacher: str | None = None,
         password: str | None = None,
+        by: Caller = _SYSTEM,
     ) -> NewLogin:
         """Adds a user who can sign in.
 
@@ -97,6 +104,7 @@ class Accounts:
             school_id: may be None if there is only one school.
             teacher: source id of a person in the roster, who receives the login and keeps their role.
             password: None: a generated one, with which the user signs in once to choose their own.
+            by: who adds them.
 
         Raises:
             Invalid: with all violations.
@@ -114,7 +122,7 @@ class Accounts:
         ]
         refuse(violations)
         password_hash = await self._passwords.hash(password)
-        user_id = await self._insert(email, password_hash, first, role, school_id, teacher)
+        user_id = await self._insert(email, password_hash, first, role, school_id, teacher, by)
         return NewLogin(await self._user(user_id), password)
 
     async def list_users(self) -> list[User]:
@@ -122,12 +130,13 @@ class Accounts:
         async with self._database.snapshot() as connection:
             return [_user(row) for row in await statements.users_with_email(connection)]
 
-    async def set_password(self, email: str, password: str | None = None) -> NewLogin:
+    async def set_password(self, email: str, password: str | None = None, *, by: Caller = _SYSTEM) -> NewLogin:
         """Sets a password, ends all tokens of the user, and clears their failed sign-ins.
 
         Args:
             email: of the user.
             password: None: a generated one, with which the user signs in once to choose their own.
+            by: who sets it.
 
         Raises:
             Invalid: the password is too short, too long, or easy to guess.
@@ -143,6 +152,7 @@ class Accounts:
         async with self._database.transaction() as connection:
             user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
             await statements.set_password(connection, user.id, password_hash, first)
+            await record(connection, by, Action.PASSWORD_RESET, school_id=user.school_id, user_id=user.id)
         return NewLogin(await self._user(user.id), password)
 
     async def own_user(self, caller: Caller) -> User:
@@ -161,11 +171,12 @@ class Accounts:
             detail = "this is the present password: choose another one"
             refuse([Violation("password_unchanged", detail, "/password")])
 
-    async def choose_password(self, user: User, password: str) -> User:
+    async def choose_password(self, user: User, password: str, caller: Caller) -> User:
         """Sets the password that a user has chosen, and ends all their tokens.
 
         Args:
             user: as they were when they were authenticated.
+            caller: the same user.
             password: from `validate_own_password`.
 
         Raises:
@@ -177,6 +188,7 @@ class Accounts:
             if now is None or now.disabled or now.token_generation != user.generation:
                 raise Unauthenticated("the password was changed by somebody else: sign in again")
             await statements.set_password(connection, user.id, password_hash, None)
+            await record(connection, caller, Action.PASSWORD_CHANGED, school_id=user.school_id, user_id=user.id)
         return await self._user(user.id)
 
     async def _names(self, user: StoredUser) -> tuple[str, ...]:
@@ -189,15 +201,15 @@ class Accounts:
         async with self._database.snapshot() as connection:
             return _require_user((await statements.users_of_ids(connection, [caller.user_id])).get(caller.user_id))
 
-    async def disable(self, email: str) -> User:
+    async def disable(self, email: str, *, by: Caller = _SYSTEM) -> User:
         """Ends all tokens of the user and refuses new ones. Raises NotFound."""
-        return await self._set_disabled(email, disabled=True)
+        return await self._set_disabled(email, by, disabled=True)
 
-    async def enable(self, email: str) -> User:
+    async def enable(self, email: str, *, by: Caller = _SYSTEM) -> User:
         """Lets a disabled user sign in again. Earlier tokens stay ended. Raises NotFound."""
-        return await self._set_disabled(email, disabled=False)
+        return await self._set_disabled(email, by, disabled=False)
 
-    async def unlock(self, email: str) -> User:
+    async def unlock(self, email: str, *, by: Caller = _SYSTEM) -> User:
         """Clears the failed sign-ins of the user: they no longer wait or are slowed down on account of them.
 
         The counter of an address stays, so that the user still waits where too many failed, of whatever account.
@@ -207,6 +219,7 @@ class Accounts:
         async with self._database.transaction() as connection:
             user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
             await statements.unlock(connection, user.id)
+            await record(connection, by, Action.USER_UNLOCKED, school_id=user.school_id, user_id=user.id)
         return _user(user)
 
     async def unlocks_of(self, email: str) -> int:
@@ -230,6 +243,7 @@ class Accounts:
         assert caller.user_id is not None, "only users have tokens"
         async with self._database.transaction() as connection:
             await statements.end_tokens(connection, caller.user_id)
+            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=caller.user_id, after={"ended": "all"})
 
     async def authenticate(self, email: str, password: str) -> User:
         """The user with this email and password.
@@ -256,6 +270,7 @@ class Accounts:
         role: Role,
         school_id: int | None,
         teacher: str | None,
+        by: Caller,
     ) -> int:
         try:
             async with self._database.transaction() as connection:
@@ -264,7 +279,7 @@ class Accounts:
                 if role is not Role.ADMIN:
                     school_id = _chosen_school(await statements.school_ids(connection), school_id)
                 if teacher is None or school_id is None:
-                    return await statements.insert_user(
+                    user_id = await statements.insert_user(
                         connection,
                         email=email,
                         password_hash=password_hash,
@@ -272,10 +287,14 @@ class Accounts:
                         role=role.value,
                         school_id=school_id,
                     )
+                    after = {"role": role.value}
+                    await record(connection, by, Action.USER_ADDED, school_id=school_id, user_id=user_id, after=after)
+                    return user_id
                 person = _linkable(await statements.user_of_source(connection, school_id, teacher), teacher)
                 await statements.set_login(
                     connection, person.id, email=email, password_hash=password_hash, first_password=first
                 )
+                await record(connection, by, Action.USER_LINKED, school_id=school_id, user_id=person.id)
                 return person.id
         except RejectedRows:
             raise _email_taken(email) from None  # a concurrent request has added the email
@@ -284,10 +303,13 @@ class Accounts:
         async with self._database.snapshot() as connection:
             return _user(_require_user((await statements.users_of_ids(connection, [user_id])).get(user_id)))
 
-    async def _set_disabled(self, email: str, *, disabled: bool) -> User:
+    async def _set_disabled(self, email: str, by: Caller, *, disabled: bool) -> User:
         async with self._database.transaction() as connection:
             user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
             await statements.set_disabled(connection, user.id, disabled=disabled)
+            if user.disabled != disabled:
+                action = Action.USER_DISABLED if disabled else Action.USER_ENABLED
+                await record(connection, by, action, school_id=user.school_id, user_id=user.id)
             return _user(_require_user((await statements.users_of_ids(connection, [user.id])).get(user.id)))
 
 

@@ -7,9 +7,6 @@ import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-if sys.platform != "win32":
-    import pwd
-
 MAX_ADDRESS = 64
 MAX_AGENT = 120
 MAX_OS_USER = 64
@@ -46,6 +43,8 @@ def _os_user() -> str:
     """The name of the user who runs this process. Not from the environment, which they choose."""
     if sys.platform == "win32":
         return ""
+    import pwd  # noqa: PLC0415 - Windows has none
+
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:  # a container may run as a user without a name

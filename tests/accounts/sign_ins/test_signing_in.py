@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from typing_extensions import override
 
 from adsum.accounts.access import Role
+from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import Devices
@@ -61,7 +62,7 @@ def signing_in(
         max_delayed=2,
     )
     attempts = FailedAttempts(redis, key_prefix="trial-")
-    return SigningIn(accounts, tokens, DEVICES, attempts, limits)
+    return SigningIn(accounts, tokens, DEVICES, attempts, FailedSignIns(accounts._database), limits)
 
 
 async def fail(service: SigningIn, email: str, address: str | None = HERE, device: str | None = None) -> None:

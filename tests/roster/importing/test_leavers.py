@@ -108,14 +108,14 @@ async def test_a_leaver_is_signed_out_by_the_import_and_comes_back_with_a_later_
     await importing.run(a_school())
     logins = await logins_of(importing)
     name = f"{ADA}.school-1"
-    assert await Impersonation(importing.database).on_behalf_of(KEY, f"{name}@school.example") is not None
+    assert await Impersonation(importing.database, system_clock).on_behalf_of(KEY, f"{name}@school.example") is not None
 
     await importing.run(leave(a_school()), dry_run=True)
     assert await logins.are_signed_in() == {name: True}
     await importing.run(leave(a_school()))
 
     assert (await logins.are_signed_in(), await logins.are_enabled()) == ({name: False}, {name: False})
-    assert await Impersonation(importing.database).on_behalf_of(KEY, f"{name}@school.example") is None
+    assert await Impersonation(importing.database, system_clock).on_behalf_of(KEY, f"{name}@school.example") is None
     assert (await importing.run(leave(a_school()))).changes_nothing
 
     roster = a_school()

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.access import Caller, Permission, Role, system_caller
 from adsum.accounts.api_keys import repository as statements
 from adsum.accounts.api_keys.repository import StoredKey
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import school_ids as ids_of_schools
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Database
@@ -79,6 +81,14 @@ class ApiKeys:
                 schools=school_ids,
                 created_at=now,
             )
+            await record(
+                connection,
+                system_caller(),
+                Action.KEY_CREATED,
+                school_id=school_ids[0] if school_ids and len(school_ids) == 1 else None,
+                key_id=key_id,
+                after={"permissions": [permission.value for permission in ordered], "schools": school_ids},
+            )
         return NewKey(ApiKey(key_id, name, ordered, school_ids, now, None), secret)
 
     async def list_keys(self) -> list[ApiKey]:
@@ -90,6 +100,8 @@ class ApiKeys:
         """Revokes a key for good. Raises NotFound."""
         async with self._database.transaction() as connection:
             exists = await statements.revoke_key(connection, key_id, self._now())
+            if exists:
+                await record(connection, system_caller(), Action.KEY_REVOKED, key_id=key_id)
         if not exists:
             raise NotFound(f"there is no key {key_id}")
 

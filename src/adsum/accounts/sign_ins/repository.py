@@ -116,9 +116,10 @@ async def delete_ended_sign_ins(connection: AsyncConnection, now: datetime, limi
     return len(ids)
 
 
-async def end_sign_in_of_key(connection: AsyncConnection, key: str) -> None:
-    """Ends the sign-in with this key, if there is one."""
-    await connection.execute(delete(sign_ins).where(sign_ins.c.key == key))
+async def end_sign_in_of_key(connection: AsyncConnection, key: str) -> int | None:
+    """Ends the sign-in with this key. Returns the id of its user; None: there is none."""
+    ending = delete(sign_ins).where(sign_ins.c.key == key).returning(sign_ins.c.user_id)
+    return (await connection.execute(ending)).scalar_one_or_none()
 
 
 async def _delete_sign_ins(connection: AsyncConnection, user_id: int, condition: ColumnElement[bool]) -> None:

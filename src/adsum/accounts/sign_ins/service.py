@@ -16,6 +16,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 
 from adsum.accounts.access import Caller
+from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.passwords.hashing import CONCURRENT_HASHES
 from adsum.accounts.service import Accounts, User, normalised_email
 from adsum.accounts.sign_ins.devices import Devices
@@ -97,12 +98,14 @@ class SigningIn:
         tokens: Tokens,
         devices: Devices,
         attempts: FailedAttempts,
+        failures: FailedSignIns,
         limits: Limits | None = None,
     ) -> None:
         self._accounts = accounts
         self._tokens = tokens
         self._devices = devices
         self._attempts = attempts
+        self._failures = failures
         self._limits = limits or Limits()
         # As many slots as for password hashes: of many simultaneous attempts, the later ones wait here until the
         # failures of the earlier ones are counted.
@@ -138,8 +141,12 @@ class SigningIn:
             TooManyAttempts: too many failures; the password was not checked.
             Overloaded: too many attempts wait; the password was not checked.
         """
-        user = await self._authenticate(email, password, address, device_cookie)
-        return await self._signed_in(user, device_cookie, kind, agent)
+        try:
+            user = await self._authenticate(email, password, address, device_cookie)
+            return await self._signed_in(user, device_cookie, kind, agent)
+        except (Unauthenticated, TooManyAttempts) as error:
+            await self._failures.note(normalised_email(email), address, error.code)
+            raise
 
     async def change_password(
         self,
@@ -172,11 +179,12 @@ class SigningIn:
         if not user.has_first_password:
             try:
                 user = await self._authenticate(user.email, password or "", address, device_cookie)
-            except Unauthenticated:
+            except Unauthenticated as error:
+                await self._failures.note(user.email, address, error.code)
                 detail = "this is not the present password"
                 refuse([Violation("wrong_password", detail, "/password")])
         await self._accounts.validate_own_password(caller, new_password)
-        changed = await self._accounts.choose_password(user, new_password)
+        changed = await self._accounts.choose_password(user, new_password, caller)
         return await self._signed_in(changed, device_cookie, kind, agent)
 
     async def _signed_in(self, user: User, device_cookie: str | None, kind: SignInKind, agent: str) -> SignedIn:

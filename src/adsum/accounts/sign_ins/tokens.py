@@ -16,7 +16,9 @@ from typing import Any
 import jwt
 
 from adsum.accounts import repository as users
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, system_caller
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.service import (
     WRONG,
@@ -153,13 +155,18 @@ class Tokens:
         key = secrets.token_hex(16)
         async with self._database.transaction() as connection:
             user = await users.user_of_email(connection, normalised_email(email))
-            if checked is not None:
-                await _use_up(connection, checked, user)
+            uses_up = checked is not None and await _use_up(connection, checked, user)
             if user is None or user.disabled:
                 raise NotFound("no enabled user has this email")
             await statements.insert_sign_in(
                 connection, user, key=key, kind=kind, agent=_printable(agent)[:MAX_AGENT], now=now, ends_at=ends_at
             )
+            by = system_caller() if kind is SignInKind.COMMAND else caller_of_user(user)
+            school_id = user.school_id
+            if uses_up:
+                await record(connection, by, Action.FIRST_PASSWORD_USED, school_id=school_id, user_id=user.id)
+            after = {"kind": kind.value}
+            await record(connection, by, Action.SIGNED_IN, school_id=school_id, user_id=user.id, after=after)
         claims = {"sub": str(user.id), "sid": key, "iat": now, "exp": ends_at}
         text = jwt.encode(claims, signs.secret, ALGORITHM, {"kid": signs.key_id})  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
         return Token(text, int((ends_at - now).total_seconds()))
@@ -197,7 +204,11 @@ class Tokens:
         except Unauthenticated:
             return
         async with self._database.transaction() as connection:
-            await statements.end_sign_in_of_key(connection, claims.key)
+            user_id = await statements.end_sign_in_of_key(connection, claims.key)
+            if user_id is not None:
+                user = (await users.users_of_ids(connection, [user_id]))[user_id]
+                by = caller_of_user(user)
+                await record(connection, by, Action.SIGNED_OUT, school_id=user.school_id, user_id=user_id)
 
     async def sign_ins_of(self, caller: Caller) -> list[SignIn]:
         """The sign-ins of the calling user, the last used one first. Raises Forbidden for an API key."""
@@ -213,7 +224,9 @@ class Tokens:
     async def end(self, caller: Caller, sign_in_id: int) -> None:
         """Ends a sign-in of the calling user. Raises NotFound, and Forbidden for an API key."""
         async with self._database.transaction() as connection:
-            await _end(connection, _user_id_of(caller), sign_in_id)
+            user_id = _user_id_of(caller)
+            await _end(connection, user_id, sign_in_id)
+            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=user_id, after={"signInId": sign_in_id})
 
     async def end_others(self, caller: Caller) -> None:
         """Ends all sign-ins of the calling user but the one of this request. Raises Forbidden for an API key."""
@@ -221,6 +234,7 @@ class Tokens:
             user_id, sign_in_id = _user_id_of(caller), caller.sign_in_id
             assert sign_in_id is not None, "a user without a key has sent a token"
             await statements.end_other_sign_ins(connection, user_id, sign_in_id)
+            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=user_id, after={"ended": "others"})
 
     async def end_of_email(self, email: str, sign_in_id: int | None = None) -> None:
         """Ends one sign-in of a user, or all, also those that are under way. Checks no permission. Raises NotFound."""
@@ -230,6 +244,8 @@ class Tokens:
                 await users.end_tokens(connection, user)
             else:
                 await _end(connection, user, sign_in_id)
+            ended = {"ended": "all"} if sign_in_id is None else {"signInId": sign_in_id}
+            await record(connection, system_caller(), Action.SIGN_INS_ENDED, user_id=user, after=ended)
 
     async def close(self) -> None:
         """Stops pending lookups, and waits until uses are noted. Called after the last request."""
@@ -300,15 +316,19 @@ def _verify(token: str, key: DerivedKey) -> _Claims:
     return _Claims(_user_id(found["sub"]), _key_of(found["sid"]), ends_at)
 
 
-async def _use_up(connection: Connection, checked: User, user: StoredUser | None) -> None:
-    """Uses up a first password. Raises Unauthenticated if the user is not as they were when it was checked."""
+async def _use_up(connection: Connection, checked: User, user: StoredUser | None) -> bool:
+    """Uses up a first password. Returns False if the user has another one.
+
+    Raises Unauthenticated if the user is not as they were when it was checked.
+    """
     if user is None or user.disabled or (checked.id, checked.generation) != (user.id, user.token_generation):
         raise Unauthenticated(WRONG)
     if user.first_password is None:
-        return
+        return False
     is_first = await users.use_first_password(connection, user.id, FirstPassword.UNUSED, FirstPassword.USED)
     if not is_first:
         raise FirstPasswordUsed("this first password was used before: ask for a new one")
+    return True
 
 
 async def _require_user(connection: Connection, email: str) -> int:

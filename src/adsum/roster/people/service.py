@@ -81,24 +81,24 @@ class People:
                 raise Invalid(detail, [Violation("school_missing", detail, "/school")])
             async with self._database.snapshot() as connection:
                 await require_school(connection, caller, school_id)
-        return await self._accounts.add_user(email, role, school_id=school_id, teacher=teacher)
+        return await self._accounts.add_user(email, role, school_id=school_id, teacher=teacher, by=caller)
 
     async def new_password(self, email: str, caller: Caller) -> NewLogin:
         """Sets a new password and revokes all tokens of the user."""
         await self._manageable(email, caller)
-        return await self._accounts.set_password(email)
+        return await self._accounts.set_password(email, by=caller)
 
     async def disable(self, email: str, caller: Caller) -> User:
         """Disables a login and revokes its tokens. Raises OwnLogin for the caller's own login."""
         if await self._manageable(email, caller) == caller.user_id:
             detail = "this is your own login: another user has to disable it"
             raise OwnLogin(detail, [Violation(OwnLogin.code, detail, "/email")])
-        return await self._accounts.disable(email)
+        return await self._accounts.disable(email, by=caller)
 
     async def enable(self, email: str, caller: Caller) -> User:
         """Enables a disabled login; its old tokens stay revoked."""
         await self._manageable(email, caller)
-        return await self._accounts.enable(email)
+        return await self._accounts.enable(email, by=caller)
 
     async def _manageable(self, email: str, caller: Caller) -> int:
         """The id of a user whose login the caller may manage."""

@@ -1,0 +1,11 @@
+-- Loads a page of sealed entries in the order of their positions, each column as text, for their hashes.
+-- Locks nothing.
+SELECT
+    CAST(position AS text), CAST(hash AS text),
+    CAST(id AS text), to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
+    action, caller_role, CAST(caller_user_id AS text), CAST(caller_key_id AS text), os_user, address, request_id, agent,
+    CAST(school_id AS text), CAST(student_id AS text), CAST(user_id AS text), CAST(key_id AS text), before, after
+FROM audit_entries
+WHERE position > :after
+ORDER BY position
+LIMIT :most

@@ -1,0 +1,160 @@
+"""`adsum audit`: reads, exports and verifies the audit log."""
+
+from __future__ import annotations
+
+import re
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+
+from adsum.accounts.access import system_caller
+from adsum.accounts.audit.chain import Link
+from adsum.accounts.audit.rules import Action
+from adsum.accounts.audit.verification import Verifier
+from adsum.operations.audit.rules import AuditFilters
+from adsum.operations.audit.schemas import COLUMNS, AuditItem, VerificationItem, rows_of_cells
+from adsum.operations.audit.service import AuditLog
+from adsum.platform.command_line.notices import show_notice
+from adsum.platform.command_line.options import SchoolId, StudentId, one_of
+from adsum.platform.command_line.output import STDOUT, Json, show_item, show_items, show_one, whole_file
+from adsum.platform.command_line.session import run_with
+from adsum.platform.csv_export import BOM, csv_lines
+from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import MAX_LIMIT, PageRequest
+
+app = typer.Typer(no_args_is_help=True)
+
+SHOWN = ("createdAt", "action", "callerRole", "callerUserId", "callerKeyId", "schoolId", "studentId", "userId", "after")
+DROPPED_FIRST = ("callerKeyId", "schoolId", "after")
+_HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a time such as 2024-12-25 or 2024-12-25T08:00:00Z") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _head(text: str) -> Link:
+    match = _HEAD.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is not POSITION:HASH, as a verification and the log lines show it")
+    return Link(int(match[1]), match[2])
+
+
+Since = Annotated[
+    datetime | None, typer.Option(parser=_moment, metavar="TIME", help="The earliest time. Without an offset: UTC.")
+]
+Until = Annotated[datetime | None, typer.Option(parser=_moment, metavar="TIME", help="The time after the last one.")]
+WantedAction = Annotated[
+    Action | None, typer.Option("--action", parser=one_of(Action), metavar="ACTION", help="One kind of action.")
+]
+UserId = Annotated[
+    int | None,
+    typer.Option("--user", min=1, max=MAX_ID, metavar="ID", help="Who acted, or whom the action is about."),
+]
+KeyId = Annotated[
+    int | None,
+    typer.Option("--key", min=1, max=MAX_ID, metavar="ID", help="The API key that acted, or that it is about."),
+]
+
+
+@app.command("list")
+def list_entries(
+    *,
+    since: Since = None,
+    until: Until = None,
+    action: WantedAction = None,
+    user_id: UserId = None,
+    key_id: KeyId = None,
+    student_id: StudentId = None,
+    school_id: SchoolId = None,
+    limit: Annotated[int, typer.Option(min=1, max=MAX_LIMIT, help="Maximum number of entries.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show entries, the newest first."""
+    filters = AuditFilters(since, until, action, user_id, key_id, student_id, school_id)
+    page = run_with(AuditLog, lambda log: log.page(system_caller(), filters, PageRequest(limit=limit)))
+    items = [AuditItem.model_validate(entry) for entry in page.items]
+    show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no entries")
+    if page.next_cursor is not None:
+        show_notice(f"there are more than {limit} entries: see --limit, --until and adsum audit export")
+
+
+@app.command()
+def export(
+    *,
+    since: Since = None,
+    until: Until = None,
+    action: WantedAction = None,
+    user_id: UserId = None,
+    key_id: KeyId = None,
+    student_id: StudentId = None,
+    school_id: SchoolId = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The path of the file; - is stdout.")
+    ] = STDOUT,
+    as_json: Json = False,
+) -> None:
+    """Export all matching entries as CSV, the newest first. The export is an entry, too."""
+    filters = AuditFilters(since, until, action, user_id, key_id, student_id, school_id)
+    if output == STDOUT:
+        _write(filters, sys.stdout.buffer, "")
+        return
+    with whole_file(output) as file:
+        entries = _write(filters, file, BOM)
+    show_one({"file": str(output), "entries": entries}, as_json=as_json)
+
+
+def _write(filters: AuditFilters, file: BinaryIO, begin: str) -> int:
+    async def write(log: AuditLog) -> int:
+        count = 0
+        chunks = await log.export(system_caller(), filters, "csv")
+        file.write((begin + csv_lines([COLUMNS])).encode())
+        async for rows in rows_of_cells(chunks):
+            count += len(rows)
+            file.write(csv_lines(rows).encode())
+        return count
+
+    return run_with(AuditLog, write)
+
+
+@app.command()
+def verify(
+    *,
+    head: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--head",
+            metavar="POSITION:HASH",
+            help="A head that was noted earlier, outside of the database. Repeatable.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Find out whether entries were changed, removed, inserted or reordered. Exit status 1: they were.
+
+    A later verification with `--head` and the position and hash that this one prints also finds an older state of the
+    whole log that somebody has put back.
+    """
+    heads = [_head(text) for text in head or ()]
+    _show(VerificationItem.of(run_with(Verifier, lambda verifier: verifier.verify(heads))), as_json=as_json)
+
+
+@app.command()
+def sign(*, as_json: Json = False) -> None:
+    """Sign a log again whose hashes are right, after its signing key was lost. The log records it."""
+    _show(VerificationItem.of(run_with(Verifier, lambda verifier: verifier.sign_again())), as_json=as_json)
+
+
+def _show(item: VerificationItem, *, as_json: bool) -> None:
+    show_item(item, as_json=as_json)
+    if item.is_sealing_late:
+        show_notice("entries are not sealed: is a worker running, with the signing key of the API?")
+    if item.problem is not None:
+        raise typer.Exit(1)

@@ -1,0 +1,244 @@
+"""What happens to accounts, sign-ins and API keys is recorded, and failures in a bounded number of entries."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+import pytest
+
+from adsum.accounts.access import Permission, Role
+from adsum.accounts.audit.failures import WINDOW_S, FailedSignIns
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Unavailable
+from adsum.wiring import Adsum
+from tests.accounts.audit.conftest import entries_of
+from tests.support.api import Api
+
+PASSWORD, NEW = "correct horse battery", "another horse battery"
+EMAIL = "ada@school.example"
+
+
+async def brief(adsum: Adsum, *actions: str) -> list[tuple[Any, ...]]:
+    """Action, role of the caller, user and details of each entry."""
+    return [
+        (each["action"], each["caller_role"], each["user_id"], each["after"] and json.loads(each["after"]))
+        for each in await entries_of(adsum.database, *actions)
+    ]
+
+
+async def post(api: Api, path: str, **form: str) -> httpx2.Response:
+    return await api.client.post(path, data=form, headers={"Origin": "http://adsum.test"})
+
+
+async def test_the_life_of_an_account_is_recorded(adsum: Adsum, api: Api) -> None:
+    before = len(await entries_of(adsum.database))
+    login = await adsum.accounts.add_user(EMAIL, Role.ADMIN)
+    user = login.user.id
+    await adsum.accounts.disable(EMAIL)
+    await adsum.accounts.disable(EMAIL)  # changes nothing
+    await adsum.accounts.enable(EMAIL)
+    await adsum.accounts.unlock(EMAIL)
+    await adsum.accounts.set_password(EMAIL, PASSWORD)
+    token = (await post(api, "/auth/token", username=EMAIL, password=PASSWORD)).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    changed = await api.client.post(
+        "/auth/password", json={"password": PASSWORD, "newPassword": NEW}, headers=bearer | {"User-Agent": "Robot/1"}
+    )
+    token = changed.json()["access_token"]
+    sign_in = (await api.client.get("/auth/sign-ins", headers={"Authorization": f"Bearer {token}"})).json()["items"][0]
+    other = (await post(api, "/auth/token", username=EMAIL, password=NEW)).json()["access_token"]
+    other_bearer = {"Authorization": f"Bearer {other}"}
+    await api.client.delete("/auth/sign-ins", headers=other_bearer)
+    assert (await post(api, "/auth/revoke", token=other)).is_success
+    assert (await post(api, "/auth/revoke", token=other)).is_success  # has ended already
+    await adsum.tokens.end_of_email(EMAIL)
+
+    assert sign_in["id"] > 0
+    assert (await brief(adsum))[before:] == [
+        ("user_added", "system", user, {"role": "admin"}),
+        ("user_disabled", "system", user, None),
+        ("user_enabled", "system", user, None),
+        ("user_unlocked", "system", user, None),
+        ("password_reset", "system", user, None),
+        ("signed_in", "admin", user, {"kind": "api"}),
+        ("password_changed", "admin", user, None),
+        ("signed_in", "admin", user, {"kind": "api"}),
+        ("signed_in", "admin", user, {"kind": "api"}),
+        ("sign_ins_ended", "admin", user, {"ended": "others"}),
+        ("signed_out", "admin", user, None),
+        ("sign_ins_ended", "system", user, {"ended": "all"}),
+    ]
+    (entry,) = await entries_of(adsum.database, "password_changed")
+    assert (entry["caller_user_id"], entry["agent"], entry["address"]) == (user, "Robot/1", "127.0.0.1")
+    assert entry["request_id"] == changed.headers["X-Request-ID"]
+    everything = str(await entries_of(adsum.database))
+    assert [secret for secret in (PASSWORD, NEW, EMAIL, token) if secret in everything] == []
+
+
+async def test_a_first_password_is_recorded_when_it_is_used_and_when_it_is_tried_again(adsum: Adsum, api: Api) -> None:
+    login = await adsum.accounts.add_user(EMAIL, Role.OFFICE, school_id=api.school.school_id)
+
+    for _ in range(2):
+        await post(api, "/auth/token", username=EMAIL, password=login.password)
+
+    entries = await brief(adsum, "first_password_used", "signed_in", "sign_in_failed")
+    assert [each for each in entries if each[2] == login.user.id] == [
+        ("first_password_used", "office", login.user.id, None),
+        ("signed_in", "office", login.user.id, {"kind": "api"}),
+        ("sign_in_failed", None, login.user.id, {"attempts": 1, "code": "first_password_used"}),
+    ]
+
+
+async def test_sign_ins_on_the_page_and_their_ends_are_recorded(adsum: Adsum, api: Api) -> None:
+    user = (await adsum.accounts.add_user(EMAIL, Role.ADMIN, password=PASSWORD)).user.id
+    other = await adsum.tokens.create(EMAIL)
+    listed = (await api.client.get("/auth/sign-ins", headers={"Authorization": f"Bearer {other.text}"})).json()
+
+    assert (await post(api, "/sign-in", email=EMAIL, password=PASSWORD)).is_redirect
+    assert (await post(api, "/account/sign-ins", signIn=str(listed["items"][0]["id"]))).is_redirect
+    assert (await post(api, "/sign-out", everywhere="true")).is_redirect
+
+    assert [each for each in await brief(adsum) if each[2] == user][1:] == [
+        ("signed_in", "system", user, {"kind": "command"}),
+        ("signed_in", "admin", user, {"kind": "page"}),
+        ("sign_ins_ended", "admin", user, {"signInId": listed["items"][0]["id"]}),
+        ("sign_ins_ended", "admin", user, {"ended": "all"}),
+    ]
+
+
+async def test_api_keys_are_recorded_without_their_names(adsum: Adsum) -> None:
+    new = await adsum.api_keys.create("the secret platform", [Permission.ROSTER_READ])
+    await adsum.api_keys.revoke(new.key.id)
+
+    created, revoked = await entries_of(adsum.database)
+    assert (created["action"], created["key_id"], json.loads(created["after"])) == (
+        "key_created",
+        new.key.id,
+        {"permissions": ["roster:read"], "schools": None},
+    )
+    assert (revoked["action"], revoked["key_id"]) == ("key_revoked", new.key.id)
+    assert "platform" not in str(created)
+
+
+async def test_a_failed_sign_in_names_the_account_only_if_it_exists(adsum: Adsum, api: Api) -> None:
+    user = (await adsum.accounts.add_user(EMAIL, Role.ADMIN, password=PASSWORD)).user.id
+
+    for email in (EMAIL, "nobody@school.example", PASSWORD, "\x00"):
+        await post(api, "/auth/token", username=email, password="wrong")
+
+    failed = await entries_of(adsum.database, "sign_in_failed")
+    assert [(each["user_id"], json.loads(each["after"])["attempts"]) for each in failed] == [
+        (user, 1),
+        (None, 1),
+        (None, 1),
+        (None, 1),
+    ]
+    assert {each["caller_role"] for each in failed} == {None}
+    assert [text for text in ("nobody", PASSWORD, "wrong") if text in str(failed)] == []
+
+
+async def test_a_wrong_present_password_is_recorded(adsum: Adsum, api: Api) -> None:
+    user = (await adsum.accounts.add_user(EMAIL, Role.ADMIN, password=PASSWORD)).user.id
+    token = (await adsum.tokens.create(EMAIL)).text
+
+    await api.client.post(
+        "/auth/password",
+        json={"password": "wrong", "newPassword": NEW},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+
+    assert [each[2] for each in await brief(adsum, "sign_in_failed")] == [user]
+
+
+def numbers(entries: Sequence[dict[str, Any]]) -> list[int]:
+    return [json.loads(each["after"])["attempts"] for each in entries]
+
+
+async def test_a_flood_of_failures_makes_two_entries_for_each_account_and_address(database: Database) -> None:
+    failures = FailedSignIns(database)
+
+    for number in range(50):
+        await failures.note(f"user{number % 2}@school.example", "192.0.2.7", "unauthenticated")
+    await failures.close()
+
+    assert numbers(await entries_of(database)) == [1, 1, 24, 24]
+
+
+async def test_failures_of_many_addresses_are_counted_together(database: Database) -> None:
+    failures = FailedSignIns(database, max_counted=3)
+
+    for number in range(100):
+        await failures.note("user@school.example", f"192.0.2.{number}", "unauthenticated")
+    await failures.close()
+
+    assert numbers(await entries_of(database)) == [1, 1, 1, 1, 96]
+
+
+async def test_counted_failures_are_recorded_after_a_minute_and_then_the_next_one_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures, is_over, sleep = FailedSignIns(database), asyncio.Event(), asyncio.sleep
+
+    async def minute(seconds: float) -> None:
+        await (is_over.wait() if seconds == WINDOW_S else sleep(seconds))
+
+    monkeypatch.setattr(asyncio, "sleep", minute)
+    for _ in range(3):
+        await failures.note("user@school.example", "192.0.2.7", "unauthenticated")
+    is_over.set()
+    while len(await entries_of(database)) < 2:  # noqa: ASYNC110 - the entry of a task
+        await asyncio.sleep(0.01)
+    await failures.note("user@school.example", "192.0.2.7", "unauthenticated")
+    await failures.close()
+
+    assert numbers(await entries_of(database)) == [1, 2, 1]
+
+
+async def test_an_outage_loses_the_entry_and_not_the_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_database: Database) -> None:
+        raise Unavailable("the database does not answer")
+
+    monkeypatch.setattr(Database, "transaction", fail)
+    await FailedSignIns(database).note("user@school.example", None, "unauthenticated")
+    monkeypatch.undo()
+
+    assert await entries_of(database) == []
+
+
+async def test_acting_for_a_person_is_recorded_once_a_day_for_each_key_and_person(adsum: Adsum, api: Api) -> None:
+    key = await adsum.api_keys.create("platform", [Permission.ATTENDANCE_READ, Permission.ATTENDANCE_ACT_AS])
+    people = [f"{role}@school{api.school.school_id}.example" for role in ("office", "viewer")]
+
+    async def ask(person: str) -> None:
+        headers = {"X-API-Key": key.secret, "X-On-Behalf-Of": person}
+        assert (await api.client.get("/attendances", headers=headers)).is_success
+
+    await asyncio.gather(*(ask(person) for person in people * 5))
+    while len(entries := await entries_of(adsum.database, "key_acted_for_user")) < 2:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.01)
+
+    assert {(each["caller_key_id"], each["caller_role"], each["caller_user_id"]) for each in entries} == {
+        (key.key.id, role, entry["user_id"])
+        for role in ("office", "viewer")
+        for entry in entries
+        if entry["caller_role"] == role
+    }
+    for person in people:  # another process remembers nothing
+        caller = await adsum.callers.of_key(key.secret)
+        assert await adsum.callers.on_behalf_of(caller, person) is not None
+    await adsum.callers.on_behalf_of.__self__.close()
+    assert len(await entries_of(adsum.database, "key_acted_for_user")) == 2
+
+
+async def test_a_marking_request_writes_no_entry(adsum: Adsum, api: Api) -> None:
+    before = len(await entries_of(adsum.database))
+
+    assert (await api.create("teacher")).is_success
+
+    assert len(await entries_of(adsum.database)) == before

@@ -1,0 +1,370 @@
+"""Sealing puts every entry into one chain, and a verification finds every change that is made behind its back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from adsum.accounts.access import system_caller
+from adsum.accounts.audit.chain import START, ChainKeys, Link
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.accounts.audit.sealing import Sealing, prune_entries
+from adsum.accounts.audit.verification import LogBroken, ProblemKind, Verification, Verifier
+from adsum.platform.clock import system_clock
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.keys import KeyRing
+from adsum.platform.signing_keys import SigningKey
+from tests.accounts.audit.conftest import entries_of
+
+KEY, OTHER = "k" * 40, "o" * 40
+KEYS = ChainKeys(KeyRing.of(KEY))
+
+
+async def add(database: Database, count: int = 1) -> None:
+    async with database.transaction() as connection:
+        for number in range(count):
+            await record(connection, system_caller(), Action.SCHOOL_CHANGED, school_id=number, after={"ä": [number]})
+
+
+async def sealed(database: Database, count: int = 5, *, page: int = 2) -> None:
+    await add(database, count)
+    assert await Sealing(database, KEYS, page).seal() == count
+
+
+async def verified(database: Database, *heads: Link, keys: ChainKeys = KEYS, page: int = 2) -> Verification:
+    return await Verifier(database, keys, system_clock, page).verify(heads)
+
+
+def codes_in(caplog: pytest.LogCaptureFixture) -> list[Any]:
+    return [vars(each)["code"] for each in caplog.records if "code" in vars(each)]
+
+
+async def tamper(database: Database, *statements: str) -> None:
+    """As somebody who has the rights of the owner of the database."""
+    async with database.transaction() as connection:
+        if database.is_postgres:
+            await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        else:
+            names = await connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
+            for name in list(names):
+                await connection.execute(text(f"DROP TRIGGER {name}"))
+        for statement in statements:
+            await connection.execute(text(statement))
+
+
+async def test_sealed_entries_are_one_chain_without_gaps_in_the_order_of_their_commits(database: Database) -> None:
+    await sealed(database)
+    await sealed(database, 1)
+
+    entries = await entries_of(database)
+    assert [each["position"] for each in entries] == [1, 2, 3, 4, 5, 6]
+    assert len({each["hash"] for each in entries}) == 6
+    found = await verified(database)
+    assert (found.entries, found.problem, found.unsealed, found.pruned) == (6, None, 0, START)
+    assert found.newest == Link(6, entries[-1]["hash"])
+
+
+async def test_an_entry_that_commits_late_follows_those_that_were_sealed(postgres_database: Database) -> None:
+    """Postgres only: SQLite has one writer."""
+    async with postgres_database.transaction() as slow:
+        await record(slow, system_caller(), Action.ROSTER_IMPORTED)
+        await sealed(postgres_database, 2)
+    assert await Sealing(postgres_database, KEYS).seal() == 1
+
+    assert [each["position"] for each in await entries_of(postgres_database)] == [3, 1, 2]
+    assert (await verified(postgres_database)).problem is None
+
+
+async def test_two_sealers_at_once_make_one_chain(database: Database) -> None:
+    await add(database, 20)
+
+    counts = await asyncio.gather(*(Sealing(database, KEYS, 3).seal() for _ in range(4)))
+
+    assert sum(counts) == 20
+    found = await verified(database)
+    assert (found.entries, found.problem) == (20, None)
+
+
+TAMPERINGS: Sequence[tuple[str, ProblemKind, int | None, Sequence[str]]] = (
+    ("column", ProblemKind.CHANGED, 3, ["UPDATE audit_entries SET school_id = 9 WHERE position = 3"]),
+    ("details", ProblemKind.CHANGED, 2, ["UPDATE audit_entries SET after = '{}' WHERE position = 2"]),
+    (
+        "time",
+        ProblemKind.CHANGED,
+        1,
+        ["UPDATE audit_entries SET created_at = '2024-12-25 08:00:00' WHERE position = 1"],
+    ),
+    ("to null", ProblemKind.CHANGED, 5, ["UPDATE audit_entries SET caller_role = NULL WHERE position = 5"]),
+    ("hash", ProblemKind.CHANGED, 4, ["UPDATE audit_entries SET hash = 'x' WHERE position = 4"]),
+    ("deleted", ProblemKind.MISSING, 2, ["DELETE FROM audit_entries WHERE position = 2"]),
+    ("first deleted", ProblemKind.MISSING, 1, ["DELETE FROM audit_entries WHERE position = 1"]),
+    ("end cut", ProblemKind.CUT, 4, ["DELETE FROM audit_entries WHERE position > 3"]),
+    ("all deleted", ProblemKind.CUT, 1, ["DELETE FROM audit_entries"]),
+    ("unsealed", ProblemKind.CUT, 5, ["UPDATE audit_entries SET position = NULL, hash = NULL WHERE position = 5"]),
+    (
+        "moved up",
+        ProblemKind.CHANGED,
+        2,
+        ["DELETE FROM audit_entries WHERE position = 2", "UPDATE audit_entries SET position = 2 WHERE position = 5"],
+    ),
+    (
+        "swapped",
+        ProblemKind.CHANGED,
+        2,
+        [
+            "UPDATE audit_entries SET position = 99 WHERE position = 2",
+            "UPDATE audit_entries SET position = 2 WHERE position = 3",
+            "UPDATE audit_entries SET position = 3 WHERE position = 99",
+        ],
+    ),
+    (
+        "added",
+        ProblemKind.ADDED,
+        6,
+        ["INSERT INTO audit_entries (created_at, action, position, hash) VALUES ('2024-12-25 08:00', 'x', 6, 'y')"],
+    ),
+    (
+        "added before",
+        ProblemKind.ADDED,
+        None,
+        ["INSERT INTO audit_entries (created_at, action, position, hash) VALUES ('2024-12-25 08:00', 'x', -1, 'y')"],
+    ),
+    (
+        "head with the end cut",
+        ProblemKind.SIGNATURE,
+        None,
+        [
+            "DELETE FROM audit_entries WHERE position > 3",
+            "UPDATE audit_chain SET position = 3, hash = (SELECT hash FROM audit_entries WHERE position = 3)",
+        ],
+    ),
+    (
+        "head with the beginning cut",
+        ProblemKind.SIGNATURE,
+        None,
+        [
+            "UPDATE audit_chain SET pruned_position = 2",
+            "UPDATE audit_chain SET pruned_hash = (SELECT hash FROM audit_entries WHERE position = 2)",
+            "DELETE FROM audit_entries WHERE position <= 2",
+        ],
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "position", "statements"), [pytest.param(*rest, id=name) for name, *rest in TAMPERINGS]
+)
+async def test_a_verification_finds_every_tampering_and_its_first_position(
+    database: Database, kind: ProblemKind, position: int | None, statements: Sequence[str]
+) -> None:
+    await sealed(database)
+    await tamper(database, *statements)
+
+    problem = (await verified(database)).problem
+
+    assert problem is not None
+    assert (problem.kind, problem.position) == (kind, position)
+
+
+async def test_a_recomputed_chain_is_found_by_its_signature(database: Database) -> None:
+    """Somebody with the database alone makes every hash again."""
+    await sealed(database, 3)
+    forger = ChainKeys(KeyRing.of(OTHER))
+    await tamper(
+        database, "UPDATE audit_entries SET school_id = 9, position = NULL, hash = NULL", "DELETE FROM audit_chain"
+    )
+    assert await Sealing(database, forger).seal() == 3
+
+    problem = (await verified(database)).problem
+
+    assert problem is not None
+    assert problem.kind is ProblemKind.SIGNATURE
+
+
+async def test_an_older_state_that_was_put_back_is_found_by_a_noted_head(database: Database) -> None:
+    await sealed(database, 3)
+    state = "signature, position, hash, pruned_signature"
+    async with database.snapshot() as connection:
+        old = (await connection.execute(text(f"SELECT {state} FROM audit_chain"))).one()
+    await sealed(database, 2)
+    noted = (await verified(database)).newest
+    await tamper(
+        database,
+        "DELETE FROM audit_entries WHERE position > 3",
+        f"UPDATE audit_chain SET signature = '{old[0]}', position = {old[1]}, hash = '{old[2]}'",
+    )
+
+    assert (await verified(database)).problem is None
+    problem = (await verified(database, noted)).problem
+    assert problem is not None
+    assert (problem.kind, problem.position) == (ProblemKind.CUT, 4)
+    await sealed(database, 3)
+    problem = (await verified(database, noted)).problem
+    assert problem is not None
+    assert (problem.kind, problem.position) == (ProblemKind.OTHER_HEAD, 5)
+    assert (await verified(database, Link(0, "x"))).problem is not None
+
+
+async def test_nothing_is_sealed_on_a_forged_chain(database: Database, caplog: pytest.LogCaptureFixture) -> None:
+    await sealed(database, 3)
+    await tamper(
+        database,
+        "DELETE FROM audit_entries WHERE position = 3",
+        "UPDATE audit_chain SET position = 2, hash = (SELECT hash FROM audit_entries WHERE position = 2)",
+    )
+    await add(database)
+    sealing = Sealing(database, KEYS)
+
+    with caplog.at_level(logging.INFO):
+        assert [await sealing.seal(), await sealing.seal()] == [0, 0]
+
+    assert codes_in(caplog) == ["wrong_signature"]
+    assert [each["position"] for each in await entries_of(database)] == [1, 2, None]
+
+
+async def test_keys_rotate_and_a_lost_key_is_replaced_after_the_hashes_were_verified(database: Database) -> None:
+    await sealed(database, 3)
+    async with database.transaction() as connection:
+        assert await prune_entries(connection, KEYS, system_clock() + timedelta(days=1), 1) == 1
+    both = ChainKeys(KeyRing(lambda: (SigningKey(OTHER), SigningKey(KEY))))
+    other = ChainKeys(KeyRing.of(OTHER))
+    assert await Sealing(database, KEYS).seal() == 1
+
+    assert (await verified(database, keys=both)).problem is None
+    assert await Sealing(database, both).seal() == 0  # signs again
+    assert (await verified(database, keys=other)).problem is None
+    problem = (await verified(database)).problem
+    assert problem is not None
+    assert problem.kind is ProblemKind.SIGNATURE
+    again = await Verifier(database, KEYS, system_clock).sign_again()
+    assert (again.problem, again.unsealed) == (None, 1)
+    assert (await entries_of(database))[-1]["action"] == "log_signed_again"
+    await tamper(database, "UPDATE audit_entries SET school_id = 9 WHERE position = 3")
+    with pytest.raises(LogBroken):
+        await Verifier(database, other, system_clock).sign_again()
+
+
+async def test_a_log_that_grows_while_it_is_signed_again_is_not_signed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sealed(database, 3)
+    verifier = Verifier(database, KEYS, system_clock)
+    verify = verifier.verify
+
+    async def grow() -> Verification:
+        found = await verify()
+        await sealed(database, 1)
+        return found
+
+    monkeypatch.setattr(verifier, "verify", grow)
+    with pytest.raises(LogBroken):
+        await verifier.sign_again()
+
+
+async def test_without_a_signing_key_nothing_is_sealed_and_it_is_logged_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add(database)
+    sealing = Sealing(database, ChainKeys(KeyRing.of(None)))
+
+    with caplog.at_level(logging.INFO):
+        assert [await sealing.seal(), await sealing.seal()] == [0, 0]
+
+    assert codes_in(caplog) == ["no_signing_key"]
+
+
+async def test_pruning_removes_the_oldest_entries_and_the_rest_still_verifies(database: Database) -> None:
+    await sealed(database)
+    await tamper(
+        database, "UPDATE audit_entries SET created_at = '2020-01-01 08:00:00.000000', position = NULL, hash = NULL"
+    )
+    await tamper(database, "UPDATE audit_entries SET created_at = '2030-01-01 08:00:00.000000' WHERE id = 4")
+    await tamper(database, "DELETE FROM audit_chain")
+    await Sealing(database, KEYS).seal()
+
+    async def prune(limit: int) -> int:
+        async with database.transaction() as connection:
+            return await prune_entries(connection, KEYS, system_clock(), limit)
+
+    assert [await prune(2), await prune(9), await prune(9)] == [2, 1, 0]
+
+    entries = await entries_of(database)
+    assert [each["position"] for each in entries] == [4, 5, None, None]
+    assert [json.loads(each["after"]) for each in entries[2:]] == [
+        {"entries": 2, "position": 2},
+        {"entries": 1, "position": 3},
+    ]
+    await Sealing(database, KEYS).seal()
+    found = await verified(database)
+    assert (found.entries, found.problem, found.pruned.position) == (4, None, 3)
+    with pytest.raises(ConfigurationError):
+        async with database.transaction() as connection:
+            await prune_entries(connection, ChainKeys(KeyRing.of(OTHER)), system_clock(), 2)
+
+
+async def test_each_sealed_entry_is_logged_once_with_its_link_and_after_a_crash_again(
+    database: Database, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(database, 3)
+
+    async def crash(*_: object) -> None:
+        raise LookupError
+
+    sealing = Sealing(database, KEYS, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(sealing, "_log_sealed", crash)
+        with pytest.raises(LookupError):
+            await sealing.seal()
+    with caplog.at_level(logging.INFO):
+        assert [await sealing.seal(), await sealing.seal()] == [0, 0]
+
+    logged: list[Any] = [each for each in caplog.records if each.msg == "audit entry"]
+    entries = await entries_of(database)
+    assert [(each.position, each.hash) for each in logged] == [(each["position"], each["hash"]) for each in entries]
+    assert [(each.action, each.school_id, each.after) for each in logged] == [
+        ("school_changed", number, {"ä": [number]}) for number in range(3)
+    ]
+    assert not any(hasattr(each, "dropped") for each in logged)
+
+
+@pytest.mark.parametrize("step", ["seal_entries", "set_chain"])
+async def test_a_crash_while_sealing_leaves_nothing_half_done(
+    database: Database, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    from adsum.accounts.audit import repository  # noqa: PLC0415
+
+    await add(database, 3)
+    original: Callable[..., Awaitable[None]] = getattr(repository, step)
+
+    async def crash(*arguments: Any) -> None:
+        await original(*arguments)
+        raise LookupError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(repository, step, crash)
+        with pytest.raises(LookupError):
+            await Sealing(database, KEYS).seal()
+    assert [each["position"] for each in await entries_of(database)] == [None, None, None]
+
+    assert await Sealing(database, KEYS).seal() == 3
+    assert (await verified(database)).problem is None
+
+
+async def test_entries_that_stay_unsealed_are_reported(database: Database) -> None:
+    await add(database)
+    verifier = Verifier(database, KEYS, system_clock)
+    later = Verifier(database, KEYS, lambda: system_clock() + timedelta(minutes=16))
+
+    assert [(each.unsealed, each.is_sealing_late) for each in (await verifier.verify(), await later.verify())] == [
+        (1, False),
+        (1, True),
+    ]
