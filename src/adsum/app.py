@@ -14,6 +14,9 @@ from adsum.absences import endpoints as absences
 from adsum.absences import pages as planned_absences
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
+from adsum.accounts.confirming import pages as confirming
+from adsum.accounts.own_factors import pages as own_factors
+from adsum.accounts.second_step import pages as second_step
 from adsum.attendance import endpoints as attendances
 from adsum.attendance import pages as record
 from adsum.attendance.disputed_marks import endpoints as disputed_marks
@@ -87,6 +90,9 @@ ROUTERS = (
 PAGES = (
     static_files.router,
     sign_in.router,
+    second_step.router,
+    confirming.router,
+    own_factors.router,
     today.router,
     register.router,
     overview.router,

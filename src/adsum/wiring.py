@@ -14,6 +14,7 @@ from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
+from adsum.accounts.access import Role
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.failures import FailedSignIns
@@ -21,10 +22,18 @@ from adsum.accounts.audit.sealing import Sealing
 from adsum.accounts.audit.verification import Verifier
 from adsum.accounts.callers import Callers, Impersonation
 from adsum.accounts.passwords.hashing import Passwords
+from adsum.accounts.second_factors.attempts import CodeAttempts
+from adsum.accounts.second_factors.challenges import Challenges
+from adsum.accounts.second_factors.passkeys import Passkeys
+from adsum.accounts.second_factors.secret_box import SecretBox
+from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import Accounts
+from adsum.accounts.sign_ins.confirmations import Confirmations
 from adsum.accounts.sign_ins.devices import Devices
+from adsum.accounts.sign_ins.half_way import HalfWays
+from adsum.accounts.sign_ins.second_step import SecondStep
 from adsum.accounts.sign_ins.service import SigningIn
-from adsum.accounts.sign_ins.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Demands, Tokens
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.page_data import RecordPageData
@@ -94,6 +103,9 @@ class AccountServices:
     accounts: Accounts
     tokens: Tokens
     signing_in: SigningIn
+    second_factors: SecondFactors
+    second_step: SecondStep
+    confirmations: Confirmations
     api_keys: ApiKeys
     callers: Callers
 
@@ -276,19 +288,38 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
 def _accounts(on: _Servers) -> AccountServices:
     lifetime = timedelta(seconds=on.settings.token_ttl)
     idle_timeout = timedelta(seconds=on.settings.idle_timeout)
+    required_for = frozenset(map(Role, on.settings.roles_with_second_factor))
+    demands = Demands(required_for, timedelta(seconds=on.settings.confirmed_for))
+    attempts = FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)
     accounts = Accounts(on.database, Passwords(), on.settings.password_min_length)
-    tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout))
+    tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands))
     api_keys = on.closing(ApiKeys(on.database, on.now))
+    factors = SecondFactors(
+        on.database,
+        Passkeys(Challenges(on.keys, on.now)),
+        SecretBox(on.keys),
+        CodeAttempts(attempts),
+        on.now,
+        required_for,
+    )
+    half_ways = HalfWays(on.keys, on.now)
+    signing_in = SigningIn(
+        accounts, tokens, Devices(on.keys, on.now), attempts, on.closing(FailedSignIns(on.database)), factors, half_ways
+    )
     return AccountServices(
         accounts=accounts,
         tokens=tokens,
-        signing_in=SigningIn(
+        signing_in=signing_in,
+        second_factors=factors,
+        second_step=SecondStep(
             accounts,
             tokens,
-            Devices(on.keys, on.now),
-            FailedAttempts(on.redis, key_prefix=on.settings.key_prefix),
-            on.closing(FailedSignIns(on.database)),
+            signing_in,
+            factors,
+            half_ways,
+            trusts_provider=on.settings.second_factor_of_provider,
         ),
+        confirmations=Confirmations(accounts, tokens, signing_in, factors),
         api_keys=api_keys,
         callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
     )
@@ -296,7 +327,7 @@ def _accounts(on: _Servers) -> AccountServices:
 
 def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
     return RosterServices(
-        people=People(on.database, accounts.accounts),
+        people=People(on.database, accounts.accounts, accounts.second_factors),
         directory=Directory(on.database, on.now),
         covers=Covers(on.database, on.now),
         timetables=Timetables(on.database, on.now),

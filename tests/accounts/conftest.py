@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 
 import pytest
 
+from adsum.accounts.access import Role
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.passwords.hashing import Passwords
+from adsum.accounts.second_factors.attempts import CodeAttempts
+from adsum.accounts.second_factors.challenges import Challenges
+from adsum.accounts.second_factors.passkeys import Passkeys
+from adsum.accounts.second_factors.secret_box import SecretBox
+from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.tokens import Tokens
-from adsum.platform.clock import system_clock
+from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.keys import KeyRing
+from adsum.platform.redis.attempts import FailedAttempts
+from adsum.platform.redis.connection import open_redis
 
 KEY = "k" * 40
 PASSWORD = "correct horse"
@@ -26,6 +35,24 @@ def accounts(database: Database) -> Accounts:
 @pytest.fixture
 def tokens(database: Database) -> Tokens:
     return Tokens(database, KeyRing.of(KEY), system_clock, timedelta(hours=12))
+
+
+def unused_attempts() -> FailedAttempts:
+    """Counts nothing: nobody listens at this address."""
+    return FailedAttempts(open_redis("redis://127.0.0.1:1/0", connections=1, socket_timeout=1), key_prefix="")
+
+
+def new_factors(
+    database: Database,
+    attempts: FailedAttempts,
+    now: Clock = system_clock,
+    *,
+    required_for: Collection[Role] = (),
+    keys: KeyRing | None = None,
+) -> SecondFactors:
+    keys = keys or KeyRing.of(KEY)
+    passkeys = Passkeys(Challenges(keys, now))
+    return SecondFactors(database, passkeys, SecretBox(keys), CodeAttempts(attempts), now, required_for)
 
 
 @pytest.fixture

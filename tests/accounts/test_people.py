@@ -15,7 +15,7 @@ from adsum.platform.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from adsum.platform.paging import PageRequest
 from adsum.roster.people.rules import PersonFilters, grantable_roles
 from adsum.roster.people.service import OwnLogin, People
-from tests.accounts.conftest import PASSWORD
+from tests.accounts.conftest import PASSWORD, new_factors, unused_attempts
 from tests.support.schools import assign, caller, make_bare_school, make_class, make_school, make_user
 
 ADMIN = system_caller()
@@ -23,7 +23,7 @@ ADMIN = system_caller()
 
 @pytest.fixture
 def people(database: Database, accounts: Accounts) -> People:
-    return People(database, accounts)
+    return People(database, accounts, new_factors(database, unused_attempts()))
 
 
 async def new_school(database: Database) -> int:

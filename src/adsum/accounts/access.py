@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from adsum.platform.errors import Forbidden
+from adsum.platform.errors import ConfirmationNeeded, Forbidden
 
 
 class Permission(StrEnum):
@@ -63,6 +63,8 @@ class Caller:
         permissions: of the caller.
         schools: ids of the visible schools; None: all schools.
         sign_in_id: the sign-in of a user's token; None: an API key, or the system.
+        needs_confirmation: whether the sign-in was confirmed too long ago for critical actions. Never of API keys,
+            whose permissions are explicit, or of the command line.
     """
 
     role: Role
@@ -71,6 +73,7 @@ class Caller:
     key_id: int | None = None
     schools: frozenset[int] | None = None
     sign_in_id: int | None = None
+    needs_confirmation: bool = False
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
@@ -125,3 +128,13 @@ def require_permission(caller: Caller, permission: Permission) -> None:
     """Raises Forbidden if the caller lacks the permission. Every public method of a service calls it first."""
     if not caller.may(permission):
         raise Forbidden(f"this needs the permission {permission.value}", permission=permission.value)
+
+
+def require_confirmed(caller: Caller) -> None:
+    """Raises ConfirmationNeeded before a critical action if the caller's sign-in was confirmed too long ago.
+
+    Methods of services call it after `require_permission`.
+    """
+    if caller.needs_confirmation:
+        detail = "confirm first that it is you, with POST /auth/confirm"
+        raise ConfirmationNeeded(detail)

@@ -6,7 +6,7 @@ for. Only this module reads them: endpoints receive the caller with the resultin
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
@@ -16,6 +16,7 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.callers import Callers
+from adsum.accounts.sign_ins.tokens import Outstanding
 from adsum.accounts.visitors import is_use, session_token
 from adsum.platform.database.answers import AnswerKey
 from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
@@ -38,29 +39,23 @@ async def caller_of(request: Request) -> Caller:
     return await _find_caller_once(request)
 
 
-async def caller_choosing_password(request: Request) -> Caller:
-    """As `caller_of`, also for a user who has to choose a password first."""
-    return await _find_caller_once(request, may_have_first_password=True)
-
-
-async def _find_caller_once(request: Request, *, may_have_first_password: bool = False) -> Caller:
+async def _find_caller_once(request: Request, despite: Collection[Outstanding] = ()) -> Caller:
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
-        callers = services_of(request)[Callers]
-        caller = await _find_caller(request, callers, may_have_first_password=may_have_first_password)
+        caller = await _find_caller(request, services_of(request)[Callers], despite)
         request.state.caller = caller
     return caller
 
 
-async def _find_caller(request: Request, callers: Callers, *, may_have_first_password: bool = False) -> Caller:
+async def _find_caller(request: Request, callers: Callers, despite: Collection[Outstanding] = ()) -> Caller:
     token, key = await bearer_token(request), await api_key(request)
     if token:
-        caller = await callers.of_token(token, may_have_first_password=may_have_first_password)
+        caller = await callers.of_token(token, despite=despite)
     elif key:
         caller = await callers.of_key(key)
     elif cookie := session_token(request):
         require_same_origin(request)
-        caller = await callers.of_token(cookie, is_use=is_use(request), may_have_first_password=may_have_first_password)
+        caller = await callers.of_token(cookie, is_use=is_use(request), despite=despite)
     else:
         raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
     named = _on_behalf_of(request)
@@ -92,31 +87,31 @@ class _NamedPerson:
     email: str
 
 
-@guarded(caller_of)
-async def authenticated(
-    request: Request,
-    _token: Annotated[str | None, Depends(bearer_token)],
-    _key: Annotated[str | None, Depends(api_key)],
-) -> Caller:
-    """The dependency that returns the caller, and describes how they name themselves.
+def _authenticated(*despite: Outstanding) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that returns the caller, also one who has to take one of these steps first.
 
-    It refuses a query with names that are unknown or repeated.
+    It describes how callers name themselves, and refuses a query with names that are unknown or repeated.
     """
-    caller = await caller_of(request)
-    _require_known_query(request)
-    return caller
+
+    async def find(request: Request) -> Caller:
+        return await _find_caller_once(request, despite)
+
+    @guarded(find)
+    async def dependency(
+        request: Request,
+        _token: Annotated[str | None, Depends(bearer_token)],
+        _key: Annotated[str | None, Depends(api_key)],
+    ) -> Caller:
+        caller = await find(request)
+        _require_known_query(request)
+        return caller
+
+    return dependency
 
 
-@guarded(caller_choosing_password)
-async def choosing_password(
-    request: Request,
-    _token: Annotated[str | None, Depends(bearer_token)],
-    _key: Annotated[str | None, Depends(api_key)],
-) -> Caller:
-    """As `authenticated`, also for a user who has to choose a password first."""
-    caller = await caller_choosing_password(request)
-    _require_known_query(request)
-    return caller
+authenticated = _authenticated()
+choosing_password = _authenticated(Outstanding.PASSWORD)
+confirming = _authenticated(*Outstanding)
 
 
 def _require_known_query(request: Request) -> None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from adsum.accounts.access import Permission, Role
+from adsum.accounts.access import Permission, Role, system_caller
 from adsum.accounts.api_keys.service import ApiKey, ApiKeys
 from adsum.accounts.schemas import KeyItem, SignInItem, TokenItem, UserItem
+from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import ROLES, Accounts, User
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.command_line.options import duration_up_to, one_of
@@ -97,6 +98,13 @@ def enable_user(email: Email, *, as_json: Json = False) -> None:
 def unlock_user(email: Email, *, as_json: Json = False) -> None:
     """Clear the wrong passwords that were counted for a user. Those of an address stay counted."""
     _show_user(run_with(Accounts, lambda accounts: accounts.unlock(email)), as_json=as_json)
+
+
+@user_app.command("reset-factors")
+def reset_factors(email: Email, *, as_json: Json = False) -> None:
+    """Remove the second factors of a user who has lost them, and end their sign-ins."""
+    had_any = run_with(SecondFactors, lambda factors: factors.reset(email, system_caller()))
+    show_one({"email": email, "hadSecondFactor": had_any}, as_json=as_json)
 
 
 @user_app.command("sign-ins")

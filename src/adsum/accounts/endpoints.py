@@ -9,10 +9,13 @@ from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
 from adsum.accounts.access import Caller
-from adsum.accounts.authentication import authenticated, choosing_password
-from adsum.accounts.schemas import NewPassword, OwnSignInItem, TokenAnswer
+from adsum.accounts.authentication import authenticated, choosing_password, confirming
+from adsum.accounts.schemas import MAX_TYPED, ConfirmedAnswer, NewPassword, OwnSignInItem, SentConfirmation, TokenAnswer
+from adsum.accounts.second_factors.rules import Proof
+from adsum.accounts.sign_ins.confirmations import Confirmations
 from adsum.accounts.sign_ins.service import SigningIn
 from adsum.accounts.sign_ins.tokens import Tokens
+from adsum.accounts.visitors import browser_of
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
@@ -26,16 +29,21 @@ async def create_token(
     request: Request,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
     signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    code: Annotated[str, Form(max_length=MAX_TYPED, description="A one-time code, or a recovery code.")] = "",
 ) -> TokenAnswer:
     """A token for the email (as `username`) and the password of a user. It is sent as `Authorization: Bearer …`.
 
     A generated password works once, and its token only for `POST /auth/password`.
 
-    429 after too many wrong passwords from this address, 503 while too many sign in at once; `Retry-After` is the time
-    to wait.
+    A user with a second factor sends a one-time code of their app, or a recovery code, as `code`: else the answer is
+    401 `second_factor_needed`, whose `params.kinds` lists `passkey`, `totp` or `recovery_code`. Each code works once.
+
+    429 after too many wrong passwords or codes from this address, 503 while too many sign in at once; `Retry-After` is
+    the time to wait.
     """
     agent = request.headers.get("User-Agent", "")
-    token = (await signing_in.sign_in(form.username, form.password, address_of(request), agent=agent)).token
+    address = address_of(request)
+    token = (await signing_in.sign_in(form.username, form.password, address, agent=agent, code=code)).token
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in)
 
 
@@ -59,6 +67,23 @@ async def change_password(
         agent=request.headers.get("User-Agent", ""),
     )
     return TokenAnswer(access_token=signed.token.text, expires_in=signed.token.expires_in)
+
+
+@router.post("/auth/confirm", name="confirmSignIn", summary="Confirm that it is you")
+async def confirm_sign_in(
+    request: Request,
+    body: SentConfirmation,
+    caller: Annotated[Caller, Depends(confirming)],
+    confirmations: Annotated[Confirmations, Depends(provided(Confirmations))],
+) -> ConfirmedAnswer:
+    """Confirms the sign-in of the token, for critical actions, which otherwise get 403 `confirmation_needed`.
+
+    A user with a second factor sends a `code`, any other their `password`. A sign-in counts as confirmed for ten
+    minutes, `ADSUM_CONFIRMED_FOR`, also after signing in. API keys and tokens of `adsum token create` need none. The
+    limits are those of `POST /auth/token`.
+    """
+    until = await confirmations.confirm(caller, body.password, Proof(code=body.code), browser_of(request))
+    return ConfirmedAnswer(confirmed_until=until)
 
 
 @router.post("/auth/revoke", name="revokeToken", summary="Sign out")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from math import ceil
 from typing import Annotated
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,16 +13,21 @@ from fastapi.responses import RedirectResponse
 from adsum.accounts.access import Role
 from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
 from adsum.accounts.schemas import MAX_TYPED, OwnSignInItem
+from adsum.accounts.second_factors.rules import SecondFactorNeeded
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.agents import agent_of
-from adsum.accounts.sign_ins.service import SigningIn
-from adsum.accounts.sign_ins.tokens import SignInKind, Tokens
+from adsum.accounts.sign_ins.service import HalfWaySignIn, SigningIn
+from adsum.accounts.sign_ins.tokens import Outstanding, SignInKind, Tokens
 from adsum.accounts.visitors import (
+    HALF_WAY,
     Visitor,
+    begin_session,
     delete_session_cookie,
     device_cookie,
+    relying_party_of,
     session_token,
     set_device_cookie,
+    set_private_cookie,
     set_session_cookie,
     signed_in,
     visitor_choosing_password,
@@ -43,15 +48,15 @@ from adsum.platform.http.transport import PlainHttp, address_of, require_private
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.languages import COOKIE
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import CHOICE_OF_PASSWORD, PageRoute, wants_json
+from adsum.platform.pages.routing import CHOICE_OF_PASSWORD, START, PageRoute, after_sign_in, local_path, wants_json
 from adsum.platform.settings import Settings
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Typed = Annotated[str, Form(max_length=MAX_TYPED)]
 
-START = "/"
 SIGN_INS = "/account/sign-ins"
 PASSWORD = CHOICE_OF_PASSWORD
+SECOND_STEP = "/sign-in/second-factor"
 START_PAGES = {Role.TEACHER: "/today", Role.OPERATOR: "/batches"}
 A_MINUTE_S = 60
 A_YEAR_S = 365 * 24 * 3600
@@ -69,6 +74,7 @@ async def sign_in_page(
     request: Request,
     settings: CurrentSettings,
     next: str = START,  # noqa: A002 - the name in the address
+    refused: str = "",
 ) -> Response:
     """The form, or instructions if the connection is not encrypted."""
     try:
@@ -76,7 +82,7 @@ async def sign_in_page(
     except PlainHttp as error:
         return _plain_http(request, settings, error)
     is_signed_out = SIGNED_OUT in request.cookies
-    response = _form(request, next, "", None, is_signed_out=is_signed_out)
+    response = _form(request, next, "", None, is_signed_out=is_signed_out, is_passkey_refused=refused == "passkey")
     if is_signed_out:
         response.delete_cookie(SIGNED_OUT)
     return response
@@ -87,20 +93,18 @@ async def sign_in(
     request: Request,
     settings: CurrentSettings,
     signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
-    tokens: Annotated[Tokens, Depends(provided(Tokens))],
     email: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     next: Annotated[str, Form()] = START,  # noqa: A002
 ) -> Response:
-    """Signs in and redirects to `next`. A script receives 204. The earlier sign-in of this browser ends."""
+    """Signs in and redirects to `next`; first to the second step, if the user has a second factor.
+
+    A script receives 204. The earlier sign-in of this browser ends.
+    """
     try:
         require_private_transport(request)
-        signed = await signing_in.sign_in(
-            email,
-            password,
-            address_of(request),
-            device_cookie(request),
-            kind=SignInKind.PAGE,
+        signed = await signing_in.begin(
+            *(email, password, address_of(request), device_cookie(request)),
             agent=request.headers.get("User-Agent", ""),
         )
     except (PlainHttp, Unauthenticated, TooManyAttempts, Overloaded) as error:
@@ -109,20 +113,33 @@ async def sign_in(
         if isinstance(error, PlainHttp):
             return _plain_http(request, settings, error)
         return _form(request, next, email, error)
-    if earlier := session_token(request):
-        await tokens.revoke(earlier)
+    if isinstance(signed, HalfWaySignIn):
+        return _to_second_step(request, signed, next)
     response = (
         Response(status_code=HTTPStatus.NO_CONTENT)
         if wants_json(request)
-        else RedirectResponse(local_path(next), HTTPStatus.SEE_OTHER)
+        else RedirectResponse(after_sign_in(next), HTTPStatus.SEE_OTHER)
     )
-    set_session_cookie(request, response, signed.token.text, signed.token.expires_in)
-    set_device_cookie(request, response, signed.device_cookie)
+    await begin_session(request, response, signed)
+    return response
+
+
+def _to_second_step(request: Request, signed: HalfWaySignIn, next_path: str) -> Response:
+    if wants_json(request):
+        raise SecondFactorNeeded(signed.kinds)
+    response = RedirectResponse(f"{SECOND_STEP}?next={quote(after_sign_in(next_path), safe='')}", HTTPStatus.SEE_OTHER)
+    set_private_cookie(request, response, HALF_WAY, signed.text)
     return response
 
 
 def _form(
-    request: Request, next_path: str, email: str, error: AdsumError | None, *, is_signed_out: bool = False
+    request: Request,
+    next_path: str,
+    email: str,
+    error: AdsumError | None,
+    *,
+    is_signed_out: bool = False,
+    is_passkey_refused: bool = False,
 ) -> Response:
     status = HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNAUTHORIZED
     wait = error.params.get("retryAfter") if error is not None else None
@@ -135,7 +152,9 @@ def _form(
         error=error,
         minutes=None if wait is None else ceil(wait / 60),
         is_signed_out=is_signed_out,
+        is_passkey_refused=is_passkey_refused,
         busy=isinstance(error, Overloaded),
+        has_passkeys=relying_party_of(request) is not None,
         visitor=None,
     )
     response.headers.update(headers_of(error) if error is not None else {})
@@ -166,7 +185,7 @@ async def sign_out(
     token, then = session_token(request), START
     if token and everywhere:
         try:
-            await accounts.end_tokens(await tokens.caller_of(token, may_have_first_password=True))
+            await accounts.end_tokens(await tokens.caller_of(token, despite=tuple(Outstanding)))
         except Unauthenticated:
             then = SIGN_INS  # after signing in, the visitor ends the others there
     elif token:
@@ -309,13 +328,3 @@ async def choose_language(
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, language, max_age=A_YEAR_S, secure=secure, httponly=True, samesite="lax", path="/")
     return response
-
-
-def local_path(address: str) -> str:
-    """The address if it is a path of this site, else the start page. Prevents redirects to other sites.
-
-    Browsers treat `//` and `/\\` at the beginning as another host, and remove tabs and line breaks first.
-    """
-    is_plain = address.startswith("/") and address.isprintable() and "\\" not in address
-    parts = urlsplit(address) if is_plain else None
-    return address if parts and not parts.netloc and not address.startswith("//") else START

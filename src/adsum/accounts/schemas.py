@@ -29,6 +29,19 @@ class NewPassword(SentSchema):
     new_password: Annotated[str, Field(max_length=MAX_TYPED)]
 
 
+class SentConfirmation(SentSchema):
+    """The password, or a one-time code or recovery code of a user who has a second factor."""
+
+    password: Annotated[str, Field(max_length=MAX_TYPED)] = ""
+    code: Annotated[str, Field(max_length=MAX_TYPED)] = ""
+
+
+class ConfirmedAnswer(Schema):
+    """Until when the sign-in counts as confirmed."""
+
+    confirmed_until: Moment
+
+
 class TokenItem(Schema):
     """A token, as `token create --json` prints it. `expiresIn` is in seconds."""
 

@@ -55,6 +55,7 @@ class User:
         source_id: in the roster.
         has_first_password: whether the password was generated, and the user has to choose their own.
         generation: of their sign-ins. A new password increments it.
+        has_password: whether they can sign in with a password.
     """
 
     id: int
@@ -65,6 +66,7 @@ class User:
     source_id: str | None = None
     has_first_password: bool = False
     generation: int = 0
+    has_password: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,12 @@ class Accounts:
             await statements.set_password(connection, user.id, password_hash, first)
             await record(connection, by, Action.PASSWORD_RESET, school_id=user.school_id, user_id=user.id)
         return NewLogin(await self._user(user.id), password)
+
+    async def user_of_id(self, user_id: int) -> User | None:
+        """The user with this id; None: there is none."""
+        async with self._database.snapshot() as connection:
+            found = (await statements.users_of_ids(connection, [user_id])).get(user_id)
+        return None if found is None else _user(found)
 
     async def own_user(self, caller: Caller) -> User:
         """The calling user. Raises Forbidden for an API key."""
@@ -392,4 +400,5 @@ def _user(row: StoredUser) -> User:
         *(row.id, row.email or "", Role(row.role), row.school_id, row.disabled, row.source_id),
         has_first_password=row.first_password is not None,
         generation=row.token_generation,
+        has_password=row.password_hash is not None,
     )

@@ -48,7 +48,10 @@ users = Table(
     Column("token_generation", Integer, nullable=False, server_default="0"),
     # Part of the keys of failed sign-ins. Incrementing it clears those of the account.
     Column("unlocks", Integer, nullable=False, server_default="0"),
+    # Random. Passkeys hold it instead of the id or the email. NULL: the user never had a passkey.
+    Column("passkey_handle", String(64)),
     UniqueConstraint("school_id", "source_id"),
+    Index(None, "passkey_handle", unique=True),
 )
 
 # A sign-in lasts until its row is deleted, its time is over, or the generation of its user is incremented.
@@ -66,6 +69,10 @@ sign_ins = Table(
     Column("created_at", Instant, nullable=False),
     Column("last_used_at", Instant, nullable=False),
     Column("ends_at", Instant, nullable=False),
+    # When the user last proved by a password or a second factor that it is them. NULL: before this was stored.
+    Column("confirmed_at", Instant),
+    # A second factor was given, or set up by this sign-in.
+    Column("has_second_factor", Boolean, nullable=False, server_default=false()),
     Index(None, "user_id"),
 )
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 
 from adsum.accounts.access import Caller, Permission, Role, require_permission
+from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import LIFETIME
-from adsum.accounts.sign_ins.tokens import Tokens
+from adsum.accounts.sign_ins.half_way import LIFETIME as HALF_WAY_LIFETIME
+from adsum.accounts.sign_ins.second_step import Browser
+from adsum.accounts.sign_ins.service import SignedIn
+from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
 from adsum.platform.errors import Unauthenticated
 from adsum.platform.http.dependencies import services_of
 from adsum.platform.http.guarded_routes import guarded
-from adsum.platform.http.transport import require_same_origin
+from adsum.platform.http.transport import address_of, require_same_origin
 from adsum.platform.pages.routing import asks_for_page
 
 # The prefix restricts the cookie to this host and to HTTPS. Some browsers reject it, and all Secure cookies, over plain
@@ -45,33 +51,27 @@ async def visitor_of(request: Request) -> Visitor:
 
     Raises:
         Unauthenticated: without a valid token.
-        PasswordChangeRequired: the visitor has signed in with a first password.
+        SignInIncomplete: the visitor has to take another step first, such as choosing a password.
         Forbidden: another site has sent the request.
     """
     return await _find_visitor_once(request)
 
 
-async def _visitor_choosing_password_of(request: Request) -> Visitor:
-    return await _find_visitor_once(request, may_have_first_password=True)
-
-
-async def _find_visitor_once(request: Request, *, may_have_first_password: bool = False) -> Visitor:
+async def _find_visitor_once(request: Request, despite: Collection[Outstanding] = ()) -> Visitor:
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     if visitor is None:
-        visitor = await _find_visitor(request, may_have_first_password=may_have_first_password)
+        visitor = await _find_visitor(request, despite)
         request.state.visitor = visitor
     return visitor
 
 
-async def _find_visitor(request: Request, *, may_have_first_password: bool) -> Visitor:
+async def _find_visitor(request: Request, despite: Collection[Outstanding]) -> Visitor:
     require_same_origin(request)
     token = session_token(request)
     if token is None:
         raise Unauthenticated("sign in first")
     services = services_of(request)
-    caller = await services[Tokens].caller_of(
-        token, is_use=is_use(request), may_have_first_password=may_have_first_password
-    )
+    caller = await services[Tokens].caller_of(token, is_use=is_use(request), despite=despite)
     return Visitor(caller, await services[Accounts].name_of(caller))
 
 
@@ -81,10 +81,18 @@ async def signed_in(request: Request) -> Visitor:
     return await visitor_of(request)
 
 
-@guarded(_visitor_choosing_password_of)
-async def visitor_choosing_password(request: Request) -> Visitor:
-    """As `signed_in`, also for a visitor who has to choose a password first."""
-    return await _visitor_choosing_password_of(request)
+def visitor_despite(*despite: Outstanding) -> Callable[[Request], Awaitable[Visitor]]:
+    """A dependency as `signed_in`, also for a visitor who has to take one of these steps first."""
+
+    async def find(request: Request) -> Visitor:
+        return await _find_visitor_once(request, despite)
+
+    return guarded(find)(find)
+
+
+visitor_choosing_password = visitor_despite(Outstanding.PASSWORD)
+visitor_setting_up = visitor_despite(Outstanding.SECOND_FACTOR)
+visitor_confirming = visitor_despite(*Outstanding)
 
 
 def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visitor]]:
@@ -103,6 +111,66 @@ def is_use(request: Request) -> bool:
     streams of events.
     """
     return request.method != "GET" or (asks_for_page(request) and "HX-Request" not in request.headers)
+
+
+def browser_of(request: Request) -> Browser:
+    """The browser that sends a request."""
+    agent = request.headers.get("User-Agent", "")
+    return Browser(address_of(request), device_cookie(request), agent, relying_party_of(request))
+
+
+def relying_party_of(request: Request) -> RelyingParty | None:
+    """This site for passkeys; None where browsers refuse them: over plain HTTP, or at an address without a name.
+
+    It is ADSUM_PUBLIC_URL if that is set, else what the request was sent to.
+    """
+    origin = services_of(request).settings.public_url or f"{request.url.scheme}://{request.headers.get('Host', '')}"
+    parts = urlsplit(origin.lower())
+    host = parts.hostname or ""
+    try:
+        ip_address(host)
+    except ValueError:
+        is_private = parts.scheme == "https" or host == "localhost" or host.endswith(".localhost")
+        return RelyingParty(host, origin.lower()) if host and is_private else None
+    return None
+
+
+async def begin_session(request: Request, response: Response, signed: SignedIn) -> None:
+    """Stores a new sign-in in the browser. An earlier one of this browser ends."""
+    if earlier := session_token(request):
+        await services_of(request)[Tokens].revoke(earlier)
+    set_session_cookie(request, response, signed.token.text, signed.token.expires_in)
+    set_device_cookie(request, response, signed.device_cookie)
+    delete_cookie(request, response, HALF_WAY)
+
+
+HALF_WAY = "second-step"
+PASSKEY_BROWSER = "passkey"
+
+
+def private_cookie(request: Request, name: str) -> str | None:
+    """The value of a cookie of `set_private_cookie`."""
+    return request.cookies.get(f"{_cookie_name(request)}-{name}")
+
+
+def set_private_cookie(request: Request, response: Response, name: str, value: str) -> None:
+    """Stores what a browser needs until it is signed in: `HALF_WAY` or `PASSKEY_BROWSER`."""
+    seconds = int(HALF_WAY_LIFETIME.total_seconds())
+    response.set_cookie(
+        f"{_cookie_name(request)}-{name}",
+        value,
+        max_age=seconds,
+        httponly=True,
+        secure=request.url.scheme == "https",
+        samesite="lax",
+        path="/",
+    )
+
+
+def delete_cookie(request: Request, response: Response, name: str) -> None:
+    """Deletes a cookie of `set_private_cookie`."""
+    secure = request.url.scheme == "https"
+    response.delete_cookie(f"{_cookie_name(request)}-{name}", httponly=True, secure=secure, samesite="lax", path="/")
 
 
 def session_token(request: Request) -> str | None:

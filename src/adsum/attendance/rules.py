@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import Enum, auto
 from typing import Self
 
@@ -14,6 +14,8 @@ from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
 from adsum.platform.ids import Batch
 from adsum.platform.texts import note_text, validate_note, validate_reason
+
+A_MONTH = timedelta(days=31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,14 @@ class RecordFilters:
     first_day: date | None = None
     last_day: date | None = None
     status: str | None = None
+
+
+def is_bulk(filters: RecordFilters) -> bool:
+    """Whether an export has records of whole schools, over more than a month."""
+    if any(each is not None for each in (filters.class_id, filters.session_id, filters.student_id)):
+        return False
+    days = filters.first_day, filters.last_day
+    return days[0] is None or days[1] is None or days[1] - days[0] > A_MONTH
 
 
 @dataclass(frozen=True, slots=True)

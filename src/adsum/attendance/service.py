@@ -7,9 +7,9 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict
 from datetime import date
 
-from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.attendance.repository import RecordRow, list_records
-from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition
+from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition, is_bulk
 from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
@@ -49,9 +49,12 @@ class Records:
 
         Raises:
             Forbidden: without `attendance:read`.
+            ConfirmationNeeded: a bulk export, and the caller has confirmed their sign-in too long ago.
             Invalid: a status that no visible school has.
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
+        if is_bulk(filters):
+            require_confirmed(caller)
         await self._require_known_status(caller, filters)
         first = await self._read(caller, filters, None, EXPORT_READ_SIZE)
         given = {name: value for name, value in asdict(filters).items() if value is not None}

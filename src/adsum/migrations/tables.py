@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.audit.tables import audit_chain, audit_entries
+from adsum.accounts.second_factors.tables import passkeys, recovery_codes, totp_apps
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
 from adsum.batches.tables import batch_runs, job_failures
@@ -44,6 +45,8 @@ __all__ = [
     "idempotency_keys",
     "job_failures",
     "metadata",
+    "passkeys",
+    "recovery_codes",
     "school_changes",
     "school_days",
     "schools",
@@ -59,6 +62,7 @@ __all__ = [
     "terms",
     "tombstone_key",
     "tombstones",
+    "totp_apps",
     "unmarked_students",
     "users",
 ]

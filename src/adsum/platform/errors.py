@@ -72,16 +72,38 @@ class Unauthenticated(AdsumError):
     code = "unauthenticated"
 
 
+class WrongSecondFactor(Unauthenticated):
+    """A code or a passkey is wrong, or was used before."""
+
+    code = "wrong_second_factor"
+
+
 class Forbidden(AdsumError):
     """The caller lacks the permission (403)."""
 
     code = "forbidden"
 
 
-class PasswordChangeRequired(Forbidden):
-    """The user has a first password, and may do nothing before they choose their own."""
+class SignInIncomplete(Forbidden):
+    """The user has signed in, and may do nothing before they have done what `code` names."""
+
+
+class PasswordChangeRequired(SignInIncomplete):
+    """The user has a first password, and has to choose their own."""
 
     code = "password_change_required"
+
+
+class SecondFactorSetupRequired(SignInIncomplete):
+    """The role of the user needs a second factor, and they have to set one up."""
+
+    code = "second_factor_setup_required"
+
+
+class ConfirmationNeeded(Forbidden):
+    """The sign-in was confirmed too long ago for a critical action."""
+
+    code = "confirmation_needed"
 
 
 class NotFound(AdsumError):

@@ -23,6 +23,8 @@ class KeyPurpose(StrEnum):
     DEVICES = "device cookies"
     AUDIT = "audit head"
     SECOND_FACTORS = "second factors"
+    PASSKEY_CHALLENGES = "passkey challenges"
+    HALF_WAY_SIGN_INS = "half-way sign-ins"
     SINGLE_SIGN_ON = "single sign-on"
 
 

@@ -25,6 +25,8 @@ from adsum.platform.time_zones import known_time_zone
 
 PREFIX = "ADSUM_"
 SECRETS = frozenset({"secret_key", "signing_keys", "database_url", "redis_url"})
+# A test compares them with those of `accounts`.
+ROLES_OF_USERS = ("admin", "office", "teacher", "viewer", "operator")
 
 
 def _key_prefix(text: str) -> str:
@@ -59,6 +61,14 @@ def _signing_keys(text: SecretStr) -> SecretStr:
         parse_keys(text.get_secret_value())
     except WrongKeys as wrong:
         raise ValueError(str(wrong)) from None
+    return text
+
+
+def _roles(text: str) -> str:
+    """Checks roles that are separated by commas."""
+    for each in (part.strip() for part in text.split(",") if part.strip()):
+        if each not in ROLES_OF_USERS:
+            raise ValueError(f"{each!r} is no role: name some of {', '.join(ROLES_OF_USERS)}")
     return text
 
 
@@ -170,6 +180,30 @@ class Settings(BaseSettings):
             "page do not count as use.",
         ),
     ] = 3600
+    second_factor_roles: Annotated[
+        str,
+        AfterValidator(_roles),
+        Field(
+            description="Roles whose users need a second factor, separated by commas, such as `admin,office`. Without "
+            "one they can only set it up."
+        ),
+    ] = ""
+    second_factor_of_provider: Annotated[
+        bool,
+        Field(
+            description="Whether the second factor of a single sign-on provider counts where "
+            "`ADSUM_SECOND_FACTOR_ROLES` needs one."
+        ),
+    ] = False
+    confirmed_for: Annotated[
+        int,
+        Field(
+            ge=30,
+            le=12 * 3600,
+            description="Seconds after which a signed-in user is asked again for the password or the second factor "
+            "before critical actions.",
+        ),
+    ] = 600
     timezone: Annotated[
         Annotated[str, AfterValidator(known_time_zone)] | None,
         Field(description="The IANA time zone of new schools. Unset: UTC, with a warning of the import."),
@@ -269,6 +303,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, FileSource(settings_cls), dotenv_settings
+
+    @property
+    def roles_with_second_factor(self) -> frozenset[str]:
+        return frozenset(part.strip() for part in self.second_factor_roles.split(",") if part.strip())
 
     @property
     def resolved_data_dir(self) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adsum.absences.repository import lock_absences, sessions_of_students
-from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.visibility import can_see_school
@@ -41,10 +41,12 @@ class StudentData:
 
         Raises:
             Forbidden: without `student:data`.
+            ConfirmationNeeded: the caller has confirmed their sign-in too long ago.
             NotFound: the student does not exist or is not visible.
             OtherSchools: the caller does not see all schools of the student.
         """
         require_permission(caller, Permission.STUDENT_DATA)
+        require_confirmed(caller)
         async with self._database.transaction() as connection:
             school_id = await require_student(connection, student_id, caller)
             await record(connection, caller, Action.STUDENT_EXPORTED, school_id=school_id, student_id=student_id)
@@ -63,11 +65,13 @@ class StudentData:
 
         Raises:
             Forbidden: without `student:data`.
+            ConfirmationNeeded: the caller has confirmed their sign-in too long ago.
             NotFound: the student does not exist or is not visible.
             OtherSchools: the caller does not see all schools of the student.
             StudentIsBeingMarked: an open run names the student.
         """
         require_permission(caller, Permission.STUDENT_DATA)
+        require_confirmed(caller)
         async with self._database.transaction() as connection:
             # Before any lock on a school: an import gives students schools, and locks most schools last.
             await lock_imports(connection)

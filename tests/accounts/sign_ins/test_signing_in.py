@@ -15,6 +15,7 @@ from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import Devices
+from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.service import MAX_WAITING, Limits, SigningIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
@@ -23,7 +24,7 @@ from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttem
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.redis.connection import open_redis
-from tests.accounts.conftest import KEY, PASSWORD
+from tests.accounts.conftest import KEY, PASSWORD, new_factors
 from tests.support.schools import make_bare_school
 from tests.support.waiting import until
 
@@ -49,7 +50,14 @@ async def user(accounts: Accounts, database: Database) -> str:
 
 
 def signing_in(
-    accounts: Accounts, tokens: Tokens, redis: Redis, *, by_pair: int, by_address: int, by_account: int = 1000
+    accounts: Accounts,
+    tokens: Tokens,
+    redis: Redis,
+    database: Database,
+    *,
+    by_pair: int,
+    by_address: int,
+    by_account: int = 1000,
 ) -> SigningIn:
     """Sign-in with these limits. Attempts for an account that is slowed down take no time."""
     limits = Limits(
@@ -62,7 +70,9 @@ def signing_in(
         max_delayed=2,
     )
     attempts = FailedAttempts(redis, key_prefix="trial-")
-    return SigningIn(accounts, tokens, DEVICES, attempts, FailedSignIns(accounts._database), limits)
+    factors = new_factors(database, attempts)
+    half_ways = HalfWays(KeyRing.of(KEY), system_clock)
+    return SigningIn(accounts, tokens, DEVICES, attempts, FailedSignIns(database), factors, half_ways, limits)
 
 
 async def fail(service: SigningIn, email: str, address: str | None = HERE, device: str | None = None) -> None:
@@ -71,10 +81,10 @@ async def fail(service: SigningIn, email: str, address: str | None = HERE, devic
 
 
 async def test_failures_block_an_account_for_their_address_in_all_processes(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    here = signing_in(accounts, tokens, redis, by_pair=3, by_address=100)
-    there = signing_in(accounts, tokens, redis, by_pair=3, by_address=100)
+    here = signing_in(accounts, tokens, redis, database, by_pair=3, by_address=100)
+    there = signing_in(accounts, tokens, redis, database, by_pair=3, by_address=100)
     for _ in range(3):
         await fail(here, user.upper())
 
@@ -86,9 +96,9 @@ async def test_failures_block_an_account_for_their_address_in_all_processes(
 
 
 async def test_a_known_device_is_not_blocked_by_the_failures_of_others(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_pair=2, by_address=3, by_account=2)
+    service = signing_in(accounts, tokens, redis, database, by_pair=2, by_address=3, by_account=2)
     known = (await service.sign_in(user, PASSWORD, HERE)).device_cookie
     for _ in range(2):
         await fail(service, user)
@@ -99,9 +109,9 @@ async def test_a_known_device_is_not_blocked_by_the_failures_of_others(
 
 
 async def test_a_known_device_that_guesses_counts_as_unknown(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_pair=1, by_address=100)
+    service = signing_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
     known = (await service.sign_in(user, PASSWORD, HERE)).device_cookie
     for _ in range(3):  # two of the device, one of the address
         await fail(service, user, HERE, known)
@@ -111,9 +121,9 @@ async def test_a_known_device_that_guesses_counts_as_unknown(
 
 
 async def test_guesses_on_all_known_devices_of_an_account_are_limited_together(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_pair=1, by_address=100)
+    service = signing_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
     first, second, third = [DEVICES.remember(None, user) for _ in range(3)]
     for device in (first, first, second):
         await fail(service, user, HERE, device)
@@ -125,9 +135,9 @@ async def test_guesses_on_all_known_devices_of_an_account_are_limited_together(
 
 @pytest.mark.parametrize("way", ["unlock", "password"])
 async def test_unlocking_and_a_new_password_clear_all_failures_of_an_account(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str, way: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str, way: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_pair=1, by_address=100)
+    service = signing_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
     for address in (HERE, ELSEWHERE):
         await fail(service, user, address)
     if way == "unlock":
@@ -141,11 +151,12 @@ async def test_unlocking_and_a_new_password_clear_all_failures_of_an_account(
 
 
 async def test_attempts_for_an_account_with_many_failures_are_checked_one_by_one(
-    tokens: Tokens, redis: Redis, user: str, database: Database
+    tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     passwords = GatedPasswords()
     passwords.gate.set()
-    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=100, by_address=100, by_account=1)
+    impatient = Accounts(database, passwords)
+    service = signing_in(impatient, tokens, redis, database, by_pair=100, by_address=100, by_account=1)
     await fail(service, user, ELSEWHERE)
     passwords.gate.clear()
     passwords.hashed.clear()
@@ -164,9 +175,9 @@ async def test_attempts_for_an_account_with_many_failures_are_checked_one_by_one
 
 
 async def test_a_successful_sign_in_resets_the_failures_of_its_account_and_address(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_pair=2, by_address=3)
+    service = signing_in(accounts, tokens, redis, database, by_pair=2, by_address=3)
     for _ in range(4):
         await service.sign_in(user, PASSWORD, HERE)
     await fail(service, user)
@@ -178,9 +189,9 @@ async def test_a_successful_sign_in_resets_the_failures_of_its_account_and_addre
 
 
 async def test_failures_lock_an_address_for_all_accounts(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, by_pair=100, by_address=2)
+    service = signing_in(accounts, tokens, redis, database, by_pair=100, by_address=2)
     await fail(service, "nobody@school.example", "2001:db8:1:2::1")
     await fail(service, "none@school.example", "2001:db8:1:2:ffff::9")
 
@@ -191,9 +202,9 @@ async def test_failures_lock_an_address_for_all_accounts(
 
 
 async def test_keys_of_failures_have_the_prefix_expire_and_contain_no_personal_data(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    await fail(signing_in(accounts, tokens, redis, by_pair=3, by_address=3), user)
+    await fail(signing_in(accounts, tokens, redis, database, by_pair=3, by_address=3), user)
 
     found: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     keys = sorted(found)
@@ -207,10 +218,10 @@ async def test_keys_of_failures_have_the_prefix_expire_and_contain_no_personal_d
 
 
 async def test_without_redis_each_process_counts_failures_separately(
-    accounts: Accounts, tokens: Tokens, redis: Redis, user: str
+    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     nowhere = open_redis("redis://127.0.0.1:1/0", connections=4, socket_timeout=1)
-    service = signing_in(accounts, tokens, nowhere, by_pair=2, by_address=100)
+    service = signing_in(accounts, tokens, nowhere, database, by_pair=2, by_address=100)
     assert (await service.sign_in(user, PASSWORD, HERE)).token
     await fail(service, user)
     await fail(service, user)
@@ -236,10 +247,10 @@ class GatedPasswords(Passwords):
 
 
 async def test_a_flood_is_refused_before_hashing_and_delays_another_address_by_one_hash(
-    tokens: Tokens, redis: Redis, user: str, database: Database
+    tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=1000, by_address=1000)
+    service = signing_in(Accounts(database, passwords), tokens, redis, database, by_pair=1000, by_address=1000)
     waiting = CONCURRENT_HASHES + MAX_WAITING
     async with asyncio.TaskGroup() as group:
         flood = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(200)]
@@ -257,10 +268,10 @@ async def test_a_flood_is_refused_before_hashing_and_delays_another_address_by_o
 
 
 async def test_known_devices_of_one_account_cannot_fill_the_queue(
-    tokens: Tokens, redis: Redis, user: str, database: Database
+    tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=1000, by_address=1000)
+    service = signing_in(Accounts(database, passwords), tokens, redis, database, by_pair=1000, by_address=1000)
     devices = [DEVICES.remember(None, user) for _ in range(CONCURRENT_HASHES + MAX_WAITING)]
     async with asyncio.TaskGroup() as group:
         flood = [group.create_task(outcome(service, user, "wrong", HERE, device)) for device in devices]
@@ -272,10 +283,10 @@ async def test_known_devices_of_one_account_cannot_fill_the_queue(
 
 
 async def test_attempts_that_waited_are_refused_without_a_hash_once_the_limit_is_reached(
-    tokens: Tokens, redis: Redis, user: str, database: Database
+    tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, by_pair=2, by_address=1000)
+    service = signing_in(Accounts(database, passwords), tokens, redis, database, by_pair=2, by_address=1000)
     async with asyncio.TaskGroup() as group:
         attempts = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(20)]
         await until(lambda: reached(passwords, CONCURRENT_HASHES))

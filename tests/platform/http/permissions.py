@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from adsum.accounts.access import PERMISSIONS, Permission, Role
-from adsum.accounts.authentication import Permitted, authenticated, choosing_password
+from adsum.accounts.authentication import Permitted, authenticated, choosing_password, confirming
 from adsum.app import ROUTERS
 from tests.support.live import ROOT
 
@@ -67,7 +67,7 @@ def present() -> str:
 def _endpoint(route: APIRoute, method: str) -> Endpoint:
     checks = list(dependencies(route.dependant))
     permissions = tuple(dict.fromkeys(each.call.permission for each in checks if isinstance(each.call, Permitted)))
-    is_public = all(each.call not in {authenticated, choosing_password} for each in checks)
+    is_public = all(each.call not in {authenticated, choosing_password, confirming} for each in checks)
     return Endpoint(method, route.path_format, permissions, is_public=is_public)
 
 

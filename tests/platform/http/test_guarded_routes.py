@@ -8,14 +8,26 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from adsum.accounts.authentication import authenticated, choosing_password
-from adsum.accounts.visitors import signed_in, visitor_choosing_password
+from adsum.accounts.authentication import authenticated, choosing_password, confirming
+from adsum.accounts.second_step.pages import half_way
+from adsum.accounts.visitors import signed_in, visitor_choosing_password, visitor_confirming, visitor_setting_up
 from adsum.app import PAGES, ROUTERS
 from tests.platform.http.permissions import dependencies
 from tests.support.frame import Frame
 
-KNOWING = {authenticated, choosing_password, signed_in, visitor_choosing_password}
-PUBLIC = {"/auth/token", "/auth/revoke", "/sign-in", "/sign-out", "/language"}
+KNOWING = {
+    *(authenticated, choosing_password, confirming),
+    *(signed_in, visitor_choosing_password, visitor_confirming, visitor_setting_up, half_way),
+}
+PUBLIC = {
+    "/auth/token",
+    "/auth/revoke",
+    "/sign-in",
+    "/sign-out",
+    "/language",
+    "/sign-in/passkey",
+    "/sign-in/passkey/options",
+}
 
 
 def routes_with_a_body() -> list[APIRoute]:

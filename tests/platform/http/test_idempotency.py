@@ -28,6 +28,7 @@ from tests.support.api import DAY, Api
 WITHOUT_KEY = {
     "/auth/token": "stores nothing, has no caller before it is answered, and its answer is a secret",
     "/auth/revoke": "has no caller, and a repetition gets the same answer",
+    "/auth/confirm": "a repetition confirms again",
     "/auth/password": "its answer is a secret, and a repetition has the wrong present password",
     "/students/search": "changes nothing",
     "/absences/search": "changes nothing",

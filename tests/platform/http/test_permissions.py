@@ -26,7 +26,7 @@ def test_only_these_endpoints_need_no_authentication() -> None:
     public = {each.path for each in endpoints() if each.is_public}
     assert public == {"/auth/token", "/auth/revoke", "/livez", "/readyz", "/healthz", "/version"}
     own = {each.path for each in endpoints() if not each.is_public and not each.permissions}
-    assert own == {"/auth/password", "/auth/sign-ins", "/auth/sign-ins/{id}"}
+    assert own == {"/auth/confirm", "/auth/password", "/auth/sign-ins", "/auth/sign-ins/{id}"}
 
 
 @pytest.mark.parametrize("role", [None, *PEOPLE])

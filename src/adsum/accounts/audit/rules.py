@@ -28,6 +28,12 @@ class Action(StrEnum):
     FIRST_PASSWORD_USED = "first_password_used"  # noqa: S105 - no password
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - no password
     PASSWORD_RESET = "password_reset"  # noqa: S105 - no password
+    SECOND_FACTOR_ADDED = "second_factor_added"
+    SECOND_FACTOR_REMOVED = "second_factor_removed"
+    SECOND_FACTORS_RESET = "second_factors_reset"
+    RECOVERY_CODES_RENEWED = "recovery_codes_renewed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    SIGN_IN_CONFIRMED = "sign_in_confirmed"
     USER_ADDED = "user_added"
     USER_LINKED = "user_linked"
     USER_DISABLED = "user_disabled"

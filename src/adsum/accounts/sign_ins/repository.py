@@ -29,6 +29,8 @@ class StoredSignIn:
     kind: str
     generation: int
     last_used_at: datetime
+    confirmed_at: datetime | None
+    has_second_factor: bool
     user: StoredUser
 
 
@@ -50,6 +52,8 @@ _SIGN_IN_COLUMNS = {
     "kind": sign_ins.c.kind.type,
     "generation": sign_ins.c.generation.type,
     "last_used_at": sign_ins.c.last_used_at.type,
+    "confirmed_at": sign_ins.c.confirmed_at.type,
+    "has_second_factor": sign_ins.c.has_second_factor.type,
 } | USER_COLUMNS
 _SIGN_INS_OF_KEYS = sql_file("adsum.accounts.sign_ins", "sign_ins_of_keys", returns=_SIGN_IN_COLUMNS)
 
@@ -57,11 +61,19 @@ _SIGN_INS_OF_KEYS = sql_file("adsum.accounts.sign_ins", "sign_ins_of_keys", retu
 async def sign_ins_of_keys(connection: AsyncConnection, keys: Collection[str]) -> dict[str, StoredSignIn]:
     """The sign-ins with these keys, by key. Runs for every request that carries a token."""
     rows = await _SIGN_INS_OF_KEYS.fetch_all(connection, input_rows({"key": key} for key in keys))
-    return {row[0]: StoredSignIn(*row[:5], user=StoredUser(*row[5:])) for row in rows}
+    return {row[0]: StoredSignIn(*row[:7], user=StoredUser(*row[7:])) for row in rows}
 
 
 async def insert_sign_in(
-    connection: AsyncConnection, user: StoredUser, *, key: str, kind: str, agent: str, now: datetime, ends_at: datetime
+    connection: AsyncConnection,
+    user: StoredUser,
+    *,
+    key: str,
+    kind: str,
+    agent: str,
+    now: datetime,
+    ends_at: datetime,
+    has_second_factor: bool,
 ) -> None:
     """Inserts a sign-in, and deletes those of the user that have ended, or exceed `MAX_SIGN_INS` of this kind."""
     c = sign_ins.c
@@ -71,6 +83,7 @@ async def insert_sign_in(
     await _delete_sign_ins(connection, user.id, or_(is_over, is_excess))
     values: dict[str, Any] = {"key": key, "user_id": user.id, "kind": kind, "generation": user.token_generation}
     values |= {"agent": agent, "created_at": now, "last_used_at": now, "ends_at": ends_at}
+    values |= {"confirmed_at": now, "has_second_factor": has_second_factor}
     await connection.execute(insert(sign_ins).values(values))
 
 
@@ -79,6 +92,12 @@ async def note_use(connection: AsyncConnection, keys: Collection[str], now: date
     await connection.execute(
         update(sign_ins).where(sign_ins.c.key.in_(keys), sign_ins.c.last_used_at < now).values(last_used_at=now)
     )
+
+
+async def confirm_sign_in(connection: AsyncConnection, user_id: int, sign_in_id: int, now: datetime) -> None:
+    """Notes that the user of a sign-in has proved that it is them."""
+    c = sign_ins.c
+    await connection.execute(update(sign_ins).where(c.id == sign_in_id, c.user_id == user_id).values(confirmed_at=now))
 
 
 async def sign_ins_of_user(connection: AsyncConnection, user_id: int, now: datetime) -> list[SignInRow]:

@@ -12,15 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import secrets
 from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, require_confirmed
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.passwords.hashing import CONCURRENT_HASHES
+from adsum.accounts.second_factors.attempts import CodeAttempt
+from adsum.accounts.second_factors.rules import FactorKind, Proof, SecondFactorNeeded
+from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts, User, normalised_email
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.fair_queue import FairQueue
+from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.tokens import SignInKind, Token, Tokens
 from adsum.platform.addresses import source_of
 from adsum.platform.errors import TooManyAttempts, Unauthenticated, Violation, refuse
@@ -72,6 +79,14 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfWaySignIn:
+    """A sign-in on the page that lacks the second factor, which has one of `kinds`. `text` is for the browser."""
+
+    text: str
+    kinds: tuple[FactorKind, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Attempt:
     """`account` and `source` contain no personal data, because they are parts of Redis keys.
 
@@ -99,6 +114,8 @@ class SigningIn:
         devices: Devices,
         attempts: FailedAttempts,
         failures: FailedSignIns,
+        factors: SecondFactors,
+        half_ways: HalfWays,
         limits: Limits | None = None,
     ) -> None:
         self._accounts = accounts
@@ -106,6 +123,8 @@ class SigningIn:
         self._devices = devices
         self._attempts = attempts
         self._failures = failures
+        self._factors = factors
+        self._half_ways = half_ways
         self._limits = limits or Limits()
         # As many slots as for password hashes: of many simultaneous attempts, the later ones wait here until the
         # failures of the earlier ones are counted.
@@ -122,6 +141,7 @@ class SigningIn:
         *,
         kind: SignInKind = SignInKind.API,
         agent: str = "",
+        code: str = "",
     ) -> SignedIn:
         """A token for the user. Counts failed attempts; a successful one resets the failures that would block it.
 
@@ -135,15 +155,47 @@ class SigningIn:
             device_cookie: as the browser sent it.
             kind: how the user signs in.
             agent: the browser or program, as it names itself.
+            code: a one-time code or a recovery code; '' if the user has no second factor.
 
         Raises:
             Unauthenticated: wrong password, unknown email or disabled user, without a difference.
-            TooManyAttempts: too many failures; the password was not checked.
+            SecondFactorNeeded: the password is right, and a code is missing.
+            WrongSecondFactor: the password is right, and the code is wrong, or was used before.
+            TooManyAttempts: too many failures; the password or the code was not checked.
             Overloaded: too many attempts wait; the password was not checked.
         """
+        async with self.noting_failures(email, address):
+            user = await self.authenticate(email, password, address, device_cookie)
+            kinds = await self._factors.kinds_of(user.id)
+            if kinds:
+                if not code.strip():
+                    raise SecondFactorNeeded(kinds)
+                # Every sign-in of a program is one of its own: its codes count for the account and the address.
+                attempt = await self.code_attempt(user.email, address, device_cookie, sign_in=secrets.token_hex(8))
+                await self._factors.prove(user.id, Proof(code=code), Prover(attempt, "no passkey"))
+            return await self.signed_in(user, device_cookie, kind, agent, has_second_factor=bool(kinds))
+
+    async def begin(
+        self, email: str, password: str, address: str | None, device_cookie: str | None, *, agent: str
+    ) -> SignedIn | HalfWaySignIn:
+        """Signs in on the page, or begins to: a user with a second factor is asked for it next.
+
+        Args and Raises: as `sign_in`.
+        """
+        async with self.noting_failures(email, address):
+            user = await self.authenticate(email, password, address, device_cookie)
+            kinds = await self._factors.kinds_of(user.id)
+            if kinds:
+                return HalfWaySignIn(self._half_ways.make(user), kinds)
+            return await self.signed_in(user, device_cookie, SignInKind.PAGE, agent)
+
+    @asynccontextmanager
+    async def noting_failures(self, email: str, address: str | None) -> AsyncGenerator[None]:
+        """Records the failure of a sign-in or a confirmation in the audit log."""
         try:
-            user = await self._authenticate(email, password, address, device_cookie)
-            return await self._signed_in(user, device_cookie, kind, agent)
+            yield
+        except SecondFactorNeeded:
+            raise
         except (Unauthenticated, TooManyAttempts) as error:
             await self._failures.note(normalised_email(email), address, error.code)
             raise
@@ -172,27 +224,54 @@ class SigningIn:
 
         Raises:
             Forbidden: the caller is not a user.
+            ConfirmationNeeded: the user has a second factor, and has confirmed their sign-in too long ago.
             Invalid: the new password is refused, or the present one is missing or wrong.
             TooManyAttempts, Overloaded: as `sign_in`.
         """
         user = await self._accounts.own_user(caller)
+        has_factors = bool(await self._factors.kinds_of(user.id))
+        if has_factors:  # of other users, the present password confirms the change
+            require_confirmed(caller)
         if not user.has_first_password:
             try:
-                user = await self._authenticate(user.email, password or "", address, device_cookie)
+                user = await self.authenticate(user.email, password or "", address, device_cookie)
             except Unauthenticated as error:
                 await self._failures.note(user.email, address, error.code)
                 detail = "this is not the present password"
                 refuse([Violation("wrong_password", detail, "/password")])
         await self._accounts.validate_own_password(caller, new_password)
         changed = await self._accounts.choose_password(user, new_password, caller)
-        return await self._signed_in(changed, device_cookie, kind, agent)
+        return await self.signed_in(changed, device_cookie, kind, agent, has_second_factor=has_factors)
 
-    async def _signed_in(self, user: User, device_cookie: str | None, kind: SignInKind, agent: str) -> SignedIn:
-        token = await self._tokens.create(user.email, kind=kind, agent=agent, checked=user)
+    async def signed_in(
+        self,
+        user: User,
+        device_cookie: str | None,
+        kind: SignInKind,
+        agent: str,
+        *,
+        has_second_factor: bool = False,
+    ) -> SignedIn:
+        """Signs in a user who was authenticated. From now on they are known to the device.
+
+        Raises:
+            Unauthenticated: since then they were disabled, or have another password.
+        """
+        token = await self._tokens.create(
+            user.email, kind=kind, agent=agent, checked=user, has_second_factor=has_second_factor
+        )
         return SignedIn(token, self._devices.remember(device_cookie, user.email))
 
-    async def _authenticate(self, email: str, password: str, address: str | None, device_cookie: str | None) -> User:
-        """The user with this password, within the limits."""
+    async def code_attempt(
+        self, email: str, address: str | None, device_cookie: str | None, *, sign_in: str
+    ) -> CodeAttempt:
+        """Who tries a code for this account, and in which sign-in."""
+        email = normalised_email(email)
+        device = self._devices.recognise(device_cookie, email)
+        return CodeAttempt(sign_in, await self._account(email), source_of(address), device)
+
+    async def authenticate(self, email: str, password: str, address: str | None, device_cookie: str | None) -> User:
+        """The user with this password, within the limits. Raises as `sign_in`."""
         email, source = normalised_email(email), source_of(address)
         known = self._devices.recognise(device_cookie, email)
         # Known devices have a line per account, and are never refused because the queue is full of others.
@@ -205,12 +284,15 @@ class SigningIn:
         return user or await self._check_later(attempt)
 
     async def _attempt(self, email: str, password: str, source: str, device: str | None) -> _Attempt:
-        hashed = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
-        account = f"{hashed}.{await self._accounts.unlocks_of(email)}"
-        attempt = _Attempt(email, password, account, source, device)
+        attempt = _Attempt(email, password, await self._account(email), source, device)
         if device is not None and any([await self._is_reached(*counter) for counter in self._counters(attempt)]):
             return replace(attempt, device=None)
         return attempt
+
+    async def _account(self, email: str) -> str:
+        """The account as a part of Redis keys."""
+        hashed = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
+        return f"{hashed}.{await self._accounts.unlocks_of(email)}"
 
     def _counters(self, attempt: _Attempt) -> list[tuple[Allowance, str]]:
         """The counters that block this attempt. A success resets the first one."""

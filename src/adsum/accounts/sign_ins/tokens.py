@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import lru_cache
 from typing import Any
 
 import jwt
 
 from adsum.accounts import repository as users
-from adsum.accounts.access import Caller, system_caller
+from adsum.accounts.access import Caller, Role, system_caller
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
@@ -36,6 +36,8 @@ from adsum.platform.errors import (
     Forbidden,
     NotFound,
     PasswordChangeRequired,
+    SecondFactorSetupRequired,
+    SignInIncomplete,
     Unauthenticated,
     Unavailable,
 )
@@ -66,6 +68,31 @@ class SignInKind(StrEnum):
     PAGE = "page"
     API = "api"
     COMMAND = "command"
+
+
+class Outstanding(Enum):
+    """A step that a signed-in user has to take before anything else, in the order in which they are asked for."""
+
+    PASSWORD = PasswordChangeRequired("this user has a first password: choose your own with POST /auth/password")
+    SECOND_FACTOR = SecondFactorSetupRequired("this role needs a second factor: set one up at /account/second-factors")
+
+    @property
+    def error(self) -> SignInIncomplete:
+        """A new error that refuses anything else."""
+        return type(self.value)(self.value.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """Demands on sign-ins.
+
+    Attributes:
+        second_factor_roles: whose users need a second factor.
+        confirmed_for: after which a sign-in has to be confirmed again before a critical action.
+    """
+
+    second_factor_roles: frozenset[Role] = frozenset()
+    confirmed_for: timedelta = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +128,7 @@ class Tokens:
         now: the clock.
         lifetime: default lifetime of a token.
         idle_timeout: after which a sign-in on the page ends without use.
+        demands: on sign-ins.
     """
 
     def __init__(
@@ -110,7 +138,9 @@ class Tokens:
         now: Clock,
         lifetime: timedelta,
         idle_timeout: timedelta = timedelta(hours=1),
+        demands: Demands | None = None,
     ) -> None:
+        self.demands = demands or Demands()
         self._database = database
         self._sign_ins = BatchedLookup(database, statements.sign_ins_of_keys)
         self._keys = keys
@@ -132,6 +162,7 @@ class Tokens:
         kind: SignInKind = SignInKind.COMMAND,
         agent: str = "",
         checked: User | None = None,
+        has_second_factor: bool = False,
     ) -> Token:
         """Signs a user in and returns the token.
 
@@ -142,6 +173,7 @@ class Tokens:
             agent: the browser or program, as it names itself.
             checked: the user as they were when their password was checked; a first password is used up. None: no
                 password was asked for, as on the command line.
+            has_second_factor: whether a second factor was given.
 
         Raises:
             NotFound: no enabled user has this email.
@@ -159,29 +191,36 @@ class Tokens:
             if user is None or user.disabled:
                 raise NotFound("no enabled user has this email")
             await statements.insert_sign_in(
-                connection, user, key=key, kind=kind, agent=_printable(agent)[:MAX_AGENT], now=now, ends_at=ends_at
+                connection,
+                user,
+                key=key,
+                kind=kind,
+                agent=_printable(agent)[:MAX_AGENT],
+                now=now,
+                ends_at=ends_at,
+                has_second_factor=has_second_factor,
             )
             by = system_caller() if kind is SignInKind.COMMAND else caller_of_user(user)
             school_id = user.school_id
             if uses_up:
                 await record(connection, by, Action.FIRST_PASSWORD_USED, school_id=school_id, user_id=user.id)
-            after = {"kind": kind.value}
+            after = {"kind": kind.value} | ({"hasSecondFactor": True} if has_second_factor else {})
             await record(connection, by, Action.SIGNED_IN, school_id=school_id, user_id=user.id, after=after)
         claims = {"sub": str(user.id), "sid": key, "iat": now, "exp": ends_at}
         text = jwt.encode(claims, signs.secret, ALGORITHM, {"kid": signs.key_id})  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
         return Token(text, int((ends_at - now).total_seconds()))
 
-    async def caller_of(self, token: str, *, is_use: bool = True, may_have_first_password: bool = False) -> Caller:
+    async def caller_of(self, token: str, *, is_use: bool = True, despite: Collection[Outstanding] = ()) -> Caller:
         """The user of a token, as a caller.
 
         Args:
             token: the text.
             is_use: whether the request postpones the idle timeout. A page that updates itself does not.
-            may_have_first_password: whether the request is allowed before the user has chosen a password.
+            despite: the steps before which the request is allowed.
 
         Raises:
             Unauthenticated: the token is forged or expired, the sign-in has ended, or the user is disabled.
-            PasswordChangeRequired: the user has signed in with a first password.
+            SignInIncomplete: the user has to take another step first, such as choosing a password.
         """
         claims = self._claims_of(token)
         now = self._now()
@@ -190,12 +229,26 @@ class Tokens:
         found = await self._sign_ins.find(claims.key)
         if found is None or not self._is_valid(found, claims, now):
             raise Unauthenticated("the token has ended")
-        # The command line is trusted: it has asked for no password.
-        if found.user.first_password and found.kind != SignInKind.COMMAND and not may_have_first_password:
-            raise PasswordChangeRequired("this user has a first password: choose your own with POST /auth/password")
+        outstanding = self._outstanding(found)
+        if outstanding is not None and outstanding not in despite:
+            raise outstanding.error
         if is_use and now - found.last_used_at >= self._noted_every:
             self._begin_recording_use(found.key, now)
-        return replace(caller_of_user(found.user), sign_in_id=found.id)
+        return replace(
+            caller_of_user(found.user), sign_in_id=found.id, needs_confirmation=self._needs_confirmation(found, now)
+        )
+
+    async def confirm(self, caller: Caller) -> datetime:
+        """Notes that the user of this sign-in has just proved that it is them. Returns until when this counts.
+
+        Raises Forbidden for an API key.
+        """
+        user_id, now = _user_id_of(caller), self._now()
+        assert caller.sign_in_id is not None, "a user without a key has sent a token"
+        async with self._database.transaction() as connection:
+            await statements.confirm_sign_in(connection, user_id, caller.sign_in_id, now)
+            await record(connection, caller, Action.SIGN_IN_CONFIRMED, user_id=user_id)
+        return now + self.demands.confirmed_for
 
     async def revoke(self, token: str) -> None:
         """Ends the sign-in of a token. A token that is forged or has ended is ignored, as RFC 7009 demands."""
@@ -260,6 +313,20 @@ class Tokens:
             for row in rows
             if not self._is_idle(row.kind, row.last_used_at, now)
         ]
+
+    def _outstanding(self, found: StoredSignIn) -> Outstanding | None:
+        """The next step of the user. The command line is trusted: it has asked for no password."""
+        if found.kind == SignInKind.COMMAND:
+            return None
+        if found.user.first_password:
+            return Outstanding.PASSWORD
+        is_needed = found.user.role in self.demands.second_factor_roles
+        return Outstanding.SECOND_FACTOR if is_needed and not found.has_second_factor else None
+
+    def _needs_confirmation(self, found: StoredSignIn, now: datetime) -> bool:
+        if found.kind == SignInKind.COMMAND:
+            return False
+        return found.confirmed_at is None or now - found.confirmed_at >= self.demands.confirmed_for
 
     def _is_valid(self, found: StoredSignIn, claims: _Claims, now: datetime) -> bool:
         user = found.user

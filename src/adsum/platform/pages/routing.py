@@ -5,21 +5,40 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from typing_extensions import override
 
-from adsum.platform.errors import AdsumError, Invalid, NotFound, PasswordChangeRequired, Unauthenticated
+from adsum.platform.errors import (
+    AdsumError,
+    ConfirmationNeeded,
+    Invalid,
+    NotFound,
+    PasswordChangeRequired,
+    SecondFactorSetupRequired,
+    SignInIncomplete,
+    Unauthenticated,
+)
 from adsum.platform.http.guarded_routes import GuardedRoute
 from adsum.platform.http.problems import status_of, violation_of
+from adsum.platform.http.transport import SAFE
 from adsum.platform.pages.rendering import site_of
 
 JSON = "application/json"
-# The page of `accounts` for visitors with a first password.
+# Pages of `accounts`: for visitors with a first password, for those whose role needs a second factor, and for those who
+# signed in too long ago for a critical action.
 CHOICE_OF_PASSWORD = "/account/password"  # noqa: S105 - an address
+SECOND_FACTORS = "/account/second-factors"
+CONFIRMATION = "/account/confirm"
+STEPS: dict[type[SignInIncomplete], str] = {
+    PasswordChangeRequired: CHOICE_OF_PASSWORD,
+    SecondFactorSetupRequired: SECOND_FACTORS,
+}
+START = "/"
+SIGN_IN = "/sign-in"
 
 
 class PageRoute(GuardedRoute):
@@ -57,15 +76,45 @@ def refusal_page(request: Request, error: AdsumError) -> Response:
 
 
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
-    if isinstance(error, PasswordChangeRequired):
-        return RedirectResponse(CHOICE_OF_PASSWORD, HTTPStatus.SEE_OTHER)
+    if isinstance(error, SignInIncomplete):
+        return RedirectResponse(STEPS[type(error)], HTTPStatus.SEE_OTHER)
+    if isinstance(error, ConfirmationNeeded):
+        return confirmation_of(request)
     if isinstance(error, Unauthenticated):
         if "HX-Request" in request.headers:
             # The request is for a fragment. Reloading the whole page leads to the sign-in page and back.
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Refresh": "true"})
-        back = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
-        return RedirectResponse(f"/sign-in?next={quote(back)}", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{SIGN_IN}?next={quote(_path_of(request))}", HTTPStatus.SEE_OTHER)
     return refusal_page(request, error if isinstance(error, AdsumError) else _unreadable(request, error))
+
+
+def confirmation_of(request: Request) -> Response:
+    """The redirect to the page on which visitors confirm that it is them. It leads back to the request.
+
+    A form is sent on to that page (307), which keeps its fields and sends them again.
+    """
+    status = HTTPStatus.SEE_OTHER if request.method in SAFE else HTTPStatus.TEMPORARY_REDIRECT
+    return RedirectResponse(f"{CONFIRMATION}?then={quote(_path_of(request), safe='')}", status)
+
+
+def local_path(address: str) -> str:
+    """The address if it is a path of this site, else the start page. Prevents redirects to other sites.
+
+    Browsers treat `//` and `/\\` at the beginning as another host, and remove tabs and line breaks first.
+    """
+    is_plain = address.startswith("/") and address.isprintable() and "\\" not in address
+    parts = urlsplit(address) if is_plain else None
+    return address if parts and not parts.netloc and not address.startswith("//") else START
+
+
+def after_sign_in(address: str) -> str:
+    """Where a sign-in leads: as `local_path`, but not to its own pages, which have nothing more to ask."""
+    path = local_path(address)
+    return START if urlsplit(path).path.startswith(SIGN_IN) else path
+
+
+def _path_of(request: Request) -> str:
+    return f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
 
 
 def _unreadable(request: Request, error: RequestValidationError) -> AdsumError:

@@ -57,6 +57,16 @@ class FailedAttempts:
         """Counts one failure."""
         await self._call(lambda limiter: limiter.hit(allowance.item, subject))
 
+    async def take(self, allowance: Allowance, subject: str) -> int:
+        """Counts an attempt before it is made, so that many at once do not pass together.
+
+        Returns:
+            0 if it is allowed, else the seconds until the next one is.
+        """
+        if await self._call(lambda limiter: limiter.hit(allowance.item, subject)):
+            return 0
+        return max(1, await self.seconds_to_wait(allowance, subject))
+
     async def reset(self, allowance: Allowance, subject: str) -> None:
         """Resets the count to zero."""
         await self._call(lambda limiter: limiter.clear(allowance.item, subject))

@@ -71,6 +71,13 @@ async def new_password(request: Request, service: PeopleService, context: Curren
     return await _page(request, service, context, login=await service.new_password(email, context.caller))
 
 
+@router.post("/admin/people/reset-factors")
+async def reset_factors(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
+    """Removes the second factors of a user."""
+    await service.reset_factors(email, context.caller)
+    return redirect_to(context.address("people"))
+
+
 @router.post("/admin/people/disable")
 async def disable(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
     """Disables a login."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.accounts.second_factors.tables import passkeys, totp_apps
 from adsum.accounts.tables import class_teachers, is_disabled, users
 from adsum.platform.database.search import mentions
 from adsum.roster.people.rules import PersonFilters, PersonRow, TeachingRow
@@ -17,8 +18,20 @@ async def list_people(connection: AsyncConnection, filters: PersonFilters, after
     """At most `limit` people of a school, or of every school, by id, with ids greater than `after`."""
     c = users.c
     of_school = c.school_id.is_(None) if filters.school_id is None else c.school_id == filters.school_id
+    has_factors = or_(*(exists().where(table.c.user_id == c.id) for table in (passkeys, totp_apps)))
     statement = (
-        select(c.id, c.school_id, c.source_id, c.email, c.role, is_disabled, c.given_name, c.family_name, c.left_roster)
+        select(
+            c.id,
+            c.school_id,
+            c.source_id,
+            c.email,
+            c.role,
+            is_disabled,
+            c.given_name,
+            c.family_name,
+            c.left_roster,
+            has_factors,
+        )
         .where(of_school, c.id > after)
         .order_by(c.id)
         .limit(limit)

@@ -24,6 +24,7 @@ class PersonRow:
     given_name: str
     family_name: str
     left_roster: bool = False
+    has_second_factor: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from adsum.accounts.access import Caller, Permission, Role, require_permission
-from adsum.accounts.repository import user_of_email
+from adsum.accounts.access import Caller, Permission, Role, require_confirmed, require_permission
+from adsum.accounts.repository import StoredUser, user_of_email
+from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import Accounts, NewLogin, User, normalised_email
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Violation
@@ -28,9 +29,10 @@ class People:
     lacks, and NotFound for a school or a login that the caller does not see.
     """
 
-    def __init__(self, database: Database, accounts: Accounts) -> None:
+    def __init__(self, database: Database, accounts: Accounts, factors: SecondFactors) -> None:
         self._database = database
         self._accounts = accounts
+        self._factors = factors
 
     async def page(self, filters: PersonFilters, caller: Caller, page: PageRequest) -> Page[Person]:
         """A page of the people of a school, or of those who belong to every school, by id.
@@ -72,10 +74,13 @@ class People:
             Invalid: with every violation.
             EmailTaken: another user has this email, or the person has a login.
             NotFound: the roster of the school has no such teacher.
+            ConfirmationNeeded: of an admin; the caller has confirmed their sign-in too long ago.
         """
         require_permission(caller, Permission.USER_MANAGE)
         _require_may_grant(caller, role)
-        if role is not Role.ADMIN:
+        if role is Role.ADMIN:
+            require_confirmed(caller)
+        else:
             if school_id is None:
                 detail = "a school is required: every role except admin has one"
                 raise Invalid(detail, [Violation("school_missing", detail, "/school")])
@@ -84,13 +89,21 @@ class People:
         return await self._accounts.add_user(email, role, school_id=school_id, teacher=teacher, by=caller)
 
     async def new_password(self, email: str, caller: Caller) -> NewLogin:
-        """Sets a new password and revokes all tokens of the user."""
-        await self._manageable(email, caller)
+        """Sets a new password and revokes all tokens of the user. Raises ConfirmationNeeded for that of an admin."""
+        user = await self._manageable(email, caller)
+        if Role(user.role) is Role.ADMIN:
+            require_confirmed(caller)
         return await self._accounts.set_password(email, by=caller)
+
+    async def reset_factors(self, email: str, caller: Caller) -> None:
+        """Removes the second factors of a user, and ends their sign-ins. Raises ConfirmationNeeded."""
+        await self._manageable(email, caller)
+        require_confirmed(caller)
+        await self._factors.reset(email, caller)
 
     async def disable(self, email: str, caller: Caller) -> User:
         """Disables a login and revokes its tokens. Raises OwnLogin for the caller's own login."""
-        if await self._manageable(email, caller) == caller.user_id:
+        if (await self._manageable(email, caller)).id == caller.user_id:
             detail = "this is your own login: another user has to disable it"
             raise OwnLogin(detail, [Violation(OwnLogin.code, detail, "/email")])
         return await self._accounts.disable(email, by=caller)
@@ -100,15 +113,15 @@ class People:
         await self._manageable(email, caller)
         return await self._accounts.enable(email, by=caller)
 
-    async def _manageable(self, email: str, caller: Caller) -> int:
-        """The id of a user whose login the caller may manage."""
+    async def _manageable(self, email: str, caller: Caller) -> StoredUser:
+        """A user whose login the caller may manage."""
         require_permission(caller, Permission.USER_MANAGE)
         async with self._database.snapshot() as connection:
             user = await user_of_email(connection, normalised_email(email))
         if user is None or (caller.schools is not None and user.school_id not in caller.schools):
             raise NotFound("no user has this email")
         _require_may_grant(caller, Role(user.role))
-        return user.id
+        return user
 
 
 def _require_may_grant(caller: Caller, role: Role) -> None:

@@ -1,0 +1,444 @@
+"""The second factors of users: passkeys, authenticator apps and recovery codes."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from adsum.accounts import repository as users
+from adsum.accounts.access import Caller, Role, require_confirmed
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.accounts.repository import StoredUser
+from adsum.accounts.second_factors import repository as statements
+from adsum.accounts.second_factors.attempts import CodeAttempt, CodeAttempts
+from adsum.accounts.second_factors.passkeys import KnownPasskey, Passkeys, RelyingParty, credential_of
+from adsum.accounts.second_factors.repository import FactorRow, StoredApp
+from adsum.accounts.second_factors.rules import (
+    MAX_FACTORS,
+    FactorKind,
+    LastFactor,
+    Proof,
+    hash_of_code,
+    is_totp,
+    new_recovery_codes,
+    step_of_code,
+    typed_code,
+    validate_name,
+)
+from adsum.accounts.second_factors.secret_box import SecretBox, UnknownKey
+from adsum.accounts.service import normalised_email
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database, RejectedRows
+from adsum.platform.errors import (
+    Conflict,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Violation,
+    WrongSecondFactor,
+    refuse,
+)
+from adsum.platform.telemetry import logger
+
+ISSUER = "Adsum"
+SETUP_LIFETIME = timedelta(minutes=30)
+WRONG = "the code or the passkey is wrong, or was used before"
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFactors:
+    """The second factors of a user. `is_required`: their role needs one."""
+
+    passkeys: Sequence[FactorRow]
+    apps: Sequence[FactorRow]
+    recovery_codes: int
+    is_required: bool
+
+    @property
+    def count(self) -> int:
+        return len(self.passkeys) + len(self.apps)
+
+
+@dataclass(frozen=True, slots=True)
+class AppSetup:
+    """A new secret for an authenticator app, which counts once a code confirms it.
+
+    Attributes:
+        secret: base32, for typing.
+        address: `otpauth://…`, for a QR code.
+        sealed: the secret, encrypted; the form sends it back.
+    """
+
+    secret: str
+    address: str
+    sealed: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """Where a proof comes from: what limits its codes, what its passkey's challenge was made for, and this site.
+
+    `party` is None where passkeys cannot be used.
+    """
+
+    attempt: CodeAttempt
+    purpose: str
+    party: RelyingParty | None = None
+
+
+class SecondFactors:
+    """Manages and checks second factors.
+
+    Args:
+        database: of the users.
+        passkeys: checks their answers.
+        box: encrypts secrets of apps.
+        attempts: limits codes.
+        now: the clock.
+        required_for: roles whose users keep at least one factor.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        passkeys: Passkeys,
+        box: SecretBox,
+        attempts: CodeAttempts,
+        now: Clock,
+        required_for: Collection[Role] = (),
+    ) -> None:
+        self._database = database
+        self._passkeys = passkeys
+        self._box = box
+        self._attempts = attempts
+        self._now = now
+        self._required_for = frozenset(required_for)
+
+    async def kinds_of(self, user_id: int) -> tuple[FactorKind, ...]:
+        """The ways in which a user can prove a second factor; none: they have no factor."""
+        async with self._database.snapshot() as connection:
+            return await _kinds(connection, user_id)
+
+    async def own(self, caller: Caller) -> OwnFactors:
+        """The factors of the calling user. Raises Forbidden for an API key."""
+        user_id = _user_id_of(caller)
+        async with self._database.snapshot() as connection:
+            return OwnFactors(
+                await statements.factors_of_user(connection, user_id, FactorKind.PASSKEY),
+                await statements.factors_of_user(connection, user_id, FactorKind.TOTP),
+                await statements.count_recovery_codes(connection, user_id),
+                caller.role in self._required_for,
+            )
+
+    async def new_app(self, caller: Caller) -> AppSetup:
+        """A secret for an app. Nothing is stored before `add_app`. Raises ConfirmationNeeded, Forbidden."""
+        import pyotp  # noqa: PLC0415 - only where an app is set up
+
+        require_confirmed(caller)
+        user = await self._own(caller)
+        secret = pyotp.random_base32()
+        ends_at = int((self._now() + SETUP_LIFETIME).timestamp())
+        return self._setup(user, secret, self._box.seal(f"{ends_at}|{secret}", _setup_of(user.id)))
+
+    async def reopened_app(self, caller: Caller, sealed: str) -> AppSetup:
+        """The secret of a setup whose code was wrong. Raises NotFound: it is too old, or belongs to another user."""
+        require_confirmed(caller)
+        user = await self._own(caller)
+        return self._setup(user, self._secret_of(user.id, sealed), sealed)
+
+    async def add_app(self, caller: Caller, sealed: str, code: str, name: str) -> list[str]:
+        """Adds an authenticator app.
+
+        Args:
+            caller: the user.
+            sealed: from `new_app`.
+            code: that the app shows.
+            name: of the app.
+
+        Returns:
+            Recovery codes, if it is the first factor; they can be shown only now.
+
+        Raises:
+            ConfirmationNeeded: the sign-in was confirmed too long ago.
+            Forbidden: the caller is not a user.
+            NotFound: the setup was made too long ago.
+            Invalid: the code or the name is wrong.
+            Conflict: there are too many apps.
+        """
+        require_confirmed(caller)
+        user = await self._own(caller)
+        secret, name, now = self._secret_of(user.id, sealed), name.strip(), self._now()
+        step = step_of_code(secret, typed_code(code), now, after=0)
+        wrong = Violation("wrong_second_factor", "the app shows another code: check the clock of its device", "/code")
+        refuse([*validate_name(name), *([] if step is not None else [wrong])])
+        assert step is not None, "a missing step is refused"
+        async with self._database.transaction() as connection:
+            codes = await self._before_addition(connection, caller, FactorKind.TOTP)
+            await statements.insert_app(
+                *(connection, user.id),
+                name=name,
+                sealed_secret=self._box.seal(secret, _app_of(user.id)),
+                last_step=step,
+                now=now,
+            )
+            await _record(connection, caller, Action.SECOND_FACTOR_ADDED, FactorKind.TOTP)
+        return codes
+
+    async def options_to_register(self, caller: Caller, party: RelyingParty) -> dict[str, Any]:
+        """The options with which a browser makes a passkey. Raises ConfirmationNeeded, Forbidden."""
+        require_confirmed(caller)
+        user = await self._own(caller)
+        async with self._database.transaction() as connection:
+            handle = await statements.passkey_handle(connection, user.id, secrets.token_urlsafe(32))
+            known = await statements.passkeys_of_user(connection, user.id)
+        return self._passkeys.options_to_register(party, _registration_of(caller), handle, user.email or "", known)
+
+    async def add_passkey(self, caller: Caller, party: RelyingParty, answer: str, name: str) -> list[str]:
+        """Adds the passkey that a browser has made. Returns and raises as `add_app`, and WrongSecondFactor."""
+        require_confirmed(caller)
+        user = await self._own(caller)
+        refuse(validate_name(name := name.strip()))
+        new = self._passkeys.check_registration(party, _registration_of(caller), answer)
+        try:
+            async with self._database.transaction() as connection:
+                codes = await self._before_addition(connection, caller, FactorKind.PASSKEY)
+                await statements.insert_passkey(connection, user.id, name, new, self._now())
+                await _record(connection, caller, Action.SECOND_FACTOR_ADDED, FactorKind.PASSKEY)
+        except RejectedRows:
+            raise Conflict("this passkey is registered already") from None
+        return codes
+
+    async def rename(self, caller: Caller, kind: FactorKind, factor_id: int, name: str) -> None:
+        """Renames a factor of the calling user. Raises Invalid, NotFound, Forbidden."""
+        user_id = _user_id_of(caller)
+        refuse(validate_name(name := name.strip()))
+        async with self._database.transaction() as connection:
+            if not await statements.rename_factor(connection, user_id, kind, factor_id, name):
+                raise NotFound("there is no such second factor")
+
+    async def remove(self, caller: Caller, kind: FactorKind, factor_id: int) -> None:
+        """Removes a factor of the calling user; with the last one, their recovery codes.
+
+        Raises:
+            ConfirmationNeeded: the sign-in was confirmed too long ago.
+            Forbidden: the caller is not a user.
+            NotFound: there is no such factor.
+            LastFactor: their role needs one.
+        """
+        require_confirmed(caller)
+        user_id = _user_id_of(caller)
+        async with self._database.transaction() as connection:
+            await statements.lock_user(connection, user_id)
+            if not await statements.delete_factor(connection, user_id, kind, factor_id):
+                raise NotFound("there is no such second factor")
+            if not await _kinds(connection, user_id):
+                if caller.role in self._required_for:
+                    raise LastFactor("your role needs a second factor: add another one before you remove this one")
+                await statements.replace_recovery_codes(connection, user_id, [])
+            await _record(connection, caller, Action.SECOND_FACTOR_REMOVED, kind)
+
+    async def renew_recovery_codes(self, caller: Caller) -> list[str]:
+        """Replaces the recovery codes. Raises ConfirmationNeeded, Forbidden, and NotFound: the user has no factor."""
+        require_confirmed(caller)
+        user_id = _user_id_of(caller)
+        codes = new_recovery_codes()
+        async with self._database.transaction() as connection:
+            await statements.lock_user(connection, user_id)
+            if not await _kinds(connection, user_id):
+                raise NotFound("recovery codes need a second factor")
+            await statements.replace_recovery_codes(connection, user_id, [hash_of_code(each) for each in codes])
+            await record(connection, caller, Action.RECOVERY_CODES_RENEWED, user_id=user_id)
+        return codes
+
+    async def reset(self, email: str, caller: Caller) -> bool:
+        """Removes all factors of a user, ends their sign-ins and clears their wrong codes. Checks no permission.
+
+        Args:
+            email: of the user.
+            caller: who resets them, for the audit log.
+
+        Returns:
+            Whether they had any.
+
+        Raises:
+            NotFound: no user has this email.
+        """
+        async with self._database.transaction() as connection:
+            user = await users.user_of_email(connection, normalised_email(email))
+            if user is None:
+                raise NotFound("no user has this email")
+            await statements.lock_user(connection, user.id)
+            had_any = await statements.delete_factors(connection, user.id)
+            await users.end_tokens(connection, user.id)
+            await users.unlock(connection, user.id)
+            await record(
+                *(connection, caller, Action.SECOND_FACTORS_RESET),
+                school_id=user.school_id,
+                user_id=user.id,
+                before={"hadSecondFactor": had_any},
+            )
+        return had_any
+
+    async def prove(self, user_id: int, proof: Proof, prover: Prover) -> FactorKind:
+        """Checks the proof of a second factor, and uses it up.
+
+        Raises:
+            WrongSecondFactor: it is wrong, or was used before.
+            TooManyAttempts: the code was not checked.
+        """
+        if proof.passkey:
+            await self._prove_by_passkey(user_id, proof.passkey, prover)
+            return FactorKind.PASSKEY
+        code = typed_code(proof.code)
+        await self._attempts.take(prover.attempt, is_totp=is_totp(code))
+        is_right = await (self._use_totp(user_id, code) if is_totp(code) else self._use_recovery_code(user_id, code))
+        if not is_right:
+            log.warning("wrong second factor", user_id=user_id)
+            raise WrongSecondFactor(WRONG)
+        await self._attempts.succeeded(prover.attempt)
+        return FactorKind.TOTP if is_totp(code) else FactorKind.RECOVERY_CODE
+
+    async def options_to_prove(self, user_id: int, purpose: str, party: RelyingParty) -> dict[str, Any]:
+        """The options with which a browser lets a passkey of this user answer."""
+        async with self._database.snapshot() as connection:
+            known = await statements.passkeys_of_user(connection, user_id)
+        return self._passkeys.options_to_answer(party, purpose, known, verifies_user=False)
+
+    def options_to_sign_in(self, purpose: str, party: RelyingParty) -> dict[str, Any]:
+        """The options with which a browser lets any passkey of this site answer, instead of a password."""
+        return self._passkeys.options_to_answer(party, purpose, (), verifies_user=True)
+
+    async def user_of_passkey(self, answer: str, purpose: str, party: RelyingParty) -> int:
+        """The id of the user whose passkey has answered instead of a password.
+
+        The passkey has verified the user, so that it is a second factor, too. Raises WrongSecondFactor.
+        """
+        credential_id, handle = credential_of(answer)
+        async with self._database.snapshot() as connection:
+            found = await statements.passkey_of_credential(connection, credential_id)
+        if found is None or found[1] != handle:
+            raise WrongSecondFactor("nobody has this passkey here")
+        known = found[0]
+        await self._use_passkey(party, purpose, answer, known, verifies_user=True)
+        return known.user_id
+
+    async def _prove_by_passkey(self, user_id: int, answer: str, prover: Prover) -> None:
+        if prover.party is None:
+            raise WrongSecondFactor("passkeys need HTTPS and an address with a name")
+        credential_id, _ = credential_of(answer)
+        async with self._database.snapshot() as connection:
+            found = await statements.passkey_of_credential(connection, credential_id)
+        if found is None or found[0].user_id != user_id:
+            raise WrongSecondFactor("this user has no such passkey")
+        await self._use_passkey(prover.party, prover.purpose, answer, found[0], verifies_user=False)
+
+    async def _use_passkey(
+        self, party: RelyingParty, purpose: str, answer: str, known: KnownPasskey, *, verifies_user: bool
+    ) -> None:
+        answered = self._passkeys.check_answer(party, purpose, answer, known, verifies_user=verifies_user)
+        async with self._database.transaction() as connection:
+            is_new = await statements.use_passkey(
+                connection, known, answered.sign_count, answered.challenge_made_at, self._now()
+            )
+        if not is_new:
+            raise WrongSecondFactor("this answer of the passkey was used before")
+
+    async def _use_totp(self, user_id: int, code: str) -> bool:
+        now = self._now()
+        async with self._database.transaction() as connection:
+            for app in await statements.apps_of_user(connection, user_id):
+                step = await self._step_of(connection, user_id, app, code)
+                if step is not None:
+                    return await statements.use_app(connection, app.id, step, now)
+        return False
+
+    async def _step_of(self, connection: Connection, user_id: int, app: StoredApp, code: str) -> int | None:
+        owner = _app_of(user_id)
+        try:
+            opened = self._box.open(app.sealed_secret, owner, is_stored=True)
+        except UnknownKey:
+            # The signing key was replaced without an overlap: the user has to set up the app again.
+            log.error("the secret of an authenticator app cannot be decrypted", user_id=user_id)
+            return None
+        step = step_of_code(opened.text, code, self._now(), app.last_step)
+        if step is not None and not opened.is_current:
+            await statements.set_sealed_secret(connection, app.id, self._box.seal(opened.text, owner))
+        return step
+
+    async def _use_recovery_code(self, user_id: int, code: str) -> bool:
+        async with self._database.transaction() as connection:
+            is_right = await statements.use_recovery_code(connection, user_id, hash_of_code(code), self._now())
+            if is_right:
+                await record(connection, None, Action.RECOVERY_CODE_USED, user_id=user_id)
+        return is_right
+
+    async def _before_addition(self, connection: Connection, caller: Caller, kind: FactorKind) -> list[str]:
+        """Locks the user and makes recovery codes if this is their first factor: then all other sign-ins end."""
+        user_id = _user_id_of(caller)
+        await statements.lock_user(connection, user_id)
+        if len(await statements.factors_of_user(connection, user_id, kind)) >= MAX_FACTORS:
+            raise Conflict(f"a user has at most {MAX_FACTORS} second factors of a kind")
+        if await _kinds(connection, user_id):
+            return []
+        assert caller.sign_in_id is not None, "a user without a key has sent a token"
+        codes = new_recovery_codes()
+        await statements.replace_recovery_codes(connection, user_id, [hash_of_code(each) for each in codes])
+        await statements.keep_only_sign_in(connection, user_id, caller.sign_in_id)
+        return codes
+
+    async def _own(self, caller: Caller) -> StoredUser:
+        user_id = _user_id_of(caller)
+        async with self._database.snapshot() as connection:
+            user = (await users.users_of_ids(connection, [user_id])).get(user_id)
+        if user is None:
+            raise Unauthenticated("there is no such user")
+        return user
+
+    def _setup(self, user: StoredUser, secret: str, sealed: str) -> AppSetup:
+        from pyotp.totp import TOTP  # noqa: PLC0415 - only where an app is set up
+
+        address = TOTP(secret).provisioning_uri(name=user.email or "", issuer_name=ISSUER)
+        return AppSetup(secret, address, sealed)
+
+    def _secret_of(self, user_id: int, sealed: str) -> str:
+        try:
+            ends_at, _, secret = self._box.open(sealed, _setup_of(user_id), is_stored=False).text.partition("|")
+        except UnknownKey:
+            raise NotFound("there is no such setup: begin again") from None
+        if self._now().timestamp() >= int(ends_at):
+            raise NotFound("this setup was begun too long ago: begin again")
+        return secret
+
+
+async def _kinds(connection: Connection, user_id: int) -> tuple[FactorKind, ...]:
+    kinds = (FactorKind.PASSKEY, FactorKind.TOTP)
+    found = [kind for kind in kinds if await statements.factors_of_user(connection, user_id, kind)]
+    return (*found, FactorKind.RECOVERY_CODE) if found else ()
+
+
+async def _record(connection: Connection, caller: Caller, action: Action, kind: FactorKind) -> None:
+    await record(connection, caller, action, user_id=caller.user_id, after={"kind": kind.value})
+
+
+def _user_id_of(caller: Caller) -> int:
+    if caller.user_id is None or caller.key_id is not None:
+        raise Forbidden("only users have second factors")
+    return caller.user_id
+
+
+def _registration_of(caller: Caller) -> str:
+    return f"registration by sign-in {caller.sign_in_id}"
+
+
+def _setup_of(user_id: int) -> str:
+    return f"setup of an app of user {user_id}"
+
+
+def _app_of(user_id: int) -> str:
+    return f"app of user {user_id}"

@@ -1,0 +1,68 @@
+"""Sign-ins that lack the second factor: a signed text that a browser holds in a cookie.
+
+It is no token of `tokens`: it names no sign-in, and nothing but the second step accepts it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+
+from adsum.accounts.service import User
+from adsum.platform.clock import Clock
+from adsum.platform.errors import Unauthenticated
+from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
+
+LIFETIME = timedelta(minutes=10)
+_TEXT = re.compile(r"([0-9]{1,12})\.([0-9]{1,19})\.([0-9]{1,10})\.([0-9a-f]{32})\.([0-9a-f]{64})")
+
+
+@dataclass(frozen=True, slots=True)
+class HalfWay:
+    """A user whose password was right. `generation` is that of their sign-ins then; `id` is random."""
+
+    user_id: int
+    generation: int
+    id: str
+
+    @property
+    def purpose(self) -> str:
+        """What the challenges of this sign-in are made for."""
+        return f"second step of sign-in {self.id}"
+
+
+class HalfWays:
+    """Signs and reads them.
+
+    Args:
+        keys: the signing keys. Without one, every call raises ConfigurationError.
+        now: the clock.
+    """
+
+    def __init__(self, keys: KeyRing, now: Clock) -> None:
+        self._keys = keys
+        self._now = now
+
+    def make(self, user: User) -> str:
+        """The text for a user whose password is right."""
+        ends_at = int((self._now() + LIFETIME).timestamp())
+        content = f"{ends_at}.{user.id}.{user.generation}.{secrets.token_hex(16)}"
+        return f"{content}.{_signature(self._keys.derive(KeyPurpose.HALF_WAY_SIGN_INS), content)}"
+
+    def read(self, text: str | None) -> HalfWay:
+        """The user of a text. Raises Unauthenticated: it is forged, or too old."""
+        match = _TEXT.fullmatch(text or "")
+        content = (text or "").rpartition(".")[0]
+        signatures = [_signature(key, content) for key in self._keys.all_derived(KeyPurpose.HALF_WAY_SIGN_INS)]
+        is_signed = match is not None and any(hmac.compare_digest(match[5], each) for each in signatures)
+        if match is None or not is_signed or self._now().timestamp() >= int(match[1]):
+            raise Unauthenticated("enter the password first")
+        return HalfWay(int(match[2]), int(match[3]), match[4])
+
+
+def _signature(key: DerivedKey, content: str) -> str:
+    return hmac.new(key.secret, content.encode(errors="replace"), hashlib.sha256).hexdigest()

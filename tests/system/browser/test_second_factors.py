@@ -1,0 +1,114 @@
+"""Second factors in a browser, with Chromium's virtual authenticator."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+from pyotp.totp import TOTP
+
+from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits, sign_in
+
+PASSWORD = "violet kettle drum"
+INTERNAL = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+    "automaticPresenceSimulation": True,
+}
+
+
+def visitor(browsing: Browsing, **options: Any) -> Page:
+    """A window at an address with a name, which passkeys need."""
+    name = browsing.system.url.replace("127.0.0.1", "localhost")
+    page = browsing.visitor(**options)
+    page.goto(name)
+    return page
+
+
+def add_user(browsing: Browsing, email: str) -> None:
+    command = ("user", "add", email, "--role", "viewer", "--school", "1", "--password-stdin")
+    browsing.system.commands.output(*command, stdin=f"{PASSWORD}\n")
+
+
+def add_authenticator(page: Page) -> None:
+    session: Any = page.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": INTERNAL})
+
+
+def enter_password(page: Page, email: str) -> None:
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def sign_out(page: Page) -> None:
+    page.locator(".me summary").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    expect(page).to_have_url(re.compile("/sign-in"))
+
+
+def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing: Browsing) -> None:
+    email = "passkey@school.example"
+    add_user(browsing, email)
+    page = visitor(browsing)
+    add_authenticator(page)
+    enter_password(page, email)
+    page.locator(".me summary").click()
+    page.get_by_role("link", name="Second factors").click()
+    page.get_by_label("Name of the passkey").fill("my laptop")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page.locator(".recovery-codes code")).to_have_count(10)
+    assert_accessible(page)
+    page.get_by_role("link", name="I have kept them").click()
+    expect(page.get_by_text("my laptop").first).to_be_visible()
+    assert_accessible(page)
+
+    sign_out(page)
+    enter_password(page, email)
+    expect(page).to_have_url(re.compile("/sign-in/second-factor"))
+    assert_accessible(page)
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page).to_have_url(re.compile("/overview"))
+
+    sign_out(page)
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page).to_have_url(re.compile("/overview"))
+
+
+@pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
+def test_an_app_works_without_scripts(browsing: Browsing, options: dict[str, Any]) -> None:
+    email = f"app-{len(options)}@school.example"
+    add_user(browsing, email)
+    page = browsing.visitor(**options, java_script_enabled=False)
+    sign_in(page, email, PASSWORD)
+    page.goto("/account/second-factors")
+    expect(page.get_by_text("Passkeys work only over HTTPS")).to_be_visible()
+    page.get_by_role("button", name="Add an app").click()
+    page.get_by_text("Type the secret instead").click()
+    app = TOTP(page.locator(".secret code").inner_text().replace(" ", ""))
+    page.get_by_label("Name of the app").fill("my phone")
+    page.get_by_label("Code that the app shows").fill(app.now())
+    page.get_by_role("button", name="Add the app").click()
+    code = page.locator(".recovery-codes code").first.inner_text()
+    page.goto("/sign-in")
+    enter_password(page, email)
+    page.get_by_text("Use a recovery code").click()
+    page.get_by_label("Recovery code").fill(code)
+    page.get_by_role("button", name="Continue").last.click()
+    expect(page).to_have_url(re.compile("/overview"))
+
+
+def test_the_pages_of_an_app_are_accessible_and_fit_a_phone(browsing: Browsing) -> None:
+    page = browsing.visitor("operator@school.example", **PHONE)
+    page.goto("/account/second-factors")
+    assert_accessible(page)
+    assert_fits(page)
+    page.goto("/account/confirm?then=/overview")
+    assert_accessible(page)
+    assert_fits(page)
