@@ -40,6 +40,7 @@ from adsum.platform.pages.rendering import open_site
 from adsum.platform.pages.routing import asks_for_page, refusal_page
 from adsum.platform.settings import Settings
 from adsum.privacy import endpoints as student_data
+from adsum.privacy.holds import endpoints as holds
 from adsum.privacy.merging import endpoints as student_merges
 from adsum.privacy.merging import pages as student_merge_pages
 from adsum.registers import endpoints as registers
@@ -81,6 +82,7 @@ ROUTERS = (
     student_data.router,
     student_data.schools_router,
     student_merges.router,
+    holds.router,
     calendar.router,
     timetables.router,
     registers.router,

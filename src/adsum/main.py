@@ -97,6 +97,7 @@ GROUPS = {
         "Export, erase or merge the data of students.",
         (ExtraCommand("merge", "adsum.privacy.merging.commands:merge", after="erase"),),
     ),
+    "hold": LazyGroup("adsum.privacy.holds.commands:app", "Data of students that nobody may delete for now."),
     "user": LazyGroup("adsum.accounts.commands:user_app", "Users who can sign in."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),

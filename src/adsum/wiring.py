@@ -71,6 +71,7 @@ from adsum.platform.redis.connection import RedisClient
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
+from adsum.privacy.holds.service import Holds
 from adsum.privacy.merging.page_data import MergePageData
 from adsum.privacy.merging.service import StudentMerges
 from adsum.privacy.service import StudentData
@@ -205,6 +206,7 @@ class OperationServices:
 
     student_data: StudentData
     student_merges: StudentMerges
+    holds: Holds
     metrics: Metrics
     batch_metrics: BatchMetrics
     readiness: Readiness
@@ -440,6 +442,7 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
     return OperationServices(
         student_data=StudentData(on.database, on.now),
         student_merges=StudentMerges(on.database, on.now),
+        holds=Holds(on.database, on.now),
         metrics=metrics,
         batch_metrics=metrics.batches,
         readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),

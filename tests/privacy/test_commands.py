@@ -60,3 +60,19 @@ def test_two_records_are_merged_after_every_wrong_word_was_named(demo: Commands)
     assert again.stderr.startswith("adsum: the records were merged on")
     assert again.stdout.splitlines()[-1] == "Already merged: nothing was changed."
     assert demo.run("student", "export", "2").returncode == 1
+
+
+def test_a_hold_on_the_command_line_refuses_an_erasure_until_it_is_lifted(demo: Commands) -> None:
+    assert demo.run("hold", "place", "1", "--reason", "because").returncode == 2
+    placed = json.loads(demo.output("hold", "place", "1", "--reason", "litigation", "--reference", "C 3", "--json"))
+    refused = demo.run("student", "erase", "1", "--yes")
+    listed = json.loads(demo.output("hold", "list", "--json"))
+    lifted = json.loads(demo.output("hold", "lift", str(placed["id"]), "--json"))
+
+    assert (placed["studentId"], placed["reason"], placed["reference"]) == (1, "litigation", "C 3")
+    assert refused.stderr == "adsum: the data of student 1 are on hold: lift the hold first (litigation)\n"
+    assert [each["id"] for each in listed] == [placed["id"]]
+    assert lifted["liftedByRole"] == "admin"
+    demo.output("student", "erase", "1", "--yes", "--json")
+    missing = demo.run("student", "readmit", "nobody", "--school", "1")
+    assert missing.stderr == "adsum: no student with this source id was erased at this school\n"

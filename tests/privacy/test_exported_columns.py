@@ -16,7 +16,7 @@ from adsum.platform.database.columns import metadata
 from adsum.privacy.merging.rules import SingleRecord
 from adsum.privacy.repository import COLUMNS, COLUMNS_OF_SINGLE_RECORD, mark_of_answer
 from adsum.privacy.schemas import MarkOfData, MergeOfData, RequestOfData, SingleRecordOfData
-from adsum.privacy.tables import student_merges
+from adsum.privacy.tables import student_holds, student_merges
 from adsum.reports.tables import student_days, student_months, unmarked_students
 from adsum.roster.tables import enrolments, student_schools, students
 
@@ -35,6 +35,7 @@ STATEMENTS = {
     student_months: "export_months",
     unmarked_students: "export_unmarked",
     student_merges: "export_merges",
+    student_holds: "export_holds",
     audit_entries: "export_audit_entries",
 }
 NAMES = {"source_id": "sourced_id", "said": "content"}
@@ -77,6 +78,12 @@ LEFT_OUT = {
     "student_months.student_id": STUDENT,
     "unmarked_students.school_id": OF_CLASS,
     "unmarked_students.student_id": STUDENT,
+    "student_holds.id": "nothing refers to it",
+    "student_holds.student_id": STUDENT,
+    "student_holds.user_id": AUTHOR,
+    "student_holds.key_id": AUTHOR,
+    "student_holds.lifted_user_id": AUTHOR,
+    "student_holds.lifted_key_id": AUTHOR,
     "student_merges.id": "nothing refers to it",
     "student_merges.student_id": STUDENT,
     "student_merges.removed_id": "the id in `removed`",

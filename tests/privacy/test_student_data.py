@@ -24,6 +24,7 @@ from adsum.operations.pruning import LogTruncation
 from adsum.platform.clock import system_clock
 from adsum.platform.database.columns import metadata
 from adsum.platform.ids import Batch, parse_batch_id
+from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.merging.rules import MergeChoices
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days
@@ -76,6 +77,9 @@ async def with_traces_everywhere(register: Register) -> None:
         absence_id = (await connection.execute(select(absences.c.id))).scalar_one()
         await connection.execute(insert(due_absences).values(run_id=run_id, absence_id=absence_id))
         second = await make_student(connection, register.api.school.school_id, given=NOTE)
+    holds = register.adsum.holds
+    hold = await holds.place(student_of(register), HoldReason.OTHER, NOTE, system_caller())
+    await holds.lift(hold.id, system_caller())
     await register.adsum.student_merges.merge(
         student_of(register), second, MergeChoices(allow_different_names=True), system_caller()
     )

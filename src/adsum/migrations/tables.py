@@ -11,7 +11,7 @@ from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.tombstones import tombstone_key, tombstones
-from adsum.privacy.tables import student_merges
+from adsum.privacy.tables import student_holds, student_merges
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import (
     classes,
@@ -55,6 +55,7 @@ __all__ = [
     "sessions",
     "statuses",
     "student_days",
+    "student_holds",
     "student_merges",
     "student_months",
     "student_schools",

@@ -27,7 +27,7 @@ from adsum.platform.database.sql_files import FileStatement, sql_file
 from adsum.platform.database.tombstones import Erased, SourceId, add_tombstones
 from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, PersonalData, Row, is_about_student, parts_about, without_parts
-from adsum.privacy.tables import student_merges
+from adsum.privacy.tables import student_holds, student_merges
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.repository.membership import schools_of_student, student_names
 from adsum.roster.tables import enrolments, named_student_id, student_schools, students
@@ -181,6 +181,14 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "caller_role": String(),
         "caller_key_id": BigInt,
     },
+    "export_holds": {
+        "reason": String(),
+        "reference": String(),
+        "placed_at": Instant(),
+        "placed_role": String(),
+        "lifted_at": Instant(),
+        "lifted_role": String(),
+    },
     "answers_with_student": {
         "actor": String(),
         "key": String(),
@@ -212,6 +220,7 @@ _CONTRADICTIONS = _statement("export_contradictions")
 _DAYS = _statement("export_days")
 _MONTHS = _statement("export_months")
 _UNMARKED = _statement("export_unmarked")
+_HOLDS = _statement("export_holds")
 _MERGES = _statement("export_merges")
 _AUDIT_ENTRIES = _statement("export_audit_entries")
 _RUNS = _statement("runs_with_student")
@@ -248,6 +257,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         days=await _rows(connection, _DAYS, student_id),
         months=await _rows(connection, _MONTHS, student_id),
         unmarked=await _rows(connection, _UNMARKED, student_id),
+        holds=await _rows(connection, _HOLDS, student_id),
         merges=[_merge(row) for row in await _rows(connection, _MERGES, student_id)],
         audit_entries=await _rows(connection, _AUDIT_ENTRIES, student_id),
     )
@@ -409,6 +419,7 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     await connection.execute(delete(absences).where(absences.c.student_id == student_id))
     await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
     await connection.execute(delete(student_schools).where(student_schools.c.student_id == student_id))
+    await connection.execute(delete(student_holds).where(student_holds.c.student_id == student_id))
     await connection.execute(delete(student_merges).where(student_merges.c.student_id == student_id))
     await connection.execute(delete(students).where(named_student_id == student_id))
     # A source id may also name another student of the school, who would be left out of imports.

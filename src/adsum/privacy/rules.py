@@ -46,6 +46,7 @@ class PersonalData:
         days: daily summaries.
         months: monthly summaries.
         unmarked: taken sessions without a mark, as reports count them.
+        holds: on the data, lifted ones too.
         merges: second records that were merged into the student's, with the days on which both had a record.
         audit_entries: who has read or received the data as a whole, and when.
     """
@@ -64,6 +65,7 @@ class PersonalData:
     days: Sequence[Row]
     months: Sequence[Row]
     unmarked: Sequence[Row]
+    holds: Sequence[Row]
     merges: Sequence[Row]
     audit_entries: Sequence[Row]
 

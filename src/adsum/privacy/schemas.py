@@ -291,6 +291,17 @@ class MergeOfData(Schema):
     merged_role: str
 
 
+class HoldOfData(Schema):
+    """A hold on the data, in effect until `liftedAt`."""
+
+    reason: str
+    reference: str | None
+    placed_at: Moment
+    placed_role: str
+    lifted_at: Moment | None
+    lifted_role: str | None
+
+
 class AuditEntryOfData(Schema):
     """Who has read or received the student's data as a whole, or changed it, and when.
 
@@ -320,6 +331,7 @@ class StudentDataAnswer(Schema):
     months: list[MonthOfData] = []  # noqa: RUF012 - pydantic copies it
     schools: list[SchoolOfData] = []  # noqa: RUF012 - pydantic copies it
     unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
+    holds: list[HoldOfData] = []  # noqa: RUF012 - pydantic copies it
     merges: list[MergeOfData] = []  # noqa: RUF012 - pydantic copies it
     audit_entries: list[AuditEntryOfData] = []  # noqa: RUF012 - pydantic copies it
 

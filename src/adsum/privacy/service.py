@@ -6,22 +6,23 @@ from adsum.absences.repository import lock_absences, sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.accounts.visibility import can_see_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
-from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.engine import Database
 from adsum.platform.database.tombstones import Erased as ErasedKind
 from adsum.platform.database.tombstones import remove_tombstone
 from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
+from adsum.privacy.access import require_student
+from adsum.privacy.holds.repository import holds_of
+from adsum.privacy.holds.rules import refuse_held
 from adsum.privacy.repository import (
     erase_student,
     lock_schools_of,
     open_batches_with,
     personal_data,
 )
-from adsum.privacy.rules import Erased, OtherSchools, PersonalData, StudentIsBeingMarked
-from adsum.roster.repository.membership import schools_of_student
+from adsum.privacy.rules import Erased, PersonalData, StudentIsBeingMarked
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_imports
 from adsum.schools.service import require_school
@@ -68,6 +69,7 @@ class StudentData:
             ConfirmationNeeded: the caller has confirmed their sign-in too long ago.
             NotFound: the student does not exist or is not visible.
             OtherSchools: the caller does not see all schools of the student.
+            StudentOnHold: the data of the student are on hold.
             StudentIsBeingMarked: an open run names the student.
         """
         require_permission(caller, Permission.STUDENT_DATA)
@@ -77,6 +79,7 @@ class StudentData:
             await lock_imports(connection)
             await lock_schools_of(connection, [student_id])
             school_id = await require_student(connection, student_id, caller)
+            refuse_held(student_id, await holds_of(connection, student_id))
             await lock_absences(connection, [student_id])
             # The fence that submissions take, so that none with this student is accepted meanwhile.
             await advance_fences(connection, await sessions_of_students(connection, [student_id]))
@@ -113,20 +116,3 @@ class StudentData:
                 raise NotFound("no student with this source id was erased at this school", schoolId=school_id)
             await record(connection, caller, Action.STUDENT_READMITTED, school_id=school_id)
         log.info("student readmitted", school_id=school_id, actor=caller.actor)
-
-
-async def require_student(connection: Connection, student_id: int, caller: Caller) -> int | None:
-    """The school of a student; None if they are of several.
-
-    Raises:
-        NotFound: the student does not exist or is not visible.
-        OtherSchools: not all of their schools are visible.
-    """
-    schools = await schools_of_student(connection, student_id)
-    visible = [can_see_school(caller, school_id) for school_id in schools]
-    if not any(visible):
-        raise NotFound(f"there is no student {student_id}", studentId=student_id)
-    if not all(visible):
-        detail = f"student {student_id} has data at schools that you do not see: this needs the rights of all of them"
-        raise OtherSchools(detail, studentId=student_id)
-    return schools[0] if len(schools) == 1 else None

@@ -1,8 +1,8 @@
-"""Table: merges of two records of one student."""
+"""Tables: merges of two records of one student, and holds."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, String, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Index, String, Table, UniqueConstraint, text
 
 from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
 
@@ -25,4 +25,31 @@ student_merges = Table(
     Column("key_id", BigInt, ForeignKey("api_keys.id")),
     UniqueConstraint("removed_id"),
     Index(None, "student_id"),
+)
+
+# While one is not lifted, nobody deletes data of the student. Lifted ones stay until the student is erased.
+student_holds = Table(
+    "student_holds",
+    metadata,
+    id_column(),
+    reference("student"),
+    Column("reason", String(32), nullable=False),
+    Column("reference", String(64)),
+    Column("placed_at", Instant, nullable=False),
+    Column("placed_role", String(32), nullable=False),
+    reference("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Column("lifted_at", Instant),
+    Column("lifted_role", String(32)),
+    Column("lifted_user_id", BigInt, ForeignKey("users.id")),
+    Column("lifted_key_id", BigInt, ForeignKey("api_keys.id")),
+    Index(None, "student_id"),
+    Index(
+        "uq_student_holds_in_effect",
+        "student_id",
+        "reason",
+        unique=True,
+        sqlite_where=text("lifted_at IS NULL"),
+        postgresql_where=text("lifted_at IS NULL"),
+    ),
 )

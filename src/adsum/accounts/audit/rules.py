@@ -54,6 +54,8 @@ class Action(StrEnum):
     STUDENT_EXPORTED = "student_exported"
     STUDENT_ERASED = "student_erased"
     STUDENT_READMITTED = "student_readmitted"
+    HOLD_PLACED = "hold_placed"
+    HOLD_LIFTED = "hold_lifted"
     STUDENTS_MERGED = "students_merged"
     BACKUP_MADE = "backup_made"
     BACKUP_RESTORED = "backup_restored"

@@ -14,6 +14,9 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.telemetry import logger
+from adsum.privacy.access import require_student
+from adsum.privacy.holds.repository import holds_of
+from adsum.privacy.holds.rules import refuse_held
 from adsum.privacy.merging.repository import (
     count_rows,
     find_doubles,
@@ -25,7 +28,6 @@ from adsum.privacy.merging.repository import (
 from adsum.privacy.merging.rules import ChoiceNeeded, Merge, MergeChoices, NamesNotConfirmed
 from adsum.privacy.repository import lock_schools_of, open_batches_with
 from adsum.privacy.rules import StudentIsBeingMarked
-from adsum.privacy.service import require_student
 from adsum.roster.repository.students import find_student
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_imports
@@ -68,6 +70,7 @@ class StudentMerges:
             Forbidden: without `student:data`.
             NotFound: the student does not exist, is not visible, or was merged into another one.
             OtherSchools: the caller does not see all schools of both.
+            StudentOnHold: the data of the removed record are on hold.
             StudentIsBeingMarked: an open run names one of both.
             ChoiceNeeded: both have a record in some sessions, and `choices` do not choose.
             NamesNotConfirmed: the names differ, and `choices` do not allow it.
@@ -118,6 +121,7 @@ async def _preview(
 ) -> Merge:
     await require_student(connection, student_id, caller)
     await _require_removed(connection, student_id, removed_id, caller)
+    refuse_held(removed_id, await holds_of(connection, removed_id))
     await _refuse_open_batches(connection, (student_id, removed_id))
     doubles = await find_doubles(connection, caller, student_id, removed_id, choices)
     refuse(list(choices.violations(doubles)))

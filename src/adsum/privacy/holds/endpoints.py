@@ -1,0 +1,46 @@
+"""`/holds` and `/students/{id}/holds`: data of students that nobody may delete for now."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query
+
+from adsum.accounts.access import Caller, Permission
+from adsum.accounts.authentication import require
+from adsum.platform.http.dependencies import provided
+from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.queries import PageQuery
+from adsum.platform.http.schemas import Page, PathId
+from adsum.privacy.holds.schemas import HoldItem, PlaceHold
+from adsum.privacy.holds.service import Holds
+
+router = APIRouter(tags=["students' data"], route_class=JsonRoute)
+HoldsService = Annotated[Holds, Depends(provided(Holds))]
+Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
+
+
+@router.get("/holds", name="listHolds", summary="Holds in effect")
+async def list_holds(query: Annotated[PageQuery, Query()], holds: HoldsService, caller: Responsible) -> Page[HoldItem]:
+    """Holds on students of the caller's schools, the oldest first."""
+    page = await holds.page(caller, query.page)
+    return Page[HoldItem](items=[HoldItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
+
+
+@router.post(
+    "/students/{id}/holds", name="placeHold", summary="Place a hold on a student", status_code=HTTPStatus.CREATED
+)
+async def place_hold(
+    student_id: Annotated[PathId, Path(alias="id")], body: PlaceHold, holds: HoldsService, caller: Responsible
+) -> HoldItem:
+    """Until it is lifted, retention keeps everything about the student, and an erasure, or a merge that removes the
+    record, is refused with 409 `student_on_hold`. Several holds for different reasons last until all are lifted.
+    """
+    return HoldItem.model_validate(await holds.place(student_id, body.reason, body.reference, caller))
+
+
+@router.delete("/holds/{id}", name="liftHold", summary="Lift a hold")
+async def lift_hold(hold_id: Annotated[PathId, Path(alias="id")], holds: HoldsService, caller: Responsible) -> HoldItem:
+    """The lifted hold stays stored, and is part of the exported data of the student."""
+    return HoldItem.model_validate(await holds.lift(hold_id, caller))
