@@ -27,6 +27,7 @@ FAULTS = "tests/system/faults/"
 OF_STATEMENTS = (
     "tests/absences/test_absences",
     "tests/absences/test_registers",
+    "tests/accounts/second_factors/test_service",
     "tests/batches/repository/",
     "tests/batches/sweep/",
     "tests/batches/test_accept",

@@ -227,6 +227,15 @@ async def test_a_passkey_is_the_second_factor_or_signs_in_alone(secure: Frame) -
         assert (await other.post("/sign-in/second-factor", data={"passkey": answer})).status_code == 303
         await sign_in(other)
         assert (await other.post("/sign-in/second-factor", data={"passkey": answer})).status_code == 401
+        await make_old(secure)
+        sent_on = await owner.post("/account/second-factors/recovery-codes")
+        assert sent_on.status_code == 307
+        options = (await owner.post("/account/confirm/options", headers=SCRIPT)).json()
+        fields = {"confirmPasskey": device.get(options)}
+        assert [(await owner.post(sent_on.headers["location"], data=fields)).status_code for _ in range(2)] == [
+            307,
+            422,
+        ]
     async with browser(secure) as here, browser(secure) as there:
         options = (await here.post("/sign-in/passkey/options", headers=SCRIPT)).json()
         assert (options["userVerification"], options.get("allowCredentials", [])) == ("required", [])

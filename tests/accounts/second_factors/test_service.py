@@ -300,6 +300,12 @@ def test_a_sealed_text_belongs_to_its_owner() -> None:
     sealed = box.seal("secret", "ada")
     assert box.open(sealed, "ada", is_stored=True).text == "secret"
     assert box.seal("secret", "ada") != sealed
-    for text, owner in ((sealed, "bob"), (sealed[:-4] + "AAAA", "ada"), ("", "ada"), ("v1.\ud800", "ada")):
+    for text, owner in (
+        (sealed, "bob"),
+        (sealed[:-4] + "AAAA", "ada"),
+        ("", "ada"),
+        ("v1.abc", "ada"),
+        ("v1.\ud800", "ada"),
+    ):
         with pytest.raises(UnknownKey):
             box.open(text, owner, is_stored=False)

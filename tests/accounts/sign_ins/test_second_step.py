@@ -156,6 +156,10 @@ async def test_attempts_are_counted_in_all_processes_and_a_known_device_alone(re
         await here.take(CodeAttempt("six", "account", "source", "device"), is_totp=False)
     with pytest.raises(TooManyAttempts):  # of its sign-in
         await here.take(CodeAttempt("six", "account", "source", "device"), is_totp=False)
+    # One-time codes are limited on all known devices together, so that nobody gains by many of them.
+    await here.take(CodeAttempt("seven", "account", "a fourth place", "device 2"), is_totp=True)
+    with pytest.raises(TooManyAttempts):
+        await here.take(CodeAttempt("eight", "account", "a fourth place", "device 3"), is_totp=True)
     await redis.aclose()
 
 
@@ -164,6 +168,7 @@ def code_attempts(redis: Redis) -> CodeAttempts:
         by_sign_in=Allowance("factor-sign-in", 2, 900),
         by_pair=Allowance("factor-account-address", 2, 900),
         by_device=Allowance("factor-device", 1, 900),
+        by_devices=Allowance("factor-account-devices", 2, 900),
         by_account=Allowance("factor-account", 2, 900),
     )
     return CodeAttempts(FailedAttempts(redis, key_prefix="trial-"), limits)

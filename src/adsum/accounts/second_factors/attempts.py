@@ -4,7 +4,7 @@ Only somebody who knows the password can try codes. Attempts are counted before 
 are not checked together:
 
 - by sign-in, so that the password is needed again after a few;
-- on a device that the account knows, by device alone;
+- on a device that the account knows, by device, and one-time codes on all such devices together;
 - elsewhere by account and address, and one-time codes by account from everywhere. Recovery codes are too long to be
   guessed, and passkeys cannot be, so that both work for their owner while somebody else guesses one-time codes.
 """
@@ -22,6 +22,8 @@ log = logger(__name__)
 BY_SIGN_IN = Allowance("factor-sign-in", 5, 15 * 60)
 BY_PAIR = Allowance("factor-account-address", 10, 15 * 60)
 BY_DEVICE = Allowance("factor-device", 10, 15 * 60)
+# A thief of the password may have made devices known before there was a second factor.
+BY_DEVICES = Allowance("factor-account-devices", 40, 60 * 60)
 # 720 guesses a day, of which 0.2 % find a code.
 BY_ACCOUNT = Allowance("factor-account", 30, 60 * 60)
 
@@ -33,6 +35,7 @@ class CodeLimits:
     by_sign_in: Allowance = BY_SIGN_IN
     by_pair: Allowance = BY_PAIR
     by_device: Allowance = BY_DEVICE
+    by_devices: Allowance = BY_DEVICES
     by_account: Allowance = BY_ACCOUNT
 
 
@@ -64,7 +67,7 @@ class CodeAttempts:
         """Counts an attempt before the code is checked. Raises TooManyAttempts: the code must not be checked."""
         limits, account = self._limits, attempt.account
         await self._require(limits.by_sign_in, attempt.sign_in)
-        if attempt.device is not None and not await self._attempts.take(limits.by_device, _of_device(attempt)):
+        if attempt.device is not None and await self._is_allowed_on_device(attempt, is_totp=is_totp):
             return
         await self._require(limits.by_pair, f"{account}.{attempt.source}")
         if is_totp:
@@ -76,6 +79,11 @@ class CodeAttempts:
         if attempt.device is not None:
             await self._attempts.reset(self._limits.by_device, _of_device(attempt))
         await self._attempts.reset(self._limits.by_pair, f"{attempt.account}.{attempt.source}")
+
+    async def _is_allowed_on_device(self, attempt: CodeAttempt, *, is_totp: bool) -> bool:
+        if await self._attempts.take(self._limits.by_device, _of_device(attempt)):
+            return False
+        return not is_totp or not await self._attempts.take(self._limits.by_devices, attempt.account)
 
     async def _require(self, allowance: Allowance, subject: str) -> None:
         seconds = await self._attempts.take(allowance, subject)

@@ -219,8 +219,9 @@ class SecondFactors:
         user_id = _user_id_of(caller)
         refuse(validate_name(name := name.strip()))
         async with self._database.transaction() as connection:
-            if not await statements.rename_factor(connection, user_id, kind, factor_id, name):
-                raise NotFound("there is no such second factor")
+            is_renamed = await statements.rename_factor(connection, user_id, kind, factor_id, name)
+        if not is_renamed:
+            raise NotFound("there is no such second factor")
 
     async def remove(self, caller: Caller, kind: FactorKind, factor_id: int) -> None:
         """Removes a factor of the calling user; with the last one, their recovery codes.
