@@ -37,8 +37,11 @@ class StoredApp:
 
 
 async def lock_user(connection: AsyncConnection, user_id: int) -> None:
-    """Locks the user until the end of the transaction: changes of their factors wait for each other."""
-    await connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+    """Locks the user until the end of the transaction: changes of their factors wait for each other.
+
+    Rows that refer to the user, such as sign-ins, can be inserted meanwhile.
+    """
+    await connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update(key_share=True))
 
 
 async def factors_of_user(connection: AsyncConnection, user_id: int, kind: FactorKind) -> list[FactorRow]:
