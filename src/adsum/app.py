@@ -15,6 +15,8 @@ from adsum.absences import pages as planned_absences
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
 from adsum.accounts.confirming import pages as confirming
+from adsum.accounts.key_management import endpoints as keys
+from adsum.accounts.key_management import pages as key_pages
 from adsum.accounts.own_factors import pages as own_factors
 from adsum.accounts.second_step import pages as second_step
 from adsum.attendance import endpoints as attendances
@@ -66,6 +68,7 @@ from adsum.schools.calendar import pages as calendar_pages
 
 ROUTERS = (
     auth.router,
+    keys.router,
     operations.router,
     docs.router,
     batches.router,
@@ -103,6 +106,7 @@ PAGES = (
     batch_pages.router,
     schools_admin.router,
     people.router,
+    key_pages.router,
     status_pages.router,
     calendar_pages.router,
     cover_pages.router,

@@ -100,7 +100,7 @@ GROUPS = {
     "hold": LazyGroup("adsum.privacy.holds.commands:app", "Data of students that nobody may delete for now."),
     "user": LazyGroup("adsum.accounts.commands:user_app", "Users who can sign in."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
-    "key": LazyGroup("adsum.accounts.commands:key_app", "API keys of programs."),
+    "key": LazyGroup("adsum.accounts.key_management.commands:app", "API keys of programs."),
     "signing-key": LazyGroup("adsum.operations.signing_keys.commands:app", "The keys that sign tokens."),
     "audit": LazyGroup("adsum.operations.audit.commands:app", "Who did what: list, export and verify the audit log."),
     "config": LazyGroup("adsum.operations.commands:config_app", "Settings and their origins."),

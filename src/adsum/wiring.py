@@ -15,7 +15,7 @@ from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.access import Role
-from adsum.accounts.api_keys.service import ApiKeys
+from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.audit.sealing import Sealing
@@ -59,6 +59,7 @@ from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
 from adsum.operations.audit.service import AuditLog
 from adsum.operations.doctor.wiring import open_doctor
+from adsum.operations.key_warnings import KeyWarnings
 from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
@@ -68,6 +69,7 @@ from adsum.platform.keys import KeyRing
 from adsum.platform.paging import PageRequest
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import RedisClient
+from adsum.platform.redis.rates import Quotas, RateLimits
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
@@ -208,6 +210,7 @@ class OperationServices:
     student_merges: StudentMerges
     holds: Holds
     metrics: Metrics
+    rate_limits: RateLimits
     batch_metrics: BatchMetrics
     readiness: Readiness
     run_metrics: RunMetrics
@@ -281,7 +284,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         reports = _reports(on)
         registers = _registers(on, attendance, batches)
         pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
-        operations = _operations(on, batches)
+        operations = _operations(on, batches, accounts.api_keys)
         features = (accounts, schools, roster, attendance, absences, batches, reports, registers, pages, operations)
         built = {name: service for feature in features for name, service in vars(feature).items()}
         yield Adsum(**built, settings=settings, database=database, now=now)
@@ -295,7 +298,7 @@ def _accounts(on: _Servers) -> AccountServices:
     attempts = FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)
     accounts = Accounts(on.database, Passwords(), on.settings.password_min_length)
     tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands))
-    api_keys = on.closing(ApiKeys(on.database, on.now))
+    api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
     factors = SecondFactors(
         on.database,
         Passkeys(Challenges(on.keys, on.now)),
@@ -435,7 +438,19 @@ def _pages(
     )
 
 
-def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
+def _rate_limits(on: _Servers, metrics: Metrics) -> RateLimits:
+    settings = on.settings
+    quotas = Quotas(
+        key=settings.rate_limit_key,
+        user=settings.rate_limit_user,
+        address=settings.rate_limit_address,
+        costly=settings.rate_limit_costly,
+    )
+    count_exceeded = metrics.count_rate_limited
+    return RateLimits(on.redis, quotas, key_prefix=settings.key_prefix, count_exceeded=count_exceeded)
+
+
+def _operations(on: _Servers, batches: BatchServices, api_keys: ApiKeys) -> OperationServices:
     metrics, chain_keys = Metrics(), ChainKeys(on.keys)
     keep = timedelta(days=on.settings.keep_runs_days)
     pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
@@ -444,6 +459,7 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
         student_merges=StudentMerges(on.database, on.now),
         holds=Holds(on.database, on.now),
         metrics=metrics,
+        rate_limits=on.closing(_rate_limits(on, metrics)),
         batch_metrics=metrics.batches,
         readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),
         run_metrics=RunMetrics(on.database, metrics, on.now),
@@ -452,6 +468,7 @@ def _operations(on: _Servers, batches: BatchServices) -> OperationServices:
         chores=[
             Sealing(on.database, chain_keys).seal,
             DueAbsences(on.database, on.now).apply,
+            KeyWarnings(api_keys, on.now).log_if_due,
             EndedSignIns(on.database, on.now).delete_if_due,
             LogTruncation(on.database, on.now).truncate_if_due,
             *pruning,

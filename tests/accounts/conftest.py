@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncGenerator, Collection
 from datetime import timedelta
 
 import pytest
@@ -56,5 +56,7 @@ def new_factors(
 
 
 @pytest.fixture
-def api_keys(database: Database) -> ApiKeys:
-    return ApiKeys(database, system_clock)
+async def api_keys(database: Database) -> AsyncGenerator[ApiKeys]:
+    opened = ApiKeys(database, system_clock)
+    yield opened
+    await opened.close()

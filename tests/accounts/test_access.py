@@ -110,5 +110,5 @@ def test_a_key_on_behalf_of_a_person_has_the_schools_of_both() -> None:
 
 def test_the_system_caller_has_all_permissions_in_all_schools() -> None:
     system = system_caller()
-    assert system.permissions == set(Permission) - {Permission.ATTENDANCE_ACT_AS}
+    assert system.permissions == set(Permission)
     assert (system.schools, system.user_id, system.key_id) == (None, None, None)

@@ -15,7 +15,7 @@ class Permission(StrEnum):
     ATTENDANCE_CREATE = "attendance:create"
     ATTENDANCE_READ = "attendance:read"
     ATTENDANCE_OVERRULE = "attendance:overrule"
-    # For API keys only: a request on behalf of a person.
+    # For API keys only: a request on behalf of a person. Only the command line grants it.
     ATTENDANCE_ACT_AS = "attendance:act-as"
     BATCH_READ = "batch:read"
     BATCH_OPERATE = "batch:operate"
@@ -120,8 +120,8 @@ def _intersection(schools: frozenset[int] | None, others: frozenset[int] | None)
 
 
 def system_caller() -> Caller:
-    """The caller of the command line and the library: all permissions of an admin."""
-    return Caller(role=Role.ADMIN, permissions=PERMISSIONS[Role.ADMIN])
+    """The caller of the command line and the library: an admin who may also let API keys act for people."""
+    return Caller(role=Role.ADMIN, permissions=frozenset(Permission))
 
 
 def require_permission(caller: Caller, permission: Permission) -> None:

@@ -17,14 +17,14 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.callers import Callers
 from adsum.accounts.sign_ins.tokens import Outstanding
-from adsum.accounts.visitors import is_use, session_token
+from adsum.accounts.visitors import count_for_caller, is_use, refusals_counted_for_address, session_token
 from adsum.platform.database.answers import AnswerKey
 from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
 from adsum.platform.http.dependencies import Now, services_of
 from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.idempotency import IdempotencyKeyHeader, RequestKey
 from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER, wrong_names
-from adsum.platform.http.transport import require_same_origin
+from adsum.platform.http.transport import address_of, require_same_origin
 
 bearer_token = OAuth2PasswordBearer(
     "/auth/token", scheme_name="bearerToken", description="A token of `POST /auth/token`.", auto_error=False
@@ -42,22 +42,32 @@ async def caller_of(request: Request) -> Caller:
 async def _find_caller_once(request: Request, despite: Collection[Outstanding] = ()) -> Caller:
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
-        caller = await _find_caller(request, services_of(request)[Callers], despite)
-        request.state.caller = caller
+        callers = services_of(request)[Callers]
+        with refusals_counted_for_address(request):
+            sender = await _find_sender(request, callers, despite)
+        count_for_caller(request, sender)
+        caller = request.state.caller = await _on_behalf_of_person(request, callers, sender)
     return caller
 
 
-async def _find_caller(request: Request, callers: Callers, despite: Collection[Outstanding] = ()) -> Caller:
+async def _find_caller_again(request: Request, callers: Callers) -> Caller:
+    return await _on_behalf_of_person(request, callers, await _find_sender(request, callers))
+
+
+async def _find_sender(request: Request, callers: Callers, despite: Collection[Outstanding] = ()) -> Caller:
+    """The user of a token, or the key itself, whomever it acts for."""
     token, key = await bearer_token(request), await api_key(request)
     if token:
-        caller = await callers.of_token(token, despite=despite)
-    elif key:
-        caller = await callers.of_key(key)
-    elif cookie := session_token(request):
+        return await callers.of_token(token, despite=despite)
+    if key:
+        return await callers.of_key(key, address_of(request))
+    if cookie := session_token(request):
         require_same_origin(request)
-        caller = await callers.of_token(cookie, is_use=is_use(request), despite=despite)
-    else:
-        raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
+        return await callers.of_token(cookie, is_use=is_use(request), despite=despite)
+    raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
+
+
+async def _on_behalf_of_person(request: Request, callers: Callers, caller: Caller) -> Caller:
     named = _on_behalf_of(request)
     if named is None:
         return caller
@@ -75,7 +85,7 @@ Reauthenticate = Callable[[], Awaitable[Caller]]
 
 async def reauthenticate(request: Request) -> Reauthenticate:
     """For responses that last: a sign-in may end while they are sent."""
-    return partial(_find_caller, request, services_of(request)[Callers])
+    return partial(_find_caller_again, request, services_of(request)[Callers])
 
 
 @dataclass(frozen=True, slots=True)

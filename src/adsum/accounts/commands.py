@@ -1,35 +1,31 @@
-"""`adsum user`, `adsum key` and `adsum token`: users who can sign in, API keys, bearer tokens."""
+"""`adsum user` and `adsum token`: users who can sign in, bearer tokens."""
 
 from __future__ import annotations
 
 import sys
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from adsum.accounts.access import Permission, Role, system_caller
-from adsum.accounts.api_keys.service import ApiKey, ApiKeys
-from adsum.accounts.schemas import KeyItem, SignInItem, TokenItem, UserItem
+from adsum.accounts.access import Role, system_caller
+from adsum.accounts.schemas import SignInItem, TokenItem, UserItem
 from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import ROLES, Accounts, User
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.command_line.options import duration_up_to, one_of
-from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
 
 user_app = typer.Typer(no_args_is_help=True)
-key_app = typer.Typer(no_args_is_help=True)
 token_app = typer.Typer(no_args_is_help=True)
 
 USER_COLUMNS = ("email", "role", "schoolId", "sourcedId", "disabled", "hasFirstPassword")
 SIGN_IN_COLUMNS = ("id", "kind", "agent", "createdAt", "lastUsedAt", "endsAt")
-KEY_COLUMNS = ("id", "name", "permissions", "schools", "createdAt", "revokedAt")
 MAX_LIFETIME = timedelta(days=366)
 TOO_LONG = f"a token lasts at most {MAX_LIFETIME.days} days; for longer use, create an API key"
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
-KeyId = Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)]
 
 
 @user_app.command("add")
@@ -128,40 +124,6 @@ def sign_out_user(
     show_one({"email": email, "signedOut": True}, as_json=as_json)
 
 
-@key_app.command("create")
-def create_key(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The name that identifies the key.")],
-    *,
-    permission: Annotated[
-        list[Permission],
-        typer.Option(parser=one_of(Permission), metavar="|".join(Permission), help="Repeatable."),
-    ],
-    school: Annotated[
-        list[int] | None,
-        typer.Option(metavar="ID", min=1, max=MAX_ID, help="Repeatable.  [default: every school]"),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Create an API key. Its secret, for the header X-API-Key, is shown only once."""
-    new = run_with(ApiKeys, lambda api_keys: api_keys.create(name, permission, school or None))
-    show_one(_key_row(new.key, as_json=as_json) | {"secret": new.secret}, as_json=as_json)
-
-
-@key_app.command("list")
-def list_keys(*, as_json: Json = False) -> None:
-    """Show all keys, including revoked ones, without their secrets."""
-    keys = run_with(ApiKeys, lambda api_keys: api_keys.list_keys())
-    rows = [_key_row(key, as_json=as_json) for key in keys]
-    show_rows(KEY_COLUMNS, rows, as_json=as_json, dropped_first=("createdAt",))
-
-
-@key_app.command("revoke")
-def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
-    """Revoke an API key permanently."""
-    run_with(ApiKeys, lambda api_keys: api_keys.revoke(key_id))
-    show_one({"id": key_id, "revoked": True}, as_json=as_json)
-
-
 @token_app.callback()
 def tokens() -> None:
     """Bearer tokens."""
@@ -192,11 +154,6 @@ def create_token(
 def _show_user(user: User, password: str | None = None, *, as_json: bool) -> None:
     row = UserItem.model_validate(user).model_dump(mode="json" if as_json else "python", by_alias=True)
     show_one(row if password is None else row | {"password": password}, as_json=as_json)
-
-
-def _key_row(key: ApiKey, *, as_json: bool) -> dict[str, Any]:
-    row = KeyItem.model_validate(key).model_dump(mode="json" if as_json else "python", by_alias=True)
-    return row if as_json or key.schools is not None else row | {"schools": "every school"}
 
 
 def _prompt_password() -> str:

@@ -18,13 +18,14 @@ from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.accounts.visitors import browser_of
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.transport import address_of
 
 router = APIRouter(tags=["authentication"], route_class=JsonRoute)
 
 
-@router.post("/auth/token", name="createToken", summary="Sign in")
+@router.post("/auth/token", name="createToken", summary="Sign in", dependencies=[Depends(limited_by_address)])
 async def create_token(
     request: Request,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
@@ -86,7 +87,7 @@ async def confirm_sign_in(
     return ConfirmedAnswer(confirmed_until=until)
 
 
-@router.post("/auth/revoke", name="revokeToken", summary="Sign out")
+@router.post("/auth/revoke", name="revokeToken", summary="Sign out", dependencies=[Depends(limited_by_address)])
 async def revoke_token(
     token: Annotated[str, Form(description="A token of `POST /auth/token`.")],
     tokens: Annotated[Tokens, Depends(provided(Tokens))],

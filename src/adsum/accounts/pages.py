@@ -44,6 +44,7 @@ from adsum.platform.errors import (
 )
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided
 from adsum.platform.http.problems import headers_of, status_of
+from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.languages import COOKIE
@@ -69,7 +70,7 @@ async def start(visitor: Annotated[Visitor, Depends(signed_in)]) -> RedirectResp
     return RedirectResponse(START_PAGES.get(visitor.role, "/overview"), HTTPStatus.SEE_OTHER)
 
 
-@router.get("/sign-in")
+@router.get("/sign-in", dependencies=[Depends(limited_by_address)])
 async def sign_in_page(
     request: Request,
     settings: CurrentSettings,
@@ -88,7 +89,7 @@ async def sign_in_page(
     return response
 
 
-@router.post("/sign-in", dependencies=[Depends(require_same_origin)])
+@router.post("/sign-in", dependencies=[Depends(limited_by_address), Depends(require_same_origin)])
 async def sign_in(
     request: Request,
     settings: CurrentSettings,
@@ -171,7 +172,7 @@ def _plain_http(request: Request, settings: Settings, error: PlainHttp) -> Respo
     )
 
 
-@router.post("/sign-out", dependencies=[Depends(require_same_origin)])
+@router.post("/sign-out", dependencies=[Depends(limited_by_address), Depends(require_same_origin)])
 async def sign_out(
     accounts: Annotated[Accounts, Depends(provided(Accounts))],
     tokens: Annotated[Tokens, Depends(provided(Tokens))],
@@ -315,7 +316,7 @@ async def _password_form(
     return response
 
 
-@router.post("/language", dependencies=[Depends(require_same_origin)])
+@router.post("/language", dependencies=[Depends(limited_by_address), Depends(require_same_origin)])
 async def choose_language(
     request: Request,
     language: Annotated[str, Form()],

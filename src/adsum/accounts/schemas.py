@@ -1,4 +1,4 @@
-"""Wire format of tokens, users and API keys."""
+"""Wire format of tokens and users."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.access import Caller, Role
 from adsum.accounts.sign_ins.tokens import SignIn, SignInKind
 from adsum.platform.http.schemas import Moment, Schema, SentSchema
 
@@ -85,14 +85,3 @@ class UserItem(Schema):
     sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
     disabled: bool
     has_first_password: bool
-
-
-class KeyItem(Schema):
-    """An API key without its secret. `schools` null: all schools."""
-
-    id: int
-    name: str
-    permissions: list[Permission]
-    schools: list[int] | None
-    created_at: Moment
-    revoked_at: Moment | None

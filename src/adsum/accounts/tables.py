@@ -1,4 +1,4 @@
-"""Tables: users, their sign-ins, API keys, and the classes that users teach or cover."""
+"""Tables: users, their sign-ins, API keys and their former secrets, and the classes that users teach or cover."""
 
 from __future__ import annotations
 
@@ -109,6 +109,32 @@ api_keys = Table(
     Column("schools", Json),
     Column("created_at", Instant, nullable=False),
     Column("revoked_at", Instant),
+    # The user who is responsible for the key. NULL: nobody.
+    Column("owner_id", BigInt, ForeignKey("users.id")),
+    # NULL: the key does not expire.
+    Column("expires_at", Instant),
+    # Networks from which the key may be used, such as `10.0.0.0/8`. NULL: all.
+    Column("networks", Json),
+    # When the present secret was made. NULL: with the key.
+    Column("secret_created_at", Instant),
+    # The last use of the present secret, and its address. Noted every few minutes.
+    Column("last_used_at", Instant),
+    Column("last_address", String(45)),
+    Index(None, "owner_id"),
+)
+
+# Secrets that a rotation has replaced. They work until they end, and stay for the time of their last use.
+former_secrets = Table(
+    "former_secrets",
+    metadata,
+    id_column(),
+    reference("api_key"),
+    Column("secret_hash", String(64), nullable=False, unique=True),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
+    Column("last_address", String(45)),
+    Index(None, "api_key_id"),
 )
 
 # Teachers who substitute for others. Set by the office; roster imports do not change them. Ends before end_date.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Annotated
@@ -18,9 +19,10 @@ from adsum.accounts.sign_ins.half_way import LIFETIME as HALF_WAY_LIFETIME
 from adsum.accounts.sign_ins.second_step import Browser
 from adsum.accounts.sign_ins.service import SignedIn
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
-from adsum.platform.errors import Unauthenticated
+from adsum.platform.errors import Forbidden, Unauthenticated
 from adsum.platform.http.dependencies import services_of
 from adsum.platform.http.guarded_routes import guarded
+from adsum.platform.http.rate_limits import spend, spend_of_address
 from adsum.platform.http.transport import address_of, require_same_origin
 from adsum.platform.pages.routing import asks_for_page
 
@@ -60,7 +62,9 @@ async def visitor_of(request: Request) -> Visitor:
 async def _find_visitor_once(request: Request, despite: Collection[Outstanding] = ()) -> Visitor:
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     if visitor is None:
-        visitor = await _find_visitor(request, despite)
+        with refusals_counted_for_address(request):
+            visitor = await _find_visitor(request, despite)
+        count_for_caller(request, visitor.caller)
         request.state.visitor = visitor
     return visitor
 
@@ -104,6 +108,24 @@ def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visi
         return visitor
 
     return permitted
+
+
+def count_for_caller(request: Request, caller: Caller) -> None:
+    """Counts a request for its key, also if the key acts for a person, or else for its user. Raises RateLimited."""
+    if caller.key_id is not None:
+        spend(request, "key", str(caller.key_id))
+    else:
+        spend(request, "user", str(caller.user_id))
+
+
+@contextmanager
+def refusals_counted_for_address(request: Request) -> Generator[None]:
+    """Counts a request for its address if the block refuses its sender. Raises RateLimited instead after too many."""
+    try:
+        yield
+    except (Unauthenticated, Forbidden):
+        spend_of_address(request)
+        raise
 
 
 def is_use(request: Request) -> bool:

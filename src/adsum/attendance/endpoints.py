@@ -28,6 +28,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import AS_FILE, Accept, file_answer, wanted_file
 from adsum.platform.http.queries import PageQuery
+from adsum.platform.http.rate_limits import costly_as_file
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.versions import IfMatchVersions, etag
 
@@ -47,6 +48,7 @@ CorrectionsService = Annotated[Corrections, Depends(provided(Corrections))]
     response_model=Page[RecordItem],
     responses=AS_FILE,
 )
+@costly_as_file
 async def list_attendances(
     query: Annotated[RecordQuery, Query()],
     records: RecordsService,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.audit.tables import audit_chain, audit_entries
 from adsum.accounts.second_factors.tables import passkeys, recovery_codes, totp_apps
-from adsum.accounts.tables import api_keys, class_covers, class_teachers, users
+from adsum.accounts.tables import api_keys, class_covers, class_teachers, former_secrets, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
@@ -42,6 +42,7 @@ __all__ = [
     "contradictions",
     "due_absences",
     "enrolments",
+    "former_secrets",
     "idempotency_keys",
     "job_failures",
     "metadata",

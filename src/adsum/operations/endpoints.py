@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Response
 
 from adsum import __version__
 from adsum.accounts.access import Caller, Permission
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.authentication import require
 from adsum.operations.metrics import CONTENT_TYPE, Metrics, RunMetrics
 from adsum.operations.readiness import Readiness
@@ -61,8 +62,10 @@ async def show_metrics(
     metrics: Annotated[Metrics, Depends(provided(Metrics))],
     run_metrics: Annotated[RunMetrics, Depends(provided(RunMetrics))],
     readiness: ReadinessService,
+    api_keys: Annotated[ApiKeys, Depends(provided(ApiKeys))],
     _caller: Annotated[Caller, Depends(require(Permission.METRICS_READ))],
 ) -> Response:
     """The text format of Prometheus. No label names a person, a class or a batch."""
     await run_metrics.update()
+    metrics.set_warned_keys(status.warnings for _, status in await api_keys.warned_keys())
     return Response(metrics.exposition(await readiness.backlog()), media_type=CONTENT_TYPE)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections import Counter as Counts
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 
 from prometheus_client import (
     CollectorRegistry,
@@ -19,6 +21,7 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from adsum.accounts.api_keys.rules import KeyWarning
 from adsum.batches.activity.metrics import BUCKETS_S, BatchMetrics
 from adsum.batches.rules import Tally
 from adsum.operations.repository import runs_ended_since
@@ -56,12 +59,18 @@ class Metrics:
         self.failed_jobs = self._counter("failed_jobs", "Attendance jobs that failed, of all processes.")
         self.chunk_seconds = self._histogram("chunk_seconds", "Processing of one chunk.", BUCKETS_S)
         self.run_seconds = self._histogram("run_seconds", "From a run's acceptance to its end.", _RUN_BUCKETS)
+        self._rate_limited = Counter(
+            "adsum_rate_limited_requests", "Requests that got 429, by policy.", ("policy",), registry=self.registry
+        )
         self._requests = Histogram(
             "adsum_request_seconds",
             "From a request to the start of its answer.",
             ("method", "route", "status"),
             buckets=BUCKETS_S,
             registry=self.registry,
+        )
+        self._warned_keys = Gauge(
+            "adsum_warned_api_keys", "API keys to look after, by warning.", ("warning",), registry=self.registry
         )
         self._open_runs = self._gauge("open_runs", "Runs that have not ended, of all processes.")
         self._oldest = self._gauge("oldest_open_run_seconds", "Age of the oldest open run; 0 without one.")
@@ -79,6 +88,16 @@ class Metrics:
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route` is a template such as `/classes/{class_id}/roster`. The status is counted by class, such as `2xx`."""
         self._requests.labels(method, route, f"{status // 100}xx").observe(seconds)
+
+    def set_warned_keys(self, warnings: Iterable[Sequence[KeyWarning]]) -> None:
+        """`warnings` are those of each key."""
+        counts = Counts(chain.from_iterable(warnings))
+        for warning in KeyWarning:
+            self._warned_keys.labels(warning.value).set(counts[warning])
+
+    def count_rate_limited(self, policy: str) -> None:
+        """`policy` is `key`, `user`, `address` or `costly`."""
+        self._rate_limited.labels(policy).inc()
 
     def exposition(self, backlog: Backlog) -> bytes:
         """All metrics in the text format of Prometheus."""

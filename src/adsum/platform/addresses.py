@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+
+def plain_address(text: str) -> IPv4Address | IPv6Address | None:
+    """The address of a text; None: it is none. An IPv6 address that holds one of IPv4 is that one, without a zone."""
+    try:
+        parsed = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return parsed if mapped is None else mapped
 
 
 def source_of(address: str | None) -> str:
@@ -13,11 +23,7 @@ def source_of(address: str | None) -> str:
     """
     if address is None:
         return "socket"
-    try:
-        parsed = ip_address(address)
-    except ValueError:
+    parsed = plain_address(address)
+    if parsed is None:
         return hashlib.sha256(address.encode(errors="replace")).hexdigest()[:32]
-    if parsed.version == 4:
-        return str(parsed)
-    mapped = parsed.ipv4_mapped
-    return str(mapped) if mapped is not None else parsed.exploded[:19]
+    return str(parsed) if isinstance(parsed, IPv4Address) else parsed.exploded[:19]

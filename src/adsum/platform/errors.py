@@ -154,6 +154,12 @@ class TooManyAttempts(AdsumError):
     code = "too_many_attempts"
 
 
+class RateLimited(AdsumError):
+    """Too many requests (429). The param `retryAfter` holds the seconds until the next one, `policies` the limits."""
+
+    code = "rate_limited"
+
+
 class TooLarge(AdsumError):
     """The body is larger than the limit (413)."""
 

@@ -204,6 +204,15 @@ class Settings(BaseSettings):
             "before critical actions.",
         ),
     ] = 600
+    key_max_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=3_660,
+            description="Days after which an API key expires at the latest. Existing ones that last longer get a "
+            "warning. 0: keys may last permanently.",
+        ),
+    ] = 0
     timezone: Annotated[
         Annotated[str, AfterValidator(known_time_zone)] | None,
         Field(description="The IANA time zone of new schools. Unset: UTC, with a warning of the import."),
@@ -274,6 +283,24 @@ class Settings(BaseSettings):
     max_import_bytes: Annotated[int, Field(ge=1024, description="The largest roster or attendance file, in bytes.")] = (
         64 * 1024 * 1024
     )
+    rate_limit_key: Annotated[
+        int, Field(ge=0, description="Requests of one API key in a minute. Further ones get 429. 0: any number.")
+    ] = 60_000
+    rate_limit_user: Annotated[int, Field(ge=0, description="Requests of one user in a minute. 0: any number.")] = (
+        60_000
+    )
+    rate_limit_address: Annotated[
+        int,
+        Field(
+            ge=0,
+            description="Requests without a caller from one address (one /64 of IPv6) in a minute, such as sign-ins. "
+            "0: any number.",
+        ),
+    ] = 30_000
+    rate_limit_costly: Annotated[
+        int,
+        Field(ge=0, description="Exports, imports and reports of one API key or user in a minute. 0: any number."),
+    ] = 1_200
     max_connections: Annotated[
         int, Field(ge=10, description="Open connections of one API process. Further ones get 503.")
     ] = 2_000

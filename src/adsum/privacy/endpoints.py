@@ -11,6 +11,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
 from adsum.privacy.schemas import ErasedAnswer, Readmission, StudentDataAnswer
 from adsum.privacy.service import StudentData
@@ -23,6 +24,7 @@ Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
 
 
 @router.get("/{id}/data", name="exportStudent", summary="All data about a student")
+@costly
 async def export_student(
     student_id: StudentId, student_data: StudentDataService, caller: Responsible
 ) -> StudentDataAnswer:

@@ -13,6 +13,7 @@ from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.queries import Day, PageQuery, WholeQuery
+from adsum.platform.http.rate_limits import costly_as_file
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.paging import PageRequest
 from adsum.registers.day_roster import DayRosters
@@ -89,6 +90,7 @@ async def read_roster(
     response_model=Page[PresentItem],
     responses=AS_FILE,
 )
+@costly_as_file
 async def list_on_site(
     query: Annotated[OnSiteQuery, Query()],
     on_site: Annotated[OnSite, Depends(provided(OnSite))],

@@ -13,6 +13,7 @@ from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.queries import Day, PageQuery, Words
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import DEFAULT_CHRONIC_RULE, DEFAULT_STREAK_DAYS, MAX_LEAST_DAYS, ChronicRule, GroupBy, Scope
@@ -83,6 +84,7 @@ class StreaksQuery(ReportQuery):
     response_model=RatesAnswer,
     responses=AS_FILE,
 )
+@costly
 async def rates(
     query: Annotated[RatesQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> RatesAnswer | StreamingResponse:
@@ -104,6 +106,7 @@ async def rates(
     response_model=RatesAnswer,
     responses=AS_FILE,
 )
+@costly
 async def chronic(
     query: Annotated[ChronicQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> RatesAnswer | StreamingResponse:
@@ -122,6 +125,7 @@ async def chronic(
     response_model=StreaksAnswer,
     responses=AS_FILE,
 )
+@costly
 async def streaks(
     query: Annotated[StreaksQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> StreaksAnswer | StreamingResponse:
@@ -140,6 +144,7 @@ async def streaks(
     response_model=UnexplainedAnswer,
     responses=AS_FILE,
 )
+@costly
 async def unexplained(
     query: Annotated[ReportQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
 ) -> UnexplainedAnswer | StreamingResponse:
@@ -152,6 +157,7 @@ async def unexplained(
 
 
 @router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")
+@costly
 async def student(
     student_id: Annotated[PathId, Path(alias="id")],
     query: Annotated[ChronicQuery, Query()],

@@ -42,6 +42,8 @@ def _of_objects(recorded: Mapping[str, Json], present: Mapping[str, Json], place
     for name in present.keys() - recorded.keys():
         if name == "parameters" and not names_are_free:
             yield from incompatibilities([], present[name], (*place, name))
+        elif name == "headers" and not names_are_free:
+            yield from incompatibilities({}, present[name], (*place, name))
         elif not (names_are_free or name in METHODS or name in WORDS):
             yield f"{_path((*place, name))}: is new, and constrains what was free"
 

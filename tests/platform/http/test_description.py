@@ -63,6 +63,7 @@ ADDITIONS: list[Change] = [
     lambda d: operation(d)["parameters"].append({"in": "query", "name": "cursor"}),
     lambda d: d["paths"]["/classes"]["delete"].update({"parameters": [{"in": "query", "name": "dryRun"}]}),
     lambda d: operation(d)["responses"].update({"404": {}}),
+    lambda d: operation(d)["responses"]["200"].update({"headers": {"RateLimit": {}}}),
     lambda d: schema(d)["properties"].update({"code": {"type": "string"}}),
     lambda d: schema(d)["properties"]["status"]["enum"].append("planned"),
     lambda d: d["components"]["schemas"].update({"Student": {}}),

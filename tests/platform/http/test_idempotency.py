@@ -30,6 +30,8 @@ WITHOUT_KEY = {
     "/auth/revoke": "has no caller, and a repetition gets the same answer",
     "/auth/confirm": "a repetition confirms again",
     "/auth/password": "its answer is a secret, and a repetition has the wrong present password",
+    "/keys": "its answer is a secret",
+    "/keys/{id}/rotate": "its answer is a secret",
     "/students/search": "changes nothing",
     "/absences/search": "changes nothing",
 }

@@ -8,7 +8,7 @@ from http import HTTPStatus
 import pytest
 from fastapi.routing import APIRoute
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Permission, Role
 from adsum.app import PAGES
 from adsum.wiring import Adsum
 from tests.support.api import DAY, PEOPLE, opened_api
@@ -62,6 +62,7 @@ async def schools(request: pytest.FixtureRequest, adsum: Adsum) -> list[SchoolId
 async def pages(adsum: Adsum, schools: list[SchoolIds]) -> AsyncGenerator[tuple[Pages, tuple[Role, ...]]]:
     """All roles of the first school, and an admin; without a school only the admin."""
     people = PEOPLE if schools else ()
+    await adsum.api_keys.create("sync", [Permission.ROSTER_READ])  # its id is 1
     async with opened_api(adsum, schools[0] if schools else NOTHING, people) as api:
         await api.sign_in(Role.ADMIN, None)
         yield Pages(api), (*people, Role.ADMIN)

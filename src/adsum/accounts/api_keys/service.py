@@ -4,58 +4,122 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections import Counter
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TypeVar
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
 
-from adsum.accounts.access import Caller, Permission, Role, system_caller
+from adsum.accounts.access import Caller, Permission, Role, require_confirmed, require_permission, system_caller
 from adsum.accounts.api_keys import repository as statements
 from adsum.accounts.api_keys.repository import StoredKey
+from adsum.accounts.api_keys.rules import (
+    MAX_OVERLAP,
+    MAX_SECRETS,
+    ApiKey,
+    Bounds,
+    KeyState,
+    KeyStatus,
+    Owner,
+    Secret,
+    bounded_expiry,
+    bounded_networks,
+    is_within,
+    status_of,
+    validate_key,
+    validate_name,
+)
+from adsum.accounts.api_keys.uses import NOTED_EVERY, KeyUses
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import school_ids as ids_of_schools
+from adsum.accounts.repository import user_of_email
+from adsum.accounts.service import MAX_EMAIL, normalised_email
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import BatchedLookup, Database
-from adsum.platform.errors import NotFound, Unauthenticated, Violation, refuse
+from adsum.platform.database.engine import BatchedLookup, Connection, Database
+from adsum.platform.errors import Conflict, Forbidden, NotFound, Unauthenticated, Violation, refuse
+from adsum.platform.settings import Settings
+from adsum.platform.telemetry import logger
 
 PREFIX = "adsum_"  # lets secret scanners recognise a key
-MAX_NAME = 255
-
-Value = TypeVar("Value", bound=Hashable)
+log = logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """A key without its secret. `schools` None: all schools."""
+class KeyExpired(Unauthenticated):
+    """The API key was valid until it expired."""
 
-    id: int
-    name: str
-    permissions: tuple[Permission, ...]
-    schools: tuple[int, ...] | None
-    created_at: datetime
-    revoked_at: datetime | None
+    code = "api_key_expired"
+
+
+class AddressNotAllowed(Forbidden):
+    """The API key may not be used from the address of the request."""
+
+    code = "address_not_allowed"
+
+
+class TooManySecrets(Conflict):
+    """The key was rotated several times, and the overlaps have not ended."""
+
+    code = "too_many_secrets"
+
+
+class KeyEnded(Conflict):
+    """The key is revoked or has expired."""
+
+    code = "api_key_ended"
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A new key with its secret, which can be shown only now."""
+    """A key with a new secret, which can be shown only now."""
 
     key: ApiKey
     secret: str
 
 
-class ApiKeys:
-    """Creates, lists, revokes and verifies API keys."""
+class KeyChanges(TypedDict, total=False):
+    """What is to be changed. `owner` is an email; `expires_at` and `networks` None: as far as the caller may."""
 
-    def __init__(self, database: Database, now: Clock) -> None:
+    name: str
+    owner: str
+    expires_at: datetime | None
+    networks: Sequence[str] | None
+
+
+def key_lifetime(settings: Settings) -> timedelta | None:
+    """The longest time that a key may last; None: for ever."""
+    return timedelta(days=settings.key_max_days) or None
+
+
+class ApiKeys:
+    """Creates, lists, changes, rotates, revokes and verifies API keys.
+
+    The methods that manage keys raise Forbidden without `key:manage`, all but those that read and revoke also
+    ConfirmationNeeded if the caller's sign-in was confirmed too long ago, and NotFound for a key of a school that the
+    caller does not see. Nobody gets a secret of a key, or lets it last longer, that can do what they may not.
+
+    Args:
+        database: of the keys.
+        now: the clock.
+        max_lifetime: ADSUM_KEY_MAX_DAYS; None: keys may last for ever.
+    """
+
+    def __init__(self, database: Database, now: Clock, max_lifetime: timedelta | None = None) -> None:
         self._database = database
         self._keys = BatchedLookup(database, statements.keys_of_hashes)
         self._now = now
+        self._max_lifetime = max_lifetime
+        self._uses = KeyUses(database)
 
     async def create(
-        self, name: str, permissions: Collection[Permission], schools: Collection[int] | None = None
+        self,
+        name: str,
+        permissions: Collection[Permission],
+        schools: Collection[int] | None = None,
+        *,
+        owner: str | None = None,
+        expires_at: datetime | None = None,
+        networks: Sequence[str] | None = None,
+        caller: Caller | None = None,
     ) -> NewKey:
         """Creates a key.
 
@@ -63,64 +127,258 @@ class ApiKeys:
             name: identifies the key for people.
             permissions: at least one, each once.
             schools: ids of the schools that the key may access, each once; None: all schools.
+            owner: email of the user who is responsible; None: the calling user, or the owner of the calling key.
+            expires_at: None: as late as the caller and the setting allow.
+            networks: from which the key may be used; None: those of the calling key, else all.
+            caller: None: the command line.
 
         Raises:
             Invalid: with all violations.
+            Forbidden: the caller lacks a permission or a school of the key.
         """
-        secret = PREFIX + secrets.token_urlsafe(32)
+        caller = caller or system_caller()
+        require_permission(caller, Permission.KEY_MANAGE)
+        require_confirmed(caller)
+        secret = _new_secret()
         ordered = tuple(sorted(permissions))
         school_ids = None if schools is None else tuple(sorted(schools))
         async with self._database.transaction() as connection:
-            refuse(_validate(name, ordered, school_ids, await ids_of_schools(connection)))
             now = self._now()
-            key_id = await statements.insert_key(
-                connection,
-                name=name,
-                secret_hash=_hashed(secret),
-                permissions=[permission.value for permission in ordered],
-                schools=school_ids,
-                created_at=now,
-            )
+            visible = [each for each in await ids_of_schools(connection) if caller.may_grant((), [each])]
+            violations = validate_key(name, ordered, school_ids, visible)
+            bounds = await self._bounds(connection, caller, now)
+            expires_at = bounded_expiry(expires_at, bounds, now, violations)
+            checked = bounded_networks(networks, bounds, violations)
+            owner_id = await self._owner_id(connection, caller, owner, violations)
+            refuse(violations)
+            _require_may_grant(caller, ordered, school_ids)
+            values: dict[str, Any] = {"name": name.strip(), "secret_hash": _hashed(secret), "created_at": now}
+            values |= {"permissions": [permission.value for permission in ordered], "schools": school_ids}
+            values |= {"owner_id": owner_id, "expires_at": expires_at, "networks": checked}
+            key_id = await statements.insert_key(connection, values)
+            key = await self._key(connection, key_id, now)
             await record(
                 connection,
-                system_caller(),
+                caller,
                 Action.KEY_CREATED,
-                school_id=school_ids[0] if school_ids and len(school_ids) == 1 else None,
+                school_id=_only_school(key),
+                user_id=owner_id,
                 key_id=key_id,
-                after={"permissions": [permission.value for permission in ordered], "schools": school_ids},
+                after={"permissions": key.permissions, "schools": key.schools, **_terms(key)},
             )
-        return NewKey(ApiKey(key_id, name, ordered, school_ids, now, None), secret)
+            return NewKey(key, secret)
 
-    async def list_keys(self) -> list[ApiKey]:
-        """All keys by id, revoked keys too."""
+    async def list_keys(self, caller: Caller | None = None) -> list[ApiKey]:
+        """The keys whose schools the caller sees, by id; revoked and expired keys, too. None: the command line."""
+        caller = caller or system_caller()
+        require_permission(caller, Permission.KEY_MANAGE)
         async with self._database.snapshot() as connection:
-            return [_key(row) for row in await statements.all_keys(connection)]
+            now = self._now()
+            return [_key(row, now) for row in await statements.all_keys(connection) if _sees(caller, row)]
 
-    async def revoke(self, key_id: int) -> None:
-        """Revokes a key for good. Raises NotFound."""
+    async def get(self, key_id: int, caller: Caller | None = None) -> ApiKey:
+        """One key. Raises NotFound."""
+        caller = caller or system_caller()
+        require_permission(caller, Permission.KEY_MANAGE)
+        async with self._database.snapshot() as connection:
+            return _key(_require_key(await statements.key_of_id(connection, key_id), key_id, caller), self._now())
+
+    async def change(self, key_id: int, changes: KeyChanges, caller: Caller | None = None) -> ApiKey:
+        """Changes the name, the owner, the expiry or the networks. Permissions and schools of a key never change.
+
+        Raises:
+            Invalid: with all violations.
+            Forbidden: the caller lacks a permission or a school of the key.
+            KeyEnded: the key is revoked.
+        """
+        caller = caller or system_caller()
         async with self._database.transaction() as connection:
-            exists = await statements.revoke_key(connection, key_id, self._now())
-            if exists:
-                await record(connection, system_caller(), Action.KEY_REVOKED, key_id=key_id)
-        if not exists:
-            raise NotFound(f"there is no key {key_id}")
+            now = self._now()
+            key = await self._locked(connection, key_id, caller, now)
+            if key.revoked_at is not None:
+                raise KeyEnded("the key is revoked")
+            violations: list[Violation] = []
+            bounds = await self._bounds(connection, caller, now)
+            name = changes.get("name", key.name)
+            violations += validate_name(name)
+            expires_at, networks = key.expires_at, key.networks
+            if "expires_at" in changes:
+                expires_at = bounded_expiry(changes["expires_at"], bounds, now, violations)
+            if "networks" in changes:
+                networks = bounded_networks(changes["networks"], bounds, violations)
+            owner_id = None if key.owner is None else key.owner.id
+            if "owner" in changes:
+                owner_id = await self._owner_id(connection, caller, changes["owner"], violations)
+            refuse(violations)
+            values = {"name": name.strip(), "owner_id": owner_id, "expires_at": expires_at, "networks": networks}
+            await statements.update_key(connection, key_id, values)
+            changed = await self._key(connection, key_id, now)
+            before, after = _terms(key), _terms(changed)
+            await record(
+                connection,
+                caller,
+                Action.KEY_CHANGED,
+                school_id=_only_school(key),
+                user_id=owner_id,
+                key_id=key_id,
+                before={name: before[name] for name in before if before[name] != after[name]},
+                after={name: after[name] for name in after if before[name] != after[name]},
+            )
+            return changed
 
-    async def caller_of(self, secret: str) -> Caller:
-        """The caller of a key. Raises Unauthenticated."""
-        row = await self._keys.find(_hashed(secret))
-        if row is None or row.revoked_at is not None:
+    async def rotate(self, key_id: int, overlap: timedelta, caller: Caller | None = None) -> NewKey:
+        """Gives the key a new secret. Earlier ones work for the overlap, or until their own end if that is sooner.
+
+        Raises:
+            Invalid: the overlap is negative or too long.
+            Forbidden: the caller lacks a permission or a school of the key.
+            KeyEnded: the key is revoked or has expired.
+            TooManySecrets: `MAX_SECRETS` secrets would work.
+        """
+        caller = caller or system_caller()
+        if not timedelta(0) <= overlap <= MAX_OVERLAP:
+            detail = f"the overlap is at most {MAX_OVERLAP.days} days"
+            params = {"maximum": int(MAX_OVERLAP.total_seconds())}
+            refuse([Violation("out_of_range", detail, "/overlapSeconds", params)])
+        secret = _new_secret()
+        async with self._database.transaction() as connection:
+            now = self._now()
+            key = await self._locked(connection, key_id, caller, now)
+            if key.state(now) is not KeyState.ACTIVE:
+                raise KeyEnded(f"the key is {key.state(now)}")
+            if overlap and len(key.secrets) >= MAX_SECRETS:
+                detail = (
+                    f"{len(key.secrets)} secrets of this key work: wait for the end of one, or rotate without overlap"
+                )
+                raise TooManySecrets(detail)
+            ends_at = now + overlap
+            await statements.replace_secret(connection, key_id, _hashed(secret), now, ends_at)
+            after = {"earlierSecretsEndAt": ends_at.isoformat()}
+            school_id = _only_school(key)
+            await record(connection, caller, Action.KEY_ROTATED, school_id=school_id, key_id=key_id, after=after)
+            return NewKey(await self._key(connection, key_id, now), secret)
+
+    async def revoke(self, key_id: int, caller: Caller | None = None) -> None:
+        """Revokes a key for good, with all of its secrets. Everybody who sees a key may do so."""
+        caller = caller or system_caller()
+        require_permission(caller, Permission.KEY_MANAGE)
+        async with self._database.transaction() as connection:
+            row = _require_key(await statements.key_of_id(connection, key_id, locked=True), key_id, caller)
+            if row.revoked_at is None:
+                now = self._now()
+                await statements.revoke_key(connection, key_id, now)
+                school_id = _only_school(_key(row, now))
+                await record(connection, caller, Action.KEY_REVOKED, school_id=school_id, key_id=key_id)
+
+    async def warned_keys(self) -> list[tuple[ApiKey, KeyStatus]]:
+        """The keys with a warning. Checks no permission: for metrics and the log."""
+        async with self._database.snapshot() as connection:
+            now = self._now()
+            keys = [_key(row, now) for row in await statements.all_keys(connection)]
+        return [(key, status) for key in keys if (status := self.status_of(key)).warnings]
+
+    async def schools_of(self, caller: Caller) -> dict[int, str]:
+        """The names of the schools whose keys the caller manages, by id."""
+        require_permission(caller, Permission.KEY_MANAGE)
+        async with self._database.snapshot() as connection:
+            names = await statements.school_names(connection)
+        return {school_id: name for school_id, name in names.items() if caller.may_grant((), [school_id])}
+
+    def status_of(self, key: ApiKey) -> KeyStatus:
+        """Whether a key works, and what an admin is to be warned of."""
+        return status_of(key, self._now(), self._max_lifetime)
+
+    async def caller_of(self, secret: str, address: str | None = None) -> Caller:
+        """The caller of a key. Notes the use in the background.
+
+        Args:
+            secret: of the key.
+            address: of the client, behind trusted proxies; None: a unix socket, or inside of this process.
+
+        Raises:
+            Unauthenticated: there is no such key, or it is revoked, or this secret has ended.
+            KeyExpired: the key has expired.
+            AddressNotAllowed: it may not be used from this address.
+        """
+        found = await self._keys.find(_hashed(secret))
+        now = self._now()
+        if found is None or found.revoked_at is not None or _is_over(found.secret_ends_at, now):
             raise Unauthenticated("the API key is not valid")
-        key = _key(row)
+        if found.networks is not None and not is_within(address, tuple(found.networks)):
+            # Says nothing about the key: whoever sends it may have stolen it.
+            log.warning("an API key was used from an address that is not allowed", key=found.id)
+            raise AddressNotAllowed(f"this API key is not allowed from {address or 'here'}")
+        if _is_over(found.expires_at, now):
+            raise KeyExpired("the API key has expired")
+        if found.last_used_at is None or now - found.last_used_at >= NOTED_EVERY:
+            self._uses.begin_noting(found, address, now)
         return Caller(
             role=Role.KEY,
-            permissions=frozenset(key.permissions),
-            key_id=key.id,
-            schools=None if key.schools is None else frozenset(key.schools),
+            permissions=frozenset(_permissions(found.permissions)),
+            key_id=found.id,
+            schools=None if found.schools is None else frozenset(found.schools),
         )
 
     async def close(self) -> None:
-        """Stops pending lookups. Called after the last request."""
+        """Stops pending lookups, and waits until uses are noted. Called after the last request."""
+        await self._uses.close()
         await self._keys.close()
+
+    async def _key(self, connection: Connection, key_id: int, now: datetime) -> ApiKey:
+        row = await statements.key_of_id(connection, key_id)
+        assert row is not None, "keys are never deleted"
+        return _key(row, now)
+
+    async def _locked(self, connection: Connection, key_id: int, caller: Caller, now: datetime) -> ApiKey:
+        """A key that the caller may change: they have everything that it has."""
+        require_permission(caller, Permission.KEY_MANAGE)
+        require_confirmed(caller)
+        row = await statements.key_of_id(connection, key_id, locked=True)
+        key = _key(_require_key(row, key_id, caller), now)
+        _require_may_grant(caller, key.permissions, key.schools)
+        return key
+
+    async def _bounds(self, connection: Connection, caller: Caller, now: datetime) -> Bounds:
+        """The bounds of the setting, and of the calling key, which makes no key that outlives it."""
+        latest = None if self._max_lifetime is None else now + self._max_lifetime
+        if caller.key_id is None:
+            return Bounds(latest, None)
+        calling = await self._key(connection, caller.key_id, now)
+        ends = [end for end in (latest, calling.expires_at) if end is not None]
+        return Bounds(min(ends, default=None), calling.networks)
+
+    async def _owner_id(
+        self, connection: Connection, caller: Caller, email: str | None, violations: list[Violation]
+    ) -> int | None:
+        if email is None:
+            if caller.key_id is None or caller.user_id is not None:
+                return caller.user_id
+            calling = await self._key(connection, caller.key_id, self._now())
+            return None if calling.owner is None else calling.owner.id
+        name = normalised_email(email)
+        is_email = len(name) <= MAX_EMAIL and name.isprintable()
+        user = await user_of_email(connection, name) if is_email else None
+        sees = user is not None and (
+            caller.schools is None or user.school_id in caller.schools or user.id == caller.user_id
+        )
+        if user is None or user.disabled or not sees:
+            violations.append(Violation("unknown_person", "no enabled user has this email", "/owner"))
+            return None
+        return user.id
+
+
+def _only_school(key: ApiKey) -> int | None:
+    return key.schools[0] if key.schools is not None and len(key.schools) == 1 else None
+
+
+def _terms(key: ApiKey) -> dict[str, Any]:
+    """What can be changed, for the audit log: without the name, which is free text."""
+    expires_at = None if key.expires_at is None else key.expires_at.isoformat()
+    return {"ownerId": key.owner and key.owner.id, "expiresAt": expires_at, "networks": key.networks}
+
+
+def _new_secret() -> str:
+    return PREFIX + secrets.token_urlsafe(32)
 
 
 def _hashed(secret: str) -> str:
@@ -128,40 +386,50 @@ def _hashed(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _validate(
-    name: str, permissions: tuple[Permission, ...], schools: tuple[int, ...] | None, school_ids: Collection[int]
-) -> list[Violation]:
-    violations: list[Violation] = []
-    if not name.strip() or len(name) > MAX_NAME:
-        violations.append(Violation("wrong_name", f"a key needs a name of 1 to {MAX_NAME} characters", "/name"))
-    if not permissions:
-        violations.append(Violation("permissions_missing", "a key needs at least one permission", "/permissions"))
-    if schools == ():
-        violations.append(
-            Violation("schools_missing", "name at least one school, or omit schools for all of them", "/schools")
-        )
-    violations.extend(
-        Violation("unknown_school", f"there is no school {school_id}", "/schools", {"schoolId": school_id})
-        for school_id in sorted(set(schools or ()))
-        if school_id not in school_ids
-    )
-    violations.extend(
-        Violation("permission_repeated", f"the permission {permission} is named twice", "/permissions")
-        for permission in _repeated(permissions)
-    )
-    violations.extend(
-        Violation("school_repeated", f"school {school_id} is named twice", "/schools", {"schoolId": school_id})
-        for school_id in _repeated(schools or ())
-    )
-    return violations
+def _is_over(end: datetime | None, now: datetime) -> bool:
+    return end is not None and end <= now
 
 
-def _repeated(values: Iterable[Value]) -> list[Value]:
-    return [value for value, count in Counter(values).items() if count > 1]
+def _sees(caller: Caller, row: StoredKey) -> bool:
+    return caller.may_grant((), row.schools)
 
 
-def _key(row: StoredKey) -> ApiKey:
+def _require_key(row: StoredKey | None, key_id: int, caller: Caller) -> StoredKey:
+    if row is None or not _sees(caller, row):
+        raise NotFound(f"there is no key {key_id}")
+    return row
+
+
+def _require_may_grant(caller: Caller, permissions: Sequence[Permission], schools: Sequence[int] | None) -> None:
+    if not caller.may_grant(permissions, schools):
+        lacking = [permission.value for permission in permissions if not caller.may(permission)]
+        what = f"the permissions {', '.join(lacking)}" if lacking else "the schools of this key"
+        raise Forbidden(f"nobody grants a key more than they have: you lack {what}", permissions=lacking)
+
+
+def _permissions(names: Sequence[str]) -> tuple[Permission, ...]:
     # Ignores permissions that a newer version has stored.
-    permissions = tuple(permission for permission in Permission if permission.value in row.permissions)
-    schools = None if row.schools is None else tuple(row.schools)
-    return ApiKey(row.id, row.name, permissions, schools, row.created_at, row.revoked_at)
+    return tuple(permission for permission in Permission if permission.value in names)
+
+
+def _key(row: StoredKey, now: datetime) -> ApiKey:
+    uses = [(each.last_used_at, each.last_address) for each in row.secrets if each.last_used_at is not None]
+    last_used_at, last_address = max(uses, key=lambda use: use[0], default=(None, None))
+    return ApiKey(
+        row.id,
+        row.name,
+        _permissions(row.permissions),
+        None if row.schools is None else tuple(row.schools),
+        row.created_at,
+        row.revoked_at,
+        owner=None if row.owner_id is None else Owner(row.owner_id, row.owner_email, bool(row.owner_disabled)),
+        expires_at=row.expires_at,
+        networks=None if row.networks is None else tuple(row.networks),
+        secrets=tuple(
+            Secret(each.created_at, each.ends_at, each.last_used_at, each.last_address)
+            for each in row.secrets
+            if not _is_over(each.ends_at, now)
+        ),
+        last_used_at=last_used_at,
+        last_address=last_address,
+    )

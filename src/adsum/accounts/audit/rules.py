@@ -41,6 +41,8 @@ class Action(StrEnum):
     USER_UNLOCKED = "user_unlocked"
     USER_ROLE_CHANGED = "user_role_changed"
     KEY_CREATED = "key_created"
+    KEY_CHANGED = "key_changed"
+    KEY_ROTATED = "key_rotated"
     KEY_REVOKED = "key_revoked"
     KEY_ACTED_FOR_USER = "key_acted_for_user"
     SCHOOL_CHANGED = "school_changed"

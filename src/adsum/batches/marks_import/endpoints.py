@@ -19,6 +19,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
 from adsum.platform.http.queries import WholeQuery
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.texts import MAX_REASON
 
@@ -49,6 +50,7 @@ class MarksQuery(WholeQuery):
     responses={HTTPStatus.OK.value: {"model": MarksAnswer, "description": "A dry run, or nothing was queued"}},
     openapi_extra={"requestBody": TABLE_BODY},
 )
+@costly
 async def import_marks(
     request: Request,
     query: Annotated[MarksQuery, Query()],

@@ -19,6 +19,7 @@ from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.rules import OnExisting
 from adsum.platform.errors import AdsumError, Forbidden
 from adsum.platform.http.dependencies import CurrentSettings, provided
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.pages.forms import WRONG, status_with
 from adsum.platform.pages.rendering import site_of
@@ -49,6 +50,7 @@ async def marks_page(request: Request, settings: CurrentSettings, context: Curre
 
 
 @router.post(PATH)
+@costly
 async def import_marks(
     *,
     request: Request,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.batches.queue.control import QueueControl, QueueState
 from adsum.batches.queue.key_scanner import KeyKind, KeyScanner
 from adsum.batches.queue.ledger import Ledger, Tickets
@@ -21,6 +22,8 @@ from adsum.operations.doctor.environment import (
     open_to_others,
 )
 from adsum.operations.doctor.findings import Finding, counted, error, has_no_error, reason, warning
+from adsum.operations.doctor.keys import CHECK as API_KEYS
+from adsum.operations.doctor.keys import check_keys
 from adsum.operations.doctor.queue import (
     OpenBatches,
     StaleKeys,
@@ -39,7 +42,7 @@ from adsum.platform.redis.inspection import RedisInspection
 # The limit for all checks that need both servers.
 TIMEOUT_S = 20.0
 # Checks that are skipped while a server is unavailable.
-SERVER_CHECKS = ("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys")
+SERVER_CHECKS = ("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys", API_KEYS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Deployment:
     queue: QueueService
     control: QueueControl
     key_scanner: KeyScanner
+    api_keys: ApiKeys
     installation: Installation
 
 
@@ -126,6 +130,7 @@ class Doctor:
             *await self._check_workers(state, batches),
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
+            *await check_keys(parts.api_keys),
         ]
         return CheckReport([*findings, *more], batches, stale_keys)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from urllib.parse import unquote, urlsplit
 
+from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.batches.complete import Completion
 from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.wiring import new_sweeper, queue_control, queue_service
@@ -56,6 +57,7 @@ def _doctor(
         queue=queue,
         control=control,
         key_scanner=key_scanner,
+        api_keys=ApiKeys(database, now, key_lifetime(settings)),
         installation=installation,
     )
     sweeper = new_sweeper(settings, database, queue, Completion(database, queue.ledger, now), now)

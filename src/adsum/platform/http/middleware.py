@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from adsum.platform.errors import TooLarge
 from adsum.platform.http.problems import unexpected_problem
+from adsum.platform.http.rate_limits import counted_headers
 from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.telemetry import LogIcon, logger
 
@@ -38,7 +39,7 @@ class Observation:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        response = _Response(send, request_id)
+        response = _Response(scope, send, request_id)
         origin = ORIGIN.set(_origin(scope, request_id))
         with bound_contextvars(request_id=request_id):
             try:
@@ -54,9 +55,10 @@ class Observation:
 
 
 class _Response:
-    """Adds the request id to the response, and records its status and latency."""
+    """Adds the request id and the rate limits to the response, and records its status and latency."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
+        self._scope = scope
         self._send = send
         self._request_id = request_id
         self._began = time.perf_counter()
@@ -67,7 +69,9 @@ class _Response:
         if message["type"] == "http.response.start":
             self.status = int(message["status"])
             self.seconds = time.perf_counter() - self._began
-            MutableHeaders(scope=message)[HEADER] = self._request_id
+            headers = MutableHeaders(scope=message)
+            headers[HEADER] = self._request_id
+            headers.update(counted_headers(self._scope))
         await self._send(message)
 
 

@@ -47,6 +47,29 @@ _RESPONSE = {
 }
 
 
+_HEADERS = {
+    "RateLimit-Policy": {
+        "description": "The limits that apply to the request: `q` requests in `w` seconds "
+        "(draft-ietf-httpapi-ratelimit-headers). Without limits, it is missing.",
+        "schema": {"type": "string", "example": '"key";q=60000;w=60'},
+    },
+    "RateLimit": {
+        "description": "What is left under each limit: `r` requests in the next `t` seconds.",
+        "schema": {"type": "string", "example": '"key";r=59999;t=42'},
+    },
+}
+_RATE_LIMIT_HEADERS = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
+_RATE_LIMITED = {
+    "description": "Too many requests of this key, user or address, or too many wrong passwords.",
+    "headers": {
+        "Retry-After": {"description": "Seconds until the next request.", "schema": {"type": "integer"}},
+        **_RATE_LIMIT_HEADERS,
+    },
+    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+# The only operations that are not limited.
+_PROBES = frozenset({"/livez", "/readyz", "/healthz", "/version"})
+
 # The parameters of every request with a caller. The authentication reads them.
 _ON_BEHALF_OF = [
     {
@@ -83,14 +106,24 @@ def _completed(description: dict[str, Any]) -> dict[str, Any]:
     for name in FASTAPIS_OWN:
         schemas.pop(name, None)
     schemas |= {"Problem": _PROBLEM, "ProblemEntry": _ENTRY}
-    components["responses"] = {"Problem": _RESPONSE}
-    for item in description["paths"].values():
+    components["responses"] = {"Problem": _RESPONSE, "RateLimited": _RATE_LIMITED}
+    components["headers"] = _HEADERS
+    for path, item in description["paths"].items():
         for method in METHODS:
             if method in item:
+                if path not in _PROBES:
+                    _limit(item[method]["responses"])
                 _answer_with_problem(item[method]["responses"])
                 if "security" in item[method]:
                     item[method].setdefault("parameters", []).extend(_ON_BEHALF_OF)
     return description
+
+
+def _limit(responses: dict[str, Any]) -> None:
+    for status, response in responses.items():
+        if status.startswith("2"):
+            response.setdefault("headers", {}).update(_RATE_LIMIT_HEADERS)
+    responses["429"] = {"$ref": "#/components/responses/RateLimited"}
 
 
 def _answer_with_problem(responses: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from adsum.platform.errors import (
     Unauthenticated,
 )
 from adsum.platform.http.guarded_routes import GuardedRoute
-from adsum.platform.http.problems import status_of, violation_of
+from adsum.platform.http.problems import headers_of, status_of, violation_of
 from adsum.platform.http.transport import SAFE
 from adsum.platform.pages.rendering import site_of
 
@@ -72,7 +72,9 @@ def asks_for_page(request: Request) -> bool:
 def refusal_page(request: Request, error: AdsumError) -> Response:
     """The page that shows an error."""
     status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
-    return site_of(request).page(request, "error.html", status=status, code=status.value, error=error, visitor=None)
+    response = site_of(request).page(request, "error.html", status=status, code=status.value, error=error, visitor=None)
+    response.headers.update(headers_of(error))
+    return response
 
 
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:

@@ -6,17 +6,16 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import TypeVar
 
 from limits import RateLimitItem, RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 from redis.asyncio import Redis
 
 from adsum.platform.redis.connection import QueueOutage, redis_deadline, translated
+from adsum.platform.redis.windows import OUTAGE_PAUSE_S, shared_windows
 
-# The time without calls to Redis after an outage, so that not every sign-in waits for the timeout.
-OUTAGE_PAUSE_S = 5.0
 # The prefix of the keys `…:account/…` and `…:address/…`.
 FAILURES = "sign-in-failures"
 
@@ -40,11 +39,7 @@ class FailedAttempts:
     """Counts failures. During an outage of Redis it raises nothing and counts in the memory of this process."""
 
     def __init__(self, redis: Redis, *, key_prefix: str) -> None:
-        # With a pool, the URL is ignored.
-        pool = cast("Any", redis.connection_pool)
-        key_prefix = f"{key_prefix}{FAILURES}"
-        storage = RedisStorage("redis://", implementation="redispy", key_prefix=key_prefix, connection_pool=pool)
-        self._shared = FixedWindowRateLimiter(storage)
+        self._shared = shared_windows(redis, f"{key_prefix}{FAILURES}")
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._paused_until = 0.0
 

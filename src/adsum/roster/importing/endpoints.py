@@ -20,6 +20,7 @@ from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import MAX_ENTRIES, content_type_among
 from adsum.platform.http.queries import Day, WholeQuery
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PlainText
 from adsum.roster.importing.rules import ImportOptions, ImportReport
 from adsum.roster.importing.schemas import ImportAnswer
@@ -85,6 +86,7 @@ class ImportQuery(WholeQuery):
     summary="Import schools, classes and students from OneRoster files",
     openapi_extra={"requestBody": _BODY},
 )
+@costly
 async def import_roster(
     request: Request,
     query: Annotated[ImportQuery, Query()],

@@ -14,6 +14,7 @@ from adsum.platform.csv_export import BOM, Cell, csv_lines
 from adsum.platform.errors import AdsumError, Forbidden
 from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import MAX_ENTRIES
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.pages.forms import WRONG, day_typed, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
@@ -48,6 +49,7 @@ async def roster(request: Request, settings: CurrentSettings, visitor: Importer)
 
 
 @router.post(PATH)
+@costly
 async def import_roster(
     request: Request,
     roster_import: Annotated[RosterImport, Depends(provided(RosterImport))],

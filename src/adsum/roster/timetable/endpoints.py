@@ -15,6 +15,7 @@ from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
 from adsum.platform.http.queries import Day, WholeQuery
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
 from adsum.roster.timetable.schemas import Times, TimetableAnswer
 from adsum.roster.timetable.service import Timetables
@@ -79,6 +80,7 @@ async def replace_times(
     summary="Import a timetable from CSV or XLSX",
     openapi_extra={"requestBody": TABLE_BODY},
 )
+@costly
 async def import_timetable(
     school_id: Annotated[PathId, Path(alias="schoolId")],
     request: Request,

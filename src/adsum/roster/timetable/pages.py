@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
@@ -98,6 +99,7 @@ async def timetable_file(request: Request, context: CurrentSchool) -> Response:
 
 
 @router.post("/admin/timetable/file")
+@costly
 async def import_timetable(request: Request, timetables: TimetablesService, context: CurrentSchool) -> Response:
     """Shows what a file would change; a confirmed upload applies it. A repeated upload changes nothing."""
     upload: Upload | None = None
