@@ -59,6 +59,7 @@ from adsum.roster.covers import endpoints as covers
 from adsum.roster.covers import pages as cover_pages
 from adsum.roster.importing import endpoints as rosters
 from adsum.roster.importing import pages as roster_files
+from adsum.roster.people import endpoints as users
 from adsum.roster.people import pages as people
 from adsum.roster.timetable import endpoints as timetables
 from adsum.roster.timetable import pages as timetable_pages
@@ -91,6 +92,7 @@ ROUTERS = (
     registers.router,
     reports.router,
     audit.router,
+    users.router,
 )
 PAGES = (
     static_files.router,

@@ -332,7 +332,7 @@ def _accounts(on: _Servers) -> AccountServices:
 
 def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
     return RosterServices(
-        people=People(on.database, accounts.accounts, accounts.second_factors),
+        people=People(on.database, accounts.accounts, on.now),
         directory=Directory(on.database, on.now),
         covers=Covers(on.database, on.now),
         timetables=Timetables(on.database, on.now),

@@ -24,6 +24,8 @@ def test_users_are_added_listed_and_disabled(sqlite_url: str) -> None:
         "role": "admin",
         "schoolId": None,
         "sourcedId": None,
+        "givenName": "",
+        "familyName": "",
         "disabled": False,
         "hasFirstPassword": True,
     }
@@ -31,6 +33,9 @@ def test_users_are_added_listed_and_disabled(sqlite_url: str) -> None:
     assert password not in adsum.output("user", "list")
     assert json.loads(adsum.output("user", "unlock", ADMIN, "--json")) == added
     assert adsum.run("user", "unlock", "nobody@school.example").returncode == 1
+    last = adsum.run("user", "disable", ADMIN)
+    assert (last.returncode, "last active admin" in last.stderr) == (1, True)
+    adsum.output("user", "add", "second@school.example", "--role", "admin")
     assert json.loads(adsum.output("user", "disable", ADMIN, "--json"))["disabled"] is True
     ended = adsum.run("token", "create", ADMIN)
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -52,7 +57,8 @@ def test_sign_ins_of_a_user_are_listed_and_ended(adsum: Commands) -> None:
 def test_a_list_written_to_a_file_is_plain_and_aligned(adsum: Commands) -> None:
     adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
     heading, user = adsum.output("user", "list").splitlines()
-    assert heading.split() == ["Email", "Role", "School", "id", "Sourced", "id", "Disabled", "Has", "first", "password"]
+    names = "Id Email Role School id Sourced id Disabled Has first password"
+    assert heading.split() == names.split()
     assert user.index("admin  ") == heading.index("Role")
 
 
@@ -101,3 +107,15 @@ def test_keys_are_created_shown_once_and_revoked(adsum: Commands) -> None:
     assert adsum.run("key", "revoke", "99").returncode == 1
     assert adsum.run("key", "create", "x", "--permission", "rocket:launch").returncode == 2
     assert adsum.run("key", "create", "x", "--permission", "batch:read", "--school", "9").returncode == 1
+
+
+def test_a_role_and_a_school_are_changed(adsum: Commands) -> None:
+    adsum.output("user", "add", ADMIN, "--role", "admin")
+    adsum.output("user", "add", "second@school.example", "--role", "admin")
+    assert adsum.run("user", "role", ADMIN).returncode == 2
+    assert adsum.run("user", "role", ADMIN, "--school", "1", "--all-schools").returncode == 2
+    refused = adsum.run("user", "role", ADMIN, "viewer")
+    assert (refused.returncode, "only an admin may belong to all schools" in refused.stderr) == (1, True)
+    assert "there is no school 7" in adsum.run("user", "role", ADMIN, "viewer", "--school", "7").stderr
+    kept = json.loads(adsum.output("user", "role", ADMIN, "admin", "--all-schools", "--json"))
+    assert (kept["role"], kept["schoolId"]) == ("admin", None)

@@ -95,7 +95,7 @@ class Frame:
 
     async def token(self, role: Role, school_id: int | None = None) -> str:
         """Returns a token of a new user in this role."""
-        email = f"{role}@school.example"
+        email = f"{role}{school_id or ''}@school.example"
         async with self.adsum.database.transaction() as connection:
             await make_user(connection, role, school_id, email=email, password_hash="-")
         return (await self.adsum.tokens.create(email)).text

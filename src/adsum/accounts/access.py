@@ -1,4 +1,4 @@
-"""Permissions, the permissions of each role, and the authenticated caller."""
+"""Permissions, the rights of each role, who may manage whom, and the authenticated caller."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """An admin belongs to all schools, a user of any other role to one. `KEY` is the role of API keys."""
+    """An admin without a school is an admin of the district, and belongs to all schools. An admin of one school, and a
+    user of any other role, belongs to that school. `KEY` is the role of API keys.
+    """
 
     ADMIN = "admin"
     OFFICE = "office"
@@ -50,6 +52,39 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.OPERATOR: frozenset({_P.BATCH_READ, _P.BATCH_OPERATE, _P.METRICS_READ}),
     Role.KEY: frozenset(),
 }
+"""The permissions of each role; of an admin, those of an admin of the district."""
+
+_OF_INSTALLATION = frozenset({_P.METRICS_READ})
+_OF_SCHOOL_ADMIN = PERMISSIONS[Role.ADMIN] - _OF_INSTALLATION
+_OF_MANAGING_OFFICE = PERMISSIONS[Role.OFFICE] | {_P.USER_MANAGE}
+# The logins that an office manages, if its school lets it.
+_MANAGED_BY_OFFICE = frozenset({Role.TEACHER, Role.VIEWER})
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """What a user may do, and at which schools; None: at all schools."""
+
+    permissions: frozenset[Permission]
+    schools: frozenset[int] | None
+
+
+def rights_of(role: Role, school_id: int | None, *, office_manages_logins: bool = False) -> Rights:
+    """The rights of a user.
+
+    Args:
+        role: of the user.
+        school_id: of the user; None: an admin of the district.
+        office_manages_logins: the setting of the school.
+    """
+    if role is Role.ADMIN and school_id is None:
+        return Rights(PERMISSIONS[role], None)
+    permissions = PERMISSIONS[role]
+    if role is Role.ADMIN:
+        permissions = _OF_SCHOOL_ADMIN
+    elif role is Role.OFFICE and office_manages_logins:
+        permissions = _OF_MANAGING_OFFICE
+    return Rights(permissions, frozenset() if school_id is None else frozenset({school_id}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +173,20 @@ def require_confirmed(caller: Caller) -> None:
     if caller.needs_confirmation:
         detail = "confirm first that it is you, with POST /auth/confirm"
         raise ConfirmationNeeded(detail)
+
+
+def may_manage(caller: Caller, role: Role, school_id: int | None) -> bool:
+    """Whether the caller may give this role at this school, take it, and manage the logins that have it.
+
+    Nobody gives a right that they lack, or manages somebody who has one. An office manages teachers and viewers only.
+    """
+    is_below = caller.role is not Role.OFFICE or role in _MANAGED_BY_OFFICE
+    rights = rights_of(role, school_id)
+    return caller.may(Permission.USER_MANAGE) and is_below and caller.may_grant(rights.permissions, rights.schools)
+
+
+def require_may_manage(caller: Caller, role: Role, school_id: int | None) -> None:
+    """Raises Forbidden: the caller lacks `user:manage`, or may not manage this role at this school."""
+    require_permission(caller, Permission.USER_MANAGE)
+    if not may_manage(caller, role, school_id):
+        raise Forbidden(f"the role {role.value} can do what you may not", role=role.value)

@@ -6,16 +6,20 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, case, insert, select, update
+from sqlalchemy import Boolean, Select, case, column, false, func, insert, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import is_disabled, users
+from adsum.platform.database.columns import BigInt
 from adsum.platform.database.sql_files import input_rows, sql_file
 
 
 @dataclass(frozen=True, slots=True)
 class StoredUser:
-    """One row of `users`. Without an email it is a person of the roster who cannot sign in."""
+    """One row of `users`. Without an email it is a person of the roster who cannot sign in.
+
+    `office_manages_logins`: the setting of their school.
+    """
 
     id: int
     school_id: int | None
@@ -27,8 +31,11 @@ class StoredUser:
     token_generation: int
     unlocks: int
     first_password: str | None
+    office_manages_logins: bool
 
 
+# Of the feature `schools`, which imports this one.
+_schools = table("schools", column("id", BigInt), column("office_manages_logins", Boolean))
 _USER = select(
     users.c.id,
     users.c.school_id,
@@ -40,7 +47,8 @@ _USER = select(
     users.c.token_generation,
     users.c.unlocks,
     users.c.first_password,
-)
+    func.coalesce(_schools.c.office_manages_logins, false()).label("office_manages_logins"),
+).select_from(users.outerjoin(_schools, _schools.c.id == users.c.school_id))
 USER_COLUMNS = {column.name: column.type for column in _USER.selected_columns}
 _USERS_OF_IDS = sql_file("adsum.accounts", "users_of_ids", returns=USER_COLUMNS)
 _USERS_OF_EMAILS = sql_file("adsum.accounts", "users_of_emails", returns=USER_COLUMNS)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from adsum.accounts.access import Caller, Role
+from adsum.accounts.access import Caller
 from adsum.accounts.sign_ins.tokens import SignIn, SignInKind
 from adsum.platform.http.schemas import Moment, Schema, SentSchema
 
@@ -70,18 +70,3 @@ class OwnSignInItem(SignInItem):
     def of(cls, sign_in: SignIn, caller: Caller) -> OwnSignInItem:
         values = {name: getattr(sign_in, name) for name in SignInItem.model_fields}
         return cls(**values, is_current=sign_in.id == caller.sign_in_id)
-
-
-class UserItem(Schema):
-    """A user with a login. `schoolId` is null for an admin; `sourcedId` is the id in the roster file.
-
-    `hasFirstPassword`: the password was generated, and the user has to choose their own.
-    """
-
-    id: int
-    email: str
-    role: Role
-    school_id: int | None
-    sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
-    disabled: bool
-    has_first_password: bool

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from adsum.accounts import repository as statements
-from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
+from adsum.accounts.access import Caller, Role, rights_of, system_caller
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.passwords.hashing import Passwords, generated_password
@@ -50,7 +50,7 @@ class User:
 
     Attributes:
         id, email, role: of the user.
-        school_id: None for an admin.
+        school_id: None for an admin of the district.
         disabled: whether they cannot sign in.
         source_id: in the roster.
         has_first_password: whether the password was generated, and the user has to choose their own.
@@ -77,8 +77,17 @@ class NewLogin:
     password: str
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedPassword:
+    """A password and its hash. `first` is None for one that was chosen."""
+
+    text: str
+    hash: str
+    first: FirstPassword | None
+
+
 class Accounts:
-    """Manages users. Checks no permission: the command line and `People`, which checks them, call it.
+    """Adds and authenticates users. Checks no permission of a caller: `People` does, which manages users.
 
     Each change is recorded as that of the caller `by`, by default the system.
     """
@@ -102,8 +111,8 @@ class Accounts:
 
         Args:
             email: stored in lower case.
-            role: an admin has no school, every other role has one.
-            school_id: may be None if there is only one school.
+            role: of the user.
+            school_id: None: all schools, for an admin; of any other role the only school, if there is just one.
             teacher: source id of a person in the roster, who receives the login and keeps their role.
             password: None: a generated one, with which the user signs in once to choose their own.
             by: who adds them.
@@ -116,21 +125,39 @@ class Accounts:
         email = normalised_email(email)
         teacher = None if teacher is None else teacher.strip()
         first, password = _new_password(password)
-        violations = [
-            *_validate_email(email),
-            *([] if first else validate_password(password, self.min_length, [email])),
-            *_validate_role(role, school_id, teacher),
-            *validate_roster_text(teacher or "", "/teacher"),
-        ]
-        refuse(violations)
+        refuse(self.validate_user(email, role, teacher, None if first else password))
         password_hash = await self._passwords.hash(password)
         user_id = await self._insert(email, password_hash, first, role, school_id, teacher, by)
         return NewLogin(await self._user(user_id), password)
+
+    def validate_user(self, email: str, role: Role, teacher: str | None, password: str | None) -> list[Violation]:
+        """The violations of a new user, apart from the school."""
+        email = normalised_email(email)
+        return [
+            *_validate_email(email),
+            *([] if password is None else validate_password(password, self.min_length, [email])),
+            *_validate_role(role, teacher),
+            *validate_roster_text(teacher or "", "/teacher"),
+        ]
 
     async def list_users(self) -> list[User]:
         """All users with a login, by email."""
         async with self._database.snapshot() as connection:
             return [_user(row) for row in await statements.users_with_email(connection)]
+
+    async def prepare_password(self, password: str | None, names: Collection[str]) -> PreparedPassword:
+        """A password that can be stored.
+
+        Args:
+            password: None: a generated one, with which the user signs in once to choose their own.
+            names: of the user, which the password does not consist of.
+
+        Raises:
+            Invalid: it is too short, too long, or easy to guess.
+        """
+        first, password = _new_password(password)
+        refuse([] if first else validate_password(password, self.min_length, names))
+        return PreparedPassword(password, await self._passwords.hash(password), first)
 
     async def set_password(self, email: str, password: str | None = None, *, by: Caller = _SYSTEM) -> NewLogin:
         """Sets a password, ends all tokens of the user, and clears their failed sign-ins.
@@ -284,8 +311,8 @@ class Accounts:
             async with self._database.transaction() as connection:
                 if await statements.user_of_email(connection, email):
                     raise _email_taken(email)
-                if role is not Role.ADMIN:
-                    school_id = _chosen_school(await statements.school_ids(connection), school_id)
+                if role is not Role.ADMIN or school_id is not None:
+                    school_id = chosen_school(await statements.school_ids(connection), school_id)
                 if teacher is None or school_id is None:
                     user_id = await statements.insert_user(
                         connection,
@@ -327,10 +354,10 @@ def normalised_email(email: str) -> str:
 
 
 def caller_of_user(user: StoredUser) -> Caller:
-    """The caller for a user. An admin sees all schools, every other user one."""
+    """The caller for a user."""
     role = Role(user.role)
-    schools = None if role is Role.ADMIN else frozenset({user.school_id} if user.school_id is not None else ())
-    return Caller(role=role, permissions=PERMISSIONS[role], user_id=user.id, schools=schools)
+    rights = rights_of(role, user.school_id, office_manages_logins=user.office_manages_logins)
+    return Caller(role=role, permissions=rights.permissions, user_id=user.id, schools=rights.schools)
 
 
 def _validate_email(email: str) -> list[Violation]:
@@ -343,15 +370,11 @@ def _new_password(password: str | None) -> tuple[FirstPassword | None, str]:
     return (FirstPassword.UNUSED, generated_password()) if password is None else (None, password)
 
 
-def _validate_role(role: Role, school_id: int | None, teacher: str | None) -> list[Violation]:
+def _validate_role(role: Role, teacher: str | None) -> list[Violation]:
     violations: list[Violation] = []
     if role not in ROLES:
         violations.append(
             Violation("unknown_role", f"a user is one of {', '.join(ROLES)}", "/role", {"allowed": list(ROLES)})
-        )
-    if role is Role.ADMIN and school_id is not None:
-        violations.append(
-            Violation("admin_of_one_school", "an admin belongs to every school: omit the school", "/school")
         )
     if teacher is not None and role is not Role.TEACHER:
         violations.append(
@@ -360,24 +383,25 @@ def _validate_role(role: Role, school_id: int | None, teacher: str | None) -> li
     return violations
 
 
-def _chosen_school(school_ids: Sequence[int], school_id: int | None) -> int:
+def chosen_school(school_ids: Sequence[int], school_id: int | None) -> int:
+    """The school of a new user: the given one, which has to be among these, else the only one. Raises Invalid."""
     if school_id is None:
         if len(school_ids) == 1:
             return school_ids[0]
         detail = (
-            "a school is required: every role except admin has one"
+            "a school is required: only an admin may belong to all schools"
             if school_ids
             else "there is no school yet: import a roster"
         )
-        raise Invalid(detail, [Violation("school_missing", detail, "/school")])
+        raise Invalid(detail, [Violation("school_missing", detail, "/schoolId")])
     if school_id not in school_ids:
         detail = f"there is no school {school_id}"
-        raise Invalid(detail, [Violation("unknown_school", detail, "/school", {"schoolId": school_id})])
+        raise Invalid(detail, [Violation("unknown_school", detail, "/schoolId", {"schoolId": school_id})])
     return school_id
 
 
 def _linkable(person: StoredUser | None, teacher: str) -> StoredUser:
-    if person is None:
+    if person is None or person.role != Role.TEACHER:
         raise NotFound("the roster of this school has no such teacher", teacher=teacher)
     if person.email is not None:
         raise EmailTaken("this teacher has a login already", teacher=teacher)

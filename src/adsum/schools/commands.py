@@ -19,7 +19,16 @@ from adsum.schools.service import Schools
 
 app = typer.Typer(no_args_is_help=True)
 
-COLUMNS = ("id", "name", "timeZone", "editWindowDays", "missedFromPercent", "weekdays", "sourcedId")
+COLUMNS = (
+    "id",
+    "name",
+    "timeZone",
+    "editWindowDays",
+    "missedFromPercent",
+    "weekdays",
+    "officeManagesLogins",
+    "sourcedId",
+)
 CHANGE = ("changedAt", "setting", "oldValue", "newValue", "changedByRole", "changedByUserId")
 EVER = "ever"
 NEVER = "never"
@@ -93,6 +102,14 @@ def change(
             help="The weekdays on which sessions without times meet, such as 1-5 or Mon-Fri,Sat; 1 is Monday.",
         ),
     ] = None,
+    office_logins: Annotated[
+        bool | None,
+        typer.Option(
+            "--office-logins/--no-office-logins",
+            show_default=False,
+            help="Whether the office manages the logins of teachers and viewers.",
+        ),
+    ] = None,
     school: SchoolId = None,
     as_json: Json = False,
 ) -> None:
@@ -106,8 +123,10 @@ def change(
         settings["missed_from_percent"] = None if missed_from == NEVER else int(missed_from)
     if weekdays is not None:
         settings["weekdays"] = weekdays
+    if office_logins is not None:
+        settings["office_manages_logins"] = office_logins
     if not settings:
-        detail = "nothing to change: use --timezone, --edit-window, --missed-from or --weekdays"
+        detail = "nothing to change: use --timezone, --edit-window, --missed-from, --weekdays or --office-logins"
         raise typer.BadParameter(detail, param_hint="--timezone")
 
     async def changed(schools: Schools) -> School:

@@ -42,7 +42,7 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
     """At most `limit` visible schools with an id greater than `after`, by id."""
     c = schools.c
     statement = (
-        select(c.id, c.source_id, c.name, c.time_zone, c.edit_window_days, c.missed_from_percent, c.weekdays)
+        select(*(c[each.name] for each in fields(School)))
         .where(in_visible_school(caller, c.id), c.id > after)
         .order_by(c.id)
         .limit(limit)

@@ -22,6 +22,7 @@ class SchoolSettings(TypedDict, total=False):
     edit_window_days: int | None
     missed_from_percent: int | None
     weekdays: str
+    office_manages_logins: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class School:
         edit_window_days: days after a learning date within which teachers may mark and correct; None: no limit.
         missed_from_percent: from which share of its minutes on a session counts as missed in reports; None: never.
         weekdays: on which sessions without times meet, in order; `12345` is Monday to Friday.
+        office_manages_logins: whether the office manages the logins of teachers and viewers.
     """
 
     id: int
@@ -43,6 +45,7 @@ class School:
     edit_window_days: int | None
     missed_from_percent: int | None = None
     weekdays: str = "12345"
+    office_manages_logins: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class SchoolChange:
 def validate_settings(settings: SchoolSettings) -> Iterator[Violation]:
     """All violations in new settings, with pointers to the fields of the API."""
     if not settings:
-        yield Violation("empty_change", "nothing to change: give a time zone, an edit window, a share or weekdays")
+        yield Violation("empty_change", "nothing to change: give a setting")
     if "time_zone" in settings:
         yield from validate_time_zone(settings["time_zone"], "/timeZone")
     days = settings.get("edit_window_days")

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
+from adsum.platform.http.schemas import Flag, Moment, PlainText, Schema, SentSchema
 from adsum.platform.time_zones import validate_time_zone
 from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, SchoolChange, SchoolSettings, weekdays_of, weekdays_text
 
@@ -28,6 +28,7 @@ class SchoolItem(Schema):
     edit_window_days: Annotated[int | None, Field(description="null: no limit")] = None
     missed_from_percent: Annotated[int | None, Field(description="null: no session counts as missed")] = None
     weekdays: Annotated[Sequence[int], BeforeValidator(_listed), Field(description="1 is Monday")] = (1, 2, 3, 4, 5)
+    office_manages_logins: bool = False
 
 
 def _known(name: str) -> str:
@@ -80,6 +81,17 @@ class ChangeSchool(SentSchema):
         | None
     ) = None
 
+    office_manages_logins: (
+        Annotated[
+            Flag,
+            Field(
+                description="Whether the office manages the logins of teachers and viewers; changed by those who may "
+                "manage the office"
+            ),
+        ]
+        | None
+    ) = None
+
     def to_settings(self) -> SchoolSettings:
         settings = SchoolSettings()
         if self.time_zone is not None:
@@ -90,6 +102,8 @@ class ChangeSchool(SentSchema):
             settings["missed_from_percent"] = self.missed_from_percent
         if self.weekdays is not None:
             settings["weekdays"] = weekdays_text(self.weekdays)
+        if self.office_manages_logins is not None:
+            settings["office_manages_logins"] = self.office_manages_logins
         return settings
 
 

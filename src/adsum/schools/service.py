@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.access import Caller, Permission, Role, require_may_manage, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
@@ -72,7 +72,7 @@ class Schools:
         Each changed setting is added to the history; equal values change nothing.
 
         Raises:
-            Forbidden: without `school:manage`.
+            Forbidden: without `school:manage`; for `office_manages_logins`, if the caller may not manage the office.
             NotFound: the school does not exist or is not visible.
             Invalid: an unknown time zone, a number out of range, or nothing to change; with every violation.
         """
@@ -80,6 +80,8 @@ class Schools:
         refuse(list(validate_settings(settings)))
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
+            if "office_manages_logins" in settings:
+                require_may_manage(caller, Role.OFFICE, school_id)
             await lock_school(connection, school_id)
             (school,) = await list_schools(connection, caller, school_id - 1, 1)
             old = asdict(school)

@@ -13,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
     true,
 )
 
@@ -31,6 +32,8 @@ schools = Table(
     Column("missed_from_percent", Integer),
     # The weekdays on which sessions without times meet, in order; 1 is Monday.
     Column("weekdays", String(7), nullable=False, server_default="12345"),
+    # Whether the office manages the logins of teachers and viewers.
+    Column("office_manages_logins", Boolean, nullable=False, server_default=false()),
 )
 
 # Each change of a setting of a school, such as its time zone. The values are as they were at that time.

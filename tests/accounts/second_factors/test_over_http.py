@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pyotp.totp import TOTP
 from sqlalchemy import update
 
-from adsum.accounts.access import Permission, Role
+from adsum.accounts.access import Permission, Role, system_caller
 from adsum.accounts.sign_ins.tokens import SignInKind
 from adsum.accounts.tables import sign_ins
 from adsum.platform.clock import system_clock
@@ -395,27 +395,30 @@ async def test_a_confirmation_leads_to_pages_of_this_site_and_only_critical_acti
         await make_old(secure)
         office = {"email": "o@school.example", "role": "viewer"}
         assert (await client.post(path, data=office)).status_code == 200
-        for action in ("password", "reset-factors"):
-            answer = await client.post(f"/admin/people/{action}?school={school_id}", data={"email": EMAIL})
+        other = (await secure.adsum.accounts.add_user(OTHER, Role.ADMIN)).user.id
+        for action in ("password", "reset-factors", "disable"):
+            answer = await client.post(f"/admin/people/{other}/{action}?school={school_id}")
             assert answer.status_code == 307, action
-        assert (await client.post("/admin/people/password", data={"email": "o@school.example"})).status_code == 200
+        viewer = (await secure.adsum.people.find("o@school.example", system_caller())).row.id
+        assert (await client.post(f"/admin/people/{viewer}/password?school={school_id}")).status_code == 200
         cross_site = {"Sec-Fetch-Site": "cross-site"}
         assert (await client.post("/account/confirm", data=form, headers=cross_site)).status_code == 403
 
 
 async def test_an_admin_resets_the_factors_of_a_user_who_lost_them(secure: Frame) -> None:
-    await secure.adsum.accounts.add_user(OTHER, Role.ADMIN, password=PASSWORD)
+    other = (await secure.adsum.accounts.add_user(OTHER, Role.ADMIN, password=PASSWORD)).user.id
     async with secure.adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
+    page = f"/admin/people/{other}?school={school_id}"
     async with browser(secure) as lost, browser(secure) as admin:
         await sign_in(lost, OTHER)
         await add_app(lost)
         await sign_in(admin)
-        assert "Reset the second factor" in (await admin.get(f"/admin/people?school={school_id}")).text
-        await admin.post(f"/admin/people/reset-factors?school={school_id}", data={"email": OTHER})
+        assert "Reset the second factor" in (await admin.get(page)).text
+        await admin.post(f"/admin/people/{other}/reset-factors?school={school_id}")
         assert (await lost.get("/overview")).headers["location"].startswith("/sign-in")
         assert (await sign_in(lost, OTHER)).headers["location"] == "/overview"
-        assert "Reset the second factor" not in (await admin.get(f"/admin/people?school={school_id}")).text
+        assert "Reset the second factor" not in (await admin.get(page)).text
 
 
 async def test_recovery_codes_are_replaced_and_factors_renamed_on_the_page(secure: Frame) -> None:

@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from fastapi import Depends
 
-from adsum.accounts.access import Caller, Role
+from adsum.accounts.access import Caller
 from adsum.accounts.authentication import Permitted, authenticated
-from tests.platform.http.permissions import COMMAND, PEOPLE, RECORD, Endpoint, endpoints, present
+from tests.platform.http.permissions import COMMAND, PEOPLE, RECORD, Endpoint, Position, endpoints, present
 from tests.support.api import violations
 from tests.support.frame import Frame
 from tests.support.schools import make_bare_school
@@ -29,13 +29,13 @@ def test_only_these_endpoints_need_no_authentication() -> None:
     assert own == {"/auth/confirm", "/auth/password", "/auth/sign-ins", "/auth/sign-ins/{id}"}
 
 
-@pytest.mark.parametrize("role", [None, *PEOPLE])
-async def test_each_endpoint_admits_the_roles_in_the_table(frame: Frame, role: Role | None) -> None:
-    headers = await authorisation(frame, role)
+@pytest.mark.parametrize("user", [None, *PEOPLE])
+async def test_each_endpoint_admits_the_users_in_the_table(frame: Frame, user: Position | None) -> None:
+    headers = await authorisation(frame, user)
     answers = {each: await ask(frame, each, headers) for each in endpoints()}
 
     assert {each: access_of(answer) for each, answer in answers.items()} == {
-        each: expected(each, role) for each in answers
+        each: expected(each, user) for each in answers
     }
 
 
@@ -47,10 +47,10 @@ async def test_services_refuse_where_an_endpoint_would_not(frame: Frame, monkeyp
 
     monkeypatch.setattr(Permitted, "__call__", unchecked)
     statuses: defaultdict[int, set[str]] = defaultdict(set)
-    for role in PEOPLE:
-        headers = await authorisation(frame, role)
+    for user in PEOPLE:
+        headers = await authorisation(frame, user)
         for each in endpoints():
-            if each.lacking(role):
+            if each.lacking(user):
                 statuses[(await ask(frame, each, headers)).status_code].add(f"{each.method} {each.path}")
 
     # 415 and 422: the request is malformed. The metrics of a process have no service.
@@ -60,7 +60,7 @@ async def test_services_refuse_where_an_endpoint_would_not(frame: Frame, monkeyp
 
 
 async def test_each_endpoint_refuses_unknown_and_repeated_names_in_its_query(frame: Frame) -> None:
-    headers = await authorisation(frame, Role.ADMIN)
+    headers = await authorisation(frame, PEOPLE[0])
     for each in endpoints():
         if not each.is_public:
             unknown = await ask(frame, each, headers, "?colour=red")
@@ -69,12 +69,12 @@ async def test_each_endpoint_refuses_unknown_and_repeated_names_in_its_query(fra
             assert ("/query/limit", "field_repeated") in violations(repeated), each
 
 
-async def authorisation(full_frame: Frame, role: Role | None) -> dict[str, str]:
-    if role is None:
+async def authorisation(full_frame: Frame, user: Position | None) -> dict[str, str]:
+    if user is None:
         return {}
     async with full_frame.adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
-    token = await full_frame.token(role, None if role is Role.ADMIN else school_id)
+    token = await full_frame.token(user.role, school_id if user.is_of_school else None)
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -95,10 +95,10 @@ def access_of(answer: httpx2.Response) -> str:
             return "permitted"
 
 
-def expected(endpoint: Endpoint, role: Role | None) -> str:
+def expected(endpoint: Endpoint, user: Position | None) -> str:
     if endpoint.is_public:
         return "permitted"
-    if role is None:
+    if user is None:
         return "who are you?"
-    lacking = endpoint.lacking(role)
+    lacking = endpoint.lacking(user)
     return f"requires {lacking[0].value}" if lacking else "permitted"

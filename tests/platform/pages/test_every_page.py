@@ -16,6 +16,7 @@ from tests.support.pages import Pages
 from tests.support.runs import inserts, make_run
 from tests.support.schools import SchoolIds, make_school
 
+SCHOOL_ADMIN = "school-admin"
 NOTHING = SchoolIds(1, 1, 1, [1], 1)
 # A page without content, and a request for a part of a page, which a browser never sends.
 ANSWERS = {HTTPStatus.OK, HTTPStatus.SEE_OTHER, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
@@ -59,25 +60,24 @@ async def schools(request: pytest.FixtureRequest, adsum: Adsum) -> list[SchoolId
 
 
 @pytest.fixture
-async def pages(adsum: Adsum, schools: list[SchoolIds]) -> AsyncGenerator[tuple[Pages, tuple[Role, ...]]]:
-    """All roles of the first school, and an admin; without a school only the admin."""
+async def pages(adsum: Adsum, schools: list[SchoolIds]) -> AsyncGenerator[tuple[Pages, tuple[str, ...]]]:
+    """All users of the first school, one of them an admin, and an admin of all schools; else only the latter."""
     people = PEOPLE if schools else ()
     await adsum.api_keys.create("sync", [Permission.ROSTER_READ])  # its id is 1
     async with opened_api(adsum, schools[0] if schools else NOTHING, people) as api:
+        if schools:
+            await api.sign_in(Role.ADMIN, schools[0].school_id)
+            api.tokens[SCHOOL_ADMIN] = api.tokens.pop("admin")
         await api.sign_in(Role.ADMIN, None)
-        yield Pages(api), (*people, Role.ADMIN)
+        yield Pages(api), tuple(api.tokens)
 
 
 async def test_every_page_is_shown_to_every_role(
-    pages: tuple[Pages, tuple[Role, ...]], schools: list[SchoolIds]
+    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
 ) -> None:
     opened, roles = pages
     found = list(addresses(schools[0] if schools else NOTHING, schools[1:], record=1))
-    answers = {
-        (role.value, address): (await opened.open(address, role.value)).status_code
-        for role in roles
-        for address in found
-    }
+    answers = {(role, address): (await opened.open(address, role)).status_code for role in roles for address in found}
     assert {place: status for place, status in answers.items() if status not in ANSWERS} == {}
     shown = {address.partition("?")[0] for (_, address), status in answers.items() if status == HTTPStatus.OK}
     # All but redirects, such as that of the second step, and pages of things that these schools do not have.
@@ -85,8 +85,18 @@ async def test_every_page_is_shown_to_every_role(
 
 
 async def test_an_admin_of_several_schools_chooses_the_school_of_the_on_site_list(
-    pages: tuple[Pages, tuple[Role, ...]], schools: list[SchoolIds]
+    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
 ) -> None:
     page = await pages[0].open(f"/house?school={schools[-1].school_id}" if schools else "/house", "admin")
     assert page.status_code == (HTTPStatus.OK if schools else HTTPStatus.NOT_FOUND)
     assert ('<select name="school">' in page.text) is (len(schools) > 1)
+
+
+async def test_an_admin_of_a_school_sees_all_of_it_and_nothing_of_another(
+    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
+) -> None:
+    opened, _ = pages
+    for number, school in enumerate(schools):
+        for path in ("/admin/people", "/admin/calendar", "/admin/statuses", "/admin/covers", "/overview", "/house"):
+            status = (await opened.open(f"{path}?school={school.school_id}", SCHOOL_ADMIN)).status_code
+            assert status == (HTTPStatus.NOT_FOUND if number else HTTPStatus.OK), path

@@ -274,17 +274,7 @@ class SecondFactors:
             user = await users.user_of_email(connection, normalised_email(email))
             if user is None:
                 raise NotFound("no user has this email")
-            await statements.lock_user(connection, user.id)
-            had_any = await statements.delete_factors(connection, user.id)
-            await users.end_tokens(connection, user.id)
-            await users.unlock(connection, user.id)
-            await record(
-                *(connection, caller, Action.SECOND_FACTORS_RESET),
-                school_id=user.school_id,
-                user_id=user.id,
-                before={"hadSecondFactor": had_any},
-            )
-        return had_any
+            return await reset_factors(connection, user.id, user.school_id, caller)
 
     async def prove(self, user_id: int, proof: Proof, prover: Prover) -> FactorKind:
         """Checks the proof of a second factor, and uses it up.
@@ -443,3 +433,18 @@ def _setup_of(user_id: int) -> str:
 
 def _app_of(user_id: int) -> str:
     return f"app of user {user_id}"
+
+
+async def reset_factors(connection: Connection, user_id: int, school_id: int | None, caller: Caller) -> bool:
+    """Removes all factors of a user, ends their sign-ins and clears their wrong codes. Returns whether they had any."""
+    await statements.lock_user(connection, user_id)
+    had_any = await statements.delete_factors(connection, user_id)
+    await users.end_tokens(connection, user_id)
+    await users.unlock(connection, user_id)
+    await record(
+        *(connection, caller, Action.SECOND_FACTORS_RESET),
+        school_id=school_id,
+        user_id=user_id,
+        before={"hadSecondFactor": had_any},
+    )
+    return had_any

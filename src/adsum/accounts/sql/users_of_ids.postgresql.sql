@@ -3,6 +3,7 @@ WITH input AS (SELECT id FROM jsonb_to_recordset(CAST(:input_rows AS jsonb)) AS 
 SELECT
   u.id, u.school_id, u.source_id, u.email, u.password_hash, u.role,
   u.disabled OR (u.role = 'teacher' AND (u.left_roster OR NOT u.enabled_in_roster)) AS disabled, u.token_generation,
-  u.unlocks, u.first_password
+  u.unlocks, u.first_password, COALESCE(s.office_manages_logins, FALSE) AS office_manages_logins
 FROM input
 JOIN users u ON u.id = input.id
+LEFT JOIN schools s ON s.id = u.school_id

@@ -3,31 +3,73 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
-from adsum.accounts.access import Permission, Role
-from adsum.accounts.service import NewLogin
-from adsum.platform.errors import AdsumError, NotFound
+from adsum.accounts.access import Role, may_manage
+from adsum.accounts.service import ROLES
+from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
-from adsum.platform.http.schemas import PlainText
-from adsum.platform.pages.forms import WRONG, redirect_to, status_with
+from adsum.platform.http.schemas import PathId, PlainText
+from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import Page, PageRequest
-from adsum.roster.people.rules import Person, PersonFilters, by_name, grantable_roles
+from adsum.roster.people.rules import (
+    NewPassword,
+    Person,
+    PersonChange,
+    PersonFilters,
+    PersonRow,
+    by_name,
+    grantable_roles,
+)
 from adsum.roster.people.service import People
-from adsum.schools.context import CurrentSchool, SchoolContext
+from adsum.schools.context import CurrentSchool, SchoolContext, SchoolsService
+from adsum.schools.service import Schools
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 PEOPLE_PER_PAGE = 200
+MAX_SCHOOLS = 200
 PeopleService = Annotated[People, Depends(provided(People))]
 Text = Annotated[PlainText, Form(max_length=300)]
+PersonId = Annotated[PathId, Path(alias="id")]
 A_DAY = timedelta(days=1)
 NO_ADMINS: Page[Person] = Page([], None)
+ALL_SCHOOLS = "all"
+DISTRICT_ADMIN = "district-admin"
+
+
+class Done(StrEnum):
+    """What the visitor has done with a login."""
+
+    CHANGED = "changed"
+    UNLOCKED = "unlocked"
+    SIGNED_OUT = "signed-out"
+
+
+class Shown(StrEnum):
+    """The people of a list."""
+
+    ALL = ""
+    ACTIVE = "active"
+    DISABLED = "disabled"
+    WITHOUT_LOGIN = "without-login"
+
+    def filters(self, school_id: int | None, role: Role | None, words: str) -> PersonFilters:
+        return PersonFilters(
+            school_id,
+            of_district=school_id is None,
+            role=role,
+            disabled={Shown.ACTIVE: False, Shown.DISABLED: True}.get(self),
+            with_login=None if self is Shown.ALL else self is not Shown.WITHOUT_LOGIN,
+            words=words.strip() or None,
+        )
 
 
 @router.get("/admin/people")
@@ -36,12 +78,15 @@ async def people(
     service: PeopleService,
     context: CurrentSchool,
     words: Annotated[Words, Query()] = "",
+    role: Literal["", "admin", "office", "teacher", "viewer", "operator"] = "",
+    shown: Shown = Shown.ALL,
     cursor: str | None = None,
     teacher: Annotated[PlainText, Query()] = "",
 ) -> Response:
     """The people of the school. `teacher`: source id of a person whom the form adds a login for."""
     typed = {"teacher": teacher, "role": Role.TEACHER.value if teacher else ""}
-    return await _page(request, service, context, words=words, cursor=cursor, typed=typed)
+    chosen = {"words": words, "role": role, "shown": shown.value}
+    return await _list(request, service, context, chosen=chosen, cursor=cursor, typed=typed)
 
 
 @router.post("/admin/people")
@@ -49,68 +94,144 @@ async def add_login(
     request: Request,
     service: PeopleService,
     context: CurrentSchool,
-    role: Annotated[Role, Form()],
+    role: Annotated[str, Form()],
     email: Text = "",
     teacher: Text = "",
 ) -> Response:
-    """Adds a login and shows its password once; the response is not a redirect, so that no address shows it."""
-    school_id = None if role is Role.ADMIN else context.school.id
+    """Adds a login and shows its password once; the response is not a redirect, so that no address shows it.
+
+    `role` is that of a user of this school, or `district-admin`.
+    """
+    school_id = None if role == DISTRICT_ADMIN else context.school.id
     try:
-        login = await service.add_login(
-            email, role, context.caller, school_id=school_id, teacher=teacher.strip() or None
+        new = await service.add_login(
+            email, _role(role), context.caller, school_id=school_id, teacher=teacher.strip() or None
         )
     except (*WRONG, NotFound) as error:
-        typed = {"email": email, "role": role.value, "teacher": teacher}
-        return await _page(request, service, context, typed=typed, error=error)
-    return await _page(request, service, context, login=login)
+        typed = {"email": email, "role": role, "teacher": teacher}
+        return await _list(request, service, context, typed=typed, error=error)
+    return await _list(request, service, context, new=new)
 
 
-@router.post("/admin/people/password")
-async def new_password(request: Request, service: PeopleService, context: CurrentSchool, email: Text) -> Response:
-    """Sets a new password and shows it once."""
-    return await _page(request, service, context, login=await service.new_password(email, context.caller))
+@router.get("/admin/people/{id}")
+async def person(
+    request: Request,
+    service: PeopleService,
+    schools: SchoolsService,
+    context: CurrentSchool,
+    person_id: PersonId,
+    done: Done | None = None,
+) -> Response:
+    """One person, and what may be done with their login."""
+    return await _person(request, service, schools, context, person_id, done=done)
 
 
-@router.post("/admin/people/reset-factors")
-async def reset_factors(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
-    """Removes the second factors of a user."""
-    await service.reset_factors(email, context.caller)
-    return redirect_to(context.address("people"))
+@router.post("/admin/people/{id}/rights")
+async def change_rights(
+    request: Request,
+    service: PeopleService,
+    schools: SchoolsService,
+    context: CurrentSchool,
+    person_id: PersonId,
+    role: Annotated[str, Form()],
+    school: Annotated[str, Form()],
+) -> Response:
+    """Changes role and school. `school` is an id, or `all`."""
+    try:
+        school_id = None if school == ALL_SCHOOLS else number_typed(school, "/schoolId")
+        await service.change(person_id, PersonChange(role=_role(role), school_id=school_id), context.caller)
+    except WRONG as error:
+        return await _person(request, service, schools, context, person_id, error=error)
+    return redirect_to(_address(context, person_id, Done.CHANGED))
 
 
-@router.post("/admin/people/disable")
-async def disable(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
+@router.post("/admin/people/{id}/password")
+async def new_password(
+    request: Request, service: PeopleService, schools: SchoolsService, context: CurrentSchool, person_id: PersonId
+) -> Response:
+    """Sets a new first password and shows it once."""
+    try:
+        new = await service.new_password(person_id, context.caller)
+    except WRONG as error:
+        return await _person(request, service, schools, context, person_id, error=error)
+    return await _person(request, service, schools, context, person_id, new=new)
+
+
+@router.post("/admin/people/{id}/disable")
+async def disable(
+    request: Request, service: PeopleService, schools: SchoolsService, context: CurrentSchool, person_id: PersonId
+) -> Response:
     """Disables a login."""
-    user = await service.disable(email, context.caller)
-    return redirect_to(f"{context.address('people')}#person-{user.id}")
+    try:
+        await service.change(person_id, PersonChange(disabled=True), context.caller)
+    except WRONG as error:
+        return await _person(request, service, schools, context, person_id, error=error)
+    return redirect_to(_address(context, person_id))
 
 
-@router.post("/admin/people/enable")
-async def enable(service: PeopleService, context: CurrentSchool, email: Text) -> Response:
+@router.post("/admin/people/{id}/enable")
+async def enable(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
     """Enables a login."""
-    user = await service.enable(email, context.caller)
-    return redirect_to(f"{context.address('people')}#person-{user.id}")
+    await service.change(person_id, PersonChange(disabled=False), context.caller)
+    return redirect_to(_address(context, person_id))
 
 
-async def _page(
+@router.post("/admin/people/{id}/unlock")
+async def unlock(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
+    """Clears the failed sign-ins."""
+    await service.unlock(person_id, context.caller)
+    return redirect_to(_address(context, person_id, Done.UNLOCKED))
+
+
+@router.post("/admin/people/{id}/reset-factors")
+async def reset_factors(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
+    """Removes the second factors."""
+    await service.reset_factors(person_id, context.caller)
+    return redirect_to(_address(context, person_id, Done.SIGNED_OUT))
+
+
+@router.post("/admin/people/{id}/sign-out")
+async def sign_out(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
+    """Ends all sign-ins."""
+    await service.sign_out(person_id, context.caller)
+    return redirect_to(_address(context, person_id, Done.SIGNED_OUT))
+
+
+def _role(text: str) -> Role:
+    if text == DISTRICT_ADMIN:
+        return Role.ADMIN
+    try:
+        return Role(text)
+    except ValueError:
+        detail = "choose a role"
+        raise Invalid(detail, [Violation("unknown_role", detail, "/role")]) from None
+
+
+def _address(context: SchoolContext, person_id: int, done: Done | None = None) -> str:
+    return context.address(f"people/{person_id}") + (f"&done={done}" if done else "")
+
+
+async def _list(
     request: Request,
     service: People,
     context: SchoolContext,
     *,
-    words: str = "",
+    chosen: dict[str, str] | None = None,
     cursor: str | None = None,
     typed: dict[str, str] | None = None,
     error: AdsumError | None = None,
-    login: NewLogin | None = None,
+    new: NewPassword | None = None,
 ) -> Response:
-    filters = PersonFilters(context.school.id, words.strip() or None)
-    page = await service.page(filters, context.caller, PageRequest(cursor, PEOPLE_PER_PAGE))
-    manages = context.caller.may(Permission.USER_MANAGE)
-    shows_admins = manages and context.caller.schools is None and cursor is None
-    every = PersonFilters(None, filters.words)
-    admins = (
-        await service.page(every, context.caller, PageRequest(limit=PEOPLE_PER_PAGE)) if shows_admins else NO_ADMINS
-    )
+    chosen = {"words": "", "role": "", "shown": ""} | (chosen or {})
+    role = Role(chosen["role"]) if chosen["role"] else None
+    shown, caller = Shown(chosen["shown"]), context.caller
+    filters = shown.filters(context.school.id, role, chosen["words"])
+    page = await service.page(filters, caller, PageRequest(cursor, PEOPLE_PER_PAGE))
+    shows_admins = may_manage(caller, Role.ADMIN, None) and cursor is None and role in (None, Role.ADMIN)
+    admins = NO_ADMINS
+    if shows_admins:
+        filters = shown.filters(None, role, chosen["words"])
+        admins = await service.page(filters, caller, PageRequest(limit=PEOPLE_PER_PAGE))
     response = site_of(request).page(
         *(request, "admin/people.html"),
         status=status_with(error),
@@ -119,13 +240,60 @@ async def _page(
         people=sorted(page.items, key=lambda person: by_name(person.row)),
         admins=sorted(admins.items, key=lambda person: by_name(person.row)),
         next_cursor=page.next_cursor,
-        words=words,
-        roles=grantable_roles(context.caller) if manages else [],
+        chosen=chosen,
+        all_roles=ROLES,
+        roles=grantable_roles(caller, context.school.id),
+        grants_district_admins=may_manage(caller, Role.ADMIN, None),
+        district_admin=DISTRICT_ADMIN,
+        may_manage=partial(_may_manage, context),
         typed={"email": "", "role": "", "teacher": ""} | (typed or {}),
         a_day=A_DAY,
         error=error,
-        login=login,
+        new=new,
     )
-    if login is not None:
+    if new is not None:
         response.headers["Cache-Control"] = "no-store"
     return response
+
+
+async def _person(
+    request: Request,
+    service: People,
+    schools: Schools,
+    context: SchoolContext,
+    person_id: int,
+    *,
+    error: AdsumError | None = None,
+    new: NewPassword | None = None,
+    done: Done | None = None,
+) -> Response:
+    person, caller = await service.find(person_id, context.caller), context.caller
+    visible = (await schools.page(caller, PageRequest(limit=MAX_SCHOOLS))).items
+    row = person.row
+    roles = {role for school in visible for role in grantable_roles(caller, school.id)}
+    response = site_of(request).page(
+        *(request, "admin/person.html"),
+        status=status_with(error),
+        context=context,
+        visitor=context.visitor,
+        person=person,
+        row=row,
+        schools=visible,
+        roles=[role for role in ROLES if role in roles],
+        grants_district_admins=may_manage(caller, Role.ADMIN, None),
+        all_schools=ALL_SCHOOLS,
+        manages=_may_manage(context, row),
+        is_own=row.id == caller.user_id,
+        a_day=A_DAY,
+        error=error,
+        new=new,
+        done=done,
+        whats_done=Done,
+    )
+    if new is not None:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _may_manage(context: SchoolContext, row: PersonRow) -> bool:
+    return may_manage(context.caller, Role(row.role), row.school_id)

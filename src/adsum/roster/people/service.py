@@ -1,74 +1,120 @@
-"""Lists the people of a school and manages their logins. No caller grants a permission that they lack."""
+"""Lists the people of a school and manages their logins. No caller gives a right that they lack.
+
+Each method takes a person by id or by email, and checks the rights of the caller against those of the person in the
+transaction that changes them: a right that somebody gets meanwhile counts.
+"""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 
-from adsum.accounts.access import Caller, Permission, Role, require_confirmed, require_permission
-from adsum.accounts.repository import StoredUser, user_of_email
-from adsum.accounts.second_factors.service import SecondFactors
-from adsum.accounts.service import Accounts, NewLogin, User, normalised_email
-from adsum.platform.database.engine import Database
-from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Violation
+from adsum.accounts import repository as accounts
+from adsum.accounts.access import (
+    Caller,
+    Permission,
+    Role,
+    require_confirmed,
+    require_may_manage,
+    require_permission,
+)
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.accounts.second_factors.service import reset_factors
+from adsum.accounts.service import Accounts, chosen_school, normalised_email
+from adsum.accounts.visibility import can_see_school
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.roster.people.repository import list_people, teachings_of
-from adsum.roster.people.rules import Person, PersonFilters, TeachingRow, may_grant
+from adsum.roster.people.repository import (
+    end_duties,
+    find_person,
+    has_other_district_admin,
+    list_people,
+    lock_roles,
+    set_rights,
+    teachings_of,
+)
+from adsum.roster.people.rules import (
+    LastAdmin,
+    NewPassword,
+    NoLogin,
+    OwnLogin,
+    Person,
+    PersonChange,
+    PersonFilters,
+    PersonRow,
+    TeachingRow,
+    refuse_fixed,
+    validate_rights,
+)
+from adsum.schools.repository import is_visible_school, today_of_school
 from adsum.schools.service import require_school
 
-
-class OwnLogin(Conflict):
-    """A caller cannot disable their own login, because they could not enable it again."""
-
-    code = "own_login"
+Who = int | str
+"""The id or the email of a person, in any case."""
 
 
 class People:
-    """Checks permissions and calls `Accounts`, which checks none.
+    """The staff of the schools, and their logins.
 
-    Every method about logins raises Forbidden without `user:manage` or if the login has a permission that the caller
-    lacks, and NotFound for a school or a login that the caller does not see.
+    Every method about logins raises Forbidden without `user:manage` or if the person has a right that the caller lacks,
+    and NotFound for a person whom the caller does not see.
     """
 
-    def __init__(self, database: Database, accounts: Accounts, factors: SecondFactors) -> None:
+    def __init__(self, database: Database, accounts: Accounts, now: Clock) -> None:
         self._database = database
         self._accounts = accounts
-        self._factors = factors
+        self._now = now
 
     async def page(self, filters: PersonFilters, caller: Caller, page: PageRequest) -> Page[Person]:
-        """A page of the people of a school, or of those who belong to every school, by id.
+        """A page of the people whom the caller sees, by id.
 
         Raises:
-            Forbidden: without `school:manage`; for every school, without `user:manage` or if the caller has a school.
+            Forbidden: without `user:manage`, except for the people of one school with `school:manage`; for the admins
+                of the district, if the caller does not belong to all schools.
             NotFound: the caller does not see this school.
             Invalid: a wrong cursor.
         """
-        require_permission(
-            caller, Permission.SCHOOL_MANAGE if filters.school_id is not None else Permission.USER_MANAGE
-        )
+        if filters.school_id is None or not caller.may(Permission.SCHOOL_MANAGE):
+            require_permission(caller, Permission.USER_MANAGE)
+        if filters.of_district and caller.schools is not None:
+            raise Forbidden("admins of the district are visible only to callers of all schools")
         after = begin_of(page, filters, by_number) or 0
         async with self._database.snapshot() as connection:
             if filters.school_id is not None:
                 await require_school(connection, caller, filters.school_id)
-            elif caller.schools is not None:
-                raise Forbidden("people of every school are visible only to callers of every school")
-            rows = await list_people(connection, filters, after, page.limit + 1)
-            teachings = await teachings_of(connection, [row.id for row in rows])
-        by_user = defaultdict[int, list[TeachingRow]](list)
-        for teaching in teachings:
-            by_user[teaching.user_id].append(teaching)
-        return page_of([Person(row, by_user[row.id]) for row in rows], page, filters, lambda person: (person.row.id,))
+            rows = await list_people(connection, caller, filters, after, page.limit + 1)
+            people = await _with_teachings(connection, rows)
+        return page_of(people, page, filters, lambda person: (person.row.id,))
+
+    async def find(self, who: Who, caller: Caller) -> Person:
+        """One person with their teachings. Needs `user:manage`."""
+        require_permission(caller, Permission.USER_MANAGE)
+        async with self._database.snapshot() as connection:
+            (person,) = await _with_teachings(connection, [await _visible(connection, who, caller)])
+        return person
 
     async def add_login(
-        self, email: str, role: Role, caller: Caller, *, school_id: int | None, teacher: str | None = None
-    ) -> NewLogin:
-        """Adds a login with a new password.
+        self,
+        email: str,
+        role: Role,
+        caller: Caller,
+        *,
+        school_id: int | None = None,
+        teacher: str | None = None,
+        password: str | None = None,
+    ) -> NewPassword:
+        """Adds a login.
 
         Args:
             email: in any case.
-            role: an admin has no school, every other role has one.
+            role: of the new user.
             caller: who adds the login.
-            school_id: None for an admin.
+            school_id: None: all schools, for an admin; else the only school that the caller sees.
             teacher: source id of a person of the roster, who gets the login.
+            password: None: a generated one, with which the user signs in once to choose their own.
 
         Raises:
             Invalid: with every violation.
@@ -77,53 +123,184 @@ class People:
             ConfirmationNeeded: of an admin; the caller has confirmed their sign-in too long ago.
         """
         require_permission(caller, Permission.USER_MANAGE)
-        _require_may_grant(caller, role)
+        if school_id is not None or role is not Role.ADMIN:
+            async with self._database.snapshot() as connection:
+                every = await accounts.school_ids(connection)
+            visible = [each for each in every if can_see_school(caller, each)]
+            try:
+                school_id = chosen_school(visible, school_id)
+            except Invalid as error:
+                refuse([*self._accounts.validate_user(email, role, teacher, password), *error.violations])
+        require_may_manage(caller, role, school_id)
         if role is Role.ADMIN:
             require_confirmed(caller)
-        else:
-            if school_id is None:
-                detail = "a school is required: every role except admin has one"
-                raise Invalid(detail, [Violation("school_missing", detail, "/school")])
-            async with self._database.snapshot() as connection:
-                await require_school(connection, caller, school_id)
-        return await self._accounts.add_user(email, role, school_id=school_id, teacher=teacher, by=caller)
-
-    async def new_password(self, email: str, caller: Caller) -> NewLogin:
-        """Sets a new password and revokes all tokens of the user. Raises ConfirmationNeeded for that of an admin."""
-        user = await self._manageable(email, caller)
-        if Role(user.role) is Role.ADMIN:
-            require_confirmed(caller)
-        return await self._accounts.set_password(email, by=caller)
-
-    async def reset_factors(self, email: str, caller: Caller) -> None:
-        """Removes the second factors of a user, and ends their sign-ins. Raises ConfirmationNeeded."""
-        await self._manageable(email, caller)
-        require_confirmed(caller)
-        await self._factors.reset(email, caller)
-
-    async def disable(self, email: str, caller: Caller) -> User:
-        """Disables a login and revokes its tokens. Raises OwnLogin for the caller's own login."""
-        if (await self._manageable(email, caller)).id == caller.user_id:
-            detail = "this is your own login: another user has to disable it"
-            raise OwnLogin(detail, [Violation(OwnLogin.code, detail, "/email")])
-        return await self._accounts.disable(email, by=caller)
-
-    async def enable(self, email: str, caller: Caller) -> User:
-        """Enables a disabled login; its old tokens stay revoked."""
-        await self._manageable(email, caller)
-        return await self._accounts.enable(email, by=caller)
-
-    async def _manageable(self, email: str, caller: Caller) -> StoredUser:
-        """A user whose login the caller may manage."""
-        require_permission(caller, Permission.USER_MANAGE)
+        login = await self._accounts.add_user(
+            email, role, school_id=school_id, teacher=teacher, password=password, by=caller
+        )
         async with self._database.snapshot() as connection:
-            user = await user_of_email(connection, normalised_email(email))
-        if user is None or (caller.schools is not None and user.school_id not in caller.schools):
-            raise NotFound("no user has this email")
-        _require_may_grant(caller, Role(user.role))
-        return user
+            return NewPassword(await _visible(connection, login.user.id, caller), login.password)
+
+    async def change(self, who: Who, change: PersonChange, caller: Caller) -> PersonRow:
+        """Changes role and school of a user, and whether they are disabled. Any change ends their sign-ins.
+
+        A new school, and a role other than teacher, ends assignments and covers.
+
+        Raises:
+            Forbidden: also if the caller lacks a right that the user would get.
+            Invalid: an unknown school or role; or no school for a role other than admin.
+            OwnLogin: the caller changes their own login.
+            LastAdmin: the district would be without an active admin.
+            NoLogin: the person has no login.
+            PersonOfRoster: the person of a roster would get another school.
+            ConfirmationNeeded: of an admin, before or after; the caller has confirmed their sign-in too long ago.
+        """
+        async with self._database.transaction() as connection:
+            await lock_roles(connection)
+            person = await _managed(connection, who, caller)
+            role, school_id = change.get("role", Role(person.role)), change.get("school_id", person.school_id)
+            refuse([*validate_rights(role, school_id), *await _unknown_school(connection, caller, school_id)])
+            require_may_manage(caller, role, school_id)
+            refuse_fixed(person, school_id)
+            wanted = {"role": role.value, "school_id": school_id, "disabled": change.get("disabled", person.disabled)}
+            new = {name: value for name, value in wanted.items() if getattr(person, name) != value}
+            if change.get("disabled"):
+                new["disabled"] = True  # a teacher whom the roster has disabled stays so after the next import
+            if not new:
+                return person
+            _refuse_own(person, caller)
+            if Role.ADMIN in (role, person.role):
+                require_confirmed(caller)
+            if not (role is Role.ADMIN and school_id is None and not wanted["disabled"]):
+                await _require_other_admin(connection, person)
+            if person.school_id is not None and ("school_id" in new or role is not Role.TEACHER):
+                await end_duties(
+                    connection, person.id, await today_of_school(connection, person.school_id, self._now())
+                )
+            await set_rights(connection, person.id, new)
+            await _record_change(connection, caller, person, new)
+            changed = await find_person(connection, caller, person.id)
+        assert changed is not None, "the caller sees the school that they give"
+        return changed
+
+    async def new_password(self, who: Who, caller: Caller, password: str | None = None) -> NewPassword:
+        """Sets a password, ends all sign-ins of the user, and clears their failed ones.
+
+        Args:
+            who: the user.
+            caller: who sets it.
+            password: None: a generated one, with which the user signs in once to choose their own.
+
+        Raises:
+            Invalid: the password is too short, too long, or easy to guess.
+            OwnLogin: the caller's own, which they change with their present password.
+            NoLogin: the person has no login.
+            ConfirmationNeeded: of an admin; the caller has confirmed their sign-in too long ago.
+        """
+        async with self._database.snapshot() as connection:
+            person = await _managed(connection, who, caller, lock=False)
+            names = await accounts.names_of_user(connection, person.id)
+        prepared = await self._accounts.prepare_password(password, names)
+        async with self._database.transaction() as connection:
+            person = await _managed_login(connection, person.id, caller)
+            _refuse_own(person, caller)
+            if person.role == Role.ADMIN:
+                require_confirmed(caller)
+            await accounts.set_password(connection, person.id, prepared.hash, prepared.first)
+            await _record(connection, caller, Action.PASSWORD_RESET, person)
+            person = await _visible(connection, person.id, caller)
+        return NewPassword(person, prepared.text)
+
+    async def unlock(self, who: Who, caller: Caller) -> PersonRow:
+        """Clears the failed sign-ins of a user: they no longer wait or are slowed down on account of them.
+
+        The counter of an address stays, so that the user still waits where too many failed, of whatever account.
+        """
+        async with self._database.transaction() as connection:
+            person = await _managed_login(connection, who, caller)
+            await accounts.unlock(connection, person.id)
+            await _record(connection, caller, Action.USER_UNLOCKED, person)
+        return person
+
+    async def reset_factors(self, who: Who, caller: Caller) -> bool:
+        """Removes the second factors of a user, and ends their sign-ins. Returns whether they had any.
+
+        Raises ConfirmationNeeded if the caller has confirmed their sign-in too long ago.
+        """
+        async with self._database.transaction() as connection:
+            person = await _managed_login(connection, who, caller)
+            require_confirmed(caller)
+            return await reset_factors(connection, person.id, person.school_id, caller)
+
+    async def sign_out(self, who: Who, caller: Caller) -> PersonRow:
+        """Ends all sign-ins of a user."""
+        async with self._database.transaction() as connection:
+            person = await _managed_login(connection, who, caller)
+            await accounts.end_tokens(connection, person.id)
+            await _record(connection, caller, Action.SIGN_INS_ENDED, person)
+        return person
 
 
-def _require_may_grant(caller: Caller, role: Role) -> None:
-    if not may_grant(caller, role):
-        raise Forbidden(f"the role {role.value} can do what you may not")
+async def _with_teachings(connection: Connection, rows: list[PersonRow]) -> list[Person]:
+    by_user = defaultdict[int, list[TeachingRow]](list)
+    for teaching in await teachings_of(connection, [row.id for row in rows]):
+        by_user[teaching.user_id].append(teaching)
+    return [Person(row, by_user[row.id]) for row in rows]
+
+
+async def _visible(connection: Connection, who: Who, caller: Caller, *, lock: bool = False) -> PersonRow:
+    person = await find_person(connection, caller, who if isinstance(who, int) else normalised_email(who), lock=lock)
+    if person is None:
+        raise NotFound("there is no such user")
+    return person
+
+
+async def _managed(connection: Connection, who: Who, caller: Caller, *, lock: bool = True) -> PersonRow:
+    """A person whose login the caller may manage, locked."""
+    require_permission(caller, Permission.USER_MANAGE)
+    person = await _visible(connection, who, caller, lock=lock)
+    require_may_manage(caller, Role(person.role), person.school_id)
+    return person
+
+
+async def _managed_login(connection: Connection, who: Who, caller: Caller) -> PersonRow:
+    person = await _managed(connection, who, caller)
+    if person.email is None:
+        raise NoLogin("this person has no login: add one first")
+    return person
+
+
+async def _record(connection: Connection, caller: Caller, action: Action, person: PersonRow) -> None:
+    await record(connection, caller, action, school_id=person.school_id, user_id=person.id)
+
+
+async def _record_change(
+    connection: Connection, caller: Caller, person: PersonRow, new: Mapping[str, str | int | bool | None]
+) -> None:
+    names = {"role": "role", "school_id": "schoolId"}
+    after = {names[name]: value for name, value in new.items() if name in names}
+    if after:
+        before = {names[name]: getattr(person, name) for name in new if name in names}
+        about = {"school_id": person.school_id, "user_id": person.id}
+        await record(connection, caller, Action.USER_ROLE_CHANGED, **about, before=before, after=after)
+    if "disabled" in new:
+        await _record(connection, caller, Action.USER_DISABLED if new["disabled"] else Action.USER_ENABLED, person)
+
+
+def _refuse_own(person: PersonRow, caller: Caller) -> None:
+    if person.id == caller.user_id:
+        detail = "this is your own login: somebody else has to do this"
+        raise OwnLogin(detail, [Violation(OwnLogin.code, detail, "/id")])
+
+
+async def _require_other_admin(connection: Connection, person: PersonRow) -> None:
+    """Call it after `lock_roles`, before the person loses rights."""
+    if person.is_active_district_admin and not await has_other_district_admin(connection, person.id):
+        detail = "this is the last active admin of all schools: add another one first"
+        raise LastAdmin(detail, [Violation(LastAdmin.code, detail, "/id")])
+
+
+async def _unknown_school(connection: Connection, caller: Caller, school_id: int | None) -> list[Violation]:
+    if school_id is None or await is_visible_school(connection, caller, school_id):
+        return []
+    detail = f"there is no school {school_id}"
+    return [Violation("unknown_school", detail, "/schoolId", {"schoolId": school_id})]

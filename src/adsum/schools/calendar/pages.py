@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
+from adsum.accounts.access import Role, may_manage
 from adsum.platform.days import Span
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import provided
@@ -190,6 +191,15 @@ async def set_missed_share(
     return redirect_to(f"{context.address('calendar')}#missed")
 
 
+@router.post("/admin/calendar/office-logins")
+async def set_office_logins(
+    schools: SchoolsService, context: CurrentSchool, *, office: Annotated[bool, Form()] = False
+) -> Response:
+    """Decides whether the office manages the logins of teachers and viewers."""
+    await schools.change(context.school.id, {"office_manages_logins": office}, context.caller)
+    return redirect_to(f"{context.address('calendar')}#office-logins")
+
+
 async def _page(
     request: Request,
     calendar: SchoolCalendar,
@@ -221,6 +231,7 @@ async def _page(
         week=WEEK,
         max_window=MAX_EDIT_WINDOW_DAYS,
         form=form,
+        manages_office=may_manage(context.caller, Role.OFFICE, context.school.id),
         changes=(await schools.changes(context.school.id, context.caller, PageRequest(limit=SHOWN_CHANGES))).items,
         typed={
             **EMPTY_FORM,
