@@ -32,6 +32,7 @@ WITHOUT_KEY = {
     "/auth/password": "its answer is a secret, and a repetition has the wrong present password",
     "/keys": "its answer is a secret",
     "/keys/{id}/rotate": "its answer is a secret",
+    "/schools/{id}/readmissions": "a repetition has no effect, and is answered with 404",
     "/students/search": "changes nothing",
     "/absences/search": "changes nothing",
 }

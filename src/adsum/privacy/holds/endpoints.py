@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.authentication import require
+from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
@@ -32,12 +32,17 @@ async def list_holds(query: Annotated[PageQuery, Query()], holds: HoldsService, 
     "/students/{id}/holds", name="placeHold", summary="Place a hold on a student", status_code=HTTPStatus.CREATED
 )
 async def place_hold(
-    student_id: Annotated[PathId, Path(alias="id")], body: PlaceHold, holds: HoldsService, caller: Responsible
+    student_id: Annotated[PathId, Path(alias="id")],
+    body: PlaceHold,
+    holds: HoldsService,
+    caller: Responsible,
+    key: SentKey,
 ) -> HoldItem:
     """Until it is lifted, retention keeps everything about the student, and an erasure, or a merge that removes the
     record, is refused with 409 `student_on_hold`. Several holds for different reasons last until all are lifted.
     """
-    return HoldItem.model_validate(await holds.place(student_id, body.reason, body.reference, caller))
+    keyed = key.answering(body, HoldItem.model_validate, HTTPStatus.CREATED)
+    return HoldItem.model_validate(await holds.place(student_id, body.reason, body.reference, caller, keyed))
 
 
 @router.delete("/holds/{id}", name="liftHold", summary="Lift a hold")

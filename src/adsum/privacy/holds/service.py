@@ -8,6 +8,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import NotFound, refuse
@@ -39,7 +40,14 @@ class Holds:
         return page_of(rows, page, QUERY, lambda row: (row.id,))
 
     @repeats_if_contended
-    async def place(self, student_id: int, reason: HoldReason, reference: str | None, caller: Caller) -> Hold:
+    async def place(
+        self,
+        student_id: int,
+        reason: HoldReason,
+        reference: str | None,
+        caller: Caller,
+        keyed: KeyedRequest[Hold] | None = None,
+    ) -> Hold:
         """Places a hold. It waits for an erasure, a merge or a retention run that is deleting data of the student.
 
         Raises:
@@ -52,6 +60,7 @@ class Holds:
         reference = (reference or "").strip() or None
         refuse(list(validate_reference(reference)))
         async with self._database.transaction() as connection:
+            await claim_key(connection, keyed)
             # Whoever deletes data of the student locks these schools, and looks for holds after that.
             await lock_schools_of(connection, [student_id])
             school_id = await require_student(connection, student_id, caller)
@@ -62,6 +71,7 @@ class Holds:
             await record(
                 connection, caller, Action.HOLD_PLACED, school_id=school_id, student_id=student_id, after=after
             )
+            await store_result(connection, keyed, hold)
         log.info("hold placed", student_id=student_id, actor=caller.actor)
         return hold
 
