@@ -15,12 +15,20 @@ from adsum.platform.database.revision import newest_revision
 NOW = datetime(2026, 11, 23, 17, 30, tzinfo=UTC)
 
 
-def make(folder: DataFolder, target: Path) -> Backup:
-    return back_up(folder, target, version="0.1.0", now=NOW, progress=lambda _: None)
+def make(folder: DataFolder, target: Path, *recipients: str) -> Backup:
+    return back_up(folder, target, version="0.1.0", now=NOW, progress=lambda _: None, recipients=recipients)
 
 
-def put_back(folder: DataFolder, archive: Path, *, force: bool = False, newest: str | None = None) -> Restored:
-    return restore(folder, archive, newest_schema=newest or newest_revision(), now=NOW, force=force)
+def put_back(
+    folder: DataFolder,
+    archive: Path,
+    *,
+    force: bool = False,
+    newest: str | None = None,
+    identity: Path | None = None,
+) -> Restored:
+    newest_schema = newest or newest_revision()
+    return restore(folder, archive, newest_schema=newest_schema, now=NOW, force=force, identity=identity)
 
 
 def state(folder: DataFolder) -> dict[str, bytes]:

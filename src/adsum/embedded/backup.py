@@ -8,7 +8,7 @@ import errno
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,7 +44,15 @@ class Backup:
     manifest: BackupManifest
 
 
-def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, progress: ReportProgress) -> Backup:
+def back_up(
+    folder: DataFolder,
+    target: Path,
+    *,
+    version: str,
+    now: datetime,
+    progress: ReportProgress,
+    recipients: Sequence[str] = (),
+) -> Backup:
     """Writes the complete file, or nothing.
 
     Args:
@@ -53,27 +61,44 @@ def back_up(folder: DataFolder, target: Path, *, version: str, now: datetime, pr
         version: the version of Adsum.
         now: the current time.
         progress: receives the progress of the copy.
+        recipients: public keys of age to which the file is encrypted; none: it is not encrypted.
 
     Raises:
-        BackupRefused: there is no database, the file exists, or it cannot be written.
+        BackupRefused: a recipient is wrong, there is no database, the file exists, or it cannot be written.
     """
+    encrypt = _encryption_to(recipients)
     if not folder.database.exists():
         raise BackupRefused(f"there is no database {folder.database}: nothing to back up")
     if target.is_dir():
-        target /= f"adsum-{now:%Y%m%d-%H%M%S}.tar.gz"
+        target /= f"adsum-{now:%Y%m%d-%H%M%S}.tar.gz{'' if encrypt is None else '.age'}"
     if target.exists():
         raise BackupRefused(f"{target} exists already, and no backup is overwritten")
     if not target.parent.is_dir():
         raise BackupRefused(f"{target} cannot be written: there is no folder {target.parent}")
     try:
-        with workspace_in(target.parent, _WORKSPACE) as workspace:
+        # Unencrypted files of an encrypted backup stay in the data folder: the target may be a disk of somebody else.
+        plain_parent = target.parent if encrypt is None else folder.root
+        with workspace_in(plain_parent, _WORKSPACE) as workspace, workspace_in(target.parent, _WORKSPACE) as beside:
             manifest = _collect(folder, workspace, version, now, progress)
             archive = workspace / "archive"
             pack(archive, manifest, workspace)
+            if encrypt is not None:
+                plain, archive = archive, beside / "archive"
+                encrypt(plain, archive)
             _publish(archive, target)
     except (OSError, sqlite3.Error) as error:
         raise BackupRefused(f"{target} cannot be written: {_reason(error)}") from error
     return Backup(target, target.stat().st_size, manifest)
+
+
+def _encryption_to(recipients: Sequence[str]) -> Callable[[Path, Path], None] | None:
+    """Encrypts a file into another; None: there are no recipients. Raises BackupRefused: a recipient is wrong."""
+    if not recipients:
+        return None
+    from adsum.embedded import encryption  # noqa: PLC0415 - its library is large
+
+    keys = encryption.parse_recipients(recipients)
+    return lambda plain, target: encryption.encrypt_file(plain, target, keys)
 
 
 def _reason(error: OSError | sqlite3.Error) -> str:

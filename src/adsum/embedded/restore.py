@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,20 +25,38 @@ class Restored:
     kept_aside: Path | None
 
 
-def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datetime, force: bool) -> Restored:
+def restore(
+    folder: DataFolder,
+    archive: Path,
+    *,
+    newest_schema: str,
+    now: datetime,
+    force: bool,
+    identity: Path | None = None,
+) -> Restored:
     """Checks the whole backup, then moves its files into place. The sweeper rebuilds the queue from the database.
 
+    Args:
+        folder: where the backup is restored.
+        archive: the file of the backup.
+        newest_schema: the newest revision that this version knows.
+        now: the current time.
+        force: whether the folder may hold data, which is moved aside.
+        identity: the file with the secret keys of an encrypted backup.
+
     Raises:
-        BackupRefused: the backup is damaged or of a newer version; or the folder holds data and `force` is not set.
+        BackupRefused: the backup is damaged, encrypted to another key, or of a newer version; or the folder holds data
+            and `force` is not set.
         ConfigurationError: an `up` runs on the folder.
     """
     _require_file(archive)
+    decrypt = _decryption_of(archive, identity)
     with _ready(folder):
         present = [name for name in STATE if _is_nonempty(folder.root / name)]
         if present and not force:
             raise BackupRefused(f"{folder.root} contains data: --force moves it aside and restores the backup")
         with workspace_in(folder.root, ".restore-") as staging:
-            manifest = unpack(archive, staging)
+            manifest = unpack(archive if decrypt is None else decrypt(staging), staging)
             _check(staging, manifest, newest_schema)
             aside = folder.root / f"before-restore-{now:%Y%m%d-%H%M%S}" if present else None
             try:
@@ -48,9 +66,31 @@ def restore(folder: DataFolder, archive: Path, *, newest_schema: str, now: datet
     return Restored(manifest, aside)
 
 
+def _decryption_of(archive: Path, identity: Path | None) -> Callable[[Path], Path] | None:
+    """Decrypts the backup into a folder and returns the file; None: the backup is not encrypted.
+
+    Raises:
+        BackupRefused: the identity is missing or wrong.
+    """
+    from adsum.embedded import encryption  # noqa: PLC0415 - its library is large
+
+    if not encryption.is_encrypted(archive):
+        return None
+    if identity is None:
+        raise BackupRefused(f"{archive} is encrypted: name the file with its secret key by --identity")
+    identities = encryption.read_identities(identity)
+
+    def decrypt(folder: Path) -> Path:
+        plain = folder / "archive"
+        encryption.decrypt_file(archive, plain, identities)
+        return plain
+
+    return decrypt
+
+
 def _require_file(archive: Path) -> None:
     if archive.is_dir():
-        found = sorted(archive.glob("adsum-*.tar.gz"))
+        found = sorted(archive.glob("adsum-*.tar.gz*"))
         such = f", such as {found[-1]}" if found else ""
         raise BackupRefused(f"{archive} is a folder: name the file in it{such}")
     if not archive.is_file():

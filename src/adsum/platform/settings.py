@@ -163,6 +163,13 @@ class Settings(BaseSettings):
             "`KEY until 2027-01-31T00:00:00Z`. The file of `ADSUM_SIGNING_KEYS_FILE` is read again when it changes."
         ),
     ] = None
+    backup_recipients: Annotated[
+        str,
+        Field(
+            description="Public keys of [age](../how-to/back-up-and-restore.md#encrypted-backups), separated by commas "
+            "or blanks, to which `adsum backup` encrypts. Empty: backups are not encrypted."
+        ),
+    ] = ""
     token_ttl: Annotated[int, Field(ge=60, description="Seconds after which a sign-in and its token end.")] = 12 * 3600
     password_min_length: Annotated[
         int,

@@ -85,6 +85,13 @@ def backup(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A new file, or a folder.")],
     *,
     data_dir: DataDir = None,
+    recipient: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY",
+            help="Encrypt the file to this public key of age; repeatable.  [default: ADSUM_BACKUP_RECIPIENTS]",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Copy database, secret key and demo accounts into one file that only you can read. `up` may run meanwhile.
@@ -98,10 +105,24 @@ def backup(
     from adsum.platform.command_line.progress import waiting
     from adsum.platform.settings import load_settings
 
-    folder = _data_folder(load_settings(data_dir=data_dir), "backup")
+    settings = load_settings(data_dir=data_dir)
+    recipients = recipient or settings.backup_recipients.replace(",", " ").split()
     with waiting("Copying the database") as show:
-        made = back_up(folder, path, version=__version__, now=system_clock(), progress=lambda done: show(f"{done} %"))
-    row = {"path": str(made.path), "bytes": made.size, "schema": made.manifest.schema, "madeAt": made.manifest.made_at}
+        made = back_up(
+            _data_folder(settings, "backup"),
+            path,
+            version=__version__,
+            now=system_clock(),
+            progress=lambda done: show(f"{done} %"),
+            recipients=recipients,
+        )
+    row = {
+        "path": str(made.path),
+        "bytes": made.size,
+        "schema": made.manifest.schema,
+        "madeAt": made.manifest.made_at,
+        "encryptedTo": len(recipients),
+    }
     show_one(row, as_json=as_json)
 
 
@@ -109,6 +130,9 @@ def restore(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A file that `adsum backup` made.")],
     *,
     data_dir: DataDir = None,
+    identity: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The file with the secret key of an encrypted backup.")
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Restore into a folder with data, which is moved aside.")
     ] = False,
@@ -124,7 +148,9 @@ def restore(
 
     folder = _data_folder(load_settings(data_dir=data_dir), "restore")
     with waiting("Restoring"):
-        done = restore_backup(folder, path, newest_schema=newest_revision(), now=system_clock(), force=force)
+        done = restore_backup(
+            folder, path, newest_schema=newest_revision(), now=system_clock(), force=force, identity=identity
+        )
     row = {
         "dataDir": str(folder.root),
         "madeAt": done.manifest.made_at,
