@@ -64,7 +64,7 @@ async def add_app(client: httpx2.AsyncClient) -> tuple[TOTP, list[str]]:
     app = TOTP((sealed[1] or secret[1]).replace(" ", ""))
     fields = {"sealed": sealed[0] or secret[0], "code": app.now(), "name": "phone"}
     added = await client.post("/account/second-factors/app/confirm", data=fields)
-    return app, re.findall(r"<code>([a-z2-9-]{19})</code>", added.text)
+    return app, re.findall(r"<code>([a-z2-9-]{29})</code>", added.text)
 
 
 async def add_passkey(client: httpx2.AsyncClient) -> Authenticator:
@@ -430,7 +430,7 @@ async def test_recovery_codes_are_replaced_and_factors_renamed_on_the_page(secur
         await client.post("/account/second-factors/rename", data={"kind": "totp", "factor": "1", "name": "tablet"})
         assert "tablet" in (await client.get("/account/second-factors")).text
         new = re.findall(
-            r"<code>([a-z2-9-]{19})</code>", (await client.post("/account/second-factors/recovery-codes")).text
+            r"<code>([a-z2-9-]{29})</code>", (await client.post("/account/second-factors/recovery-codes")).text
         )
         assert (len(new), set(new) & set(codes)) == (10, set())
         await client.post("/account/second-factors/remove", data={"kind": "totp", "factor": "1"})

@@ -37,6 +37,6 @@ class Passwords:
         return same and password_hash is not None
 
 
-def generated_password() -> str:
-    """A random password of 80 bits, in groups of four characters."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
+def generated_password(groups: int = 4) -> str:
+    """A random password in groups of four characters, which have 20 bits each."""
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(groups))

@@ -95,12 +95,12 @@ def is_totp(code: str) -> bool:
 
 
 def new_recovery_codes() -> list[str]:
-    """Codes of 80 random bits each, in groups of four characters."""
-    return [generated_password() for _ in range(RECOVERY_CODES)]
+    """Codes of 120 random bits each, in groups of four characters."""
+    return [generated_password(groups=6) for _ in range(RECOVERY_CODES)]
 
 
 def hash_of_code(code: str) -> str:
-    """The hash under which a recovery code is stored. A code of 80 random bits needs no slow one."""
+    """The hash under which a recovery code is stored. A code of 120 random bits needs no slow one."""
     return hashlib.sha256(f"recovery code|{typed_code(code)}".encode(errors="replace")).hexdigest()
 
 
