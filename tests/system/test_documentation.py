@@ -12,7 +12,7 @@ from tests.support.reference import COMMAND, FOLDER, PAGES, description_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-WRITTEN = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")])
+WRITTEN = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md", *DOCS.rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]+)?\)")
 PLACE = re.compile(r"`((?:src/adsum|tests|benchmarks|docs|[a-z_]+)/[\w./-]+\.(?:py|sql|lua|md|json))`")
 
