@@ -28,6 +28,6 @@ class KeyWarnings:
             return 0
         warned = await self._api_keys.warned_keys()
         for key, status in warned:
-            log.warning("an API key needs attention", key=key.id, warnings=[str(each) for each in status.warnings])
+            log.warning("an API key needs attention", key_id=key.id, warnings=[str(each) for each in status.warnings])
         self._due = now + PAUSE
         return len(warned)

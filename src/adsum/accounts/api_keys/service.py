@@ -306,7 +306,7 @@ class ApiKeys:
             raise Unauthenticated("the API key is not valid")
         if found.networks is not None and not is_within(address, tuple(found.networks)):
             # Says nothing about the key: whoever sends it may have stolen it.
-            log.warning("an API key was used from an address that is not allowed", key=found.id)
+            log.warning("an API key was used from an address that is not allowed", key_id=found.id)
             raise AddressNotAllowed(f"this API key is not allowed from {address or 'here'}")
         if _is_over(found.expires_at, now):
             raise KeyExpired("the API key has expired")

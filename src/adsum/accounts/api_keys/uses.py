@@ -44,6 +44,6 @@ class KeyUses:
             async with self._database.transaction() as connection:
                 await statements.note_use(connection, found, text, now, now - NOTED_EVERY)
         except Unavailable:
-            log.warning("the use of an API key was not noted", key=found.id)
+            log.warning("the use of an API key was not noted", key_id=found.id)
         finally:
             del self._pending[found.secret_hash]

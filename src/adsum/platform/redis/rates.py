@@ -203,7 +203,7 @@ class RateLimits:
         if not window.is_logged:
             window.is_logged = True
             # An address is personal data.
-            who = {} if subject.startswith("address-") else {"by": subject}
+            who = {} if subject.startswith("address-") else {"actor": subject}
             log.warning("too many requests", policy=policy.name, quota=policy.quota, **who)
 
     def _report_soon(self, key: tuple[str, str]) -> None:
