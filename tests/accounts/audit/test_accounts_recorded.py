@@ -118,7 +118,7 @@ async def test_api_keys_are_recorded_without_their_names(adsum: Adsum) -> None:
     assert (created["action"], created["key_id"], json.loads(created["after"])) == (
         "key_created",
         new.key.id,
-        {"permissions": ["roster:read"], "schools": None},
+        {"permissions": ["roster:read"], "schools": None, "ownerId": None, "expiresAt": None, "networks": None},
     )
     assert (revoked["action"], revoked["key_id"]) == ("key_revoked", new.key.id)
     assert "platform" not in str(created)
