@@ -45,6 +45,8 @@ from adsum.privacy import endpoints as student_data
 from adsum.privacy.holds import endpoints as holds
 from adsum.privacy.merging import endpoints as student_merges
 from adsum.privacy.merging import pages as student_merge_pages
+from adsum.privacy.retention import endpoints as retention
+from adsum.privacy.retention import pages as retention_pages
 from adsum.registers import endpoints as registers
 from adsum.registers import pages as today
 from adsum.registers.on_site import pages as on_site
@@ -87,6 +89,7 @@ ROUTERS = (
     student_data.schools_router,
     student_merges.router,
     holds.router,
+    retention.router,
     calendar.router,
     timetables.router,
     registers.router,
@@ -116,6 +119,7 @@ PAGES = (
     timetable_pages.router,
     roster_files.router,
     student_merge_pages.router,
+    retention_pages.router,
     year.router,
     year.address_router,
     planned_absences.router,

@@ -98,6 +98,7 @@ GROUPS = {
         (ExtraCommand("merge", "adsum.privacy.merging.commands:merge", after="erase"),),
     ),
     "hold": LazyGroup("adsum.privacy.holds.commands:app", "Data of students that nobody may delete for now."),
+    "retention": LazyGroup("adsum.privacy.retention.commands:app", "For how many years data are kept, and what goes."),
     "user": LazyGroup("adsum.roster.people.commands:app", "Users who can sign in: their roles, logins and data."),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.key_management.commands:app", "API keys of programs."),

@@ -61,7 +61,7 @@ from adsum.operations.audit.service import AuditLog
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.key_warnings import KeyWarnings
 from adsum.operations.metrics import Metrics, RunMetrics
-from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
+from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
@@ -76,6 +76,7 @@ from adsum.platform.time_zones import ASSUMED
 from adsum.privacy.holds.service import Holds
 from adsum.privacy.merging.page_data import MergePageData
 from adsum.privacy.merging.service import StudentMerges
+from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.service import StudentData
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
@@ -209,6 +210,8 @@ class OperationServices:
     student_data: StudentData
     student_merges: StudentMerges
     holds: Holds
+    retention: Retention
+    retention_runs: RetentionRuns
     metrics: Metrics
     rate_limits: RateLimits
     batch_metrics: BatchMetrics
@@ -453,11 +456,16 @@ def _rate_limits(on: _Servers, metrics: Metrics) -> RateLimits:
 def _operations(on: _Servers, batches: BatchServices, api_keys: ApiKeys) -> OperationServices:
     metrics, chain_keys = Metrics(), ChainKeys(on.keys)
     keep = timedelta(days=on.settings.keep_runs_days)
+    audit_years = on.settings.keep_audit_years
+    audit_pruning = [AuditPruning(on.database, chain_keys, on.now, audit_years).prune_if_due] if audit_years else []
+    retention_runs = RetentionRuns(on.database, on.now)
     pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
     return OperationServices(
         student_data=StudentData(on.database, on.now),
         student_merges=StudentMerges(on.database, on.now),
         holds=Holds(on.database, on.now),
+        retention=Retention(on.database, on.now),
+        retention_runs=retention_runs,
         metrics=metrics,
         rate_limits=on.closing(_rate_limits(on, metrics)),
         batch_metrics=metrics.batches,
@@ -472,6 +480,8 @@ def _operations(on: _Servers, batches: BatchServices, api_keys: ApiKeys) -> Oper
             EndedSignIns(on.database, on.now).delete_if_due,
             LogTruncation(on.database, on.now).truncate_if_due,
             *pruning,
+            *audit_pruning,
+            retention_runs.delete_if_due,
         ],
     )
 

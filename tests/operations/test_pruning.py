@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Table, func, select, update
 
 from adsum import wiring
-from adsum.accounts.access import Role
+from adsum.accounts.access import Role, system_caller
+from adsum.accounts.audit.chain import ChainKeys
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.accounts.audit.sealing import Sealing
+from adsum.accounts.audit.tables import audit_entries
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.attendance.tables import attendances
 from adsum.batches.repository.runs import find_runs, runs_ended_after
 from adsum.batches.tables import batch_runs, job_failures
-from adsum.operations.pruning import EndedSignIns, LogTruncation, Pruning
+from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, Pruning, years_before
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import system_clock
 from adsum.platform.database.answers import idempotency_keys
@@ -238,3 +243,28 @@ async def test_the_log_of_a_file_is_truncated_once_an_hour(sqlite_url: str) -> N
         assert (first, again, await truncation.truncate_if_due()) == (1, 0, 1)
     finally:
         await database.close()
+
+
+async def test_entries_of_the_audit_log_go_after_their_years_and_a_changed_log_stays(adsum: Adsum) -> None:
+    keys, clock = ChainKeys(KeyRing.of("k" * 40)), Clock()
+    async with adsum.database.transaction() as connection:
+        for number in range(3):
+            await record(connection, system_caller(), Action.SCHOOL_CHANGED, school_id=number)
+    await Sealing(adsum.database, keys).seal()
+    clock.time += timedelta(days=364)
+    pruning = AuditPruning(adsum.database, keys, clock, 1, page=2)
+
+    assert await pruning.prune_if_due() == 0
+    clock.time += timedelta(days=3)
+    others = AuditPruning(adsum.database, ChainKeys(KeyRing.of("o" * 40)), clock, 1)
+    assert await others.prune_if_due() == 0
+    assert [await pruning.prune_if_due() for _ in range(3)] == [2, 1, 0]
+
+    async with adsum.database.snapshot() as connection:
+        actions = list(await connection.scalars(select(audit_entries.c.action).order_by(audit_entries.c.id)))
+    assert actions == ["log_pruned", "log_pruned"]
+
+
+def test_years_are_counted_by_the_calendar() -> None:
+    assert years_before(datetime(2024, 2, 29, 12, tzinfo=UTC), 1) == datetime(2023, 2, 28, 12, tzinfo=UTC)
+    assert years_before(datetime(2026, 11, 29, tzinfo=UTC), 7) == datetime(2019, 11, 29, tzinfo=UTC)

@@ -80,3 +80,29 @@ def test_a_hold_on_the_command_line_refuses_an_erasure_until_it_is_lifted(demo: 
     demo.output("student", "erase", "1", "--yes", "--json")
     missing = demo.run("student", "readmit", "nobody", "--school", "1")
     assert missing.stderr == "adsum: no student with this source id was erased at this school\n"
+
+
+def test_periods_are_shown_and_set_with_the_code_of_the_dry_run(demo: Commands) -> None:
+    for option in ("--records=0", "--records=soon", "--first-month=13"):
+        assert demo.run("retention", "set", "--school", "1", option).returncode == 2, option
+    assert demo.run("retention", "set", "--school", "1").returncode == 2
+
+    options = ("retention", "set", "--school", "1", "--records", "5", "--notes", "ever", "--first-month", "9")
+    preview = json.loads(demo.output(*options, "--dry-run", "--json"))
+    refused = demo.run(*options)
+    done = json.loads(demo.output(*options, "--confirm", preview["confirmation"], "--json"))
+    shown = json.loads(demo.output("retention", "show", "--school", "1", "--json"))
+    default = json.loads(demo.output("retention", "set", "--school", "1", "--records", "default", "--json"))
+
+    assert (preview["items"], preview["count"]) == ([], 0)
+    assert (refused.returncode, preview["confirmation"] in refused.stderr) == (1, True)
+    assert done == shown
+    assert (shown["firstMonth"], [each["years"] for each in shown["periods"]]) == (9, [5, None, None, None])
+    assert default["periods"][0]["isDefault"] is True
+
+
+def test_a_retention_run_needs_a_confirmation(demo: Commands) -> None:
+    assert demo.run("retention", "run").returncode == 2
+    dry_run = demo.run("retention", "run", "--dry-run")
+    assert (dry_run.stderr, dry_run.stdout.startswith("To confirm: ")) == ("adsum: nothing is due\n", True)
+    assert demo.output("retention", "run", "--yes") == "0 rows were deleted or changed.\n"

@@ -64,7 +64,7 @@ class RecordPageData:
             sessions=[record.session_id],
             people={user_id for user_id in people if user_id is not None},
         )
-        window = EditWindow(school.edit_window_days, today_in(school.time_zone, self._now()))
+        window = EditWindow(school.edit_window_days, today_in(school.time_zone, self._now()), school.records_from)
         return RecordView(
             record=record,
             dispute=dispute,

@@ -68,6 +68,19 @@ attendances = Table(
     UniqueConstraint("session_id", "learning_date", "student_id"),
     Index(None, "student_id", "learning_date"),
     Index(None, "school_id", "learning_date"),
+    # Notes, which a school may keep for a shorter time than records: few among millions.
+    Index(
+        "ix_attendances_texts",
+        "school_id",
+        "learning_date",
+        sqlite_where=text("note IS NOT NULL OR office_note IS NOT NULL"),
+        postgresql_where=text("note IS NOT NULL OR office_note IS NOT NULL"),
+    ),
+)
+
+_CHANGE_HAS_TEXT = text(
+    "old_note IS NOT NULL OR new_note IS NOT NULL OR old_office_note IS NOT NULL OR new_office_note IS NOT NULL "
+    "OR reason IS NOT NULL"
 )
 
 # Append-only. `version` is the record's after the change; the key allows each version once.
@@ -98,6 +111,12 @@ attendance_changes = Table(
     # The planned absence that the new mark comes from.
     Column("absence_id", BigInt),
     PrimaryKeyConstraint("attendance_id", "version"),
+    Index(
+        "ix_attendance_changes_texts",
+        "attendance_id",
+        sqlite_where=_CHANGE_HAS_TEXT,
+        postgresql_where=_CHANGE_HAS_TEXT,
+    ),
 )
 
 # Disputed marks: the mark of a teacher for a student whose recorded mark is the office's.

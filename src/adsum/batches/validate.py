@@ -216,7 +216,7 @@ def _validate_day(
     """Whether attendance of that day may be recorded, and, where that needs a reason, whether there is one."""
     if day is None:
         return _validate_force(submission, is_late=False)
-    window = EditWindow(context.edit_window_days, today_in(context.time_zone, now))
+    window = EditWindow(context.edit_window_days, today_in(context.time_zone, now), context.records_from)
     late = list(window.violations(day, submission.reason, overrules=caller.overrules))
     violations = [*late, *([] if late else _validate_force(submission, is_late=window.is_over(day)))]
     closure = context.calendar.closure(day)

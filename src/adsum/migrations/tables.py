@@ -11,7 +11,7 @@ from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.tombstones import tombstone_key, tombstones
-from adsum.privacy.tables import student_holds, student_merges
+from adsum.privacy.tables import retention_periods, retention_runs, student_holds, student_merges
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import (
     classes,
@@ -48,6 +48,8 @@ __all__ = [
     "metadata",
     "passkeys",
     "recovery_codes",
+    "retention_periods",
+    "retention_runs",
     "school_changes",
     "school_days",
     "schools",

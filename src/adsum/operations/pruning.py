@@ -7,17 +7,22 @@ absences are never pruned.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+from adsum.accounts.audit.chain import ChainKeys
+from adsum.accounts.audit.sealing import prune_entries
 from adsum.accounts.sign_ins.repository import delete_ended_sign_ins
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.telemetry import logger
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.telemetry import LogIcon, logger
 
 # The size of one short transaction, so that other writers do not wait for it.
 PAGE = 200
 PAUSE = timedelta(hours=1)
+AUDIT_PAGE = 1_000
+AUDIT_PAUSE = timedelta(days=1)
 
 log = logger(__name__)
 
@@ -78,6 +83,47 @@ class EndedSignIns:
         if deleted < self._page:
             self._due = now + PAUSE
         return deleted
+
+
+class AuditPruning:
+    """Removes entries of the audit log after `ADSUM_KEEP_AUDIT_YEARS`, once a day; if there are more, at every call.
+
+    Of each page the log records how many entries were removed.
+    """
+
+    def __init__(self, database: Database, keys: ChainKeys, now: Clock, years: int, page: int = AUDIT_PAGE) -> None:
+        self._database = database
+        self._keys = keys
+        self._now = now
+        self._years = years
+        self._page = page
+        self._due = now()
+
+    async def prune_if_due(self) -> int:
+        """Removes at most one page. Returns the number of removed entries."""
+        now = self._now()
+        if now < self._due:
+            return 0
+        try:
+            async with self._database.transaction() as connection:
+                removed = await prune_entries(connection, self._keys, years_before(now, self._years), self._page)
+        except ConfigurationError as error:
+            # Of a chain that somebody has changed nothing is removed.
+            log.error("the audit log is not pruned", mark=LogIcon.ERROR, reason=error.detail)
+            removed = 0
+        if removed < self._page:
+            self._due = now + AUDIT_PAUSE
+        if removed:
+            log.info("old entries of the audit log removed", rows=removed)
+        return removed
+
+
+def years_before(moment: datetime, years: int) -> datetime:
+    """The same moment of an earlier year; of 29 February, that of the day before where there is none."""
+    try:
+        return moment.replace(year=moment.year - years)
+    except ValueError:
+        return moment.replace(year=moment.year - years, day=28)
 
 
 class LogTruncation:

@@ -286,6 +286,14 @@ class Settings(BaseSettings):
             description="Days after which an ended run is reduced to its counts. 0: runs are kept permanently.",
         ),
     ] = 400
+    keep_audit_years: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=100,
+            description="Years after which an entry of the audit log is removed. 0: entries are kept permanently.",
+        ),
+    ] = 0
     max_body_bytes: Annotated[int, Field(ge=1024, description="The largest request body, in bytes.")] = 4 * 1024 * 1024
     max_import_bytes: Annotated[int, Field(ge=1024, description="The largest roster or attendance file, in bytes.")] = (
         64 * 1024 * 1024

@@ -1,8 +1,19 @@
-"""Tables: merges of two records of one student, and holds."""
+"""Tables: merges of two records of one student, holds, and retention."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, String, Table, UniqueConstraint, text
+from sqlalchemy import (
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+    text,
+)
 
 from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
 
@@ -52,4 +63,30 @@ student_holds = Table(
         sqlite_where=text("lifted_at IS NULL"),
         postgresql_where=text("lifted_at IS NULL"),
     ),
+)
+
+# For how many years a school keeps its data; school 0 is the default of the installation. NULL: the default; 0: for
+# ever. The names are those of `retention.rules.Periods`.
+retention_periods = Table(
+    "retention_periods",
+    metadata,
+    Column("school_id", BigInt, primary_key=True, autoincrement=False),
+    Column("records", Integer),
+    Column("notes", Integer),
+    Column("absences", Integer),
+    Column("students", Integer),
+    Column("first_month", Integer),
+)
+
+# Each deletion of one kind at a school: the days before `before`. A run that a crash has interrupted goes on.
+retention_runs = Table(
+    "retention_runs",
+    metadata,
+    reference("school"),
+    Column("kind", String(16), nullable=False),
+    Column("before", Date, nullable=False),
+    Column("deleted", BigInt, nullable=False),
+    Column("began_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    PrimaryKeyConstraint("school_id", "kind", "before"),
 )

@@ -17,6 +17,7 @@ _IMPORTS = 0x_AD5_0002
 _ROSTERS = 0x_AD5_0003
 _LOCKS_OF_ROSTERS = 512
 _LOCK_IMPORTS = text("SELECT pg_advisory_xact_lock(:number)")
+_TRY_LOCK_IMPORTS = text("SELECT pg_try_advisory_xact_lock(:number)")
 _LOCK_ROSTER = text("SELECT pg_advisory_xact_lock(:kind, :number)")
 
 
@@ -46,3 +47,10 @@ async def lock_school(connection: AsyncConnection, school_id: int) -> None:
     """
     if connection.dialect.name == "postgresql":
         await connection.execute(select(schools.c.id).where(schools.c.id == school_id).with_for_update(key_share=True))
+
+
+async def try_lock_imports(connection: AsyncConnection) -> bool:
+    """As `lock_imports`, without waiting. False: an import, an erasure or a merge is under way."""
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(await connection.scalar(_TRY_LOCK_IMPORTS, {"number": _IMPORTS}))

@@ -59,8 +59,9 @@ async def is_visible_school(connection: AsyncConnection, caller: Caller, school_
 async def edit_window_of(connection: AsyncConnection, school_id: int, now: datetime) -> EditWindow:
     """The edit window of an existing school."""
     c = schools.c
-    row = (await connection.execute(select(c.edit_window_days, c.time_zone).where(c.id == school_id))).one()
-    return EditWindow(row.edit_window_days, today_in(row.time_zone, now))
+    columns = select(c.edit_window_days, c.time_zone, c.records_from)
+    row = (await connection.execute(columns.where(c.id == school_id))).one()
+    return EditWindow(row.edit_window_days, today_in(row.time_zone, now), row.records_from)
 
 
 async def missed_share_of(connection: AsyncConnection, school_id: int) -> int | None:

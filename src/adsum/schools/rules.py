@@ -36,6 +36,7 @@ class School:
         missed_from_percent: from which share of its minutes on a session counts as missed in reports; None: never.
         weekdays: on which sessions without times meet, in order; `12345` is Monday to Friday.
         office_manages_logins: whether the office manages the logins of teachers and viewers.
+        records_from: retention has deleted the records of the days before; None: of no day.
     """
 
     id: int
@@ -46,6 +47,7 @@ class School:
     missed_from_percent: int | None = None
     weekdays: str = "12345"
     office_manages_logins: bool = False
+    records_from: date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +104,14 @@ def weekdays_text(weekdays: Iterable[int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EditWindow:
-    """The edit window of a school. `days`: days after the learning date; None: no limit. `today`: the school's."""
+    """The edit window of a school. `days`: days after the learning date; None: no limit. `today`: the school's.
+
+    `records_from`: retention has deleted the records of the days before, and nobody writes new ones; None: of no day.
+    """
 
     days: int | None
     today: date
+    records_from: date | None = None
 
     def is_over(self, learning_date: date) -> bool:
         return self.days is not None and (self.today - learning_date).days > self.days
@@ -121,6 +127,12 @@ class EditWindow:
             overrules: whether the caller belongs to the office.
             pointer: to the learning date in the request.
         """
+        if self.records_from is not None and learning_date < self.records_from:
+            detail = (
+                f"the records of days before {self.records_from.isoformat()} were deleted, and no new ones are kept"
+            )
+            yield Violation("day_deleted", detail, pointer, {"recordsFrom": self.records_from.isoformat()})
+            return
         if not self.is_over(learning_date):
             return
         params = {"date": learning_date.isoformat(), "days": self.days}

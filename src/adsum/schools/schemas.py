@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any, LiteralString, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -29,6 +30,9 @@ class SchoolItem(Schema):
     missed_from_percent: Annotated[int | None, Field(description="null: no session counts as missed")] = None
     weekdays: Annotated[Sequence[int], BeforeValidator(_listed), Field(description="1 is Monday")] = (1, 2, 3, 4, 5)
     office_manages_logins: bool = False
+    records_from: Annotated[
+        date | None, Field(description="Retention has deleted the records of the days before; null: of no day")
+    ] = None
 
 
 def _known(name: str) -> str:

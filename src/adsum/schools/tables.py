@@ -34,6 +34,8 @@ schools = Table(
     Column("weekdays", String(7), nullable=False, server_default="12345"),
     # Whether the office manages the logins of teachers and viewers.
     Column("office_manages_logins", Boolean, nullable=False, server_default=false()),
+    # Retention has deleted the records of the days before, and none is written for them. It only ever increases.
+    Column("records_from", Date),
 )
 
 # Each change of a setting of a school, such as its time zone. The values are as they were at that time.

@@ -58,6 +58,8 @@ class Action(StrEnum):
     STUDENT_READMITTED = "student_readmitted"
     HOLD_PLACED = "hold_placed"
     HOLD_LIFTED = "hold_lifted"
+    RETENTION_CHANGED = "retention_changed"
+    RETENTION_RUN = "retention_run"
     STUDENTS_MERGED = "students_merged"
     BACKUP_MADE = "backup_made"
     BACKUP_RESTORED = "backup_restored"

@@ -35,6 +35,7 @@ _CLASS_CONTEXTS = sql_file(
         "school_id": BigInteger,
         "time_zone": String,
         "edit_window_days": Integer,
+        "records_from": Date,
         "weekdays": String,
         "fence": Integer,
         "taught": Json,
@@ -101,6 +102,7 @@ class ClassContext:
         school_id: of its school.
         time_zone: IANA name, of its school.
         edit_window_days: how long teachers may change the attendance of a day; None: without limit.
+        records_from: retention has deleted the records of the days before; None: of no day.
         fence: of the session, when this was read; None: the class has no such session.
         taught: when the user of the query teaches or covers the session.
         calendar: the closed days, terms and session times of the days of the query.
@@ -112,6 +114,7 @@ class ClassContext:
     school_id: int
     time_zone: str
     edit_window_days: int | None
+    records_from: date | None
     fence: int | None
     taught: tuple[Span, ...]
     calendar: Calendar
@@ -136,13 +139,14 @@ async def find_class_contexts(
 def _context(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[ContextQuery, ClassContext]:
-    edit_window_days, weekdays, fence, taught, covered, first_day, last_day, *calendar, students = more
+    edit_window_days, records_from, weekdays, fence, taught, covered, first_day, last_day, *calendar, students = more
     days = (first_day, last_day) if first_day is not None else None
     context = ClassContext(
         class_id,
         school_id,
         zone,
         edit_window_days,
+        records_from,
         fence,
         taught=_spans(taught) + _spans(covered),
         calendar=_calendar(weekdays, *calendar),

@@ -15,6 +15,7 @@ context AS MATERIALIZED (
 SELECT x.class_id, x.session_id, x.user_id, x.school_id,
     (SELECT s.time_zone FROM schools s WHERE s.id = x.school_id) AS time_zone,
     (SELECT s.edit_window_days FROM schools s WHERE s.id = x.school_id) AS edit_window_days,
+    (SELECT s.records_from FROM schools s WHERE s.id = x.school_id) AS records_from,
     (SELECT s.weekdays FROM schools s WHERE s.id = x.school_id) AS weekdays,
     x.fence,
     (SELECT json_group_array(json_array(t.begin_date, t.end_date))

@@ -280,6 +280,8 @@ def _open_sessions(runs: Collection[ColumnElement[bool]]) -> CTE:
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
         .where(*can_meet(taken.c.day, weekday))
+        # Of earlier days only the records of students on hold are left.
+        .where(or_(schools.c.records_from.is_(None), taken.c.day >= schools.c.records_from))
         .cte("open_session")
         .prefix_with("MATERIALIZED")
     )

@@ -1,0 +1,1 @@
+"""Retention: how many years data are kept, what would go, and the run that deletes it."""

@@ -1,0 +1,190 @@
+"""`/admin/retention`: the periods of a school with a preview of what would go, and students on hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+
+from adsum.accounts.access import Permission
+from adsum.accounts.visitors import visitor_with
+from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
+from adsum.platform.http.dependencies import provided
+from adsum.platform.http.schemas import PathId
+from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
+from adsum.platform.pages.rendering import site_of
+from adsum.platform.pages.routing import PageRoute
+from adsum.platform.paging import MAX_LIMIT, PageRequest
+from adsum.privacy.holds.rules import HoldReason
+from adsum.privacy.holds.service import Holds
+from adsum.privacy.retention.rules import FIRST_MONTH, FOREVER, MAX_YEARS, MIN_YEARS, Kind, Periods, Preview
+from adsum.privacy.retention.service import Retention
+from adsum.privacy.service import StudentData
+from adsum.roster.rules import NamedIds
+from adsum.roster.service import Naming
+from adsum.schools.context import CurrentSchool, SchoolContext
+
+PATH = "/admin/retention"
+DEFAULT, EVER = "", "ever"
+MAX_DUE = 200
+
+router = APIRouter(
+    include_in_schema=False,
+    route_class=PageRoute,
+    dependencies=[Depends(visitor_with(Permission.SCHOOL_MANAGE, Permission.STUDENT_DATA))],
+)
+
+
+class RetentionServices:
+    """The services of the page."""
+
+    def __init__(
+        self,
+        retention: Annotated[Retention, Depends(provided(Retention))],
+        holds: Annotated[Holds, Depends(provided(Holds))],
+        naming: Annotated[Naming, Depends(provided(Naming))],
+        student_data: Annotated[StudentData, Depends(provided(StudentData))],
+    ) -> None:
+        self.retention = retention
+        self.holds = holds
+        self.naming = naming
+        self.student_data = student_data
+
+
+Services = Annotated[RetentionServices, Depends()]
+Text = Annotated[str, Form()]
+
+
+@router.get(PATH)
+async def retention_page(request: Request, services: Services, context: CurrentSchool) -> Response:
+    """The periods, the newest deletions, and the holds."""
+    return await _page(request, services, context)
+
+
+@router.post(PATH)
+async def set_periods(
+    request: Request,
+    services: Services,
+    context: CurrentSchool,
+    *,
+    records: Text = DEFAULT,
+    notes: Text = DEFAULT,
+    absences: Text = DEFAULT,
+    students: Text = DEFAULT,
+    first_month: Text = DEFAULT,
+    confirmation: Text = "",
+) -> Response:
+    """Shows what would go, and changes the periods when that is confirmed."""
+    typed = {"records": records, "notes": notes, "absences": absences, "students": students}
+    fields = typed | {"first_month": first_month}
+    school_id, caller = context.school.id, context.caller
+    try:
+        periods = _periods(typed, first_month)
+        preview = await services.retention.preview(school_id, periods, caller)
+        if confirmation != preview.confirmation:
+            return await _page(request, services, context, typed=fields, preview=preview)
+        await services.retention.set(school_id, periods, caller, confirmation)
+    except WRONG as error:
+        return await _page(request, services, context, typed=fields, error=error)
+    return redirect_to(context.address("retention"))
+
+
+@router.post(f"{PATH}/holds")
+async def place_hold(
+    request: Request,
+    services: Services,
+    context: CurrentSchool,
+    student: Text = "",
+    reason: Text = "",
+    reference: Text = "",
+) -> Response:
+    """Places a hold on a student."""
+    try:
+        student_id = number_typed(student.strip(), "/student")
+        if reason not in set(HoldReason):
+            raise Invalid("choose a reason", [Violation("unknown_value", "choose a reason", "/reason")])
+        await services.holds.place(student_id, HoldReason(reason), reference, context.caller)
+    except (*WRONG, NotFound) as error:
+        return await _page(request, services, context, error=error)
+    return redirect_to(f"{context.address('retention')}#holds")
+
+
+@router.post(f"{PATH}/holds/lift")
+async def lift_hold(services: Services, context: CurrentSchool, hold: Annotated[PathId, Form()]) -> Response:
+    """Lifts a hold. A second click changes nothing."""
+    await services.holds.lift(hold, context.caller)
+    return redirect_to(f"{context.address('retention')}#holds")
+
+
+@router.post(f"{PATH}/readmit")
+async def readmit(request: Request, services: Services, context: CurrentSchool, sourced_id: Text = "") -> Response:
+    """Lets an erased student come back with the next roster."""
+    try:
+        await services.student_data.readmit(context.school.id, sourced_id.strip(), context.caller)
+    except (*WRONG, NotFound) as error:
+        return await _page(request, services, context, error=error)
+    return redirect_to(f"{context.address('retention')}&readmitted=true#readmit")
+
+
+def _periods(typed: Mapping[str, str], first_month: str) -> Periods:
+    violations: list[Violation] = []
+    years: dict[str, int | None] = {}
+    for name, text in typed.items():
+        try:
+            years[name] = None if text == DEFAULT else FOREVER if text == EVER else _number(text, name)
+        except Invalid as error:
+            violations += error.violations
+    refuse(violations)
+    return Periods(**years, first_month=number_typed(first_month, "/firstMonth") if first_month else None)
+
+
+def _number(text: str, name: str) -> int:
+    number = number_typed(text, f"/{name}")
+    if not MIN_YEARS <= number <= MAX_YEARS:
+        detail = f"{MIN_YEARS} to {MAX_YEARS} years"
+        raise Invalid(detail, [Violation("out_of_range", detail, f"/{name}")])
+    return number
+
+
+def _typed_of(periods: Periods) -> dict[str, str]:
+    years = {kind.value: getattr(periods, kind.value) for kind in Kind}
+    texts = {
+        name: DEFAULT if value is None else EVER if value == FOREVER else str(value) for name, value in years.items()
+    }
+    return texts | {"first_month": str(periods.first_month or "")}
+
+
+async def _page(
+    request: Request,
+    services: RetentionServices,
+    context: SchoolContext,
+    *,
+    typed: Mapping[str, str] | None = None,
+    preview: Preview | None = None,
+    error: AdsumError | None = None,
+) -> Response:
+    retention = await services.retention.show(context.school.id, context.caller)
+    holds = await services.holds.page(context.caller, PageRequest(limit=MAX_LIMIT))
+    ids = NamedIds(students={hold.student_id for hold in holds.items})
+    response = site_of(request).page(
+        *(request, "admin/retention.html"),
+        status=status_with(error),
+        context=context,
+        visitor=context.visitor,
+        retention=retention,
+        first_month=retention.effective.first_month or FIRST_MONTH,
+        kinds=list(Kind),
+        typed=typed or _typed_of(retention.own),
+        preview=preview,
+        due=preview.items[:MAX_DUE] if preview else [],
+        total=sum(due.count for due in preview.items) if preview else 0,
+        holds=holds.items,
+        names=await services.naming.names_of(ids, context.caller),
+        reasons=list(HoldReason),
+        readmitted=request.query_params.get("readmitted") == "true",
+        max_years=MAX_YEARS,
+        error=error,
+    )
+    response.headers["Cache-Control"] = "no-store"
+    return response
