@@ -50,8 +50,6 @@ users = Table(
     Column("unlocks", Integer, nullable=False, server_default="0"),
     # Random. Passkeys hold it instead of the id or the email. NULL: the user never had a passkey.
     Column("passkey_handle", String(64)),
-    # The row of an erased person has no personal data, and keeps the author of marks.
-    Column("erased_at", Instant),
     UniqueConstraint("school_id", "source_id"),
     Index(None, "passkey_handle", unique=True),
 )

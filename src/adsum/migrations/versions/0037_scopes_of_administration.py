@@ -1,4 +1,4 @@
-"""Offices that manage logins, and erased members of staff"""
+"""Whether the office of a school manages logins"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,4 +11,3 @@ def upgrade() -> None:
     op.add_column(
         "schools", sa.Column("office_manages_logins", sa.Boolean(), nullable=False, server_default=sa.false())
     )
-    op.add_column("users", sa.Column("erased_at", sa.DateTime(timezone=True)))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, not_, or_, select, text, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, not_, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
@@ -34,7 +34,7 @@ _PERSON = select(
     _c.left_roster,
     _c.first_password.is_not(None),
     or_(*(exists().where(table.c.user_id == _c.id) for table in (passkeys, totp_apps))),
-).where(_c.erased_at.is_(None))
+)
 _is_active_district_admin = and_(
     _c.role == Role.ADMIN.value, _c.school_id.is_(None), _c.email.is_not(None), not_(is_disabled)
 )
@@ -107,27 +107,16 @@ async def set_rights(connection: AsyncConnection, user_id: int, values: Mapping[
     await connection.execute(update(users).where(_c.id == user_id).values(values))
 
 
-async def end_duties(connection: AsyncConnection, user_id: int, today: date) -> tuple[int, int]:
-    """Ends the assignments and covers of a user before `today`: the numbers of those that had not ended."""
+async def end_duties(connection: AsyncConnection, user_id: int, today: date) -> None:
+    """Ends the assignments and covers of a user before `today`. Covers without earlier days are deleted."""
     t, c = class_teachers.c, class_covers.c
     is_current = and_(t.user_id == user_id, or_(t.end_date.is_(None), t.end_date > today))
     first = case((t.begin_date > today, t.begin_date), else_=today)
-    assignments = await connection.execute(
-        update(class_teachers).where(is_current).values(end_date=first, end_from_terms=False)
-    )
-    removed = await connection.execute(delete(class_covers).where(c.user_id == user_id, c.begin_date >= today))
-    shortened = await connection.execute(
+    await connection.execute(update(class_teachers).where(is_current).values(end_date=first, end_from_terms=False))
+    await connection.execute(delete(class_covers).where(c.user_id == user_id, c.begin_date >= today))
+    await connection.execute(
         update(class_covers).where(c.user_id == user_id, c.end_date > today).values(end_date=today)
     )
-    return assignments.rowcount, removed.rowcount + shortened.rowcount
-
-
-async def count_duties(connection: AsyncConnection, user_id: int, today: date) -> tuple[int, int]:
-    """The numbers of assignments and covers of a user that have not ended."""
-    t, c = class_teachers.c, class_covers.c
-    assignments = select(func.count()).where(t.user_id == user_id, or_(t.end_date.is_(None), t.end_date > today))
-    covers = select(func.count()).where(c.user_id == user_id, c.end_date > today)
-    return await connection.scalar(assignments) or 0, await connection.scalar(covers) or 0
 
 
 async def teachings_of(connection: AsyncConnection, user_ids: Collection[int]) -> list[TeachingRow]:
