@@ -403,9 +403,6 @@ class StagedPeople:
 
 def _erased(role: str, row: int, school_id: int) -> Violation:
     """The warning of a row that is left out. It does not repeat the id of the erased person, which it would store."""
-    command = "student" if role == STUDENT else "user"
-    detail = (
-        f"this {role} was erased at school {school_id} and is left out; to let them come back: "
-        f"adsum {command} readmit --school {school_id} SOURCED_ID"
-    )
+    command = f"; to let them come back: adsum student readmit --school {school_id} SOURCED_ID"
+    detail = f"this {role} was erased at school {school_id} and is left out{command if role == STUDENT else ''}"
     return row_violation("erased_person", FILE, row, detail, column="sourcedId", schoolId=school_id)
