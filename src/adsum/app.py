@@ -19,6 +19,7 @@ from adsum.accounts.key_management import endpoints as keys
 from adsum.accounts.key_management import pages as key_pages
 from adsum.accounts.own_factors import pages as own_factors
 from adsum.accounts.second_step import pages as second_step
+from adsum.accounts.single_sign_on import pages as single_sign_on
 from adsum.attendance import endpoints as attendances
 from adsum.attendance import pages as record
 from adsum.attendance.disputed_marks import endpoints as disputed_marks
@@ -103,6 +104,7 @@ PAGES = (
     second_step.router,
     confirming.router,
     own_factors.router,
+    single_sign_on.router,
     today.router,
     register.router,
     overview.router,

@@ -99,7 +99,15 @@ GROUPS = {
     ),
     "hold": LazyGroup("adsum.privacy.holds.commands:app", "Data of students that nobody may delete for now."),
     "retention": LazyGroup("adsum.privacy.retention.commands:app", "For how many years data are kept, and what goes."),
-    "user": LazyGroup("adsum.roster.people.commands:app", "Users who can sign in: their roles and logins."),
+    "user": LazyGroup(
+        "adsum.roster.people.commands:app",
+        "Users who can sign in: their roles and logins.",
+        (
+            ExtraCommand("identities", "adsum.accounts.single_sign_on.commands:list_identities", after="sign-out"),
+            ExtraCommand("connect", "adsum.accounts.single_sign_on.commands:connect", after="identities"),
+            ExtraCommand("disconnect", "adsum.accounts.single_sign_on.commands:disconnect", after="connect"),
+        ),
+    ),
     "token": LazyGroup("adsum.accounts.commands:token_app", "Bearer tokens."),
     "key": LazyGroup("adsum.accounts.key_management.commands:app", "API keys of programs."),
     "signing-key": LazyGroup("adsum.operations.signing_keys.commands:app", "The keys that sign tokens."),

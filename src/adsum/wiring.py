@@ -34,6 +34,10 @@ from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.second_step import SecondStep
 from adsum.accounts.sign_ins.service import SigningIn
 from adsum.accounts.sign_ins.tokens import Demands, Tokens
+from adsum.accounts.single_sign_on.attempts import Attempts
+from adsum.accounts.single_sign_on.identities import Identities
+from adsum.accounts.single_sign_on.provider import Provider
+from adsum.accounts.single_sign_on.service import SingleSignOn
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.page_data import RecordPageData
@@ -110,6 +114,8 @@ class AccountServices:
     second_factors: SecondFactors
     second_step: SecondStep
     confirmations: Confirmations
+    identities: Identities
+    single_sign_on: SingleSignOn
     api_keys: ApiKeys
     callers: Callers
 
@@ -311,21 +317,31 @@ def _accounts(on: _Servers) -> AccountServices:
         required_for,
     )
     half_ways = HalfWays(on.keys, on.now)
+    devices = Devices(on.keys, on.now)
+    failures = on.closing(FailedSignIns(on.database))
     signing_in = SigningIn(
-        accounts, tokens, Devices(on.keys, on.now), attempts, on.closing(FailedSignIns(on.database)), factors, half_ways
+        *(accounts, tokens, devices, attempts, failures, factors, half_ways),
+        password_accounts=None if on.settings.password_sign_in else on.settings.emergency_emails,
     )
+    second_step = SecondStep(
+        *(accounts, tokens, signing_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
+    )
+    providers = {each.name: each for each in on.settings.oidc_providers}
+    provider_attempts = Attempts(on.keys, on.now)
+    identities = Identities(on.database, providers, provider_attempts, on.now)
     return AccountServices(
         accounts=accounts,
         tokens=tokens,
         signing_in=signing_in,
         second_factors=factors,
-        second_step=SecondStep(
-            accounts,
-            tokens,
-            signing_in,
-            factors,
-            half_ways,
-            trusts_provider=on.settings.second_factor_of_provider,
+        second_step=second_step,
+        identities=identities,
+        single_sign_on=on.closing(
+            SingleSignOn(
+                on.database,
+                {name: Provider(each, on.now) for name, each in providers.items()},
+                *(identities, tokens, second_step, provider_attempts, attempts, failures),
+            )
         ),
         confirmations=Confirmations(accounts, tokens, signing_in, factors),
         api_keys=api_keys,
@@ -490,6 +506,14 @@ async def require_current_schema(settings: Settings) -> None:
     """Raises ConfigurationError: the database lacks migrations; StorageOutage: it does not answer."""
     async with open_adsum(settings) as adsum:
         await adsum.readiness.require_current_schema()
+
+
+async def require_possible_sign_in(settings: Settings) -> None:
+    """Raises ConfigurationError: the users of the database are none of those whom the settings let sign in."""
+    if settings.password_sign_in or settings.oidc_providers:
+        return
+    async with open_adsum(settings) as adsum:
+        await adsum.accounts.require_one_enabled(settings.emergency_emails)
 
 
 @asynccontextmanager

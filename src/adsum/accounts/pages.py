@@ -16,8 +16,9 @@ from adsum.accounts.schemas import MAX_TYPED, OwnSignInItem
 from adsum.accounts.second_factors.rules import SecondFactorNeeded
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.agents import agent_of
-from adsum.accounts.sign_ins.service import HalfWaySignIn, SigningIn
+from adsum.accounts.sign_ins.service import HalfWaySignIn, PasswordsOff, SigningIn
 from adsum.accounts.sign_ins.tokens import Outstanding, SignInKind, Tokens
+from adsum.accounts.single_sign_on.service import ProviderSignOut, SingleSignOn
 from adsum.accounts.visitors import (
     HALF_WAY,
     Visitor,
@@ -42,10 +43,17 @@ from adsum.platform.errors import (
     Violation,
     refuse,
 )
-from adsum.platform.http.dependencies import CurrentSettings, Now, provided
+from adsum.platform.http.dependencies import CurrentSettings, Now, provided, services_of
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.rate_limits import limited_by_address
-from adsum.platform.http.transport import PlainHttp, address_of, require_private_transport, require_same_origin
+from adsum.platform.http.transport import (
+    NoPublicUrl,
+    PlainHttp,
+    address_of,
+    public_origin,
+    require_private_transport,
+    require_same_origin,
+)
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.languages import COOKIE
 from adsum.platform.pages.rendering import site_of
@@ -76,14 +84,25 @@ async def sign_in_page(
     settings: CurrentSettings,
     next: str = START,  # noqa: A002 - the name in the address
     refused: str = "",
+    state: str = "",
 ) -> Response:
-    """The form, or instructions if the connection is not encrypted."""
+    """The form and the providers, or instructions if the connection is not encrypted."""
     try:
         require_private_transport(request)
     except PlainHttp as error:
         return _plain_http(request, settings, error)
     is_signed_out = SIGNED_OUT in request.cookies
-    response = _form(request, next, "", None, is_signed_out=is_signed_out, is_passkey_refused=refused == "passkey")
+    # A provider that has signed the visitor out sends back the value of the cookie.
+    is_out_there = is_signed_out and bool(state) and state == request.cookies[SIGNED_OUT]
+    response = _form(
+        request,
+        next,
+        "",
+        None,
+        is_signed_out=is_signed_out,
+        is_passkey_refused=refused == "passkey",
+        is_out_there=is_out_there,
+    )
     if is_signed_out:
         response.delete_cookie(SIGNED_OUT)
     return response
@@ -108,7 +127,7 @@ async def sign_in(
             *(email, password, address_of(request), device_cookie(request)),
             agent=request.headers.get("User-Agent", ""),
         )
-    except (PlainHttp, Unauthenticated, TooManyAttempts, Overloaded) as error:
+    except (PlainHttp, PasswordsOff, Unauthenticated, TooManyAttempts, Overloaded) as error:
         if wants_json(request):
             raise
         if isinstance(error, PlainHttp):
@@ -141,7 +160,9 @@ def _form(
     *,
     is_signed_out: bool = False,
     is_passkey_refused: bool = False,
+    is_out_there: bool = False,
 ) -> Response:
+    services = services_of(request)
     status = HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNAUTHORIZED
     wait = error.params.get("retryAfter") if error is not None else None
     response = site_of(request).page(
@@ -154,6 +175,9 @@ def _form(
         minutes=None if wait is None else ceil(wait / 60),
         is_signed_out=is_signed_out,
         is_passkey_refused=is_passkey_refused,
+        is_out_there=is_out_there,
+        providers=services[SingleSignOn].buttons(),
+        passwords=services.settings.password_sign_in,
         busy=isinstance(error, Overloaded),
         has_passkeys=relying_party_of(request) is not None,
         visitor=None,
@@ -174,6 +198,7 @@ def _plain_http(request: Request, settings: Settings, error: PlainHttp) -> Respo
 
 @router.post("/sign-out", dependencies=[Depends(limited_by_address), Depends(require_same_origin)])
 async def sign_out(
+    single_sign_on: Annotated[SingleSignOn, Depends(provided(SingleSignOn))],
     accounts: Annotated[Accounts, Depends(provided(Accounts))],
     tokens: Annotated[Tokens, Depends(provided(Tokens))],
     request: Request,
@@ -184,6 +209,7 @@ async def sign_out(
     Also if the sign-in has ended before, for example without use: what the browser stores is still there.
     """
     token, then = session_token(request), START
+    provider = await _provider_of(request, single_sign_on, token)
     if token and everywhere:
         try:
             await accounts.end_tokens(await tokens.caller_of(token, despite=tuple(Outstanding)))
@@ -191,14 +217,36 @@ async def sign_out(
             then = SIGN_INS  # after signing in, the visitor ends the others there
     elif token:
         await tokens.revoke(token)
-    response = RedirectResponse(f"/sign-in?next={then}", HTTPStatus.SEE_OTHER)
+    response = _after_sign_out(request, provider, f"/sign-in?next={then}")
     # Unsaved marks are in the storage. Without "cookies", since the device stays known. Browsers ignore the header over
     # plain HTTP, so the next page removes the marks, too. It learns of the sign-out from a cookie, which other sites
     # cannot set.
     response.headers["Clear-Site-Data"] = '"storage"'
     secure = request.url.scheme == "https"
-    response.set_cookie(SIGNED_OUT, "yes", max_age=A_MINUTE_S, secure=secure, httponly=True, samesite="lax", path="/")
+    value = "yes" if provider is None else provider.state
+    response.set_cookie(SIGNED_OUT, value, max_age=A_MINUTE_S, secure=secure, httponly=True, samesite="lax", path="/")
     delete_session_cookie(request, response)
+    return response
+
+
+async def _provider_of(request: Request, single_sign_on: SingleSignOn, token: str | None) -> ProviderSignOut | None:
+    """The provider at which the visitor has signed in, too; None: there is none, or it could not send them back."""
+    try:
+        return await single_sign_on.sign_out_of(token, f"{public_origin(request)}/sign-in") if token else None
+    except NoPublicUrl:
+        return None
+
+
+def _after_sign_out(request: Request, provider: ProviderSignOut | None, then: str) -> Response:
+    """A redirect to the sign-in page; if the provider has a page for signing out, one that leads there.
+
+    Browsers do not follow the redirect of a form to another site, because of the Content-Security-Policy.
+    """
+    if provider is None:
+        return RedirectResponse(then, HTTPStatus.SEE_OTHER)
+    response = site_of(request).page(request, "signed_out.html", provider=provider, then=then, visitor=None)
+    if provider.address is not None:
+        response.headers["Refresh"] = f"0; url={provider.address}"
     return response
 
 
@@ -214,7 +262,13 @@ async def sign_ins(
     listed = await tokens.sign_ins_of(visitor.caller)
     found = [(OwnSignInItem.of(each, visitor.caller), agent_of(each.agent)) for each in listed]
     return site_of(request).page(
-        request, "sign_ins.html", visitor=visitor, sign_ins=found, kinds=SignInKind, now=now, is_changed=changed
+        *(request, "sign_ins.html"),
+        visitor=visitor,
+        sign_ins=found,
+        kinds=SignInKind,
+        now=now,
+        is_changed=changed,
+        passwords=services_of(request).settings.password_sign_in,
     )
 
 
@@ -266,7 +320,7 @@ async def change_password(
             kind=SignInKind.PAGE,
             agent=request.headers.get("User-Agent", ""),
         )
-    except (Invalid, TooManyAttempts, Overloaded) as error:
+    except (Invalid, PasswordsOff, TooManyAttempts, Overloaded) as error:
         return await _password_form(request, accounts, visitor, error)
     response = RedirectResponse(f"{SIGN_INS}?changed=true", HTTPStatus.SEE_OTHER)
     set_session_cookie(request, response, signed.token.text, signed.token.expires_in)

@@ -15,7 +15,16 @@ from adsum.accounts.passwords.hashing import Passwords, generated_password
 from adsum.accounts.passwords.rules import MAX_LENGTH, MIN_LENGTH, Strength, strength_of, validate_password
 from adsum.accounts.repository import StoredUser
 from adsum.platform.database.engine import Database, RejectedRows
-from adsum.platform.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated, Violation, refuse
+from adsum.platform.errors import (
+    ConfigurationError,
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Violation,
+    refuse,
+)
 from adsum.platform.texts import validate_roster_text
 
 ROLES = tuple(role for role in Role if role is not Role.KEY)
@@ -143,7 +152,14 @@ class Accounts:
     async def list_users(self) -> list[User]:
         """All users with a login, by email."""
         async with self._database.snapshot() as connection:
-            return [_user(row) for row in await statements.users_with_email(connection)]
+            return [user_of_row(row) for row in await statements.users_with_email(connection)]
+
+    async def require_one_enabled(self, emails: Collection[str]) -> None:
+        """Raises ConfigurationError if there are users, and none of these emergency accounts can sign in."""
+        users = await self.list_users()
+        if users and not any(user.email in emails and not user.disabled for user in users):
+            detail = "nobody could sign in: none of ADSUM_EMERGENCY_ACCOUNTS is an enabled user, and passwords are off"
+            raise ConfigurationError(detail)
 
     async def prepare_password(self, password: str | None, names: Collection[str]) -> PreparedPassword:
         """A password that can be stored.
@@ -188,11 +204,11 @@ class Accounts:
         """The user with this id; None: there is none."""
         async with self._database.snapshot() as connection:
             found = (await statements.users_of_ids(connection, [user_id])).get(user_id)
-        return None if found is None else _user(found)
+        return None if found is None else user_of_row(found)
 
     async def own_user(self, caller: Caller) -> User:
         """The calling user. Raises Forbidden for an API key."""
-        return _user(await self._own(caller))
+        return user_of_row(await self._own(caller))
 
     async def strength(self, caller: Caller, password: str) -> Strength:
         """How hard a password of the calling user would be to guess."""
@@ -255,7 +271,7 @@ class Accounts:
             user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
             await statements.unlock(connection, user.id)
             await record(connection, by, Action.USER_UNLOCKED, school_id=user.school_id, user_id=user.id)
-        return _user(user)
+        return user_of_row(user)
 
     async def unlocks_of(self, email: str) -> int:
         """How often the failed sign-ins of this account were cleared; 0 for an unknown email.
@@ -291,7 +307,7 @@ class Accounts:
         matches = await self._passwords.matches(password[:MAX_LENGTH], user.password_hash if user else None)
         if user is None or user.disabled or not matches or len(password) > MAX_LENGTH:
             raise Unauthenticated(WRONG)
-        return _user(user)
+        return user_of_row(user)
 
     async def _find(self, email: str) -> StoredUser | None:
         async with self._database.snapshot() as connection:
@@ -336,7 +352,7 @@ class Accounts:
 
     async def _user(self, user_id: int) -> User:
         async with self._database.snapshot() as connection:
-            return _user(_require_user((await statements.users_of_ids(connection, [user_id])).get(user_id)))
+            return user_of_row(_require_user((await statements.users_of_ids(connection, [user_id])).get(user_id)))
 
     async def _set_disabled(self, email: str, by: Caller, *, disabled: bool) -> User:
         async with self._database.transaction() as connection:
@@ -345,7 +361,7 @@ class Accounts:
             if user.disabled != disabled:
                 action = Action.USER_DISABLED if disabled else Action.USER_ENABLED
                 await record(connection, by, action, school_id=user.school_id, user_id=user.id)
-            return _user(_require_user((await statements.users_of_ids(connection, [user.id])).get(user.id)))
+            return user_of_row(_require_user((await statements.users_of_ids(connection, [user.id])).get(user.id)))
 
 
 def normalised_email(email: str) -> str:
@@ -419,7 +435,8 @@ def _require_user(user: StoredUser | None) -> StoredUser:
     return user
 
 
-def _user(row: StoredUser) -> User:
+def user_of_row(row: StoredUser) -> User:
+    """The user of a row with an email."""
     return User(
         *(row.id, row.email or "", Role(row.role), row.school_id, row.disabled, row.source_id),
         has_first_password=row.first_password is not None,

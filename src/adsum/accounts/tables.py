@@ -1,4 +1,4 @@
-"""Tables: users, their sign-ins, API keys and their former secrets, and the classes that users teach or cover."""
+"""Tables: users, sign-ins, identities, API keys and their former secrets, and the classes that users teach or cover."""
 
 from __future__ import annotations
 
@@ -73,7 +73,24 @@ sign_ins = Table(
     Column("confirmed_at", Instant),
     # A second factor was given, or set up by this sign-in.
     Column("has_second_factor", Boolean, nullable=False, server_default=false()),
+    # Of a sign-in at a provider: its issuer, and the hash of the session there, if the provider names it.
+    Column("issuer", String(255)),
+    Column("provider_session", String(64)),
     Index(None, "user_id"),
+    Index(None, "provider_session"),
+)
+
+# The accounts of users at OpenID Connect providers. `subject` never changes there, emails do.
+identities = Table(
+    "identities",
+    metadata,
+    id_column(),
+    reference("user"),
+    Column("issuer", String(255), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("issuer", "subject"),
+    UniqueConstraint("user_id", "issuer"),
 )
 
 # A login that an admin has disabled, or the login of a teacher that the roster has disabled.

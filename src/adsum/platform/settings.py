@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
     EnvSettingsSource,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
 from typing_extensions import override
 
 from adsum.platform.errors import ConfigurationError
+from adsum.platform.oidc_settings import MAX_PROVIDERS, OidcProvider, distinct_providers, is_loopback_host, providers_in
 from adsum.platform.signing_keys import MIN_KEY_LENGTH, WrongKeys, parse_keys
 from adsum.platform.time_zones import known_time_zone
 
@@ -69,6 +72,14 @@ def _roles(text: str) -> str:
     for each in (part.strip() for part in text.split(",") if part.strip()):
         if each not in ROLES_OF_USERS:
             raise ValueError(f"{each!r} is no role: name some of {', '.join(ROLES_OF_USERS)}")
+    return text
+
+
+def _emails(text: str) -> str:
+    """Checks email addresses that are separated by commas."""
+    for each in (part.strip() for part in text.split(",") if text.strip()):
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", each):
+            raise ValueError(f"{each!r} is not an email address")
     return text
 
 
@@ -179,6 +190,32 @@ class Settings(BaseSettings):
             description="The minimum length of a new password. NIST SP 800-63B asks for 15 without a second factor.",
         ),
     ] = 12
+    oidc_providers: Annotated[
+        tuple[OidcProvider, ...],
+        NoDecode,
+        BeforeValidator(providers_in),
+        AfterValidator(distinct_providers),
+        Field(
+            max_length=MAX_PROVIDERS,
+            description="OpenID Connect providers at which users sign in: a JSON list, see [below](#providers). It "
+            "contains secrets, so a file is the best place: `ADSUM_OIDC_PROVIDERS_FILE`.",
+        ),
+    ] = ()
+    password_sign_in: Annotated[
+        bool,
+        Field(
+            description="Whether users sign in with a password of Adsum. `false`: only those of "
+            "`ADSUM_EMERGENCY_ACCOUNTS` do."
+        ),
+    ] = True
+    emergency_accounts: Annotated[
+        str,
+        AfterValidator(_emails),
+        Field(
+            description="Emails of the users, separated by commas, who keep their password if "
+            "`ADSUM_PASSWORD_SIGN_IN` is `false`."
+        ),
+    ] = ""
     idle_timeout: Annotated[
         int,
         Field(
@@ -346,6 +383,29 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, FileSource(settings_cls), dotenv_settings
 
+    @model_validator(mode="after")
+    def _lets_somebody_sign_in(self) -> Settings:
+        if not self.password_sign_in and not self.oidc_providers and not self.emergency_emails:
+            raise ValueError(
+                f"{PREFIX}PASSWORD_SIGN_IN: nobody could sign in: set {PREFIX}OIDC_PROVIDERS or "
+                f"{PREFIX}EMERGENCY_ACCOUNTS, too"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_address_for_providers(self) -> Settings:
+        if self.oidc_providers and self.public_url is None and not is_loopback_host(self.host):
+            raise ValueError(
+                f"{PREFIX}PUBLIC_URL: {PREFIX}OIDC_PROVIDERS needs the address that people use, such as "
+                "https://adsum.school.example"
+            )
+        return self
+
+    @property
+    def emergency_emails(self) -> frozenset[str]:
+        """The emergency accounts, normalised as the emails of users."""
+        return frozenset(each.strip().lower() for each in self.emergency_accounts.split(",") if each.strip())
+
     @property
     def roles_with_second_factor(self) -> frozenset[str]:
         return frozenset(part.strip() for part in self.second_factor_roles.split(",") if part.strip())
@@ -364,15 +424,25 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**{name: value for name, value in overrides.items() if value is not None})
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{PREFIX}{str(e['loc'][0]).upper()}: {_reason_of(dict(e))}" for e in error.errors(include_input=False)
-        )
+        wrong = "; ".join(_line_of(dict(each)) for each in error.errors(include_input=False))
         raise ConfigurationError(f"wrong settings: {wrong}") from None
 
 
+def _line_of(error: dict[str, Any]) -> str:
+    """The setting and what is wrong with it. An error of several settings names them itself."""
+    name, *inner = error["loc"] or ("",)
+    place = "".join(f"[{each}]" if isinstance(each, int) else f".{each}" for each in inner)
+    return f"{PREFIX}{str(name).upper()}{place}: {_reason_of(error)}" if name else _reason_of(error)
+
+
 def _reason_of(error: dict[str, Any]) -> str:
+    is_list = error["loc"][-1:] == ("domains",)
     if error["type"] == "too_short":  # pydantic counts the characters of a secret as items
-        return f"has to have at least {error['ctx']['min_length']} characters"
+        return f"has to have at least {error['ctx']['min_length']} {'entry' if is_list else 'characters'}"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field"
+    if error["type"] == "missing":
+        return "is missing"
     return str(error["msg"]).removeprefix("Value error, ")
 
 

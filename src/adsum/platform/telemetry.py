@@ -36,7 +36,7 @@ FIELDS = frozenset({
     "list", "form", "filters", "first_day", "last_day", "warnings", "policy", "quota",
     # Of audit entries, whose details hold ids, codes and counts.
     "entry_id", "position", "hash", "at", "action", "caller_role", "caller_user_id", "caller_key_id", "os_user",
-    "address", "agent", "user_id", "key_id", "before", "after",
+    "address", "agent", "user_id", "key_id", "before", "after", "provider",
 })  # fmt: skip
 
 

@@ -13,14 +13,14 @@ from adsum.embedded.data_folder import DataFolder
 from adsum.platform.errors import AdsumError, ConfigurationError
 from adsum.platform.settings import Settings, load_settings
 from adsum.servers import require_usable_servers
-from adsum.wiring import load_demo, migrate
+from adsum.wiring import load_demo, migrate, require_possible_sign_in
 
 
 async def prepare(settings: Settings, *, demo: bool) -> None:
     """Checks the configured servers, brings the database to this version's schema, and loads the demo school.
 
     Raises:
-        ConfigurationError: a configured server cannot be used.
+        ConfigurationError: a configured server cannot be used, or nobody could sign in.
     """
     folder = DataFolder.of(settings)
     await require_usable_servers(settings)
@@ -28,6 +28,7 @@ async def prepare(settings: Settings, *, demo: bool) -> None:
     if demo:
         folder.keep_credentials(await load_demo(settings))
         folder.demo_wanted.unlink(missing_ok=True)
+    await require_possible_sign_in(settings)
 
 
 def main() -> int:

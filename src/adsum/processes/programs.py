@@ -19,6 +19,7 @@ from adsum.embedded.data_folder import DataFolder
 from adsum.embedded.supervisor import Program, Supervisor
 from adsum.embedded.valkey import Valkey
 from adsum.platform.clock import system_clock
+from adsum.platform.oidc_settings import OidcProvider, text_of_providers
 from adsum.platform.settings import PREFIX, Settings, file_of
 
 DRAIN_S = 35  # longer than a worker gives its chunks to finish
@@ -83,7 +84,9 @@ def environment_of(settings: Settings, folder: DataFolder, address: Address) -> 
     return environment
 
 
-def _text(value: SecretStr | Path | str | float) -> str:
+def _text(value: SecretStr | Path | str | float | tuple[OidcProvider, ...]) -> str:
+    if isinstance(value, tuple):
+        return text_of_providers(value)
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 

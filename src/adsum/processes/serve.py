@@ -14,6 +14,7 @@ import uvicorn
 from typing_extensions import override
 
 from adsum import servers, wiring
+from adsum.accounts.single_sign_on.provider import preload
 from adsum.app import create_app, end_streams
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.gc_tuning import freeze_startup_objects
@@ -35,12 +36,14 @@ def run_serve(settings: Settings) -> None:
     """Serves until SIGINT or SIGTERM.
 
     Raises:
-        ConfigurationError: no secret key, a database that lacks migrations, or an address that is not available.
+        ConfigurationError: no secret key, a database that lacks migrations, settings with which nobody could sign
+            in, or an address that is not available.
         StorageOutage: the database does not answer.
     """
     configure_logs(settings)
     servers.key_ring(settings).require_key()
     asyncio.run(wiring.require_current_schema(settings))
+    asyncio.run(wiring.require_possible_sign_in(settings))
     run_server(settings)
 
 
@@ -84,6 +87,8 @@ def run_server(settings: Settings) -> None:
     allow_open_files(settings.max_connections + OTHER_FILES)
     listener = _listen(settings.host, settings.port)
     app = create_app(settings)
+    if settings.oidc_providers:
+        preload()
     config = uvicorn.Config(
         behind_proxies(app, settings.trusted_proxies),  # pyright: ignore[reportArgumentType]
         loop="auto",

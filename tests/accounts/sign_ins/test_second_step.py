@@ -17,6 +17,7 @@ from adsum.accounts.second_factors.attempts import CodeAttempt, CodeAttempts, Co
 from adsum.accounts.second_factors.rules import Proof
 from adsum.accounts.service import User
 from adsum.accounts.sign_ins.half_way import HalfWays
+from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.second_step import Browser
 from adsum.accounts.sign_ins.service import HalfWaySignIn, SignedIn
 from adsum.accounts.sign_ins.tokens import SignInKind
@@ -39,6 +40,7 @@ from tests.support.frame import NOBODY_LISTENS, SECRET
 
 EMAIL, PASSWORD = "ada@school.example", "violet kettle drum"
 BROWSER = Browser("203.0.113.7", None, "test")
+PROVIDER = ProviderSession("https://id.school.example", None)
 
 
 async def opened(url: str, **settings: object) -> AsyncGenerator[Adsum]:
@@ -77,7 +79,7 @@ async def add_app(adsum: Adsum) -> TOTP:
 
 
 async def by_provider(adsum: Adsum, user: User, *, proved: bool) -> SignedIn | HalfWaySignIn:
-    return await adsum.second_step.sign_in_by_provider(user, BROWSER, has_providers_factor=proved)
+    return await adsum.second_step.sign_in_by_provider(user, BROWSER, PROVIDER, has_providers_factor=proved)
 
 
 async def test_a_providers_factor_counts_only_if_it_is_trusted(demanding: Adsum) -> None:

@@ -27,6 +27,7 @@ PUBLIC = {
     "/language",
     "/sign-in/passkey",
     "/sign-in/passkey/options",
+    "/sign-in/{provider}/back-channel-logout",  # the token in its body authenticates the provider
 }
 
 

@@ -34,6 +34,7 @@ def addresses(school: SchoolIds, others: list[SchoolIds], *, record: int) -> Ite
     values = {
         "class_id": school.class_id,
         "session_id": school.session_id,
+        "provider": "unknown",
         "day": DAY,
         "batchId": f"class-{school.class_id}-session-{school.session_id}-date-{DAY}",
     }
@@ -80,8 +81,8 @@ async def test_every_page_is_shown_to_every_role(
     answers = {(role, address): (await opened.open(address, role)).status_code for role in roles for address in found}
     assert {place: status for place, status in answers.items() if status not in ANSWERS} == {}
     shown = {address.partition("?")[0] for (_, address), status in answers.items() if status == HTTPStatus.OK}
-    # All but redirects, such as that of the second step, and pages of things that these schools do not have.
-    assert len(shown) >= (len(list(page_paths())) - 7 if schools else 8)
+    # All but redirects, such as those of the second step and to providers, and pages of things that these schools lack.
+    assert len(shown) >= (len(list(page_paths())) - 9 if schools else 8)
 
 
 async def test_an_admin_of_several_schools_chooses_the_school_of_the_on_site_list(

@@ -59,7 +59,8 @@ class Browsing:
         parts = urlsplit(request.url)
         # Passkeys need an address with a name.
         address = parts.netloc.replace("localhost", "127.0.0.1")
-        if parts.scheme in {"http", "https"} and not self.system.url.endswith(address):
+        own = (self.system.url, self.system.provider.issuer)
+        if parts.scheme in {"http", "https"} and f"{parts.scheme}://{address}" not in own:
             self.complaints.append(f"requested from another host: {request.url}")
 
 

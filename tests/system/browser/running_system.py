@@ -14,6 +14,7 @@ from playwright.sync_api import StorageState
 
 from tests.support.commands import Commands
 from tests.support.live import environment
+from tests.support.providers.strict import StrictProvider, strict_provider
 from tests.support.servers.processes import short_folder, stop
 
 
@@ -28,6 +29,7 @@ class RunningSystem:
     url: str
     passwords: Mapping[str, str]
     data: Path
+    provider: StrictProvider
     sessions: dict[str, StorageState] = field(default_factory=dict[str, StorageState])
 
     @property
@@ -37,12 +39,12 @@ class RunningSystem:
 
 @contextlib.contextmanager
 def running_system() -> Generator[RunningSystem]:
-    """Starts the system and stops it at the end of the block."""
-    with short_folder() as folder:
+    """Starts the system, and a provider at which its users can sign in. Stops them at the end of the block."""
+    with short_folder() as folder, strict_provider() as provider:
         data = folder / "data"
         up = subprocess.Popen(
             [sys.executable, "-m", "adsum", "up", "--port", "0"],
-            env=environment(data_dir=str(data)),
+            env=environment(data_dir=str(data), oidc_providers=json.dumps([provider.settings()])),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -51,7 +53,8 @@ def running_system() -> Generator[RunningSystem]:
             assert up.stdout is not None
             url = up.stdout.readline().removeprefix("Adsum is at ").strip()
             passwords = json.loads((data / "credentials.json").read_text(encoding="utf-8"))
-            yield RunningSystem(url, passwords, data)
+            provider.redirect_uris.add(f"{url}/sign-in/strict/callback")
+            yield RunningSystem(url, passwords, data, provider)
         finally:
             stop(up)
             up.communicate()

@@ -45,7 +45,7 @@ class Confirmations:
         kinds = await self._factors.kinds_of(user.id)
         if kinds:
             return tuple(ConfirmedBy(kind.value) for kind in kinds)
-        return (ConfirmedBy.PASSWORD,) if user.has_password else ()
+        return (ConfirmedBy.PASSWORD,) if self._signing_in.accepts_password_of(user) else ()
 
     async def options(self, caller: Caller, party: RelyingParty) -> dict[str, Any]:
         """The options with which the browser lets a passkey of the user answer."""

@@ -13,21 +13,31 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from adsum.accounts.service import User
+from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.platform.clock import Clock
 from adsum.platform.errors import Unauthenticated
 from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
 
 LIFETIME = timedelta(minutes=10)
-_TEXT = re.compile(r"([0-9]{1,12})\.([0-9]{1,19})\.([0-9]{1,10})\.([0-9a-f]{32})\.([0-9a-f]{64})")
+_TEXT = re.compile(
+    r"([0-9]{1,12})\.([0-9]{1,19})\.([0-9]{1,10})\.([0-9a-f]{32})\.([0-9a-f]{0,2040})\.([0-9a-f]{0,64})\.([0-9a-f]{64})"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class HalfWay:
-    """A user whose password was right. `generation` is that of their sign-ins then; `id` is random."""
+    """A user whose password was right, or whom a provider has authenticated.
+
+    Attributes:
+        generation: of their sign-ins then.
+        id: random.
+        provider: that has authenticated them; None: their password.
+    """
 
     user_id: int
     generation: int
     id: str
+    provider: ProviderSession | None = None
 
     @property
     def purpose(self) -> str:
@@ -47,10 +57,11 @@ class HalfWays:
         self._keys = keys
         self._now = now
 
-    def make(self, user: User) -> str:
-        """The text for a user whose password is right."""
+    def make(self, user: User, provider: ProviderSession | None = None) -> str:
+        """The text for a user whose password is right, or whom this provider has authenticated."""
         ends_at = int((self._now() + LIFETIME).timestamp())
-        content = f"{ends_at}.{user.id}.{user.generation}.{secrets.token_hex(16)}"
+        issuer, session = ("", "") if provider is None else (provider.issuer.encode().hex(), provider.session or "")
+        content = f"{ends_at}.{user.id}.{user.generation}.{secrets.token_hex(16)}.{issuer}.{session}"
         return f"{content}.{_signature(self._keys.derive(KeyPurpose.HALF_WAY_SIGN_INS), content)}"
 
     def read(self, text: str | None) -> HalfWay:
@@ -58,10 +69,12 @@ class HalfWays:
         match = _TEXT.fullmatch(text or "")
         content = (text or "").rpartition(".")[0]
         signatures = [_signature(key, content) for key in self._keys.all_derived(KeyPurpose.HALF_WAY_SIGN_INS)]
-        is_signed = match is not None and any(hmac.compare_digest(match[5], each) for each in signatures)
+        is_signed = match is not None and any(hmac.compare_digest(match[7], each) for each in signatures)
         if match is None or not is_signed or self._now().timestamp() >= int(match[1]):
             raise Unauthenticated("enter the password first")
-        return HalfWay(int(match[2]), int(match[3]), match[4])
+        issuer, session = bytes.fromhex(match[5]).decode(), match[6] or None
+        provider = ProviderSession(issuer, session) if issuer else None
+        return HalfWay(int(match[2]), int(match[3]), match[4], provider)
 
 
 def _signature(key: DerivedKey, content: str) -> str:

@@ -31,7 +31,16 @@ class StoredSignIn:
     last_used_at: datetime
     confirmed_at: datetime | None
     has_second_factor: bool
+    issuer: str | None
     user: StoredUser
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSession:
+    """The provider at which a user signed in, and the hash of the session there, if it names one."""
+
+    issuer: str
+    session: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,7 @@ _SIGN_IN_COLUMNS = {
     "last_used_at": sign_ins.c.last_used_at.type,
     "confirmed_at": sign_ins.c.confirmed_at.type,
     "has_second_factor": sign_ins.c.has_second_factor.type,
+    "issuer": sign_ins.c.issuer.type,
 } | USER_COLUMNS
 _SIGN_INS_OF_KEYS = sql_file("adsum.accounts.sign_ins", "sign_ins_of_keys", returns=_SIGN_IN_COLUMNS)
 
@@ -61,10 +71,10 @@ _SIGN_INS_OF_KEYS = sql_file("adsum.accounts.sign_ins", "sign_ins_of_keys", retu
 async def sign_ins_of_keys(connection: AsyncConnection, keys: Collection[str]) -> dict[str, StoredSignIn]:
     """The sign-ins with these keys, by key. Runs for every request that carries a token."""
     rows = await _SIGN_INS_OF_KEYS.fetch_all(connection, input_rows({"key": key} for key in keys))
-    return {row[0]: StoredSignIn(*row[:7], user=StoredUser(*row[7:])) for row in rows}
+    return {row[0]: StoredSignIn(*row[:8], user=StoredUser(*row[8:])) for row in rows}
 
 
-async def insert_sign_in(
+async def insert_sign_in(  # noqa: PLR0913 - the columns of a row
     connection: AsyncConnection,
     user: StoredUser,
     *,
@@ -74,6 +84,7 @@ async def insert_sign_in(
     now: datetime,
     ends_at: datetime,
     has_second_factor: bool,
+    provider: ProviderSession | None = None,
 ) -> None:
     """Inserts a sign-in, and deletes those of the user that have ended, or exceed `MAX_SIGN_INS` of this kind."""
     c = sign_ins.c
@@ -84,6 +95,8 @@ async def insert_sign_in(
     values: dict[str, Any] = {"key": key, "user_id": user.id, "kind": kind, "generation": user.token_generation}
     values |= {"agent": agent, "created_at": now, "last_used_at": now, "ends_at": ends_at}
     values |= {"confirmed_at": now, "has_second_factor": has_second_factor}
+    if provider is not None:
+        values |= {"issuer": provider.issuer, "provider_session": provider.session}
     await connection.execute(insert(sign_ins).values(values))
 
 

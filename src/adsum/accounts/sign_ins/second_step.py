@@ -10,6 +10,7 @@ from adsum.accounts.second_factors.rules import FactorKind, Proof, is_asked_afte
 from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts, User
 from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
+from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.service import HalfWaySignIn, SignedIn, SigningIn
 from adsum.accounts.sign_ins.tokens import SignInKind, Tokens
 from adsum.platform.errors import Unauthenticated, WrongSecondFactor
@@ -74,7 +75,9 @@ class SecondStep:
         async with self._signing_in.noting_failures(user.email, browser.address):
             await self._factors.prove(user.id, proof, Prover(attempt, half_way.purpose, browser.party))
         return await self._signing_in.signed_in(
-            user, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=True
+            *(user, browser.device_cookie, SignInKind.PAGE, browser.agent),
+            has_second_factor=True,
+            provider=half_way.provider,
         )
 
     def options_without_password(self, browser_id: str, party: RelyingParty) -> dict[str, Any]:
@@ -98,7 +101,7 @@ class SecondStep:
         )
 
     async def sign_in_by_provider(
-        self, user: User, browser: Browser, *, has_providers_factor: bool
+        self, user: User, browser: Browser, provider: ProviderSession, *, has_providers_factor: bool
     ) -> SignedIn | HalfWaySignIn:
         """Signs in a user whom a single sign-on provider has authenticated, or asks for the second factor first.
 
@@ -107,6 +110,7 @@ class SecondStep:
         Args:
             user: as they were when the provider authenticated them.
             browser: that signs in.
+            provider: that has authenticated them.
             has_providers_factor: whether the provider says that it has asked for a second factor (`amr` or `acr`). It
                 counts with ADSUM_SECOND_FACTOR_OF_PROVIDER.
         """
@@ -116,9 +120,11 @@ class SecondStep:
         if is_asked_after_provider(
             has_factors=bool(kinds), role_needs_factor=is_needed, is_proved_by_provider=is_proved
         ):
-            return HalfWaySignIn(self._half_ways.make(user), kinds)
+            return HalfWaySignIn(self._half_ways.make(user, provider), kinds)
         return await self._signing_in.signed_in(
-            user, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=is_proved
+            *(user, browser.device_cookie, SignInKind.PAGE, browser.agent),
+            has_second_factor=is_proved,
+            provider=provider,
         )
 
     async def _user_of(self, half_way: HalfWay) -> User:

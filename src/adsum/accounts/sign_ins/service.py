@@ -14,7 +14,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -28,9 +28,10 @@ from adsum.accounts.service import Accounts, User, normalised_email
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.fair_queue import FairQueue
 from adsum.accounts.sign_ins.half_way import HalfWays
+from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.tokens import SignInKind, Token, Tokens
 from adsum.platform.addresses import source_of
-from adsum.platform.errors import TooManyAttempts, Unauthenticated, Violation, refuse
+from adsum.platform.errors import Forbidden, TooManyAttempts, Unauthenticated, Violation, refuse
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.telemetry import logger
 
@@ -104,10 +105,20 @@ class _Attempt:
     device: str | None
 
 
-class SigningIn:
-    """Exchanges an email and a password for a token, for pages and for the API."""
+class PasswordsOff(Forbidden):
+    """The password is right, and this installation accepts passwords of emergency accounts only."""
 
-    def __init__(
+    code = "password_sign_in_off"
+
+
+class SigningIn:
+    """Exchanges an email and a password for a token, for pages and for the API.
+
+    Args:
+        password_accounts: emails of the users who may sign in with a password; None: all may.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it is made of
         self,
         accounts: Accounts,
         tokens: Tokens,
@@ -117,8 +128,11 @@ class SigningIn:
         factors: SecondFactors,
         half_ways: HalfWays,
         limits: Limits | None = None,
+        *,
+        password_accounts: Collection[str] | None = None,
     ) -> None:
         self._accounts = accounts
+        self._password_accounts = password_accounts
         self._tokens = tokens
         self._devices = devices
         self._attempts = attempts
@@ -163,6 +177,7 @@ class SigningIn:
             WrongSecondFactor: the password is right, and the code is wrong, or was used before.
             TooManyAttempts: too many failures; the password or the code was not checked.
             Overloaded: too many attempts wait; the password was not checked.
+            PasswordsOff: the password is right, and this user signs in at a provider only.
         """
         async with self.noting_failures(email, address):
             user = await self.authenticate(email, password, address, device_cookie)
@@ -196,7 +211,7 @@ class SigningIn:
             yield
         except SecondFactorNeeded:
             raise
-        except (Unauthenticated, TooManyAttempts) as error:
+        except (Unauthenticated, PasswordsOff, TooManyAttempts) as error:
             await self._failures.note(normalised_email(email), address, error.code)
             raise
 
@@ -226,9 +241,9 @@ class SigningIn:
             Forbidden: the caller is not a user.
             ConfirmationNeeded: the user has a second factor, and has confirmed their sign-in too long ago.
             Invalid: the new password is refused, or the present one is missing or wrong.
-            TooManyAttempts, Overloaded: as `sign_in`.
+            TooManyAttempts, Overloaded, PasswordsOff: as `sign_in`.
         """
-        user = await self._accounts.own_user(caller)
+        user = self._require_password_account(await self._accounts.own_user(caller))
         has_factors = bool(await self._factors.kinds_of(user.id))
         if has_factors:  # of other users, the present password confirms the change
             require_confirmed(caller)
@@ -251,14 +266,22 @@ class SigningIn:
         agent: str,
         *,
         has_second_factor: bool = False,
+        provider: ProviderSession | None = None,
     ) -> SignedIn:
         """Signs in a user who was authenticated. From now on they are known to the device.
+
+        `provider` is the one that has authenticated them; None: their password, or a passkey.
 
         Raises:
             Unauthenticated: since then they were disabled, or have another password.
         """
         token = await self._tokens.create(
-            user.email, kind=kind, agent=agent, checked=user, has_second_factor=has_second_factor
+            *(user.email,),
+            kind=kind,
+            agent=agent,
+            checked=user,
+            has_second_factor=has_second_factor,
+            provider=provider,
         )
         return SignedIn(token, self._devices.remember(device_cookie, user.email))
 
@@ -281,7 +304,20 @@ class SigningIn:
             await self._require_allowed(attempt)
             is_delayed = attempt.device is None and await self._is_reached(self._limits.by_account, attempt.account)
             user = None if is_delayed else await self._check(attempt)
-        return user or await self._check_later(attempt)
+        return self._require_password_account(user or await self._check_later(attempt))
+
+    def accepts_password_of(self, user: User) -> bool:
+        """Whether the user has a password, and may sign in with it."""
+        return user.has_password and self._may_have_password(user)
+
+    def _may_have_password(self, user: User) -> bool:
+        return self._password_accounts is None or user.email in self._password_accounts
+
+    def _require_password_account(self, user: User) -> User:
+        """Refuses others after the check of their password, so that a stranger does not learn who is an exception."""
+        if not self._may_have_password(user):
+            raise PasswordsOff("sign in on the page of Adsum, with your account at a provider: passwords are off")
+        return user
 
     async def _attempt(self, email: str, password: str, source: str, device: str | None) -> _Attempt:
         attempt = _Attempt(email, password, await self._account(email), source, device)

@@ -29,7 +29,7 @@ from adsum.accounts.service import (
     normalised_email,
 )
 from adsum.accounts.sign_ins import repository as statements
-from adsum.accounts.sign_ins.repository import StoredSignIn
+from adsum.accounts.sign_ins.repository import ProviderSession, StoredSignIn
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
 from adsum.platform.errors import (
@@ -163,6 +163,7 @@ class Tokens:
         agent: str = "",
         checked: User | None = None,
         has_second_factor: bool = False,
+        provider: ProviderSession | None = None,
     ) -> Token:
         """Signs a user in and returns the token.
 
@@ -171,9 +172,10 @@ class Tokens:
             lifetime: of the token; None: the default.
             kind: how they sign in.
             agent: the browser or program, as it names itself.
-            checked: the user as they were when their password was checked; a first password is used up. None: no
-                password was asked for, as on the command line.
+            checked: the user as they were when their password, or their identity at a provider, was checked. None:
+                neither was asked for, as on the command line.
             has_second_factor: whether a second factor was given.
+            provider: at which they signed in; None: a password was checked, and a first one is used up.
 
         Raises:
             NotFound: no enabled user has this email.
@@ -187,24 +189,28 @@ class Tokens:
         key = secrets.token_hex(16)
         async with self._database.transaction() as connection:
             user = await users.user_of_email(connection, normalised_email(email))
-            uses_up = checked is not None and await _use_up(connection, checked, user)
+            uses_up = False
+            if checked is not None:
+                user = _require_unchanged(checked, user)
+                uses_up = provider is None and await _use_up_first_password(connection, user)
             if user is None or user.disabled:
                 raise NotFound("no enabled user has this email")
             await statements.insert_sign_in(
-                connection,
-                user,
+                *(connection, user),
                 key=key,
                 kind=kind,
                 agent=_printable(agent)[:MAX_AGENT],
                 now=now,
                 ends_at=ends_at,
                 has_second_factor=has_second_factor,
+                provider=provider,
             )
             by = system_caller() if kind is SignInKind.COMMAND else caller_of_user(user)
             school_id = user.school_id
             if uses_up:
                 await record(connection, by, Action.FIRST_PASSWORD_USED, school_id=school_id, user_id=user.id)
-            after = {"kind": kind.value} | ({"hasSecondFactor": True} if has_second_factor else {})
+            after: dict[str, Any] = {"kind": kind.value} | ({"hasSecondFactor": True} if has_second_factor else {})
+            after |= {} if provider is None else {"issuer": provider.issuer}
             await record(connection, by, Action.SIGNED_IN, school_id=school_id, user_id=user.id, after=after)
         claims = {"sub": str(user.id), "sid": key, "iat": now, "exp": ends_at}
         text = jwt.encode(claims, signs.secret, ALGORITHM, {"kid": signs.key_id})  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
@@ -252,16 +258,22 @@ class Tokens:
 
     async def revoke(self, token: str) -> None:
         """Ends the sign-in of a token. A token that is forged or has ended is ignored, as RFC 7009 demands."""
-        try:
-            claims = self._claims_of(token)
-        except Unauthenticated:
+        key = self.key_of(token)
+        if key is None:
             return
         async with self._database.transaction() as connection:
-            user_id = await statements.end_sign_in_of_key(connection, claims.key)
+            user_id = await statements.end_sign_in_of_key(connection, key)
             if user_id is not None:
                 user = (await users.users_of_ids(connection, [user_id]))[user_id]
                 by = caller_of_user(user)
                 await record(connection, by, Action.SIGNED_OUT, school_id=user.school_id, user_id=user_id)
+
+    def key_of(self, token: str) -> str | None:
+        """The key of the sign-in of a token, which may have ended; None: the token is not valid."""
+        try:
+            return self._claims_of(token).key
+        except Unauthenticated:
+            return None
 
     async def sign_ins_of(self, caller: Caller) -> list[SignIn]:
         """The sign-ins of the calling user, the last used one first. Raises Forbidden for an API key."""
@@ -315,10 +327,10 @@ class Tokens:
         ]
 
     def _outstanding(self, found: StoredSignIn) -> Outstanding | None:
-        """The next step of the user. The command line is trusted: it has asked for no password."""
+        """The next step of the user. The command line is trusted: it has asked for no password, as has a provider."""
         if found.kind == SignInKind.COMMAND:
             return None
-        if found.user.first_password:
+        if found.user.first_password and found.issuer is None:
             return Outstanding.PASSWORD
         is_needed = found.user.role in self.demands.second_factor_roles
         return Outstanding.SECOND_FACTOR if is_needed and not found.has_second_factor else None
@@ -383,13 +395,15 @@ def _verify(token: str, key: DerivedKey) -> _Claims:
     return _Claims(_user_id(found["sub"]), _key_of(found["sid"]), ends_at)
 
 
-async def _use_up(connection: Connection, checked: User, user: StoredUser | None) -> bool:
-    """Uses up a first password. Returns False if the user has another one.
-
-    Raises Unauthenticated if the user is not as they were when it was checked.
-    """
+def _require_unchanged(checked: User, user: StoredUser | None) -> StoredUser:
+    """The user. Raises Unauthenticated if the user is not as they were when their password or identity was checked."""
     if user is None or user.disabled or (checked.id, checked.generation) != (user.id, user.token_generation):
         raise Unauthenticated(WRONG)
+    return user
+
+
+async def _use_up_first_password(connection: Connection, user: StoredUser) -> bool:
+    """Returns False if the user has another password."""
     if user.first_password is None:
         return False
     is_first = await users.use_first_password(connection, user.id, FirstPassword.UNUSED, FirstPassword.USED)

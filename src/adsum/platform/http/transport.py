@@ -11,14 +11,21 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
-from adsum.platform.errors import Forbidden, Violation
+from adsum.platform.errors import Forbidden, Unavailable, Violation
 from adsum.platform.http.dependencies import services_of
+from adsum.platform.oidc_settings import is_loopback_host
 
 
 class PlainHttp(Forbidden):
     """A password would travel over a connection that others can read."""
 
     code = "plain_http"
+
+
+class NoPublicUrl(Unavailable):
+    """The request needs the address of this site, and the setting is missing."""
+
+    code = "no_public_url"
 
 
 def address_of(request: Request) -> str | None:
@@ -41,6 +48,22 @@ def _is_loopback(address: str | None) -> bool:
         return ip_address(address).is_loopback
     except ValueError:
         return False
+
+
+def public_origin(request: Request) -> str:
+    """The address of this site that others may be given: ADSUM_PUBLIC_URL, else that of the request.
+
+    A client chooses the host of its request. Without the setting, it is believed on loopback only.
+
+    Raises:
+        NoPublicUrl: the setting is missing.
+    """
+    public_url = services_of(request).settings.public_url
+    if public_url is not None:
+        return public_url
+    if not is_loopback_host(request.url.hostname or ""):
+        raise NoPublicUrl("ADSUM_PUBLIC_URL is not set: Adsum does not know its own address")
+    return f"{request.url.scheme}://{request.url.netloc}"
 
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

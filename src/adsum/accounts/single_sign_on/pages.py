@@ -1,0 +1,187 @@
+"""`/sign-in/{provider}`: sends the browser to a provider, takes its answer, and ends sign-ins for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from math import ceil
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import JSONResponse, RedirectResponse
+
+from adsum.accounts.second_step.pages import PATH as SECOND_STEP
+from adsum.accounts.sign_ins.service import HalfWaySignIn
+from adsum.accounts.single_sign_on.attempts import LIFETIME, MAX_ATTEMPTS
+from adsum.accounts.single_sign_on.rules import ProviderUnavailable, Refusal, SignInRefused
+from adsum.accounts.single_sign_on.service import Answer, Begun, SingleSignOn
+from adsum.accounts.visitors import (
+    HALF_WAY,
+    HTTPS_COOKIE,
+    PLAIN_HTTP_COOKIE,
+    begin_session,
+    browser_of,
+    set_private_cookie,
+)
+from adsum.platform.errors import AdsumError, Malformed, NotFound, Overloaded, TooManyAttempts, Unavailable
+from adsum.platform.http.dependencies import provided
+from adsum.platform.http.problems import headers_of, status_of
+from adsum.platform.http.rate_limits import limited_by_address
+from adsum.platform.http.transport import NoPublicUrl, address_of, public_origin, require_private_transport
+from adsum.platform.origin import ORIGIN
+from adsum.platform.pages.rendering import site_of
+from adsum.platform.pages.routing import START, PageRoute, after_sign_in
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+Service = Annotated[SingleSignOn, Depends(provided(SingleSignOn))]
+LIMITED = [Depends(limited_by_address)]
+SHOWN = (SignInRefused, ProviderUnavailable, NoPublicUrl, TooManyAttempts, Overloaded)
+
+
+@router.get("/sign-in/{provider}", dependencies=LIMITED)
+async def begin(
+    request: Request,
+    provider: str,
+    single_sign_on: Service,
+    next: str = START,  # noqa: A002 - as on the sign-in page
+    invitation: str = "",
+) -> Response:
+    """Redirects to the provider."""
+    label = single_sign_on.label_of(provider)
+    require_private_transport(request)
+    try:
+        begun = await single_sign_on.begin(
+            provider, _redirect_uri(request, provider), after_sign_in(next), invitation=invitation
+        )
+    except SHOWN as error:
+        return _refused(request, provider, label, error)
+    return _sent_to_provider(request, begun)
+
+
+@router.get("/sign-in/{provider}/callback", dependencies=LIMITED)
+async def finish(
+    request: Request,
+    provider: str,
+    single_sign_on: Service,
+) -> Response:
+    """Signs in, and redirects to the page that the visitor wanted, first to the second step if one is needed.
+
+    The earlier sign-in of this browser ends.
+    """
+    label = single_sign_on.label_of(provider)
+    require_private_transport(request)
+    try:
+        answer = _answer_in(request)
+        if answer.state is None and answer.code and single_sign_on.may_restart(provider, _attempts(request)):
+            uri = _redirect_uri(request, provider)
+            return _sent_to_provider(request, await single_sign_on.begin(provider, uri, START, is_restarted=True))
+        finished = await single_sign_on.finish(
+            provider,
+            _redirect_uri(request, provider),
+            answer,
+            browser_of(request),
+        )
+    except SHOWN as error:
+        return _refused(request, provider, label, error)
+    path = after_sign_in(finished.path)
+    if isinstance(finished.signed, HalfWaySignIn):
+        response = RedirectResponse(f"{SECOND_STEP}?next={quote(path)}", HTTPStatus.SEE_OTHER)
+        set_private_cookie(request, response, HALF_WAY, finished.signed.text)
+    else:
+        response = RedirectResponse(path, HTTPStatus.SEE_OTHER)
+        await begin_session(request, response, finished.signed)
+    _forget(request, response, answer.state or "")
+    return response
+
+
+@router.post("/sign-in/{provider}/back-channel-logout", dependencies=LIMITED)
+async def end_sign_ins(
+    request: Request,
+    provider: str,
+    single_sign_on: Service,
+    logout_token: Annotated[str, Form()] = "",
+) -> Response:
+    """Ends the sign-ins that the provider names. Its server sends the request, not a browser."""
+    try:
+        await single_sign_on.end_sign_ins(provider, logout_token, address_of(request))
+    except (NotFound, Malformed, TooManyAttempts, Unavailable) as error:
+        # In the form of OAuth 2, which the specification demands.
+        content = {"error": "invalid_request", "error_description": error.detail}
+        return JSONResponse(content, status_of(error) or HTTPStatus.BAD_REQUEST, headers_of(error))
+    return Response()
+
+
+def _redirect_uri(request: Request, provider: str) -> str:
+    return f"{public_origin(request)}/sign-in/{provider}/callback"
+
+
+def _answer_in(request: Request) -> Answer:
+    """The parameters of an answer. A repeated one is ambiguous, and counts as missing."""
+    query = request.query_params
+    state, code, error, issuer = (
+        query[name] if len(query.getlist(name)) == 1 else None for name in ("state", "code", "error", "iss")
+    )
+    if len(query.getlist("iss")) > 1:
+        raise SignInRefused(Refusal.UNTRUSTED, "the answer names several issuers")
+    return Answer(state, code, error, issuer, _attempts(request).get(state or ""))
+
+
+def _sent_to_provider(request: Request, begun: Begun) -> Response:
+    response = RedirectResponse(begun.address, HTTPStatus.SEE_OTHER)
+    open_attempts = list(_attempts(request))
+    for attempt_id in open_attempts[: max(0, len(open_attempts) - MAX_ATTEMPTS + 1)]:
+        _forget(request, response, attempt_id)
+    secure = request.url.scheme == "https"
+    response.set_cookie(
+        _prefix(request) + begun.attempt_id,
+        begun.cookie,
+        max_age=int(LIFETIME.total_seconds()),
+        httponly=True,
+        secure=secure,
+        # The provider's redirect comes from another site.
+        samesite="lax",
+        path="/",
+    )
+    return response
+
+
+def _refused(request: Request, provider: str, label: str, error: AdsumError) -> Response:
+    """The page that says why the visitor is not signed in, and what to do."""
+    wait = error.params.get("retryAfter") if isinstance(error, TooManyAttempts) else None
+    response = site_of(request).page(
+        request,
+        "single_sign_on.html",
+        status=status_of(error) or HTTPStatus.FORBIDDEN,
+        provider=quote(provider),
+        label=label,
+        reason=error.reason if isinstance(error, SignInRefused) else None,
+        reasons=Refusal,
+        minutes=None if wait is None else ceil(wait / 60),
+        busy=isinstance(error, Overloaded),
+        no_address=isinstance(error, NoPublicUrl),
+        request_id=ORIGIN.get().request_id,
+        visitor=None,
+    )
+    response.headers.update(headers_of(error))
+    state = request.query_params.get("state", "")
+    if state in _attempts(request):
+        _forget(request, response, state)
+    return response
+
+
+def _attempts(request: Request) -> Mapping[str, str]:
+    """The cookies of attempts, by attempt id, in the order in which the browser sends them: the oldest first."""
+    prefix = _prefix(request)
+    return {name.removeprefix(prefix): value for name, value in request.cookies.items() if name.startswith(prefix)}
+
+
+def _forget(request: Request, response: Response, attempt_id: str) -> None:
+    secure = request.url.scheme == "https"
+    response.delete_cookie(_prefix(request) + attempt_id, httponly=True, secure=secure, samesite="lax", path="/")
+
+
+def _prefix(request: Request) -> str:
+    """The beginning of the name of an attempt's cookie. `__Host-` keeps other sites of the domain from setting it."""
+    return f"{HTTPS_COOKIE if request.url.scheme == 'https' else PLAIN_HTTP_COOKIE}-attempt-"

@@ -1,0 +1,1 @@
+"""Two independent OpenID Connect providers on loopback: the mock of PyPI, and a strict one with faults."""
