@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from adsum.accounts.access import Permission
 from adsum.accounts.api_keys.rules import ApiKey, KeyState
@@ -37,6 +37,8 @@ REFUSED = (*WRONG, Forbidden)
 
 class KeyForm(BaseModel):
     """The fields of a key that can be changed."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
     name: Text = ""
     owner: Annotated[PlainText, Field(max_length=MAX_EMAIL)] = ""
@@ -174,7 +176,7 @@ def _stored(found: ApiKey) -> KeyForm:
     return KeyForm(
         name=found.name,
         owner="" if found.owner is None else found.owner.email or "",
-        lastDay="" if last is None else last.date().isoformat(),
+        last_day="" if last is None else last.date().isoformat(),
         networks="\n".join(found.networks or ()),
     )
 

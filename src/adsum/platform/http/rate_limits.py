@@ -29,14 +29,22 @@ _IS_COSTLY = "is_costly"
 
 def costly(endpoint: Endpoint) -> Endpoint:
     """Decorates an endpoint that takes long: an export, an import, a report. Its callers have a smaller quota."""
-    setattr(endpoint, _IS_COSTLY, lambda _: True)
+    setattr(endpoint, _IS_COSTLY, _always)
     return endpoint
 
 
 def costly_as_file(endpoint: Endpoint) -> Endpoint:
     """Decorates a list that takes long only if all of it is returned as a file."""
-    setattr(endpoint, _IS_COSTLY, lambda request: wanted_file(request.headers.get("Accept", "")) is not None)
+    setattr(endpoint, _IS_COSTLY, _asks_for_file)
     return endpoint
+
+
+def _always(_request: Request) -> bool:
+    return True
+
+
+def _asks_for_file(request: Request) -> bool:
+    return wanted_file(request.headers.get("Accept", "")) is not None
 
 
 def spend(request: Request, kind: str, subject: str) -> None:
