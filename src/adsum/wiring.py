@@ -17,6 +17,7 @@ from adsum.absences.unexplained import UnexplainedAbsences
 from adsum.accounts.access import Role
 from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.accounts.audit.chain import ChainKeys
+from adsum.accounts.audit.exports import ListExports
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.audit.sealing import Sealing
 from adsum.accounts.audit.verification import Verifier
@@ -118,6 +119,7 @@ class AccountServices:
     single_sign_on: SingleSignOn
     api_keys: ApiKeys
     callers: Callers
+    list_exports: ListExports
 
 
 @dataclass(frozen=True)
@@ -345,6 +347,7 @@ def _accounts(on: _Servers) -> AccountServices:
         ),
         confirmations=Confirmations(accounts, tokens, signing_in, factors),
         api_keys=api_keys,
+        list_exports=ListExports(on.database),
         callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
     )
 

@@ -294,7 +294,7 @@ class Accounts:
         assert caller.user_id is not None, "only users have tokens"
         async with self._database.transaction() as connection:
             await statements.end_tokens(connection, caller.user_id)
-            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=caller.user_id, after={"ended": "all"})
+            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=caller.user_id, after={"which": "all"})
 
     async def authenticate(self, email: str, password: str) -> User:
         """The user with this email and password.

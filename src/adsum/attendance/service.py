@@ -8,13 +8,13 @@ from dataclasses import asdict
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
+from adsum.accounts.audit.exports import ListExports
 from adsum.attendance.repository import RecordRow, list_records
 from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition, is_bulk
 from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
-from adsum.platform.telemetry import log_export
 
 # No index matches this order, so each statement sorts the remaining records of its first day. A chunk of records is
 # what the event loop converts at once.
@@ -27,6 +27,7 @@ class Records:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._exports = ListExports(database)
 
     async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[DescribedRecord]:
         """A page of the visible records.
@@ -58,7 +59,7 @@ class Records:
         await self._require_known_status(caller, filters)
         first = await self._read(caller, filters, None, EXPORT_READ_SIZE)
         given = {name: value for name, value in asdict(filters).items() if value is not None}
-        log_export("attendances", file_format, caller.actor, given)
+        await self._exports.begin(caller, "attendances", file_format, given)
         return self._chunks(caller, filters, first)
 
     async def _chunks(

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -116,6 +116,7 @@ def backup(
             progress=lambda done: show(f"{done} %"),
             recipients=recipients,
         )
+    _record(_data_folder(settings, "backup"), "backup_made", {"bytes": made.size, "schema": made.manifest.schema})
     row = {
         "path": str(made.path),
         "bytes": made.size,
@@ -151,6 +152,11 @@ def restore(
         done = restore_backup(
             folder, path, newest_schema=newest_revision(), now=system_clock(), force=force, identity=identity
         )
+    _record(
+        folder,
+        "backup_restored",
+        {"madeAt": done.manifest.made_at.isoformat(), "schema": done.manifest.schema},
+    )
     row = {
         "dataDir": str(folder.root),
         "madeAt": done.manifest.made_at,
@@ -158,6 +164,21 @@ def restore(
         "keptAside": None if done.kept_aside is None else str(done.kept_aside),
     }
     show_one(row, as_json=as_json)
+
+
+def _record(folder: DataFolder, action: str, after: dict[str, Any]) -> None:
+    """Records it in the database of the data folder. That of an older version has no audit log yet."""
+    import asyncio
+
+    from adsum.accounts.audit.by_command import record_by_command
+    from adsum.accounts.audit.rules import Action
+    from adsum.platform.command_line.notices import show_notice
+    from adsum.platform.errors import Unavailable
+
+    try:
+        asyncio.run(record_by_command(folder.database_url, Action(action), after))
+    except Unavailable:
+        show_notice("the audit log does not record this: its database is of an older version, or cannot be written")
 
 
 def _data_folder(settings: Settings, command: str) -> DataFolder:

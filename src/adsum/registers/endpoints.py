@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -9,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
+from adsum.accounts.audit.exports import ListExports
 from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
@@ -96,6 +98,7 @@ async def list_on_site(
     on_site: Annotated[OnSite, Depends(provided(OnSite))],
     caller: AttendanceReader,
     _named: RosterReader,
+    exports: Annotated[ListExports, Depends(provided(ListExports))],
     accept: Accept = "",
 ) -> Page[PresentItem] | StreamingResponse:
     """Students who are on site by their newest mark of the school's today: attended, not elsewhere, and not left."""
@@ -104,7 +107,7 @@ async def list_on_site(
         found = await on_site.page(query.school_id, caller, page)
         return Page(items=[PresentItem.of(row) for row in found.items], next_cursor=found.next_cursor)
 
-    return await page_or_file(accept, "in-the-house", caller.actor, query, PresentItem, fetch)
+    return await page_or_file(accept, "in-the-house", partial(exports.begin, caller), query, PresentItem, fetch)
 
 
 async def _page(

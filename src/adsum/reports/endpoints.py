@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -9,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
+from adsum.accounts.audit.exports import ListExports
 from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
@@ -30,6 +32,7 @@ from adsum.reports.service import Reports
 
 router = APIRouter(prefix="/reports", tags=["reports"])
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
+Exports = Annotated[ListExports, Depends(provided(ListExports))]
 ReportsService = Annotated[Reports, Depends(provided(Reports))]
 Percent = Annotated[int, Field(ge=1, le=100, description="Minimum percentage of the days")]
 LeastDays = Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS, description="Students with fewer days are left out")]
@@ -86,7 +89,11 @@ class StreaksQuery(ReportQuery):
 )
 @costly
 async def rates(
-    query: Annotated[RatesQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
+    query: Annotated[RatesQuery, Query()],
+    reports: ReportsService,
+    exports: Exports,
+    caller: Reader,
+    accept: Accept = "",
 ) -> RatesAnswer | StreamingResponse:
     """Attendance rates by school, class, grade, student, or period. By day it is what a calendar heat map shows.
 
@@ -96,7 +103,7 @@ async def rates(
     async def fetch(page: PageRequest) -> RatesAnswer:
         return RatesAnswer.of(await reports.rates(query.scope, query.by, caller, page))
 
-    return await page_or_file(accept, "rates", caller.actor, query, RateItem, fetch)
+    return await page_or_file(accept, "rates", partial(exports.begin, caller), query, RateItem, fetch)
 
 
 @router.get(
@@ -108,14 +115,18 @@ async def rates(
 )
 @costly
 async def chronic(
-    query: Annotated[ChronicQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
+    query: Annotated[ChronicQuery, Query()],
+    reports: ReportsService,
+    exports: Exports,
+    caller: Reader,
+    accept: Accept = "",
 ) -> RatesAnswer | StreamingResponse:
     """Students who are chronically absent, the most absent days first."""
 
     async def fetch(page: PageRequest) -> RatesAnswer:
         return RatesAnswer.of(await reports.chronic(query.scope, query.rule, caller, page))
 
-    return await page_or_file(accept, "chronic-absence", caller.actor, query, RateItem, fetch)
+    return await page_or_file(accept, "chronic-absence", partial(exports.begin, caller), query, RateItem, fetch)
 
 
 @router.get(
@@ -127,14 +138,18 @@ async def chronic(
 )
 @costly
 async def streaks(
-    query: Annotated[StreaksQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
+    query: Annotated[StreaksQuery, Query()],
+    reports: ReportsService,
+    exports: Exports,
+    caller: Reader,
+    accept: Accept = "",
 ) -> StreaksAnswer | StreamingResponse:
     """Students who are absent on consecutive days up to the last day of the period, the most days first."""
 
     async def fetch(page: PageRequest) -> StreaksAnswer:
         return StreaksAnswer.of(await reports.streaks(query.scope, query.least_days, caller, page))
 
-    return await page_or_file(accept, "absences-in-a-row", caller.actor, query, StreakItem, fetch)
+    return await page_or_file(accept, "absences-in-a-row", partial(exports.begin, caller), query, StreakItem, fetch)
 
 
 @router.get(
@@ -146,14 +161,20 @@ async def streaks(
 )
 @costly
 async def unexplained(
-    query: Annotated[ReportQuery, Query()], reports: ReportsService, caller: Reader, accept: Accept = ""
+    query: Annotated[ReportQuery, Query()],
+    reports: ReportsService,
+    exports: Exports,
+    caller: Reader,
+    accept: Accept = "",
 ) -> UnexplainedAnswer | StreamingResponse:
     """Unexplained absences, one item for each student and day, the newest day first."""
 
     async def fetch(page: PageRequest) -> UnexplainedAnswer:
         return UnexplainedAnswer.of(await reports.unexplained(query.scope, caller, page))
 
-    return await page_or_file(accept, "unexplained-absences", caller.actor, query, UnexplainedItem, fetch)
+    return await page_or_file(
+        accept, "unexplained-absences", partial(exports.begin, caller), query, UnexplainedItem, fetch
+    )
 
 
 @router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")

@@ -9,6 +9,8 @@ from datetime import date
 from typing import TypeVar, assert_never
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Connection, Database
@@ -214,7 +216,7 @@ class Reports:
         return Report(items, found.next_cursor, definition, sum(unmarked.values()))
 
     async def student(self, scope: Scope, student_id: int, rule: ChronicRule, caller: Caller) -> StudentRecord:
-        """The record of one student, day by day.
+        """The record of one student, day by day. The audit log says who has read it.
 
         Raises:
             NotFound: the school has no such student, or the caller never sees them.
@@ -230,6 +232,8 @@ class Reports:
             marked = await reading.days_of_student(connection, find_days(caller, scope, statuses))
             unmarked = await unmarked_of_student(connection, caller, scope, at_school=not others)
             missed_from = await missed_share_of(connection, scope.school_id)
+        async with self._database.transaction() as connection:
+            await record(connection, caller, Action.STUDENT_READ, school_id=scope.school_id, student_id=student_id)
         schools = {school_id for school_id, _ in (*marked, *unmarked)}
         hidden = {school_id for school_id in schools if not can_see_school(caller, school_id)}
         every = _days_of_student(student_id, marked, unmarked, except_at=())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 
 from adsum.accounts.access import Caller, Permission, Role, require_may_manage, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
@@ -88,6 +90,8 @@ class Schools:
             new = {name: value for name, value in settings.items() if old[name] != value}
             if new:
                 await change_settings(connection, school_id, old, new, caller, self._now())
+                before, after = ({name: values[name] for name in new} for values in (old, new))
+                await record(connection, caller, Action.SCHOOL_CHANGED, school_id=school_id, before=before, after=after)
             if "missed_from_percent" in new:
                 await mark_stale_days(connection, school_id)
         return replace(school, **new)

@@ -68,9 +68,9 @@ async def test_the_life_of_an_account_is_recorded(adsum: Adsum, api: Api) -> Non
         ("password_changed", "admin", user, None),
         ("signed_in", "admin", user, {"kind": "api"}),
         ("signed_in", "admin", user, {"kind": "api"}),
-        ("sign_ins_ended", "admin", user, {"ended": "others"}),
+        ("sign_ins_ended", "admin", user, {"which": "others"}),
         ("signed_out", "admin", user, None),
-        ("sign_ins_ended", "system", user, {"ended": "all"}),
+        ("sign_ins_ended", "system", user, {"which": "all"}),
     ]
     (entry,) = await entries_of(adsum.database, "password_changed")
     assert (entry["caller_user_id"], entry["agent"], entry["address"]) == (user, "Robot/1", "127.0.0.1")
@@ -106,7 +106,7 @@ async def test_sign_ins_on_the_page_and_their_ends_are_recorded(adsum: Adsum, ap
         ("signed_in", "system", user, {"kind": "command"}),
         ("signed_in", "admin", user, {"kind": "page"}),
         ("sign_ins_ended", "admin", user, {"signInId": listed["items"][0]["id"]}),
-        ("sign_ins_ended", "admin", user, {"ended": "all"}),
+        ("sign_ins_ended", "admin", user, {"which": "all"}),
     ]
 
 

@@ -300,8 +300,8 @@ async def test_pruning_removes_the_oldest_entries_and_the_rest_still_verifies(da
     entries = await entries_of(database)
     assert [each["position"] for each in entries] == [4, 5, None, None]
     assert [json.loads(each["after"]) for each in entries[2:]] == [
-        {"entries": 2, "position": 2},
-        {"entries": 1, "position": 3},
+        {"entries": 2, "through": 2},
+        {"entries": 1, "through": 3},
     ]
     await Sealing(database, KEYS).seal()
     found = await verified(database)

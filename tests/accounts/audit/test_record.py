@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
+from adsum.accounts.audit.by_command import record_by_command
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.platform.database.engine import Database, RejectedRows
+from adsum.platform.database.engine import Database, RejectedRows, open_database
+from adsum.platform.errors import Unavailable
 from adsum.platform.origin import MAX_AGENT, ORIGIN, Origin
 from tests.accounts.audit.conftest import entries_of
 
@@ -131,3 +134,15 @@ async def test_writing_an_entry_waits_for_no_other_transaction(postgres_database
         await record(first, OFFICE, Action.SCHOOL_CHANGED, school_id=1, user_id=1)
 
     assert len(await entries_of(postgres_database)) == 3
+
+
+async def test_a_command_without_services_records_what_it_has_done(sqlite_url: str, tmp_path: Path) -> None:
+    await record_by_command(sqlite_url, Action.BACKUP_MADE, {"bytes": 7})
+
+    database = open_database(sqlite_url)
+    (entry,) = await entries_of(database)
+    await database.close()
+    assert (entry["action"], entry["caller_role"], entry["after"]) == ("backup_made", "system", '{"bytes":7}')
+    assert entry["os_user"]
+    with pytest.raises(Unavailable):
+        await record_by_command(f"sqlite:///{tmp_path}/older.db", Action.BACKUP_MADE, {})

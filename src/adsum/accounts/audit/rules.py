@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -75,6 +76,11 @@ def canonical_json(details: Details | None) -> str | None:
     """The one text of equal details. It is stored as text, because the hash of the entry covers it."""
     if details is None:
         return None
-    text = json.dumps(dict(details), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    named = {_camel(name): value for name, value in details.items()}
+    text = json.dumps(named, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     assert len(text) <= MAX_DETAILS, "details are ids, codes and counts"
     return text
+
+
+def _camel(name: str) -> str:
+    return re.sub("_([a-z])", lambda letter: letter[1].upper(), name)

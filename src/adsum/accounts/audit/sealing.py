@@ -11,7 +11,7 @@ and `adsum doctor` reports entries that stay unsealed.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -143,7 +143,7 @@ async def prune_entries(connection: Connection, keys: ChainKeys, before: datetim
     if count:
         await set_ends(connection, keys, newest=chain.newest, pruned=last)
         await statements.delete_pruned(connection, last.position)
-        after = {"entries": count, "position": last.position}
+        after = {"entries": count, "through": last.position}
         await record(connection, system_caller(), Action.LOG_PRUNED, after=after)
     return count
 
@@ -165,5 +165,8 @@ def _number(text: str | None) -> int | None:
 
 
 _FIELDS = {"id": "entry_id", "created_at": "at"}
-_IDS = ("id", "caller_user_id", "caller_key_id", "school_id", "student_id", "user_id", "key_id")
-_READ: Mapping[str, Any] = dict.fromkeys(_IDS, int) | dict.fromkeys(("before", "after"), json.loads)
+_READ: Mapping[str, Callable[[str], Any]] = {
+    **dict.fromkeys(("id", "caller_user_id", "caller_key_id", "school_id", "student_id", "user_id", "key_id"), int),
+    "before": json.loads,
+    "after": json.loads,
+}

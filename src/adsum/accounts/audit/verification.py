@@ -113,7 +113,7 @@ class Verifier:
             if (chain.newest, chain.pruned) != (found.newest, found.pruned):
                 raise LogBroken("the log has grown meanwhile: its signature is right, or run this again")
             await set_ends(connection, self._keys, newest=chain.newest, pruned=chain.pruned)
-            after = {"position": chain.newest.position}
+            after = {"through": chain.newest.position}
             await record(connection, system_caller(), Action.LOG_SIGNED_AGAIN, after=after)
         return await self.verify()
 

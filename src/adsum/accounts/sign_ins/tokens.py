@@ -299,7 +299,7 @@ class Tokens:
             user_id, sign_in_id = _user_id_of(caller), caller.sign_in_id
             assert sign_in_id is not None, "a user without a key has sent a token"
             await statements.end_other_sign_ins(connection, user_id, sign_in_id)
-            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=user_id, after={"ended": "others"})
+            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=user_id, after={"which": "others"})
 
     async def end_of_email(self, email: str, sign_in_id: int | None = None) -> None:
         """Ends one sign-in of a user, or all, also those that are under way. Checks no permission. Raises NotFound."""
@@ -309,7 +309,7 @@ class Tokens:
                 await users.end_tokens(connection, user)
             else:
                 await _end(connection, user, sign_in_id)
-            ended = {"ended": "all"} if sign_in_id is None else {"signInId": sign_in_id}
+            ended = {"which": "all"} if sign_in_id is None else {"signInId": sign_in_id}
             await record(connection, system_caller(), Action.SIGN_INS_ENDED, user_id=user, after=ended)
 
     async def close(self) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.attendance.statuses.repository import set_status, statuses_of_school
 from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, StatusChange, validate_status
 from adsum.platform.clock import Clock
@@ -72,6 +74,8 @@ class Statuses:
                 raise StatusExists(f"there is a status {status.code!r} already", status=status.code)
             _require_free_letter(statuses, status)
             await set_status(connection, school_id, status)
+            after = {"status": status.code}
+            await record(connection, caller, Action.STATUSES_CHANGED, school_id=school_id, after=after)
             await store_result(connection, keyed, status)
         return status
 
@@ -97,6 +101,10 @@ class Statuses:
                 raise StatusNeeded(f"{code!r} is written for whole classes: it cannot be retired", status=code)
             if changed != status:
                 await set_status(connection, school_id, changed)
+                before, after = _recorded(status), _recorded(changed)
+                await record(
+                    connection, caller, Action.STATUSES_CHANGED, school_id=school_id, before=before, after=after
+                )
         return changed
 
     def _changed(self, status: Status, change: StatusChange) -> Status:
@@ -110,6 +118,16 @@ class Statuses:
             position=status.position if change.position is None else change.position,
             retired_at=retired_at,
         )
+
+
+def _recorded(status: Status) -> dict[str, str | int | bool]:
+    """What the audit log says about a status. Its label is a free text."""
+    return {
+        "status": status.code,
+        "letter": status.letter,
+        "position": status.position,
+        "retired": not status.is_in_use,
+    }
 
 
 async def _locked(connection: Connection, school_id: int, caller: Caller) -> SchoolStatuses:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.batches.accept import nothing_to_do
 from adsum.batches.marks_import.rules import (
@@ -104,6 +106,7 @@ class MarksImport:
         await self._name_schools(violations, schools, caller)
         violations.refuse()
         if not options.dry_run:
+            await self._record(school_id, content, groups, caller)
             results |= await self._accept_once(groups, options, caller, keyed)
         rows = sum(group.total for group in groups)
         log.info("marks imported", actor=caller.actor, rows=rows, accepted=len(results))
@@ -113,6 +116,13 @@ class MarksImport:
             async with self._database.transaction() as connection:
                 await store_result(connection, keyed, report)
         return report
+
+    async def _record(self, school_id: int | None, content: bytes, groups: Sequence[Group], caller: Caller) -> None:
+        """Before the first batch is accepted: of an import that is interrupted, some are."""
+        digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        after = {"rows": sum(group.total for group in groups), "batches": len(groups), "sha256": digest}
+        async with self._database.transaction() as connection:
+            await record(connection, caller, Action.MARKS_IMPORTED, school_id=school_id, after=after)
 
     async def _accept_once(
         self, groups: Sequence[Group], options: MarksOptions, caller: Caller, keyed: KeyedRequest[MarksReport] | None

@@ -11,6 +11,7 @@ from adsum.batches.queue.key_scanner import KeyKind, KeyScanner
 from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.batches.queue.service import QueueService
 from adsum.batches.sweep import Sweeper
+from adsum.operations.doctor.audit import check_audit
 from adsum.operations.doctor.environment import (
     InspectedServer,
     Installation,
@@ -42,7 +43,10 @@ from adsum.platform.redis.inspection import RedisInspection
 # The limit for all checks that need both servers.
 TIMEOUT_S = 20.0
 # Checks that are skipped while a server is unavailable.
-SERVER_CHECKS = ("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys", API_KEYS)
+SERVER_CHECKS = (
+    *("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys", "audit"),
+    API_KEYS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ class Doctor:
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
             *await check_keys(parts.api_keys),
+            await check_audit(parts.database, self._now),
         ]
         return CheckReport([*findings, *more], batches, stale_keys)
 

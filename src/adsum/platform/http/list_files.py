@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,7 +16,6 @@ from adsum.platform.csv_export import BOM, Cell, csv_lines
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, Schema
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.platform.telemetry import log_export
 from adsum.platform.workbooks import make_workbook
 
 ItemPage = TypeVar("ItemPage", bound=Page[Any])
@@ -77,10 +76,14 @@ def wanted_file(accept: str) -> WantedFile | None:
     return None
 
 
+BeginExport = Callable[[str, str, Mapping[str, Any]], Awaitable[None]]
+"""Records that an export of a list begins."""
+
+
 async def page_or_file(
     accept: str,
     name: str,
-    actor: str,
+    begin: BeginExport,
     query: PageQuery,
     kind: type[Schema],
     ask: Callable[[PageRequest], Awaitable[ItemPage]],
@@ -91,7 +94,7 @@ async def page_or_file(
     Args:
         accept: the header of the request.
         name: the name of the file and of the list in the log.
-        actor: the caller, for the log.
+        begin: is called with the name of the list, the format and the filters before a file is made.
         query: the query of the list.
         kind: the model of the items, whose fields are the columns.
         ask: returns one page.
@@ -101,7 +104,7 @@ async def page_or_file(
         return await ask(query.page)
     first = await ask(PageRequest(limit=MAX_LIMIT))
     narrowed = query.model_dump(exclude={"limit", "cursor"}, exclude_none=True, by_alias=False)
-    log_export(name, file.kind.ending, actor, narrowed)
+    await begin(name, file.kind.ending, narrowed)
     columns = [field.alias or name for name, field in kind.model_fields.items()]
     return await file_answer(file, name, columns, _pieces(first, kind.model_fields, ask))
 

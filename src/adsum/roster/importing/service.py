@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
@@ -24,7 +28,7 @@ from adsum.roster.importing.rules import (
 )
 from adsum.roster.importing.steps import ReportProgress, RosterSteps
 from adsum.roster.oneroster.files import RosterFiles
-from adsum.roster.oneroster.package import read_package
+from adsum.roster.oneroster.package import USED, read_package
 
 log = logger(__name__)
 
@@ -85,6 +89,7 @@ class RosterImport:
         if options.time_zone is not None:
             refuse(list(validate_time_zone(options.time_zone, "/query/timezone")))
         package = await asyncio.to_thread(read_package, files, options.max_lines)
+        digests = {} if options.dry_run else await asyncio.to_thread(_digests, files)
         try:
             async with self._database.transaction() as connection:
                 await claim_key(connection, keyed)
@@ -108,24 +113,37 @@ class RosterImport:
                 _roll_back_or_refuse(report, removals)
                 await steps.finish()
                 await end_staging(connection)
+                after = _counts(report) | {"sha256": digests}
+                await record(connection, caller, Action.ROSTER_IMPORTED, school_id=_only_school(caller), after=after)
                 await store_result(connection, keyed, report)
         except _DryRunRollback as rollback:
             return rollback.report
-        _log_import(report, caller)
+        log.info("roster imported", actor=caller.actor, **_counts(report))
         return report
 
 
-def _log_import(report: ImportReport, caller: Caller) -> None:
+def _counts(report: ImportReport) -> dict[str, Any]:
     tables = report.tables.values()
-    log.info(
-        "roster imported",
-        actor=caller.actor,
-        added=sum(table.added for table in tables),
-        changed=sum(table.changed for table in tables),
-        ended=sum(table.ended for table in tables),
-        unchanged=sum(table.unchanged for table in tables),
-        failed=report.violation_count,
-    )
+    return {
+        "added": sum(table.added for table in tables),
+        "changed": sum(table.changed for table in tables),
+        "ended": sum(table.ended for table in tables),
+        "unchanged": sum(table.unchanged for table in tables),
+        "failed": report.violation_count,
+    }
+
+
+def _digests(files: RosterFiles) -> dict[str, str]:
+    """The SHA-256 of each file that OneRoster names. Other names may be anything."""
+    digests: dict[str, str] = {}
+    for name in sorted(files.keys() & {f"{name}.csv" for name in USED}):
+        with files[name].open() as file:
+            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()  # pyright: ignore[reportArgumentType]
+    return digests
+
+
+def _only_school(caller: Caller) -> int | None:
+    return next(iter(caller.schools)) if caller.schools is not None and len(caller.schools) == 1 else None
 
 
 class _DryRunRollback(Exception):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Collection, Sequence
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, require_unanswered, store_result
 from adsum.platform.database.engine import Connection, Database
@@ -95,6 +98,9 @@ class Timetables:
             refuse(validate_session_times(times))
             today = await self._today(connection, session_id)
             await replace_times(connection, {session_id: times}, valid_from, today)
+            school_id, _ = await school_of_session(connection, session_id)
+            after = {"sessionId": session_id, "times": len(times)}
+            await record(connection, caller, Action.TIMETABLE_CHANGED, school_id=school_id, after=after)
         return sorted(times)
 
     async def import_file(
@@ -137,6 +143,9 @@ class Timetables:
             if not dry_run:
                 await replace_times(connection, plan.times, valid_from, today)
             times = sum(map(len, plan.times.values()))
+            if not dry_run:
+                after = {"sessions": len(plan.times), "times": times, "sha256": hashlib.sha256(content).hexdigest()}
+                await record(connection, caller, Action.TIMETABLE_CHANGED, school_id=school_id, after=after)
             report = TimetableReport(dry_run, len(plan.times), times, len(changed))
             await store_result(connection, keyed, report)
         return report

@@ -7,6 +7,8 @@ from datetime import date, timedelta
 from typing import Final
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Database
@@ -72,6 +74,8 @@ class SchoolCalendar:
             for day in days:
                 each = replace(closed, day=day)
                 rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
+            after = {"closedFrom": closed.day.isoformat(), "closedTo": last.isoformat()}
+            await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, after=after)
             await store_result(connection, keyed, rows)
         return rows
 
@@ -82,6 +86,9 @@ class SchoolCalendar:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             was_closed = await calendars.open_day(connection, school_id, day)
+            if was_closed:
+                before = {"closedFrom": day.isoformat(), "closedTo": day.isoformat()}
+                await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, before=before)
             await mark_stale_days(connection, school_id, (day, day))
         if not was_closed:
             raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
@@ -116,6 +123,8 @@ class SchoolCalendar:
             await lock_school(connection, school_id)
             await mark_stale_days(connection, school_id)
             term = await calendars.add_term(connection, school_id, title, begin, end)
+            after = {"termId": term.id, "beginDate": begin.isoformat(), "endDate": end.isoformat()}
+            await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, after=after)
             await store_result(connection, keyed, term)
         return term
 
@@ -129,6 +138,9 @@ class SchoolCalendar:
             if await calendars.is_term_of_class(connection, school_id, term_id):
                 raise Conflict("classes run in this term: change it in the roster file", id=term_id)
             was_there = await calendars.remove_term(connection, school_id, term_id)
+            if was_there:
+                before = {"termId": term_id}
+                await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, before=before)
             await mark_stale_days(connection, school_id)
         if not was_there:
             raise NotFound(f"school {school_id} has no term {term_id}", id=term_id)
