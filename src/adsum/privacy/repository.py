@@ -424,7 +424,9 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     await connection.execute(delete(students).where(named_student_id == student_id))
     # A source id may also name another student of the school, who would be left out of imports.
     n = student_names.c
-    in_use = await _source_ids(connection, tuple_(n.school_id, n.source_id).in_(names)) if names else set()
+    in_use: set[SourceId] = set()
+    if names:
+        in_use = await _source_ids(connection, tuple_(n.school_id, n.source_id).in_(names))
     await add_tombstones(connection, Erased.STUDENT, names - in_use, now)
     return erased.rowcount
 

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from adsum.absences.page_data import AbsencePageData
 from adsum.accounts.access import Caller, Permission
+from adsum.accounts.audit.exports import ListExports
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance import endpoints as attendances
 from adsum.platform.days import EARLIEST, today_in
@@ -29,7 +30,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.reports import endpoints
-from adsum.reports.endpoints import LeastDays, Percent, ReportsService
+from adsum.reports.endpoints import Exports, LeastDays, Percent, ReportsService
 from adsum.reports.heat_maps import map_of_many, map_of_one
 from adsum.reports.rules import (
     DEFAULT_CHRONIC_RULE,
@@ -244,12 +245,17 @@ async def reports_address(_visitor: Reader) -> Response:
 
 @router.get("")
 async def school_page(
-    request: Request, reading: RequestedView, year: YearService, reports: ReportsService, visitor: Reader
+    request: Request,
+    reading: RequestedView,
+    year: YearService,
+    reports: ReportsService,
+    exports: Exports,
+    visitor: Reader,
 ) -> Any:
     """A school over a period."""
     view = await reading.read()
     if view is not None and view.query.file is not None:
-        return await _rates_file(reports, visitor, view, view.query.file)
+        return await _rates_file(reports, exports, visitor, view, view.query.file)
     context = await _overview(year, visitor, view)
     return site_of(request).page(request, "year/school.html", visitor=visitor, view=view, tab="/year", **context)
 
@@ -261,6 +267,7 @@ async def class_page(
     directory: DirectoryService,
     year: YearService,
     reports: ReportsService,
+    exports: Exports,
     visitor: Reader,
     class_id: Id,
 ) -> Any:
@@ -268,7 +275,7 @@ async def class_page(
     found = await directory.find_class_of_any_day(visitor.caller, class_id)
     view = await reading.of_one(found.school_id, class_id)
     if view.query.file is not None:
-        return await _rates_file(reports, visitor, view, view.query.file)
+        return await _rates_file(reports, exports, visitor, view, view.query.file)
     context = await _overview(year, visitor, view)
     return site_of(request).page(request, "year/class.html", visitor=visitor, view=view, of=found, **context)
 
@@ -309,14 +316,16 @@ async def student_page(
 
 
 @router.get("/chronic")
-async def chronic_page(request: Request, reading: RequestedView, reports: ReportsService, visitor: Reader) -> Any:
+async def chronic_page(
+    request: Request, reading: RequestedView, reports: ReportsService, exports: Exports, visitor: Reader
+) -> Any:
     """Students who are chronically absent, the most absent days first."""
     view, caller = await reading.read(), visitor.caller
     if view is not None and (file := view.query.file) is not None:
         rule = view.chronic_rule
         limits = {"percent": rule.percent, "leastDays": rule.least_days}
         query = endpoints.ChronicQuery.model_validate(view.list_parameters() | limits)
-        return await endpoints.chronic(query, reports, caller, file)
+        return await endpoints.chronic(query, reports, exports, caller, file)
     report = None
     if view is not None and view.has_days:
         report = await reports.chronic(view.scope, view.chronic_rule, caller, view.query.page)
@@ -324,12 +333,14 @@ async def chronic_page(request: Request, reading: RequestedView, reports: Report
 
 
 @router.get("/unexplained")
-async def unexplained_page(request: Request, reading: RequestedView, reports: ReportsService, visitor: Reader) -> Any:
+async def unexplained_page(
+    request: Request, reading: RequestedView, reports: ReportsService, exports: Exports, visitor: Reader
+) -> Any:
     """Unexplained absences, one row for each student and day, the newest day first."""
     view, caller = await reading.read(), visitor.caller
     if view is not None and (file := view.query.file) is not None:
         query = endpoints.ReportQuery.model_validate(view.list_parameters())
-        return await endpoints.unexplained(query, reports, caller, file)
+        return await endpoints.unexplained(query, reports, exports, caller, file)
     report = None
     if view is not None and view.has_days:
         report = await reports.unexplained(view.scope, caller, view.query.page)
@@ -337,13 +348,15 @@ async def unexplained_page(request: Request, reading: RequestedView, reports: Re
 
 
 @router.get("/in-a-row")
-async def in_a_row_page(request: Request, reading: RequestedView, reports: ReportsService, visitor: Reader) -> Any:
+async def in_a_row_page(
+    request: Request, reading: RequestedView, reports: ReportsService, exports: Exports, visitor: Reader
+) -> Any:
     """Students who are absent on each of their newest days, the most days first."""
     view, caller = await reading.read(), visitor.caller
     least_days = reading.query.streak_days
     if view is not None and (file := view.query.file) is not None:
         query = endpoints.StreaksQuery.model_validate(view.list_parameters() | {"leastDays": least_days})
-        return await endpoints.streaks(query, reports, caller, file)
+        return await endpoints.streaks(query, reports, exports, caller, file)
     report = None
     if view is not None and view.has_days:
         report = await reports.streaks(view.scope, least_days, caller, view.query.page)
@@ -367,9 +380,9 @@ def _lowest_rate_first(rate: Rate) -> tuple[bool, float, str]:
     return percent is None, percent or 0, rate.name or ""
 
 
-async def _rates_file(reports: Reports, visitor: Visitor, view: YearView, file: str) -> Response:
+async def _rates_file(reports: Reports, exports: ListExports, visitor: Visitor, view: YearView, file: str) -> Response:
     query = endpoints.RatesQuery.model_validate(view.list_parameters() | {"by": view.query.by})
-    return _file(await endpoints.rates(query, reports, visitor.caller, file))
+    return _file(await endpoints.rates(query, reports, exports, visitor.caller, file))
 
 
 def _file(answer: object) -> Response:

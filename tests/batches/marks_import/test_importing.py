@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -131,7 +132,7 @@ async def test_a_long_file_is_checked_and_recorded_in_parts(files: Files, monkey
 
 
 async def test_an_empty_file_records_nothing(files: Files) -> None:
-    nothing = {"batches": [], "changes": [], "leftOut": [], "leftOutCount": 0}
+    nothing: dict[str, Any] = {"batches": [], "changes": [], "leftOut": [], "leftOutCount": 0}
     assert (await files.send()).json() == {"dryRun": False, "rows": 0} | nothing
 
 

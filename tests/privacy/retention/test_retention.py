@@ -255,7 +255,7 @@ async def test_the_records_of_an_open_run_stay_until_it_has_ended(register: Regi
     await keep(register)
     async with register.adsum.database.transaction() as connection:
         counts = dict.fromkeys(("recorded_jobs", "skipped_jobs", "failed_jobs", "cancelled_jobs", "ended_at"))
-        ended = (await connection.execute(select(*(batch_runs.c[name] for name in counts)))).one()._mapping
+        ended = (await connection.execute(select(*(batch_runs.c[name] for name in counts)))).mappings().one()
         await connection.execute(update(batch_runs).values(state="open", **counts))
 
     await runs(register).delete_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -60,7 +61,7 @@ async def place(
     now: datetime,
 ) -> Hold:
     """Adds a hold."""
-    values = {
+    values: dict[str, Any] = {
         "student_id": student_id,
         "reason": reason,
         "reference": reference,
