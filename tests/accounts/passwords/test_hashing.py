@@ -43,6 +43,7 @@ async def test_checking_an_account_without_a_password_takes_as_long_and_never_ma
     assert not await Passwords().matches("correct horse", None)
 
 
+@pytest.mark.usefixtures("real_hashes")
 async def test_no_more_than_two_hashes_are_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, running, most, guard = Passwords(), 0, 0, threading.Lock()
     real = hashing.PasswordHash.hash

@@ -33,7 +33,14 @@ WITHOUT_KEY = {
     "/keys": "its answer is a secret",
     "/keys/{id}/rotate": "its answer is a secret",
     "/schools/{id}/readmissions": "a repetition has no effect, and is answered with 404",
+    "/users": "its answer may be a secret, and a repetition finds the email taken",
+    "/users/{id}/password": "its answer is a secret",
+    "/users/{id}/sign-out": "a repetition has the same effect",
+    "/users/{id}/unlock": "a repetition has the same effect",
+    "/retention/preview": "changes nothing",
+    "/schools/{id}/retention/preview": "changes nothing",
     "/students/search": "changes nothing",
+    "/users/search": "changes nothing",
     "/absences/search": "changes nothing",
 }
 # POSTs of pages with the header: the scripts of the others submit forms, which cannot send it.

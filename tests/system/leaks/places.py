@@ -48,6 +48,8 @@ class Place:
             "sessions": self.session_id,
             "students": self.student_id,
             "schools": self.school_id,
+            "users": self.teacher_id,
+            "keys": 1,
         }
 
     @property
@@ -59,6 +61,8 @@ class Place:
             "sessionId": self.session_id,
             "studentId": self.student_id,
             "teacherId": self.teacher_id,
+            "userId": self.teacher_id,
+            "keyId": 1,
             "runId": self.run_id,
             "sourcedId": f"{self.word}-s",
             "q": self.word,

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0038a"
-down_revision = "0038"
+revision = "0040"
+down_revision = "0039"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -18,8 +18,8 @@ def upgrade() -> None:
         sa.Column("subject", sa.String(255), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_identities"),
-        sa.UniqueConstraint("issuer", "subject", name="uq_identities_issuer"),
-        sa.UniqueConstraint("user_id", "issuer", name="uq_identities_user_id"),
+        sa.UniqueConstraint("issuer", "subject", name="uq_identities_issuer_subject"),
+        sa.UniqueConstraint("user_id", "issuer", name="uq_identities_user_id_issuer"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name="fk_identities_user_id"),
         sqlite_autoincrement=True,
     )
