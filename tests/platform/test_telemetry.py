@@ -9,7 +9,7 @@ from structlog.contextvars import bound_contextvars
 from structlog.stdlib import ProcessorFormatter
 
 from adsum.platform.settings import Settings
-from adsum.platform.telemetry import OWN_LOGGERS, LogIcon, configure_logs, logger
+from adsum.platform.telemetry import ENTRIES, OWN_LOGGERS, LogIcon, configure_logs, logger
 
 Written = Callable[[], str]
 """The output on stderr since the previous call."""
@@ -106,7 +106,8 @@ def test_the_level_is_the_one_of_the_settings(stderr: Written) -> None:
     logger("adsum.test").warning("not now")
     logging.getLogger("asyncio").warning("not now")
     logger("adsum.test").error("now")
-    assert len(stderr().splitlines()) == 1
+    logger(ENTRIES).info("an entry of the audit log is written at every level")
+    assert len(stderr().splitlines()) == 2
 
 
 def test_without_configuration_the_hosts_logging_applies(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import Context
-from datetime import UTC, date, datetime, time
-
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.api_keys.service import ApiKeys
-from adsum.accounts.audit.repository import lock_acting, record, was_recorded_since
-from adsum.accounts.audit.rules import Action
+from adsum.accounts.audit.acting import ActingRecords
 from adsum.accounts.service import MAX_EMAIL, caller_of_user, normalised_email
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Database
-from adsum.platform.errors import Unavailable
-from adsum.platform.origin import ORIGIN, Origin
-from adsum.platform.telemetry import logger
-
-log = logger(__name__)
-
-# Keys and people of one day that a process remembers.
-MAX_REMEMBERED = 50_000
 
 
 class Callers:
@@ -41,12 +28,8 @@ class Impersonation:
     """
 
     def __init__(self, database: Database, now: Clock) -> None:
-        self._database = database
-        self._now = now
         self._users = BatchedLookup(database, statements.users_of_emails)
-        self._noted: set[tuple[int | None, int | None]] = set()
-        self._noted_day = date.min
-        self._pending: set[asyncio.Task[None]] = set()
+        self._records = ActingRecords(database, now)
 
     async def on_behalf_of(self, key: Caller, email: str) -> Caller | None:
         """The key on behalf of the person with this email.
@@ -66,39 +49,10 @@ class Impersonation:
         caller = key.on_behalf_of(caller_of_user(user))
         if caller.schools is not None and not caller.schools:
             return None
-        self._begin_noting(caller, user.school_id)
+        self._records.note(caller, user.school_id)
         return caller
 
     async def close(self) -> None:
         """Stops pending lookups, and waits until acting is recorded. Called after the last request."""
-        await asyncio.gather(*self._pending)
+        await self._records.close()
         await self._users.close()
-
-    def _begin_noting(self, caller: Caller, school_id: int | None) -> None:
-        """In the background: no request waits for it, and an outage fails none."""
-        today, pair = self._now().astimezone(UTC).date(), (caller.key_id, caller.user_id)
-        if today != self._noted_day or len(self._noted) >= MAX_REMEMBERED:
-            self._noted_day = today
-            self._noted.clear()
-        if pair in self._noted:
-            return
-        self._noted.add(pair)
-        origin = ORIGIN.get()
-        task = asyncio.create_task(self._note(caller, school_id, today, origin), context=Context())
-        self._pending.add(task)
-        task.add_done_callback(self._pending.discard)
-
-    async def _note(self, caller: Caller, school_id: int | None, today: date, origin: Origin) -> None:
-        ORIGIN.set(origin)
-        begin = datetime.combine(today, time(), UTC)
-        action = Action.KEY_ACTED_FOR_USER
-        try:
-            async with self._database.transaction() as connection:
-                await lock_acting(connection)  # other processes let the same key in at the same time
-                if not await was_recorded_since(connection, caller, action, begin):
-                    await record(
-                        connection, caller, action, school_id=school_id, user_id=caller.user_id, key_id=caller.key_id
-                    )
-        except Unavailable:
-            self._noted.discard((caller.key_id, caller.user_id))  # the next request tries again
-            log.warning("that a key has acted for a person was not recorded", actor=caller.actor)

@@ -148,22 +148,35 @@ class Sweeper:
         self._grace = grace
         self._page = page
         self._name = str(uuid7())
+        self._failing: set[Chore] = set()
 
     async def run(self, stop: asyncio.Event, chores: Sequence[Chore] = ()) -> None:
         """Makes one pass after another until `stop` is set; the leader does the chores, too. An outage ends a pass,
-        never the sweeper.
+        never the sweeper. A chore that fails is logged once, and the others are done.
         """
         while not stop.is_set():
             began = time.monotonic()
             try:
                 if await self.sweep_if_leading():
                     for chore in chores:
-                        await chore()
+                        await self._do(chore)
             except Unavailable as error:
                 log.error("outage, sweep postponed", mark=LogIcon.ERROR, code=error.code)
             pause = max(self._interval, (time.monotonic() - began) / SHARE)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
+
+    async def _do(self, chore: Chore) -> None:
+        try:
+            await chore()
+        except Unavailable:
+            raise
+        except Exception:
+            if chore not in self._failing:  # at every pass it would fill the log
+                self._failing.add(chore)
+                log.exception("a chore failed", mark=LogIcon.ERROR)
+        else:
+            self._failing.discard(chore)
 
     async def sweep_if_leading(self) -> bool:
         """Makes a pass unless another sweeper leads. Returns whether it did."""

@@ -22,6 +22,8 @@ from structlog.stdlib import BoundLogger, ProcessorFormatter
 from adsum.platform.settings import Settings
 
 OWN_LOGGERS = ("adsum", "uvicorn")
+# Of audit entries. Its lines are written at every level.
+ENTRIES = "adsum.audit_entries"
 
 Fields = MutableMapping[str, Any]
 
@@ -98,6 +100,7 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(max(logging.WARNING, logging.getLevelNamesMapping()[settings.log_level]))
     for name in OWN_LOGGERS:
         logging.getLogger(name).setLevel(settings.log_level)
+    logging.getLogger(ENTRIES).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
 
 

@@ -312,6 +312,29 @@ async def test_a_key_makes_none_that_outlives_it_or_works_from_elsewhere(keys: A
         await keys.change(made.key.id, {"expires_at": time.now + 2 * A_WEEK}, caller)
     rotated = await keys.rotate(made.key.id, A_DAY, caller)
     assert rotated.key.expires_at == time.now + A_WEEK
+    for lasting, networks, expected in (
+        (None, None, ["expiry_too_late", "network_not_allowed"]),
+        (2 * A_WEEK, ["10.1.0.0/16"], ["expiry_too_late"]),
+        (A_DAY, ["10.1.0.0/16", "192.0.2.0/24"], ["network_not_allowed"]),
+    ):
+        expires_at = None if lasting is None else time.now + lasting
+        wide = await keys.create("wide", [READ], expires_at=expires_at, networks=networks)
+        with pytest.raises(Invalid) as caught:
+            await keys.rotate(wide.key.id, A_DAY, caller)
+        assert codes(caught) == expected
+        await keys.caller_of(wide.secret, "10.1.0.7")
+    assert (await keys.rotate(child.key.id, A_DAY, caller)).secret
+    endless = await keys.create("endless", [READ, MANAGE], networks=["10.0.0.0/8"])
+    narrow = await keys.create("narrow", [READ], expires_at=time.now + A_WEEK, networks=["10.2.0.0/16"])
+    by_endless = await keys.caller_of(endless.secret, "10.0.0.7")
+    assert (await keys.rotate(narrow.key.id, A_DAY, by_endless)).key.networks == ("10.2.0.0/16",)
+
+
+async def test_a_key_that_lasts_longer_than_a_later_setting_still_rotates(database: Database, time: Time) -> None:
+    made = await ApiKeys(database, time).create("ci", [READ, MANAGE])
+    bounded = ApiKeys(database, time, A_WEEK)
+    caller = await bounded.caller_of(made.secret)
+    assert (await bounded.rotate(made.key.id, A_DAY, caller)).key.expires_at is None
 
 
 async def test_only_who_manages_keys_manages_keys(keys: ApiKeys) -> None:

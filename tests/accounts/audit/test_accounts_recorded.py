@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
-from adsum.accounts.access import Permission, Role
+from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.audit import acting
+from adsum.accounts.audit.acting import SLICE, ActingRecords
 from adsum.accounts.audit.failures import WINDOW_S, FailedSignIns
-from adsum.platform.database.engine import Database
+from adsum.accounts.audit.repository import lock_acting
+from adsum.platform.clock import system_clock
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Unavailable
 from adsum.wiring import Adsum
 from tests.accounts.audit.conftest import entries_of
@@ -236,9 +243,84 @@ async def test_acting_for_a_person_is_recorded_once_a_day_for_each_key_and_perso
     assert len(await entries_of(adsum.database, "key_acted_for_user")) == 2
 
 
+async def test_many_people_at_once_are_recorded_by_one_task_in_few_transactions(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the next write nor a look-up waits for them."""
+    records, transaction = ActingRecords(database, system_clock), Database.transaction
+    caller = Caller(role=Role.KEY, permissions=frozenset(), key_id=1)
+    open_now, most, count = 0, 0, 0
+
+    @asynccontextmanager
+    async def counted(of: Database) -> AsyncGenerator[Connection]:
+        nonlocal open_now, most, count
+        open_now, count = open_now + 1, count + 1
+        most = max(most, open_now)
+        async with transaction(of) as connection:
+            yield connection
+        open_now -= 1
+
+    before = len(asyncio.all_tasks())
+    monkeypatch.setattr(Database, "transaction", counted)
+    for person in range(1000):
+        records.note(replace(caller, user_id=person), 7)
+        records.note(replace(caller, user_id=person), 7)
+    assert len(asyncio.all_tasks()) == before + 1
+    await records.close()
+
+    assert (most, count) == (1, 1000 // SLICE)
+    entries = await entries_of(database, "key_acted_for_user")
+    assert sorted((each["user_id"], each["school_id"]) for each in entries) == [(person, 7) for person in range(1000)]
+
+
+async def test_acting_is_recorded_at_a_later_request_if_too_much_waits_or_the_database_does_not_answer(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller = Caller(role=Role.KEY, permissions=frozenset(), key_id=1)
+    records, today = ActingRecords(database, lambda: now), system_clock()
+    now = today
+
+    async def note(*people: int) -> list[int]:
+        for person in people:
+            records.note(replace(caller, user_id=person), None)
+        await records.close()
+        return [each["user_id"] for each in await entries_of(database, "key_acted_for_user")]
+
+    def fail(_database: Database) -> None:
+        raise Unavailable("the database does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "transaction", fail)
+        records.note(replace(caller, user_id=1), None)
+        await records.close()
+    monkeypatch.setattr(acting, "MAX_WAITING", 2)
+    monkeypatch.setattr(acting, "MAX_REMEMBERED", 3)
+    assert await note(1, 2, 3) == [1, 2]
+    assert await note(1, 3) == [1, 2, 3]
+    assert await note(1) == [1, 2, 3]  # remembers nothing, but the log does
+    now = today + timedelta(days=1)  # by the clock of this process: the database has recorded it today
+    assert await note(1) == [1, 2, 3, 1]
+
+
 async def test_a_marking_request_writes_no_entry(adsum: Adsum, api: Api) -> None:
+    """Nor does one of a key on behalf of a person wait for the entry of the day."""
+    made = await adsum.api_keys.create("platform", [Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_ACT_AS])
+    headers = {"X-API-Key": made.secret, "X-On-Behalf-Of": f"teacher@class{api.school.class_id}.example"}
+    marks = {"classId": api.school.class_id, "sessionId": api.school.session_id, "learningDate": "2024-12-25"}
     before = len(await entries_of(adsum.database))
 
-    assert (await api.create("teacher")).is_success
+    async def mark_on_behalf() -> None:
+        made = await api.client.post("/attendances/create-batch", headers=headers, json=marks | {"isSelectedAll": True})
+        assert made.is_success, made.text
 
+    assert (await api.create("teacher")).is_success
     assert len(await entries_of(adsum.database)) == before
+    async with adsum.database.transaction() as connection:
+        if adsum.database.is_postgres:  # another process records
+            await lock_acting(connection)
+            await mark_on_behalf()
+    for _ in range(3):
+        await mark_on_behalf()
+    await adsum.callers.on_behalf_of.__self__.close()
+
+    assert [each["action"] for each in (await entries_of(adsum.database))[before:]] == ["key_acted_for_user"]

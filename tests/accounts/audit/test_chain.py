@@ -231,6 +231,27 @@ async def test_nothing_is_sealed_on_a_forged_chain(database: Database, caplog: p
     assert [each["position"] for each in await entries_of(database)] == [1, 2, None]
 
 
+async def test_an_entry_that_took_the_next_position_is_reported_and_raises_nothing(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The triggers cannot tell it from sealing."""
+    await sealed(database, 3)
+    await add(database, 2)
+    async with database.transaction() as connection:
+        await connection.execute(
+            text("UPDATE audit_entries SET position = 4, hash = 'x' WHERE position IS NULL AND school_id = 1")
+        )
+    sealing = Sealing(database, KEYS)
+
+    with caplog.at_level(logging.INFO):
+        assert [await sealing.seal(), await sealing.seal()] == [0, 0]
+
+    assert codes_in(caplog) == ["wrong_position"]
+    problem = (await verified(database)).problem
+    assert problem is not None
+    assert problem.kind is ProblemKind.ADDED
+
+
 async def test_keys_rotate_and_a_lost_key_is_replaced_after_the_hashes_were_verified(database: Database) -> None:
     await sealed(database, 3)
     async with database.transaction() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,16 @@ from sqlalchemy import text
 
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
 from adsum.accounts.audit.by_command import record_by_command
+from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.audit.sealing import Sealing
 from adsum.platform.database.engine import Database, RejectedRows, open_database
 from adsum.platform.errors import Unavailable
+from adsum.platform.keys import KeyRing
 from adsum.platform.origin import MAX_AGENT, ORIGIN, Origin
 from tests.accounts.audit.conftest import entries_of
+from tests.support.fixtures import NewDatabase
 
 OFFICE = Caller(Role.OFFICE, PERMISSIONS[Role.OFFICE], user_id=7, key_id=8, schools=frozenset({1}))
 
@@ -111,19 +116,53 @@ async def test_the_database_refuses_to_change_an_entry(database: Database, state
     assert [(each["action"], each["school_id"]) for each in await entries_of(database)] == [("school_changed", 1)]
 
 
-async def test_the_database_refuses_to_replace_or_truncate_entries(database: Database) -> None:
-    await recorded(database, system_caller())
-    statement = (
-        "TRUNCATE audit_entries"
-        if database.is_postgres
-        else "INSERT OR REPLACE INTO audit_entries (id, created_at, action) VALUES (1, '2024-12-25', 'x')"
-    )
+REPLACING = (
+    "INSERT OR REPLACE INTO audit_entries (id, created_at, action) VALUES (1, '2024-12-25', 'x')",
+    "INSERT OR IGNORE INTO audit_entries (created_at, action, position, hash) VALUES ('2024-12-25', 'x', 1, 'x')",
+    "INSERT INTO audit_entries (id, created_at, action) VALUES (1, '', '') ON CONFLICT (id) DO UPDATE SET action = 'x'",
+    "UPDATE OR REPLACE audit_entries SET position = 1, hash = 'y' WHERE id = 2",
+    "UPDATE OR REPLACE audit_entries SET id = 1 WHERE id = 2",
+    "DELETE FROM audit_entries WHERE id = 1",
+    "INSERT OR REPLACE INTO audit_chain SELECT * FROM audit_chain",
+)
 
-    with pytest.raises(RejectedRows):
-        async with database.transaction() as connection:
+
+@pytest.fixture
+async def sqlite_database(new_sqlite_database: NewDatabase) -> AsyncGenerator[Database]:
+    opened = open_database(new_sqlite_database())
+    yield opened
+    await opened.close()
+
+
+@pytest.mark.parametrize("recursive", ["ON", "OFF"])
+@pytest.mark.parametrize("statement", REPLACING)
+async def test_sqlite_refuses_to_replace_entries(sqlite_database: Database, statement: str, recursive: str) -> None:
+    """Replacing deletes rows without their triggers, unless triggers are recursive."""
+    await recorded(sqlite_database, system_caller())
+    await Sealing(sqlite_database, ChainKeys(KeyRing.of("k" * 40))).seal()
+    await recorded(sqlite_database, system_caller())
+    before = await entries_of(sqlite_database)
+    assert [each["position"] for each in before] == [1, None]
+
+    async def replace() -> None:
+        async with sqlite_database.transaction() as connection:
+            await connection.execute(text(f"PRAGMA recursive_triggers = {recursive}"))
             await connection.execute(text(statement))
 
-    assert len(await entries_of(database)) == 1
+    with pytest.raises(RejectedRows):
+        await replace()
+
+    assert await entries_of(sqlite_database) == before
+
+
+async def test_postgres_refuses_to_truncate_entries(postgres_database: Database) -> None:
+    await recorded(postgres_database, system_caller())
+
+    with pytest.raises(RejectedRows):
+        async with postgres_database.transaction() as connection:
+            await connection.execute(text("TRUNCATE audit_entries"))
+
+    assert len(await entries_of(postgres_database)) == 1
 
 
 async def test_writing_an_entry_waits_for_no_other_transaction(postgres_database: Database) -> None:

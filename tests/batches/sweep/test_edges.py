@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -132,6 +133,31 @@ async def test_a_sweeper_that_does_not_lead_does_no_chores_and_applies_again(ads
     await asyncio.wait_for(done.wait(), 20)
     stop.set()
     await sweeping
+
+
+async def test_a_chore_that_fails_is_logged_once_and_ends_neither_the_sweeper_nor_the_others(
+    adsum: Adsum, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop, failures, done = asyncio.Event(), 0, 0
+
+    async def failing() -> None:
+        nonlocal failures
+        failures += 1
+        if failures != 3:
+            raise LookupError
+
+    async def other() -> None:
+        nonlocal done
+        done += 1
+        if done == 4:
+            stop.set()
+
+    adsum.sweeper._interval = 0.01
+    with caplog.at_level(logging.ERROR):
+        await asyncio.wait_for(adsum.sweeper.run(stop, [failing, other]), 20)
+
+    assert failures == 4
+    assert [each.msg for each in caplog.records] == ["a chore failed"] * 2  # again after it has succeeded
 
 
 async def _has_attempted_since(redis: Redis, before: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -21,6 +21,7 @@ MAX_NETWORKS = 50
 EXPIRES_SOON = timedelta(days=14)
 # Later times are mistakes, and the last ones cannot be converted to UTC.
 MAX_LIFETIME = timedelta(days=36_525)
+EVERYWHERE = ("0.0.0.0/0", "::/0")
 MAX_OVERLAP = timedelta(days=90)
 # Secrets of one key that work at once.
 MAX_SECRETS = 5
@@ -157,6 +158,16 @@ def bounded_networks(
         detail = "the calling key may not be used from all of these networks"
         violations.append(Violation("network_not_allowed", detail, "/networks"))
     return read
+
+
+def violations_of_bounds(key: ApiKey, bounds: Bounds, now: datetime) -> list[Violation]:
+    """Whether a key that works lasts longer than the bounds allow, or works from elsewhere."""
+    violations: list[Violation] = []
+    if bounds.expires_at is not None:
+        bounded_expiry(key.expires_at or datetime.max.replace(tzinfo=UTC), bounds, now, violations)
+    if bounds.networks is not None:
+        bounded_networks(key.networks or EVERYWHERE, bounds, violations)
+    return violations
 
 
 def validate_key(

@@ -27,6 +27,7 @@ from adsum.accounts.api_keys.rules import (
     status_of,
     validate_key,
     validate_name,
+    violations_of_bounds,
 )
 from adsum.accounts.api_keys.uses import NOTED_EVERY, KeyUses
 from adsum.accounts.audit.repository import record
@@ -230,7 +231,8 @@ class ApiKeys:
         """Gives the key a new secret. Earlier ones work for the overlap, or until their own end if that is sooner.
 
         Raises:
-            Invalid: the overlap is negative or too long.
+            Invalid: the overlap is negative or too long, or the calling key ends before this key or is limited to
+                networks that are not all of this key's.
             Forbidden: the caller lacks a permission or a school of the key.
             KeyEnded: the key is revoked or has expired.
             TooManySecrets: `MAX_SECRETS` secrets would work.
@@ -246,6 +248,7 @@ class ApiKeys:
             key = await self._locked(connection, key_id, caller, now)
             if key.state(now) is not KeyState.ACTIVE:
                 raise KeyEnded(f"the key is {key.state(now)}")
+            refuse(violations_of_bounds(key, await self._calling_bounds(connection, caller, now), now))
             if overlap and len(key.secrets) >= MAX_SECRETS:
                 detail = (
                     f"{len(key.secrets)} secrets of this key work: wait for the end of one, or rotate without overlap"
@@ -341,11 +344,16 @@ class ApiKeys:
     async def _bounds(self, connection: Connection, caller: Caller, now: datetime) -> Bounds:
         """The bounds of the setting, and of the calling key, which makes no key that outlives it."""
         latest = None if self._max_lifetime is None else now + self._max_lifetime
-        if caller.key_id is None:
-            return Bounds(latest, None)
-        calling = await self._key(connection, caller.key_id, now)
+        calling = await self._calling_bounds(connection, caller, now)
         ends = [end for end in (latest, calling.expires_at) if end is not None]
         return Bounds(min(ends, default=None), calling.networks)
+
+    async def _calling_bounds(self, connection: Connection, caller: Caller, now: datetime) -> Bounds:
+        """Those of the calling key: whoever has it gets no secret that works longer, or from elsewhere."""
+        if caller.key_id is None:
+            return Bounds(None, None)
+        calling = await self._key(connection, caller.key_id, now)
+        return Bounds(calling.expires_at, calling.networks)
 
     async def _owner_id(
         self, connection: Connection, caller: Caller, email: str | None, violations: list[Violation]

@@ -87,12 +87,13 @@ async def lock_acting(connection: AsyncConnection) -> None:
         await connection.execute(_LOCK_ACTING, {"number": _ACTING})
 
 
-async def was_recorded_since(connection: AsyncConnection, caller: Caller, action: Action, begin: datetime) -> bool:
-    """Whether a caller's action was recorded since a time."""
+async def pairs_recorded_since(
+    connection: AsyncConnection, action: Action, begin: datetime
+) -> set[tuple[int | None, int | None]]:
+    """The keys and users that have recorded an action together since a time."""
     c = audit_entries.c
-    by_caller = c.caller_user_id == caller.user_id, c.caller_key_id == caller.key_id
-    found = exists().where(c.action == action.value, *by_caller, c.created_at >= begin)
-    return bool(await connection.scalar(select(found)))
+    query = select(c.caller_key_id, c.caller_user_id).where(c.action == action.value, c.created_at >= begin)
+    return {(row[0], row[1]) for row in await connection.execute(query)}
 
 
 async def lock_chain(connection: AsyncConnection) -> Chain:

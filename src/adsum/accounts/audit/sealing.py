@@ -20,15 +20,17 @@ from adsum.accounts.audit import repository as statements
 from adsum.accounts.audit.chain import Chain, ChainKeys, Columns, End, Link
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.engine import Connection, Database, RejectedRows
 from adsum.platform.errors import ConfigurationError
-from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.telemetry import ENTRIES, LogIcon, logger
 
 # Entries of one transaction, which holds the lock of the chain.
 PAGE = 500
 MAX_PAGES = 20
 
 log = logger(__name__)
+# Its lines are the copy of the log outside of the database: they are written whatever ADSUM_LOG_LEVEL is.
+entry_log = logger(ENTRIES)
 
 
 class Sealing:
@@ -49,12 +51,16 @@ class Sealing:
     async def seal(self) -> int:
         """Seals the entries that are visible, and logs each sealed entry at least once. Returns their number.
 
-        It seals nothing while the signature of the chain is wrong: it would sign what somebody has forged.
+        It seals nothing while the signature of the chain is wrong, since it would sign what somebody has forged, or
+        while an entry has the next position that no sealer gave it.
         """
         try:
             sealed = await self._seal_all()
         except ConfigurationError:
             self._report("no_signing_key")
+            return 0
+        except RejectedRows:  # somebody has given an entry the next position
+            self._report("wrong_position")
             return 0
         await self._log_sealed()
         return sealed
@@ -98,7 +104,9 @@ class Sealing:
             async with self._database.autocommit_read() as connection:
                 page = await statements.sealed_entries(connection, position, self._page)
             for sealed_position, sealed_hash, entry in page:
-                log.info("audit entry", position=_number(sealed_position), hash=sealed_hash, **logged_fields(entry))
+                entry_log.info(
+                    "audit entry", position=_number(sealed_position), hash=sealed_hash, **logged_fields(entry)
+                )
             if not page:
                 break
             position = min(position + len(page), chain.newest.position)

@@ -87,12 +87,13 @@ def _is_not_sealing(differs: str) -> str:
 
 
 def _sqlite_triggers() -> list[str]:
-    # INSERT OR REPLACE deletes without the trigger for DELETE.
+    # INSERT OR REPLACE and UPDATE OR REPLACE delete without the trigger for DELETE.
     is_replacing = "EXISTS (SELECT 1 FROM audit_entries WHERE id = NEW.id)"
+    is_taken = "EXISTS (SELECT 1 FROM audit_entries WHERE position = NEW.position)"
     pruned = "coalesce((SELECT pruned_position FROM audit_chain), 0)"
     triggers = {
         "entries_insert": f"BEFORE INSERT ON audit_entries WHEN {SEALED} OR {is_replacing}",
-        "entries_update": f"BEFORE UPDATE ON audit_entries WHEN {_is_not_sealing('IS NOT')}",
+        "entries_update": f"BEFORE UPDATE ON audit_entries WHEN {_is_not_sealing('IS NOT')} OR {is_taken}",
         "entries_delete": f"BEFORE DELETE ON audit_entries WHEN OLD.position IS NULL OR OLD.position > {pruned}",
         "chain_update": f"BEFORE UPDATE ON audit_chain WHEN {MOVED_BACK}",
         "chain_insert": "BEFORE INSERT ON audit_chain WHEN EXISTS (SELECT 1 FROM audit_chain)",

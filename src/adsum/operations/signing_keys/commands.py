@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,20 +11,26 @@ from typing import Annotated, Literal
 import typer
 
 from adsum.operations.schemas import SigningKeyItem
-from adsum.operations.signing_keys.rotation import rotate
+from adsum.operations.signing_keys.handover import rotate_and_sign
 from adsum.platform.clock import system_clock
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import duration_up_to
 from adsum.platform.command_line.output import Json, show_items
+from adsum.platform.database.engine import open_database
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import load_settings
 from adsum.platform.signing_keys import SigningKey
-from adsum.servers import key_file, key_ring
+from adsum.servers import database_url, key_file, key_ring
 
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = ("id", "state", "endsAt")
 MAX_KEEP = timedelta(days=366)
 TOO_LONG = f"an earlier key verifies for at most {MAX_KEEP.days} days"
+NOT_SIGNED = (
+    "the new key has not signed the audit log: a worker does so before the key before ends; after that, or with "
+    "--keep 0s, run adsum audit sign"
+)
 
 
 @app.command("list")
@@ -50,10 +57,23 @@ def rotate_key(
 ) -> None:
     """Replace the signing key in its file. Nobody is signed out, and running processes need no restart.
 
-    Tokens that outlive the overlap end with it: those of `adsum token create --expires`.
+    Tokens that outlive the overlap end with it: those of `adsum token create --expires`. The new key signs the audit
+    log at once, if the database answers.
     """
-    now = system_clock()
-    _show(rotate(_require_file(key_file(load_settings())), keep, now), now, as_json=as_json)
+    settings, now = load_settings(), system_clock()
+    path = _require_file(key_file(settings))
+    keys, is_log_signed = asyncio.run(_rotate(database_url(settings), path, keep, now))
+    _show(keys, now, as_json=as_json)
+    if not is_log_signed:
+        show_notice(NOT_SIGNED)
+
+
+async def _rotate(url: str, path: Path, keep: timedelta, now: datetime) -> tuple[tuple[SigningKey, ...], bool]:
+    database = open_database(url)
+    try:
+        return await rotate_and_sign(database, path, keep, now)
+    finally:
+        await database.close()
 
 
 def _require_file(path: Path | None) -> Path:
