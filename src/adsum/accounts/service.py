@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Role, rights_of, system_caller
-from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.passwords.hashing import Passwords, generated_password
 from adsum.accounts.passwords.rules import MAX_LENGTH, MIN_LENGTH, Strength, strength_of, validate_password
@@ -294,7 +294,7 @@ class Accounts:
         assert caller.user_id is not None, "only users have tokens"
         async with self._database.transaction() as connection:
             await statements.end_tokens(connection, caller.user_id)
-            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=caller.user_id, after={"which": "all"})
+            await record_about_user(connection, caller, Action.SIGN_INS_ENDED, caller.user_id, after={"which": "all"})
 
     async def authenticate(self, email: str, password: str) -> User:
         """The user with this email and password.

@@ -368,7 +368,8 @@ class Settings(BaseSettings):
         "console"
     )
     log_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="The lowest level that is logged.")
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Field(description="The lowest level that is logged. Entries of the audit log are logged at every level."),
     ] = "INFO"
 
     @classmethod

@@ -12,12 +12,16 @@ from typing import Any
 
 import httpx2
 import pytest
+from pyotp.totp import TOTP
 
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.audit import acting
 from adsum.accounts.audit.acting import SLICE, ActingRecords
 from adsum.accounts.audit.failures import WINDOW_S, FailedSignIns
 from adsum.accounts.audit.repository import lock_acting
+from adsum.accounts.second_factors.attempts import CodeAttempt
+from adsum.accounts.second_factors.rules import Proof
+from adsum.accounts.second_factors.service import Prover
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Unavailable
@@ -173,6 +177,31 @@ async def test_a_flood_of_failures_makes_two_entries_for_each_account_and_addres
     await failures.close()
 
     assert numbers(await entries_of(database)) == [1, 1, 24, 24]
+
+
+async def test_every_entry_about_a_user_is_in_the_log_of_their_school(adsum: Adsum, api: Api) -> None:
+    school = api.school.school_id
+    user = (await adsum.accounts.add_user(EMAIL, Role.OFFICE, school_id=school, password=PASSWORD)).user
+    caller = await adsum.tokens.caller_of((await adsum.tokens.create(EMAIL)).text)
+    other = await adsum.tokens.caller_of((await adsum.tokens.create(EMAIL)).text)
+    await adsum.tokens.confirm(caller)
+    assert other.sign_in_id is not None
+    await adsum.tokens.end(caller, other.sign_in_id)
+    await adsum.tokens.end_others(caller)
+    setup = await adsum.second_factors.new_app(caller)
+    codes = await adsum.second_factors.add_app(caller, setup.sealed, TOTP(setup.secret).now(), "phone")
+    prover = Prover(CodeAttempt("sign-in", "account", "source", None), "sign-in")
+    await adsum.second_factors.prove(user.id, Proof(codes[0]), prover)
+    await adsum.second_factors.renew_recovery_codes(caller)
+    await adsum.accounts.end_tokens(caller)
+    await adsum.tokens.end_of_email(EMAIL)
+
+    entries = [each for each in await entries_of(adsum.database) if each["user_id"] == user.id]
+    assert {each["action"] for each in entries} == {
+        *("user_added", "signed_in", "sign_in_confirmed", "sign_ins_ended"),
+        *("second_factor_added", "recovery_code_used", "recovery_codes_renewed"),
+    }
+    assert {each["school_id"] for each in entries} == {school}
 
 
 async def test_failures_of_many_addresses_are_counted_together(database: Database) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,6 +71,16 @@ async def test_an_entry_says_who_what_whom_when_and_from_where(database: Databas
         "before": '{"a":[1],"days":7}',
         "after": '{"days":14,"ä":null}',
     }
+
+
+async def test_a_long_list_is_stored_as_its_length_and_digest(database: Database) -> None:
+    schools = tuple(range(5_000))
+
+    entry = await recorded(database, OFFICE, after={"schools": schools, "networks": ["10.0.0.0/8"] * 100})
+
+    after = json.loads(entry["after"])
+    digest = hashlib.sha256(json.dumps(schools, separators=(",", ":")).encode()).hexdigest()
+    assert after == {"schools": f"5000, sha256 {digest}", "networks": ["10.0.0.0/8"] * 100}
 
 
 async def test_the_command_line_is_the_system_and_nobody_is_nobody(database: Database) -> None:

@@ -5,23 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from dataclasses import fields
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from pydantic.alias_generators import to_camel
 
+import adsum
 from adsum.accounts.access import Caller, Permission, Role, system_caller
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.operations.audit.rules import AuditFilters
 from adsum.platform.errors import Forbidden
 from adsum.platform.paging import PageRequest
+from adsum.privacy.retention.rules import Periods
 from adsum.wiring import Adsum
 from tests.support.api import Api
 
 PASSWORD = "correct horse battery"
 ADMIN = "admin@school.example"
+SOURCE = Path(adsum.__file__).parent
+PARTS = SOURCE / "operations/audit/templates/admin/audit_parts.html"
+KEY_TERMS = {"schoolId", "ownerId", "expiresAt", "networks"}
 
 
 @pytest.fixture
@@ -86,7 +95,16 @@ async def test_entries_are_listed_the_newest_first_and_narrowed_by_each_filter(a
 
 
 @pytest.mark.parametrize(
-    "query", [{"since": "2024-12-25"}, {"action": "x"}, {"userId": "0"}, {"cursor": "x"}, {"from": "2024-12-25"}]
+    "query",
+    [
+        {"since": "2024-12-25"},
+        {"since": "9999-12-31T23:59:59-14:00"},
+        {"until": "0001-01-01T00:00:00+14:00"},
+        {"action": "x"},
+        {"userId": "0"},
+        {"cursor": "x"},
+        {"from": "2024-12-25"},
+    ],
 )
 async def test_wrong_filters_are_refused(admin: Api, query: dict[str, str]) -> None:
     assert (await admin.get("/audit", "admin", **query)).status_code == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -112,6 +130,22 @@ async def test_an_export_has_all_entries_and_is_one_itself(admin: Api) -> None:
     assert [json.loads(row["after"])["days"] for row in rows] == [9, 2, 1, 0]
     (entry,) = await items(admin, action="log_exported")
     assert (entry["callerRole"], entry["after"]) == ("admin", {"form": "csv"})
+
+
+async def test_an_export_is_in_the_log_of_no_school_that_the_caller_does_not_see(adsum: Adsum, admin: Api) -> None:
+    school = admin.school.school_id
+    permissions = frozenset({Permission.AUDIT_READ})
+    of_one = Caller(Role.KEY, permissions, key_id=1, schools=frozenset({school}))
+    of_two = Caller(Role.KEY, permissions, key_id=1, schools=frozenset({school, school + 2}))
+    for caller in (of_one, of_two, system_caller()):
+        for school_id in (school + 1, school, None):
+            await adsum.audit_log.export(caller, AuditFilters(school_id=school_id), "csv")
+            await adsum.list_exports.begin(caller, "students", "csv", {"school_id": school_id})
+
+    entries = await items(admin, limit=18)
+    expected = [school] * 3 + [None, school, None] + [school + 1, school, None]
+    for action in ("log_exported", "list_exported"):
+        assert [each["schoolId"] for each in reversed(entries) if each["action"] == action] == expected
 
 
 async def page(api: Api, query: str = "", **headers: str) -> httpx2.Response:
@@ -144,6 +178,22 @@ async def test_every_action_and_detail_has_words_in_the_page(admin: Api) -> None
             await record(connection, system_caller(), action)
     answer = await page(admin)
     assert [action for action in Action if f'<th scope="row">{action.value}<' in answer.text] == []
+    labels = PARTS.read_text(encoding="utf-8")
+    assert {"holdId", "firstMonth", "earlierSecretsEndAt", "issuer"} <= detail_names()
+    assert [name for name in detail_names() if f'"{name}": _(' not in labels] == []
+
+
+def detail_names() -> set[str]:
+    """The keys that the code writes in literals of `before` and `after`, and those of settings that it writes whole."""
+    texts = [path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")]
+    literals = [
+        literal
+        for text in texts
+        if "audit.repository import" in text
+        for literal in re.findall(r"\b(?:before|after|ended) ?= ?(\{[^}]*\}(?: \| \(?\{[^}]*\})?)", text)
+    ]
+    written = {name for literal in literals for name in re.findall(r'"([a-zA-Z0-9]+)":', literal)}
+    return written | {to_camel(each.name) for each in fields(Periods)} | KEY_TERMS
 
 
 async def test_the_leading_worker_seals_and_the_log_verifies(adsum: Adsum, admin: Api) -> None:

@@ -78,7 +78,13 @@ async def test_a_rotation_without_a_key_is_refused(database: Database, path: Pat
 
 
 def test_the_command_says_what_to_do_if_the_log_was_not_signed(path: Path, tmp_path: Path) -> None:
-    ended = commands(data_dir=str(tmp_path), secret_key="").run("signing-key", "rotate", "--keep", "0s")
-    assert ended.returncode == 0
-    assert "adsum audit sign" in ended.stderr
+    adsum = commands(data_dir=str(tmp_path), secret_key="")
+    before = adsum.run("signing-key", "rotate", "--keep", "0s")
+    assert (before.returncode, "audit sign" in before.stderr) == (0, False)
     assert {each.name for each in tmp_path.iterdir()} == {path.name}
+
+    (tmp_path / "adsum.db").touch()  # lacks the tables
+    ended = adsum.run("signing-key", "rotate", "--keep", "0s")
+
+    assert (ended.returncode, "adsum audit sign" in ended.stderr) == (0, True)
+    assert len(parse_keys(path.read_text())) == 3

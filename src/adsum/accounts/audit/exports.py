@@ -32,8 +32,18 @@ class ListExports:
                 connection,
                 caller,
                 Action.LIST_EXPORTED,
-                school_id=filters.get("school_id"),
+                school_id=school_of_export(caller, filters.get("school_id")),
                 student_id=filters.get("student_id"),
                 after={"list": name, "form": form, "filters": sorted(filters)},
             )
         log_export(name, form, caller.actor, filters)
+
+
+def school_of_export(caller: Caller, school_id: int | None) -> int | None:
+    """The school in whose log an export is: the one of its filter if the caller sees it, else their only one.
+
+    Nobody writes into the log of a school that they do not see.
+    """
+    if school_id is not None and (caller.schools is None or school_id in caller.schools):
+        return school_id
+    return next(iter(caller.schools)) if caller.schools is not None and len(caller.schools) == 1 else None

@@ -13,6 +13,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.audit.chain import START, Chain, Columns, Link
 from adsum.accounts.audit.rules import SYSTEM, Action, Details, canonical_json
 from adsum.accounts.audit.tables import audit_chain, audit_entries
+from adsum.accounts.tables import users
 from adsum.platform.database.sql_files import sql_file
 from adsum.platform.origin import ORIGIN
 
@@ -73,6 +74,20 @@ async def record(  # noqa: PLR0913 - the parts of an entry
         "after": canonical_json(after),
     }
     await _INSERT_ENTRY.fetch_all(connection, values)
+
+
+async def record_about_user(
+    connection: AsyncConnection,
+    caller: Caller | None,
+    action: Action,
+    user_id: int,
+    *,
+    before: Details | None = None,
+    after: Details | None = None,
+) -> None:
+    """Records an action about a user, in the log of their school."""
+    school_id = await connection.scalar(select(users.c.school_id).where(users.c.id == user_id))
+    await record(connection, caller, action, school_id=school_id, user_id=user_id, before=before, after=after)
 
 
 def _role_of(caller: Caller | None) -> str | None:

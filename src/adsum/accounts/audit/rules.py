@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 Details: TypeAlias = Mapping[str, Any]
 """What an action has changed, by the names of the API: ids, codes, days, counts and digests.
@@ -15,6 +16,8 @@ It must not contain names, emails, secrets, tokens or free texts: entries outliv
 """
 
 MAX_DETAILS = 20_000
+# Of a longer list an entry has the number and a digest: a key may have thousands of schools.
+MAX_LISTED = 100
 SYSTEM = "system"
 """The role of the command line and the library in entries."""
 
@@ -76,7 +79,7 @@ def canonical_json(details: Details | None) -> str | None:
     """The one text of equal details. It is stored as text, because the hash of the entry covers it."""
     if details is None:
         return None
-    named = {_camel(name): value for name, value in details.items()}
+    named = {_camel(name): _bounded(value) for name, value in details.items()}
     text = json.dumps(named, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     assert len(text) <= MAX_DETAILS, "details are ids, codes and counts"
     return text
@@ -84,3 +87,13 @@ def canonical_json(details: Details | None) -> str | None:
 
 def _camel(name: str) -> str:
     return re.sub("_([a-z])", lambda letter: letter[1].upper(), name)
+
+
+def _bounded(value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        return value
+    items = cast("Sequence[object]", value)
+    if len(items) <= MAX_LISTED:
+        return items
+    digest = hashlib.sha256(json.dumps(items, separators=(",", ":")).encode()).hexdigest()
+    return f"{len(items)}, sha256 {digest}"

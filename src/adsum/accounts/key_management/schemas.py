@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from adsum.accounts.access import Permission
 from adsum.accounts.api_keys.rules import MAX_NETWORKS, MAX_OVERLAP, ApiKey, KeyState, KeyStatus, KeyWarning
 from adsum.accounts.api_keys.service import KeyChanges
 from adsum.accounts.service import MAX_EMAIL
-from adsum.platform.http.schemas import Id, Moment, PlainText, Schema, SentSchema
+from adsum.platform.http.schemas import Id, Moment, PlainText, Schema, SentMoment, SentSchema
 
 A_DAY_S = 24 * 3600
 
 Name = Annotated[PlainText, Field(max_length=1_000, description="1 to 255 visible characters")]
 Email = Annotated[PlainText, Field(max_length=MAX_EMAIL, description="The email of the user who is responsible")]
 Expiry = Annotated[
-    AwareDatetime | None, Field(description="null: never, or as late as the setting and the calling key allow")
+    SentMoment | None, Field(description="null: never, or as late as the setting and the calling key allow")
 ]
 Networks = Annotated[
     list[Annotated[PlainText, Field(max_length=100)]] | None,

@@ -10,7 +10,7 @@ from typing import Any
 
 from adsum.accounts import repository as users
 from adsum.accounts.access import Caller, Role, require_confirmed
-from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.second_factors import repository as statements
@@ -254,7 +254,7 @@ class SecondFactors:
             if not await _kinds(connection, user_id):
                 raise NotFound("recovery codes need a second factor")
             await statements.replace_recovery_codes(connection, user_id, [hash_of_code(each) for each in codes])
-            await record(connection, caller, Action.RECOVERY_CODES_RENEWED, user_id=user_id)
+            await record_about_user(connection, caller, Action.RECOVERY_CODES_RENEWED, user_id)
         return codes
 
     async def reset(self, email: str, caller: Caller) -> bool:
@@ -366,7 +366,7 @@ class SecondFactors:
         async with self._database.transaction() as connection:
             is_right = await statements.use_recovery_code(connection, user_id, hash_of_code(code), self._now())
             if is_right:
-                await record(connection, None, Action.RECOVERY_CODE_USED, user_id=user_id)
+                await record_about_user(connection, None, Action.RECOVERY_CODE_USED, user_id)
         return is_right
 
     async def _before_addition(self, connection: Connection, caller: Caller, kind: FactorKind) -> list[str]:
@@ -414,7 +414,7 @@ async def _kinds(connection: Connection, user_id: int) -> tuple[FactorKind, ...]
 
 
 async def _record(connection: Connection, caller: Caller, action: Action, kind: FactorKind) -> None:
-    await record(connection, caller, action, user_id=caller.user_id, after={"kind": kind.value})
+    await record_about_user(connection, caller, action, _user_id_of(caller), after={"kind": kind.value})
 
 
 def _user_id_of(caller: Caller) -> int:

@@ -17,7 +17,7 @@ import jwt
 
 from adsum.accounts import repository as users
 from adsum.accounts.access import Caller, Role, system_caller
-from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.service import (
@@ -253,7 +253,7 @@ class Tokens:
         assert caller.sign_in_id is not None, "a user without a key has sent a token"
         async with self._database.transaction() as connection:
             await statements.confirm_sign_in(connection, user_id, caller.sign_in_id, now)
-            await record(connection, caller, Action.SIGN_IN_CONFIRMED, user_id=user_id)
+            await record_about_user(connection, caller, Action.SIGN_IN_CONFIRMED, user_id)
         return now + self.demands.confirmed_for
 
     async def revoke(self, token: str) -> None:
@@ -291,7 +291,7 @@ class Tokens:
         async with self._database.transaction() as connection:
             user_id = _user_id_of(caller)
             await _end(connection, user_id, sign_in_id)
-            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=user_id, after={"signInId": sign_in_id})
+            await record_about_user(connection, caller, Action.SIGN_INS_ENDED, user_id, after={"signInId": sign_in_id})
 
     async def end_others(self, caller: Caller) -> None:
         """Ends all sign-ins of the calling user but the one of this request. Raises Forbidden for an API key."""
@@ -299,7 +299,7 @@ class Tokens:
             user_id, sign_in_id = _user_id_of(caller), caller.sign_in_id
             assert sign_in_id is not None, "a user without a key has sent a token"
             await statements.end_other_sign_ins(connection, user_id, sign_in_id)
-            await record(connection, caller, Action.SIGN_INS_ENDED, user_id=user_id, after={"which": "others"})
+            await record_about_user(connection, caller, Action.SIGN_INS_ENDED, user_id, after={"which": "others"})
 
     async def end_of_email(self, email: str, sign_in_id: int | None = None) -> None:
         """Ends one sign-in of a user, or all, also those that are under way. Checks no permission. Raises NotFound."""
@@ -310,7 +310,7 @@ class Tokens:
             else:
                 await _end(connection, user, sign_in_id)
             ended = {"which": "all"} if sign_in_id is None else {"signInId": sign_in_id}
-            await record(connection, system_caller(), Action.SIGN_INS_ENDED, user_id=user, after=ended)
+            await record_about_user(connection, system_caller(), Action.SIGN_INS_ENDED, user, after=ended)
 
     async def close(self) -> None:
         """Stops pending lookups, and waits until uses are noted. Called after the last request."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adsum.accounts.audit.failures import FailedSignIns
-from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.repository import record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.service import User
 from adsum.accounts.sign_ins.repository import ProviderSession
@@ -256,7 +256,7 @@ class SingleSignOn:
             )
             for user_id, count in ended.items():
                 after = {"ended": count, "issuer": found.settings.issuer}
-                await record(connection, None, Action.SIGN_INS_ENDED, user_id=user_id, after=after)
+                await record_about_user(connection, None, Action.SIGN_INS_ENDED, user_id, after=after)
         log.info("sign-ins ended by a provider", provider=provider, ended=sum(ended.values()))
 
     async def close(self) -> None:

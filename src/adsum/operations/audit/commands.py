@@ -35,9 +35,9 @@ _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(f"{text!r} is not a time such as 2024-12-25 or 2024-12-25T08:00:00Z") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _head(text: str) -> Link:

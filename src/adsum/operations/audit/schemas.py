@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.verification import ProblemKind, Verification
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
 from adsum.platform.csv_export import Cell
 from adsum.platform.http.queries import PageQuery
-from adsum.platform.http.schemas import Moment, Schema
+from adsum.platform.http.schemas import Moment, Schema, SentMoment
 from adsum.platform.ids import MAX_ID
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
@@ -60,8 +60,8 @@ async def rows_of_cells(chunks: AsyncGenerator[Sequence[AuditEntry]]) -> AsyncGe
 class AuditQuery(PageQuery):
     """The filters of `GET /audit`."""
 
-    since: Annotated[AwareDatetime | None, Field(description="The earliest time, with an offset")] = None
-    until: Annotated[AwareDatetime | None, Field(description="The time after the last one, with an offset")] = None
+    since: Annotated[SentMoment | None, Field(description="The earliest time, with an offset")] = None
+    until: Annotated[SentMoment | None, Field(description="The time after the last one, with an offset")] = None
     action: Action | None = None
     user_id: Annotated[Id | None, Field(description="The user who acted, or whom the action is about")] = None
     key_id: Annotated[Id | None, Field(description="The API key that acted, or that the action is about")] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.exports import school_of_export
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.operations.audit.repository import list_entries
@@ -38,7 +39,8 @@ class AuditLog:
         require_permission(caller, Permission.AUDIT_READ)
         async with self._database.transaction() as connection:
             after = {"form": file_format}
-            await record(connection, caller, Action.LOG_EXPORTED, school_id=filters.school_id, after=after)
+            school_id = school_of_export(caller, filters.school_id)
+            await record(connection, caller, Action.LOG_EXPORTED, school_id=school_id, after=after)
         return self._chunks(caller, filters)
 
     async def _chunks(self, caller: Caller, filters: AuditFilters) -> AsyncGenerator[Sequence[AuditEntry]]:

@@ -38,6 +38,7 @@ from adsum.operations.doctor.queue import (
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Unavailable
+from adsum.platform.keys import KeyRing
 from adsum.platform.redis.inspection import RedisInspection
 
 # The limit for all checks that need both servers.
@@ -135,7 +136,7 @@ class Doctor:
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
             *await check_keys(parts.api_keys),
-            await check_audit(parts.database, self._now),
+            await check_audit(parts.database, KeyRing(parts.installation.signing_keys, self._now), self._now),
         ]
         return CheckReport([*findings, *more], batches, stale_keys)
 

@@ -24,11 +24,13 @@ async def rotate_and_sign(
     database, or with a chain whose signature is wrong, the keys are rotated all the same.
 
     Returns:
-        All keys, and whether the new one has signed the chain.
+        All keys, and whether the new one has signed the chain, or there is none yet.
 
     Raises:
         RotationRefused: see `rotate`; nothing has changed.
     """
+    if database.is_missing:  # and so is a log to sign
+        return rotate(path, keep, now), True
     keys = ChainKeys(KeyRing(KeyFile(path), lambda: now))  # has the new key as soon as the file has
     rotated, is_signed = None, False
     try:

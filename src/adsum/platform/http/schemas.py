@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Generic, LiteralString, TypeVar, cast
 
@@ -40,6 +41,13 @@ def _roster_text(text: str) -> str:
     return stripped
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("date_too_far", "must be within the years 1 to 9999 of UTC") from None
+
+
 def _without_blanks(value: object) -> object:
     return note_text(value) if isinstance(value, str) else value
 
@@ -61,6 +69,9 @@ Note = Annotated[PlainText, BeforeValidator(_without_blanks), Field(max_length=M
 
 RosterText = Annotated[str, AfterValidator(_roster_text)]
 """An id or a name in the roster, read as in roster files: without blanks at its ends and control characters."""
+
+SentMoment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment that a client sends, with any offset."""
 
 Moment = Annotated[
     AwareDatetime,
