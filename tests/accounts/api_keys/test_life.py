@@ -335,6 +335,7 @@ async def test_a_key_that_lasts_longer_than_a_later_setting_still_rotates(databa
     bounded = ApiKeys(database, time, A_WEEK)
     caller = await bounded.caller_of(made.secret)
     assert (await bounded.rotate(made.key.id, A_DAY, caller)).key.expires_at is None
+    await bounded.close()
 
 
 async def test_only_who_manages_keys_manages_keys(keys: ApiKeys) -> None:
