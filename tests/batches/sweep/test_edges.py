@@ -33,13 +33,17 @@ DAYS = ("2024-12-23", "2024-12-24", "2024-12-25")
 @pytest.fixture
 def sweeper(adsum: Adsum) -> Sweeper:
     """Returns a sweeper with a page size of one run."""
+    return new_sweeper(adsum, interval=1)
+
+
+def new_sweeper(adsum: Adsum, interval: float) -> Sweeper:
     return Sweeper(
         adsum.database,
         adsum.queue,
         Completion(adsum.database, adsum.queue.ledger, system_clock),
         UnreleasedRuns(adsum.database, adsum.queue.ledger, system_clock, lock_ttl=timedelta(hours=1), page=1),
         system_clock,
-        interval=1,
+        interval=interval,
         grace=timedelta(0),
         page=1,
     )
@@ -152,9 +156,8 @@ async def test_a_chore_that_fails_is_logged_once_and_ends_neither_the_sweeper_no
         if done == 4:
             stop.set()
 
-    adsum.sweeper._interval = 0.01
     with caplog.at_level(logging.ERROR):
-        await asyncio.wait_for(adsum.sweeper.run(stop, [failing, other]), 20)
+        await asyncio.wait_for(new_sweeper(adsum, interval=0.01).run(stop, [failing, other]), 20)
 
     assert failures == 4
     assert [each.msg for each in caplog.records] == ["a chore failed"] * 2  # again after it has succeeded

@@ -93,5 +93,5 @@ class ActingRecords:
                 if (caller.key_id, caller.user_id) in recorded:
                     continue
                 ORIGIN.set(use.origin)
-                of_user = {"school_id": use.school_id, "user_id": caller.user_id, "key_id": caller.key_id}
-                await record(connection, caller, action, **of_user)
+                school_id, user_id, key_id = use.school_id, caller.user_id, caller.key_id
+                await record(connection, caller, action, school_id=school_id, user_id=user_id, key_id=key_id)

@@ -187,7 +187,7 @@ class Installation:
 
     private: Sequence[Path]
     data: Path | None
-    signing_keys: Callable[[], Sequence[SigningKey]]
+    signing_keys: Callable[[], tuple[SigningKey, ...]]
     create_key: str
 
 
