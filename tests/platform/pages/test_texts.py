@@ -57,6 +57,13 @@ def test_a_translation_has_the_quotation_marks_of_its_language(language: str) ->
 
 
 @languages
+def test_no_translation_is_written_twice(language: str) -> None:
+    doubled = re.compile(r"(.{12,}?)\s*\1", re.DOTALL)
+    translated = [text for message in translations(language) if message.id for text in forms(message)[0]]
+    assert [text for text in translated if doubled.fullmatch(text)] == []
+
+
+@languages
 def test_a_catalogue_has_the_format_of_the_command(language: str) -> None:
     assert catalogue_file(language).read_text(encoding="utf-8") == up_to_date(language, present()), f"run {COMMAND}"
 

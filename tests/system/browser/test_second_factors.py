@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sqlite3
 from typing import Any
 
 import pytest
@@ -47,6 +49,12 @@ def enter_password(page: Page, email: str) -> None:
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
+def make_confirmations_old(browsing: Browsing, email: str) -> None:
+    with contextlib.closing(sqlite3.connect(browsing.system.data / "adsum.db", timeout=30)) as database, database:
+        of_user = "user_id = (select id from users where email = ?)"
+        database.execute(f"update sign_ins set confirmed_at = null where {of_user}", [email])
+
+
 def sign_out(page: Page) -> None:
     page.locator(".me summary").click()
     page.get_by_role("button", name="Sign out", exact=True).click()
@@ -79,6 +87,18 @@ def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing
     sign_out(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page).to_have_url(re.compile("/overview"))
+
+    # The form that is sent on has an empty hidden field, too: that of the passkey that was not made yet.
+    page.locator(".me summary").click()
+    page.get_by_role("link", name="Second factors").click()
+    make_confirmations_old(browsing, email)
+    page.get_by_label("Name of the passkey").fill("my phone")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page).to_have_url(re.compile("/account/confirm"))
+    assert page.locator("form[data-passkey] input[type=hidden][value='']").count() == 2
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_text("Thank you. Now add the passkey.")).to_be_visible()
+    expect(page.get_by_label("Name of the passkey")).to_have_value("my phone")
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])

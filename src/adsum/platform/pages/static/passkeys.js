@@ -1,5 +1,5 @@
 // Forms that make a passkey or let one answer. Without scripts, or in browsers without passkeys, they stay hidden, and
-// the note beside them says why. The answer goes into the first empty hidden field, and the form is sent.
+// the note beside them says why. The answer goes into the field that `data-field` names, and the form is sent.
 const supported = typeof PublicKeyCredential === "function" && navigator.credentials !== undefined;
 
 function bytesOf(text) {
@@ -48,7 +48,7 @@ async function send(form) {
     const answer = await fetch(form.dataset.options, { method: "POST", headers });
     if (answer.ok) {
       const credential = await ask(form.dataset.passkey, await answer.json());
-      form.querySelector("input[type=hidden][value='']").value = answerOf(credential);
+      form.elements.namedItem(form.dataset.field).value = answerOf(credential);
     } else if (answer.status !== 401 && answer.status !== 403) {
       throw new Error(`status ${answer.status}`);
     }
