@@ -100,6 +100,8 @@ class Caller:
         sign_in_id: the sign-in of a user's token; None: an API key, or the system.
         needs_confirmation: whether the sign-in was confirmed too long ago for critical actions. Never of API keys,
             whose permissions are explicit, or of the command line.
+        lacks_second_factor: whether no second factor was given in the sign-in, as after single sign-on. Never of API
+            keys or of the command line.
     """
 
     role: Role
@@ -109,6 +111,7 @@ class Caller:
     schools: frozenset[int] | None = None
     sign_in_id: int | None = None
     needs_confirmation: bool = False
+    lacks_second_factor: bool = False
 
     def may(self, permission: Permission) -> bool:
         return permission in self.permissions
@@ -165,12 +168,17 @@ def require_permission(caller: Caller, permission: Permission) -> None:
         raise Forbidden(f"this needs the permission {permission.value}", permission=permission.value)
 
 
-def require_confirmed(caller: Caller) -> None:
+def require_confirmed(caller: Caller, *, by_factor: bool = False) -> None:
     """Raises ConfirmationNeeded before a critical action if the caller's sign-in was confirmed too long ago.
 
     Methods of services call it after `require_permission`.
+
+    Args:
+        caller: of the action.
+        by_factor: whether a second factor must have been given in the sign-in or its confirmation, too: what replaces
+            the factors or the password of a user who has factors cannot be done without one.
     """
-    if caller.needs_confirmation:
+    if caller.needs_confirmation or (by_factor and caller.lacks_second_factor):
         detail = "confirm first that it is you, with POST /auth/confirm"
         raise ConfirmationNeeded(detail)
 

@@ -64,6 +64,8 @@ async def add_app(client: httpx2.AsyncClient) -> tuple[TOTP, list[str]]:
     app = TOTP((sealed[1] or secret[1]).replace(" ", ""))
     fields = {"sealed": sealed[0] or secret[0], "code": app.now(), "name": "phone"}
     added = await client.post("/account/second-factors/app/confirm", data=fields)
+    again = await client.post("/account/second-factors/app/confirm", data=fields)
+    assert (again.status_code, "This is set up already." in again.text) == (409, True)
     return app, re.findall(r"<code>([a-z2-9-]{29})</code>", added.text)
 
 

@@ -14,7 +14,7 @@ from adsum.accounts.access import Caller, Role, system_caller
 from adsum.accounts.second_factors.attempts import CodeAttempt
 from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.repository import apps_of_user
-from adsum.accounts.second_factors.rules import MAX_FACTORS, FactorKind, LastFactor, Proof
+from adsum.accounts.second_factors.rules import MAX_FACTORS, FactorExists, FactorKind, LastFactor, Proof
 from adsum.accounts.second_factors.secret_box import SecretBox, UnknownKey
 from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts
@@ -61,9 +61,10 @@ def factors(database: Database, times: Times) -> SecondFactors:
 
 
 async def user(accounts: Accounts, tokens: Tokens, email: str = EMAIL) -> Caller:
-    """A user who is signed in."""
+    """A user who is signed in, as they are in requests after their first factor was added."""
     await accounts.add_user(email, Role.ADMIN, password="violet kettle drum")
-    return await tokens.caller_of((await tokens.create(email, kind=SignInKind.API)).text)
+    caller = await tokens.caller_of((await tokens.create(email, kind=SignInKind.API)).text)
+    return replace(caller, lacks_second_factor=False)
 
 
 def prover(number: int = 0, purpose: str = "here", party: RelyingParty | None = PARTY) -> Prover:
@@ -239,13 +240,35 @@ async def test_changes_need_a_confirmed_sign_in_and_there_are_not_too_many(
             await call
     monkeypatch.setattr("adsum.accounts.second_factors.service.MAX_FACTORS", 1)
     assert MAX_FACTORS > 1
-    await add_app(factors, ada)
+    unproved = replace(ada, lacks_second_factor=True)
+    await add_app(factors, unproved)  # the first factor, of a user who has none to prove
+    for call in (
+        factors.new_app(unproved),
+        factors.options_to_register(unproved, PARTY),
+        factors.add_passkey(unproved, PARTY, "", "key"),
+        factors.remove(unproved, FactorKind.TOTP, 1),
+        factors.renew_recovery_codes(unproved),
+    ):
+        with pytest.raises(ConfirmationNeeded):
+            await call
     with pytest.raises(Conflict):
         await add_app(factors, ada)
     await accounts.disable(EMAIL)
     gone = replace(ada, user_id=4711)
     with pytest.raises(Unauthenticated):
         await factors.new_app(gone)
+
+
+async def test_a_setup_that_is_sent_twice_adds_one_app(
+    factors: SecondFactors, accounts: Accounts, tokens: Tokens
+) -> None:
+    ada = await user(accounts, tokens)
+    setup = await factors.new_app(ada)
+    code = TOTP(setup.secret).at(_now(factors))
+    assert await successes([factors.add_app(ada, setup.sealed, code, "phone") for _ in range(3)]) == 1
+    assert (await factors.own(ada)).count == 1
+    with pytest.raises(FactorExists):
+        await factors.add_app(ada, setup.sealed, code, "phone")
 
 
 async def test_a_role_that_needs_a_factor_keeps_the_last_one(

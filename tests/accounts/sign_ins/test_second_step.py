@@ -14,7 +14,7 @@ from sqlalchemy import update
 from adsum import wiring
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.second_factors.attempts import CodeAttempt, CodeAttempts, CodeLimits
-from adsum.accounts.second_factors.rules import Proof
+from adsum.accounts.second_factors.rules import FactorKind, Proof
 from adsum.accounts.service import User
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
@@ -25,6 +25,7 @@ from adsum.accounts.tables import users
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import (
     ConfigurationError,
+    ConfirmationNeeded,
     Forbidden,
     SecondFactorSetupRequired,
     TooManyAttempts,
@@ -107,6 +108,26 @@ async def test_a_trusted_factor_of_the_provider_replaces_that_of_adsum(trusting:
     user = await trusting.accounts.own_user(await caller(trusting))
     assert isinstance(await by_provider(trusting, user, proved=True), SignedIn)
     assert isinstance(await by_provider(trusting, user, proved=False), HalfWaySignIn)
+
+
+async def test_who_has_factors_proves_one_before_they_change_after_single_sign_on(sqlite_url: str) -> None:
+    async for adsum in opened(sqlite_url):
+        user = await admin(adsum)
+        app = await add_app(adsum)
+        signed = await by_provider(adsum, await adsum.accounts.own_user(await caller(adsum)), proved=False)
+        assert isinstance(signed, SignedIn)
+        ada = await adsum.tokens.caller_of(signed.token.text)
+        assert (ada.needs_confirmation, ada.lacks_second_factor) == (False, True)
+        with pytest.raises(ConfirmationNeeded):
+            await adsum.second_factors.new_app(ada)
+        with pytest.raises(ConfirmationNeeded):
+            await adsum.signing_in.change_password(ada, PASSWORD, "purple engine moon", None)
+        code = app.at(system_clock() + timedelta(seconds=30))
+        await adsum.confirmations.confirm(ada, "", Proof(code), BROWSER)
+        ada = await adsum.tokens.caller_of(signed.token.text)
+        assert not ada.lacks_second_factor
+        await adsum.second_factors.remove(ada, FactorKind.TOTP, 1)
+        assert await adsum.second_factors.kinds_of(user.id) == ()
 
 
 async def test_a_user_without_password_and_factor_confirms_by_signing_in_again(trusting: Adsum) -> None:

@@ -61,6 +61,17 @@ def sign_out(page: Page) -> None:
     expect(page).to_have_url(re.compile("/sign-in"))
 
 
+def confirm_an_addition(page: Page) -> None:
+    """The form that is sent on has an empty hidden field, too: that of the passkey that was not made yet."""
+    page.get_by_label("Name of the passkey").fill("my phone")
+    page.get_by_role("button", name="Add a passkey").click()
+    expect(page).to_have_url(re.compile("/account/confirm"))
+    assert page.locator("form[data-passkey] input[type=hidden][value='']").count() == 2
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.get_by_text("Thank you. Now add the passkey.")).to_be_visible()
+    expect(page.get_by_label("Name of the passkey")).to_have_value("my phone")
+
+
 def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing: Browsing) -> None:
     email = "passkey@school.example"
     add_user(browsing, email)
@@ -88,17 +99,10 @@ def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page).to_have_url(re.compile("/overview"))
 
-    # The form that is sent on has an empty hidden field, too: that of the passkey that was not made yet.
     page.locator(".me summary").click()
     page.get_by_role("link", name="Second factors").click()
     make_confirmations_old(browsing, email)
-    page.get_by_label("Name of the passkey").fill("my phone")
-    page.get_by_role("button", name="Add a passkey").click()
-    expect(page).to_have_url(re.compile("/account/confirm"))
-    assert page.locator("form[data-passkey] input[type=hidden][value='']").count() == 2
-    page.get_by_role("button", name="Use a passkey").click()
-    expect(page.get_by_text("Thank you. Now add the passkey.")).to_be_visible()
-    expect(page.get_by_label("Name of the passkey")).to_have_value("my phone")
+    confirm_an_addition(page)
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])

@@ -9,10 +9,9 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import JSONResponse
 from markupsafe import Markup
 
-from adsum.accounts.access import require_confirmed
 from adsum.accounts.schemas import MAX_TYPED
 from adsum.accounts.second_factors.passkeys import MAX_ANSWER
-from adsum.accounts.second_factors.rules import MAX_NAME, FactorKind
+from adsum.accounts.second_factors.rules import MAX_NAME, FactorExists, FactorKind
 from adsum.accounts.second_factors.service import AppSetup, SecondFactors
 from adsum.accounts.visitors import Visitor, relying_party_of, visitor_setting_up
 from adsum.platform.errors import AdsumError, NotFound, WrongSecondFactor
@@ -50,6 +49,7 @@ async def add_app(
     request: Request,
     service: Service,
     visitor: Owner,
+    now: Now,
     sealed: Annotated[str, Form(max_length=MAX_TYPED)],
     code: Annotated[str, Form(max_length=MAX_TYPED)] = "",
     name: Name = "",
@@ -57,6 +57,8 @@ async def add_app(
     """Adds the app whose secret was shown, if its code is right."""
     try:
         codes = await service.add_app(visitor.caller, sealed, code, name)
+    except FactorExists as error:
+        return await _page(request, service, visitor, now, error=error)
     except WRONG as error:
         setup = await service.reopened_app(visitor.caller, sealed)
         return _setup_page(request, visitor, setup, name=name, error=error)
@@ -82,7 +84,7 @@ async def add_passkey(
     name: Name = "",
 ) -> Response:
     """Adds the passkey that the browser has made. Without one, only asks for a confirmation if that is needed."""
-    require_confirmed(visitor.caller)
+    await service.confirmed_user(visitor.caller)
     party = relying_party_of(request)
     if party is None:
         raise NotFound(NO_PASSKEYS)

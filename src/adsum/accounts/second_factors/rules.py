@@ -42,6 +42,12 @@ class SecondFactorNeeded(Unauthenticated):
         super().__init__(detail, kinds=[kind.value for kind in kinds])
 
 
+class FactorExists(Conflict):
+    """The user has this factor already, or another user has it."""
+
+    code = "second_factor_exists"
+
+
 class LastFactor(Conflict):
     """The role of the user needs a second factor, and this is the last one."""
 

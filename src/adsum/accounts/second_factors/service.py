@@ -19,6 +19,7 @@ from adsum.accounts.second_factors.passkeys import KnownPasskey, Passkeys, Relyi
 from adsum.accounts.second_factors.repository import FactorRow, StoredApp
 from adsum.accounts.second_factors.rules import (
     MAX_FACTORS,
+    FactorExists,
     FactorKind,
     LastFactor,
     Proof,
@@ -29,7 +30,7 @@ from adsum.accounts.second_factors.rules import (
     typed_code,
     validate_name,
 )
-from adsum.accounts.second_factors.secret_box import SecretBox, UnknownKey
+from adsum.accounts.second_factors.secret_box import Opened, SecretBox, UnknownKey
 from adsum.accounts.service import normalised_email
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database, RejectedRows
@@ -136,20 +137,35 @@ class SecondFactors:
                 caller.role in self._required_for,
             )
 
+    async def confirmed_user(self, caller: Caller) -> StoredUser:
+        """The calling user, if they may change their factors now. Who has factors proves one first.
+
+        Raises:
+            ConfirmationNeeded: the sign-in was confirmed too long ago, or without a factor that the user has.
+            Forbidden: the caller is not a user.
+            Unauthenticated: there is no such user any more.
+        """
+        require_confirmed(caller)
+        user_id = _user_id_of(caller)
+        async with self._database.snapshot() as connection:
+            user = (await users.users_of_ids(connection, [user_id])).get(user_id)
+            require_confirmed(caller, by_factor=bool(await _kinds(connection, user_id)))
+        if user is None:
+            raise Unauthenticated("there is no such user")
+        return user
+
     async def new_app(self, caller: Caller) -> AppSetup:
         """A secret for an app. Nothing is stored before `add_app`. Raises ConfirmationNeeded, Forbidden."""
         import pyotp  # noqa: PLC0415 - only where an app is set up
 
-        require_confirmed(caller)
-        user = await self._own(caller)
+        user = await self.confirmed_user(caller)
         secret = pyotp.random_base32()
         ends_at = int((self._now() + SETUP_LIFETIME).timestamp())
         return self._setup(user, secret, self._box.seal(f"{ends_at}|{secret}", _setup_of(user.id)))
 
     async def reopened_app(self, caller: Caller, sealed: str) -> AppSetup:
         """The secret of a setup whose code was wrong. Raises NotFound: it is too old, or belongs to another user."""
-        require_confirmed(caller)
-        user = await self._own(caller)
+        user = await self.confirmed_user(caller)
         return self._setup(user, self._secret_of(user.id, sealed), sealed)
 
     async def add_app(self, caller: Caller, sealed: str, code: str, name: str) -> list[str]:
@@ -165,14 +181,13 @@ class SecondFactors:
             Recovery codes, if it is the first factor; they can be shown only now.
 
         Raises:
-            ConfirmationNeeded: the sign-in was confirmed too long ago.
-            Forbidden: the caller is not a user.
+            ConfirmationNeeded, Forbidden: as `confirmed_user`.
             NotFound: the setup was made too long ago.
             Invalid: the code or the name is wrong.
+            FactorExists: this app is set up already, as by a form that was sent twice.
             Conflict: there are too many apps.
         """
-        require_confirmed(caller)
-        user = await self._own(caller)
+        user = await self.confirmed_user(caller)
         secret, name, now = self._secret_of(user.id, sealed), name.strip(), self._now()
         step = step_of_code(secret, typed_code(code), now, after=0)
         wrong = Violation("wrong_second_factor", "the app shows another code: check the clock of its device", "/code")
@@ -180,6 +195,9 @@ class SecondFactors:
         assert step is not None, "a missing step is refused"
         async with self._database.transaction() as connection:
             codes = await self._before_addition(connection, caller, FactorKind.TOTP)
+            opened = [self._opened(user.id, app) for app in await statements.apps_of_user(connection, user.id)]
+            if secret in [each.text for each in opened if each is not None]:
+                raise FactorExists("this app is set up already")
             await statements.insert_app(
                 *(connection, user.id),
                 name=name,
@@ -192,8 +210,7 @@ class SecondFactors:
 
     async def options_to_register(self, caller: Caller, party: RelyingParty) -> dict[str, Any]:
         """The options with which a browser makes a passkey. Raises ConfirmationNeeded, Forbidden."""
-        require_confirmed(caller)
-        user = await self._own(caller)
+        user = await self.confirmed_user(caller)
         async with self._database.transaction() as connection:
             handle = await statements.passkey_handle(connection, user.id, secrets.token_urlsafe(32))
             known = await statements.passkeys_of_user(connection, user.id)
@@ -201,8 +218,7 @@ class SecondFactors:
 
     async def add_passkey(self, caller: Caller, party: RelyingParty, answer: str, name: str) -> list[str]:
         """Adds the passkey that a browser has made. Returns and raises as `add_app`, and WrongSecondFactor."""
-        require_confirmed(caller)
-        user = await self._own(caller)
+        user = await self.confirmed_user(caller)
         refuse(validate_name(name := name.strip()))
         new = self._passkeys.check_registration(party, _registration_of(caller), answer)
         try:
@@ -211,7 +227,7 @@ class SecondFactors:
                 await statements.insert_passkey(connection, user.id, name, new, self._now())
                 await _record(connection, caller, Action.SECOND_FACTOR_ADDED, FactorKind.PASSKEY)
         except RejectedRows:
-            raise Conflict("this passkey is registered already") from None
+            raise FactorExists("this passkey is registered already") from None
         return codes
 
     async def rename(self, caller: Caller, kind: FactorKind, factor_id: int, name: str) -> None:
@@ -227,15 +243,13 @@ class SecondFactors:
         """Removes a factor of the calling user; with the last one, their recovery codes.
 
         Raises:
-            ConfirmationNeeded: the sign-in was confirmed too long ago.
-            Forbidden: the caller is not a user.
+            ConfirmationNeeded, Forbidden: as `confirmed_user`.
             NotFound: there is no such factor.
             LastFactor: their role needs one.
         """
-        require_confirmed(caller)
         user_id = _user_id_of(caller)
         async with self._database.transaction() as connection:
-            await statements.lock_user(connection, user_id)
+            await _require_confirmed(connection, caller, user_id)
             if not await statements.delete_factor(connection, user_id, kind, factor_id):
                 raise NotFound("there is no such second factor")
             if not await _kinds(connection, user_id):
@@ -246,12 +260,10 @@ class SecondFactors:
 
     async def renew_recovery_codes(self, caller: Caller) -> list[str]:
         """Replaces the recovery codes. Raises ConfirmationNeeded, Forbidden, and NotFound: the user has no factor."""
-        require_confirmed(caller)
         user_id = _user_id_of(caller)
         codes = new_recovery_codes()
         async with self._database.transaction() as connection:
-            await statements.lock_user(connection, user_id)
-            if not await _kinds(connection, user_id):
+            if not await _require_confirmed(connection, caller, user_id):
                 raise NotFound("recovery codes need a second factor")
             await statements.replace_recovery_codes(connection, user_id, [hash_of_code(each) for each in codes])
             await record_about_user(connection, caller, Action.RECOVERY_CODES_RENEWED, user_id)
@@ -350,17 +362,21 @@ class SecondFactors:
         return False
 
     async def _step_of(self, connection: Connection, user_id: int, app: StoredApp, code: str) -> int | None:
-        owner = _app_of(user_id)
-        try:
-            opened = self._box.open(app.sealed_secret, owner, is_stored=True)
-        except UnknownKey:
-            # The signing key was replaced without an overlap: the user has to set up the app again.
-            log.error("the secret of an authenticator app cannot be decrypted", user_id=user_id)
+        opened = self._opened(user_id, app)
+        if opened is None:
             return None
         step = step_of_code(opened.text, code, self._now(), app.last_step)
         if step is not None and not opened.is_current:
-            await statements.set_sealed_secret(connection, app.id, self._box.seal(opened.text, owner))
+            await statements.set_sealed_secret(connection, app.id, self._box.seal(opened.text, _app_of(user_id)))
         return step
+
+    def _opened(self, user_id: int, app: StoredApp) -> Opened | None:
+        """The secret of an app; None: the signing key was replaced without overlap, and the user sets it up again."""
+        try:
+            return self._box.open(app.sealed_secret, _app_of(user_id), is_stored=True)
+        except UnknownKey:
+            log.error("the secret of an authenticator app cannot be decrypted", user_id=user_id)
+            return None
 
     async def _use_recovery_code(self, user_id: int, code: str) -> bool:
         async with self._database.transaction() as connection:
@@ -372,24 +388,16 @@ class SecondFactors:
     async def _before_addition(self, connection: Connection, caller: Caller, kind: FactorKind) -> list[str]:
         """Locks the user and makes recovery codes if this is their first factor: then all other sign-ins end."""
         user_id = _user_id_of(caller)
-        await statements.lock_user(connection, user_id)
+        has_factors = await _require_confirmed(connection, caller, user_id)
         if len(await statements.factors_of_user(connection, user_id, kind)) >= MAX_FACTORS:
             raise Conflict(f"a user has at most {MAX_FACTORS} second factors of a kind")
-        if await _kinds(connection, user_id):
+        if has_factors:
             return []
         assert caller.sign_in_id is not None, "a user without a key has sent a token"
         codes = new_recovery_codes()
         await statements.replace_recovery_codes(connection, user_id, [hash_of_code(each) for each in codes])
         await statements.keep_only_sign_in(connection, user_id, caller.sign_in_id)
         return codes
-
-    async def _own(self, caller: Caller) -> StoredUser:
-        user_id = _user_id_of(caller)
-        async with self._database.snapshot() as connection:
-            user = (await users.users_of_ids(connection, [user_id])).get(user_id)
-        if user is None:
-            raise Unauthenticated("there is no such user")
-        return user
 
     def _setup(self, user: StoredUser, secret: str, sealed: str) -> AppSetup:
         from pyotp.totp import TOTP  # noqa: PLC0415 - only where an app is set up
@@ -411,6 +419,15 @@ async def _kinds(connection: Connection, user_id: int) -> tuple[FactorKind, ...]
     kinds = (FactorKind.PASSKEY, FactorKind.TOTP)
     found = [kind for kind in kinds if await statements.factors_of_user(connection, user_id, kind)]
     return (*found, FactorKind.RECOVERY_CODE) if found else ()
+
+
+async def _require_confirmed(connection: Connection, caller: Caller, user_id: int) -> bool:
+    """Locks the user whose factors change. Returns whether they have any. Raises as `confirmed_user`."""
+    require_confirmed(caller)
+    await statements.lock_user(connection, user_id)
+    has_factors = bool(await _kinds(connection, user_id))
+    require_confirmed(caller, by_factor=has_factors)
+    return has_factors
 
 
 async def _record(connection: Connection, caller: Caller, action: Action, kind: FactorKind) -> None:

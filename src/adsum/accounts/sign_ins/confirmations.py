@@ -82,7 +82,7 @@ class Confirmations:
             refuse([Violation(WrongSecondFactor.code, error.detail, place)])
         except Unauthenticated:
             refuse([Violation("wrong_password", "this is not the present password", place)])
-        return await self._tokens.confirm(caller)
+        return await self._tokens.confirm(caller, by_factor=not is_by_password)
 
     async def _check(self, caller: Caller, user: User, password: str | None, proof: Proof, browser: Browser) -> None:
         address, device_cookie = browser.address, browser.device_cookie

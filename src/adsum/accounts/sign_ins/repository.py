@@ -107,10 +107,13 @@ async def note_use(connection: AsyncConnection, keys: Collection[str], now: date
     )
 
 
-async def confirm_sign_in(connection: AsyncConnection, user_id: int, sign_in_id: int, now: datetime) -> None:
-    """Notes that the user of a sign-in has proved that it is them."""
+async def confirm_sign_in(
+    connection: AsyncConnection, user_id: int, sign_in_id: int, now: datetime, *, by_factor: bool
+) -> None:
+    """Notes that the user of a sign-in has proved that it is them; `by_factor`: with a second factor."""
     c = sign_ins.c
-    await connection.execute(update(sign_ins).where(c.id == sign_in_id, c.user_id == user_id).values(confirmed_at=now))
+    values = {"confirmed_at": now} | ({"has_second_factor": True} if by_factor else {})
+    await connection.execute(update(sign_ins).where(c.id == sign_in_id, c.user_id == user_id).values(values))
 
 
 async def sign_ins_of_user(connection: AsyncConnection, user_id: int, now: datetime) -> list[SignInRow]:

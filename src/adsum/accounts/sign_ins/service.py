@@ -239,14 +239,14 @@ class SigningIn:
 
         Raises:
             Forbidden: the caller is not a user.
-            ConfirmationNeeded: the user has a second factor, and has confirmed their sign-in too long ago.
+            ConfirmationNeeded: the user has a second factor, and has confirmed the sign-in too long ago, or without it.
             Invalid: the new password is refused, or the present one is missing or wrong.
             TooManyAttempts, Overloaded, PasswordsOff: as `sign_in`.
         """
         user = self._require_password_account(await self._accounts.own_user(caller))
         has_factors = bool(await self._factors.kinds_of(user.id))
         if has_factors:  # of other users, the present password confirms the change
-            require_confirmed(caller)
+            require_confirmed(caller, by_factor=True)
         if not user.has_first_password:
             try:
                 user = await self.authenticate(user.email, password or "", address, device_cookie)

@@ -241,18 +241,21 @@ class Tokens:
         if is_use and now - found.last_used_at >= self._noted_every:
             self._begin_recording_use(found.key, now)
         return replace(
-            caller_of_user(found.user), sign_in_id=found.id, needs_confirmation=self._needs_confirmation(found, now)
+            caller_of_user(found.user),
+            sign_in_id=found.id,
+            needs_confirmation=self._needs_confirmation(found, now),
+            lacks_second_factor=found.kind != SignInKind.COMMAND and not found.has_second_factor,
         )
 
-    async def confirm(self, caller: Caller) -> datetime:
+    async def confirm(self, caller: Caller, *, by_factor: bool = False) -> datetime:
         """Notes that the user of this sign-in has just proved that it is them. Returns until when this counts.
 
-        Raises Forbidden for an API key.
+        `by_factor`: with a second factor, which the sign-in has from now on. Raises Forbidden for an API key.
         """
         user_id, now = _user_id_of(caller), self._now()
         assert caller.sign_in_id is not None, "a user without a key has sent a token"
         async with self._database.transaction() as connection:
-            await statements.confirm_sign_in(connection, user_id, caller.sign_in_id, now)
+            await statements.confirm_sign_in(connection, user_id, caller.sign_in_id, now, by_factor=by_factor)
             await record_about_user(connection, caller, Action.SIGN_IN_CONFIRMED, user_id)
         return now + self.demands.confirmed_for
 
