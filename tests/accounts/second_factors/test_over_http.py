@@ -253,6 +253,21 @@ async def test_a_passkey_is_the_second_factor_or_signs_in_alone(secure: Frame) -
         assert signed.headers["location"] == "/sign-in?next=%2F&refused=passkey"
 
 
+async def test_a_passkey_uses_up_no_first_password_that_nobody_has_entered(secure: Frame) -> None:
+    async with browser(secure) as client:
+        await sign_in(client)
+        device = await add_passkey(client)
+        first = (await secure.adsum.accounts.set_password(EMAIL)).password
+        for _ in range(2):
+            options = (await client.post("/sign-in/passkey/options", headers=SCRIPT)).json()
+            signed = await client.post("/sign-in/passkey", data={"passkey": device.get(options), "next": "/overview"})
+            assert signed.headers["location"] == "/overview"
+        assert (await sign_in(client, password=first)).headers["location"].startswith("/sign-in/second-factor")
+        options = (await client.post("/sign-in/second-factor/options", headers=SCRIPT)).json()
+        signed = await client.post("/sign-in/second-factor", data={"passkey": device.get(options)} | CODE_FIELD)
+        assert signed.headers["location"] == "/overview"
+
+
 async def test_passkeys_are_refused_where_browsers_refuse_them(frame: Frame) -> None:
     await frame.adsum.accounts.add_user(EMAIL, Role.ADMIN, password=PASSWORD)
     token = (await frame.adsum.tokens.create(EMAIL, kind=SignInKind.PAGE)).text

@@ -97,7 +97,7 @@ class SecondStep:
         if user is None or user.disabled or not user.email:
             raise WrongSecondFactor("nobody has this passkey here")
         return await self._signing_in.signed_in(
-            user, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=True
+            user, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=True, by_password=False
         )
 
     async def sign_in_by_provider(

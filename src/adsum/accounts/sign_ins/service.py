@@ -267,10 +267,11 @@ class SigningIn:
         *,
         has_second_factor: bool = False,
         provider: ProviderSession | None = None,
+        by_password: bool = True,
     ) -> SignedIn:
         """Signs in a user who was authenticated. From now on they are known to the device.
 
-        `provider` is the one that has authenticated them; None: their password, or a passkey.
+        `provider` is the one that has authenticated them; `by_password` False: a passkey has.
 
         Raises:
             Unauthenticated: since then they were disabled, or have another password.
@@ -282,6 +283,7 @@ class SigningIn:
             checked=user,
             has_second_factor=has_second_factor,
             provider=provider,
+            by_password=by_password,
         )
         return SignedIn(token, self._devices.remember(device_cookie, user.email))
 

@@ -164,6 +164,7 @@ class Tokens:
         checked: User | None = None,
         has_second_factor: bool = False,
         provider: ProviderSession | None = None,
+        by_password: bool = True,
     ) -> Token:
         """Signs a user in and returns the token.
 
@@ -175,7 +176,8 @@ class Tokens:
             checked: the user as they were when their password, or their identity at a provider, was checked. None:
                 neither was asked for, as on the command line.
             has_second_factor: whether a second factor was given.
-            provider: at which they signed in; None: a password was checked, and a first one is used up.
+            provider: at which they signed in; None: at none.
+            by_password: False: a passkey was checked. Without a provider, a first password is used up otherwise.
 
         Raises:
             NotFound: no enabled user has this email.
@@ -192,7 +194,7 @@ class Tokens:
             uses_up = False
             if checked is not None:
                 user = _require_unchanged(checked, user)
-                uses_up = provider is None and await _use_up_first_password(connection, user)
+                uses_up = provider is None and by_password and await _use_up_first_password(connection, user)
             if user is None or user.disabled:
                 raise NotFound("no enabled user has this email")
             await statements.insert_sign_in(
