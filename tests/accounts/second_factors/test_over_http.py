@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import json
 import re
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from adsum.accounts.sign_ins.tokens import SignInKind
 from adsum.accounts.tables import sign_ins
 from adsum.platform.clock import system_clock
 from adsum.platform.settings import Settings
+from tests.accounts.audit.conftest import entries_of
 from tests.accounts.second_factors.authenticator import Authenticator
 from tests.accounts.sign_ins.test_sign_ins_over_http import SAME_ORIGIN, bearer
 from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
@@ -266,6 +268,27 @@ async def test_a_passkey_uses_up_no_first_password_that_nobody_has_entered(secur
         options = (await client.post("/sign-in/second-factor/options", headers=SCRIPT)).json()
         signed = await client.post("/sign-in/second-factor", data={"passkey": device.get(options)} | CODE_FIELD)
         assert signed.headers["location"] == "/overview"
+
+
+async def test_a_right_password_without_the_second_factor_and_a_refused_passkey_are_recorded(secure: Frame) -> None:
+    async with browser(secure) as owner, browser(secure) as thief:
+        await sign_in(owner)
+        device = await add_passkey(owner)
+        for _ in range(2):  # the second one is counted
+            await sign_in(thief)
+        await token_with(secure)
+        await thief.post("/sign-in/second-factor", data={"code": "000000"})
+        options = (await thief.post("/sign-in/passkey/options", headers=SCRIPT)).json()
+        await thief.post("/sign-in/passkey", data={"passkey": Authenticator().get(options)})
+        user_id = (await secure.adsum.accounts.disable(EMAIL)).id
+        await thief.post("/sign-in/passkey", data={"passkey": device.get(options)})
+    failed = await entries_of(secure.adsum.database, "sign_in_failed")
+    assert [(each["user_id"], json.loads(each["after"])["code"]) for each in failed] == [
+        (user_id, "second_factor_needed"),
+        (user_id, "wrong_second_factor"),
+        (None, "wrong_passkey"),
+        (user_id, "wrong_passkey"),
+    ]
 
 
 async def test_passkeys_are_refused_where_browsers_refuse_them(frame: Frame) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
+import threading
 from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from importlib.abc import MetaPathFinder
 
 import pytest
 from pyotp.totp import TOTP
+from typing_extensions import override
 
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.accounts.second_factors.attempts import CodeAttempt
@@ -188,14 +193,15 @@ async def test_a_passkey_signs_in_its_user_by_a_handle_that_is_random(
     await add_passkey(factors, ada, device)
     await add_passkey(factors, bob, others)
     assert (len(device.handle), device.handle == others.handle) == (43, False)
-    here = factors.options_to_sign_in("browser", PARTY)
+    here = await factors.options_to_sign_in("browser", PARTY)
     assert await factors.user_of_passkey(device.get(here), "browser", PARTY) == ada.user_id
     for wrong in (replace(device, handle=others.handle), Authenticator(handle=device.handle)):
+        answer = wrong.get(await factors.options_to_sign_in("browser", PARTY))
         with pytest.raises(WrongSecondFactor):
-            await factors.user_of_passkey(wrong.get(factors.options_to_sign_in("browser", PARTY)), "browser", PARTY)
+            await factors.user_of_passkey(answer, "browser", PARTY)
     for options, passkey in (
-        (factors.options_to_sign_in("another browser", PARTY), device),
-        (factors.options_to_sign_in("browser", PARTY), replace(device, verifies_user=False)),
+        (await factors.options_to_sign_in("another browser", PARTY), device),
+        (await factors.options_to_sign_in("browser", PARTY), replace(device, verifies_user=False)),
     ):
         with pytest.raises(WrongSecondFactor):
             await factors.user_of_passkey(passkey.get(options), "browser", PARTY)
@@ -332,3 +338,37 @@ def test_a_sealed_text_belongs_to_its_owner() -> None:
     ):
         with pytest.raises(UnknownKey):
             box.open(text, owner, is_stored=False)
+
+
+class Importers(MetaPathFinder):
+    """Notes whether webauthn is imported in the thread of the event loop, which would answer nobody meanwhile."""
+
+    def __init__(self) -> None:
+        self.are_main: list[bool] = []
+
+    @override
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname.partition(".")[0] == "webauthn":
+            self.are_main.append(threading.current_thread() is threading.main_thread())
+
+
+async def test_the_library_of_passkeys_is_imported_in_a_thread(
+    factors: SecondFactors, accounts: Accounts, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await user(accounts, tokens)
+    importers = Importers()
+    monkeypatch.setattr("sys.meta_path", [importers, *sys.meta_path])
+    for call in (
+        lambda: factors.options_to_register(ada, PARTY),
+        lambda: factors.add_passkey(ada, PARTY, "{}", "key"),
+        lambda: factors.options_to_prove(ada.user_id or 0, "here", PARTY),
+        lambda: factors.options_to_sign_in("browser", PARTY),
+        lambda: factors.user_of_passkey("{}", "browser", PARTY),
+        lambda: factors.prove(ada.user_id or 0, Proof(passkey="{}"), prover()),
+    ):
+        for name in [each for each in sys.modules if each.partition(".")[0] == "webauthn"]:
+            monkeypatch.delitem(sys.modules, name)
+        importers.are_main.clear()
+        with contextlib.suppress(WrongSecondFactor):
+            await call()
+        assert set(importers.are_main) == {False}

@@ -161,6 +161,7 @@ async def test_the_page_says_in_words_who_did_what_and_filters(admin: Api) -> No
     for words in ("A sign-in failed", "Settings of a school were changed", "Command line", "Nobody signed in", ADMIN):
         assert words in answer.text
     assert "sign_in_failed</" not in answer.text
+    assert "cause <bdi>wrong email or password</bdi>" in answer.text
     german = await page(admin, **{"Accept-Language": "de"})
     assert "Eine Anmeldung schlug fehl" in german.text
     filtered = await page(admin, f"?student={admin.school.student_ids[0]}")

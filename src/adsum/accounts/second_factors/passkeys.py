@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from adsum.accounts.second_factors.challenges import LIFETIME, Challenges
@@ -175,6 +177,11 @@ class Passkeys:
             )
         )
         return Answered(verified.new_sign_count, made_at)
+
+
+async def load_library() -> None:
+    """Imports the library in a thread, before the first use of this module: it takes half a second."""
+    await asyncio.to_thread(import_module, "webauthn")
 
 
 def credential_of(answer: str) -> tuple[str, str | None]:

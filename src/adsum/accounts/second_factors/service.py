@@ -15,7 +15,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.second_factors import repository as statements
 from adsum.accounts.second_factors.attempts import CodeAttempt, CodeAttempts
-from adsum.accounts.second_factors.passkeys import KnownPasskey, Passkeys, RelyingParty, credential_of
+from adsum.accounts.second_factors.passkeys import KnownPasskey, Passkeys, RelyingParty, credential_of, load_library
 from adsum.accounts.second_factors.repository import FactorRow, StoredApp
 from adsum.accounts.second_factors.rules import (
     MAX_FACTORS,
@@ -214,12 +214,14 @@ class SecondFactors:
         async with self._database.transaction() as connection:
             handle = await statements.passkey_handle(connection, user.id, secrets.token_urlsafe(32))
             known = await statements.passkeys_of_user(connection, user.id)
+        await load_library()
         return self._passkeys.options_to_register(party, _registration_of(caller), handle, user.email or "", known)
 
     async def add_passkey(self, caller: Caller, party: RelyingParty, answer: str, name: str) -> list[str]:
         """Adds the passkey that a browser has made. Returns and raises as `add_app`, and WrongSecondFactor."""
         user = await self.confirmed_user(caller)
         refuse(validate_name(name := name.strip()))
+        await load_library()
         new = self._passkeys.check_registration(party, _registration_of(caller), answer)
         try:
             async with self._database.transaction() as connection:
@@ -311,10 +313,12 @@ class SecondFactors:
         """The options with which a browser lets a passkey of this user answer."""
         async with self._database.snapshot() as connection:
             known = await statements.passkeys_of_user(connection, user_id)
+        await load_library()
         return self._passkeys.options_to_answer(party, purpose, known, verifies_user=False)
 
-    def options_to_sign_in(self, purpose: str, party: RelyingParty) -> dict[str, Any]:
+    async def options_to_sign_in(self, purpose: str, party: RelyingParty) -> dict[str, Any]:
         """The options with which a browser lets any passkey of this site answer, instead of a password."""
+        await load_library()
         return self._passkeys.options_to_answer(party, purpose, (), verifies_user=True)
 
     async def user_of_passkey(self, answer: str, purpose: str, party: RelyingParty) -> int:
@@ -322,6 +326,7 @@ class SecondFactors:
 
         The passkey has verified the user, so that it is a second factor, too. Raises WrongSecondFactor.
         """
+        await load_library()
         credential_id, handle = credential_of(answer)
         async with self._database.snapshot() as connection:
             found = await statements.passkey_of_credential(connection, credential_id)
@@ -334,6 +339,7 @@ class SecondFactors:
     async def _prove_by_passkey(self, user_id: int, answer: str, prover: Prover) -> None:
         if prover.party is None:
             raise WrongSecondFactor("passkeys need HTTPS and an address with a name")
+        await load_library()
         credential_id, _ = credential_of(answer)
         async with self._database.snapshot() as connection:
             found = await statements.passkey_of_credential(connection, credential_id)

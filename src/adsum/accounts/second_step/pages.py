@@ -107,7 +107,7 @@ async def options_without_password(request: Request, service: Service) -> Respon
     if party is None:
         raise NotFound("passkeys need HTTPS and an address with a name")
     browser_id = secrets.token_hex(16)
-    response = JSONResponse(service.options_without_password(browser_id, party))
+    response = JSONResponse(await service.options_without_password(browser_id, party))
     set_private_cookie(request, response, PASSKEY_BROWSER, browser_id)
     return response
 

@@ -26,6 +26,12 @@ class Browser:
     party: RelyingParty | None = None
 
 
+class WrongPasskey(WrongSecondFactor):
+    """A passkey was refused that answered instead of a password."""
+
+    code = "wrong_passkey"
+
+
 class SecondStep:
     """Completes sign-ins that the password alone has begun."""
 
@@ -80,22 +86,27 @@ class SecondStep:
             provider=half_way.provider,
         )
 
-    def options_without_password(self, browser_id: str, party: RelyingParty) -> dict[str, Any]:
+    async def options_without_password(self, browser_id: str, party: RelyingParty) -> dict[str, Any]:
         """The options with which a browser lets any passkey of this site answer."""
-        return self._factors.options_to_sign_in(_purpose_of(browser_id), party)
+        return await self._factors.options_to_sign_in(_purpose_of(browser_id), party)
 
     async def sign_in_with_passkey(self, answer: str, browser_id: str, browser: Browser) -> SignedIn:
         """Signs in the user whose passkey has answered and has verified them.
 
         Raises:
-            WrongSecondFactor: the answer is wrong, or the user is disabled, without a difference.
+            WrongPasskey: the answer is wrong, or the user is disabled, without a difference.
         """
         if browser.party is None:
-            raise WrongSecondFactor("passkeys need HTTPS and an address with a name")
-        user_id = await self._factors.user_of_passkey(answer, _purpose_of(browser_id), browser.party)
+            raise WrongPasskey("passkeys need HTTPS and an address with a name")
+        async with self._signing_in.noting_failures("", browser.address):
+            try:
+                user_id = await self._factors.user_of_passkey(answer, _purpose_of(browser_id), browser.party)
+            except WrongSecondFactor as error:
+                raise WrongPasskey(error.detail) from error
         user = await self._accounts.user_of_id(user_id)
-        if user is None or user.disabled or not user.email:
-            raise WrongSecondFactor("nobody has this passkey here")
+        async with self._signing_in.noting_failures("" if user is None else user.email, browser.address):
+            if user is None or user.disabled or not user.email:
+                raise WrongPasskey("nobody has this passkey here")
         return await self._signing_in.signed_in(
             user, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=True, by_password=False
         )

@@ -201,6 +201,8 @@ class SigningIn:
             user = await self.authenticate(email, password, address, device_cookie)
             kinds = await self._factors.kinds_of(user.id)
             if kinds:
+                # Recorded, since the owner of a password that was stolen learns of it nowhere else.
+                await self._failures.note(user.email, address, SecondFactorNeeded.code)
                 return HalfWaySignIn(self._half_ways.make(user), kinds)
             return await self.signed_in(user, device_cookie, SignInKind.PAGE, agent)
 
@@ -209,8 +211,6 @@ class SigningIn:
         """Records the failure of a sign-in or a confirmation in the audit log."""
         try:
             yield
-        except SecondFactorNeeded:
-            raise
         except (Unauthenticated, PasswordsOff, TooManyAttempts) as error:
             await self._failures.note(normalised_email(email), address, error.code)
             raise
