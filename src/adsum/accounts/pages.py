@@ -293,9 +293,11 @@ async def end_sign_in(
 async def password_page(
     request: Request,
     accounts: Annotated[Accounts, Depends(provided(Accounts))],
+    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
     visitor: Annotated[Visitor, Depends(visitor_choosing_password)],
 ) -> Response:
-    """The form for a new password."""
+    """The form for a new password. Asks for a confirmation first, if the change needs one."""
+    await signing_in.require_changeable_password(visitor.caller)
     return await _password_form(request, accounts, visitor)
 
 

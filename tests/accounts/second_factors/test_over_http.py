@@ -17,6 +17,8 @@ from pyotp.totp import TOTP
 from sqlalchemy import update
 
 from adsum.accounts.access import Permission, Role, system_caller
+from adsum.accounts.confirming.pages import PASSWORD as CONFIRM_PASSWORD
+from adsum.accounts.confirming.pages import SECRETS
 from adsum.accounts.sign_ins.tokens import SignInKind
 from adsum.accounts.tables import sign_ins
 from adsum.platform.clock import system_clock
@@ -25,6 +27,7 @@ from tests.accounts.audit.conftest import entries_of
 from tests.accounts.second_factors.authenticator import Authenticator
 from tests.accounts.sign_ins.test_sign_ins_over_http import SAME_ORIGIN, bearer
 from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
+from tests.support.live import ROOT
 from tests.support.schools import make_bare_school
 
 EMAIL, PASSWORD = "ada@school.example", "violet kettle drum"
@@ -418,6 +421,31 @@ async def test_a_page_asks_for_a_confirmation_and_keeps_the_form(secure: Frame) 
         assert (confirmed.status_code, confirmed.headers["location"]) == (307, path)
         added = await client.post(path, data=fields | {"confirmPassword": PASSWORD})
         assert (added.status_code, "The password of new@school.example" in added.text) == (200, True)
+
+
+async def test_a_confirmation_keeps_no_password(secure: Frame) -> None:
+    async with browser(secure) as client:
+        await sign_in(client)
+        _, codes = await add_app(client)
+        await make_old(secure)
+        asked = await client.get("/account/password")
+        assert asked.headers["location"] == "/account/confirm?then=%2Faccount%2Fpassword"
+        fields = {"email": EMAIL, "password": PASSWORD, "newPassword": "purple engine moon"}
+        sent_on = await client.post("/account/password", data=fields)
+        page = await client.post(sent_on.headers["location"], data=fields)
+        assert [text for text in (PASSWORD, fields["newPassword"]) if text in page.text] == []
+        assert ("enter the passwords again" in page.text, 'name="confirmForm" value="no"' in page.text) == (True, True)
+        form = {"confirmForm": "no", "confirmCode": codes[0]}
+        confirmed = await client.post(sent_on.headers["location"], data=form)
+        assert (confirmed.status_code, confirmed.headers["location"]) == (303, "/account/password")
+        assert (await client.get("/account/password")).status_code == 200
+
+
+def test_every_secret_field_of_a_page_is_known() -> None:
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "src/adsum").rglob("templates/**/*.html")]
+    inputs = [tag for page in pages for tag in re.findall(r"<input[^>]*>", page) if 'type="password"' in tag]
+    names = {name for tag in inputs for name in re.findall(r'\bname="(\w+)"', tag)}
+    assert names == SECRETS | {CONFIRM_PASSWORD}
 
 
 async def test_a_confirmation_leads_to_pages_of_this_site_and_only_critical_actions_need_one(secure: Frame) -> None:

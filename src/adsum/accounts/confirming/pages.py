@@ -1,7 +1,8 @@
 """The page on which visitors confirm that it is them, before a critical action.
 
 `PageRoute` sends a visitor here whose service raises ConfirmationNeeded, with the address of the action in `then`. A
-form arrives with its fields, which this page keeps, and is sent on with them after the confirmation (307).
+form arrives with its fields, which this page keeps, and is sent on with them after the confirmation (307). A form with
+a secret is not kept: the visitor is led to its page, and fills it in again.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ Confirming = Annotated[Visitor, Depends(visitor_confirming)]
 PASSWORD, CODE, PASSKEY = "confirmPassword", "confirmCode", "confirmPasskey"
 IS_FORM, USER = "confirmForm", "confirmUser"
 OWN = frozenset({PASSWORD, CODE, PASSKEY, IS_FORM, USER})
+# Fields of actions that no page may contain.
+SECRETS = frozenset({"password", "newPassword"})
 
 Fields = Sequence[tuple[str, str]]
 
@@ -60,9 +63,14 @@ async def confirm(
     given = [(name, value) for name, value in (await request.form()).multi_items() if isinstance(value, str)]
     fields = [(name, value) for name, value in given if name not in OWN]
     typed = {name: value for name, value in given if name in OWN}
-    is_form = typed.get(IS_FORM) != "no"
+    has_secret = any(name in SECRETS for name, _ in fields)
+    if has_secret:
+        fields = []
+    is_form = typed.get(IS_FORM) != "no" and not has_secret
     if not typed.keys() & {PASSWORD, CODE, PASSKEY}:  # the form of an action
-        return await _form(request, service, accounts, visitor, then, fields=fields, is_form=True)
+        return await _form(
+            request, service, accounts, visitor, then, fields=fields, is_form=is_form, is_emptied=has_secret
+        )
     try:
         require_private_transport(request)
         proof = Proof(typed.get(CODE, "")[:MAX_TYPED], typed.get(PASSKEY, ""))
@@ -98,6 +106,7 @@ async def _form(
     fields: Fields = (),
     *,
     is_form: bool = False,
+    is_emptied: bool = False,
 ) -> Response:
     ways = await service.ways(visitor.caller)
     wait = error.params.get("retryAfter") if error is not None else None
@@ -109,6 +118,7 @@ async def _form(
         then=_address(then),
         fields=fields,
         is_form=is_form,
+        is_emptied=is_emptied,
         kinds=[way.value for way in ways],
         by_password=ConfirmedBy.PASSWORD in ways,
         has_passkeys=ConfirmedBy.PASSKEY in ways and relying_party_of(request) is not None,

@@ -244,9 +244,7 @@ class SigningIn:
             TooManyAttempts, Overloaded, PasswordsOff: as `sign_in`.
         """
         user = self._require_password_account(await self._accounts.own_user(caller))
-        has_factors = bool(await self._factors.kinds_of(user.id))
-        if has_factors:  # of other users, the present password confirms the change
-            require_confirmed(caller, by_factor=True)
+        has_factors = await self.require_changeable_password(caller)
         if not user.has_first_password:
             try:
                 user = await self.authenticate(user.email, password or "", address, device_cookie)
@@ -257,6 +255,14 @@ class SigningIn:
         await self._accounts.validate_own_password(caller, new_password)
         changed = await self._accounts.choose_password(user, new_password, caller)
         return await self.signed_in(changed, device_cookie, kind, agent, has_second_factor=has_factors)
+
+    async def require_changeable_password(self, caller: Caller) -> bool:
+        """Whether the calling user has a second factor. Raises ConfirmationNeeded, Forbidden: as `change_password`."""
+        user = await self._accounts.own_user(caller)
+        has_factors = bool(await self._factors.kinds_of(user.id))
+        if has_factors:  # of other users, the present password confirms the change
+            require_confirmed(caller, by_factor=True)
+        return has_factors
 
     async def signed_in(
         self,
