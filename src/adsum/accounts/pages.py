@@ -13,7 +13,6 @@ from fastapi.responses import RedirectResponse
 from adsum.accounts.access import Role
 from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
 from adsum.accounts.schemas import MAX_TYPED, OwnSignInItem
-from adsum.accounts.second_factors.rules import SecondFactorNeeded
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.agents import agent_of
 from adsum.accounts.sign_ins.service import HalfWaySignIn, PasswordsOff, SigningIn
@@ -115,18 +114,22 @@ async def sign_in(
     signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
     email: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
+    code: Typed = "",
     next: Annotated[str, Form()] = START,  # noqa: A002
 ) -> Response:
     """Signs in and redirects to `next`; first to the second step, if the user has a second factor.
 
-    A script receives 204. The earlier sign-in of this browser ends.
+    A script receives 204, and sends the code of a second factor together with the password. The earlier sign-in of this
+    browser ends.
     """
+    typed = (email, password, address_of(request), device_cookie(request))
+    agent = request.headers.get("User-Agent", "")
     try:
         require_private_transport(request)
-        signed = await signing_in.begin(
-            *(email, password, address_of(request), device_cookie(request)),
-            agent=request.headers.get("User-Agent", ""),
-        )
+        if wants_json(request):
+            signed = await signing_in.sign_in(*typed, kind=SignInKind.PAGE, agent=agent, code=code)
+        else:
+            signed = await signing_in.begin(*typed, agent=agent)
     except (PlainHttp, PasswordsOff, Unauthenticated, TooManyAttempts, Overloaded) as error:
         if wants_json(request):
             raise
@@ -145,8 +148,6 @@ async def sign_in(
 
 
 def _to_second_step(request: Request, signed: HalfWaySignIn, next_path: str) -> Response:
-    if wants_json(request):
-        raise SecondFactorNeeded(signed.kinds)
     response = RedirectResponse(f"{SECOND_STEP}?next={quote(after_sign_in(next_path), safe='')}", HTTPStatus.SEE_OTHER)
     set_private_cookie(request, response, HALF_WAY, signed.text)
     return response

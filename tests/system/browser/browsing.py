@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from axe_playwright_python.sync_playwright import Axe  # pyright: ignore[reportMissingTypeStubs]
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect
+from pyotp.totp import TOTP
 
 from tests.system.browser.running_system import RunningSystem
 
@@ -70,6 +71,19 @@ def sign_in(page: Page, email: str, password: str) -> None:
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url(lambda url: "/sign-in" not in url)
+
+
+def add_app(page: Page) -> str:
+    """Adds an authenticator app for the visitor of the page. Returns a recovery code."""
+    page.goto("/account/second-factors")
+    expect(page.get_by_text("Passkeys work only over HTTPS")).to_be_visible()
+    page.get_by_role("button", name="Add an app").click()
+    page.get_by_text("Type the secret instead").click()
+    app = TOTP(page.locator(".secret code").inner_text().replace(" ", ""))
+    page.get_by_label("Name of the app").fill("my phone")
+    page.get_by_label("Code that the app shows").fill(app.now())
+    page.get_by_role("button", name="Add the app").click()
+    return page.locator(".recovery-codes code").first.inner_text()
 
 
 def assert_accessible(page: Page) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
+from tests.system.browser.browsing import PHONE, Browsing, add_app, assert_accessible, assert_fits
 
 TEACHER = "teacher@school.example"
 OFFICE = "office@school.example"
@@ -116,6 +116,33 @@ def test_an_expired_sign_in_is_renewed_in_place(browsing: Browsing) -> None:
     dialog.get_by_role("button", name="Sign in").click()
     expect(states(page, "saved")).to_have_count(STUDENTS)
     assert len(records(browsing, day)) == STUDENTS
+
+
+def test_an_expired_sign_in_with_a_second_factor_is_renewed_in_place(browsing: Browsing) -> None:
+    page = browsing.visitor(TEACHER)
+    code = add_app(page)
+    try:
+        day = a_day(9)
+        take(page, day)
+        page.keyboard.press("0")
+        page.context.clear_cookies()
+        page.keyboard.press("Control+s")
+        dialog = page.get_by_role("dialog")
+        dialog.get_by_label("Email").fill(TEACHER)
+        dialog.get_by_label("Password").fill(browsing.system.passwords[TEACHER])
+        dialog.get_by_role("button", name="Sign in").click()
+        expect(dialog.get_by_role("alert")).to_have_text("Your second factor is needed, too.")
+        expect(dialog.get_by_label("Code of your app")).to_be_focused()
+        for typed in ("000000", code):
+            dialog.get_by_label("Code of your app").fill(typed)
+            dialog.get_by_role("button", name="Sign in").click()
+            if typed != code:
+                expect(dialog.get_by_role("alert")).to_have_text("This is wrong, or was used before.")
+        expect(states(page, "saved")).to_have_count(STUDENTS)
+        assert len(records(browsing, day)) == STUDENTS
+    finally:
+        browsing.system.commands.output("user", "reset-factors", TEACHER)
+        browsing.system.sessions.pop(TEACHER)
 
 
 def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(browsing: Browsing) -> None:

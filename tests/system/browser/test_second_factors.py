@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from pyotp.totp import TOTP
 
-from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits, sign_in
+from tests.system.browser.browsing import PHONE, Browsing, add_app, assert_accessible, assert_fits, sign_in
 
 PASSWORD = "violet kettle drum"
 INTERNAL = {
@@ -111,15 +110,7 @@ def test_an_app_works_without_scripts(browsing: Browsing, options: dict[str, Any
     add_user(browsing, email)
     page = browsing.visitor(**options, java_script_enabled=False)
     sign_in(page, email, PASSWORD)
-    page.goto("/account/second-factors")
-    expect(page.get_by_text("Passkeys work only over HTTPS")).to_be_visible()
-    page.get_by_role("button", name="Add an app").click()
-    page.get_by_text("Type the secret instead").click()
-    app = TOTP(page.locator(".secret code").inner_text().replace(" ", ""))
-    page.get_by_label("Name of the app").fill("my phone")
-    page.get_by_label("Code that the app shows").fill(app.now())
-    page.get_by_role("button", name="Add the app").click()
-    code = page.locator(".recovery-codes code").first.inner_text()
+    code = add_app(page)
     page.goto("/sign-in")
     enter_password(page, email)
     page.get_by_text("Use a recovery code").click()

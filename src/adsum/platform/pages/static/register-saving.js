@@ -207,13 +207,24 @@ export class Saving {
   askToSignIn() {
     const dialog = document.getElementById("sign-in-again");
     const problem = document.getElementById("sign-in-problem");
+    const code = document.getElementById("again-code");
+    const passkey = document.getElementById("again-passkey");
     dialog.querySelector("form").onsubmit = async (event) => {
       event.preventDefault();
-      const body = new URLSearchParams({ email: document.getElementById("again-email").value, password: document.getElementById("again-password").value });
+      const body = new URLSearchParams({ email: document.getElementById("again-email").value, password: document.getElementById("again-password").value, code: code.value });
       const answer = await fetch("/sign-in", { method: "POST", body, headers: { Accept: "application/json" } }).catch(() => null);
       problem.hidden = answer?.ok ?? false;
-      if (answer?.ok) { dialog.close(); this.send(); }
+      code.value = "";
+      if (answer?.ok) { dialog.close(); this.send(); return; }
+      const refusal = await answer?.json().catch(() => null);
+      problem.textContent = this.texts.sign_in[refusal?.code] ?? this.texts.sign_in.otherwise;
+      if (refusal?.code !== "second_factor_needed") return;
+      document.getElementById("again-factor").hidden = false;
+      passkey.hidden = !refusal.params.kinds.includes("passkey");
+      code.focus();
     };
+    // Back from the sign-in page in the new tab: the marks are still here.
+    passkey.onclick = () => addEventListener("focus", () => { if (dialog.open) { dialog.close(); this.send(); } }, { once: true });
     document.getElementById("later").onclick = () => {
       dialog.close();
       for (const row of this.pending.rows) row.show("unsaved", this.texts.unsaved);
