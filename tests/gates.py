@@ -21,9 +21,9 @@ IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint
 BROWSER = "tests/system/browser"
 # Dozens of processes import the same modules. Without cached bytecode each would compile them.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-# One process more than cores, since tests of faults and of commands mostly wait. Each imports all tests and has its own
-# Valkey and Postgres, which takes some 20 seconds of CPU.
-WORKERS = str(min((os.cpu_count() or 2) + 1, 12))
+# Two processes more than cores, since tests of faults and of commands mostly wait. Each imports all tests and has its
+# own Valkey and Postgres, which takes some 20 seconds of CPU.
+WORKERS = str(min((os.cpu_count() or 2) + 2, 12))
 # Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
 BROWSERS = "2"
 
