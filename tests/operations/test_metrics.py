@@ -27,6 +27,13 @@ def test_accepted_runs_are_counted_with_their_jobs() -> None:
     assert "adsum_accepted_jobs_total 31.0" in text
 
 
+def test_refused_requests_are_counted_by_policy() -> None:
+    metrics = Metrics()
+    metrics.count_rate_limited("key")
+    text = metrics.exposition(Backlog(0, 0.0, 0)).decode()
+    assert '_total{policy="key"} 1.0' in text
+
+
 def test_the_backlog_is_exposed() -> None:
     text = Metrics().exposition(Backlog(open_runs=3, oldest_open_run_seconds=1.5, queue_depth=None)).decode()
     assert "adsum_open_runs 3.0" in text

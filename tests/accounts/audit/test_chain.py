@@ -13,8 +13,9 @@ import pytest
 from sqlalchemy import text
 
 from adsum.accounts.access import system_caller
+from adsum.accounts.audit import sealing as sealing_module
 from adsum.accounts.audit.chain import START, ChainKeys, Link
-from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.repository import record, sealed_entries
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.sealing import Sealing, prune_entries
 from adsum.accounts.audit.verification import LogBroken, ProblemKind, Verification, Verifier
@@ -173,6 +174,24 @@ async def test_a_verification_finds_every_tampering_and_its_first_position(
 
     assert problem is not None
     assert (problem.kind, problem.position) == (kind, position)
+
+
+async def test_a_changed_last_entry_with_a_recomputed_hash_is_not_the_end_of_the_chain(database: Database) -> None:
+    await sealed(database, 1)
+    await tamper(database, "UPDATE audit_entries SET school_id = 9")
+    async with database.snapshot() as connection:
+        ((_, _, changed),) = await sealed_entries(connection, 0, 2)
+    await tamper(database, f"UPDATE audit_entries SET hash = '{START.next(changed).hash}'")
+    problem = (await verified(database)).problem
+    assert problem is not None
+    assert (problem.kind, problem.position) == (ProblemKind.CHANGED, 1)
+
+
+async def test_one_pass_seals_a_bounded_number_of_pages(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sealing_module, "MAX_PAGES", 2)
+    await add(database, 5)
+    sealer = Sealing(database, KEYS, 2)
+    assert [await sealer.seal(), await sealer.seal(), await sealer.seal()] == [4, 1, 0]
 
 
 async def test_a_recomputed_chain_is_found_by_its_signature(database: Database) -> None:

@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import json
 import re
+import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +21,7 @@ from joserfc import jwt
 from adsum.accounts.access import Role
 from adsum.accounts.single_sign_on import provider as provider_module
 from adsum.accounts.single_sign_on import transport
+from adsum.accounts.single_sign_on.rules import UnusableAnswer
 from adsum.accounts.single_sign_on.service import BY_ADDRESS
 from adsum.platform.redis.attempts import Allowance
 from tests.accounts.single_sign_on.conftest import CALLBACK, EMAIL, FOR_BROWSERS, Visit, browser
@@ -310,6 +313,40 @@ async def test_a_token_answer_that_cannot_be_used_is_an_outage(visit: Visit, con
     visit.provider.faults.contents["/token"] = content
     assert (await visit.open(landed)).status_code == 503
     assert not await visit.is_signed_in()
+
+
+async def test_the_user_information_of_another_subject_is_refused(visit: Visit) -> None:
+    await visit.user()
+    visit.provider.faults.claims = {"email": None}
+    visit.provider.user_info = {"sub": "another", "email": EMAIL, "email_verified": True}
+    assert (await visit.sign_in()).status_code == 403
+    assert not await visit.is_signed_in()
+
+
+async def test_while_too_many_sign_ins_are_finished_another_one_has_to_wait(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await visit.user()
+    landed = await visit.approve(await visit.begin())
+    monkeypatch.setattr(provider_module, "MAX_EXCHANGES", 0)
+    assert (await visit.open(landed)).status_code == 503
+    assert not await visit.is_signed_in()
+
+
+async def test_a_provider_at_which_nobody_listens_is_unusable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    requests = transport.Transport()
+    with pytest.raises(UnusableAnswer, match="cannot be reached"):
+        await requests.get(f"http://127.0.0.1:{port}/")
+    await requests.close()
+
+
+def test_the_libraries_are_imported_before_the_first_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "adsum.accounts.single_sign_on.messages"
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    provider_module.preload()
+    assert name in sys.modules
 
 
 async def test_a_slow_provider_is_given_up(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

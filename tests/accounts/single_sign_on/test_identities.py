@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Role
+from adsum.accounts.single_sign_on import repository
 from adsum.accounts.single_sign_on.identities import IdentityExists
 from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused
 from adsum.platform.errors import NotFound
@@ -85,6 +88,24 @@ async def test_a_user_without_a_login_is_not_signed_in(visit: Visit) -> None:
     with pytest.raises(SignInRefused) as refused:
         await visit.adsum.identities.user_of(stranger, None)
     assert refused.value.reason is Refusal.NO_ACCOUNT
+
+
+async def test_a_connection_that_the_database_rejects_is_tried_again(
+    visit_on_each: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit, insert = visit_on_each, repository.insert_identity
+    user_id = await visit.user()
+
+    async def insert_twice(connection: AsyncConnection, *values: Any) -> None:
+        """As if a concurrent request had inserted it before, and were rolled back."""
+        monkeypatch.setattr(repository, "insert_identity", insert)
+        await insert(connection, *values)
+        await insert(connection, *values)
+
+    monkeypatch.setattr(repository, "insert_identity", insert_twice)
+    identity = Identity(visit.provider.issuer, "subject-9", EMAIL, is_verified=True, session=None)
+    assert (await visit.adsum.identities.user_of(identity, None)).id == user_id
+    assert len(await visit.adsum.identities.identities_of(EMAIL)) == 1
 
 
 async def test_the_user_changes_while_they_sign_in(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from adsum.batches.run import Run
 from adsum.batches.submission import Selection, Submission
 from adsum.batches.sweep import Sweeper, UnreleasedRuns
 from adsum.platform.clock import system_clock
+from adsum.platform.errors import Unavailable
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.sweep.test_sweeper import accepted, lose_everything
@@ -161,6 +162,22 @@ async def test_a_chore_that_fails_is_logged_once_and_ends_neither_the_sweeper_no
 
     assert failures == 4
     assert [each.msg for each in caplog.records] == ["a chore failed"] * 2  # again after it has succeeded
+
+
+async def test_an_outage_during_a_chore_ends_the_pass(adsum: Adsum, caplog: pytest.LogCaptureFixture) -> None:
+    stop, done = asyncio.Event(), 0
+
+    async def fails_once() -> None:
+        nonlocal done
+        done += 1
+        if done == 1:
+            raise Unavailable("the database does not answer")
+        stop.set()
+
+    with caplog.at_level(logging.ERROR):
+        await asyncio.wait_for(new_sweeper(adsum, interval=0.01).run(stop, [fails_once]), 20)
+
+    assert [each.msg for each in caplog.records] == ["outage, sweep postponed"]
 
 
 async def _has_attempted_since(redis: Redis, before: int) -> bool:

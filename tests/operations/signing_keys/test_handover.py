@@ -14,7 +14,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.sealing import Sealing
 from adsum.operations.signing_keys.handover import rotate_and_sign
 from adsum.operations.signing_keys.rotation import RotationRefused
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Unavailable
 from adsum.platform.keys import KeyFile, KeyRing
 from adsum.platform.signing_keys import SigningKey, parse_keys
@@ -70,6 +70,16 @@ async def test_without_the_database_the_keys_are_rotated_once(
     monkeypatch.setattr(Database, "transaction", fail)
     keys, is_signed = await rotate_and_sign(database, path, AT_ONCE, NOW)
     assert (len(stored(path)), len(keys), is_signed) == (2, 2, False)
+
+
+async def test_before_the_first_start_there_is_no_log_to_sign(path: Path, tmp_path: Path) -> None:
+    database = open_database(f"sqlite+aiosqlite:///{tmp_path}/missing.db")
+    try:
+        keys, is_signed = await rotate_and_sign(database, path, AT_ONCE, NOW)
+    finally:
+        await database.close()
+    assert (len(keys), is_signed) == (2, True)
+    assert not (tmp_path / "missing.db").exists()
 
 
 async def test_a_rotation_without_a_key_is_refused(database: Database, path: Path) -> None:

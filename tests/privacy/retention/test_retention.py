@@ -309,6 +309,10 @@ async def test_the_default_concerns_schools_without_a_period_of_their_own(regist
     with pytest.raises(Invalid):
         await retention(register).set(None, Periods(records=-1), OFFICE)
     assert (await retention(register).show(None, OFFICE)).own == ONE_YEAR
+    assert {each.kind for each in (await retention(register).preview(None, None, OFFICE)).items} == {
+        "notes",
+        "absences",
+    }
 
 
 async def test_the_default_needs_the_rights_of_all_schools(register: Register) -> None:

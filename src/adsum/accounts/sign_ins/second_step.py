@@ -105,10 +105,9 @@ class SecondStep:
                 raise WrongPasskey(error.detail) from error
         user = await self._accounts.user_of_id(user_id)
         async with self._signing_in.noting_failures("" if user is None else user.email, browser.address):
-            if user is None or user.disabled or not user.email:
-                raise WrongPasskey("nobody has this passkey here")
+            owner = _require_login(user)
         return await self._signing_in.signed_in(
-            user, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=True, by_password=False
+            owner, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=True, by_password=False
         )
 
     async def sign_in_by_provider(
@@ -147,3 +146,9 @@ class SecondStep:
 
 def _purpose_of(browser_id: str) -> str:
     return f"sign-in of browser {browser_id}"
+
+
+def _require_login(user: User | None) -> User:
+    if user is None or user.disabled or not user.email:
+        raise WrongPasskey("nobody has this passkey here")
+    return user
