@@ -143,7 +143,10 @@ async def test_a_half_way_cookie_opens_nothing_and_names_no_other_user(secure: F
         answer = await secure.client.post("/auth/confirm", json={"code": codes[0]}, headers=bearer(text or ""))
         assert answer.status_code == 401
         # A changed text, one after a new password, and one from another site.
-        for changed in ((text or "")[:-1] + "0", "", "1.2.3", (text or "").replace(".1.", ".2.", 1)):
+        ends_at, user_id, *rest = (text or "").split(".")
+        of_another_user = ".".join([ends_at, str(int(user_id) + 1), *rest])
+        signed_wrongly = f"{(text or '')[:-1]}{'1' if (text or '').endswith('0') else '0'}"
+        for changed in (signed_wrongly, "", "1.2.3", of_another_user):
             cookie = {"Cookie": f"__Host-adsum-second-step={changed}"}
             answer = await secure.client.post(
                 f"{SITE}/sign-in/second-factor", data={"code": codes[0]}, headers=SAME_ORIGIN | cookie
