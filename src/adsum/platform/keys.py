@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,6 +42,10 @@ class DerivedKey:
     key_id: str
     secret: bytes = field(repr=False)
     ends_at: datetime | None = None
+
+    def mac(self, content: bytes) -> bytes:
+        """The HMAC-SHA256 of the content: 32 bytes."""
+        return hmac.digest(self.secret, content, "sha256")
 
 
 class KeyFile:
@@ -143,6 +148,15 @@ class KeyRing:
         """
         keys = self._all(purpose)
         return keys if with_ended else tuple(key for key in keys if self._is_valid(key))
+
+    def sign(self, purpose: KeyPurpose, content: bytes) -> str:
+        """The signature of the content by the key that signs for a purpose: 64 hexadecimal digits."""
+        return self.derive(purpose).mac(content).hex()
+
+    def is_signed(self, purpose: KeyPurpose, content: bytes, signature: str) -> bool:
+        """Whether one of the keys that verify for a purpose has made this signature."""
+        given = signature.encode(errors="replace")
+        return any(hmac.compare_digest(key.mac(content).hex().encode(), given) for key in self.all_derived(purpose))
 
     def find(self, purpose: KeyPurpose, key_id: str) -> DerivedKey | None:
         """The key of a purpose with this id, if it still verifies."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
+from adsum.platform.keys import KeyPurpose, KeyRing
 
 Columns = Mapping[str, str | None]
 """An entry as it is stored: the text of each column, without those of the chain."""
@@ -64,7 +63,7 @@ class ChainKeys:
 
     def sign(self, end: End, link: Link) -> str:
         """The signature by the newest key. Raises ConfigurationError without a key."""
-        return _signature(self._keys.derive(KeyPurpose.AUDIT), end, link)
+        return self._keys.sign(KeyPurpose.AUDIT, _signed(end, link))
 
     def is_signed(self, chain: Chain) -> bool:
         """Whether the signatures of both ends are right, by any key that is still valid.
@@ -86,9 +85,8 @@ class ChainKeys:
     def _is_right(self, end: End, link: Link, signature: str | None) -> bool:
         if link == START:  # nothing has been sealed, or pruned
             return True
-        keys = self._keys.all_derived(KeyPurpose.AUDIT)
-        return any(hmac.compare_digest(_signature(key, end, link), signature or "") for key in keys)
+        return self._keys.is_signed(KeyPurpose.AUDIT, _signed(end, link), signature or "")
 
 
-def _signature(key: DerivedKey, end: End, link: Link) -> str:
-    return hmac.new(key.secret, f"{end}|{link.position}|{link.hash}".encode(), hashlib.sha256).hexdigest()
+def _signed(end: End, link: Link) -> bytes:
+    return f"{end}|{link.position}|{link.hash}".encode()

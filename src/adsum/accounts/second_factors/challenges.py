@@ -6,17 +6,15 @@ A challenge belongs to what it was made for: a sign-in and a purpose, or a brows
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from datetime import timedelta
 
 from adsum.platform.clock import Clock
 from adsum.platform.errors import WrongSecondFactor
-from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
+from adsum.platform.keys import KeyPurpose, KeyRing
 
 LIFETIME = timedelta(minutes=5)
-_TIME, _NONCE, _SIGNATURE = 8, 16, 32
+_TIME, _NONCE = 8, 16
 
 
 class Challenges:
@@ -35,7 +33,7 @@ class Challenges:
         """A new challenge for this purpose, which names its sign-in or browser."""
         made_at = int(self._now().timestamp() * 1_000_000)
         content = made_at.to_bytes(_TIME) + secrets.token_bytes(_NONCE)
-        return content + _signature(self._keys.derive(KeyPurpose.PASSKEY_CHALLENGES), content, purpose)
+        return content + bytes.fromhex(self._keys.sign(KeyPurpose.PASSKEY_CHALLENGES, _signed(content, purpose)))
 
     def made_at(self, challenge: bytes, purpose: str) -> int:
         """When the challenge was made, in microseconds since 1970.
@@ -44,16 +42,13 @@ class Challenges:
             WrongSecondFactor: it was made for another purpose, by another server, or too long ago.
         """
         content, signature = challenge[: _TIME + _NONCE], challenge[_TIME + _NONCE :]
-        signatures = [
-            _signature(key, content, purpose) for key in self._keys.all_derived(KeyPurpose.PASSKEY_CHALLENGES)
-        ]
+        is_signed = self._keys.is_signed(KeyPurpose.PASSKEY_CHALLENGES, _signed(content, purpose), signature.hex())
         made_at = int.from_bytes(content[:_TIME])
         age = self._now().timestamp() - made_at / 1_000_000
-        is_signed = any(hmac.compare_digest(signature, each) for each in signatures)
         if not is_signed or age >= LIFETIME.total_seconds():
             raise WrongSecondFactor("the answer of the passkey came too late, or belongs to something else")
         return made_at
 
 
-def _signature(key: DerivedKey, content: bytes, purpose: str) -> bytes:
-    return hmac.new(key.secret, purpose.encode() + b"|" + content, hashlib.sha256).digest()
+def _signed(content: bytes, purpose: str) -> bytes:
+    return purpose.encode() + b"|" + content

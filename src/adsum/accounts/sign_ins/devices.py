@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -61,7 +60,7 @@ class Devices:
 
 def _signature(key: DerivedKey, ends_at: int, device: str, email: str) -> str:
     content = f"device cookie|{ends_at}|{device}|{email}".encode(errors="replace")
-    return hmac.new(key.secret, content, hashlib.sha256).hexdigest()[:32]
+    return key.mac(content).hex()[:32]
 
 
 def _id_of(token: str) -> str:

@@ -5,8 +5,6 @@ It is no token of `tokens`: it names no sign-in, and nothing but the second step
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import re
 import secrets
 from dataclasses import dataclass
@@ -16,7 +14,7 @@ from adsum.accounts.service import User
 from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.platform.clock import Clock
 from adsum.platform.errors import Unauthenticated
-from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
+from adsum.platform.keys import KeyPurpose, KeyRing
 
 LIFETIME = timedelta(minutes=10)
 _TEXT = re.compile(
@@ -62,20 +60,19 @@ class HalfWays:
         ends_at = int((self._now() + LIFETIME).timestamp())
         issuer, session = ("", "") if provider is None else (provider.issuer.encode().hex(), provider.session or "")
         content = f"{ends_at}.{user.id}.{user.generation}.{secrets.token_hex(16)}.{issuer}.{session}"
-        return f"{content}.{_signature(self._keys.derive(KeyPurpose.HALF_WAY_SIGN_INS), content)}"
+        return f"{content}.{self._keys.sign(KeyPurpose.HALF_WAY_SIGN_INS, content.encode())}"
 
     def read(self, text: str | None) -> HalfWay:
         """The user of a text. Raises Unauthenticated: it is forged, or too old."""
         match = _TEXT.fullmatch(text or "")
-        content = (text or "").rpartition(".")[0]
-        signatures = [_signature(key, content) for key in self._keys.all_derived(KeyPurpose.HALF_WAY_SIGN_INS)]
-        is_signed = match is not None and any(hmac.compare_digest(match[7], each) for each in signatures)
-        if match is None or not is_signed or self._now().timestamp() >= int(match[1]):
+        self._keys.require_key()
+        if match is None or not self._is_valid(match):
             raise Unauthenticated("enter the password first")
         issuer, session = bytes.fromhex(match[5]).decode(), match[6] or None
         provider = ProviderSession(issuer, session) if issuer else None
         return HalfWay(int(match[2]), int(match[3]), match[4], provider)
 
-
-def _signature(key: DerivedKey, content: str) -> str:
-    return hmac.new(key.secret, content.encode(errors="replace"), hashlib.sha256).hexdigest()
+    def _is_valid(self, match: re.Match[str]) -> bool:
+        content, _, signature = match[0].rpartition(".")
+        is_signed = self._keys.is_signed(KeyPurpose.HALF_WAY_SIGN_INS, content.encode(), signature)
+        return is_signed and self._now().timestamp() < int(match[1])

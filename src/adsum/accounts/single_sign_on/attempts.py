@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import json
 import re
 import secrets
@@ -14,7 +12,7 @@ from typing import Any
 
 from adsum.platform.clock import Clock
 from adsum.platform.ids import MAX_ID
-from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
+from adsum.platform.keys import KeyPurpose, KeyRing
 
 LIFETIME = timedelta(minutes=10)
 INVITATION_LIFETIME = timedelta(days=7)
@@ -78,12 +76,12 @@ class Attempts:
     def sealed(self, attempt: Attempt) -> str:
         """The value of the cookie."""
         content = base64.urlsafe_b64encode(json.dumps(asdict(attempt)).encode()).decode().rstrip("=")
-        return f"{content}.{_mac(self._key, 'attempt', content).hex()}"
+        return f"{content}.{self._signature('attempt', content)}"
 
     def opened(self, attempt_id: str, provider: str, cookie: str | None) -> Attempt | None:
         """The attempt with this id at this provider; None: the cookie is of another one, forged, or over."""
-        content, _, mac = (cookie or "").partition(".")
-        if not self._is_signed("attempt", content, mac):
+        content, _, signature = (cookie or "").partition(".")
+        if not self._is_signed("attempt", content, signature):
             return None
         attempt = Attempt(**_json_of(content))
         is_meant = attempt.id == attempt_id and attempt.provider == provider
@@ -101,7 +99,7 @@ class Attempts:
         """The text of an invitation to connect an account of this provider."""
         ends_at = int((self._now() + INVITATION_LIFETIME).timestamp())
         content = f"{invitation.user_id}.{invitation.generation}.{ends_at}"
-        return f"{content}.{_mac(self._key, 'invitation', f'{provider}.{content}').hex()}"
+        return f"{content}.{self._signature('invitation', f'{provider}.{content}')}"
 
     def invitation(self, provider: str, text: str) -> Invitation | None:
         """The invitation of this text; None: it is forged, of another provider, or over."""
@@ -113,23 +111,21 @@ class Attempts:
         is_valid = is_signed and self._now().timestamp() < ends_at
         return Invitation(user_id, generation) if is_valid and user_id <= MAX_ID else None
 
-    @property
-    def _key(self) -> DerivedKey:
-        return self._keys.derive(KeyPurpose.SINGLE_SIGN_ON)
+    def _signature(self, purpose: str, content: str) -> str:
+        return self._keys.sign(KeyPurpose.SINGLE_SIGN_ON, _signed(purpose, content))
 
-    def _is_signed(self, purpose: str, content: str, mac: str) -> bool:
-        """Whether one of the keys that verify has signed this."""
-        keys = self._keys.all_derived(KeyPurpose.SINGLE_SIGN_ON)
-        return any(hmac.compare_digest(_mac(key, purpose, content).hex().encode(), mac.encode()) for key in keys)
+    def _is_signed(self, purpose: str, content: str, signature: str) -> bool:
+        return self._keys.is_signed(KeyPurpose.SINGLE_SIGN_ON, _signed(purpose, content), signature)
 
     def _derived(self, purpose: str, attempt: Attempt) -> bytes:
         """A secret of an attempt, from the key with which it was begun, or from the present one if that has ended."""
-        key = self._keys.find(KeyPurpose.SINGLE_SIGN_ON, attempt.key_id) or self._key
-        return _mac(key, purpose, attempt.id)
+        begun_with = self._keys.find(KeyPurpose.SINGLE_SIGN_ON, attempt.key_id)
+        key = begun_with or self._keys.derive(KeyPurpose.SINGLE_SIGN_ON)
+        return key.mac(_signed(purpose, attempt.id))
 
 
-def _mac(key: DerivedKey, purpose: str, content: str) -> bytes:
-    return hmac.new(key.secret, f"{purpose}|{content}".encode(), hashlib.sha256).digest()
+def _signed(purpose: str, content: str) -> bytes:
+    return f"{purpose}|{content}".encode()
 
 
 def _json_of(content: str) -> dict[str, Any]:
