@@ -63,7 +63,7 @@ _MANAGED_BY_OFFICE = frozenset({Role.TEACHER, Role.VIEWER})
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a user may do, and at which schools; None: at all schools."""
+    """The permissions of a user, and the schools in which they hold; None: all schools."""
 
     permissions: frozenset[Permission]
     schools: frozenset[int] | None

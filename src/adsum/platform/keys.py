@@ -18,7 +18,7 @@ log = logger(__name__)
 
 
 class KeyPurpose(StrEnum):
-    """What a derived key is for. The text is part of the key: it never changes."""
+    """The purposes of derived keys. The text is part of the key: it never changes."""
 
     TOKENS = "tokens"
     DEVICES = "device cookies"

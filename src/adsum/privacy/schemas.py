@@ -303,7 +303,7 @@ class HoldOfData(Schema):
 
 
 class AuditEntryOfData(Schema):
-    """Who has read or received the student's data as a whole, or changed it, and when.
+    """An entry of the audit log about the student: their data was read, handed over or changed.
 
     `callerRole` is `system` for the command line. `callerKeyId`: the program that has acted, by its API key.
     """

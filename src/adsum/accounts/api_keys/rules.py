@@ -39,7 +39,7 @@ class KeyState(StrEnum):
 
 
 class KeyWarning(StrEnum):
-    """What an admin should do something about while a key works."""
+    """A condition of a working key that an admin should repair."""
 
     EXPIRES_SOON = "expires_soon"
     # It does not expire, or later than ADSUM_KEY_MAX_DAYS allows today.

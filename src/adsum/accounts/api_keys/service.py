@@ -78,7 +78,7 @@ class NewKey:
 
 
 class KeyChanges(TypedDict, total=False):
-    """What is to be changed. `owner` is an email; `expires_at` and `networks` None: as far as the caller may."""
+    """New values of a key. `owner` is an email; `expires_at` and `networks` None: as far as the caller may."""
 
     name: str
     owner: str
@@ -380,7 +380,7 @@ def _only_school(key: ApiKey) -> int | None:
 
 
 def _terms(key: ApiKey) -> dict[str, Any]:
-    """What can be changed, for the audit log: without the name, which is free text."""
+    """The values of a key for the audit log, without the name, which is free text."""
     expires_at = None if key.expires_at is None else key.expires_at.isoformat()
     return {"ownerId": key.owner and key.owner.id, "expiresAt": expires_at, "networks": key.networks}
 

@@ -1,4 +1,4 @@
-"""What the audit log records: the actions, and what an entry says about one of them."""
+"""The actions that the audit log records, and the details of an entry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias, cast
 
 Details: TypeAlias = Mapping[str, Any]
-"""What an action has changed, by the names of the API: ids, codes, days, counts and digests.
+"""The values that an action has changed, by the names of the API: ids, codes, days, counts and digests.
 
 It must not contain names, emails, secrets, tokens or free texts: entries outlive the people that they are about.
 """

@@ -28,7 +28,7 @@ audit_entries = Table(
     Column("address", String(64)),
     Column("request_id", String(64)),
     Column("agent", String(120)),
-    # Whom and what.
+    # The subject of the action.
     Column("school_id", BigInt),
     Column("student_id", BigInt),
     Column("user_id", BigInt),

@@ -23,7 +23,7 @@ LATE = timedelta(minutes=15)
 
 
 class ProblemKind(StrEnum):
-    """What is wrong with the log."""
+    """The kinds of faults of the log."""
 
     MISSING = "missing"
     CHANGED = "changed"

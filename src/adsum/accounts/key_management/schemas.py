@@ -41,7 +41,7 @@ class NewKeyBody(SentSchema):
 
 
 class ChangedKeyBody(SentSchema):
-    """What is to be changed. Omitted fields stay as they are."""
+    """New values of a key. Omitted fields stay as they are."""
 
     name: Name | None = None
     owner: Email | None = None

@@ -41,7 +41,7 @@ class CodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class CodeAttempt:
-    """Who tries a code. No attribute contains personal data, because all are parts of Redis keys.
+    """The author of an attempt at a code. No attribute contains personal data, because all are parts of Redis keys.
 
     Attributes:
         sign_in: of the sign-in that is under way, or is confirmed.

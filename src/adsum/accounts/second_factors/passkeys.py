@@ -34,7 +34,7 @@ class RelyingParty:
 
 @dataclass(frozen=True, slots=True)
 class KnownPasskey:
-    """What is stored of a passkey to address it and to check its answers."""
+    """The stored values of a passkey that address it and check its answers."""
 
     id: int
     user_id: int

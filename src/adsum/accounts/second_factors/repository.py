@@ -29,7 +29,7 @@ class FactorRow:
 
 @dataclass(frozen=True, slots=True)
 class StoredApp:
-    """What is stored of an authenticator app to check its codes."""
+    """The stored values of an authenticator app that check its codes."""
 
     id: int
     sealed_secret: str

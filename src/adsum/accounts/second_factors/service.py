@@ -83,7 +83,7 @@ class AppSetup:
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """Where a proof comes from: what limits its codes, what its passkey's challenge was made for, and this site.
+    """The origin of a proof: the author of its codes, the purpose of its passkey's challenge, and this site.
 
     `party` is None where passkeys cannot be used.
     """

@@ -39,7 +39,7 @@ class HalfWay:
 
     @property
     def purpose(self) -> str:
-        """What the challenges of this sign-in are made for."""
+        """The purpose of the challenges of this sign-in."""
         return f"second step of sign-in {self.id}"
 
 

@@ -296,7 +296,7 @@ class SigningIn:
     async def code_attempt(
         self, email: str, address: str | None, device_cookie: str | None, *, sign_in: str
     ) -> CodeAttempt:
-        """Who tries a code for this account, and in which sign-in."""
+        """The attempt at a second factor of this account, with its sign-in."""
         email = normalised_email(email)
         device = self._devices.recognise(device_cookie, email)
         return CodeAttempt(sign_in, await self._account(email), source_of(address), device)

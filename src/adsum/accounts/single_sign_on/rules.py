@@ -60,7 +60,7 @@ class UnusableAnswer(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What a provider's discovery document says.
+    """The values of a provider's discovery document.
 
     Attributes:
         algorithms: with which it signs.

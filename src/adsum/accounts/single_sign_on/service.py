@@ -56,7 +56,7 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider has sent with the browser.
+    """The answer of a provider, which the browser has carried.
 
     Attributes:
         issuer: `iss`; None: the provider does not send it.

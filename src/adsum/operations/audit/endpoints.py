@@ -28,7 +28,7 @@ async def list_entries(
     response: Response,
     accept: Accept = "",
 ) -> Page[AuditItem] | StreamingResponse:
-    """Who did what to whom, when and from where; the newest first. A caller of some schools sees the entries of those.
+    """Entries of the audit log, the newest first. A caller of some schools sees the entries of those.
 
     With `Accept: text/csv`, or that of XLSX: all matching entries in one file, without `limit` and `cursor`. Such an
     export is an entry, too.

@@ -1,4 +1,4 @@
-"""What readers of the audit log ask for, and what they get."""
+"""Filters and entries of the audit log."""
 
 from __future__ import annotations
 

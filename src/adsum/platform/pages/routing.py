@@ -110,7 +110,7 @@ def local_path(address: str) -> str:
 
 
 def after_sign_in(address: str) -> str:
-    """Where a sign-in leads: as `local_path`, but not to its own pages, which have nothing more to ask."""
+    """The page that follows a sign-in: as `local_path`, but not to its own pages, which have nothing more to ask."""
     path = local_path(address)
     return START if urlsplit(path).path.startswith(SIGN_IN) else path
 

@@ -81,7 +81,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What is left to a subject of a policy.
+    """The rest of the quota of a subject.
 
     Attributes:
         policy: that applies to the request.

@@ -117,7 +117,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a run would delete now. `held`: the students on hold, whose data stay. `cutoffs`: by school and kind."""
+    """Data that a run would delete. `held`: the students on hold, whose data stay. `cutoffs`: by school and kind."""
 
     items: Sequence[Due]
     cutoffs: Mapping[int, Mapping[Kind, date]]

@@ -99,7 +99,7 @@ class DueItem(Schema):
 
 
 class PreviewAnswer(Schema):
-    """What a run would delete now. `held`: the students on hold, whose data stay. `confirmation` confirms it."""
+    """Data that a run would delete. `held`: the students on hold, whose data stay. `confirmation` confirms it."""
 
     items: Sequence[DueItem]
     count: int

@@ -85,7 +85,7 @@ async def set_periods(connection: AsyncConnection, school_id: int, periods: Peri
 
 
 async def due_of(connection: AsyncConnection, school: SchoolPeriods, cutoffs: Mapping[Kind, date]) -> list[Due]:
-    """What a run would delete at a school before these days."""
+    """The data of a school that a run would delete, from before these days."""
     month = school.effective.first_month or FIRST_MONTH
     found: list[Due] = []
     a, b = attendances.c, absences.c
