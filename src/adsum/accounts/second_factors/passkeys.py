@@ -1,5 +1,7 @@
 """Passkeys (WebAuthn): the options for browsers, and the check of their answers."""
 
+# ruff: noqa: PLC0415 - webauthn takes 0.5 s and 8 MB, which processes without passkeys save: see `load_library`
+
 from __future__ import annotations
 
 import asyncio
@@ -80,9 +82,9 @@ class Passkeys:
             email: shown by the browser.
             known: those that the user has; an authenticator that holds one of them makes no other.
         """
-        from webauthn import base64url_to_bytes, generate_registration_options  # noqa: PLC0415 - only in the API process
-        from webauthn.helpers import options_to_json_dict  # noqa: PLC0415 - as above
-        from webauthn.helpers.structs import (  # noqa: PLC0415 - as above
+        from webauthn import base64url_to_bytes, generate_registration_options
+        from webauthn.helpers import options_to_json_dict
+        from webauthn.helpers.structs import (
             AuthenticatorSelectionCriteria,
             ResidentKeyRequirement,
             UserVerificationRequirement,
@@ -114,9 +116,9 @@ class Passkeys:
             known: those that may answer; none: any that the browser finds for this site.
             verifies_user: whether the passkey has to ask for a PIN, a finger or a face.
         """
-        from webauthn import generate_authentication_options  # noqa: PLC0415 - as above
-        from webauthn.helpers import options_to_json_dict  # noqa: PLC0415 - as above
-        from webauthn.helpers.structs import UserVerificationRequirement  # noqa: PLC0415 - as above
+        from webauthn import generate_authentication_options
+        from webauthn.helpers import options_to_json_dict
+        from webauthn.helpers.structs import UserVerificationRequirement
 
         verification = UserVerificationRequirement.REQUIRED if verifies_user else UserVerificationRequirement.PREFERRED
         options = generate_authentication_options(
@@ -130,8 +132,8 @@ class Passkeys:
 
     def check_registration(self, party: RelyingParty, purpose: str, answer: str) -> NewPasskey:
         """The passkey that a browser has made. Raises WrongSecondFactor."""
-        from webauthn import verify_registration_response  # noqa: PLC0415 - as above
-        from webauthn.helpers import bytes_to_base64url, parse_registration_credential_json  # noqa: PLC0415 - as above
+        from webauthn import verify_registration_response
+        from webauthn.helpers import bytes_to_base64url, parse_registration_credential_json
 
         made = _checked(lambda: parse_registration_credential_json(_read(answer)))
         challenge = _challenge_of(made.response.client_data_json)
@@ -159,8 +161,8 @@ class Passkeys:
 
         The caller stores the new counter and the time of the challenge if they are later than those that are stored.
         """
-        from webauthn import base64url_to_bytes, verify_authentication_response  # noqa: PLC0415 - as above
-        from webauthn.helpers import parse_authentication_credential_json  # noqa: PLC0415 - as above
+        from webauthn import base64url_to_bytes, verify_authentication_response
+        from webauthn.helpers import parse_authentication_credential_json
 
         given = _checked(lambda: parse_authentication_credential_json(_read(answer)))
         challenge = _challenge_of(given.response.client_data_json)
@@ -186,7 +188,7 @@ async def load_library() -> None:
 
 def credential_of(answer: str) -> tuple[str, str | None]:
     """The credential id of an answer, and the user handle that the passkey holds. Raises WrongSecondFactor."""
-    from webauthn.helpers import bytes_to_base64url, parse_authentication_credential_json  # noqa: PLC0415 - as above
+    from webauthn.helpers import bytes_to_base64url, parse_authentication_credential_json
 
     given = _checked(lambda: parse_authentication_credential_json(_read(answer)))
     handle = given.response.user_handle
@@ -194,8 +196,8 @@ def credential_of(answer: str) -> tuple[str, str | None]:
 
 
 def _descriptors(known: Sequence[KnownPasskey]) -> list[PublicKeyCredentialDescriptor]:
-    from webauthn import base64url_to_bytes  # noqa: PLC0415 - as above
-    from webauthn.helpers.structs import (  # noqa: PLC0415 - as above
+    from webauthn import base64url_to_bytes
+    from webauthn.helpers.structs import (
         AuthenticatorTransport,
         PublicKeyCredentialDescriptor,
     )
@@ -210,7 +212,7 @@ def _descriptors(known: Sequence[KnownPasskey]) -> list[PublicKeyCredentialDescr
 
 
 def _challenge_of(client_data: bytes) -> bytes:
-    from webauthn.helpers import parse_client_data_json  # noqa: PLC0415 - as above
+    from webauthn.helpers import parse_client_data_json
 
     return _checked(lambda: parse_client_data_json(client_data)).challenge
 
