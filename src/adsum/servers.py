@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from adsum.embedded.data_folder import DataFolder
 from adsum.platform.clock import Clock, system_clock
@@ -18,6 +20,30 @@ from adsum.platform.signing_keys import parse_keys
 
 REDIS_CONNECTIONS = 64
 REDIS_TIMEOUT_S = 5.0
+
+
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+Closable = TypeVar("Closable", bound=_Closable)
+
+
+@dataclass(frozen=True)
+class OpenServers:
+    """The open servers, and the stack that closes the services built on them."""
+
+    settings: Settings
+    database: Database
+    redis: RedisClient
+    now: Clock
+    keys: KeyRing
+    stack: AsyncExitStack
+
+    def closing(self, service: Closable) -> Closable:
+        """Closes the service before the servers. Later services are closed first."""
+        self.stack.push_async_callback(service.close)
+        return service
 
 
 def database_url(settings: Settings) -> str:

@@ -7,38 +7,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from datetime import timedelta
 from functools import cached_property
-from typing import Protocol, TypeVar
 
 from adsum.absences.apply import DueAbsences
 from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
-from adsum.accounts.access import Role
-from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.audit.chain import ChainKeys
-from adsum.accounts.audit.exports import ListExports
-from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.audit.sealing import Sealing
 from adsum.accounts.audit.verification import Verifier
-from adsum.accounts.callers import Callers, Impersonation
 from adsum.accounts.passwords.hashing import Passwords
-from adsum.accounts.second_factors.attempts import CodeAttempts
-from adsum.accounts.second_factors.challenges import Challenges
-from adsum.accounts.second_factors.passkeys import Passkeys
-from adsum.accounts.second_factors.secret_box import SecretBox
-from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_ins.confirmations import Confirmations
-from adsum.accounts.sign_ins.devices import Devices
-from adsum.accounts.sign_ins.half_way import HalfWays
-from adsum.accounts.sign_ins.second_step import SecondStep
-from adsum.accounts.sign_ins.service import SigningIn
-from adsum.accounts.sign_ins.tokens import Demands, Tokens
-from adsum.accounts.single_sign_on.attempts import Attempts
-from adsum.accounts.single_sign_on.identities import Identities
-from adsum.accounts.single_sign_on.provider import Provider
-from adsum.accounts.single_sign_on.service import SingleSignOn
+from adsum.accounts.wiring import AccountServices, account_services
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.page_data import RecordPageData
@@ -70,10 +51,7 @@ from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, 
 from adsum.operations.readiness import Readiness
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
-from adsum.platform.keys import KeyRing
 from adsum.platform.paging import PageRequest
-from adsum.platform.redis.attempts import FailedAttempts
-from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.rates import Quotas, RateLimits
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
@@ -102,24 +80,7 @@ from adsum.roster.service import Directory, Naming
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
-from adsum.servers import database_url, key_ring, open_queue, open_servers
-
-
-@dataclass(frozen=True)
-class AccountServices:
-    """Users, their credentials, and API keys."""
-
-    accounts: Accounts
-    tokens: Tokens
-    signing_in: SigningIn
-    second_factors: SecondFactors
-    second_step: SecondStep
-    confirmations: Confirmations
-    identities: Identities
-    single_sign_on: SingleSignOn
-    api_keys: ApiKeys
-    callers: Callers
-    list_exports: ListExports
+from adsum.servers import OpenServers, database_url, key_ring, open_queue, open_servers
 
 
 @dataclass(frozen=True)
@@ -256,37 +217,13 @@ class Adsum(
         return Services(built, clock=self.now, settings=self.settings)
 
 
-class _Closable(Protocol):
-    async def close(self) -> None: ...
-
-
-Closable = TypeVar("Closable", bound=_Closable)
-
-
-@dataclass(frozen=True)
-class _Servers:
-    """The open servers, and the stack that closes the services built on them."""
-
-    settings: Settings
-    database: Database
-    redis: RedisClient
-    now: Clock
-    keys: KeyRing
-    stack: AsyncExitStack
-
-    def closing(self, service: Closable) -> Closable:
-        """Closes the service before the servers. Later services are closed first."""
-        self.stack.push_async_callback(service.close)
-        return service
-
-
 @asynccontextmanager
 async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGenerator[Adsum]:
     """Opens the database and Redis, builds the services, and closes everything at the end of the block."""
     async with AsyncExitStack() as stack:
         database, redis = await stack.enter_async_context(open_servers(settings))
-        on = _Servers(settings, database, redis, now, key_ring(settings, now), stack)
-        accounts = _accounts(on)
+        on = OpenServers(settings, database, redis, now, key_ring(settings, now), stack)
+        accounts = account_services(on)
         schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now))
         roster = _roster(on, accounts)
         attendance = _attendance(on)
@@ -301,58 +238,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         yield Adsum(**built, settings=settings, database=database, now=now)
 
 
-def _accounts(on: _Servers) -> AccountServices:
-    lifetime = timedelta(seconds=on.settings.token_ttl)
-    idle_timeout = timedelta(seconds=on.settings.idle_timeout)
-    required_for = frozenset(map(Role, on.settings.roles_with_second_factor))
-    demands = Demands(required_for, timedelta(seconds=on.settings.confirmed_for))
-    attempts = FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)
-    accounts = Accounts(on.database, Passwords(), on.settings.password_min_length)
-    tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands))
-    api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
-    factors = SecondFactors(
-        on.database,
-        Passkeys(Challenges(on.keys, on.now)),
-        SecretBox(on.keys),
-        CodeAttempts(attempts),
-        on.now,
-        required_for,
-    )
-    half_ways = HalfWays(on.keys, on.now)
-    devices = Devices(on.keys, on.now)
-    failures = on.closing(FailedSignIns(on.database))
-    signing_in = SigningIn(
-        *(accounts, tokens, devices, attempts, failures, factors, half_ways),
-        password_accounts=None if on.settings.password_sign_in else on.settings.emergency_emails,
-    )
-    second_step = SecondStep(
-        *(accounts, tokens, signing_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
-    )
-    providers = {each.name: each for each in on.settings.oidc_providers}
-    provider_attempts = Attempts(on.keys, on.now)
-    identities = Identities(on.database, providers, provider_attempts, on.now)
-    return AccountServices(
-        accounts=accounts,
-        tokens=tokens,
-        signing_in=signing_in,
-        second_factors=factors,
-        second_step=second_step,
-        identities=identities,
-        single_sign_on=on.closing(
-            SingleSignOn(
-                on.database,
-                {name: Provider(each, on.now) for name, each in providers.items()},
-                *(identities, tokens, second_step, provider_attempts, attempts, failures),
-            )
-        ),
-        confirmations=Confirmations(accounts, tokens, signing_in, factors),
-        api_keys=api_keys,
-        list_exports=ListExports(on.database),
-        callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
-    )
-
-
-def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
+def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:
     return RosterServices(
         people=People(on.database, accounts.accounts, on.now),
         directory=Directory(on.database, on.now),
@@ -364,7 +250,7 @@ def _roster(on: _Servers, accounts: AccountServices) -> RosterServices:
     )
 
 
-def _attendance(on: _Servers) -> AttendanceServices:
+def _attendance(on: OpenServers) -> AttendanceServices:
     return AttendanceServices(
         records=Records(on.database),
         corrections=Corrections(on.database, on.now),
@@ -373,7 +259,7 @@ def _attendance(on: _Servers) -> AttendanceServices:
     )
 
 
-def _batches(on: _Servers, schools: SchoolServices) -> BatchServices:
+def _batches(on: OpenServers, schools: SchoolServices) -> BatchServices:
     settings, database, now = on.settings, on.database, on.now
     queue, control = queue_service(settings, on.redis), queue_control(settings, on.redis)
     completion = Completion(database, queue.ledger, now)
@@ -400,12 +286,12 @@ def _batches(on: _Servers, schools: SchoolServices) -> BatchServices:
     )
 
 
-def _reports(on: _Servers) -> ReportServices:
+def _reports(on: OpenServers) -> ReportServices:
     summaries = Summaries(on.database)
     return ReportServices(reports=Reports(on.database, summaries), year=Year(on.database, summaries))
 
 
-def _registers(on: _Servers, attendance: AttendanceServices, batches: BatchServices) -> RegisterServices:
+def _registers(on: OpenServers, attendance: AttendanceServices, batches: BatchServices) -> RegisterServices:
     return RegisterServices(
         registers=Registers(on.database, on.now),
         register_sheets=RegisterSheets(on.database, batches.attendances, attendance.corrections, on.now),
@@ -415,7 +301,7 @@ def _registers(on: _Servers, attendance: AttendanceServices, batches: BatchServi
 
 
 def _pages(
-    on: _Servers,
+    on: OpenServers,
     schools: SchoolServices,
     roster: RosterServices,
     attendance: AttendanceServices,
@@ -460,7 +346,7 @@ def _pages(
     )
 
 
-def _rate_limits(on: _Servers, metrics: Metrics) -> RateLimits:
+def _rate_limits(on: OpenServers, metrics: Metrics) -> RateLimits:
     settings = on.settings
     quotas = Quotas(
         key=settings.rate_limit_key,
@@ -472,7 +358,7 @@ def _rate_limits(on: _Servers, metrics: Metrics) -> RateLimits:
     return RateLimits(on.redis, quotas, key_prefix=settings.key_prefix, count_exceeded=count_exceeded)
 
 
-def _operations(on: _Servers, batches: BatchServices, api_keys: ApiKeys) -> OperationServices:
+def _operations(on: OpenServers, batches: BatchServices, api_keys: ApiKeys) -> OperationServices:
     metrics, chain_keys = Metrics(), ChainKeys(on.keys)
     keep = timedelta(days=on.settings.keep_runs_days)
     audit_years = on.settings.keep_audit_years

@@ -76,7 +76,7 @@ class Retention:
         return SchoolRetention(school_id, school.own, school.effective, school.cutoffs, runs)
 
     async def preview(self, school_id: int | None, periods: Periods | None, caller: Caller) -> Preview:
-        """Data that a run would delete with these periods; None: with the present ones. For the default: at all schools.
+        """Data that a run would delete with these periods; None: the present ones. For the default: at all schools.
 
         Raises NotFound: the school does not exist or is not visible; Invalid: with every violation.
         """

@@ -1,0 +1,100 @@
+"""Builds the services of accounts, for `adsum.wiring`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from adsum.accounts.access import Role
+from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
+from adsum.accounts.audit.exports import ListExports
+from adsum.accounts.audit.failures import FailedSignIns
+from adsum.accounts.callers import Callers, Impersonation
+from adsum.accounts.passwords.hashing import Passwords
+from adsum.accounts.second_factors.attempts import CodeAttempts
+from adsum.accounts.second_factors.challenges import Challenges
+from adsum.accounts.second_factors.passkeys import Passkeys
+from adsum.accounts.second_factors.secret_box import SecretBox
+from adsum.accounts.second_factors.service import SecondFactors
+from adsum.accounts.service import Accounts
+from adsum.accounts.sign_ins.confirmations import Confirmations
+from adsum.accounts.sign_ins.devices import Devices
+from adsum.accounts.sign_ins.half_way import HalfWays
+from adsum.accounts.sign_ins.second_step import SecondStep
+from adsum.accounts.sign_ins.service import SigningIn
+from adsum.accounts.sign_ins.tokens import Demands, Tokens
+from adsum.accounts.single_sign_on.attempts import Attempts
+from adsum.accounts.single_sign_on.identities import Identities
+from adsum.accounts.single_sign_on.provider import Provider
+from adsum.accounts.single_sign_on.service import SingleSignOn
+from adsum.platform.redis.attempts import FailedAttempts
+from adsum.servers import OpenServers
+
+
+@dataclass(frozen=True)
+class AccountServices:
+    """Users, their credentials, and API keys."""
+
+    accounts: Accounts
+    tokens: Tokens
+    signing_in: SigningIn
+    second_factors: SecondFactors
+    second_step: SecondStep
+    confirmations: Confirmations
+    identities: Identities
+    single_sign_on: SingleSignOn
+    api_keys: ApiKeys
+    callers: Callers
+    list_exports: ListExports
+
+
+def account_services(on: OpenServers) -> AccountServices:
+    """The services of accounts on open servers."""
+    lifetime = timedelta(seconds=on.settings.token_ttl)
+    idle_timeout = timedelta(seconds=on.settings.idle_timeout)
+    required_for = frozenset(map(Role, on.settings.roles_with_second_factor))
+    demands = Demands(required_for, timedelta(seconds=on.settings.confirmed_for))
+    attempts = FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)
+    accounts = Accounts(on.database, Passwords(), on.settings.password_min_length)
+    tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands))
+    api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
+    factors = SecondFactors(
+        on.database,
+        Passkeys(Challenges(on.keys, on.now)),
+        SecretBox(on.keys),
+        CodeAttempts(attempts),
+        on.now,
+        required_for,
+    )
+    half_ways = HalfWays(on.keys, on.now)
+    devices = Devices(on.keys, on.now)
+    failures = on.closing(FailedSignIns(on.database))
+    signing_in = SigningIn(
+        *(accounts, tokens, devices, attempts, failures, factors, half_ways),
+        password_accounts=None if on.settings.password_sign_in else on.settings.emergency_emails,
+    )
+    second_step = SecondStep(
+        *(accounts, tokens, signing_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
+    )
+    providers = {each.name: each for each in on.settings.oidc_providers}
+    provider_attempts = Attempts(on.keys, on.now)
+    identities = Identities(on.database, providers, provider_attempts, on.now)
+    return AccountServices(
+        accounts=accounts,
+        tokens=tokens,
+        signing_in=signing_in,
+        second_factors=factors,
+        second_step=second_step,
+        identities=identities,
+        single_sign_on=on.closing(
+            SingleSignOn(
+                on.database,
+                {name: Provider(each, on.now) for name, each in providers.items()},
+                *(identities, tokens, second_step, provider_attempts, attempts, failures),
+            )
+        ),
+        confirmations=Confirmations(accounts, tokens, signing_in, factors),
+        api_keys=api_keys,
+        list_exports=ListExports(on.database),
+        callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
+    )
