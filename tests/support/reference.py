@@ -108,7 +108,15 @@ def _default_of_field(field: FieldInfo) -> str:
 def _range(field: FieldInfo) -> str:
     lowest = next((str(each.ge) for each in field.metadata if isinstance(each, Ge)), None)
     highest = next((str(each.le) for each in field.metadata if isinstance(each, Le)), None)
-    return f" Range: {lowest} to {highest}." if lowest is not None and highest is not None else ""
+    match lowest, highest:
+        case ((None | "0"), None):  # that nothing is negative goes without saying
+            return ""
+        case lowest, None:
+            return f" At least {lowest}."
+        case None, highest:
+            return f" At most {highest}."
+        case _:
+            return f" Range: {lowest} to {highest}."
 
 
 def _commands() -> Iterator[tuple[tuple[str, ...], Any]]:

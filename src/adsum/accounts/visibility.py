@@ -25,6 +25,10 @@ functions. `batches/sql/class_contexts.*.sql` returns the days on which a user t
         AND CASE WHEN taught.session_id IS NULL THEN TRUE ELSE taught.session_id = x.session_id END
     )
 
+To show classes to more callers, such as a head of year, add a SELECT to `_taught_by` and to the two statements, and
+keep the role teacher: `Caller.teaches_only` decides everywhere that its bearer sees only these classes. A class has no
+grade; its students have one.
+
 The last condition applies to single sessions (`in_visible_session`). `in_visible_class` leaves it out, and
 `in_fully_visible_class` has `taught.session_id IS NULL` instead.
 """

@@ -13,15 +13,14 @@ The life of a batch, in the order of the calls, each with the reason why it is s
 4. Process: `ChunkWorker` hands each chunk to `Dispatcher.take`, which groups it with others for
    `AttendanceProcessor.process_together`. `jobs.record_jobs` inserts the records of open runs and closes each run
    that it records whole; `jobs.update_records` changes records that still have the version of the plan. An outcome
-   is computed from the rows, not from a delivery, so a chunk may be delivered
-   twice, late or in parts.
+   is computed from the rows, not from a delivery, so a chunk may be delivered twice, late or in parts.
 5. Settle and complete: if a run is not recorded whole, as when a student has a record or is no longer enrolled,
    `Ledger.settle_all` removes the tickets of the jobs that have an outcome, each once. The worker that settles the
    last one calls `Completion.complete`, which closes the run by one conditional UPDATE that one caller wins.
 6. Release: `Ledger.release_all` removes the lock by compare and delete, after the commit that closed the run. So the
    completion marker implies the closed run.
-7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every open run that has stalled. It needs only the database, so
-   Redis may be lost at any moment.
+7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every open run that has stalled, and releases runs that ended
+   without a release because a process died. It needs only the database, so Redis may be lost at any moment.
 
 A run is *finished* when every job has an outcome, *closed* or *cancelled* when its row has that state, *released* when
 its lock is deleted.

@@ -322,6 +322,9 @@ class Decisions:
         return accepted
 
     def _decide_new(self, check: CheckedSubmission) -> Accepted:
+        """Decides a submission that is not a repetition. A batch with an open run takes no further marks, the office's
+        included: the first submission wins, and the answer `isSkipped` lists the conflicts.
+        """
         batch, snapshot = check.batch, self._snapshots[check.batch]
         # A submission before this one may have got a run for the same batch.
         open_run = self.runs.get(batch) or (None if snapshot.is_finished else snapshot.open_run)

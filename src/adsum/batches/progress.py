@@ -1,6 +1,7 @@
 """Live progress. One loop in each process reads all watched batches and passes their new states to the listeners.
 
-Listeners receive states, not messages: a listener that is late or slow gets the newest state only.
+Listeners receive states, not messages: a listener that is late or slow gets the newest state only. Workers notify
+nobody. Redis is not used: without it streams stay open, and show no progress until the queue is back.
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ Failures are counted by account and address together, by address, by account, an
   its account together. So a thief of a password gains little by signing in many times before it is changed.
 - Any other attempt is limited by the failures of its account from its address, and by those of its address.
 - If an account has many failures from anywhere, attempts from unknown devices are checked one by one.
+
+The order of one sign-in: queue, limits, password, second factor (in one request with `sign_in`; on the pages `begin`,
+which `second_step.py` completes), then a row of `sign_ins`, which `Tokens.create` inserts.
 """
 
 from __future__ import annotations
