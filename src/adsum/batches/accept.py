@@ -1,8 +1,9 @@
 """Accepts submissions: open runs with their plans, in one commit. The commit is the promise to the client.
 
 Submissions that arrive together are accepted together: their state is read and decided without a lock, and one
-statement inserts all runs. The fences of the sessions make that safe: a run is inserted only if nothing has changed
-since its state was read. The others are decided again, each alone, in a transaction that holds the fence.
+statement (`sql/insert_runs.*.sql`) inserts all runs. The fences of the sessions make that safe: a run is inserted only
+if nothing has changed since its state was read, and a unique index allows one open run per batch. The others are
+decided again, each alone, in a transaction that holds the fence.
 """
 
 from __future__ import annotations

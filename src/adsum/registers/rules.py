@@ -9,7 +9,10 @@ from enum import StrEnum
 
 
 class RegisterState(StrEnum):
-    """A register is taken if every student of the day's roster has a mark, partial if some have, else missing."""
+    """A register is taken if every student of the day's roster has a mark, partial if some have, else missing.
+
+    Registers are listed from the minute in which their session begins.
+    """
 
     TAKEN = "taken"
     PARTIAL = "partial"

@@ -1,3 +1,5 @@
+"""`docs/openapi.json` equals the API, and a change of it breaks no client."""
+
 from __future__ import annotations
 
 import copy

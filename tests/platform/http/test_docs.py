@@ -1,3 +1,5 @@
+"""The page `/docs`, which loads nothing from other sites, and the security headers of every response."""
+
 from __future__ import annotations
 
 import re
