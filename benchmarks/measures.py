@@ -49,6 +49,6 @@ DURABLE = (
 )
 CHECKED = (
     "After each run of each system: every student of every batch recorded once, and no other; every batch complete; "
-    "every answer 202; nothing left in Redis but completion markers and the queue's permanent keys. Otherwise "
-    "the figure is void and the command fails."
+    "every answer 202; nothing left in Redis but completion markers, counters of rate limits, and the queue's "
+    "permanent keys. Otherwise the figure is void and the command fails."
 )

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from adsum.platform.redis.rates import RATES
 from benchmarks.__main__ import run_case, select_cases
 from benchmarks.cases import Case, Setup
 from benchmarks.checks import Query, have_markers, key_violations, row_violations, run_violations
@@ -94,6 +95,7 @@ async def test_a_leftover_key_and_a_missing_marker_are_found(redis_url: str, tim
             await redis.set(f"batch-completed:{batch.id}", 1)
         await redis.set("attendance-batch-lock:x", 1)
         await redis.set("kept", 1)
+        await redis.set(f"{RATES}:user/1/60", 1)
 
         assert not await have_markers(redis, timetable)
         assert await key_violations(redis, timetable, ["kept"]) == [

@@ -13,7 +13,9 @@ from typing import Any
 from redis.asyncio import Redis
 from sqlalchemy import text
 
+from adsum.batches.queue.ledger import MARKER
 from adsum.platform.redis.connection import open_redis, translated
+from adsum.platform.redis.rates import RATES
 from adsum.platform.retries import retry_forever
 from tests.system.faults.installation import Installation
 
@@ -149,7 +151,7 @@ async def _find_leftovers(installation: Installation, redis: Redis) -> list[str]
         f"{prefix}attendance-sweeper"
     }
     ours = [key for key in keys if key not in baseline]
-    lasting = [key for key in ours if key.removeprefix(prefix).startswith("batch-completed:")]
+    lasting = [key for key in ours if key.removeprefix(prefix).startswith((MARKER, f"{RATES}:"))]
     return [key for key in ours if key not in lasting] + await _without_ttl(redis, lasting)
 
 
