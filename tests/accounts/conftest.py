@@ -22,6 +22,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import open_redis
+from adsum.roster.people.service import People
 
 KEY = "k" * 40
 PASSWORD = "correct horse"
@@ -30,6 +31,11 @@ PASSWORD = "correct horse"
 @pytest.fixture
 def accounts(database: Database) -> Accounts:
     return Accounts(database, Passwords())
+
+
+@pytest.fixture
+def people(database: Database, accounts: Accounts) -> People:
+    return People(database, accounts, system_clock)
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from adsum.platform.clock import system_clock
 from adsum.platform.keys import KeyRing
 from tests.platform.http.test_problems import problem_of
 from tests.support.frame import SECRET, Frame
+from tests.support.people import disable
 from tests.support.schools import make_bare_school
 
 
@@ -38,7 +39,7 @@ async def test_signing_in_returns_a_valid_token(full_frame: Frame) -> None:
 async def test_all_wrong_credentials_get_the_same_401(full_frame: Frame) -> None:
     await full_frame.adsum.accounts.add_user("admin@school.example", Role.ADMIN, password="correct horse")
     await full_frame.adsum.accounts.add_user("off@school.example", Role.ADMIN, password="correct horse")
-    await full_frame.adsum.accounts.disable("off@school.example")
+    await disable(full_frame.adsum.people, "off@school.example")
     answers = [
         await sign_in(full_frame, "admin@school.example", "wrong horse"),
         await sign_in(full_frame, "nobody@school.example", "correct horse"),
@@ -86,7 +87,7 @@ async def test_missing_and_invalid_credentials_get_401(full_frame: Frame) -> Non
 
 async def test_tokens_of_a_disabled_user_are_refused_at_once(full_frame: Frame) -> None:
     token = await full_frame.token(Role.ADMIN)
-    await full_frame.adsum.accounts.disable("admin@school.example")
+    await disable(full_frame.adsum.people, "admin@school.example")
     assert (await full_frame.client.get("/trial/marks", headers=bearer(token))).status_code == 401
 
 

@@ -12,8 +12,10 @@ from adsum.accounts.service import Accounts, FirstPasswordUsed
 from adsum.accounts.sign_ins.tokens import Outstanding, SignInKind, Tokens
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import PasswordChangeRequired, Unauthenticated
+from adsum.roster.people.service import People
 from tests.accounts.sign_ins.test_sign_ins_over_http import SAME_ORIGIN, bearer
 from tests.support.frame import Frame
+from tests.support.people import disable
 
 EMAIL = "ada@school.example"
 OWN, OTHER = "violet kettle drum", "purple engine moon"
@@ -49,7 +51,7 @@ async def test_of_many_sign_ins_with_a_first_password_one_succeeds(
 
 
 async def test_a_password_that_was_replaced_while_it_was_checked_signs_nobody_in(
-    accounts: Accounts, tokens: Tokens
+    accounts: Accounts, people: People, tokens: Tokens
 ) -> None:
     await accounts.add_user(EMAIL, Role.ADMIN, password=OWN)
     checked = await accounts.authenticate(EMAIL, OWN)
@@ -63,7 +65,7 @@ async def test_a_password_that_was_replaced_while_it_was_checked_signs_nobody_in
     with pytest.raises(Unauthenticated):
         await tokens.create(EMAIL, kind=SignInKind.API, checked=checked)
     checked = await accounts.authenticate(EMAIL, OTHER)
-    await accounts.disable(EMAIL)
+    await disable(people, EMAIL)
     with pytest.raises(Unauthenticated):
         await tokens.create(EMAIL, kind=SignInKind.API, checked=checked)
 

@@ -11,6 +11,7 @@ from adsum.accounts.access import Permission, Role
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
 from tests.support.installation import RunWorker, ended
+from tests.support.people import disable
 from tests.support.schools import make_bare_school, make_class, make_session
 
 READ_AND_MARK = (Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permission.BATCH_READ)
@@ -93,7 +94,7 @@ async def test_unknown_disabled_and_foreign_persons_are_the_same_error(adsum: Ad
     async with adsum.database.transaction() as connection:
         elsewhere = await make_bare_school(connection)
     await adsum.accounts.add_user("off@school.example", Role.OFFICE, school_id=platform.api.school.school_id)
-    await adsum.accounts.disable("off@school.example")
+    await disable(adsum.people, "off@school.example")
     await adsum.accounts.add_user("far@school.example", Role.OFFICE, school_id=elsewhere)
     nobody = ("off@school.example", "far@school.example", "no@school.example", "", "\x00", "x" * 999)
 

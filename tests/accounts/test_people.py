@@ -35,11 +35,6 @@ from tests.support.schools import assign, caller, make_bare_school, make_class, 
 ADMIN = system_caller()
 
 
-@pytest.fixture
-def people(database: Database, accounts: Accounts) -> People:
-    return People(database, accounts, system_clock)
-
-
 async def new_school(database: Database) -> int:
     async with database.transaction() as connection:
         return await make_bare_school(connection)

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Select, case, column, false, func, insert, select, table, update
+from sqlalchemy import Boolean, Select, column, false, func, insert, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import is_disabled, users
@@ -140,18 +140,6 @@ async def names_of_user(connection: AsyncConnection, user_id: int) -> tuple[str,
 async def unlock(connection: AsyncConnection, user_id: int) -> None:
     """Clears the failed sign-ins of a user."""
     await connection.execute(update(users).where(users.c.id == user_id).values(unlocks=users.c.unlocks + 1))
-
-
-async def set_disabled(connection: AsyncConnection, user_id: int, *, disabled: bool) -> None:
-    """Disables or enables a user. A change ends all tokens of the user for good.
-
-    A user whom the roster has disabled is enabled until a roster file disables them again.
-    """
-    increment = case((is_disabled == disabled, 0), else_=1)
-    values: dict[str, Any] = {"disabled": disabled, "token_generation": users.c.token_generation + increment}
-    if not disabled:
-        values |= {"enabled_in_roster": True, "left_roster": False}
-    await connection.execute(update(users).where(users.c.id == user_id).values(values))
 
 
 async def end_tokens(connection: AsyncConnection, user_id: int) -> None:

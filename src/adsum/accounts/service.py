@@ -149,14 +149,10 @@ class Accounts:
             *validate_roster_text(teacher or "", "/teacher"),
         ]
 
-    async def list_users(self) -> list[User]:
-        """All users with a login, by email."""
-        async with self._database.snapshot() as connection:
-            return [user_of_row(row) for row in await statements.users_with_email(connection)]
-
     async def require_one_enabled(self, emails: Collection[str]) -> None:
         """Raises ConfigurationError if there are users, and none of these emergency accounts can sign in."""
-        users = await self.list_users()
+        async with self._database.snapshot() as connection:
+            users = await statements.users_with_email(connection)
         if users and not any(user.email in emails and not user.disabled for user in users):
             detail = "nobody could sign in: none of ADSUM_EMERGENCY_ACCOUNTS is an enabled user, and passwords are off"
             raise ConfigurationError(detail)
@@ -252,27 +248,6 @@ class Accounts:
         async with self._database.snapshot() as connection:
             return _require_user((await statements.users_of_ids(connection, [caller.user_id])).get(caller.user_id))
 
-    async def disable(self, email: str, *, by: Caller = _SYSTEM) -> User:
-        """Ends all tokens of the user and refuses new ones. Raises NotFound."""
-        return await self._set_disabled(email, by, disabled=True)
-
-    async def enable(self, email: str, *, by: Caller = _SYSTEM) -> User:
-        """Lets a disabled user sign in again. Earlier tokens stay ended. Raises NotFound."""
-        return await self._set_disabled(email, by, disabled=False)
-
-    async def unlock(self, email: str, *, by: Caller = _SYSTEM) -> User:
-        """Clears the failed sign-ins of the user: they no longer wait or are slowed down on account of them.
-
-        The counter of an address stays, so that the user still waits where too many failed, of whatever account.
-
-        Raises NotFound.
-        """
-        async with self._database.transaction() as connection:
-            user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
-            await statements.unlock(connection, user.id)
-            await record(connection, by, Action.USER_UNLOCKED, school_id=user.school_id, user_id=user.id)
-        return user_of_row(user)
-
     async def unlocks_of(self, email: str) -> int:
         """How often the failed sign-ins of this account were cleared; 0 for an unknown email.
 
@@ -353,15 +328,6 @@ class Accounts:
     async def _user(self, user_id: int) -> User:
         async with self._database.snapshot() as connection:
             return user_of_row(_require_user((await statements.users_of_ids(connection, [user_id])).get(user_id)))
-
-    async def _set_disabled(self, email: str, by: Caller, *, disabled: bool) -> User:
-        async with self._database.transaction() as connection:
-            user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
-            await statements.set_disabled(connection, user.id, disabled=disabled)
-            if user.disabled != disabled:
-                action = Action.USER_DISABLED if disabled else Action.USER_ENABLED
-                await record(connection, by, action, school_id=user.school_id, user_id=user.id)
-            return user_of_row(_require_user((await statements.users_of_ids(connection, [user.id])).get(user.id)))
 
 
 def normalised_email(email: str) -> str:

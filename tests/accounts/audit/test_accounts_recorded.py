@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from pyotp.totp import TOTP
 
-from adsum.accounts.access import Caller, Permission, Role
+from adsum.accounts.access import Caller, Permission, Role, system_caller
 from adsum.accounts.audit import acting
 from adsum.accounts.audit.acting import SLICE, ActingRecords
 from adsum.accounts.audit.failures import WINDOW_S, FailedSignIns
@@ -25,9 +25,11 @@ from adsum.accounts.second_factors.service import Prover
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Unavailable
+from adsum.roster.people.rules import PersonChange
 from adsum.wiring import Adsum
 from tests.accounts.audit.conftest import entries_of
 from tests.support.api import Api
+from tests.support.people import enable
 
 PASSWORD, NEW = "correct horse battery", "another horse battery"
 EMAIL = "ada@school.example"
@@ -46,13 +48,14 @@ async def post(api: Api, path: str, **form: str) -> httpx2.Response:
 
 
 async def test_the_life_of_an_account_is_recorded(adsum: Adsum, api: Api) -> None:
+    await adsum.accounts.add_user("bob@school.example", Role.ADMIN)  # the last admin could not be disabled
     before = len(await entries_of(adsum.database))
     login = await adsum.accounts.add_user(EMAIL, Role.ADMIN)
     user = login.user.id
-    await adsum.accounts.disable(EMAIL)
-    await adsum.accounts.disable(EMAIL)  # changes nothing
-    await adsum.accounts.enable(EMAIL)
-    await adsum.accounts.unlock(EMAIL)
+    await adsum.people.change(EMAIL, PersonChange(disabled=True), system_caller())
+    await enable(adsum.people, EMAIL)
+    await enable(adsum.people, EMAIL)  # changes nothing
+    await adsum.people.unlock(EMAIL, system_caller())
     await adsum.accounts.set_password(EMAIL, PASSWORD)
     token = (await post(api, "/auth/token", username=EMAIL, password=PASSWORD)).json()["access_token"]
     bearer = {"Authorization": f"Bearer {token}"}

@@ -28,6 +28,7 @@ from tests.accounts.second_factors.authenticator import Authenticator
 from tests.accounts.sign_ins.test_sign_ins_over_http import SAME_ORIGIN, bearer
 from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
 from tests.support.live import ROOT
+from tests.support.people import disable
 from tests.support.schools import make_bare_school
 
 EMAIL, PASSWORD = "ada@school.example", "violet kettle drum"
@@ -255,7 +256,7 @@ async def test_a_passkey_is_the_second_factor_or_signs_in_alone(secure: Frame) -
             assert signed.headers["location"] == (path or "/sign-in?next=%2Foverview&refused=passkey")
         assert "does not sign in here" in (await there.get("/sign-in?refused=passkey")).text
         assert (await here.get("/account/second-factors")).status_code == 200
-        await secure.adsum.accounts.disable(EMAIL)
+        await disable(secure.adsum.people, EMAIL)
         options = (await there.post("/sign-in/passkey/options", headers=SCRIPT)).json()
         signed = await there.post("/sign-in/passkey", data={"passkey": device.get(options), "next": "//evil.example"})
         assert signed.headers["location"] == "/sign-in?next=%2F&refused=passkey"
@@ -286,7 +287,7 @@ async def test_a_right_password_without_the_second_factor_and_a_refused_passkey_
         await thief.post("/sign-in/second-factor", data={"code": "000000"})
         options = (await thief.post("/sign-in/passkey/options", headers=SCRIPT)).json()
         await thief.post("/sign-in/passkey", data={"passkey": Authenticator().get(options)})
-        user_id = (await secure.adsum.accounts.disable(EMAIL)).id
+        user_id = (await disable(secure.adsum.people, EMAIL)).id
         await thief.post("/sign-in/passkey", data={"passkey": device.get(options)})
     failed = await entries_of(secure.adsum.database, "sign_in_failed")
     assert [(each["user_id"], json.loads(each["after"])["code"]) for each in failed] == [

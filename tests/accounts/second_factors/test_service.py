@@ -38,6 +38,7 @@ from adsum.platform.errors import (
 )
 from adsum.platform.keys import KeyRing
 from adsum.platform.signing_keys import SigningKey
+from adsum.roster.people.service import People
 from tests.accounts.conftest import KEY, new_factors, unused_attempts
 from tests.accounts.second_factors.authenticator import Authenticator
 
@@ -259,7 +260,6 @@ async def test_changes_need_a_confirmed_sign_in_and_there_are_not_too_many(
             await call
     with pytest.raises(Conflict):
         await add_app(factors, ada)
-    await accounts.disable(EMAIL)
     gone = replace(ada, user_id=4711)
     with pytest.raises(Unauthenticated):
         await factors.new_app(gone)
@@ -294,16 +294,16 @@ async def test_a_role_that_needs_a_factor_keeps_the_last_one(
 
 
 async def test_a_reset_removes_all_factors_and_ends_all_sign_ins(
-    factors: SecondFactors, accounts: Accounts, tokens: Tokens
+    factors: SecondFactors, accounts: Accounts, people: People, tokens: Tokens
 ) -> None:
     ada = await user(accounts, tokens)
     await add_app(factors, ada)
     await add_passkey(factors, ada, Authenticator())
-    assert [await factors.reset(EMAIL.upper(), system_caller()) for _ in range(2)] == [True, False]
+    assert [await people.reset_factors(EMAIL.upper(), system_caller()) for _ in range(2)] == [True, False]
     assert await factors.kinds_of(ada.user_id or 0) == ()
     assert await tokens.sign_ins_of_email(EMAIL) == []
     with pytest.raises(NotFound):
-        await factors.reset("nobody@school.example", system_caller())
+        await people.reset_factors("nobody@school.example", system_caller())
 
 
 async def test_secrets_are_encrypted_and_survive_a_rotation_of_keys(

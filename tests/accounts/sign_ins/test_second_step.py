@@ -38,6 +38,7 @@ from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.accounts.conftest import KEY
 from tests.support.frame import NOBODY_LISTENS, SECRET
+from tests.support.people import disable
 
 EMAIL, PASSWORD = "ada@school.example", "violet kettle drum"
 BROWSER = Browser("203.0.113.7", None, "test")
@@ -153,7 +154,7 @@ async def test_a_half_way_sign_in_ends_with_its_time_its_user_and_its_password(d
         HalfWays(KeyRing.of(KEY), system_clock).read(begun.text)
     with pytest.raises(ConfigurationError):
         HalfWays(KeyRing.of(None), system_clock).read(begun.text)
-    await demanding.accounts.disable(EMAIL)
+    await disable(demanding.people, EMAIL)
     with pytest.raises(Unauthenticated):
         await demanding.second_step.begun(begun.text)
     assert await demanding.accounts.user_of_id(4711) is None

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from typing_extensions import override
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Role, system_caller
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
@@ -24,6 +24,7 @@ from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttem
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.attempts import Allowance, FailedAttempts
 from adsum.platform.redis.connection import open_redis
+from adsum.roster.people.service import People
 from tests.accounts.conftest import KEY, PASSWORD, new_factors
 from tests.support.schools import make_bare_school
 from tests.support.waiting import until
@@ -135,19 +136,19 @@ async def test_guesses_on_all_known_devices_of_an_account_are_limited_together(
 
 @pytest.mark.parametrize("way", ["unlock", "password"])
 async def test_unlocking_and_a_new_password_clear_all_failures_of_an_account(
-    accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str, way: str
+    accounts: Accounts, people: People, tokens: Tokens, redis: Redis, database: Database, user: str, way: str
 ) -> None:
     service = signing_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
     for address in (HERE, ELSEWHERE):
         await fail(service, user, address)
     if way == "unlock":
-        assert (await accounts.unlock(user.upper())).email == user
+        assert (await people.unlock(user.upper(), system_caller())).email == user
     else:
         await accounts.set_password(user, PASSWORD)
     for address in (HERE, ELSEWHERE):
         assert (await service.sign_in(user, PASSWORD, address)).token
     with pytest.raises(NotFound):
-        await accounts.unlock("nobody@school.example")
+        await people.unlock("nobody@school.example", system_caller())
 
 
 async def test_attempts_for_an_account_with_many_failures_are_checked_one_by_one(

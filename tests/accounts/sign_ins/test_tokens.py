@@ -18,7 +18,9 @@ from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError, NotFound, Unauthenticated
 from adsum.platform.keys import KeyPurpose, KeyRing
+from adsum.roster.people.service import People
 from tests.accounts.conftest import KEY
+from tests.support.people import disable, enable
 from tests.support.schools import make_bare_school, make_user
 
 EMAIL = "a@school.example"
@@ -156,23 +158,23 @@ async def test_a_token_is_of_the_user_of_its_sign_in(tokens: Tokens, database: D
 
 
 async def test_disabling_ends_all_tokens_at_once_and_enabling_restores_none(
-    tokens: Tokens, accounts: Accounts, database: Database
+    tokens: Tokens, people: People, database: Database
 ) -> None:
     await new_user(database)
     token = (await tokens.create(EMAIL)).text
-    await accounts.disable(EMAIL)
+    await disable(people, EMAIL)
     await assert_refused(tokens, token)
     with pytest.raises(NotFound):
         await tokens.create(EMAIL)
-    await accounts.enable(EMAIL)
+    await enable(people, EMAIL)
     await assert_refused(tokens, token)
     assert await tokens.caller_of((await tokens.create(EMAIL)).text)
 
 
-async def test_enabling_an_enabled_user_ends_no_tokens(tokens: Tokens, accounts: Accounts, database: Database) -> None:
+async def test_enabling_an_enabled_user_ends_no_tokens(tokens: Tokens, people: People, database: Database) -> None:
     await new_user(database)
     token = (await tokens.create(EMAIL)).text
-    await accounts.enable(EMAIL)
+    await enable(people, EMAIL)
     assert await tokens.caller_of(token)
 
 

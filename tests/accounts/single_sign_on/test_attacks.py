@@ -26,6 +26,7 @@ from adsum.accounts.single_sign_on.service import BY_ADDRESS
 from adsum.platform.redis.attempts import Allowance
 from tests.accounts.single_sign_on.conftest import CALLBACK, EMAIL, FOR_BROWSERS, Visit, browser
 from tests.support.pages import visible_text
+from tests.support.people import disable
 from tests.support.providers.strict import CLIENT_SECRET, Claims, key
 
 UNTRUSTED = "The answer of Strict School could not be verified."
@@ -253,7 +254,7 @@ async def test_disabled_users_and_leavers_are_refused(visit: Visit, columns: dic
 async def test_a_user_who_is_disabled_later_is_refused(visit: Visit) -> None:
     await visit.user()
     await visit.sign_in()
-    await visit.adsum.accounts.disable(EMAIL)
+    await disable(visit.adsum.people, EMAIL)
     visit.client.cookies.clear()
     await assert_refused(visit, await visit.approve(await visit.begin()), "Your login is disabled.")
 

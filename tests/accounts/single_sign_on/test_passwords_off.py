@@ -9,8 +9,10 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.accounts.service import Accounts
 from adsum.platform.errors import ConfigurationError
+from adsum.roster.people.service import People
 from tests.accounts.single_sign_on.conftest import FOR_BROWSERS, Visit, settings_with, visiting
 from tests.support.pages import visible_text
+from tests.support.people import disable
 from tests.support.providers.strict import StrictProvider
 
 PASSWORD = "correct horse battery"
@@ -64,13 +66,13 @@ async def test_a_user_without_a_password_sign_in_changes_none(off: Visit) -> Non
     assert "secure the account with which you sign in" in visible_text(await off.open("/account/sign-ins"))
 
 
-async def test_the_start_is_refused_if_no_emergency_account_can_sign_in(accounts: Accounts) -> None:
+async def test_the_start_is_refused_if_no_emergency_account_can_sign_in(accounts: Accounts, people: People) -> None:
     await accounts.require_one_enabled({EMERGENCY})  # a new installation has no users yet
     await accounts.add_user(USER, Role.ADMIN, password=PASSWORD)
     with pytest.raises(ConfigurationError):
         await accounts.require_one_enabled({EMERGENCY})
     await accounts.add_user(EMERGENCY, Role.ADMIN, password=PASSWORD)
     await accounts.require_one_enabled({EMERGENCY})
-    await accounts.disable(EMERGENCY)
+    await disable(people, EMERGENCY)
     with pytest.raises(ConfigurationError):
         await accounts.require_one_enabled({EMERGENCY})

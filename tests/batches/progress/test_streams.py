@@ -18,6 +18,7 @@ from tests.batches.progress.conftest import MovingRun, begin_run
 from tests.batches.progress.listening import Served, served
 from tests.batches.test_one_batch import submission
 from tests.support.installation import RunWorker
+from tests.support.people import disable
 from tests.support.schools import SchoolIds, make_school, make_user
 from tests.support.servers.counting import counting_postgres
 from tests.support.servers.processes import short_folder
@@ -133,7 +134,7 @@ async def test_a_stream_ends_so_that_its_client_is_authenticated_again(
     monkeypatch.setattr(endpoints, "MAX_STREAM_S", 0.3)
     office = await token_of(adsum, Role.OFFICE, school.school_id)
     async with api.events(moving.batch.id, office) as stream:
-        await adsum.accounts.disable(f"office@school{school.school_id}.example")
+        await disable(adsum.people, f"office@school{school.school_id}.example")
         events = [event for event in await stream.rest() if event.name]
     assert [event.data["state"] for event in events] == ["processing"]
     async with httpx2.AsyncClient(headers={"Authorization": f"Bearer {office}"}) as client:

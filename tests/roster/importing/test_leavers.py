@@ -11,13 +11,14 @@ from sqlalchemy import update
 
 from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role
 from adsum.accounts.callers import Impersonation
-from adsum.accounts.repository import set_disabled, users_with_email
+from adsum.accounts.repository import users_with_email
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import Unauthenticated
 from adsum.platform.keys import KeyRing
 from adsum.roster.importing.service import ImportRefused
+from adsum.roster.people.repository import set_rights
 from tests.roster.conftest import Importing, counts
 from tests.roster.files import Roster, a_class, a_school, a_school_of_1_2, enrolment, manifest, role_of, user
 
@@ -148,7 +149,7 @@ async def test_an_admin_decides_until_the_next_file(importing: Importing) -> Non
     await importing.run(drop_ada(a_school()))
     for disabled in (False, True):
         async with importing.database.transaction() as connection:
-            await set_disabled(connection, row["id"], disabled=disabled)
+            await set_rights(connection, row["id"], {"disabled": disabled})
         assert await logins.are_enabled() == {f"{ADA}.school-1": not disabled}
     await importing.run(a_school())
     assert await logins.are_enabled() == {f"{ADA}.school-1": False}, (

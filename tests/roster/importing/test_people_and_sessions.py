@@ -7,7 +7,6 @@ from datetime import date
 from sqlalchemy import update
 
 from adsum.accounts.repository import (
-    set_disabled,
     user_of_source,
     users_of_emails,
     users_of_ids,
@@ -15,6 +14,7 @@ from adsum.accounts.repository import (
 )
 from adsum.migrations import tables
 from adsum.platform.ids import Batch
+from adsum.roster.people.repository import set_rights
 from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, a_class, a_school, enrolment
 from tests.support.schools import make_record
@@ -86,7 +86,7 @@ async def test_a_login_that_an_admin_enables_stays_enabled_until_the_next_file(i
     (row,) = await importing.rows(tables.users)
     assert row["enabled_in_roster"] is False
     async with importing.database.transaction() as connection:
-        await set_disabled(connection, row["id"], disabled=False)
+        await set_rights(connection, row["id"], {"disabled": False})
     (enabled,) = await importing.rows(tables.users)
     assert (enabled["enabled_in_roster"], enabled["token_generation"]) == (True, row["token_generation"] + 1)
 

@@ -31,7 +31,6 @@ from adsum.accounts.second_factors.rules import (
     validate_name,
 )
 from adsum.accounts.second_factors.secret_box import Opened, SecretBox, UnknownKey
-from adsum.accounts.service import normalised_email
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database, RejectedRows
 from adsum.platform.errors import (
@@ -270,25 +269,6 @@ class SecondFactors:
             await statements.replace_recovery_codes(connection, user_id, [hash_of_code(each) for each in codes])
             await record_about_user(connection, caller, Action.RECOVERY_CODES_RENEWED, user_id)
         return codes
-
-    async def reset(self, email: str, caller: Caller) -> bool:
-        """Removes all factors of a user, ends their sign-ins and clears their wrong codes. Checks no permission.
-
-        Args:
-            email: of the user.
-            caller: who resets them, for the audit log.
-
-        Returns:
-            Whether they had any.
-
-        Raises:
-            NotFound: no user has this email.
-        """
-        async with self._database.transaction() as connection:
-            user = await users.user_of_email(connection, normalised_email(email))
-            if user is None:
-                raise NotFound("no user has this email")
-            return await reset_factors(connection, user.id, user.school_id, caller)
 
     async def prove(self, user_id: int, proof: Proof, prover: Prover) -> FactorKind:
         """Checks the proof of a second factor, and uses it up.
