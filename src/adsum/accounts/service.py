@@ -1,4 +1,4 @@
-"""Users who can sign in: adds, changes, disables and authenticates them."""
+"""Users who can sign in: adds and authenticates them."""
 
 from __future__ import annotations
 

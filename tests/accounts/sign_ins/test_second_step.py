@@ -32,7 +32,7 @@ from adsum.platform.errors import (
     Unauthenticated,
 )
 from adsum.platform.keys import KeyRing
-from adsum.platform.redis.attempts import Allowance, FailedAttempts
+from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
@@ -189,11 +189,11 @@ async def test_attempts_are_counted_in_all_processes_and_a_known_device_alone(re
 
 def code_attempts(redis: Redis) -> CodeAttempts:
     limits = CodeLimits(
-        by_sign_in=Allowance("factor-sign-in", 2, 900),
-        by_pair=Allowance("factor-account-address", 2, 900),
-        by_device=Allowance("factor-device", 1, 900),
-        by_devices=Allowance("factor-account-devices", 2, 900),
-        by_account=Allowance("factor-account", 2, 900),
+        by_sign_in=AttemptLimit("factor-sign-in", 2, 900),
+        by_pair=AttemptLimit("factor-account-address", 2, 900),
+        by_device=AttemptLimit("factor-device", 1, 900),
+        by_devices=AttemptLimit("factor-account-devices", 2, 900),
+        by_account=AttemptLimit("factor-account", 2, 900),
     )
     return CodeAttempts(FailedAttempts(redis, key_prefix="trial-"), limits)
 

@@ -22,7 +22,7 @@ from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttempts, Unauthenticated
 from adsum.platform.keys import KeyRing
-from adsum.platform.redis.attempts import Allowance, FailedAttempts
+from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.redis.connection import open_redis
 from adsum.roster.people.service import People
 from tests.accounts.conftest import KEY, PASSWORD, new_factors
@@ -62,11 +62,11 @@ def signing_in(
 ) -> SigningIn:
     """Sign-in with these limits. Attempts for an account that is slowed down take no time."""
     limits = Limits(
-        by_pair=Allowance("account-address", by_pair, AN_HOUR_S),
-        by_address=Allowance("address", by_address, AN_HOUR_S),
-        by_account=Allowance("account", by_account, AN_HOUR_S),
-        by_device=Allowance("device", 2, AN_HOUR_S),
-        by_devices=Allowance("account-devices", 3, AN_HOUR_S),
+        by_pair=AttemptLimit("account-address", by_pair, AN_HOUR_S),
+        by_address=AttemptLimit("address", by_address, AN_HOUR_S),
+        by_account=AttemptLimit("account", by_account, AN_HOUR_S),
+        by_device=AttemptLimit("device", 2, AN_HOUR_S),
+        by_devices=AttemptLimit("account-devices", 3, AN_HOUR_S),
         delay_s=0,
         max_delayed=2,
     )

@@ -23,7 +23,7 @@ from adsum.accounts.single_sign_on import provider as provider_module
 from adsum.accounts.single_sign_on import transport
 from adsum.accounts.single_sign_on.rules import UnusableAnswer
 from adsum.accounts.single_sign_on.service import BY_ADDRESS
-from adsum.platform.redis.attempts import Allowance
+from adsum.platform.redis.attempts import AttemptLimit
 from tests.accounts.single_sign_on.conftest import CALLBACK, EMAIL, FOR_BROWSERS, Visit, browser
 from tests.support.pages import visible_text
 from tests.support.people import disable
@@ -276,7 +276,7 @@ async def test_an_error_of_the_provider_is_a_page(visit: Visit, query: str, text
 
 async def test_many_invalid_answers_make_an_address_wait(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     await visit.user()
-    two = Allowance(BY_ADDRESS.kind, 2, BY_ADDRESS.seconds)
+    two = AttemptLimit(BY_ADDRESS.kind, 2, BY_ADDRESS.seconds)
     monkeypatch.setattr("adsum.accounts.single_sign_on.service.BY_ADDRESS", two)
     visit.provider.faults.claims = {"nonce": "wrong"}
     answers = [await visit.sign_in() for _ in range(3)]

@@ -262,7 +262,10 @@ class ApiKeys:
             return NewKey(await self._key(connection, key_id, now), secret)
 
     async def revoke(self, key_id: int, caller: Caller | None = None) -> None:
-        """Revokes a key for good, with all of its secrets. Everybody who sees a key may do so."""
+        """Revokes a key for good, with all of its secrets.
+
+        Needs `key:manage` and the schools of the key, not its permissions: a caller with fewer rights can stop a key.
+        """
         caller = caller or system_caller()
         require_permission(caller, Permission.KEY_MANAGE)
         async with self._database.transaction() as connection:
@@ -308,7 +311,7 @@ class ApiKeys:
         if found is None or found.revoked_at is not None or _is_over(found.secret_ends_at, now):
             raise Unauthenticated("the API key is not valid")
         if found.networks is not None and not is_within(address, tuple(found.networks)):
-            # Says nothing about the key: whoever sends it may have stolen it.
+            # The answer says nothing about the key: it may be stolen.
             log.warning("an API key was used from an address that is not allowed", key_id=found.id)
             raise AddressNotAllowed(f"this API key is not allowed from {address or 'here'}")
         if _is_over(found.expires_at, now):
@@ -349,7 +352,7 @@ class ApiKeys:
         return Bounds(min(ends, default=None), calling.networks)
 
     async def _calling_bounds(self, connection: Connection, caller: Caller, now: datetime) -> Bounds:
-        """Those of the calling key: whoever has it gets no secret that works longer, or from elsewhere."""
+        """The bounds of the calling key; none for a user. No secret that it makes works longer, or from elsewhere."""
         if caller.key_id is None:
             return Bounds(None, None)
         calling = await self._key(connection, caller.key_id, now)

@@ -14,29 +14,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adsum.platform.errors import TooManyAttempts
-from adsum.platform.redis.attempts import Allowance, FailedAttempts
+from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.telemetry import logger
 
 log = logger(__name__)
 
-BY_SIGN_IN = Allowance("factor-sign-in", 5, 15 * 60)
-BY_PAIR = Allowance("factor-account-address", 10, 15 * 60)
-BY_DEVICE = Allowance("factor-device", 10, 15 * 60)
+BY_SIGN_IN = AttemptLimit("factor-sign-in", 5, 15 * 60)
+BY_PAIR = AttemptLimit("factor-account-address", 10, 15 * 60)
+BY_DEVICE = AttemptLimit("factor-device", 10, 15 * 60)
 # A thief of the password may have made devices known before there was a second factor.
-BY_DEVICES = Allowance("factor-account-devices", 40, 60 * 60)
+BY_DEVICES = AttemptLimit("factor-account-devices", 40, 60 * 60)
 # 720 guesses a day, of which 0.2 % find a code.
-BY_ACCOUNT = Allowance("factor-account", 30, 60 * 60)
+BY_ACCOUNT = AttemptLimit("factor-account", 30, 60 * 60)
 
 
 @dataclass(frozen=True, slots=True)
 class CodeLimits:
     """The codes that may be tried before further ones are refused: see the module."""
 
-    by_sign_in: Allowance = BY_SIGN_IN
-    by_pair: Allowance = BY_PAIR
-    by_device: Allowance = BY_DEVICE
-    by_devices: Allowance = BY_DEVICES
-    by_account: Allowance = BY_ACCOUNT
+    by_sign_in: AttemptLimit = BY_SIGN_IN
+    by_pair: AttemptLimit = BY_PAIR
+    by_device: AttemptLimit = BY_DEVICE
+    by_devices: AttemptLimit = BY_DEVICES
+    by_account: AttemptLimit = BY_ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,10 @@ class CodeAttempts:
             return False
         return not is_totp or not await self._attempts.take(self._limits.by_devices, attempt.account)
 
-    async def _require(self, allowance: Allowance, subject: str) -> None:
-        seconds = await self._attempts.take(allowance, subject)
+    async def _require(self, limit: AttemptLimit, subject: str) -> None:
+        seconds = await self._attempts.take(limit, subject)
         if seconds:
-            log.warning("too many wrong codes", by=allowance.kind, seconds=seconds)
+            log.warning("too many wrong codes", by=limit.kind, seconds=seconds)
             raise TooManyAttempts(f"too many wrong codes: try again in {seconds} seconds", retryAfter=seconds)
 
 

@@ -35,18 +35,18 @@ from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.tokens import SignInKind, Token, Tokens
 from adsum.platform.addresses import source_of
 from adsum.platform.errors import Forbidden, TooManyAttempts, Unauthenticated, Violation, refuse
-from adsum.platform.redis.attempts import Allowance, FailedAttempts
+from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.telemetry import logger
 
 WINDOW_S = 15 * 60
 # Attempts that wait for a hash: the last one of them waits for two seconds.
 MAX_WAITING = 40
-BY_PAIR = Allowance("account-address", 10, WINDOW_S)
+BY_PAIR = AttemptLimit("account-address", 10, WINDOW_S)
 # A school with 200 teachers shares one address. They sign in at the same time, and some mistype their password.
-BY_ADDRESS = Allowance("address", 300, WINDOW_S)
-BY_DEVICE = Allowance("device", 10, WINDOW_S)
-BY_DEVICES = Allowance("account-devices", 40, WINDOW_S)
-BY_ACCOUNT = Allowance("account", 20, WINDOW_S)
+BY_ADDRESS = AttemptLimit("address", 300, WINDOW_S)
+BY_DEVICE = AttemptLimit("device", 10, WINDOW_S)
+BY_DEVICES = AttemptLimit("account-devices", 40, WINDOW_S)
+BY_ACCOUNT = AttemptLimit("account", 20, WINDOW_S)
 
 log = logger(__name__)
 
@@ -65,11 +65,11 @@ class Limits:
         max_delayed: attempts that wait to be slowed down, per account.
     """
 
-    by_pair: Allowance = BY_PAIR
-    by_address: Allowance = BY_ADDRESS
-    by_device: Allowance = BY_DEVICE
-    by_devices: Allowance = BY_DEVICES
-    by_account: Allowance = BY_ACCOUNT
+    by_pair: AttemptLimit = BY_PAIR
+    by_address: AttemptLimit = BY_ADDRESS
+    by_device: AttemptLimit = BY_DEVICE
+    by_devices: AttemptLimit = BY_DEVICES
+    by_account: AttemptLimit = BY_ACCOUNT
     delay_s: float = 3.0
     max_delayed: int = 5
 
@@ -341,7 +341,7 @@ class SigningIn:
         hashed = hashlib.sha256(email.encode(errors="replace")).hexdigest()[:32]
         return f"{hashed}.{await self._accounts.unlocks_of(email)}"
 
-    def _counters(self, attempt: _Attempt) -> list[tuple[Allowance, str]]:
+    def _counters(self, attempt: _Attempt) -> list[tuple[AttemptLimit, str]]:
         """The counters that block this attempt. A success resets the first one."""
         limits = self._limits
         if attempt.device is not None:
@@ -349,15 +349,15 @@ class SigningIn:
         return [(limits.by_pair, f"{attempt.account}.{attempt.source}"), (limits.by_address, attempt.source)]
 
     async def _require_allowed(self, attempt: _Attempt) -> None:
-        for allowance, subject in self._counters(attempt):
-            seconds = await self._attempts.seconds_to_wait(allowance, subject)
+        for limit, subject in self._counters(attempt):
+            seconds = await self._attempts.seconds_to_wait(limit, subject)
             if seconds:
-                log.warning("too many wrong passwords", by=allowance.kind, seconds=seconds)
+                log.warning("too many wrong passwords", by=limit.kind, seconds=seconds)
                 detail = f"too many wrong passwords: try again in {seconds} seconds"
                 raise TooManyAttempts(detail, retryAfter=seconds)
 
-    async def _is_reached(self, allowance: Allowance, subject: str) -> bool:
-        return await self._attempts.seconds_to_wait(allowance, subject) > 0
+    async def _is_reached(self, limit: AttemptLimit, subject: str) -> bool:
+        return await self._attempts.seconds_to_wait(limit, subject) > 0
 
     async def _check(self, attempt: _Attempt) -> User:
         try:
@@ -366,8 +366,8 @@ class SigningIn:
             counters = self._counters(attempt)
             if attempt.device is None:
                 counters.append((self._limits.by_account, attempt.account))
-            for allowance, subject in counters:
-                await self._attempts.count(allowance, subject)
+            for limit, subject in counters:
+                await self._attempts.count(limit, subject)
             raise
         await self._attempts.reset(*self._counters(attempt)[0])
         return user

@@ -26,8 +26,8 @@ def list_identities(email: Email, *, as_json: Json = False) -> None:
 def connect(email: Email, provider: ProviderName, *, as_json: Json = False) -> None:
     """Print a link with which a user connects their account at a provider.
 
-    For providers that do not verify emails. Whoever opens the link and signs in there becomes this user: send it to
-    nobody else. It ends after a week, when it was used, and when the user gets a new password.
+    For providers that do not verify emails. A person who opens the link and signs in there becomes this user: send it
+    to nobody else. It ends after a week, when it was used, and when the user gets a new password.
     """
     settings = load_settings()
     new = run_with(Identities, lambda identities: identities.invite(email, provider))

@@ -12,8 +12,8 @@ from adsum.accounts.service import normalised_email
 from adsum.platform.errors import Forbidden, Unavailable
 from adsum.platform.oidc_settings import GOOGLE, OidcProvider, is_private_address
 
-# Signatures by private keys only: a symmetric one can be made by whoever knows the client secret, or, if a verifier
-# confuses the kinds, the public key.
+# Signatures by private keys only: a symmetric one can be forged with the client secret, or, if a verifier confuses the
+# kinds, with the public key.
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"})
 MAX_SUBJECT = 255
 # Addresses at these domains are Google's own. Others belong to a Workspace, which `hd` names.

@@ -23,16 +23,16 @@ from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused
 from adsum.platform.addresses import source_of
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Malformed, NotFound, TooManyAttempts, Unauthenticated
-from adsum.platform.redis.attempts import Allowance, FailedAttempts
+from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.telemetry import logger
 
 # Of answers that are not valid: there is nothing to guess, but each may cost a request to the provider. A school with
 # 200 teachers shares one address.
-BY_ADDRESS = Allowance("provider-address", 300, 15 * 60)
+BY_ADDRESS = AttemptLimit("provider-address", 300, 15 * 60)
 # An attempt is used once, also if its cookie is kept.
-ONCE = Allowance("provider-attempt", 1, int(LIFETIME.total_seconds()) + 60)
+ONCE = AttemptLimit("provider-attempt", 1, int(LIFETIME.total_seconds()) + 60)
 # A logout token is used once. Those of a provider are valid for minutes.
-TOKEN_ONCE = Allowance("logout-token", 1, 24 * 3600)
+TOKEN_ONCE = AttemptLimit("logout-token", 1, 24 * 3600)
 
 log = logger(__name__)
 

@@ -45,7 +45,7 @@ def rotate(path: Path, keep: timedelta, now: datetime) -> tuple[SigningKey, ...]
 
 
 def _ending(earlier: Sequence[SigningKey], ends_at: datetime) -> list[SigningKey]:
-    """No earlier key outlives the key before: whoever has read one of a file has read all of them."""
+    """No earlier key outlives the key before: a reader of the file has read all of them."""
     return [SigningKey(key.secret, min(key.ends_at or ends_at, ends_at)) for key in earlier]
 
 

@@ -23,16 +23,16 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """The number of failures that `kind` allows in a period, which begins with the first failure."""
+class AttemptLimit:
+    """The number of attempts that `kind` allows in a period, which begins with the first one that is counted."""
 
     kind: str
-    failures: int
+    attempts: int
     seconds: int
 
     @property
     def item(self) -> RateLimitItem:
-        return RateLimitItemPerSecond(self.failures, self.seconds, namespace=self.kind)
+        return RateLimitItemPerSecond(self.attempts, self.seconds, namespace=self.kind)
 
 
 class FailedAttempts:
@@ -43,28 +43,28 @@ class FailedAttempts:
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._paused_until = 0.0
 
-    async def seconds_to_wait(self, allowance: Allowance, subject: str) -> int:
+    async def seconds_to_wait(self, limit: AttemptLimit, subject: str) -> int:
         """The seconds until the next attempt is allowed; 0: it is allowed now."""
-        stats = await self._call(lambda limiter: limiter.get_window_stats(allowance.item, subject))
+        stats = await self._call(lambda limiter: limiter.get_window_stats(limit.item, subject))
         return 0 if stats.remaining > 0 else max(1, math.ceil(stats.reset_time - time.time()))
 
-    async def count(self, allowance: Allowance, subject: str) -> None:
+    async def count(self, limit: AttemptLimit, subject: str) -> None:
         """Counts one failure."""
-        await self._call(lambda limiter: limiter.hit(allowance.item, subject))
+        await self._call(lambda limiter: limiter.hit(limit.item, subject))
 
-    async def take(self, allowance: Allowance, subject: str) -> int:
+    async def take(self, limit: AttemptLimit, subject: str) -> int:
         """Counts an attempt before it is made, so that many at once do not pass together.
 
         Returns:
             0 if it is allowed, else the seconds until the next one is.
         """
-        if await self._call(lambda limiter: limiter.hit(allowance.item, subject)):
+        if await self._call(lambda limiter: limiter.hit(limit.item, subject)):
             return 0
-        return max(1, await self.seconds_to_wait(allowance, subject))
+        return max(1, await self.seconds_to_wait(limit, subject))
 
-    async def reset(self, allowance: Allowance, subject: str) -> None:
+    async def reset(self, limit: AttemptLimit, subject: str) -> None:
         """Resets the count to zero."""
-        await self._call(lambda limiter: limiter.clear(allowance.item, subject))
+        await self._call(lambda limiter: limiter.clear(limit.item, subject))
 
     async def _call(self, call: Callable[[FixedWindowRateLimiter], Awaitable[Answer]]) -> Answer:
         if time.monotonic() >= self._paused_until:

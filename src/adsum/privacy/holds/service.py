@@ -61,7 +61,7 @@ class Holds:
         refuse(list(validate_reference(reference)))
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
-            # Whoever deletes data of the student locks these schools, and looks for holds after that.
+            # Deletions of data of the student lock these schools, too, and look for holds after that.
             await lock_schools_of(connection, [student_id])
             school_id = await require_student(connection, student_id, caller)
             if any(hold.reason == reason for hold in await statements.holds_of(connection, student_id)):
