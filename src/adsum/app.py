@@ -70,12 +70,13 @@ from adsum.schools import endpoints as schools
 from adsum.schools.calendar import endpoints as calendar
 from adsum.schools.calendar import pages as calendar_pages
 
+# A request is compared with one route after another, so the routers of the most requests come first.
 ROUTERS = (
+    batches.router,
     auth.router,
     keys.router,
     operations.router,
     docs.router,
-    batches.router,
     marks_import.router,
     attendances.router,
     disputed_marks.router,
