@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.support.sbom import REQUIREMENTS, ROOT, bill_of_materials, to_json
 
@@ -26,6 +25,9 @@ def components(text: str) -> list[dict[str, Any]]:
 
 
 def test_it_is_valid_and_the_same_on_every_call(text: str) -> None:
+    # Its import takes two seconds, in every process that collects the tests.
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415
+
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     assert to_json(bill_of_materials()) == text
     assert not re.search("timestamp|serialNumber", text)
