@@ -12,6 +12,7 @@ from adsum.platform.database.tombstones import Erased, find_tombstones, tombston
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import violations
 from tests.support.schools import add_school, make_bare_school, make_student
+from tests.support.statements import statements_sent
 
 STUDENT = "student-1"
 
@@ -74,6 +75,17 @@ async def test_a_platform_cannot_put_an_erased_student_or_their_enrolment(regist
     assert again.status_code == HTTPStatus.CREATED
     missing = await register.api.post(path, {"sourcedId": STUDENT}, "office")
     assert missing.status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_a_new_student_asks_for_one_tombstone_and_not_for_those_of_the_school(register: Register) -> None:
+    await with_erased_student(register)
+
+    with statements_sent(register.adsum.database) as sent:
+        added = await put(register, "students", "student-2", givenName="Grace", familyName="Hopper")
+
+    assert added.status_code == HTTPStatus.CREATED
+    asked = [statement for statement, _ in sent if "FROM tombstones" in statement]
+    assert ["digest =" in statement for statement in asked] == [True]
 
 
 async def test_readmitting_needs_the_permission_and_the_school(register: Register) -> None:

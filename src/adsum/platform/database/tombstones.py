@@ -79,24 +79,32 @@ async def add_tombstones(connection: Connection, kind: Erased, people: Collectio
     """
     if not people:
         return
-    known = await find_tombstones(connection, kind, {school_id for school_id, _ in people})
     secret = await _secret(connection) or await _new_secret(connection)
+    digests = {_digest(secret, kind, person): person[0] for person in sorted(set(people))}
+    c = tombstones.c
+    of_people = (c.school_id.in_(set(digests.values())), c.kind == kind.value, c.digest.in_(list(digests)))
+    known = set(await connection.scalars(select(c.digest).where(*of_people)))
     rows = [
-        {
-            "school_id": school_id,
-            "kind": kind.value,
-            "digest": _digest(secret, kind, (school_id, source_id)),
-            "erased_at": now,
-        }
-        for school_id, source_id in sorted(set(people))
-        if not known.has(school_id, source_id)
+        {"school_id": school_id, "kind": kind.value, "digest": digest, "erased_at": now}
+        for digest, school_id in digests.items()
+        if digest not in known
     ]
     if rows:
         await connection.execute(insert(tombstones), rows)
 
 
+async def was_erased(connection: Connection, kind: Erased, school_id: int, source_id: str) -> bool:
+    """Whether the person with this source id was erased at the school: for one person. Locks nothing."""
+    secret = await _secret(connection)
+    if secret is None:
+        return False
+    c, digest = tombstones.c, _digest(secret, kind, (school_id, source_id))
+    of_person = (c.school_id == school_id, c.kind == kind.value, c.digest == digest)
+    return await connection.scalar(select(c.digest).where(*of_person)) is not None
+
+
 async def find_tombstones(connection: Connection, kind: Erased, school_ids: Collection[int]) -> Tombstones:
-    """The tombstones of these schools. Locks nothing."""
+    """The tombstones of these schools: for a file, which asks for each line. Locks nothing."""
     c = tombstones.c
     query = select(c.school_id, c.digest).where(c.kind == kind.value, c.school_id.in_(sorted(school_ids)))
     digests = defaultdict[int, set[str]](set)

@@ -10,7 +10,7 @@ from datetime import date
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.database.tombstones import Erased, find_tombstones
+from adsum.platform.database.tombstones import Erased, was_erased
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_roster_text
@@ -169,7 +169,7 @@ class SourcedRoster:
 
 
 async def _refuse_erased(connection: Connection, school_id: int, source_id: str, pointer: str) -> None:
-    if (await find_tombstones(connection, Erased.STUDENT, [school_id])).has(school_id, source_id):
+    if await was_erased(connection, Erased.STUDENT, school_id, source_id):
         raise StudentErased(pointer)
 
 
