@@ -27,13 +27,13 @@ async def test_a_password_typed_on_another_keyboard_is_the_same() -> None:
     assert await checker.matches(decomposed, await checker.hash(composed))
 
 
-@pytest.mark.usefixtures("real_hashes")
+@pytest.mark.usefixtures("real_parameters")
 async def test_a_hash_takes_64_mib_and_three_rounds() -> None:
     parameters = extract_parameters(await Passwords().hash("correct horse"))
     assert (parameters.memory_cost, parameters.time_cost) == (64 * 1024, 3)
 
 
-@pytest.mark.usefixtures("real_hashes")
+@pytest.mark.usefixtures("real_parameters")
 async def test_checking_an_account_without_a_password_takes_as_long_and_never_matches() -> None:
     real = await Passwords().hash("correct horse")
     assert extract_parameters(hashing.DECOY) == extract_parameters(real)
@@ -43,7 +43,7 @@ async def test_checking_an_account_without_a_password_takes_as_long_and_never_ma
     assert not await Passwords().matches("correct horse", None)
 
 
-@pytest.mark.usefixtures("real_hashes")
+@pytest.mark.usefixtures("real_parameters")
 async def test_no_more_than_two_hashes_are_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, running, most, guard = Passwords(), 0, 0, threading.Lock()
     real = hashing.PasswordHash.hash

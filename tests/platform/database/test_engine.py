@@ -152,6 +152,7 @@ async def test_a_snapshot_of_postgres_cannot_write(postgres_database: Database) 
 @pytest.mark.parametrize(
     ("pragma", "value"), [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("busy_timeout", 5000)]
 )
+@pytest.mark.usefixtures("real_parameters")
 async def test_sqlite_is_durable_and_strict(sqlite_url: str, pragma: str, value: object) -> None:
     database = open_database(sqlite_url)
     async with database.snapshot() as connection:

@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import uvloop
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
-from sqlalchemy import event
 from typing_extensions import override
 
 from adsum.batches.accept import Acceptance
@@ -106,8 +105,6 @@ class World:
         self.clock = Clock()
         self.chunk_size = chunk_size
         self.database = open_database(database_url)
-        if not self.database.is_postgres:
-            event.listen(self.database.engine.sync_engine, "connect", _without_waiting_for_the_disk)
         self.redis = open_redis(redis_url, connections=4, socket_timeout=30)
         self.view = RedisView(self.redis)
         self.ledger = FailingLedger(self.redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
@@ -146,9 +143,3 @@ class World:
         self.wait(self.redis.aclose())
         self.wait(self.database.close())
         self._runner.close()
-
-
-def _without_waiting_for_the_disk(connection: Any, _record: object) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous = OFF")
-    cursor.close()

@@ -32,6 +32,7 @@ Connection = AsyncConnection
 """A connection with an open transaction."""
 
 BUSY_TIMEOUT_MS = 5000
+SQLITE_SYNCHRONOUS = "FULL"  # a 202 survives a power cut
 # Other processes cannot write while the log is truncated, so it does not wait long for readers.
 _TRUNCATION_TIMEOUT_MS = 500
 POOL_SIZE = 10
@@ -299,7 +300,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     try:
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")  # a 202 survives a power cut
+        cursor.execute(f"PRAGMA synchronous = {SQLITE_SYNCHRONOUS}")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA secure_delete = ON")  # overwrites deleted rows, which may be erased data
         cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
