@@ -11,6 +11,7 @@ from adsum import wiring
 from adsum.accounts.access import Role
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
+from adsum.attendance.statuses.repository import find_statuses
 from adsum.migrations import tables
 from adsum.platform.settings import Settings
 from tests.roster.conftest import Importing
@@ -34,6 +35,20 @@ async def test_class_123_has_session_456_and_students_1_to_30(settings: Settings
     assert session["id"] == 456
     names = [row["given_name"] for row in await importing.rows(tables.students)][:30]
     assert len(set(names)) == 30
+
+
+async def test_a_new_school_in_a_german_time_zone_begins_with_letters_that_nobody_misreads(
+    settings: Settings, importing: Importing
+) -> None:
+    await wiring.load_demo(settings.model_copy(update={"timezone": "Europe/Berlin"}))
+    async with importing.database.transaction() as connection:
+        existing = await make_bare_school(connection, time_zone="Europe/Berlin")
+    async with importing.database.snapshot() as connection:
+        ids = [row["id"] for row in await importing.rows(tables.schools)]
+        statuses = await find_statuses(connection, ids)
+
+    letters = {school_id: "".join(each.letter for each in of_school) for school_id, of_school in statuses.items()}
+    assert letters == dict.fromkeys(ids, "✓FVE") | {existing: "PALE"}
 
 
 async def test_the_demo_includes_two_larger_schools(settings: Settings, importing: Importing) -> None:

@@ -14,6 +14,17 @@ from adsum.platform.time_zones import validate_time_zone
 MAX_EDIT_WINDOW_DAYS = 3_650
 _WEEKDAYS = re.compile("1?2?3?4?5?6?7?")
 
+# Time zones of places where schools teach in German.
+_GERMAN_TIME_ZONES = frozenset({"Europe/Berlin", "Europe/Busingen", "Europe/Vaduz", "Europe/Vienna"})
+# In German, "anwesend" and "abwesend" both begin with A: a tick, and F for "fehlt", V for "verspätet", E for
+# "entschuldigt".
+_GERMAN_LETTERS = "✓FVE"
+
+
+def default_letters(time_zone: str) -> str | None:
+    """The letters of present, absent, late and excused of a new school; None: those of the default statuses."""
+    return _GERMAN_LETTERS if time_zone in _GERMAN_TIME_ZONES else None
+
 
 class SchoolSettings(TypedDict, total=False):
     """Settings of a school to change, named as in `School`. Missing ones stay."""

@@ -36,6 +36,8 @@ schools = Table(
     Column("office_manages_logins", Boolean, nullable=False, server_default=false()),
     # Retention has deleted the records of the days before, and none is written for them. It only ever increases.
     Column("records_from", Date),
+    # The letters of present, absent, late and excused until the school changes them; NULL: those of every other school.
+    Column("default_letters", String(4)),
 )
 
 # Each change of a setting of a school, such as its time zone. The values are as they were at that time.

@@ -24,6 +24,17 @@ def test_every_school_begins_with_four_statuses() -> None:
     }
 
 
+def test_a_school_may_begin_with_other_letters_which_its_own_statuses_replace() -> None:
+    statuses = SchoolStatuses([Status("late", "Zu spät", "Z", CountsAs.ATTENDED, position=3)], "✓FVE")
+
+    assert [(each.code, each.letter) for each in statuses] == [
+        ("present", "✓"),
+        ("absent", "F"),
+        ("late", "Z"),
+        ("excused", "E"),
+    ]
+
+
 def test_a_schools_own_statuses_replace_the_defaults_and_keep_its_order() -> None:
     late = Status("late", "Tardy", "L", CountsAs.ATTENDED, position=0)
     statuses = SchoolStatuses([TRIP, late])

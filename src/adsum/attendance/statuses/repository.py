@@ -13,14 +13,23 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, SchoolStatuses, Status, StatusFlag
 from adsum.attendance.tables import statuses
+from adsum.schools.tables import schools
 
 
 async def find_statuses(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SchoolStatuses]:
     """The statuses of each of these schools."""
     own: defaultdict[int, list[Status]] = defaultdict(list)
-    for row in await connection.execute(select(statuses).where(statuses.c.school_id.in_(sorted(school_ids)))):
-        own[row.school_id].append(_status(row))
-    return {school_id: SchoolStatuses(own[school_id]) for school_id in school_ids}
+    letters: dict[int, str | None] = {}
+    statement = (
+        select(schools.c.id.label("of_school"), schools.c.default_letters, statuses)
+        .outerjoin(statuses, statuses.c.school_id == schools.c.id)
+        .where(schools.c.id.in_(sorted(school_ids)))
+    )
+    for row in await connection.execute(statement):
+        letters[row.of_school] = row.default_letters
+        if row.code is not None:
+            own[row.of_school].append(_status(row))
+    return {school_id: SchoolStatuses(own[school_id], letters.get(school_id)) for school_id in school_ids}
 
 
 async def statuses_of_school(connection: AsyncConnection, school_id: int) -> SchoolStatuses:

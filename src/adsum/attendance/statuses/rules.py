@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -86,10 +86,14 @@ DEFAULTS = (
 
 
 class SchoolStatuses:
-    """The statuses of one school: the defaults, with the changes and additions of the school."""
+    """The statuses of one school: the defaults, with the changes and additions of the school.
 
-    def __init__(self, own: Iterable[Status] = ()) -> None:
-        by_code = {status.code: status for status in (*DEFAULTS, *own)}
+    `letters`: those of the defaults, in their order; None: those that `DEFAULTS` has.
+    """
+
+    def __init__(self, own: Iterable[Status] = (), letters: str | None = None) -> None:
+        defaults = DEFAULTS if letters is None else _with_letters(letters)
+        by_code = {status.code: status for status in (*defaults, *own)}
         self._by_code = dict(sorted(by_code.items(), key=lambda item: (item[1].position, item[0])))
 
     def __iter__(self) -> Iterator[Status]:
@@ -140,6 +144,10 @@ class SchoolStatuses:
     @property
     def _allowed(self) -> str:
         return ", ".join(self.in_use)
+
+
+def _with_letters(letters: str) -> list[Status]:
+    return [replace(status, letter=letter) for status, letter in zip(DEFAULTS, letters, strict=True)]
 
 
 def validate_status(status: Status) -> list[Violation]:

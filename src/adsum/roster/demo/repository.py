@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import class_teachers
 from adsum.roster.tables import classes, enrolments, sessions, students
+from adsum.schools.rules import default_letters
 from adsum.schools.tables import schools
 
 CLASS_ID = 123
@@ -29,8 +30,9 @@ async def school_of_source(connection: AsyncConnection, source_id: str) -> int:
 
 async def create_demo_class(connection: AsyncConnection, time_zone: str, names: Sequence[tuple[str, str]]) -> int:
     """Creates a school with class 123, its session 456, and students 1, 2, … with these given and family names."""
-    inserted = insert(schools).values(name="Demo school", time_zone=time_zone).returning(schools.c.id)
-    school_id: int = (await connection.scalars(inserted)).one()
+    letters = default_letters(time_zone)
+    inserted = insert(schools).values(name="Demo school", time_zone=time_zone, default_letters=letters)
+    school_id: int = (await connection.scalars(inserted.returning(schools.c.id))).one()
     await connection.execute(insert(classes).values(id=CLASS_ID, school_id=school_id, title="Class 123"))
     await connection.execute(insert(sessions).values(id=SESSION_ID, class_id=CLASS_ID, title="Attendance"))
     numbered = list(enumerate(names, start=1))

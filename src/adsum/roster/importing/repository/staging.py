@@ -18,6 +18,7 @@ from adsum.roster.importing.rules import SOON, ImportSchool, Staged
 from adsum.roster.importing.tables import import_enrolments, import_schools, staging
 from adsum.roster.oneroster.records import TEACHER, PersonRecord
 from adsum.schools.locks import lock_imports
+from adsum.schools.rules import default_letters
 from adsum.schools.tables import schools
 
 MAX_IDS_PER_STATEMENT = 1000
@@ -111,7 +112,8 @@ async def schools_of(connection: AsyncConnection, sources: Collection[str]) -> l
 
 async def add_schools(connection: AsyncConnection, names: Sequence[tuple[str, str]], time_zone: str) -> None:
     """Adds schools, given as (source id, name)."""
-    rows = [{"source_id": source_id, "name": name, "time_zone": time_zone} for source_id, name in names]
+    shared = {"time_zone": time_zone, "default_letters": default_letters(time_zone)}
+    rows = [{"source_id": source_id, "name": name, **shared} for source_id, name in names]
     if rows:
         await connection.execute(insert(schools), rows)
 
