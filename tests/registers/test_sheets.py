@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
+from babel.dates import format_date
 from sqlalchemy import update
 
 from adsum.accounts.access import Caller, Role
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction
+from adsum.attendance.rules import Correction, Mark
+from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.platform.database.engine import StorageOutage
+from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, RosterChanged, StaleVersion
 from adsum.platform.ids import Batch
 from adsum.registers.sheets.rules import RegisterSheet, SheetMark, SheetRow, SubmittedSheet
+from adsum.registers.sheets.schemas import SheetStatus
 from adsum.roster.tables import sessions, students
-from adsum.schools.calendar.rules import SessionTime
+from adsum.schools.calendar.rules import ClosedDay, SessionTime
+from adsum.schools.tables import schools
 from adsum.wiring import Adsum
 from tests.support.api import opened_api
 from tests.support.installation import RunWorker, ended, one_student_away
@@ -52,7 +57,7 @@ def as_shown(sheet: RegisterSheet, student_id: int, status: str) -> SheetMark:
     """A new mark for a student whose record this sheet shows."""
     (row,) = (row for row in sheet.rows if row.student_id == student_id)
     assert row.record is not None
-    return SheetMark(student_id, status, None, row.record.record_id, row.record.version)
+    return SheetMark(student_id, Mark(status), row.record.record_id, row.record.version)
 
 
 async def test_first_marks_go_through_the_queue_and_then_appear_on_the_sheet(
@@ -66,9 +71,9 @@ async def test_first_marks_go_through_the_queue_and_then_appear_on_the_sheet(
         False,
     )
     assert all(row.record is None and row.distinction is None for row in empty.rows)
-    marks = [SheetMark(student_id, "present") for student_id in school.student_ids[1:]]
+    marks = [SheetMark(student_id, Mark("present")) for student_id in school.student_ids[1:]]
     saved = await adsum.register_sheets.save(
-        taken(empty, [SheetMark(school.student_ids[0], "late", "bus"), *marks]), teacher
+        taken(empty, [SheetMark(school.student_ids[0], Mark("late", "bus", arrived_at="08:12")), *marks]), teacher
     )
     assert saved.submitted is not None
     async with worker():
@@ -76,9 +81,34 @@ async def test_first_marks_go_through_the_queue_and_then_appear_on_the_sheet(
     sheet = await sheet_of(adsum, school, teacher)
     assert sheet.counts == {"late": 1, "present": 29}
     assert sheet.rows[0].record is not None
-    assert (sheet.rows[0].record.status, sheet.rows[0].record.note) == ("late", "bus")
+    assert sheet.rows[0].record.mark == Mark("late", "bus", arrived_at="08:12")
+    assert all(row.requested is None for row in sheet.rows)
     assert sheet.newest_run is not None
     assert sheet.newest_run.has_ended
+
+
+async def test_received_marks_are_shown_until_they_are_recorded(
+    adsum: Adsum, school: SchoolIds, teacher: Caller, worker: RunWorker
+) -> None:
+    first, second, cleared, *_ = school.student_ids
+    async with adsum.database.transaction() as connection:
+        await make_record(connection, school.school_id, batch_of(school), second)
+        await make_record(connection, school.school_id, batch_of(school), cleared, status=None)
+    shown = await sheet_of(adsum, school, teacher)
+    marks = [SheetMark(first, Mark("late", "bus", "08:12")), SheetMark(cleared, Mark("absent"))]
+    saved = await adsum.register_sheets.save(taken(shown, marks), teacher)
+
+    sheet = await sheet_of(adsum, school, teacher)
+    requested = {row.student_id: row.requested for row in sheet.rows if row.requested is not None}
+    assert requested == {first: Mark("late", "bus", "08:12"), cleared: Mark("absent")}
+    assert sheet.counts == {"late": 1, "absent": 1, "present": 1}
+
+    assert saved.submitted is not None
+    async with worker():
+        await ended(adsum, saved.submitted.batch_id)
+    sheet = await sheet_of(adsum, school, teacher)
+    assert [row.requested for row in sheet.rows if row.requested is not None] == []
+    assert sheet.counts == {"late": 1, "absent": 1, "present": 1}
 
 
 async def test_changed_marks_are_corrected_if_their_records_have_the_shown_version(
@@ -112,7 +142,7 @@ async def test_a_mark_of_the_office_is_kept_and_the_mark_from_class_is_stored_as
     assert (saved.corrected, saved.kept) == ([], [student])
     record = (await sheet_of(adsum, school, teacher)).rows[0].record
     assert record is not None
-    assert (record.status, record.is_offices, record.disputed_status) == ("excused", True, "late")
+    assert (record.mark.status, record.is_offices, record.disputed_status) == ("excused", True, "late")
 
 
 async def test_a_sheet_with_an_outdated_roster_is_refused_as_a_whole(
@@ -125,7 +155,7 @@ async def test_a_sheet_with_an_outdated_roster_is_refused_as_a_whole(
     async with adsum.database.transaction() as connection:
         joined = await make_student(connection, school.school_id)
         await enrol(connection, school.class_id, [joined])
-    marks = [SheetMark(first, "present"), as_shown(shown, second, "absent")]
+    marks = [SheetMark(first, Mark("present")), as_shown(shown, second, "absent")]
     with pytest.raises(RosterChanged) as refusal:
         await adsum.register_sheets.save(taken(shown, marks), teacher)
     assert refusal.value.params["joined"] == [joined]
@@ -141,12 +171,12 @@ async def test_students_of_one_name_are_distinguished_and_failures_are_shown(
         await connection.execute(same.values(given_name="Ada", family_name="Aaron", grade="7"))
     shown = await sheet_of(adsum, school, teacher)
     assert [row.distinction for row in shown.rows[:3]] == [f"7 · {first}", f"7 · {second}", None]
-    saved = await adsum.register_sheets.save(taken(shown, [SheetMark(third, "present")]), teacher)
+    saved = await adsum.register_sheets.save(taken(shown, [SheetMark(third, Mark("present"))]), teacher)
     assert saved.submitted is not None
     async with one_student_away(adsum, third), worker():
         await ended(adsum, saved.submitted.batch_id)
     (row,) = (row for row in (await sheet_of(adsum, school, teacher)).rows if row.student_id == third)
-    assert (row.record, row.failure) == (None, "not_enrolled")
+    assert (row.record, row.failure, row.mark) == (None, "not_enrolled", Mark("present"))
 
 
 async def test_an_outage_in_the_middle_is_reported_as_unavailable(
@@ -202,6 +232,87 @@ async def test_the_page_and_its_script_have_the_warnings_about_the_day_in_words(
                 assert f'"warnings": ["{code}"]' in page.text
 
 
+async def test_a_future_register_is_not_open_yet(adsum: Adsum, school: SchoolIds, office: Caller) -> None:
+    tomorrow = today_in("UTC", adsum.now()) + timedelta(1)
+    sheet = await adsum.register_sheets.sheet(school.class_id, school.session_id, tomorrow, office)
+    assert [each.code for each in sheet.obstacles] == ["date_in_future"]
+    assert (sheet.takes_first_marks, sheet.takes_corrections, sheet.is_locked) == (False, False, True)
+    async with opened_api(adsum, school) as api:
+        path = f"/take/{school.class_id}/{school.session_id}/{tomorrow}"
+        page = await Pages(api).open(path, "teacher", "de")
+        opens = f"Diese Anwesenheitsliste ist noch nicht geöffnet. Sie öffnet am {format_date(tomorrow, 'full', 'de')}"
+        assert opens in visible_text(page)
+        assert 'id="save"' not in page.text
+        assert page.text.count(" disabled") > len(school.student_ids)
+
+
+async def test_on_a_closed_day_the_office_records_with_a_reason_and_teachers_only_correct(
+    adsum: Adsum, school: SchoolIds, teacher: Caller, office: Caller
+) -> None:
+    admin = caller(Role.ADMIN, school.school_id)
+    await adsum.school_calendar.close_day(school.school_id, ClosedDay(DAY, "Christmas"), admin)
+    sheet = await sheet_of(adsum, school, teacher)
+    assert [each.code for each in sheet.obstacles] == ["school_closed"]
+    assert (sheet.takes_first_marks, sheet.takes_corrections, sheet.is_locked) == (False, True, True)
+    assert (await sheet_of(adsum, school, office)).takes_first_marks
+    async with adsum.database.transaction() as connection:
+        await make_record(connection, school.school_id, batch_of(school), school.student_ids[0])
+    assert not (await sheet_of(adsum, school, teacher)).is_locked
+    async with opened_api(adsum, school) as api:
+        path = f"/take/{school.class_id}/{school.session_id}/{DAY}"
+        shown = visible_text(await Pages(api).open(path, "teacher"))
+        assert "The school is closed on this day: Christmas" in shown
+        assert "No marks can be saved. If the class meets, ask the office." in shown
+        assert "give a reason below the list" in visible_text(await Pages(api).open(path, "office"))
+
+
+async def test_after_the_edit_window_only_the_office_saves_and_gives_a_reason(
+    adsum: Adsum, school: SchoolIds, teacher: Caller, office: Caller
+) -> None:
+    async with adsum.database.transaction() as connection:
+        await connection.execute(update(schools).values(edit_window_days=7))
+    sheet = await sheet_of(adsum, school, teacher)
+    assert [each.code for each in sheet.obstacles] == ["edit_window_over"]
+    assert (sheet.takes_first_marks, sheet.takes_corrections) == (False, False)
+    sheet = await sheet_of(adsum, school, office)
+    assert [each.code for each in sheet.obstacles] == ["reason_missing"]
+    assert (sheet.takes_first_marks, sheet.takes_corrections, sheet.is_locked) == (True, True, False)
+
+
+def test_a_late_mark_begins_with_the_present_time_as_its_arrival() -> None:
+    by_flag = {
+        flag: SheetStatus.of(Status("x", "X", "X", CountsAs.ABSENT, frozenset({flag})), "X") for flag in StatusFlag
+    }
+    prefilled = {flag.value: status.prefills for flag, status in by_flag.items() if status.prefills is not None}
+    assert prefilled == {"late": "arrivedAt", "left_early": "leftAt"}
+    assert not by_flag[StatusFlag.OFF_SITE].has_times
+    assert SheetStatus.of(Status("x", "X", "X", CountsAs.ATTENDED), "X").has_times
+
+
+async def test_a_form_without_scripts_sends_times_and_only_changed_marks(adsum: Adsum, school: SchoolIds) -> None:
+    first, second, *_ = school.student_ids
+    batch, path = batch_of(school), f"/take/{school.class_id}/{school.session_id}/{DAY}"
+    async with adsum.database.transaction() as connection:
+        record_id = await make_record(
+            connection, school.school_id, batch, first, status="late", arrived_at="08:12", marked_role="teacher"
+        )
+    async with opened_api(adsum, school) as api:
+        pages = Pages(api)
+        version = (await sheet_of(adsum, school, caller(Role.OFFICE, school.school_id))).roster_version
+        shown = {f"seen-{first}": f"{record_id}:1:late", f"was-arrived-{first}": "08:12", f"seen-{second}": ""}
+        typed = {"rosterVersion": version, f"status-{first}": "late", f"arrived-{first}": "8:12"}
+        unchanged = await pages.send(path, shown | typed, "teacher")
+        assert unchanged.status_code == 303
+        changed = await pages.send(path, shown | typed | {f"arrived-{first}": "08:20"}, "teacher")
+        assert changed.status_code == 303
+        wrong = await pages.send(
+            path, shown | typed | {f"status-{second}": "absent", f"left-{second}": "9:00"}, "teacher"
+        )
+        assert "An absence without" in visible_text(wrong)
+    record = (await adsum.corrections.record(record_id, caller(Role.OFFICE, school.school_id))).record
+    assert (record.arrived_at, record.version) == ("08:20", 2)
+
+
 async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, school: SchoolIds, office: Caller) -> None:
     stranger = caller(Role.TEACHER, school.school_id, school.teacher_id + 1_000)
     with pytest.raises(NotFound):
@@ -211,5 +322,5 @@ async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, sch
 
 
 def test_a_student_of_a_sheet_is_found_with_and_without_accents() -> None:
-    row = SheetRow(1, "Sof\u00eda", "O\u2019N\u00fa\u00f1ez", None, None, None, None)
+    row = SheetRow(1, "Sof\u00eda", "O\u2019N\u00fa\u00f1ez", None, None, None, None, None)
     assert {"sofia", "sof\u00eda"} <= set(row.search_text.split())

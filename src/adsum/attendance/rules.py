@@ -292,7 +292,12 @@ def change_of(record: Record, correction: Correction, author: Caller, at: dateti
 
 
 # With one of these, a status that counts as absent has times: a student is excused until 10:00.
-_MAY_HAVE_TIMES = frozenset({StatusFlag.LATE, StatusFlag.LEFT_EARLY, StatusFlag.PARTIAL, StatusFlag.AUTHORISED})
+_FLAGS_WITH_TIMES = frozenset({StatusFlag.LATE, StatusFlag.LEFT_EARLY, StatusFlag.PARTIAL, StatusFlag.AUTHORISED})
+
+
+def may_have_times(status: Status) -> bool:
+    """Whether a mark with this status may have an arrival or a departure."""
+    return status.counts_as is not CountsAs.ABSENT or bool(status.flags & _FLAGS_WITH_TIMES)
 
 
 def validate_times_of_mark(
@@ -309,7 +314,7 @@ def validate_times_of_mark(
     arrival, departure = (f"{pointer}/arrivedAt", arrived_at), (f"{pointer}/leftAt", left_at)
     wrong = list(validate_stretch(arrival, departure))
     yield from wrong
-    if status is not None and status.counts_as is CountsAs.ABSENT and not status.flags & _MAY_HAVE_TIMES:
+    if status is not None and not may_have_times(status):
         for at, time in (arrival, departure):
             if time is not None:
                 detail = f"{status.code} means that the student was not there: omit the time, or give another status"

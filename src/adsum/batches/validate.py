@@ -216,13 +216,28 @@ def _validate_day(
     """Whether attendance of that day may be recorded, and, where that needs a reason, whether there is one."""
     if day is None:
         return _validate_force(submission, is_late=False)
-    window = EditWindow(context.edit_window_days, today_in(context.time_zone, now), context.records_from)
+    window = _edit_window(context, now)
     late = list(window.violations(day, submission.reason, overrules=caller.overrules))
     violations = [*late, *([] if late else _validate_force(submission, is_late=window.is_over(day)))]
     closure = context.calendar.closure(day)
     if closure is not None and not submission.force:
         violations.append(violation_of_closure(closure))
     return violations
+
+
+def violations_of_day(context: ClassContext, day: date, caller: Caller, now: datetime) -> list[Violation]:
+    """The violations of every request of this caller for `day` that has neither `force` nor a reason."""
+    try:
+        learning_date(day.isoformat(), context.time_zone, now)
+    except WrongDay as error:
+        return [Violation(error.code, str(error), "/learningDate")]
+    violations = list(_edit_window(context, now).violations(day, None, overrules=caller.overrules))
+    closure = context.calendar.closure(day)
+    return violations if closure is None else [*violations, violation_of_closure(closure)]
+
+
+def _edit_window(context: ClassContext, now: datetime) -> EditWindow:
+    return EditWindow(context.edit_window_days, today_in(context.time_zone, now), context.records_from)
 
 
 def _validate_force(submission: Submission, *, is_late: bool) -> list[Violation]:

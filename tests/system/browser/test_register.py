@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import closing, contextmanager
 from datetime import date, timedelta
 from typing import Any
 
@@ -15,6 +19,7 @@ from tests.system.browser.browsing import PHONE, Browsing, add_app, assert_acces
 TEACHER = "teacher@school.example"
 OFFICE = "office@school.example"
 STUDENTS = 30
+PHONE_HEIGHT = 844
 
 
 def a_day(number: int) -> str:
@@ -33,6 +38,18 @@ def row(page: Page, student: int) -> Locator:
 
 def states(page: Page, state: str) -> Locator:
     return page.locator(f"[data-state={state}]")
+
+
+@contextmanager
+def a_failing_student(browsing: Browsing, student: int) -> Generator[None]:
+    """The database refuses every record of this student until the block ends."""
+    trigger = "CREATE TRIGGER refuse BEFORE INSERT ON attendances WHEN NEW.student_id = {} BEGIN {} END"
+    with closing(sqlite3.connect(browsing.system.data / "adsum.db", timeout=30, isolation_level=None)) as database:
+        database.execute(trigger.format(student, "SELECT RAISE(ABORT, 'refused');"))
+        try:
+            yield
+        finally:
+            database.execute("DROP TRIGGER refuse")
 
 
 def records(browsing: Browsing, day: str) -> dict[int, str]:
@@ -59,7 +76,8 @@ def test_a_class_is_marked_with_the_keyboard_alone(browsing: Browsing) -> None:
 
     expect(states(page, "saved")).to_have_count(STUDENTS)
     expect(page.locator("#done")).to_contain_text("The register is saved.")
-    expect(page.locator("#done li")).to_have_count(1)
+    expect(page.locator("#done li")).to_have_count(2)
+    expect(page.locator("#done")).to_contain_text("Late: 1")
     recorded = records(browsing, day)
     assert (recorded[int(first)], recorded[int(second)]) == ("absent", "late")
     assert sorted(recorded.values()).count("present") == STUDENTS - 2
@@ -67,7 +85,7 @@ def test_a_class_is_marked_with_the_keyboard_alone(browsing: Browsing) -> None:
 
 def test_only_changed_marks_of_a_saved_register_are_corrected(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER), a_day(1)), a_day(1)
-    page.get_by_role("button", name="All others present").click()
+    page.get_by_role("button", name="Mark the rest present").click()
     page.get_by_role("button", name="Save", exact=False).click()
     expect(states(page, "saved")).to_have_count(STUDENTS)
 
@@ -154,9 +172,12 @@ def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(b
 
     row(office, 7).get_by_role("radio", name="Absent").check()
     office.keyboard.press("Control+s")
-    expect(row(office, 7)).to_contain_text("saved by another user in the meantime")
+    expect(row(office, 7)).to_contain_text("changed by another user")
+    choice = office.get_by_role("alert").filter(has_text="Another user changed these marks")
+    office.keyboard.press("Control+s")  # a mark that waits for a decision is not saved
+    expect(choice).to_be_visible()
     assert records(browsing, day)[7] == "present"
-    row(office, 7).get_by_role("button", name="Keep mine").click()
+    choice.get_by_role("button", name="Use mine: Absent").click()
     office.keyboard.press("Control+s")
     expect(row(office, 7)).to_have_attribute("data-state", "saved")
     assert records(browsing, day)[7] == "absent"
@@ -174,7 +195,7 @@ def test_a_reloaded_register_keeps_unsaved_marks(browsing: Browsing) -> None:
 def test_without_scripts_the_register_is_taken_and_saved(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER, java_script_enabled=False), a_day(6)), a_day(6)
     row(page, 2).get_by_role("radio", name="Absent").check()
-    page.get_by_label("All without a mark are present").check()
+    page.get_by_label("Mark the rest present").check()
     with page.expect_navigation():  # leaving the page before the response would abort the request
         page.get_by_role("button", name="Save", exact=False).click()
     page.reload()
@@ -198,6 +219,204 @@ def test_pages_written_from_right_to_left_fit_the_window(browsing: Browsing, opt
         page.goto(path)
         page.evaluate("document.documentElement.dir = 'rtl'")
         assert_fits(page)
+
+
+def test_escape_in_the_dialog_of_an_expired_sign_in_keeps_the_marks_and_saving_works_again(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(10)), a_day(10)
+    page.keyboard.press("0")
+    page.context.clear_cookies()
+    page.keyboard.press("Control+s")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(states(page, "unsaved")).to_have_count(STUDENTS)
+    expect(page.locator("#message")).to_have_text("Not saved. Your marks are kept on this device.")
+    page.keyboard.press("Control+s")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Email").fill(TEACHER)
+    dialog.get_by_label("Password").fill(browsing.system.passwords[TEACHER])
+    dialog.get_by_role("button", name="Sign in").click()
+    expect(states(page, "saved")).to_have_count(STUDENTS)
+    assert len(records(browsing, day)) == STUDENTS
+
+
+def test_a_mark_that_is_changed_while_the_network_is_away_is_not_a_conflict(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(11)), a_day(11)
+    lost: list[str] = []
+
+    def lose_first(route: Route) -> None:
+        if route.request.method == "POST" and not lost:
+            lost.append(route.request.url)
+            route.fetch()  # the request arrives, and its response is lost
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route(f"**/take/123/456/{day}", lose_first)
+    page.keyboard.press("0")
+    page.keyboard.press("Control+s")
+    expect(page.locator("#message")).to_contain_text("Retrying")
+    row(page, 3).get_by_role("radio", name="Absent").check()
+    expect(states(page, "saved")).to_have_count(STUDENTS - 1)
+    expect(row(page, 3)).to_have_attribute("data-state", "unsaved")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.keyboard.press("Control+s")
+    expect(states(page, "saved")).to_have_count(STUDENTS)
+    assert records(browsing, day)[3] == "absent"
+    browsing.complaints[:] = [each for each in browsing.complaints if "ERR_FAILED" not in each]
+
+
+def test_a_register_is_shown_as_received_while_the_queue_is_paused(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(12)), a_day(12)
+    browsing.system.commands.output("queue", "pause")
+    try:
+        row(page, 5).get_by_role("radio", name="Late").check()
+        page.keyboard.press("0")
+        page.keyboard.press("Control+s")
+        expect(page.locator("#message")).to_contain_text("You can close this page.")
+        expect(states(page, "received")).to_have_count(STUDENTS)
+        page.reload()
+        expect(states(page, "received")).to_have_count(STUDENTS)
+        expect(row(page, 5).locator(":checked")).to_have_value("late")
+        expect(row(page, 5)).to_contain_text(re.compile("received at [0-9]"))
+        # A mark that is changed meanwhile is saved once the first ones are.
+        row(page, 5).get_by_role("radio", name="Absent").check()
+        page.keyboard.press("Control+s")
+    finally:
+        browsing.system.commands.output("queue", "resume")
+    expect(states(page, "saved")).to_have_count(STUDENTS)
+    expect(row(page, 5).locator(":checked")).to_have_value("absent")
+    assert records(browsing, day)[5] == "absent"
+
+
+def test_failed_marks_are_named_at_the_top_and_retried_there(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(13)), a_day(13)
+    with a_failing_student(browsing, 8):
+        page.keyboard.press("0")
+        page.keyboard.press("Control+s")
+        problem = page.get_by_role("alert").filter(has_text="Not saved: 1")
+        expect(problem).to_contain_text(row(page, 8).locator(".who bdi").inner_text())
+        expect(problem).to_be_in_viewport()
+        expect(page.locator("#message")).to_have_text("Not saved: 1")
+        expect(states(page, "failed")).to_have_count(1)
+        assert_accessible(page)
+        page.reload()
+        expect(page.locator("[data-failed]")).to_contain_text("Not saved: 1")
+        expect(row(page, 8).locator(":checked")).to_have_value("present")
+    page.get_by_role("button", name="Retry").click()
+    expect(states(page, "saved")).to_have_count(STUDENTS)
+    expect(page.locator("[data-failed]")).to_have_count(0)
+    assert len(records(browsing, day)) == STUDENTS
+
+
+def test_a_mark_of_the_office_stays_and_the_row_says_so_at_once(browsing: Browsing) -> None:
+    day = a_day(14)
+    teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
+    row(office, 6).get_by_role("radio", name="Excused").check()
+    office.keyboard.press("Control+s")
+    expect(row(office, 6)).to_have_attribute("data-state", "saved")
+    teacher.keyboard.press("0")
+    teacher.keyboard.press("Control+s")
+    expect(states(teacher, "saved")).to_have_count(STUDENTS)
+    expect(row(teacher, 6)).to_contain_text("set by the office; your mark is noted as disputed")
+    expect(row(teacher, 6).locator(":checked")).to_have_value("excused")
+
+
+def test_a_mark_is_taken_back_and_the_rest_undone_before_saving(browsing: Browsing) -> None:
+    page = take(browsing.visitor(TEACHER), a_day(15))
+    late = row(page, 2).get_by_role("radio", name="Late")
+    late.check()
+    late.click()
+    expect(row(page, 2).locator(":checked")).to_have_count(0)
+    late.focus()
+    page.keyboard.press("a")
+    row(page, 2).get_by_role("radio", name="Absent").focus()
+    page.keyboard.press("Delete")
+    expect(row(page, 2)).to_have_attribute("data-state", "open")
+    page.keyboard.press("0")
+    expect(states(page, "unsaved")).to_have_count(STUDENTS)
+    page.get_by_role("button", name="Undo").click()
+    expect(states(page, "open")).to_have_count(STUDENTS)
+    page.keyboard.press("0")
+    page.keyboard.press("Control+z")
+    expect(states(page, "open")).to_have_count(STUDENTS)
+
+
+def test_the_search_is_used_with_the_keyboard_and_hidden_students_are_not_marked(browsing: Browsing) -> None:
+    page = take(browsing.visitor(TEACHER), a_day(16))
+    name = row(page, 20).locator(".who bdi").inner_text()
+    page.keyboard.press("/")
+    page.keyboard.press("/")
+    search = page.get_by_label("Find a name")
+    expect(search).to_have_value("")
+    search.press_sequentially(name.split(",")[0])
+    page.get_by_role("button", name="Mark 1 shown present").click()
+    expect(states(page, "unsaved")).to_have_count(1)
+    search.press("Enter")
+    expect(row(page, 20).locator(":focus")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(search).to_have_value("")
+    expect(page.locator("[data-student]:visible")).to_have_count(STUDENTS)
+    search.press("ArrowUp")
+    expect(page.locator("[data-student]").last.locator(":focus")).to_have_count(1)
+
+
+def test_late_students_have_their_time_and_history_opens_beside_the_register(browsing: Browsing) -> None:
+    today = date.today().isoformat()  # noqa: DTZ011 - of the demo school, whose time zone is that of this machine
+    page = take(browsing.visitor(TEACHER), today)
+    row(page, 11).get_by_role("radio", name="Late").check()
+    arrived = row(page, 11).get_by_label("Arrived")
+    expect(arrived).to_have_value(re.compile("[0-9]{2}:[0-9]{2}"))
+    arrived.fill("08:12")
+    page.keyboard.press("Enter")
+    row(page, 12).get_by_role("radio", name="Late").check()
+    row(page, 12).get_by_role("radio", name="Absent").check()
+    expect(row(page, 12).get_by_label("Arrived")).to_be_hidden()
+    page.keyboard.press("Control+s")
+    expect(row(page, 11)).to_have_attribute("data-state", "saved")
+    expect(page.locator("#done")).to_contain_text("8:12")
+
+    row(page, 11).get_by_role("link", name="History").click()
+    panel = page.get_by_role("dialog")
+    expect(panel).to_contain_text("Marked")
+    expect(panel).to_contain_text("8:12")
+    assert_accessible(page)
+    page.keyboard.press("Escape")
+    expect(row(page, 11).locator(":focus")).to_have_count(1)
+    assert page.url.endswith(f"/take/123/456/{today}")
+
+
+def test_one_thumb_takes_a_register_on_a_phone(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER, **PHONE), a_day(17)), a_day(17)
+    heights = {each.bounding_box()["height"] for each in page.locator("[data-student]").all()}  # pyright: ignore[reportOptionalSubscript]
+    assert max(heights) < 56
+    began = time.monotonic()
+    page.get_by_role("button", name="Mark the rest present").tap()
+    for student, status in ((3, "Absent"), (9, "Absent"), (14, "Late")):
+        row(page, student).get_by_role("radio", name=status).tap()
+    row(page, 14).get_by_role("button", name="Note and times").tap()
+    row(page, 14).get_by_label("Arrived").fill("08:12")
+    row(page, 14).get_by_role("textbox", name="Note").fill("bus")
+    assert_accessible(page)
+    row(page, 14).get_by_role("button", name="Done").tap()
+    expect(row(page, 14).get_by_role("button", name="Note and times")).to_contain_text("8:12")
+    save = page.get_by_role("button", name="Save", exact=False)
+    assert save.bounding_box()["y"] > PHONE_HEIGHT * 0.9  # pyright: ignore[reportOptionalSubscript]
+    save.tap()
+    expect(states(page, "saved")).to_have_count(STUDENTS)
+    assert time.monotonic() - began < 20
+    after = {each.bounding_box()["height"] for each in page.locator("[data-student]").all()}  # pyright: ignore[reportOptionalSubscript]
+    assert after == heights
+    recorded = records(browsing, day)
+    assert (recorded[3], recorded[9], recorded[14]) == ("absent", "absent", "late")
+
+
+def test_a_future_register_and_a_closed_day_say_so_at_once(browsing: Browsing) -> None:
+    page = browsing.visitor(TEACHER, locale="de-DE")
+    take(page, "2099-03-02")
+    expect(page.get_by_text("Diese Anwesenheitsliste ist noch nicht geöffnet.")).to_be_visible()
+    expect(page.get_by_role("button", name="Speichern")).to_have_count(0)
+    assert_accessible(page)
 
 
 def test_a_teacher_of_another_class_finds_no_register(browsing: Browsing) -> None:

@@ -19,6 +19,8 @@ from pydantic import ValidationError
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.statuses.rules import PRESENT, tone_of
+from adsum.batches.job_outcomes import reason_text
+from adsum.platform.days import time_of
 from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, number_of_errors
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
@@ -57,7 +59,7 @@ RequestedBatch = Annotated[Batch, Depends(_batch)]
 async def show_register(request: Request, batch: RequestedBatch, sheets: SheetsService, visitor: Teacher) -> Response:
     """The page; for the page's script, the recorded marks."""
     sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-    return _json(SheetAnswer.of(sheet)) if wants_json(request) else _page(request, visitor, sheet)
+    return _json(_answer(request, sheet)) if wants_json(request) else _page(request, visitor, sheet)
 
 
 @router.post("/{class_id}/{session_id}/{day}")
@@ -76,7 +78,7 @@ async def save_register(
         if wants_json(request):
             raise
         sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-        typed = {mark.student_id: mark for mark in sent.marks}
+        typed = {each.student_id: each.mark.mark for each in sent.marks}
         status = HTTPStatus.CONFLICT if isinstance(error, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
         return _page(request, visitor, sheet, status=status, error=error, typed=typed)
     if not wants_json(request):
@@ -84,11 +86,23 @@ async def save_register(
             sheet = await sheets.sheet(*_parts(batch), visitor.caller)
             return _page(request, visitor, sheet, status=HTTPStatus.CONFLICT, refused=saved.refused)
         return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
-    return _json(SavedSheetAnswer.of(saved, await sheets.sheet(*_parts(batch), visitor.caller)))
+    sheet = await sheets.sheet(*_parts(batch), visitor.caller)
+    return _json(SavedSheetAnswer.of(saved, _answer(request, sheet)))
 
 
 def _parts(batch: Batch) -> tuple[int, int, date]:
     return batch.class_id, batch.session_id, batch.learning_date
+
+
+def _answer(request: Request, sheet: RegisterSheet) -> SheetAnswer:
+    return SheetAnswer.of(sheet, _received_at(request, sheet))
+
+
+def _received_at(request: Request, sheet: RegisterSheet) -> str | None:
+    newest = sheet.newest_run
+    if newest is None:
+        return None
+    return site_of(request).language_of(request).time(newest.started_at, sheet.time_zone, "short")
 
 
 def _json(answer: Schema) -> JSONResponse:
@@ -108,9 +122,11 @@ def _page(
         visitor=visitor,
         sheet=sheet,
         statuses=[each.model_dump() for each in statuses],
-        sheet_json=SheetAnswer.of(sheet).model_dump(mode="json"),
+        received_at=_received_at(request, sheet),
+        sheet_json=_answer(request, sheet).model_dump(mode="json", exclude_none=True),
         looks={each.code: tone_of(each) for each in sheet.statuses},
         statuses_by_code={each.code: each for each in sheet.statuses},
+        reason_text=reason_text,
         **{"error": None, "typed": {}, "refused": {}, **context},
     )
 
@@ -147,9 +163,18 @@ def _marks(fields: Mapping[str, str]) -> Iterator[dict[str, object]]:
             continue
         student = found[1]
         status = fields.get(f"status-{student}") or (PRESENT if "rest" in fields else None)
-        note, shown_note = (note_text(fields.get(f"{name}-{student}", "")) for name in ("note", "noted"))
+        typed = _details(fields, student, ("note", "arrived", "left"))
         record = _RECORD.fullmatch(shown)
-        if status is None or (record is not None and (status, note) == (record[3], shown_note)):
+        recorded = _details(fields, student, ("noted", "was-arrived", "was-left"))
+        if status is None or (record is not None and (status, typed) == (record[3], recorded)):
             continue
-        mark: dict[str, object] = {"studentId": int(student), "status": status, "note": note or None}
+        note, arrived_at, left_at = typed
+        mark: dict[str, object] = {"studentId": int(student), "status": status, "note": note}
+        mark |= {"arrivedAt": arrived_at, "leftAt": left_at}
         yield mark | ({"recordId": int(record[1]), "version": int(record[2])} if record is not None else {})
+
+
+def _details(fields: Mapping[str, str], student: str, names: tuple[str, str, str]) -> tuple[str | None, ...]:
+    """The note, the arrival and the departure in the fields of these names."""
+    note, *times = (fields.get(f"{name}-{student}", "") for name in names)
+    return (note_text(note) or None, *(time_of(each.strip()) or None for each in times))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Date, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.attendance.rules import Mark
 from adsum.batches.tables import job_failures
 from adsum.platform.database.sql_files import sql_file
 from adsum.platform.ids import Batch
@@ -20,10 +23,10 @@ async def records_of_batch(connection: AsyncConnection, batch: Batch) -> dict[in
     return {student_id: _record(*record) for student_id, *record in rows}
 
 
-def _record(
-    record_id: int, version: int, status: str, note: str | None, is_offices: bool, disputed_status: str | None
-) -> SheetRecord:
-    return SheetRecord(record_id, version, status, note, bool(is_offices), disputed_status)
+def _record(record_id: int, version: int, status: str, note: str | None, *more: Any) -> SheetRecord:
+    arrived_at, left_at, is_offices, disputed_status = more
+    mark = Mark(status, note, arrived_at, left_at)
+    return SheetRecord(record_id, version, mark, bool(is_offices), disputed_status)
 
 
 async def failures_of_run(connection: AsyncConnection, run_id: str) -> dict[int, str]:

@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import BatchStatus
 from adsum.batches.submission import BatchResult
-from adsum.platform.errors import AdsumError, Notice
+from adsum.platform.errors import AdsumError, Notice, Violation
 from adsum.platform.ids import Batch
 from adsum.platform.texts import search_spellings
+
+# The office records a mark in spite of these, with a reason.
+_OVERRULED = frozenset({"school_closed", "outside_class_terms", "reason_missing"})
+# These refuse first marks only: a record of such a day can be corrected.
+_OF_FIRST_MARKS = frozenset({"school_closed", "outside_class_terms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +26,15 @@ class SheetRecord:
     """The record of a student.
 
     Attributes:
-        record_id, version, status, note: the record.
+        record_id, version: the record.
+        mark: the recorded mark.
         is_offices: the office set the mark. A teacher does not overwrite it.
         disputed_status: the status from class that differs from the office's, or None.
     """
 
     record_id: int
     version: int
-    status: str
-    note: str | None
+    mark: Mark
     is_offices: bool
     disputed_status: str | None = None
 
@@ -42,6 +48,7 @@ class SheetRow:
         distinction: grade and id, if another student of the sheet has the same name; else None.
         planned_status: the status of the planned absence that applies, or None.
         record: the recorded mark; None: there is none, or it was cleared.
+        requested: the mark of the newest run that is received and not recorded, or that failed; None: there is none.
         failure: the code of the reason why the newest run could not record the student, or None.
     """
 
@@ -51,7 +58,13 @@ class SheetRow:
     distinction: str | None
     planned_status: str | None
     record: SheetRecord | None
+    requested: Mark | None
     failure: str | None
+
+    @property
+    def mark(self) -> Mark | None:
+        """The mark that the sheet shows: the requested one, else the recorded one."""
+        return self.requested or (self.record and self.record.mark)
 
     @property
     def search_text(self) -> str:
@@ -67,24 +80,32 @@ class RegisterSheet:
     Attributes:
         batch: the class, the session and the day.
         school_id: of the class.
+        time_zone: of the school.
         class_title, session_title: their titles.
         today: the school's today.
+        times: when the session meets on the day, local 'HH:MM'; empty: unknown.
         roster_version: sent back with the marks, so that no mark is made by an outdated roster.
         rows: the students of the day, by name.
         statuses: of the school.
         newest_run: the progress of the newest submission; None: there is none.
+        obstacles: violations of every mark of the day that this person sends without a reason.
+        overrules: whether this person belongs to the office.
         warnings: about recording the session on this day.
     """
 
     batch: Batch
     school_id: int
+    time_zone: str
     class_title: str
     session_title: str
     today: date
+    times: Sequence[tuple[str, str]]
     roster_version: str
     rows: Sequence[SheetRow]
     statuses: SchoolStatuses
     newest_run: BatchStatus | None
+    obstacles: Sequence[Violation] = ()
+    overrules: bool = False
     warnings: Sequence[Notice] = ()
 
     @property
@@ -92,9 +113,31 @@ class RegisterSheet:
         return self.batch.learning_date == self.today
 
     @property
+    def takes_first_marks(self) -> bool:
+        """Whether this person can mark a student who has no record."""
+        return all(self.overrules and each.code in _OVERRULED for each in self.obstacles)
+
+    @property
+    def takes_corrections(self) -> bool:
+        """Whether this person can correct a record."""
+        remaining = [each for each in self.obstacles if each.code not in _OF_FIRST_MARKS]
+        return all(self.overrules and each.code in _OVERRULED for each in remaining)
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether this person can save nothing: no first mark, and there is no record to correct."""
+        has_records = any(row.record is not None for row in self.rows)
+        return not self.takes_first_marks and not (self.takes_corrections and has_records)
+
+    @property
     def counts(self) -> Mapping[str, int]:
-        """The number of recorded marks by status."""
-        return Counter(row.record.status for row in self.rows if row.record is not None)
+        """The number of marks by status, as the sheet shows them."""
+        return Counter(row.mark.status for row in self.rows if row.mark is not None)
+
+    @property
+    def failed(self) -> Sequence[SheetRow]:
+        """The students whom the newest run could not record."""
+        return [row for row in self.rows if row.failure is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +146,12 @@ class SheetMark:
 
     Attributes:
         student_id: the student.
-        status, note: the mark.
+        mark: the mark.
         record_id, version: the record that the sheet showed; None: it showed none.
     """
 
     student_id: int
-    status: str
-    note: str | None = None
+    mark: Mark
     record_id: int | None = None
     version: int | None = None
 

@@ -7,8 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adsum.attendance.statuses.rules import Status, tone_of
+from adsum.attendance.rules import Mark, may_have_times
+from adsum.attendance.statuses.rules import Status, StatusFlag, tone_of
 from adsum.batches.schemas import BatchStatusAnswer, StudentList
+from adsum.platform.errors import AdsumError
 from adsum.platform.http.schemas import Flag, Id, Note, PlainText, Schema, SentSchema
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import MAX_REASON
@@ -22,13 +24,15 @@ class SentMark(SentSchema):
     student_id: Id
     status: Annotated[PlainText, Field(max_length=32)]
     note: Note | None = None
+    arrived_at: Annotated[PlainText, Field(max_length=5)] | None = None
+    left_at: Annotated[PlainText, Field(max_length=5)] | None = None
     record_id: Id | None = None
     version: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
 
     @property
     def mark(self) -> SheetMark:
         record = (self.record_id, self.version) if self.version is not None else (None, None)
-        return SheetMark(self.student_id, self.status, self.note, *record)
+        return SheetMark(self.student_id, Mark(self.status, self.note, self.arrived_at, self.left_at), *record)
 
 
 class SentSheet(SentSchema):
@@ -45,26 +49,65 @@ class SentSheet(SentSchema):
 
 
 class SheetStatus(Schema):
-    """A status that can be given. `letter` is its key, `look` its class of the stylesheet."""
+    """A status that can be given.
+
+    Attributes:
+        code, label, letter: of the status. The letter is its key.
+        look: its class of the stylesheet.
+        has_times: whether its marks may have an arrival or a departure.
+        prefills: the time that becomes the present time when the status is chosen: `arrivedAt`, `leftAt` or None.
+    """
 
     code: str
     label: str
     letter: str
     look: str
+    has_times: bool
+    prefills: str | None
 
     @classmethod
     def of(cls, status: Status, label: str) -> SheetStatus:
-        return cls(code=status.code, label=label, letter=status.letter, look=tone_of(status))
+        is_late, leaves = StatusFlag.LATE in status.flags, StatusFlag.LEFT_EARLY in status.flags
+        return cls(
+            code=status.code,
+            label=label,
+            letter=status.letter,
+            look=tone_of(status),
+            has_times=may_have_times(status),
+            prefills="arrivedAt" if is_late else "leftAt" if leaves else None,
+        )
+
+
+class SheetMarkItem(Schema):
+    """A mark."""
+
+    status: str
+    note: str | None
+    arrived_at: str | None
+    left_at: str | None
+
+    @classmethod
+    def of(cls, mark: Mark) -> SheetMarkItem:
+        return cls(status=mark.status, note=mark.note, arrived_at=mark.arrived_at, left_at=mark.left_at)
 
 
 class SheetRowItem(Schema):
-    """A student of the sheet. `disputed_status` is the disputed mark from class."""
+    """A student of the sheet.
+
+    Attributes:
+        record_id, version: of the record; None: there is none.
+        recorded: the recorded mark.
+        requested: the mark that is received and not recorded, or that failed.
+        is_offices: whether the record is the office's.
+        disputed_status: of the disputed mark from class.
+        failure: the code of the reason why the newest run could not record the student.
+    """
 
     student_id: int
     record_id: int | None = None
     version: int | None = None
-    status: str | None = None
-    note: str | None = None
+    recorded: SheetMarkItem | None = None
+    requested: SheetMarkItem | None = None
     is_offices: bool = False
     disputed_status: str | None = None
     failure: str | None
@@ -72,18 +115,31 @@ class SheetRowItem(Schema):
     @classmethod
     def of(cls, row: SheetRow) -> SheetRowItem:
         record = row.record
+        requested = SheetMarkItem.of(row.requested) if row.requested is not None else None
         if record is None:
-            return cls(student_id=row.student_id, failure=row.failure)
+            return cls(student_id=row.student_id, requested=requested, failure=row.failure)
         return cls(
             student_id=row.student_id,
             record_id=record.record_id,
             version=record.version,
-            status=record.status,
-            note=record.note,
+            recorded=SheetMarkItem.of(record.mark),
+            requested=requested,
             is_offices=record.is_offices,
             disputed_status=record.disputed_status,
             failure=row.failure,
         )
+
+
+class RefusedMark(Schema):
+    """The reason why a record did not change. `code` is stable, `detail` is for people."""
+
+    code: str
+    detail: str
+
+    @classmethod
+    def of(cls, error: AdsumError) -> RefusedMark:
+        first = error.violations[0] if error.violations else error
+        return cls(code=first.code, detail=first.detail)
 
 
 class SheetAnswer(Schema):
@@ -92,15 +148,18 @@ class SheetAnswer(Schema):
     roster_version: str
     rows: Sequence[SheetRowItem]
     newest_run: BatchStatusAnswer | None
+    received_at: str | None
+    """When the newest submission was received: a time of the school, in the visitor's language."""
     warnings: Sequence[str] = ()
     """Codes."""
 
     @classmethod
-    def of(cls, sheet: RegisterSheet) -> SheetAnswer:
+    def of(cls, sheet: RegisterSheet, received_at: str | None) -> SheetAnswer:
         return cls(
             roster_version=sheet.roster_version,
             rows=[SheetRowItem.of(row) for row in sheet.rows],
             newest_run=None if sheet.newest_run is None else BatchStatusAnswer.of(sheet.newest_run),
+            received_at=received_at,
             warnings=[warning.code for warning in sheet.warnings],
         )
 
@@ -113,16 +172,16 @@ class SavedSheetAnswer(Schema):
     is_queued: bool = False
     corrected: Sequence[int]
     kept: Sequence[int]
-    refused: Mapping[str, str]
+    refused: Mapping[str, RefusedMark]
     sheet: SheetAnswer
 
     @classmethod
-    def of(cls, saved: SavedSheet, sheet: RegisterSheet) -> SavedSheetAnswer:
+    def of(cls, saved: SavedSheet, sheet: SheetAnswer) -> SavedSheetAnswer:
         answer = cls(
             corrected=list(saved.corrected),
             kept=list(saved.kept),
-            refused={str(student_id): error.detail for student_id, error in saved.refused.items()},
-            sheet=SheetAnswer.of(sheet),
+            refused={str(student_id): RefusedMark.of(error) for student_id, error in saved.refused.items()},
+            sheet=sheet,
         )
         submitted = saved.submitted
         if submitted is None:

@@ -11,11 +11,14 @@ from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction, Mark
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.batches.repository import tallies
+from adsum.batches.repository.runs import find_runs
 from adsum.batches.repository.submissions import ContextQuery, find_class_contexts
+from adsum.batches.rules import BatchStatus
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
+from adsum.batches.validate import violations_of_day
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.ids import Batch
@@ -23,6 +26,7 @@ from adsum.registers.day_roster import DayRoster, read_day_roster
 from adsum.registers.sheets.repository import failures_of_run, records_of_batch
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRecord, SheetRow, SubmittedSheet
 from adsum.roster.rules import RosterStudent
+from adsum.schools.calendar.rules import times_on
 
 
 class RegisterSheets:
@@ -55,21 +59,27 @@ class RegisterSheets:
             statuses = await statuses_of_school(connection, roster.of.school_id)
             records = await records_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
-            failures = await failures_of_run(connection, newest.run_id) if newest is not None else {}
+            failed = await failures_of_run(connection, newest.run_id) if newest is not None else {}
+            failures = {student_id: code for student_id, code in failed.items() if student_id not in records}
             query = ContextQuery(class_id, session_id, None, (day, day))
-            calendar = (await find_class_contexts(connection, [query]))[query].calendar
+            context = (await find_class_contexts(connection, [query]))[query]
+            requested = await _requested_marks(connection, newest, records, failures)
         assert roster.session is not None, "the roster was read with a session"
         return RegisterSheet(
             batch=batch,
             school_id=roster.of.school_id,
+            time_zone=roster.of.time_zone,
             class_title=roster.of.title,
             session_title=roster.session.title,
             today=today_in(roster.of.time_zone, now),
+            times=sorted((each.begins, each.ends) for each in times_on(day, context.calendar.times)),
             roster_version=roster.version,
-            rows=_rows(roster, records, failures),
+            rows=_rows(roster, records, requested, failures),
             statuses=statuses,
             newest_run=newest,
-            warnings=calendar.warnings(day),
+            obstacles=violations_of_day(context, day, caller, now),
+            overrules=caller.overrules,
+            warnings=context.calendar.warnings(day),
         )
 
     async def save(self, sheet: SubmittedSheet, caller: Caller) -> SavedSheet:
@@ -99,7 +109,7 @@ class RegisterSheets:
         return SavedSheet(submitted, corrected, kept, refused)
 
     async def _submit(self, sheet: SubmittedSheet, first: Sequence[SheetMark], caller: Caller) -> BatchResult:
-        marks = [StudentMark(mark.student_id, Mark(mark.status, mark.note)) for mark in first]
+        marks = [StudentMark(each.student_id, each.mark) for each in first]
         submission = Submission(
             class_id=sheet.batch.class_id,
             session_id=sheet.batch.session_id,
@@ -117,12 +127,41 @@ class RegisterSheets:
         """Corrects one mark. True: the office's mark is kept, and the requested mark is stored as disputed."""
         assert mark.record_id is not None
         assert mark.version is not None
-        correction = Correction(status=mark.status, note=mark.note, reason=reason)
+        requested = mark.mark
+        correction = Correction(
+            status=requested.status,
+            note=requested.note,
+            reason=reason,
+            arrived_at=requested.arrived_at,
+            left_at=requested.left_at,
+        )
         corrected = await self._corrections.correct(mark.record_id, [mark.version], correction, caller)
-        return corrected.dispute is not None and corrected.record.status != mark.status
+        return corrected.dispute is not None and corrected.record.status != requested.status
 
 
-def _rows(roster: DayRoster, records: Mapping[int, SheetRecord], failures: Mapping[int, str]) -> list[SheetRow]:
+async def _requested_marks(
+    connection: Connection,
+    newest: BatchStatus | None,
+    records: Mapping[int, SheetRecord],
+    failures: Mapping[int, str],
+) -> dict[int, Mark]:
+    """The marks of the newest run that it has not recorded yet, or could not record, by student."""
+    if newest is None or (newest.has_ended and not failures):
+        return {}
+    run = (await find_runs(connection, [newest.run_id]))[newest.run_id]
+    # A record keeps the version that its job has until the job is processed.
+    waiting = (
+        job for job in run.jobs if (record := records.get(job.student_id)) is None or record.version == job.version
+    )
+    return {job.student_id: job.mark for job in waiting if not newest.has_ended or job.student_id in failures}
+
+
+def _rows(
+    roster: DayRoster,
+    records: Mapping[int, SheetRecord],
+    requested: Mapping[int, Mark],
+    failures: Mapping[int, str],
+) -> list[SheetRow]:
     names = Counter((each.family_name, each.given_name) for each in roster.students)
     return [
         SheetRow(
@@ -132,7 +171,8 @@ def _rows(roster: DayRoster, records: Mapping[int, SheetRecord], failures: Mappi
             distinction=_distinction(each) if names[each.family_name, each.given_name] > 1 else None,
             planned_status=roster.planned_absences.get(each.student_id),
             record=records.get(each.student_id),
-            failure=failures.get(each.student_id) if each.student_id not in records else None,
+            requested=requested.get(each.student_id),
+            failure=failures.get(each.student_id),
         )
         for each in roster.students
     ]

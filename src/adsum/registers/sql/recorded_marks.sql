@@ -6,6 +6,8 @@ SELECT
     a.version,
     a.status,
     a.note,
+    a.arrived_at,
+    a.left_at,
     a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin') AS is_offices,
     c.status AS disputed_status
 FROM attendances a

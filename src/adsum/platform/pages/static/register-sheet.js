@@ -1,69 +1,47 @@
-// The rows of a register: one per student, with the recorded and the selected mark.
+// The rows of a register: counts, search, drafts, and the marks that arrive from the server.
+import { Row, sameMark } from "./register-row.js";
+
+// A local time HH:MM in the language of the page.
+export function clock(time) {
+  if (!time) return "";
+  return new Intl.DateTimeFormat(document.documentElement.lang, { hour: "numeric", minute: "2-digit", timeZone: "UTC" }).format(new Date(`2000-01-01T${time}Z`));
+}
 
 // Removes the unsaved marks of this tab: all, or those with these keys.
 export function forgetDrafts(isForgotten = () => true) {
   for (const key of Object.keys(sessionStorage)) if (key.startsWith("adsum:") && isForgotten(key)) sessionStorage.removeItem(key);
 }
 
-class Row {
-  constructor(element, recorded) {
-    this.element = element;
-    this.id = Number(element.dataset.student);
-    this.recorded = recorded;
-    this.note = element.querySelector(`[name="note-${this.id}"]`);
-    this.details = element.querySelector(".note");
-    this.stateText = element.querySelector("[data-state-text]");
-    this.state = element.dataset.state;
-    this.plannedStatus = this.state === "planned" ? this.chosen : null; // of a planned absence
-  }
-
-  get name() { return this.element.querySelector(".who bdi").textContent; }
-  get radios() { return [...this.element.querySelectorAll("[type=radio]")]; }
-  get chosen() { return this.element.querySelector("[type=radio]:checked")?.value ?? null; }
-  get isGone() { return this.element.classList.contains("gone"); }
-  get isShown() { return !this.element.hidden && !this.isGone; }
-
-  choose(code) { for (const radio of this.radios) radio.checked = radio.value === code; }
-  focus(options) { (this.element.querySelector("[type=radio]:checked") ?? this.radios[0])?.focus(options); }
-  openNote() { this.details.open = true; this.note.focus(); }
-
-  // Whether the selected mark differs from the recorded one.
-  get isChanged() {
-    if (this.chosen === null || this.isGone) return false;
-    return this.chosen !== this.recorded.status || this.note.value.trim() !== (this.recorded.note ?? "").trim();
-  }
-
-  // Whether the user changed the row. The preselected status of a planned absence is no change.
-  get isUnsaved() { return this.isChanged && (this.plannedStatus === null || this.chosen !== this.plannedStatus || this.note.value.trim() !== ""); }
-
-  show(state, text) {
-    this.state = this.element.dataset.state = state;
-    this.stateText.textContent = text;
-  }
-}
-
 export class Sheet {
   constructor(form, data) {
+    this.data = data;
     this.texts = data.texts;
     this.statuses = data.statuses;
     this.version = form.elements.rosterVersion;
     this.list = document.getElementById("students");
+    this.receivedAt = data.sheet.receivedAt;
     // Of this user: another one, who signs in in the same tab, does not get the marks.
     const own = `adsum:${form.dataset.user}:`;
     this.draftKey = `${own}${location.pathname}`;
     forgetDrafts((key) => !key.startsWith(own));
-    const recorded = new Map(data.sheet.rows.map((each) => [each.studentId, each]));
-    this.rows = [...this.list.children].map((each) => new Row(each, recorded.get(Number(each.dataset.student))));
+    this.page = { statuses: data.statuses, texts: data.texts, now: () => this.now(), clock, receivedAt: () => this.receivedAt };
+    const known = new Map(data.sheet.rows.map((each) => [each.studentId, each]));
+    this.rows = [...this.list.children].map((each) => new Row(each, known.get(Number(each.dataset.student)), this.page));
     this.byId = new Map(this.rows.map((row) => [row.id, row]));
   }
 
   rowOf(element) { return this.byId.get(Number(element.closest?.("[data-student]")?.dataset.student)); }
-  firstOpen() { return this.rows.find((row) => row.isShown && row.chosen === null) ?? null; }
-  get unsaved() { return this.rows.filter((row) => row.isUnsaved); }
-  get changed() { return this.rows.filter((row) => row.isChanged); }
+  get shown() { return this.rows.filter((row) => row.isShown); }
+  get firstOpen() { return this.rows.find((row) => row.isShown && row.chosen === null) ?? null; }
+  get touched() { return this.rows.filter((row) => row.isTouched); }
+  get toSend() { return this.rows.filter((row) => row.isToSend); }
+  get contested() { return this.rows.filter((row) => row.isContested); }
+  get failed() { return this.rows.filter((row) => row.known.failure && !row.isGone); }
+  get unmarked() { return this.rows.filter((row) => row.chosen === null && !row.isGone); }
+  get isFiltered() { return this.rows.some((row) => row.element.hidden); }
 
   neighbour(row, step) {
-    const shown = this.rows.filter((each) => each.isShown);
+    const { shown } = this;
     return shown[shown.indexOf(row) + step];
   }
 
@@ -71,30 +49,36 @@ export class Sheet {
     return this.statuses[Number(key) - 1] ?? this.statuses.find((each) => each.letter.toLowerCase() === key.toLowerCase());
   }
 
-  // Marks all rows without a status as present. Rows with a status, also of a planned absence, keep it.
+  // The present time at the school, while the session meets; '' before and after it, and on other days.
+  now() {
+    if (!this.data.timeZone) return "";
+    const now = new Intl.DateTimeFormat("en-GB", { timeZone: this.data.timeZone, hour: "2-digit", minute: "2-digit" }).format(new Date());
+    const meets = this.data.times.some(([begins, ends]) => begins <= now && now <= ends);
+    return meets || !this.data.times.length ? now : "";
+  }
+
+  // Marks the rows that are shown and have no mark as present. Returns them.
   markRest() {
-    for (const row of this.rows) if (!row.isGone && row.chosen === null) { row.choose("present"); this.describe(row); }
+    const rows = this.unmarked.filter((row) => row.isShown && !row.isFixed);
+    for (const row of rows) row.choose("present");
+    this.changed(rows);
+    return rows;
+  }
+
+  revert(rows) {
+    for (const row of rows) row.revert();
+    this.changed(rows);
+  }
+
+  // Describes rows whose mark has changed.
+  changed(rows) {
+    for (const row of rows) {
+      row.isContested &&= row.isTouched;
+      row.describe();
+    }
     this.count();
     this.keep();
-  }
-
-  touched(row) {
-    this.describe(row);
-    this.count();
-    this.keep();
-  }
-
-  describe(row) {
-    const { recorded } = row;
-    if (row.isUnsaved) row.show("unsaved", this.texts.unsaved);
-    else if (row.isChanged) row.show("planned", this.texts.planned);
-    else if (recorded.status !== null) row.show("saved", this.stateOf(recorded));
-    else if (recorded.failure) row.show("failed", this.texts.failed);
-  }
-
-  stateOf(recorded) {
-    if (recorded.disputedStatus) return this.texts.disputed;
-    return recorded.isOffices ? this.texts.offices : this.texts.saved;
+    this.onChange?.();
   }
 
   count() {
@@ -111,36 +95,34 @@ export class Sheet {
       const { search } = row.element.dataset;
       row.element.hidden = !wanted.every((each) => search.includes(each) || search.includes(folded(each)));
     }
+    this.onChange?.();
   }
 
-  // Updates the recorded marks. Returns the rows whose new recorded mark conflicts with an unsaved one.
+  // Updates the known marks. A row that the user has not changed shows the new one. One that the user has changed is
+  // contested if the recorded mark is neither the one that this page sent or showed, nor that of the user.
   update(sheet) {
-    const contested = [];
+    this.receivedAt = sheet.receivedAt;
+    const rows = [];
     for (const each of sheet.rows) {
       const row = this.byId.get(each.studentId);
       if (!row) continue;
-      const before = row.recorded;
-      const wasChanged = row.isChanged && row.chosen !== null;
-      row.recorded = each;
-      if (before.version === each.version && before.failure === each.failure && row.state !== "saving") continue;
-      if (!wasChanged && each.status !== null) this.take(row);
-      else if (row.isChanged && each.status !== null && before.version !== each.version && row.state !== "saving") contested.push(row);
-      this.describe(row);
+      const { base, known, isTouched } = row;
+      row.known = each;
+      const isDisputed = each.disputedStatus && each.disputedStatus === row.sent?.status && sameMark(row.mark, row.sent);
+      if (!isTouched || isDisputed || !row.isTouched) {
+        if (!sameMark(base, row.base) || isDisputed) row.revert();
+        row.isContested = false;
+      } else if (each.recorded && each.version !== known.version && ![base, row.sent].some((mark) => sameMark(mark, each.recorded))) {
+        row.isContested = true;
+      }
+      rows.push(row);
     }
-    this.count();
-    this.keep();
-    return contested;
+    this.changed(rows);
   }
 
-  take(row) {
-    row.choose(row.recorded.status);
-    row.note.value = row.recorded.note ?? "";
-    this.describe(row);
-  }
-
-  add(elements, recorded) {
+  add(elements, known) {
     for (const element of elements) {
-      const row = new Row(element, recorded.get(Number(element.dataset.student)));
+      const row = new Row(element, known.get(Number(element.dataset.student)), this.page);
       const next = this.rows.find((each) => each.name.localeCompare(row.name) > 0);
       this.list.insertBefore(element, next?.element ?? null);
       element.classList.add("joined");
@@ -150,29 +132,20 @@ export class Sheet {
   }
 
   remove(ids) {
-    for (const id of ids) {
-      const row = this.byId.get(id);
-      row.element.classList.add("gone");
-      row.show("gone", this.texts.gone);
-    }
+    const rows = ids.map((id) => this.byId.get(id)).filter(Boolean);
+    for (const row of rows) row.element.classList.add("gone");
+    this.changed(rows);
   }
 
   // Keeps unsaved marks in the session storage of this tab, so that they survive a reload.
   keep() {
-    const marks = this.unsaved.map((row) => [row.id, row.chosen, row.note.value]);
+    const marks = this.touched.map((row) => [row.id, row.mark]);
     if (marks.length) sessionStorage.setItem(this.draftKey, JSON.stringify(marks));
     else sessionStorage.removeItem(this.draftKey);
   }
 
   restore() {
-    for (const [id, status, note] of JSON.parse(sessionStorage.getItem(this.draftKey) ?? "[]")) {
-      const row = this.byId.get(id);
-      if (!row) continue;
-      row.choose(status);
-      row.note.value = note;
-      this.describe(row);
-    }
-    this.count();
-    this.keep();
+    for (const [id, mark] of JSON.parse(sessionStorage.getItem(this.draftKey) ?? "[]")) this.byId.get(id)?.take(mark);
+    this.changed(this.rows);
   }
 }

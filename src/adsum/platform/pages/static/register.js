@@ -1,32 +1,58 @@
-// The register page: keys, counts, search. Without this script the page is a form that the server reads.
-import { Sheet, forgetDrafts } from "./register-sheet.js";
+// The register page: keys, search, undo. Without scripts the page is a form that the server reads.
+import { showHistory } from "./register-history.js";
+import { Notices } from "./register-notices.js";
 import { Saving } from "./register-saving.js";
+import { Sheet, forgetDrafts } from "./register-sheet.js";
 
 const form = document.getElementById("register");
 if (form) {
   const data = JSON.parse(document.getElementById("register-data").textContent);
+  const { texts } = data;
   const sheet = new Sheet(form, data);
-  const saving = new Saving(form, sheet, data.texts);
+  const notices = new Notices(sheet);
+  const saving = new Saving(form, sheet, notices);
   const search = document.getElementById("search");
   const rest = document.getElementById("rest");
+  const undo = document.getElementById("undo");
+  const nobody = document.getElementById("nobody");
+  let rested = []; // the rows that were marked present at once, and can be taken back
+  let pressed = null; // the segment that was chosen already when it was pressed
   let isSignedOut = false;
 
-  document.querySelector(".no-script").hidden = true;
-  for (const tool of [rest, search]) if (tool) tool.hidden = false;
+  for (const each of document.querySelectorAll(".no-script")) each.hidden = true;
+  for (const tool of [rest, search?.parentElement]) if (tool) tool.hidden = false;
 
-  form.addEventListener("submit", (event) => { event.preventDefault(); saving.save(); });
+  form.addEventListener("submit", (event) => { event.preventDefault(); save(); });
   form.addEventListener("change", (event) => {
     const row = sheet.rowOf(event.target);
-    if (row) sheet.touched(row);
+    if (event.target.type === "radio") row.chosenNow();
+    if (row) touched(row);
   });
   form.addEventListener("input", (event) => {
-    if (event.target.name?.startsWith("note-")) sheet.touched(sheet.rowOf(event.target));
+    const row = sheet.rowOf(event.target);
+    if (row && event.target.type !== "radio") touched(row);
   });
-  rest.addEventListener("click", () => markRest());
-  search?.addEventListener("input", () => sheet.narrow(search.value));
+  // A second press on the chosen status takes the mark back.
+  form.addEventListener("pointerdown", ({ target }) => { pressed = target.type === "radio" && target.checked ? target : null; });
+  form.addEventListener("click", (event) => {
+    const row = sheet.rowOf(event.target);
+    if (event.target === pressed) takeBack(row);
+    else if (event.target.matches(".history") && !event.ctrlKey && !event.metaKey) { event.preventDefault(); showHistory(row, event.target, texts); }
+    pressed = null;
+  });
+  // On a phone the note and the times open over the page.
+  form.addEventListener("toggle", (event) => {
+    const row = sheet.rowOf(event.target);
+    event.target.dataset.name = row.name;
+    for (const each of sheet.rows) each.element.inert = event.newState === "open" && each !== row;
+    if (event.newState === "open" && !row.hasTime) row.note.focus();
+  }, true);
+  rest?.addEventListener("click", markRest);
+  undo?.addEventListener("click", undoRest);
+  search?.addEventListener("input", narrow);
   form.addEventListener("keydown", onKey);
   document.addEventListener("keydown", (event) => {
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); saving.save(); }
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); save(); }
   });
   addEventListener("beforeunload", (event) => { if (saving.wouldLose && !isSignedOut) event.preventDefault(); });
   new BroadcastChannel("adsum-signed-out").addEventListener("message", () => {
@@ -35,32 +61,104 @@ if (form) {
     location.replace("/sign-in");
   });
   document.addEventListener("visibilitychange", () => { if (!document.hidden) saving.refresh(); });
-  setInterval(() => { if (!document.hidden && !saving.isBusy) saving.refresh(); }, 15000);
+  setInterval(() => { if (!document.hidden) saving.refresh(); }, 15000);
 
+  sheet.onChange = () => { saving.tell(); describeRest(); };
   sheet.restore();
-  if (data.sheet.newestRun?.state === "processing") saving.follow(data.sheet.newestRun.batchId);
-  else if (matchMedia("(hover: hover)").matches) sheet.firstOpen()?.focus({ preventScroll: true });
+  if (sheet.failed.length) saving.finish(data.sheet);
+  if (data.sheet.newestRun?.state === "processing") saving.update(data.sheet, "own");
+  else if (matchMedia("(hover: hover)").matches) sheet.firstOpen?.focus({ preventScroll: true });
+
+  function save() {
+    forgetRest();
+    saving.save();
+  }
+
+  function touched(row) {
+    forgetRest();
+    sheet.changed([row]);
+  }
+
+  function takeBack(row) {
+    row.revert();
+    touched(row);
+  }
 
   function markRest() {
-    sheet.markRest();
-    sheet.firstOpen()?.focus();
+    rested = sheet.markRest();
+    if (!rested.length) return;
+    notices.say(texts.someRest.replace("{count}", rested.length), "good");
+    undo.hidden = false;
+    sheet.firstOpen?.focus();
+  }
+
+  function undoRest() {
+    const rows = rested;
+    forgetRest();
+    sheet.revert(rows);
+    rows[0]?.focus();
+  }
+
+  function forgetRest() {
+    rested = [];
+    if (undo) undo.hidden = true;
+  }
+
+  function narrow() {
+    sheet.narrow(search.value);
+    nobody.hidden = sheet.shown.length > 0;
+  }
+
+  // Marking the rest never touches a row that the search hides, and the button says so.
+  function describeRest() {
+    if (!rest) return;
+    const { length } = sheet.unmarked.filter((row) => row.isShown && !row.isFixed);
+    rest.disabled = length === 0;
+    rest.firstElementChild.textContent = sheet.isFiltered ? texts.restOfShown.replace("{count}", length) : texts.rest;
+  }
+
+  function clearSearch() {
+    search.value = "";
+    narrow();
   }
 
   function onKey(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const isText = event.target.matches("input:not([type=radio], [type=checkbox])");
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !isText && rested.length) { event.preventDefault(); undoRest(); return; }
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
     const row = sheet.rowOf(event.target);
-    if (isText) {
-      if (event.key === "Escape" || (event.key === "Enter" && row)) { event.preventDefault(); (row ?? sheet.rows[0]).focus(); }
-      else if (event.key === "Enter") event.preventDefault(); // Enter in the search field must not submit the form
-      return;
-    }
-    if (event.key === "/" && search) { event.preventDefault(); search.focus(); return; }
-    if (event.key === "0") { event.preventDefault(); markRest(); return; }
-    if (!row || !event.target.matches("[type=radio]")) return;
+    if (event.target === search) onSearchKey(event);
+    else if (isText) onTextKey(event, row);
+    else if (event.key === "/" && search) { event.preventDefault(); search.select(); search.focus(); }
+    else if (event.key === "0" && rest) { event.preventDefault(); markRest(); }
+    else if (event.key === "Escape" && search?.value) clearSearch();
+    else if (row && event.target.matches("[type=radio]")) onRowKey(event, row);
+  }
+
+  function onSearchKey(event) {
+    const { shown } = sheet;
+    const target = { Enter: shown[0], ArrowDown: shown[0], ArrowUp: shown.at(-1), "/": null, Escape: null };
+    if (!(event.key in target)) return;
+    event.preventDefault();
+    if (event.key === "/") search.select();
+    else if (event.key === "Escape" && search.value) clearSearch();
+    else (target[event.key] ?? sheet.firstOpen ?? shown[0])?.focus();
+  }
+
+  function onTextKey(event, row) {
+    if (event.key !== "Escape" && event.key !== "Enter") return;
+    event.preventDefault();
+    row?.element.querySelector(".extra").hidePopover?.();
+    row?.focus();
+  }
+
+  function onRowKey(event, row) {
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       sheet.neighbour(row, event.key === "ArrowDown" ? 1 : -1)?.focus();
+    } else if (event.key === "Delete" || event.key === "Backspace") {
+      event.preventDefault();
+      takeBack(row);
     } else if (event.key === "Enter") {
       event.preventDefault();
       row.openNote();
@@ -69,7 +167,7 @@ if (form) {
       if (!status) return;
       event.preventDefault();
       row.choose(status.code);
-      sheet.touched(row);
+      touched(row);
       sheet.neighbour(row, 1)?.focus();
     }
   }

@@ -1,0 +1,140 @@
+// What the page says: the line beside the buttons, the problems at the top, and the card of a saved register.
+
+const MAX_LISTED = 30;
+
+export function el(name, text, className) {
+  const element = document.createElement(name);
+  if (text) element.textContent = text;
+  if (className) element.className = className;
+  return element;
+}
+
+export class Notices {
+  constructor(sheet) {
+    this.sheet = sheet;
+    this.texts = sheet.texts;
+    this.message = document.getElementById("message");
+    this.banner = document.getElementById("banner");
+    this.done = document.getElementById("done");
+  }
+
+  // The line beside the buttons. It has a height of its own, so that nothing moves.
+  say(text, kind = "") {
+    if (!this.message) return;
+    if (this.message.textContent !== text) this.message.textContent = text;
+    this.message.parentElement.className = `message ${kind}`;
+  }
+
+  // The problems at the top: `items` are texts, or elements.
+  show(kind, title, items = [], tools = []) {
+    const notice = el("div", "", `notice ${kind}`);
+    notice.setAttribute("role", "alert");
+    const heading = el("p");
+    heading.append(el("strong", title));
+    notice.append(heading);
+    const list = el("ul", "", "names");
+    for (const item of items.slice(0, MAX_LISTED)) {
+      const entry = el("li");
+      entry.append(item);
+      list.append(entry);
+    }
+    if (items.length) notice.append(list);
+    if (items.length > MAX_LISTED) notice.append(el("p", this.texts.cut.replace("{shown}", MAX_LISTED).replace("{count}", items.length), "definition"));
+    if (tools.length) {
+      const row = el("p", "", "row");
+      row.append(...tools);
+      notice.append(row);
+    }
+    this.banner.append(notice);
+    return notice;
+  }
+
+  clear() { this.banner.replaceChildren(); }
+
+  // The students who could not be recorded, each with the reason.
+  showFailed(retry) {
+    const { failed } = this.sheet;
+    this.banner.querySelectorAll("[data-failed]").forEach((each) => each.remove());
+    if (!failed.length) return false;
+    const items = failed.map((row) => this.named(row, this.texts.reasons[row.known.failure] ?? row.known.failure));
+    const notice = this.show("bad", this.texts.notSaved.replace("{count}", failed.length), items, retry ? [retry] : []);
+    notice.dataset.failed = "";
+    this.banner.prepend(notice);
+    return true;
+  }
+
+  // The rows that another user changed meanwhile. Each has both marks until the user chooses one.
+  showContested(onDecided) {
+    const { contested } = this.sheet;
+    const shown = this.banner.querySelector("[data-contested]");
+    const ids = contested.map((row) => `${row.id}:${row.known.version}`).join();
+    if (shown?.dataset.contested === ids) return;
+    shown?.remove();
+    if (!contested.length) return;
+    const label = (code) => this.sheet.statuses.find((each) => each.code === code)?.label ?? code;
+    const items = contested.map((row) => {
+      const entry = el("span", "", "choice");
+      entry.append(el("bdi", row.name));
+      const theirs = el("button", this.texts.theirs.replace("{mark}", label(row.base.status)), "compact");
+      const mine = el("button", this.texts.mine.replace("{mark}", label(row.chosen)), "compact");
+      theirs.addEventListener("click", () => { row.take(row.base); onDecided(row); });
+      mine.addEventListener("click", () => onDecided(row));
+      for (const button of [theirs, mine]) button.type = "button";
+      entry.append(theirs, mine);
+      return entry;
+    });
+    this.show("warn", this.texts.meanwhile, items).dataset.contested = ids;
+    this.toTop();
+  }
+
+  // The card of a saved register: the students who are not simply present.
+  showDone(warnings) {
+    this.done.replaceChildren(el("h2", this.texts.done));
+    for (const code of warnings) {
+      const warning = el("div", "", "notice warn");
+      warning.append(el("p", this.texts.warnings[code]));
+      this.done.append(warning);
+    }
+    const rows = this.sheet.rows.filter((row) => !row.isGone);
+    const groups = el("div", "", "groups");
+    const absent = this.sheet.statuses.filter((each) => ["absent", "authorised"].includes(each.look)).map((each) => each.code);
+    for (const { code, label, look } of this.sheet.statuses) {
+      const found = rows.filter((row) => row.known.recorded?.status === code);
+      if (look !== "attended" && found.length) groups.append(this.group(label, found));
+    }
+    const unmarked = rows.filter((row) => !row.base);
+    if (unmarked.length) groups.append(this.group(this.texts.unmarked, unmarked));
+    if (!rows.some((row) => absent.includes(row.known.recorded?.status))) this.done.append(el("p", this.texts.nobodyAbsent));
+    this.done.append(groups);
+    const back = el("a", this.texts.back, "button compact");
+    back.href = document.querySelector(".crumbs a").href;
+    this.done.append(back);
+    this.done.hidden = false;
+    this.done.focus({ preventScroll: true });
+    this.toTop();
+  }
+
+  group(title, rows) {
+    const section = el("section");
+    const names = el("ul");
+    for (const row of rows) {
+      const item = el("li");
+      item.append(el("bdi", row.name));
+      const time = row.known.recorded?.arrivedAt;
+      if (time) item.append(" ", el("span", this.sheet.page.clock(time), "soft"));
+      names.append(item);
+    }
+    section.append(el("h3", `${title}: ${rows.length}`), names);
+    return section;
+  }
+
+  hideDone() { this.done.hidden = true; }
+
+  named(row, text) {
+    const entry = el("span");
+    entry.append(el("bdi", row.name), el("br"), el("small", text));
+    return entry;
+  }
+
+  toTop() { scrollTo({ top: 0 }); }
+}
