@@ -51,6 +51,7 @@ from adsum.privacy.retention import pages as retention_pages
 from adsum.registers import endpoints as registers
 from adsum.registers import pages as today
 from adsum.registers.on_site import pages as on_site
+from adsum.registers.order import pages as register_order
 from adsum.registers.overview import pages as overview
 from adsum.registers.sheets import pages as register
 from adsum.reports import endpoints as reports
@@ -107,6 +108,7 @@ PAGES = (
     own_factors.router,
     single_sign_on.router,
     today.router,
+    register_order.router,
     register.router,
     overview.router,
     on_site.router,

@@ -63,6 +63,7 @@ from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.service import StudentData
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
+from adsum.registers.order.service import RegisterOrders
 from adsum.registers.overview.page_data import OverviewPageData
 from adsum.registers.page_data import TodayPageData
 from adsum.registers.rules import RegisterFilters
@@ -155,6 +156,7 @@ class RegisterServices:
 
     registers: Registers
     register_sheets: RegisterSheets
+    register_orders: RegisterOrders
     on_site: OnSite
     day_rosters: DayRosters
 
@@ -295,6 +297,7 @@ def _registers(on: OpenServers, attendance: AttendanceServices, batches: BatchSe
     return RegisterServices(
         registers=Registers(on.database, on.now),
         register_sheets=RegisterSheets(on.database, batches.attendances, attendance.corrections, on.now),
+        register_orders=RegisterOrders(on.database, on.now),
         on_site=OnSite(on.database, on.now),
         day_rosters=DayRosters(on.database, on.now),
     )

@@ -17,6 +17,7 @@ from adsum.privacy.merging.rules import SingleRecord
 from adsum.privacy.repository import COLUMNS, COLUMNS_OF_SINGLE_RECORD, mark_of_answer
 from adsum.privacy.schemas import MarkOfData, MergeOfData, RequestOfData, SingleRecordOfData
 from adsum.privacy.tables import student_holds, student_merges
+from adsum.registers.order.tables import student_seats
 from adsum.reports.tables import student_days, student_months, unmarked_students
 from adsum.roster.tables import enrolments, student_schools, students
 
@@ -34,6 +35,7 @@ STATEMENTS = {
     student_days: "export_days",
     student_months: "export_months",
     unmarked_students: "export_unmarked",
+    student_seats: "export_seats",
     student_merges: "export_merges",
     student_holds: "export_holds",
     audit_entries: "export_audit_entries",
@@ -76,6 +78,7 @@ LEFT_OUT = {
     "student_days.student_id": STUDENT,
     "student_months.school_id": "the months at all schools are one list",
     "student_months.student_id": STUDENT,
+    "student_seats.student_id": STUDENT,
     "unmarked_students.school_id": OF_CLASS,
     "unmarked_students.student_id": STUDENT,
     "student_holds.id": "nothing refers to it",

@@ -26,6 +26,7 @@ from adsum.platform.database.columns import metadata
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.merging.rules import MergeChoices
+from adsum.registers.order.rules import RegisterOrder, SortBy
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days
 from adsum.roster.tables import student_schools, students
@@ -77,6 +78,10 @@ async def with_traces_everywhere(register: Register) -> None:
         absence_id = (await connection.execute(select(absences.c.id))).scalar_one()
         await connection.execute(insert(due_absences).values(run_id=run_id, absence_id=absence_id))
         second = await make_student(connection, register.api.school.school_id, given=NOTE)
+    school = register.api.school
+    seats = RegisterOrder(SortBy.SEATS, (student_of(register),))
+    batch = Batch(school.class_id, school.session_id, date(2024, 12, 25))
+    await register.adsum.register_orders.choose(batch, seats, system_caller())
     holds = register.adsum.holds
     hold = await holds.place(student_of(register), HoldReason.OTHER, NOTE, system_caller())
     await holds.lift(hold.id, system_caller())
@@ -112,6 +117,7 @@ async def test_all_data_about_a_student_is_exported(register: Register) -> None:
     assert [(each["oldStatus"], each["newStatus"], each["reason"]) for each in record["changes"]] == [
         ("present", "late", NOTE)
     ]
+    assert [(each["classTitle"], each["place"]) for each in data["seats"]] == [("7b", 1)]
     assert [each["code"] for each in data["failures"]] == ["not_enrolled"]
     (absence,) = data["absences"]
     assert [(each["version"], each["reason"]) for each in absence["versions"]] == [(1, NOTE), (2, f"{NOTE}, again")]

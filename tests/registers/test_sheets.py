@@ -322,5 +322,5 @@ async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, sch
 
 
 def test_a_student_of_a_sheet_is_found_with_and_without_accents() -> None:
-    row = SheetRow(1, "Sof\u00eda", "O\u2019N\u00fa\u00f1ez", None, None, None, None, None)
+    row = SheetRow(1, "O\u2019N\u00fa\u00f1ez, Sof\u00eda", None, None, None, None, None)
     assert {"sofia", "sof\u00eda"} <= set(row.search_text.split())

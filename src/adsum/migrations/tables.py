@@ -12,6 +12,7 @@ from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.tombstones import tombstone_key, tombstones
 from adsum.privacy.tables import retention_periods, retention_runs, student_holds, student_merges
+from adsum.registers.order.tables import register_orders, student_seats
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import (
     classes,
@@ -48,6 +49,7 @@ __all__ = [
     "metadata",
     "passkeys",
     "recovery_codes",
+    "register_orders",
     "retention_periods",
     "retention_runs",
     "school_changes",
@@ -62,6 +64,7 @@ __all__ = [
     "student_merges",
     "student_months",
     "student_schools",
+    "student_seats",
     "students",
     "terms",
     "tombstone_key",

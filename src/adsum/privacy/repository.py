@@ -28,6 +28,7 @@ from adsum.platform.database.tombstones import Erased, SourceId, add_tombstones
 from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, PersonalData, Row, is_about_student, parts_about, without_parts
 from adsum.privacy.tables import student_holds, student_merges
+from adsum.registers.order.tables import student_seats
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.repository.membership import schools_of_student, student_names
 from adsum.roster.tables import enrolments, named_student_id, student_schools, students
@@ -56,6 +57,11 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "sourced_id": String(),
         "begin_date": Date(),
         "end_date": Date(),
+    },
+    "export_seats": {
+        "class_id": BigInt,
+        "class_title": String(),
+        "place": BigInt,
     },
     "export_records": {
         "id": BigInt,
@@ -211,6 +217,7 @@ _OPEN_RUNS = _statement("open_runs_with_student")
 _PERSON = _statement("export_student")
 _SCHOOLS = _statement("export_schools")
 _ENROLMENTS = _statement("export_enrolments")
+_SEATS = _statement("export_seats")
 _RECORDS = _statement("export_records")
 _CHANGES = _statement("export_changes")
 _FAILURES = _statement("export_failures")
@@ -239,6 +246,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         student=student,
         schools=await _rows(connection, _SCHOOLS, student_id),
         enrolments=await _rows(connection, _ENROLMENTS, student_id),
+        seats=await _rows(connection, _SEATS, student_id),
         records=[row | {"changes": changes[row["id"]]} for row in await _rows(connection, _RECORDS, student_id)],
         requests=[{**_class_session_and_day(run), **request} for run in runs for request in _requests(run, student_id)],
         kept_records=[_class_session_and_day(run) for run in runs if student_id in run["kept"]],
@@ -408,6 +416,7 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
     # Before the summaries, in which the student would be an unmarked one of the classes.
     await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
+    await connection.execute(delete(student_seats).where(student_seats.c.student_id == student_id))
     await erase_from_summaries(connection, student_id)
     for school_id, of_school in places.items():
         statuses = await statuses_of_school(connection, school_id)

@@ -45,6 +45,7 @@ class PersonalData:
         contradictions: disputed marks.
         days: daily summaries.
         months: monthly summaries.
+        seats: the places in the seating orders of classes.
         unmarked: taken sessions without a mark, as reports count them.
         holds: on the data, lifted ones too.
         merges: second records that were merged into the student's, with the days on which both had a record.
@@ -65,6 +66,7 @@ class PersonalData:
     days: Sequence[Row]
     months: Sequence[Row]
     unmarked: Sequence[Row]
+    seats: Sequence[Row]
     holds: Sequence[Row]
     merges: Sequence[Row]
     audit_entries: Sequence[Row]

@@ -43,6 +43,14 @@ class EnrolmentOfData(Schema):
     end_date: date | None
 
 
+class SeatOfData(Schema):
+    """The place of the student in the seating order of a class, from 1."""
+
+    class_id: int
+    class_title: str
+    place: int
+
+
 class ChangeOfData(Schema):
     """One change of a record."""
 
@@ -330,6 +338,7 @@ class StudentDataAnswer(Schema):
     days: list[DayOfData] = []  # noqa: RUF012 - pydantic copies it
     months: list[MonthOfData] = []  # noqa: RUF012 - pydantic copies it
     schools: list[SchoolOfData] = []  # noqa: RUF012 - pydantic copies it
+    seats: list[SeatOfData] = []  # noqa: RUF012 - pydantic copies it
     unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
     holds: list[HoldOfData] = []  # noqa: RUF012 - pydantic copies it
     merges: list[MergeOfData] = []  # noqa: RUF012 - pydantic copies it

@@ -411,6 +411,26 @@ def test_one_thumb_takes_a_register_on_a_phone(browsing: Browsing) -> None:
     assert (recorded[3], recorded[9], recorded[14]) == ("absent", "absent", "late")
 
 
+def test_the_order_of_the_students_is_chosen_once_for_the_class(browsing: Browsing) -> None:
+    page = take(browsing.visitor(TEACHER), a_day(18))
+    names = page.locator("[data-student] .who bdi")
+    first, second = names.nth(0).inner_text(), names.nth(1).inner_text()
+    try:
+        page.get_by_role("link", name="Order of students").click()
+        assert_accessible(page)
+        page.get_by_role("button", name=f"Down: {first}").press("Enter")
+        expect(page.get_by_label("Seating order")).to_be_checked()
+        page.get_by_role("button", name="Save").click()
+        expect(names.nth(0)).to_have_text(second)
+        take(page, a_day(19))
+        expect(names.nth(1)).to_have_text(first)
+    finally:
+        page.goto(f"/take/123/456/{a_day(18)}/order")
+        page.get_by_label("Family name").check()
+        page.get_by_role("button", name="Save").click()
+        expect(names.nth(0)).to_have_text(first)
+
+
 def test_a_future_register_and_a_closed_day_say_so_at_once(browsing: Browsing) -> None:
     page = browsing.visitor(TEACHER, locale="de-DE")
     take(page, "2099-03-02")

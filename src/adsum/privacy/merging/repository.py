@@ -27,6 +27,7 @@ from adsum.privacy.merging.rules import (
 )
 from adsum.privacy.repository import answers_with_student, runs_with_student, set_answers, set_plans
 from adsum.privacy.tables import student_holds, student_merges
+from adsum.registers.order.tables import student_seats
 from adsum.reports.tables import student_days, student_months, unmarked_students
 from adsum.roster.rules import StudentRow
 from adsum.roster.tables import enrolments, student_schools, students
@@ -93,6 +94,7 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
     await _move_rows(connection, absences, (), student_id, removed_id)
     await _move_rows(connection, student_holds, (), student_id, removed_id)
     await _move_rows(connection, enrolments, (), student_id, removed_id)
+    await _move_rows(connection, student_seats, ("class_id",), student_id, removed_id)
     runs = await runs_with_student(connection, removed_id)
     await set_plans(connection, [with_kept_student(run, student_id, removed_id) for run in runs])
     answers = await answers_with_student(connection, removed_id)

@@ -44,7 +44,8 @@ class SheetRow:
     """A student of the sheet.
 
     Attributes:
-        student_id, given_name, family_name: the student.
+        student_id: the student.
+        name: the part by which the register is sorted comes first.
         distinction: grade and id, if another student of the sheet has the same name; else None.
         planned_status: the status of the planned absence that applies, or None.
         record: the recorded mark; None: there is none, or it was cleared.
@@ -53,8 +54,7 @@ class SheetRow:
     """
 
     student_id: int
-    given_name: str
-    family_name: str
+    name: str
     distinction: str | None
     planned_status: str | None
     record: SheetRecord | None
@@ -69,8 +69,7 @@ class SheetRow:
     @property
     def search_text(self) -> str:
         """The spellings of the name, and the name in lower case."""
-        name = f"{self.family_name} {self.given_name}"
-        return " ".join([*search_spellings(name), name.lower()])
+        return " ".join([*search_spellings(self.name), self.name.lower()])
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class RegisterSheet:
         today: the school's today.
         times: when the session meets on the day, local 'HH:MM'; empty: unknown.
         roster_version: sent back with the marks, so that no mark is made by an outdated roster.
-        rows: the students of the day, by name.
+        rows: the students of the day, in the order of the class.
         statuses: of the school.
         newest_run: the progress of the newest submission; None: there is none.
         obstacles: violations of every mark of the day that this person sends without a reason.

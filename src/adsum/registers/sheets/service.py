@@ -23,6 +23,8 @@ from adsum.platform.days import today_in
 from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.ids import Batch
 from adsum.registers.day_roster import DayRoster, read_day_roster
+from adsum.registers.order.repository import order_of_class
+from adsum.registers.order.rules import RegisterOrder
 from adsum.registers.sheets.repository import failures_of_run, records_of_batch
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRecord, SheetRow, SubmittedSheet
 from adsum.roster.rules import RosterStudent
@@ -56,6 +58,7 @@ class RegisterSheets:
         batch, now = Batch(class_id, session_id, day), self._now()
         async with self._database.snapshot() as connection:
             roster = await read_day_roster(connection, caller, class_id, day, session_id, now)
+            order = await order_of_class(connection, class_id)
             statuses = await statuses_of_school(connection, roster.of.school_id)
             records = await records_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
@@ -74,7 +77,7 @@ class RegisterSheets:
             today=today_in(roster.of.time_zone, now),
             times=sorted((each.begins, each.ends) for each in times_on(day, context.calendar.times)),
             roster_version=roster.version,
-            rows=_rows(roster, records, requested, failures),
+            rows=_rows(roster, order, records, requested, failures),
             statuses=statuses,
             newest_run=newest,
             obstacles=violations_of_day(context, day, caller, now),
@@ -158,6 +161,7 @@ async def _requested_marks(
 
 def _rows(
     roster: DayRoster,
+    order: RegisterOrder,
     records: Mapping[int, SheetRecord],
     requested: Mapping[int, Mark],
     failures: Mapping[int, str],
@@ -166,15 +170,14 @@ def _rows(
     return [
         SheetRow(
             student_id=each.student_id,
-            given_name=each.given_name,
-            family_name=each.family_name,
+            name=order.name_of(each),
             distinction=_distinction(each) if names[each.family_name, each.given_name] > 1 else None,
             planned_status=roster.planned_absences.get(each.student_id),
             record=records.get(each.student_id),
             requested=requested.get(each.student_id),
             failure=failures.get(each.student_id),
         )
-        for each in roster.students
+        for each in order.sorted(roster.students)
     ]
 
 
