@@ -19,6 +19,7 @@ export class Row {
     this.isSending = false;
     this.isContested = false;
     this.planned = this.base ? null : this.chosen; // of a planned absence
+    this.summarise();
   }
 
   get name() { return this.element.querySelector(".who bdi").textContent; }
@@ -77,8 +78,12 @@ export class Row {
     for (const [field, input] of Object.entries(this.times)) input.value = mark[field] ?? "";
   }
 
+  // What the page counts of every row after each key, so that a class of a thousand stays fluid.
+  summarise() { this.summary = { chosen: this.chosen, isTouched: this.isTouched, isToSend: this.isToSend }; }
+
   describe() {
     const { texts } = this.page;
+    this.summarise();
     const [state, text] = this.stateAndText(texts);
     this.element.dataset.state = state;
     if (this.stateText.textContent !== text) this.stateText.textContent = text;

@@ -32,17 +32,18 @@ export class Sheet {
 
   rowOf(element) { return this.byId.get(Number(element.closest?.("[data-student]")?.dataset.student)); }
   get shown() { return this.rows.filter((row) => row.isShown); }
-  get firstOpen() { return this.rows.find((row) => row.isShown && row.chosen === null) ?? null; }
-  get touched() { return this.rows.filter((row) => row.isTouched); }
-  get toSend() { return this.rows.filter((row) => row.isToSend); }
+  get firstOpen() { return this.rows.find((row) => row.summary.chosen === null && row.isShown) ?? null; }
+  get touched() { return this.rows.filter((row) => row.summary.isTouched); }
+  get toSend() { return this.rows.filter((row) => row.summary.isToSend); }
   get contested() { return this.rows.filter((row) => row.isContested); }
   get failed() { return this.rows.filter((row) => row.known.failure && !row.isGone); }
-  get unmarked() { return this.rows.filter((row) => row.chosen === null && !row.isGone); }
+  get unmarked() { return this.rows.filter((row) => row.summary.chosen === null && !row.isGone); }
   get isFiltered() { return this.rows.some((row) => row.element.hidden); }
 
   neighbour(row, step) {
-    const { shown } = this;
-    return shown[shown.indexOf(row) + step];
+    let i = this.rows.indexOf(row) + step;
+    while (this.rows[i] && !this.rows[i].isShown) i += step;
+    return this.rows[i];
   }
 
   statusOfKey(key) {
@@ -83,7 +84,7 @@ export class Sheet {
 
   count() {
     const counts = new Map();
-    for (const row of this.rows) if (!row.isGone) counts.set(row.chosen ?? "", (counts.get(row.chosen ?? "") ?? 0) + 1);
+    for (const row of this.rows) if (!row.isGone) counts.set(row.summary.chosen ?? "", (counts.get(row.summary.chosen ?? "") ?? 0) + 1);
     for (const each of document.querySelectorAll("[data-count]")) each.textContent = String(counts.get(each.dataset.count) ?? 0);
   }
 
