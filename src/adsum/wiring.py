@@ -13,7 +13,6 @@ from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
-from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.sealing import Sealing
 from adsum.accounts.audit.verification import Verifier
@@ -43,6 +42,7 @@ from adsum.batches.sweep import Chore, Sweeper
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
 from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
+from adsum.operations.audit.page_data import AuditPageData
 from adsum.operations.audit.service import AuditLog
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.key_warnings import KeyWarnings
@@ -189,6 +189,7 @@ class OperationServices:
     readiness: Readiness
     run_metrics: RunMetrics
     audit_log: AuditLog
+    audit_page_data: AuditPageData
     verifier: Verifier
     chores: Sequence[Chore]
 
@@ -234,7 +235,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         reports = _reports(on)
         registers = _registers(on, attendance, batches)
         pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
-        operations = _operations(on, batches, accounts.api_keys)
+        operations = _operations(on, accounts, schools, roster, batches)
         features = (accounts, schools, roster, attendance, absences, batches, reports, registers, pages, operations)
         built = {name: service for feature in features for name, service in vars(feature).items()}
         yield Adsum(**built, settings=settings, database=database, now=now)
@@ -361,8 +362,15 @@ def _rate_limits(on: OpenServers, metrics: Metrics) -> RateLimits:
     return RateLimits(on.redis, quotas, key_prefix=settings.key_prefix, count_exceeded=count_exceeded)
 
 
-def _operations(on: OpenServers, batches: BatchServices, api_keys: ApiKeys) -> OperationServices:
+def _operations(
+    on: OpenServers,
+    accounts: AccountServices,
+    schools: SchoolServices,
+    roster: RosterServices,
+    batches: BatchServices,
+) -> OperationServices:
     metrics, chain_keys = Metrics(), ChainKeys(on.keys)
+    audit_log, verifier = AuditLog(on.database), Verifier(on.database, chain_keys, on.now)
     keep = timedelta(days=on.settings.keep_runs_days)
     audit_years = on.settings.keep_audit_years
     audit_pruning = [AuditPruning(on.database, chain_keys, on.now, audit_years).prune_if_due] if audit_years else []
@@ -379,12 +387,17 @@ def _operations(on: OpenServers, batches: BatchServices, api_keys: ApiKeys) -> O
         batch_metrics=metrics.batches,
         readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),
         run_metrics=RunMetrics(on.database, metrics, on.now),
-        audit_log=AuditLog(on.database),
-        verifier=Verifier(on.database, chain_keys, on.now),
+        audit_log=audit_log,
+        audit_page_data=AuditPageData(
+            *(audit_log, verifier, roster.naming, roster.people, roster.directory),
+            api_keys=accounts.api_keys,
+            schools=schools.schools,
+        ),
+        verifier=verifier,
         chores=[
             Sealing(on.database, chain_keys).seal,
             DueAbsences(on.database, on.now).apply,
-            KeyWarnings(api_keys, on.now).log_if_due,
+            KeyWarnings(accounts.api_keys, on.now).log_if_due,
             EndedSignIns(on.database, on.now).delete_if_due,
             LogTruncation(on.database, on.now).truncate_if_due,
             *pruning,

@@ -11,6 +11,7 @@ import pytest
 from adsum.accounts.access import Permission, Role
 from adsum.accounts.visitors import PLAIN_HTTP_COOKIE
 from tests.support.frame import Frame
+from tests.support.live import ROOT
 
 SECRET = re.compile(r"adsum_[\w-]{40,}")
 
@@ -86,3 +87,8 @@ async def test_a_key_that_can_do_more_is_only_revoked(admin: Frame) -> None:
 async def test_the_page_is_for_those_who_manage_keys(frame: Frame) -> None:
     frame.client.cookies.set(PLAIN_HTTP_COOKIE, await frame.token(Role.OFFICE))
     assert (await frame.client.get("/admin/keys")).status_code == 403
+
+
+def test_every_right_has_words() -> None:
+    parts = (ROOT / "src/adsum/accounts/templates/admin/key_parts.html").read_text(encoding="utf-8")
+    assert [each for each in Permission if f'"{each}": _(' not in parts] == []

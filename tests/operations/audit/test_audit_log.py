@@ -5,24 +5,17 @@ from __future__ import annotations
 import csv
 import io
 import json
-import re
-from dataclasses import fields
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from pydantic.alias_generators import to_camel
 
 import adsum
 from adsum.accounts.access import Caller, Permission, Role, system_caller
-from adsum.accounts.audit.repository import record
-from adsum.accounts.audit.rules import Action
 from adsum.operations.audit.rules import AuditFilters
 from adsum.platform.errors import Forbidden
 from adsum.platform.paging import PageRequest
-from adsum.privacy.retention.rules import Periods
 from adsum.wiring import Adsum
 from tests.support.api import Api
 
@@ -31,22 +24,6 @@ ADMIN = "admin@school.example"
 SOURCE = Path(adsum.__file__).parent
 PARTS = SOURCE / "operations/audit/templates/admin/audit_parts.html"
 KEY_TERMS = {"schoolId", "ownerId", "expiresAt", "networks"}
-
-
-@pytest.fixture
-async def admin(adsum: Adsum, api: Api) -> Api:
-    """The API with an admin, and entries of two schools and a student."""
-    await adsum.accounts.add_user(ADMIN, Role.ADMIN, password=PASSWORD)
-    api.tokens["admin"] = (await adsum.tokens.create(ADMIN)).text
-    school, student = api.school.school_id, api.school.student_ids[0]
-    async with adsum.database.transaction() as connection:
-        for number in range(3):
-            after = {"days": number}
-            await record(connection, system_caller(), Action.SCHOOL_CHANGED, school_id=school, before={}, after=after)
-        await record(connection, system_caller(), Action.SCHOOL_CHANGED, school_id=school + 1, after={"days": 9})
-        await record(connection, system_caller(), Action.STUDENT_READ, school_id=school, student_id=student)
-        await record(connection, None, Action.SIGN_IN_FAILED, after={"attempts": 3, "code": "unauthenticated"})
-    return api
 
 
 async def items(api: Api, **query: Any) -> list[dict[str, Any]]:
@@ -146,55 +123,6 @@ async def test_an_export_is_in_the_log_of_no_school_that_the_caller_does_not_see
     expected = [school] * 3 + [None, school, None] + [school + 1, school, None]
     for action in ("log_exported", "list_exported"):
         assert [each["schoolId"] for each in reversed(entries) if each["action"] == action] == expected
-
-
-async def page(api: Api, query: str = "", **headers: str) -> httpx2.Response:
-    cookies = {"adsum": api.tokens["admin"]}
-    return await api.client.get(
-        f"/admin/audit{query}", headers={"Accept": "text/html", "Cookie": f"adsum={cookies['adsum']}"} | headers
-    )
-
-
-async def test_the_page_says_in_words_who_did_what_and_filters(admin: Api) -> None:
-    answer = await page(admin)
-    assert answer.is_success, answer.text
-    for words in ("A sign-in failed", "Settings of a school were changed", "Command line", "Nobody signed in", ADMIN):
-        assert words in answer.text
-    assert "sign_in_failed</" not in answer.text
-    assert "cause <bdi>wrong email or password</bdi>" in answer.text
-    german = await page(admin, **{"Accept-Language": "de"})
-    assert "Eine Anmeldung schlug fehl" in german.text
-    filtered = await page(admin, f"?student={admin.school.student_ids[0]}")
-    assert "whole record was read" in filtered.text
-    assert "A sign-in failed</th>" not in filtered.text
-    assert "No entry matches" in (await page(admin, "?from=2020-01-01&to=2020-01-02")).text
-    wrong = await page(admin, "?user=abc&from=yesterday")
-    assert wrong.text.count('aria-invalid="true"') == 2
-    assert (await page(admin, "?cursor=x")).is_success
-
-
-async def test_every_action_and_detail_has_words_in_the_page(admin: Api) -> None:
-    async with admin.adsum.database.transaction() as connection:
-        for action in Action:
-            await record(connection, system_caller(), action)
-    answer = await page(admin)
-    assert [action for action in Action if f'<th scope="row">{action.value}<' in answer.text] == []
-    labels = PARTS.read_text(encoding="utf-8")
-    assert {"holdId", "firstMonth", "earlierSecretsEndAt", "issuer"} <= detail_names()
-    assert [name for name in detail_names() if f'"{name}": _(' not in labels] == []
-
-
-def detail_names() -> set[str]:
-    """The keys that the code writes in literals of `before` and `after`, and those of settings that it writes whole."""
-    texts = [path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")]
-    literals = [
-        literal
-        for text in texts
-        if "audit.repository import" in text
-        for literal in re.findall(r"\b(?:before|after|ended) ?= ?(\{[^}]*\}(?: \| \(?\{[^}]*\})?)", text)
-    ]
-    written = {name for literal in literals for name in re.findall(r'"([a-zA-Z0-9]+)":', literal)}
-    return written | {to_camel(each.name) for each in fields(Periods)} | KEY_TERMS
 
 
 async def test_the_leading_worker_seals_and_the_log_verifies(adsum: Adsum, admin: Api) -> None:

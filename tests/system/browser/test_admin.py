@@ -25,6 +25,8 @@ PAGES = (
     "/admin/timetable/file",
     "/admin/marks?school=2",
     "/admin/roster",
+    "/admin/keys",
+    "/admin/audit?who=a&action=sign_ins&period=days&from=2024-01-01",
     "/admin/students/merge?keep=1&remove=2&words=a",
 )
 
@@ -37,6 +39,62 @@ def test_every_admin_page_is_accessible_and_fits_the_window(browsing: Browsing, 
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert_accessible(page)
         assert_fits(page)
+
+
+def test_the_audit_log_is_read_and_filtered_with_the_keyboard_alone(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/admin/audit?action=sign_ins")
+    entry = page.locator(".entry", has_text=f"{ADMIN} signed in").first
+    details = entry.locator("summary")
+    details.focus()
+    page.keyboard.press("Enter")
+    expect(entry.get_by_text("signed_in", exact=True)).to_be_visible()
+    assert_accessible(page)
+    page.get_by_label("Who", exact=True).focus()
+    page.keyboard.type("admin@")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("is in one name:")).to_be_visible()
+    page.get_by_role("link", name=ADMIN, exact=True).first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("group", name="Who")).to_contain_text(ADMIN)
+    page.locator("select[name=period]").focus()
+    page.keyboard.press("End")  # the chosen days
+    expect(page.locator("input[name=from]")).to_be_visible()
+
+
+def test_the_filters_of_the_audit_log_unfold_on_a_phone_without_scripts(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN, **PHONE)
+    quiet = browsing.visitor(ADMIN, java_script_enabled=False, **PHONE)
+    for each in (page, quiet):
+        each.goto("/admin/audit")
+        expect(each.get_by_label("About whom")).to_be_hidden()
+        each.get_by_text("Filters and export").click()
+        each.get_by_label("About whom").fill("no such name")
+        each.get_by_role("button", name="Show").click()
+        expect(each.get_by_text("No entry matches these filters.")).to_be_visible()
+    assert_accessible(page)
+    assert_fits(page)
+
+
+def test_an_api_key_is_made_and_revoked_with_the_keyboard_alone(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/admin/keys")
+    page.get_by_label("Name", exact=True).focus()
+    page.keyboard.type("Lunch system")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(page.get_by_label("Record attendance")).to_be_checked()
+    page.get_by_role("button", name="Create and show the secret").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".secret code")).to_be_visible()
+    assert_accessible(page)
+    assert_fits(page)
+    page.get_by_text("Revoke the key").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Revoked")).to_be_visible()
+    assert_accessible(page)
 
 
 def test_a_teacher_has_no_admin_pages_and_an_office_sees_only_its_own_school(browsing: Browsing) -> None:

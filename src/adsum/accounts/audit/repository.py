@@ -180,6 +180,13 @@ async def note_logged(connection: AsyncConnection, position: int) -> None:
     await connection.execute(update(audit_chain).where(c.logged_position < position).values(logged_position=position))
 
 
+async def time_of_position(connection: AsyncConnection, position: int) -> datetime | None:
+    """The time of a sealed entry; None: there is none at this position."""
+    c = audit_entries.c
+    found: datetime | None = await connection.scalar(select(c.created_at).where(c.position == position))
+    return found
+
+
 async def oldest_unsealed(connection: AsyncConnection) -> tuple[int, datetime | None]:
     """The number of entries that are not sealed, and the time of the oldest."""
     c = audit_entries.c

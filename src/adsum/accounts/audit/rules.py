@@ -68,6 +68,7 @@ class Action(StrEnum):
     RETENTION_CHANGED = "retention_changed"
     RETENTION_RUN = "retention_run"
     STUDENTS_MERGED = "students_merged"
+    SIGNING_KEY_ROTATED = "signing_key_rotated"
     BACKUP_MADE = "backup_made"
     BACKUP_RESTORED = "backup_restored"
     LOG_EXPORTED = "log_exported"

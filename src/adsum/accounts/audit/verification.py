@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from adsum.accounts.access import system_caller
 from adsum.accounts.audit import repository as statements
-from adsum.accounts.audit.chain import Chain, ChainKeys, Link
+from adsum.accounts.audit.chain import START, Chain, ChainKeys, Link
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.sealing import set_ends
@@ -63,6 +63,23 @@ class Verification:
     is_sealing_late: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SealState:
+    """Up to where the log is sealed. It costs little, and says nothing about the entries: a verification does.
+
+    Attributes:
+        until: the time of the newest sealed entry; None: there is none.
+        is_intact: whether this entry is there, and the end of the chain has a right signature.
+        unsealed: entries that are not in the chain yet.
+        is_late: whether one of them waits for longer than sealing takes.
+    """
+
+    until: datetime | None
+    is_intact: bool
+    unsealed: int
+    is_late: bool
+
+
 class LogBroken(Conflict):
     """The chain is wrong in itself, so that it must not be signed again."""
 
@@ -95,8 +112,16 @@ class Verifier:
         if problem is None and not self._keys.is_signed(chain):
             detail = "the chain was not signed with a signing key of this installation"
             problem = Problem(ProblemKind.SIGNATURE, None, detail)
-        is_late = since is not None and self._now() - since > LATE
-        return Verification(entries, chain.newest, chain.pruned, problem, unsealed, is_late)
+        return Verification(entries, chain.newest, chain.pruned, problem, unsealed, self._is_late(since))
+
+    async def seal_state(self) -> SealState:
+        """Up to where the log is sealed. Raises ConfigurationError: there is no signing key."""
+        async with self._database.snapshot() as connection:
+            chain = await statements.read_chain(connection)
+            until = await statements.time_of_position(connection, chain.newest.position)
+            unsealed, since = await statements.oldest_unsealed(connection)
+        is_there = until is not None or chain.newest in {START, chain.pruned}
+        return SealState(until, is_there and self._keys.is_signed(chain), unsealed, self._is_late(since))
 
     async def sign_again(self) -> Verification:
         """Signs a log whose hashes are right, after the signing key was lost. Records it.
@@ -116,6 +141,9 @@ class Verifier:
             after = {"through": chain.newest.position}
             await record(connection, system_caller(), Action.LOG_SIGNED_AGAIN, after=after)
         return await self.verify()
+
+    def _is_late(self, unsealed_since: datetime | None) -> bool:
+        return unsealed_since is not None and self._now() - unsealed_since > LATE
 
     async def _verify_entries(
         self, connection: Connection, chain: Chain, heads: Sequence[Link]

@@ -40,6 +40,10 @@ def _moment(text: str) -> datetime:
         raise typer.BadParameter(f"{text!r} is not a time such as 2024-12-25 or 2024-12-25T08:00:00Z") from None
 
 
+def _actions(action: Action | None) -> tuple[Action, ...]:
+    return () if action is None else (action,)
+
+
 def _head(text: str) -> Link:
     match = _HEAD.fullmatch(text)
     if match is None:
@@ -78,7 +82,7 @@ def list_entries(
     as_json: Json = False,
 ) -> None:
     """Show entries, the newest first."""
-    filters = AuditFilters(since, until, action, user_id, key_id, student_id, school_id)
+    filters = AuditFilters(since, until, _actions(action), user_id, key_id, student_id, school_id)
     page = run_with(AuditLog, lambda log: log.page(system_caller(), filters, PageRequest(limit=limit)))
     items = [AuditItem.model_validate(entry) for entry in page.items]
     show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no entries")
@@ -102,7 +106,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Export all matching entries as CSV, the newest first. The export is an entry, too."""
-    filters = AuditFilters(since, until, action, user_id, key_id, student_id, school_id)
+    filters = AuditFilters(since, until, _actions(action), user_id, key_id, student_id, school_id)
     if output == STDOUT:
         _write(filters, sys.stdout.buffer, "")
         return

@@ -1,148 +1,106 @@
-"""`/admin/audit`: the audit log, with filters."""
+"""`/admin/audit`: the audit log in words, with filters by name, and its export."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from typing import Annotated
-from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
+from http import HTTPStatus
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Permission
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.sign_ins.agents import agent_of
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.operations.audit.rules import AuditEntry, AuditFilters
+from adsum.operations.audit.details import typed_value
+from adsum.operations.audit.page_data import AuditPageData
+from adsum.operations.audit.rules import ACTIONS
+from adsum.operations.audit.schemas import COLUMNS, rows_of_cells
 from adsum.operations.audit.service import AuditLog
-from adsum.platform.days import WrongDay, day_near
-from adsum.platform.errors import Invalid
-from adsum.platform.http.dependencies import provided
-from adsum.platform.ids import MAX_ID
+from adsum.operations.audit.typed_filters import LENGTHS, SYSTEM, Period, TypedFilters
+from adsum.platform.http.dependencies import Now, provided
+from adsum.platform.http.list_files import FileKind, WantedFile, file_answer
+from adsum.platform.http.queries import Words
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.platform.paging import PageRequest
-from adsum.roster.rules import NamedIds
-from adsum.roster.service import Naming
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 PATH = "/admin/audit"
-A_DAY = timedelta(days=1)
+# Actions that an auditor looks for. Their icons stand out.
+TONES = {
+    Action.SIGN_IN_FAILED: "bad",
+    Action.STUDENT_ERASED: "bad",
+    Action.LOG_SIGNED_AGAIN: "bad",
+    Action.BACKUP_RESTORED: "bad",
+    Action.SECOND_FACTOR_REMOVED: "warn",
+    Action.SECOND_FACTORS_RESET: "warn",
+    Action.RECOVERY_CODE_USED: "warn",
+    Action.USER_DISABLED: "warn",
+    Action.USER_ROLE_CHANGED: "warn",
+    Action.KEY_REVOKED: "warn",
+    Action.RETENTION_RUN: "warn",
+    Action.STUDENTS_MERGED: "warn",
+    Action.LOG_PRUNED: "warn",
+    Action.SIGNED_IN: "good",
+}
+PageData = Annotated[AuditPageData, Depends(provided(AuditPageData))]
+Reader = Annotated[Visitor, Depends(visitor_with(Permission.AUDIT_READ))]
 
 
-@dataclass(frozen=True, slots=True)
-class TypedFilters:
-    """The filters as the visitor typed them."""
-
-    action: str = ""
-    first: str = ""
-    last: str = ""
-    user: str = ""
-    student: str = ""
-    key: str = ""
-    school: str = ""
-
-    def query(self, **more: str) -> str:
-        """The query string with these filters."""
-        ids = {"user": self.user, "student": self.student, "key": self.key, "school": self.school}
-        values = {"action": self.action, "from": self.first, "to": self.last, **ids, **more}
-        return urlencode({name: value for name, value in values.items() if value})
-
-    @property
-    def invalid_fields(self) -> frozenset[str]:
-        """The names of the fields that cannot be parsed."""
-        is_valid = {
-            "action": self.action in {"", *Action},
-            "from": not self.first or _day(self.first) is not None,
-            "to": not self.last or _day(self.last) is not None,
-            "user": not self.user or _number(self.user) is not None,
-            "student": not self.student or _number(self.student) is not None,
-            "key": not self.key or _number(self.key) is not None,
-            "school": not self.school or _number(self.school) is not None,
-        }
-        return frozenset(name for name, valid in is_valid.items() if not valid)
-
-    def filters(self, time_zone: str) -> AuditFilters:
-        """The parsed filters, with days of a time zone. Call it only if `invalid_fields` is empty."""
-        last = _day(self.last)
-        return AuditFilters(
-            since=_begin(_day(self.first), time_zone),
-            until=_begin(None if last is None else last + A_DAY, time_zone),
-            action=Action(self.action) if self.action else None,
-            user_id=_number(self.user),
-            key_id=_number(self.key),
-            student_id=_number(self.student),
-            school_id=_number(self.school),
-        )
-
-
-async def _typed_filters(
+async def _typed_filters(  # noqa: PLR0917 - the fields of the form
+    who: Annotated[Words, Query()] = "",
+    by: str = "",
+    whom: Annotated[Words, Query()] = "",
+    about: str = "",
     action: str = "",
+    school: str = "",
+    period: str = "",
     first: Annotated[str, Query(alias="from")] = "",
     last: Annotated[str, Query(alias="to")] = "",
-    user: str = "",
-    student: str = "",
-    key: str = "",
-    school: str = "",
 ) -> TypedFilters:
-    typed = (action, first, last, user, student, key, school)
+    typed = (who, by, whom, about, action, school, period, first, last)
     return TypedFilters(*(each.strip() for each in typed))
+
+
+Typed = Annotated[TypedFilters, Depends(_typed_filters)]
 
 
 @router.get(PATH)
 async def audit(
-    request: Request,
-    audit_log: Annotated[AuditLog, Depends(provided(AuditLog))],
-    naming: Annotated[Naming, Depends(provided(Naming))],
-    visitor: Annotated[Visitor, Depends(visitor_with(Permission.AUDIT_READ))],
-    typed: Annotated[TypedFilters, Depends(_typed_filters)],
-    cursor: str | None = None,
+    request: Request, page_data: PageData, visitor: Reader, typed: Typed, now: Now, cursor: str | None = None
 ) -> Response:
     """The newest entries that match."""
-    zone = await audit_log.time_zone(visitor.caller)
-    page, names = None, None
-    if not typed.invalid_fields:
-        filters = typed.filters(zone)
-        try:
-            page = await audit_log.page(visitor.caller, filters, PageRequest(cursor))
-        except Invalid:  # a cursor of other filters: their first page is what was asked for
-            page, cursor = await audit_log.page(visitor.caller, filters, PageRequest()), None
-        names = await naming.names_of(_named(page.items), visitor.caller)
     return site_of(request).page(
         request,
         "admin/audit.html",
         visitor=visitor,
         context=None,
         typed=typed,
-        page=page,
-        names=names,
-        actions=list(Action),
+        view=await page_data.view(typed, cursor, visitor.caller, now),
+        areas=ACTIONS,
+        periods=Period,
+        lengths=LENGTHS,
+        system=SYSTEM,
         agent_of=agent_of,
-        time_zone=zone,
-        is_continued=cursor is not None,
+        tones=TONES,
+        typed_value=typed_value,
     )
 
 
-def _named(entries: Sequence[AuditEntry]) -> NamedIds:
-    people = {each for entry in entries for each in (entry.caller_user_id, entry.user_id) if each is not None}
-    return NamedIds(people=people, students={entry.student_id for entry in entries if entry.student_id is not None})
-
-
-def _number(text: str) -> int | None:
-    return (
-        int(text) if text.isascii() and text.isdecimal() and 1 <= len(text) <= 19 and 1 <= int(text) <= MAX_ID else None
-    )
-
-
-def _day(text: str) -> date | None:
-    try:
-        return day_near(text)
-    except WrongDay:
-        return None
-
-
-def _begin(day: date | None, time_zone: str) -> datetime | None:
-    return None if day is None else datetime.combine(day, time(), ZoneInfo(time_zone))
+@router.get(f"{PATH}/file")
+async def export(
+    page_data: PageData,
+    audit_log: Annotated[AuditLog, Depends(provided(AuditLog))],
+    visitor: Reader,
+    typed: Typed,
+    now: Now,
+    format: Literal["csv", "xlsx"] = "csv",  # noqa: A002 - the name in the address
+) -> Response:
+    """All entries that match, as a file. The export is an entry, too. An invalid filter shows the page instead."""
+    filters = await page_data.filters(typed, visitor.caller, now)
+    if filters is None:
+        return RedirectResponse(f"{PATH}?{typed.query()}", HTTPStatus.SEE_OTHER)
+    file = WantedFile(FileKind[format.upper()], has_bom=True)
+    chunks = await audit_log.export(visitor.caller, filters, file.kind.ending)
+    return await file_answer(file, "audit", COLUMNS, rows_of_cells(chunks))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, or_, select, true
+from sqlalchemy import ColumnElement, false, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
+from adsum.accounts.audit.rules import SYSTEM
 from adsum.accounts.audit.tables import audit_entries
 from adsum.accounts.visibility import in_visible_school
-from adsum.operations.audit.rules import AuditEntry, AuditFilters
+from adsum.operations.audit.rules import AuditEntry, AuditFilters, Parties
 
 _C = audit_entries.c
 _ENTRY = select(
@@ -30,15 +31,23 @@ async def list_entries(
 
 
 def _conditions(filters: AuditFilters) -> list[ColumnElement[bool]]:
-    by_value = {
-        _C.action: filters.action,
-        _C.student_id: filters.student_id,
-        _C.school_id: filters.school_id,
-    }
-    about = ((_C.caller_user_id, _C.user_id, filters.user_id), (_C.caller_key_id, _C.key_id, filters.key_id))
+    by_value = {_C.student_id: filters.student_id, _C.school_id: filters.school_id}
+    of_either = ((_C.caller_user_id, _C.user_id, filters.user_id), (_C.caller_key_id, _C.key_id, filters.key_id))
     return [
         true() if filters.since is None else _C.created_at >= filters.since,
         true() if filters.until is None else _C.created_at < filters.until,
+        _C.action.in_(filters.actions) if filters.actions else true(),
+        true() if filters.by is None else _is_by(filters.by),
+        true() if filters.about is None else _is_about(filters.about),
         *(column == value for column, value in by_value.items() if value is not None),
-        *(or_(of_caller == value, of_whom == value) for of_caller, of_whom, value in about if value is not None),
+        *(or_(of_caller == value, of_whom == value) for of_caller, of_whom, value in of_either if value is not None),
     ]
+
+
+def _is_by(parties: Parties) -> ColumnElement[bool]:
+    is_by_system = _C.caller_role == SYSTEM if parties.system else false()
+    return or_(is_by_system, _C.caller_user_id.in_(parties.people), _C.caller_key_id.in_(parties.keys))
+
+
+def _is_about(parties: Parties) -> ColumnElement[bool]:
+    return or_(_C.student_id.in_(parties.students), _C.user_id.in_(parties.people), _C.key_id.in_(parties.keys))

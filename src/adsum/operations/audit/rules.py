@@ -1,13 +1,102 @@
-"""Filters and entries of the audit log."""
+"""Filters and entries of the audit log, and the areas of its actions."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
-from adsum.accounts.audit.rules import Action
+from adsum.accounts.audit.rules import SYSTEM, Action
+
+
+class Area(StrEnum):
+    """Groups of actions, in the order in which the page offers them."""
+
+    SIGN_INS = "sign_ins"
+    SECOND_FACTORS = "second_factors"
+    LOGINS = "logins"
+    KEYS = "keys"
+    SCHOOLS = "schools"
+    IMPORTS = "imports"
+    EXPORTS = "exports"
+    STUDENTS = "students"
+    INSTALLATION = "installation"
+
+
+ACTIONS: dict[Area, tuple[Action, ...]] = {
+    Area.SIGN_INS: (
+        Action.SIGNED_IN,
+        Action.SIGN_IN_FAILED,
+        Action.SIGNED_OUT,
+        Action.SIGN_INS_ENDED,
+        Action.SIGN_IN_CONFIRMED,
+        Action.FIRST_PASSWORD_USED,
+        Action.PASSWORD_CHANGED,
+        Action.PASSWORD_RESET,
+    ),
+    Area.SECOND_FACTORS: (
+        Action.SECOND_FACTOR_ADDED,
+        Action.SECOND_FACTOR_REMOVED,
+        Action.SECOND_FACTORS_RESET,
+        Action.RECOVERY_CODES_RENEWED,
+        Action.RECOVERY_CODE_USED,
+    ),
+    Area.LOGINS: (
+        Action.USER_ADDED,
+        Action.USER_LINKED,
+        Action.USER_ROLE_CHANGED,
+        Action.USER_DISABLED,
+        Action.USER_ENABLED,
+        Action.USER_UNLOCKED,
+        Action.IDENTITY_INVITED,
+        Action.IDENTITY_CONNECTED,
+        Action.IDENTITY_DISCONNECTED,
+    ),
+    Area.KEYS: (
+        Action.KEY_CREATED,
+        Action.KEY_CHANGED,
+        Action.KEY_ROTATED,
+        Action.KEY_REVOKED,
+        Action.KEY_ACTED_FOR_USER,
+    ),
+    Area.SCHOOLS: (
+        Action.SCHOOL_CHANGED,
+        Action.CALENDAR_CHANGED,
+        Action.STATUSES_CHANGED,
+        Action.TIMETABLE_CHANGED,
+        Action.RETENTION_CHANGED,
+    ),
+    Area.IMPORTS: (Action.ROSTER_IMPORTED, Action.MARKS_IMPORTED),
+    Area.EXPORTS: (Action.LIST_EXPORTED, Action.STUDENT_EXPORTED, Action.STUDENT_READ, Action.LOG_EXPORTED),
+    Area.STUDENTS: (
+        Action.STUDENT_ERASED,
+        Action.STUDENT_READMITTED,
+        Action.STUDENTS_MERGED,
+        Action.HOLD_PLACED,
+        Action.HOLD_LIFTED,
+        Action.RETENTION_RUN,
+    ),
+    Area.INSTALLATION: (
+        Action.SIGNING_KEY_ROTATED,
+        Action.BACKUP_MADE,
+        Action.BACKUP_RESTORED,
+        Action.LOG_PRUNED,
+        Action.LOG_SIGNED_AGAIN,
+    ),
+}
+"""The actions of each area. Each action has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parties:
+    """People, API keys and students, by sorted ids; `system`: the command line, and Adsum itself."""
+
+    people: tuple[int, ...] = ()
+    keys: tuple[int, ...] = ()
+    students: tuple[int, ...] = ()
+    system: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,18 +106,22 @@ class AuditFilters:
     Attributes:
         since: the earliest time.
         until: the time after the last one.
-        action: one kind of action.
+        actions: kinds of actions; empty: all.
         user_id, key_id: who acted, or whom the action is about.
         student_id, school_id: whom the action is about.
+        by: one of these has acted.
+        about: the action is about one of these.
     """
 
     since: datetime | None = None
     until: datetime | None = None
-    action: Action | None = None
+    actions: tuple[Action, ...] = ()
     user_id: int | None = None
     key_id: int | None = None
     student_id: int | None = None
     school_id: int | None = None
+    by: Parties | None = None
+    about: Parties | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +146,22 @@ class AuditEntry:
     key_id: int | None
     before_text: str | None
     after_text: str | None
+
+    @property
+    def area(self) -> Area | None:
+        """The area of the action; None: a later version has recorded it."""
+        return next((area for area, actions in ACTIONS.items() if self.action in actions), None)
+
+    @property
+    def is_by_system(self) -> bool:
+        """Whether the command line, or Adsum itself, has acted."""
+        return self.caller_role == SYSTEM
+
+    @property
+    def people(self) -> set[int]:
+        """The users who acted, and whom the action is about; the owners of keys."""
+        owners = (each.get("ownerId") for each in (self.before or {}, self.after or {}))
+        return {each for each in (self.caller_user_id, self.user_id, *owners) if each is not None}
 
     @property
     def before(self) -> dict[str, Any] | None:

@@ -73,7 +73,7 @@ class AuditQuery(PageQuery):
         return AuditFilters(
             since=self.since,
             until=self.until,
-            action=self.action,
+            actions=() if self.action is None else (self.action,),
             user_id=self.user_id,
             key_id=self.key_id,
             student_id=self.student_id,

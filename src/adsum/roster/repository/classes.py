@@ -6,10 +6,10 @@ from collections.abc import Collection
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal, not_, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, Table, case, false, func, literal, not_, or_, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, Permission
 from adsum.accounts.tables import is_disabled, users
 from adsum.accounts.visibility import in_visible_class, in_visible_school, in_visible_session
 from adsum.platform.database.search import mentions
@@ -154,10 +154,13 @@ async def school_of_session(connection: AsyncConnection, session_id: int) -> tup
 
 
 async def find_names(connection: AsyncConnection, caller: Caller, ids: NamedIds) -> Names:
-    """The names of rows of the caller's schools, and of people who belong to every school, in one statement."""
+    """The names of rows of the caller's schools, and of people who belong to every school, in one statement.
+
+    A person without a name has their email instead, for callers who manage their school's logins.
+    """
     found: dict[str, dict[int, str]] = {"student": {}, "class": {}, "session": {}, "person": {}}
-    for kind, id_, given, family in await connection.execute(union_all(*_name_selects(caller, ids))):
-        name = f"{given} {family}".strip()
+    for kind, id_, given, family, email in await connection.execute(union_all(*_name_selects(caller, ids))):
+        name = f"{given} {family}".strip() or email
         if name:
             found[kind][id_] = name
     return Names(found["student"], found["class"], found["session"], found["person"])
@@ -165,17 +168,19 @@ async def find_names(connection: AsyncConnection, caller: Caller, ids: NamedIds)
 
 def _name_selects(caller: Caller, ids: NamedIds) -> list[Select[*tuple[Any, ...]]]:
     s, c, m, u = students.c, classes.c, sessions.c, users.c
+    none = literal("")
+    sees_email = in_visible_school(caller, u.school_id) if caller.may(Permission.USER_MANAGE) else false()
     return [
-        select(literal("student"), s.id, s.given_name, s.family_name).where(
+        select(literal("student"), s.id, s.given_name, s.family_name, none).where(
             s.id.in_(sorted(ids.students)), is_visible_student(caller)
         ),
-        select(literal("class"), c.id, c.title, literal("")).where(
+        select(literal("class"), c.id, c.title, none, none).where(
             c.id.in_(sorted(ids.classes)), in_visible_school(caller, c.school_id)
         ),
-        select(literal("session"), m.id, m.title, literal(""))
+        select(literal("session"), m.id, m.title, none, none)
         .join(classes, c.id == m.class_id)
         .where(m.id.in_(sorted(ids.sessions)), in_visible_school(caller, c.school_id)),
-        select(literal("person"), u.id, u.given_name, u.family_name).where(
+        select(literal("person"), u.id, u.given_name, u.family_name, case((sees_email, u.email), else_=none)).where(
             u.id.in_(sorted(ids.people)), or_(u.school_id.is_(None), in_visible_school(caller, u.school_id))
         ),
     ]
