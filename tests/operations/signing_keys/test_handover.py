@@ -12,6 +12,8 @@ from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.sealing import Sealing
+from adsum.operations.audit.repository import list_entries
+from adsum.operations.audit.rules import AuditFilters
 from adsum.operations.signing_keys.handover import rotate_and_sign
 from adsum.operations.signing_keys.rotation import RotationRefused
 from adsum.platform.database.engine import Database, open_database
@@ -44,10 +46,21 @@ async def sealed_by(database: Database, path: Path) -> int:
 async def test_sealing_goes_on_after_a_rotation_without_overlap(database: Database, path: Path) -> None:
     assert await sealed_by(database, path) == 1
 
-    keys, is_signed = await rotate_and_sign(database, path, AT_ONCE, NOW)
+    done = await rotate_and_sign(database, path, AT_ONCE, NOW)
 
-    assert (stored(path), keys[1].ends_at, is_signed) == (keys, NOW, True)
-    assert await sealed_by(database, path) == 1
+    assert (stored(path), done.keys[1].ends_at, done.is_log_signed) == (done.keys, NOW, True)
+    assert await sealed_by(database, path) == 2  # with the entry of the rotation
+
+
+async def test_a_rotation_is_recorded_by_the_ids_of_the_keys(database: Database, path: Path) -> None:
+    done = await rotate_and_sign(database, path, timedelta(days=1), NOW)
+
+    async with database.snapshot() as connection:
+        (entry,) = await list_entries(connection, system_caller(), AuditFilters(), None, 9)
+    new, before = done.keys
+    assert (entry.action, entry.before, done.is_recorded) == ("signing_key_rotated", {"signingKey": before.id}, True)
+    assert entry.after == {"signingKey": new.id, "earlierKeysEndAt": "2026-11-30T10:00:00+00:00"}
+    assert "o" * 40 not in f"{entry}"
 
 
 async def test_a_log_that_another_key_has_signed_is_not_signed(database: Database, path: Path) -> None:
@@ -55,9 +68,9 @@ async def test_a_log_that_another_key_has_signed_is_not_signed(database: Databas
     other.write_text("f" * 40)
     assert await sealed_by(database, other) == 1
 
-    keys, is_signed = await rotate_and_sign(database, path, AT_ONCE, NOW)
+    done = await rotate_and_sign(database, path, AT_ONCE, NOW)
 
-    assert (stored(path), is_signed) == (keys, False)
+    assert (stored(path), done.is_log_signed, done.is_recorded) == (done.keys, False, True)
     assert await sealed_by(database, path) == 0
 
 
@@ -68,17 +81,18 @@ async def test_without_the_database_the_keys_are_rotated_once(
         raise Unavailable("the database does not answer")
 
     monkeypatch.setattr(Database, "transaction", fail)
-    keys, is_signed = await rotate_and_sign(database, path, AT_ONCE, NOW)
-    assert (len(stored(path)), len(keys), is_signed) == (2, 2, False)
+    done = await rotate_and_sign(database, path, AT_ONCE, NOW)
+    assert (len(stored(path)), len(done.keys)) == (2, 2)
+    assert (done.is_log_signed, done.is_recorded) == (False, False)
 
 
 async def test_before_the_first_start_there_is_no_log_to_sign(path: Path, tmp_path: Path) -> None:
     database = open_database(f"sqlite+aiosqlite:///{tmp_path}/missing.db")
     try:
-        keys, is_signed = await rotate_and_sign(database, path, AT_ONCE, NOW)
+        done = await rotate_and_sign(database, path, AT_ONCE, NOW)
     finally:
         await database.close()
-    assert (len(keys), is_signed) == (2, True)
+    assert (len(done.keys), done.is_log_signed) == (2, True)
     assert not (tmp_path / "missing.db").exists()
 
 
@@ -97,4 +111,5 @@ def test_the_command_says_what_to_do_if_the_log_was_not_signed(path: Path, tmp_p
     ended = adsum.run("signing-key", "rotate", "--keep", "0s")
 
     assert (ended.returncode, "adsum audit sign" in ended.stderr) == (0, True)
+    assert "the audit log does not record this" in ended.stderr
     assert len(parse_keys(path.read_text())) == 3

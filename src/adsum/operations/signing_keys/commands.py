@@ -11,13 +11,14 @@ from typing import Annotated, Literal
 import typer
 
 from adsum.operations.schemas import SigningKeyItem
-from adsum.operations.signing_keys.handover import rotate_and_sign
+from adsum.operations.signing_keys.handover import Rotation, rotate_and_sign
 from adsum.platform.clock import system_clock
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import duration_up_to
 from adsum.platform.command_line.output import Json, show_items
 from adsum.platform.database.engine import open_database
 from adsum.platform.errors import ConfigurationError
+from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.settings import load_settings
 from adsum.platform.signing_keys import SigningKey
 from adsum.servers import database_url, key_file, key_ring
@@ -31,6 +32,7 @@ NOT_SIGNED = (
     "the new key has not signed the audit log: a worker does so before the key before ends; after that, or with "
     "--keep 0s, run adsum audit sign"
 )
+NOT_RECORDED = "the audit log does not record this: its database does not answer, or is of an older version"
 
 
 @app.command("list")
@@ -58,21 +60,25 @@ def rotate_key(
     """Replace the signing key in its file. Nobody is signed out, and running processes need no restart.
 
     Tokens that outlive the overlap end with it: those of `adsum token create --expires`. The new key signs the audit
-    log at once, if the database answers.
+    log at once, if the database answers. The log records the rotation.
     """
     settings, now = load_settings(), system_clock()
     path = _require_file(key_file(settings))
-    keys, is_log_signed = asyncio.run(_rotate(database_url(settings), path, keep, now))
-    _show(keys, now, as_json=as_json)
-    if not is_log_signed:
+    rotation = asyncio.run(_rotate(database_url(settings), path, keep, now))
+    _show(rotation.keys, now, as_json=as_json)
+    if not rotation.is_log_signed:
         show_notice(NOT_SIGNED)
+    if not rotation.is_recorded:
+        show_notice(NOT_RECORDED)
 
 
-async def _rotate(url: str, path: Path, keep: timedelta, now: datetime) -> tuple[tuple[SigningKey, ...], bool]:
+async def _rotate(url: str, path: Path, keep: timedelta, now: datetime) -> Rotation:
     database = open_database(url)
+    token = ORIGIN.set(Origin.of_command())
     try:
         return await rotate_and_sign(database, path, keep, now)
     finally:
+        ORIGIN.reset(token)
         await database.close()
 
 
