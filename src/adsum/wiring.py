@@ -18,6 +18,7 @@ from adsum.accounts.audit.sealing import Sealing
 from adsum.accounts.audit.verification import Verifier
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
+from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
 from adsum.accounts.wiring import AccountServices, account_services
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
@@ -399,6 +400,7 @@ def _operations(
             DueAbsences(on.database, on.now).apply,
             KeyWarnings(accounts.api_keys, on.now).log_if_due,
             EndedSignIns(on.database, on.now).delete_if_due,
+            AbandonedSignIns(on.database, on.now).record,
             LogTruncation(on.database, on.now).truncate_if_due,
             *pruning,
             *audit_pruning,

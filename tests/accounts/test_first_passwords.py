@@ -9,7 +9,8 @@ import pytest
 
 from adsum.accounts.access import Permission, Role, system_caller
 from adsum.accounts.service import Accounts, FirstPasswordUsed
-from adsum.accounts.sign_ins.tokens import Outstanding, SignInKind, Tokens
+from adsum.accounts.sign_ins.rules import SignInKind
+from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import PasswordChangeRequired, Unauthenticated
 from adsum.roster.people.service import People

@@ -13,14 +13,14 @@ from adsum.accounts.authentication import authenticated, choosing_password, conf
 from adsum.accounts.schemas import MAX_TYPED, ConfirmedAnswer, NewPassword, OwnSignInItem, SentConfirmation, TokenAnswer
 from adsum.accounts.second_factors.rules import Proof
 from adsum.accounts.sign_ins.confirmations import Confirmations
-from adsum.accounts.sign_ins.service import SigningIn
+from adsum.accounts.sign_ins.rules import SignInKind
+from adsum.accounts.sign_ins.service import PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
-from adsum.accounts.visitors import browser_of
+from adsum.accounts.visitors import client_of
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.schemas import Page, PathId
-from adsum.platform.http.transport import address_of
 
 router = APIRouter(tags=["authentication"], route_class=JsonRoute)
 
@@ -29,7 +29,7 @@ router = APIRouter(tags=["authentication"], route_class=JsonRoute)
 async def create_token(
     request: Request,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
-    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    passwords: Annotated[PasswordSignIn, Depends(provided(PasswordSignIn))],
     code: Annotated[str, Form(max_length=MAX_TYPED, description="A one-time code, or a recovery code.")] = "",
 ) -> TokenAnswer:
     """A token for the email (as `username`) and the password of a user. It is sent as `Authorization: Bearer …`.
@@ -42,9 +42,8 @@ async def create_token(
     429 after too many wrong passwords or codes from this address, 503 while too many sign in at once; `Retry-After` is
     the time to wait.
     """
-    agent = request.headers.get("User-Agent", "")
-    address = address_of(request)
-    token = (await signing_in.sign_in(form.username, form.password, address, agent=agent, code=code)).token
+    client = client_of(request, SignInKind.API)
+    token = (await passwords.sign_in(form.username, form.password, client, code=code)).token
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in)
 
 
@@ -53,20 +52,15 @@ async def change_password(
     request: Request,
     body: NewPassword,
     caller: Annotated[Caller, Depends(choosing_password)],
-    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    passwords: Annotated[PasswordSignIn, Depends(provided(PasswordSignIn))],
 ) -> TokenAnswer:
     """Sets the caller's password, ends all their sign-ins, and returns a token of a new one.
 
     After signing in with a first password, only this endpoint can be called: others return 403
     `password_change_required`. The limits on wrong passwords are those of `POST /auth/token`.
     """
-    signed = await signing_in.change_password(
-        caller,
-        body.password,
-        body.new_password,
-        address_of(request),
-        agent=request.headers.get("User-Agent", ""),
-    )
+    client = client_of(request, SignInKind.API)
+    signed = await passwords.change_password(caller, body.password, body.new_password, client)
     return TokenAnswer(access_token=signed.token.text, expires_in=signed.token.expires_in)
 
 
@@ -83,7 +77,9 @@ async def confirm_sign_in(
     minutes, `ADSUM_CONFIRMED_FOR`, also after signing in. API keys and tokens of `adsum token create` need none. The
     limits are those of `POST /auth/token`.
     """
-    until = await confirmations.confirm(caller, body.password, Proof(code=body.code), browser_of(request))
+    until = await confirmations.confirm(
+        caller, body.password, Proof(code=body.code), client_of(request, SignInKind.API)
+    )
     return ConfirmedAnswer(confirmed_until=until)
 
 

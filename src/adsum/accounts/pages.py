@@ -15,15 +15,17 @@ from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
 from adsum.accounts.schemas import MAX_TYPED, OwnSignInItem
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.agents import agent_of
-from adsum.accounts.sign_ins.service import HalfWaySignIn, PasswordsOff, SigningIn
-from adsum.accounts.sign_ins.tokens import Outstanding, SignInKind, Tokens
+from adsum.accounts.sign_ins.rules import SignInKind
+from adsum.accounts.sign_ins.service import HalfWaySignIn, PasswordSignIn, PasswordsOff
+from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
+from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.service import ProviderSignOut, SingleSignOn
 from adsum.accounts.visitors import (
     HALF_WAY,
     Visitor,
     begin_session,
+    client_of,
     delete_session_cookie,
-    device_cookie,
     relying_party_of,
     session_token,
     set_device_cookie,
@@ -111,7 +113,7 @@ async def sign_in_page(
 async def sign_in(
     request: Request,
     settings: CurrentSettings,
-    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    passwords: Annotated[PasswordSignIn, Depends(provided(PasswordSignIn))],
     email: Annotated[str, Form()] = "",
     password: Annotated[str, Form()] = "",
     code: Typed = "",
@@ -122,14 +124,13 @@ async def sign_in(
     A script receives 204, and sends the code of a second factor together with the password. The earlier sign-in of this
     browser ends.
     """
-    typed = (email, password, address_of(request), device_cookie(request))
-    agent = request.headers.get("User-Agent", "")
+    client = client_of(request)
     try:
         require_private_transport(request)
         if wants_json(request):
-            signed = await signing_in.sign_in(*typed, kind=SignInKind.PAGE, agent=agent, code=code)
+            signed = await passwords.sign_in(email, password, client, code=code)
         else:
-            signed = await signing_in.begin(*typed, agent=agent)
+            signed = await passwords.begin(email, password, client)
     except (PlainHttp, PasswordsOff, Unauthenticated, TooManyAttempts, Overloaded) as error:
         if wants_json(request):
             raise
@@ -255,17 +256,19 @@ def _after_sign_out(request: Request, provider: ProviderSignOut | None, then: st
 async def sign_ins(
     request: Request,
     tokens: Annotated[Tokens, Depends(provided(Tokens))],
+    identities: Annotated[Identities, Depends(provided(Identities))],
     visitor: Annotated[Visitor, Depends(signed_in)],
     now: Now,
     changed: bool = False,
 ) -> Response:
-    """The browsers and programs in which the visitor is signed in."""
+    """The browsers and programs in which the visitor is signed in, and their accounts at providers."""
     listed = await tokens.sign_ins_of(visitor.caller)
     found = [(OwnSignInItem.of(each, visitor.caller), agent_of(each.agent)) for each in listed]
     return site_of(request).page(
         *(request, "sign_ins.html"),
         visitor=visitor,
         sign_ins=found,
+        identities=await identities.visible(visitor.caller),
         kinds=SignInKind,
         now=now,
         is_changed=changed,
@@ -294,11 +297,11 @@ async def end_sign_in(
 async def password_page(
     request: Request,
     accounts: Annotated[Accounts, Depends(provided(Accounts))],
-    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    passwords: Annotated[PasswordSignIn, Depends(provided(PasswordSignIn))],
     visitor: Annotated[Visitor, Depends(visitor_choosing_password)],
 ) -> Response:
     """The form for a new password. Asks for a confirmation first, if the change needs one."""
-    await signing_in.require_changeable_password(visitor.caller)
+    await passwords.require_changeable_password(visitor.caller)
     return await _password_form(request, accounts, visitor)
 
 
@@ -306,7 +309,7 @@ async def password_page(
 async def change_password(
     request: Request,
     accounts: Annotated[Accounts, Depends(provided(Accounts))],
-    signing_in: Annotated[SigningIn, Depends(provided(SigningIn))],
+    passwords: Annotated[PasswordSignIn, Depends(provided(PasswordSignIn))],
     visitor: Annotated[Visitor, Depends(visitor_choosing_password)],
     password: Typed = "",
     new_password: Annotated[str, Form(alias="newPassword", max_length=MAX_TYPED)] = "",
@@ -314,15 +317,7 @@ async def change_password(
     """Changes the password. This browser stays signed in, all others are signed out."""
     try:
         require_private_transport(request)
-        signed = await signing_in.change_password(
-            visitor.caller,
-            password,
-            new_password,
-            address_of(request),
-            device_cookie(request),
-            kind=SignInKind.PAGE,
-            agent=request.headers.get("User-Agent", ""),
-        )
+        signed = await passwords.change_password(visitor.caller, password, new_password, client_of(request))
     except (Invalid, PasswordsOff, TooManyAttempts, Overloaded) as error:
         return await _password_form(request, accounts, visitor, error)
     response = RedirectResponse(f"{SIGN_INS}?changed=true", HTTPStatus.SEE_OTHER)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from adsum.accounts.access import Caller
-from adsum.accounts.sign_ins.tokens import SignIn, SignInKind
+from adsum.accounts.sign_ins.rules import SignIn, SignInKind
 from adsum.platform.http.schemas import Moment, Schema, SentSchema
 
 # Longer than passwords may be, so that their own rule refuses them.

@@ -80,6 +80,24 @@ sign_ins = Table(
     Index(None, "provider_session"),
 )
 
+# Sign-ins on the page that lack the second factor. A row goes when the sign-in is complete, or its failure is recorded.
+# No column references another table: the entry of the audit log outlives the user.
+pending_sign_ins = Table(
+    "pending_sign_ins",
+    metadata,
+    id_column(),
+    # Random. The cookie of the browser contains it.
+    Column("key", String(32), nullable=False, unique=True),
+    Column("user_id", BigInt, nullable=False),
+    # Of the provider that has authenticated the user; NULL: their password.
+    Column("issuer", String(255)),
+    Column("address", String(64)),
+    Column("agent", String(120)),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Index(None, "ends_at"),
+)
+
 # The accounts of users at OpenID Connect providers. `subject` never changes there, emails do.
 identities = Table(
     "identities",
@@ -88,7 +106,10 @@ identities = Table(
     reference("user"),
     Column("issuer", String(255), nullable=False),
     Column("subject", String(255), nullable=False),
+    # As the provider named it at the last sign-in. NULL: it names none, or there was no sign-in since this is stored.
+    Column("email", String(320)),
     Column("created_at", Instant, nullable=False),
+    Column("last_used_at", Instant),
     UniqueConstraint("issuer", "subject"),
     UniqueConstraint("user_id", "issuer"),
 )

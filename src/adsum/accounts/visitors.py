@@ -16,8 +16,8 @@ from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import LIFETIME
 from adsum.accounts.sign_ins.half_way import LIFETIME as HALF_WAY_LIFETIME
-from adsum.accounts.sign_ins.second_step import Browser
-from adsum.accounts.sign_ins.service import SignedIn
+from adsum.accounts.sign_ins.rules import Client, SignInKind
+from adsum.accounts.sign_ins.service import NewSignIn
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
 from adsum.platform.errors import Forbidden, Unauthenticated
 from adsum.platform.http.dependencies import services_of
@@ -135,10 +135,10 @@ def is_use(request: Request) -> bool:
     return request.method != "GET" or (asks_for_page(request) and "HX-Request" not in request.headers)
 
 
-def browser_of(request: Request) -> Browser:
-    """The browser that sends a request."""
+def client_of(request: Request, kind: SignInKind = SignInKind.PAGE) -> Client:
+    """The client of a request that signs in, or confirms its sign-in."""
     agent = request.headers.get("User-Agent", "")
-    return Browser(address_of(request), device_cookie(request), agent, relying_party_of(request))
+    return Client(address_of(request), device_cookie(request), agent, kind, relying_party_of(request))
 
 
 def relying_party_of(request: Request) -> RelyingParty | None:
@@ -157,7 +157,7 @@ def relying_party_of(request: Request) -> RelyingParty | None:
     return None
 
 
-async def begin_session(request: Request, response: Response, signed: SignedIn) -> None:
+async def begin_session(request: Request, response: Response, signed: NewSignIn) -> None:
     """Stores a new sign-in in the browser. An earlier one of this browser ends."""
     if earlier := session_token(request):
         await services_of(request)[Tokens].revoke(earlier)

@@ -21,7 +21,7 @@ from adsum.accounts.sign_ins.confirmations import Confirmations
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.second_step import SecondStep
-from adsum.accounts.sign_ins.service import SigningIn
+from adsum.accounts.sign_ins.service import PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Demands, Tokens
 from adsum.accounts.single_sign_on.attempts import Attempts
 from adsum.accounts.single_sign_on.identities import Identities
@@ -37,7 +37,7 @@ class AccountServices:
 
     accounts: Accounts
     tokens: Tokens
-    signing_in: SigningIn
+    password_sign_in: PasswordSignIn
     second_factors: SecondFactors
     second_step: SecondStep
     confirmations: Confirmations
@@ -66,15 +66,15 @@ def account_services(on: OpenServers) -> AccountServices:
         on.now,
         required_for,
     )
-    half_ways = HalfWays(on.keys, on.now)
+    half_ways = HalfWays(on.database, on.keys, on.now)
     devices = Devices(on.keys, on.now)
     failures = on.closing(FailedSignIns(on.database))
-    signing_in = SigningIn(
+    password_sign_in = PasswordSignIn(
         *(accounts, tokens, devices, attempts, failures, factors, half_ways),
         password_accounts=None if on.settings.password_sign_in else on.settings.emergency_emails,
     )
     second_step = SecondStep(
-        *(accounts, tokens, signing_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
+        *(accounts, tokens, password_sign_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
     )
     providers = {each.name: each for each in on.settings.oidc_providers}
     provider_attempts = Attempts(on.keys, on.now)
@@ -82,7 +82,7 @@ def account_services(on: OpenServers) -> AccountServices:
     return AccountServices(
         accounts=accounts,
         tokens=tokens,
-        signing_in=signing_in,
+        password_sign_in=password_sign_in,
         second_factors=factors,
         second_step=second_step,
         identities=identities,
@@ -93,7 +93,7 @@ def account_services(on: OpenServers) -> AccountServices:
                 *(identities, tokens, second_step, provider_attempts, attempts, failures),
             )
         ),
-        confirmations=Confirmations(accounts, tokens, signing_in, factors),
+        confirmations=Confirmations(accounts, tokens, password_sign_in, factors),
         api_keys=api_keys,
         list_exports=ListExports(on.database),
         callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),

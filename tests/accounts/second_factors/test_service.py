@@ -23,7 +23,8 @@ from adsum.accounts.second_factors.rules import MAX_FACTORS, FactorExists, Facto
 from adsum.accounts.second_factors.secret_box import SecretBox, UnknownKey
 from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_ins.tokens import SignInKind, Tokens
+from adsum.accounts.sign_ins.rules import SignInKind
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import (

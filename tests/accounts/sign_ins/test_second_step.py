@@ -18,9 +18,8 @@ from adsum.accounts.second_factors.rules import FactorKind, Proof
 from adsum.accounts.service import User
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.second_step import Browser
-from adsum.accounts.sign_ins.service import HalfWaySignIn, SignedIn
-from adsum.accounts.sign_ins.tokens import SignInKind
+from adsum.accounts.sign_ins.rules import Client, SignInKind
+from adsum.accounts.sign_ins.service import HalfWaySignIn, NewSignIn
 from adsum.accounts.tables import users
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import (
@@ -41,7 +40,7 @@ from tests.support.frame import NOBODY_LISTENS, SECRET
 from tests.support.people import disable
 
 EMAIL, PASSWORD = "ada@school.example", "violet kettle drum"
-BROWSER = Browser("203.0.113.7", None, "test")
+BROWSER = Client("203.0.113.7", None, "test", SignInKind.PAGE)
 PROVIDER = ProviderSession("https://id.school.example", None)
 
 
@@ -80,14 +79,14 @@ async def add_app(adsum: Adsum) -> TOTP:
     return TOTP(setup.secret)
 
 
-async def by_provider(adsum: Adsum, user: User, *, proved: bool) -> SignedIn | HalfWaySignIn:
+async def by_provider(adsum: Adsum, user: User, *, proved: bool) -> NewSignIn | HalfWaySignIn:
     return await adsum.second_step.sign_in_by_provider(user, BROWSER, PROVIDER, has_providers_factor=proved)
 
 
 async def test_a_providers_factor_counts_only_if_it_is_trusted(demanding: Adsum) -> None:
     user = await admin(demanding)
     signed = await by_provider(demanding, user, proved=True)
-    assert isinstance(signed, SignedIn)
+    assert isinstance(signed, NewSignIn)
     with pytest.raises(SecondFactorSetupRequired):
         await demanding.tokens.caller_of(signed.token.text)
     app = await add_app(demanding)
@@ -103,11 +102,11 @@ async def test_a_providers_factor_counts_only_if_it_is_trusted(demanding: Adsum)
 async def test_a_trusted_factor_of_the_provider_replaces_that_of_adsum(trusting: Adsum) -> None:
     user = await admin(trusting)
     signed = await by_provider(trusting, user, proved=True)
-    assert isinstance(signed, SignedIn)
+    assert isinstance(signed, NewSignIn)
     assert (await trusting.tokens.caller_of(signed.token.text)).user_id == user.id
     await add_app(trusting)
     user = await trusting.accounts.own_user(await caller(trusting))
-    assert isinstance(await by_provider(trusting, user, proved=True), SignedIn)
+    assert isinstance(await by_provider(trusting, user, proved=True), NewSignIn)
     assert isinstance(await by_provider(trusting, user, proved=False), HalfWaySignIn)
 
 
@@ -116,13 +115,13 @@ async def test_who_has_factors_proves_one_before_they_change_after_single_sign_o
         user = await admin(adsum)
         app = await add_app(adsum)
         signed = await by_provider(adsum, await adsum.accounts.own_user(await caller(adsum)), proved=False)
-        assert isinstance(signed, SignedIn)
+        assert isinstance(signed, NewSignIn)
         ada = await adsum.tokens.caller_of(signed.token.text)
         assert (ada.needs_confirmation, ada.lacks_second_factor) == (False, True)
         with pytest.raises(ConfirmationNeeded):
             await adsum.second_factors.new_app(ada)
         with pytest.raises(ConfirmationNeeded):
-            await adsum.signing_in.change_password(ada, PASSWORD, "purple engine moon", None)
+            await adsum.password_sign_in.change_password(ada, PASSWORD, "purple engine moon", BROWSER)
         code = app.at(system_clock() + timedelta(seconds=30))
         await adsum.confirmations.confirm(ada, "", Proof(code), BROWSER)
         ada = await adsum.tokens.caller_of(signed.token.text)
@@ -144,16 +143,16 @@ async def test_a_user_without_password_and_factor_confirms_by_signing_in_again(t
 async def test_a_half_way_sign_in_ends_with_its_time_its_user_and_its_password(demanding: Adsum) -> None:
     user = await admin(demanding)
     await add_app(demanding)
-    begun = await demanding.signing_in.begin(EMAIL, PASSWORD, None, None, agent="")
+    begun = await demanding.password_sign_in.begin(EMAIL, PASSWORD, BROWSER)
     assert isinstance(begun, HalfWaySignIn)
     assert (await demanding.second_step.begun(begun.text)).user_id == user.id
-    early = HalfWays(KeyRing.of(SECRET), lambda: system_clock() - timedelta(minutes=10))
+    early = HalfWays(demanding.database, KeyRing.of(SECRET), lambda: system_clock() - timedelta(minutes=10))
     with pytest.raises(Unauthenticated):
-        HalfWays(KeyRing.of(SECRET), system_clock).read(early.make(user))
+        HalfWays(demanding.database, KeyRing.of(SECRET), system_clock).read(await early.begin(user))
     with pytest.raises(Unauthenticated):
-        HalfWays(KeyRing.of(KEY), system_clock).read(begun.text)
+        HalfWays(demanding.database, KeyRing.of(KEY), system_clock).read(begun.text)
     with pytest.raises(ConfigurationError):
-        HalfWays(KeyRing.of(None), system_clock).read(begun.text)
+        HalfWays(demanding.database, KeyRing.of(None), system_clock).read(begun.text)
     await disable(demanding.people, EMAIL)
     with pytest.raises(Unauthenticated):
         await demanding.second_step.begun(begun.text)

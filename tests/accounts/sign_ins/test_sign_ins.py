@@ -13,7 +13,8 @@ from starlette.requests import Request
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins import repository
-from adsum.accounts.sign_ins.tokens import NOTED_EVERY, SignInKind, Tokens
+from adsum.accounts.sign_ins.rules import SignInKind
+from adsum.accounts.sign_ins.tokens import NOTED_EVERY, Tokens
 from adsum.accounts.tables import sign_ins
 from adsum.accounts.visitors import is_use
 from adsum.platform.clock import system_clock

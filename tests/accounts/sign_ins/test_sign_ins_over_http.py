@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Permission, Role
-from adsum.accounts.sign_ins.tokens import SignInKind
+from adsum.accounts.sign_ins.rules import SignInKind
 from tests.support.frame import Frame
 
 PASSWORD = "correct horse battery"

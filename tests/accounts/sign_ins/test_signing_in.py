@@ -16,7 +16,8 @@ from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.half_way import HalfWays
-from adsum.accounts.sign_ins.service import MAX_WAITING, Limits, SigningIn
+from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.service import MAX_WAITING, Limits, PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
@@ -50,7 +51,7 @@ async def user(accounts: Accounts, database: Database) -> str:
     return EMAIL
 
 
-def signing_in(
+def password_sign_in(
     accounts: Accounts,
     tokens: Tokens,
     redis: Redis,
@@ -59,7 +60,7 @@ def signing_in(
     by_pair: int,
     by_address: int,
     by_account: int = 1000,
-) -> SigningIn:
+) -> PasswordSignIn:
     """Sign-in with these limits. Attempts for an account that is slowed down take no time."""
     limits = Limits(
         by_pair=AttemptLimit("account-address", by_pair, AN_HOUR_S),
@@ -72,73 +73,73 @@ def signing_in(
     )
     attempts = FailedAttempts(redis, key_prefix="trial-")
     factors = new_factors(database, attempts)
-    half_ways = HalfWays(KeyRing.of(KEY), system_clock)
-    return SigningIn(accounts, tokens, DEVICES, attempts, FailedSignIns(database), factors, half_ways, limits)
+    half_ways = HalfWays(database, KeyRing.of(KEY), system_clock)
+    return PasswordSignIn(accounts, tokens, DEVICES, attempts, FailedSignIns(database), factors, half_ways, limits)
 
 
-async def fail(service: SigningIn, email: str, address: str | None = HERE, device: str | None = None) -> None:
+async def fail(service: PasswordSignIn, email: str, address: str | None = HERE, device: str | None = None) -> None:
     with pytest.raises(Unauthenticated):
-        await service.sign_in(email, "wrong", address, device)
+        await service.sign_in(email, "wrong", Client(address, device))
 
 
 async def test_failures_block_an_account_for_their_address_in_all_processes(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    here = signing_in(accounts, tokens, redis, database, by_pair=3, by_address=100)
-    there = signing_in(accounts, tokens, redis, database, by_pair=3, by_address=100)
+    here = password_sign_in(accounts, tokens, redis, database, by_pair=3, by_address=100)
+    there = password_sign_in(accounts, tokens, redis, database, by_pair=3, by_address=100)
     for _ in range(3):
         await fail(here, user.upper())
 
     with pytest.raises(TooManyAttempts) as refused:
-        await there.sign_in(user, PASSWORD, HERE)
+        await there.sign_in(user, PASSWORD, Client(HERE))
     assert 0 < refused.value.params["retryAfter"] <= AN_HOUR_S
     for address in (ELSEWHERE, None):
-        assert (await there.sign_in(user, PASSWORD, address)).token
+        assert (await there.sign_in(user, PASSWORD, Client(address))).token
 
 
 async def test_a_known_device_is_not_blocked_by_the_failures_of_others(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, database, by_pair=2, by_address=3, by_account=2)
-    known = (await service.sign_in(user, PASSWORD, HERE)).device_cookie
+    service = password_sign_in(accounts, tokens, redis, database, by_pair=2, by_address=3, by_account=2)
+    known = (await service.sign_in(user, PASSWORD, Client(HERE))).device_cookie
     for _ in range(2):
         await fail(service, user)
     await fail(service, "nobody@school.example")
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, HERE)
-    assert (await service.sign_in(user, PASSWORD, HERE, known)).token
+        await service.sign_in(user, PASSWORD, Client(HERE))
+    assert (await service.sign_in(user, PASSWORD, Client(HERE, known))).token
 
 
 async def test_a_known_device_that_guesses_counts_as_unknown(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
-    known = (await service.sign_in(user, PASSWORD, HERE)).device_cookie
+    service = password_sign_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
+    known = (await service.sign_in(user, PASSWORD, Client(HERE))).device_cookie
     for _ in range(3):  # two of the device, one of the address
         await fail(service, user, HERE, known)
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, HERE, known)
-    assert (await service.sign_in(user, PASSWORD, ELSEWHERE)).token
+        await service.sign_in(user, PASSWORD, Client(HERE, known))
+    assert (await service.sign_in(user, PASSWORD, Client(ELSEWHERE))).token
 
 
 async def test_guesses_on_all_known_devices_of_an_account_are_limited_together(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
+    service = password_sign_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
     first, second, third = [DEVICES.remember(None, user) for _ in range(3)]
     for device in (first, first, second):
         await fail(service, user, HERE, device)
-    assert (await service.sign_in(user, PASSWORD, ELSEWHERE, second)).token
+    assert (await service.sign_in(user, PASSWORD, Client(ELSEWHERE, second))).token
     await fail(service, user, HERE, third)  # counts for its address
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, HERE, third)
+        await service.sign_in(user, PASSWORD, Client(HERE, third))
 
 
 @pytest.mark.parametrize("way", ["unlock", "password"])
 async def test_unlocking_and_a_new_password_clear_all_failures_of_an_account(
     accounts: Accounts, people: People, tokens: Tokens, redis: Redis, database: Database, user: str, way: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
+    service = password_sign_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
     for address in (HERE, ELSEWHERE):
         await fail(service, user, address)
     if way == "unlock":
@@ -146,7 +147,7 @@ async def test_unlocking_and_a_new_password_clear_all_failures_of_an_account(
     else:
         await accounts.set_password(user, PASSWORD)
     for address in (HERE, ELSEWHERE):
-        assert (await service.sign_in(user, PASSWORD, address)).token
+        assert (await service.sign_in(user, PASSWORD, Client(address))).token
     with pytest.raises(NotFound):
         await people.unlock("nobody@school.example", system_caller())
 
@@ -157,7 +158,7 @@ async def test_attempts_for_an_account_with_many_failures_are_checked_one_by_one
     passwords = GatedPasswords()
     passwords.gate.set()
     impatient = Accounts(database, passwords)
-    service = signing_in(impatient, tokens, redis, database, by_pair=100, by_address=100, by_account=1)
+    service = password_sign_in(impatient, tokens, redis, database, by_pair=100, by_address=100, by_account=1)
     await fail(service, user, ELSEWHERE)
     passwords.gate.clear()
     passwords.hashed.clear()
@@ -178,34 +179,34 @@ async def test_attempts_for_an_account_with_many_failures_are_checked_one_by_one
 async def test_a_successful_sign_in_resets_the_failures_of_its_account_and_address(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, database, by_pair=2, by_address=3)
+    service = password_sign_in(accounts, tokens, redis, database, by_pair=2, by_address=3)
     for _ in range(4):
-        await service.sign_in(user, PASSWORD, HERE)
+        await service.sign_in(user, PASSWORD, Client(HERE))
     await fail(service, user)
-    signed = await service.sign_in(user, PASSWORD, HERE)
+    signed = await service.sign_in(user, PASSWORD, Client(HERE))
     await fail(service, user)
 
     assert (await tokens.caller_of(signed.token.text)).role is Role.TEACHER
-    assert (await service.sign_in(user, PASSWORD, HERE)).token
+    assert (await service.sign_in(user, PASSWORD, Client(HERE))).token
 
 
 async def test_failures_lock_an_address_for_all_accounts(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    service = signing_in(accounts, tokens, redis, database, by_pair=100, by_address=2)
+    service = password_sign_in(accounts, tokens, redis, database, by_pair=100, by_address=2)
     await fail(service, "nobody@school.example", "2001:db8:1:2::1")
     await fail(service, "none@school.example", "2001:db8:1:2:ffff::9")
 
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, "2001:db8:1:2::3")
+        await service.sign_in(user, PASSWORD, Client("2001:db8:1:2::3"))
     for address in ("2001:db8:1:3::1", "::ffff:203.0.113.7", "a socket", HERE, None):
-        assert (await service.sign_in(user, PASSWORD, address)).token
+        assert (await service.sign_in(user, PASSWORD, Client(address))).token
 
 
 async def test_keys_of_failures_have_the_prefix_expire_and_contain_no_personal_data(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
-    await fail(signing_in(accounts, tokens, redis, database, by_pair=3, by_address=3), user)
+    await fail(password_sign_in(accounts, tokens, redis, database, by_pair=3, by_address=3), user)
 
     found: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     keys = sorted(found)
@@ -222,13 +223,13 @@ async def test_without_redis_each_process_counts_failures_separately(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     nowhere = open_redis("redis://127.0.0.1:1/0", connections=4, socket_timeout=1)
-    service = signing_in(accounts, tokens, nowhere, database, by_pair=2, by_address=100)
-    assert (await service.sign_in(user, PASSWORD, HERE)).token
+    service = password_sign_in(accounts, tokens, nowhere, database, by_pair=2, by_address=100)
+    assert (await service.sign_in(user, PASSWORD, Client(HERE))).token
     await fail(service, user)
     await fail(service, user)
 
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, HERE)
+        await service.sign_in(user, PASSWORD, Client(HERE))
     await nowhere.aclose()
 
 
@@ -251,7 +252,7 @@ async def test_a_flood_is_refused_before_hashing_and_delays_another_address_by_o
     tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, database, by_pair=1000, by_address=1000)
+    service = password_sign_in(Accounts(database, passwords), tokens, redis, database, by_pair=1000, by_address=1000)
     waiting = CONCURRENT_HASHES + MAX_WAITING
     async with asyncio.TaskGroup() as group:
         flood = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(200)]
@@ -272,7 +273,7 @@ async def test_known_devices_of_one_account_cannot_fill_the_queue(
     tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, database, by_pair=1000, by_address=1000)
+    service = password_sign_in(Accounts(database, passwords), tokens, redis, database, by_pair=1000, by_address=1000)
     devices = [DEVICES.remember(None, user) for _ in range(CONCURRENT_HASHES + MAX_WAITING)]
     async with asyncio.TaskGroup() as group:
         flood = [group.create_task(outcome(service, user, "wrong", HERE, device)) for device in devices]
@@ -287,7 +288,7 @@ async def test_attempts_that_waited_are_refused_without_a_hash_once_the_limit_is
     tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     passwords = GatedPasswords()
-    service = signing_in(Accounts(database, passwords), tokens, redis, database, by_pair=2, by_address=1000)
+    service = password_sign_in(Accounts(database, passwords), tokens, redis, database, by_pair=2, by_address=1000)
     async with asyncio.TaskGroup() as group:
         attempts = [group.create_task(outcome(service, user, "wrong", HERE)) for _ in range(20)]
         await until(lambda: reached(passwords, CONCURRENT_HASHES))
@@ -297,11 +298,11 @@ async def test_attempts_that_waited_are_refused_without_a_hash_once_the_limit_is
 
 
 async def outcome(
-    service: SigningIn, email: str, password: str, address: str, device: str | None = None
+    service: PasswordSignIn, email: str, password: str, address: str, device: str | None = None
 ) -> type[AdsumError] | None:
     """Returns the class of the error of an attempt; None: it succeeds."""
     try:
-        await service.sign_in(email, password, address, device)
+        await service.sign_in(email, password, Client(address, device))
     except AdsumError as error:
         return type(error)
     return None

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role, system_caller
 from adsum.accounts.single_sign_on import repository
 from adsum.accounts.single_sign_on.identities import IdentityExists
 from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused
-from adsum.platform.errors import NotFound
-from tests.accounts.single_sign_on.conftest import EMAIL, Visit, settings_with
+from adsum.platform.errors import ConfirmationNeeded, Forbidden, NotFound
+from tests.accounts.single_sign_on.conftest import EMAIL, FOR_BROWSERS, Visit, browser, settings_with
 from tests.support.commands import Commands
 from tests.support.pages import visible_text
 from tests.support.providers.strict import StrictProvider
@@ -139,3 +140,78 @@ def test_the_commands_connect_list_and_disconnect(sqlite_url: str, redis_url: st
     assert json.loads(commands.output("user", "identities", EMAIL, "--json")) == []
     refused = commands.run("user", "disconnect", EMAIL, "strict")
     assert (refused.returncode, "not connected with strict" in refused.stderr) == (1, True)
+
+
+async def test_a_user_sees_and_disconnects_their_own_account_at_a_provider(visit_on_each: Visit) -> None:
+    visit = visit_on_each
+    user_id = await visit.user()
+    await visit.sign_in()
+    visit.provider.claims = {"email": "new@school.example"}  # the account is known by its subject
+    await visit.sign_in()
+    page = await visit.open("/account/sign-ins")
+    assert "new@school.example" in page.text
+    assert "last used" in visible_text(page)
+    (identity,) = await visit.adsum.identities.identities_of(EMAIL)
+    assert (identity.email, identity.last_used_at is not None) == ("new@school.example", True)
+
+    caller = await visit.adsum.tokens.caller_of(visit.client.cookies["adsum"])
+    with pytest.raises(NotFound):
+        await visit.adsum.identities.disconnect_visible(caller, identity.id + 1)
+    with pytest.raises(ConfirmationNeeded):
+        await visit.adsum.identities.disconnect_visible(replace(caller, needs_confirmation=True), identity.id)
+    for other in (user_id, user_id + 1):
+        key = Caller(Role.KEY, frozenset(), key_id=1)
+        with pytest.raises(Forbidden):
+            await visit.adsum.identities.visible(key, other)
+    with pytest.raises(NotFound):
+        await visit.adsum.identities.visible(Caller(Role.KEY, frozenset(), user_id=None))
+    done = await visit.client.post(
+        "/account/identities/disconnect", data={"identity": str(identity.id)}, headers=FOR_BROWSERS
+    )
+    assert (done.status_code, done.headers["location"]) == (303, "/sign-in")
+    assert not await visit.is_signed_in()
+    assert await visit.adsum.identities.identities_of(EMAIL) == []
+
+
+async def test_an_admin_disconnects_the_account_of_a_user_whom_they_manage(visit: Visit) -> None:
+    user_id = await visit.user()
+    await visit.sign_in()
+    identities = visit.adsum.identities
+    (identity,) = await identities.visible(system_caller(), user_id)
+    school_id = (await visit.adsum.accounts.own_user(caller_with(user_id))).school_id
+    assert school_id is not None
+    elsewhere = Caller(Role.ADMIN, PERMISSIONS[Role.ADMIN], user_id=99, schools=frozenset({school_id + 1}))
+    with pytest.raises(NotFound):
+        await identities.disconnect_visible(elsewhere, identity.id, user_id)
+    district = await visit.user("district@school.example", Role.ADMIN)
+    below = Caller(Role.ADMIN, PERMISSIONS[Role.ADMIN] - {Permission.METRICS_READ}, user_id=99)
+    with pytest.raises(Forbidden):
+        await identities.visible(below, district)
+
+    token = (await visit.adsum.tokens.create("district@school.example")).text
+    async with browser(visit.app) as admin:
+        admin.cookies.set("adsum", token)
+        page = await admin.get(f"/admin/people/{user_id}", headers=FOR_BROWSERS)
+        assert "Accounts at providers" in page.text
+        fields = {"identity": str(identity.id)}
+        done = await admin.post(f"/admin/people/{user_id}/disconnect", data=fields, headers=FOR_BROWSERS)
+    assert done.status_code == 303
+    assert await identities.visible(system_caller(), user_id) == []
+    assert not await visit.is_signed_in()
+
+
+async def test_of_two_disconnections_at_once_one_is_recorded(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    user_id = await visit.user()
+    await visit.sign_in()
+    (identity,) = await visit.adsum.identities.visible(system_caller(), user_id)
+
+    async def delete_nothing(*_values: object) -> bool:
+        return False
+
+    monkeypatch.setattr(repository, "delete_identity", delete_nothing)
+    with pytest.raises(NotFound):
+        await visit.adsum.identities.disconnect_visible(system_caller(), identity.id, user_id)
+
+
+def caller_with(user_id: int) -> Caller:
+    return Caller(Role.TEACHER, frozenset(), user_id=user_id)

@@ -10,6 +10,7 @@ import pytest
 from pyotp.totp import TOTP
 
 from adsum.accounts.access import Role
+from adsum.accounts.sign_ins.rules import Client
 from adsum.platform.clock import system_clock
 from tests.accounts.single_sign_on.conftest import EMAIL, FOR_BROWSERS, SITE, Visit, browser, settings_with, visiting
 from tests.support.pages import visible_text
@@ -78,7 +79,7 @@ async def test_a_user_with_an_unused_first_password_needs_none(visit: Visit) -> 
     visit.provider.claims["email"] = "admin@school.example"
     await visit.sign_in()
     assert await visit.is_signed_in()
-    assert (await visit.adsum.signing_in.sign_in(login.user.email, login.password, None)).token.text
+    assert (await visit.adsum.password_sign_in.sign_in(login.user.email, login.password, Client(None))).token.text
 
 
 async def test_a_user_with_a_second_factor_is_asked_for_it_after_the_provider(

@@ -20,7 +20,7 @@ from adsum.accounts.schemas import MAX_TYPED
 from adsum.accounts.second_factors.rules import Proof
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.confirmations import Confirmations, ConfirmedBy
-from adsum.accounts.visitors import Visitor, browser_of, relying_party_of, visitor_confirming
+from adsum.accounts.visitors import Visitor, client_of, relying_party_of, visitor_confirming
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Overloaded, TooManyAttempts
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import headers_of, status_of
@@ -74,7 +74,7 @@ async def confirm(
     try:
         require_private_transport(request)
         proof = Proof(typed.get(CODE, "")[:MAX_TYPED], typed.get(PASSKEY, ""))
-        await service.confirm(visitor.caller, typed.get(PASSWORD, ""), proof, browser_of(request))
+        await service.confirm(visitor.caller, typed.get(PASSWORD, ""), proof, client_of(request))
     except (Invalid, Forbidden, TooManyAttempts, Overloaded) as error:
         return await _form(request, service, accounts, visitor, then, error, fields, is_form=is_form)
     status = HTTPStatus.TEMPORARY_REDIRECT if is_form else HTTPStatus.SEE_OTHER

@@ -20,7 +20,7 @@ from adsum.accounts.visitors import (
     HALF_WAY,
     PASSKEY_BROWSER,
     begin_session,
-    browser_of,
+    client_of,
     delete_cookie,
     private_cookie,
     relying_party_of,
@@ -83,7 +83,7 @@ async def finish(
     """Signs in with the second factor, and redirects to `next`."""
     require_private_transport(request)
     try:
-        signed = await service.finish(begun, Proof(code, passkey), browser_of(request))
+        signed = await service.finish(begun, Proof(code, passkey), client_of(request))
     except (WrongSecondFactor, TooManyAttempts) as error:
         return await _form(request, service, begun, next, error)
     response = RedirectResponse(after_sign_in(next), HTTPStatus.SEE_OTHER)
@@ -122,7 +122,7 @@ async def sign_in_with_passkey(
     """Signs in with a passkey that has verified the user, and redirects to `next`."""
     try:
         signed = await service.sign_in_with_passkey(
-            passkey, private_cookie(request, PASSKEY_BROWSER) or "", browser_of(request)
+            passkey, private_cookie(request, PASSKEY_BROWSER) or "", client_of(request)
         )
     except (WrongSecondFactor, Unauthenticated):
         address = f"{SIGN_IN}?next={quote(after_sign_in(next), safe='')}&refused=passkey"

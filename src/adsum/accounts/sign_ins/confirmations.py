@@ -15,8 +15,8 @@ from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.rules import FactorKind, Proof
 from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts, User
-from adsum.accounts.sign_ins.second_step import Browser
-from adsum.accounts.sign_ins.service import SigningIn
+from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.service import PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.errors import Forbidden, Unauthenticated, Violation, WrongSecondFactor, refuse
 
@@ -33,10 +33,10 @@ class ConfirmedBy(StrEnum):
 class Confirmations:
     """Confirms sign-ins."""
 
-    def __init__(self, accounts: Accounts, tokens: Tokens, signing_in: SigningIn, factors: SecondFactors) -> None:
+    def __init__(self, accounts: Accounts, tokens: Tokens, passwords: PasswordSignIn, factors: SecondFactors) -> None:
         self._accounts = accounts
         self._tokens = tokens
-        self._signing_in = signing_in
+        self._passwords = passwords
         self._factors = factors
 
     async def ways(self, caller: Caller) -> tuple[ConfirmedBy, ...]:
@@ -45,21 +45,21 @@ class Confirmations:
         kinds = await self._factors.kinds_of(user.id)
         if kinds:
             return tuple(ConfirmedBy(kind.value) for kind in kinds)
-        return (ConfirmedBy.PASSWORD,) if self._signing_in.accepts_password_of(user) else ()
+        return (ConfirmedBy.PASSWORD,) if self._passwords.accepts_password_of(user) else ()
 
     async def options(self, caller: Caller, party: RelyingParty) -> dict[str, Any]:
         """The options with which the browser lets a passkey of the user answer."""
         user = await self._accounts.own_user(caller)
         return await self._factors.options_to_prove(user.id, _purpose_of(caller), party)
 
-    async def confirm(self, caller: Caller, password: str, proof: Proof, browser: Browser) -> datetime:
+    async def confirm(self, caller: Caller, password: str, proof: Proof, client: Client) -> datetime:
         """Confirms the sign-in of the calling user. Returns until when this counts.
 
         Args:
             caller: the user.
             password: of a user without a second factor; '' for others.
             proof: of a user with one.
-            browser: that sends it.
+            client: that sends it.
 
         Raises:
             Forbidden: the caller is not a user.
@@ -76,23 +76,20 @@ class Confirmations:
             detail = f"confirm with one of: {', '.join(ways)}"
             refuse([Violation("confirmation_missing", detail, place, {"kinds": list(ways)})])
         try:
-            async with self._signing_in.noting_failures(user.email, browser.address):
-                await self._check(caller, user, password if is_by_password else None, proof, browser)
+            async with self._passwords.noting_failures(user.email, client):
+                await self._check(caller, user, password if is_by_password else None, proof, client)
         except WrongSecondFactor as error:
             refuse([Violation(WrongSecondFactor.code, error.detail, place)])
         except Unauthenticated:
             refuse([Violation("wrong_password", "this is not the present password", place)])
         return await self._tokens.confirm(caller, by_factor=not is_by_password)
 
-    async def _check(self, caller: Caller, user: User, password: str | None, proof: Proof, browser: Browser) -> None:
-        address, device_cookie = browser.address, browser.device_cookie
+    async def _check(self, caller: Caller, user: User, password: str | None, proof: Proof, client: Client) -> None:
         if password is not None:
-            await self._signing_in.authenticate(user.email, password, address, device_cookie)
+            await self._passwords.authenticate(user.email, password, client)
             return
-        attempt = await self._signing_in.code_attempt(
-            user.email, address, device_cookie, sign_in=f"confirm-{caller.sign_in_id}"
-        )
-        await self._factors.prove(user.id, proof, Prover(attempt, _purpose_of(caller), browser.party))
+        attempt = await self._passwords.code_attempt(user.email, client, sign_in=f"confirm-{caller.sign_in_id}")
+        await self._factors.prove(user.id, proof, Prover(attempt, _purpose_of(caller), client.party))
 
 
 def _purpose_of(caller: Caller) -> str:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.repository import USER_COLUMNS, StoredUser
-from adsum.accounts.tables import sign_ins, users
+from adsum.accounts.sign_ins.rules import SignIn, SignInKind
+from adsum.accounts.tables import pending_sign_ins, sign_ins, users
 from adsum.platform.database.sql_files import input_rows, sql_file
 
 # Of one user and kind. A program that signs in for every request ends those of programs that were not used for the
@@ -44,14 +45,20 @@ class ProviderSession:
 
 
 @dataclass(frozen=True, slots=True)
-class SignInRow:
-    """A sign-in, for a list."""
+class PendingSignIn:
+    """One row of `pending_sign_ins`: a sign-in that lacks the second factor.
 
-    id: int
-    kind: str
-    agent: str
+    Attributes:
+        issuer: of the provider that has authenticated the user; None: their password.
+        address, agent: of the client.
+    """
+
+    key: str
+    user_id: int
+    issuer: str | None
+    address: str | None
+    agent: str | None
     created_at: datetime
-    last_used_at: datetime
     ends_at: datetime
 
 
@@ -116,7 +123,7 @@ async def confirm_sign_in(
     await connection.execute(update(sign_ins).where(c.id == sign_in_id, c.user_id == user_id).values(values))
 
 
-async def sign_ins_of_user(connection: AsyncConnection, user_id: int, now: datetime) -> list[SignInRow]:
+async def sign_ins_of_user(connection: AsyncConnection, user_id: int, now: datetime) -> list[SignIn]:
     """The sign-ins of a user that have not ended, the last used one first."""
     c = sign_ins.c
     columns = (c.id, c.kind, c.agent, c.created_at, c.last_used_at, c.ends_at)
@@ -126,7 +133,8 @@ async def sign_ins_of_user(connection: AsyncConnection, user_id: int, now: datet
         .where(c.user_id == user_id, c.ends_at > now, c.generation == users.c.token_generation)
         .order_by(c.last_used_at.desc(), c.id.desc())
     )
-    return [SignInRow(*row) for row in await connection.execute(query)]
+    rows = await connection.execute(query)
+    return [SignIn(id_, SignInKind(kind), *times) for id_, kind, *times in rows]
 
 
 async def end_sign_in(connection: AsyncConnection, user_id: int, sign_in_id: int) -> bool:
@@ -155,6 +163,34 @@ async def end_sign_in_of_key(connection: AsyncConnection, key: str) -> int | Non
     """Ends the sign-in with this key. Returns the id of its user; None: there is none."""
     ending = delete(sign_ins).where(sign_ins.c.key == key).returning(sign_ins.c.user_id)
     return (await connection.execute(ending)).scalar_one_or_none()
+
+
+async def insert_pending(connection: AsyncConnection, pending: PendingSignIn) -> None:
+    """Inserts a sign-in that lacks the second factor."""
+    await connection.execute(insert(pending_sign_ins).values(asdict(pending)))
+
+
+async def delete_pending(connection: AsyncConnection, key: str) -> None:
+    """Deletes a sign-in that lacked the second factor: it is complete, or its failure is recorded."""
+    await connection.execute(delete(pending_sign_ins).where(pending_sign_ins.c.key == key))
+
+
+async def has_overdue_pending(connection: AsyncConnection, now: datetime) -> bool:
+    """Whether the time of a sign-in that lacks the second factor is over."""
+    is_overdue = exists().where(pending_sign_ins.c.ends_at <= now)
+    return bool(await connection.scalar(select(is_overdue)))
+
+
+async def take_overdue_pending(connection: AsyncConnection, now: datetime, limit: int) -> list[PendingSignIn]:
+    """Deletes at most `limit` sign-ins whose time is over, the oldest first, and returns them. Skips locked ones."""
+    c = pending_sign_ins.c
+    due = select(c.id).where(c.ends_at <= now).order_by(c.id).limit(limit).with_for_update(skip_locked=True)
+    ids = (await connection.scalars(due)).all()
+    columns = [c[each.name] for each in fields(PendingSignIn)]
+    rows = await connection.execute(select(*columns).where(c.id.in_(ids)).order_by(c.id))
+    found = [PendingSignIn(*row) for row in rows]
+    await connection.execute(delete(pending_sign_ins).where(c.id.in_(ids)))
+    return found
 
 
 async def _delete_sign_ins(connection: AsyncConnection, user_id: int, condition: ColumnElement[bool]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from adsum.accounts.second_factors.passkeys import RelyingParty
@@ -11,19 +10,10 @@ from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts, User
 from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.service import HalfWaySignIn, SignedIn, SigningIn
-from adsum.accounts.sign_ins.tokens import SignInKind, Tokens
+from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.service import HalfWaySignIn, NewSignIn, PasswordSignIn
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.errors import Unauthenticated, WrongSecondFactor
-
-
-@dataclass(frozen=True, slots=True)
-class Browser:
-    """The browser that signs in: its address, device cookie and name, and this site for passkeys, if they work here."""
-
-    address: str | None
-    device_cookie: str | None
-    agent: str
-    party: RelyingParty | None = None
 
 
 class WrongPasskey(WrongSecondFactor):
@@ -39,7 +29,7 @@ class SecondStep:
         self,
         accounts: Accounts,
         tokens: Tokens,
-        signing_in: SigningIn,
+        passwords: PasswordSignIn,
         factors: SecondFactors,
         half_ways: HalfWays,
         *,
@@ -47,7 +37,7 @@ class SecondStep:
     ) -> None:
         self._accounts = accounts
         self._tokens = tokens
-        self._signing_in = signing_in
+        self._passwords = passwords
         self._factors = factors
         self._half_ways = half_ways
         self._trusts_provider = trusts_provider
@@ -66,7 +56,7 @@ class SecondStep:
         """The options with which the browser lets a passkey of the user answer."""
         return await self._factors.options_to_prove(half_way.user_id, half_way.purpose, party)
 
-    async def finish(self, half_way: HalfWay, proof: Proof, browser: Browser) -> SignedIn:
+    async def finish(self, half_way: HalfWay, proof: Proof, client: Client) -> NewSignIn:
         """Signs in with the second factor.
 
         Raises:
@@ -75,51 +65,52 @@ class SecondStep:
             Unauthenticated: since the password was checked, the user was disabled, or has another one.
         """
         user = await self._user_of(half_way)
-        attempt = await self._signing_in.code_attempt(
-            user.email, browser.address, browser.device_cookie, sign_in=f"step-{half_way.id}"
-        )
-        async with self._signing_in.noting_failures(user.email, browser.address):
-            await self._factors.prove(user.id, proof, Prover(attempt, half_way.purpose, browser.party))
-        return await self._signing_in.signed_in(
-            *(user, browser.device_cookie, SignInKind.PAGE, browser.agent),
+        attempt = await self._passwords.code_attempt(user.email, client, sign_in=f"step-{half_way.id}")
+        try:
+            async with self._passwords.noting_failures(user.email, client):
+                await self._factors.prove(user.id, proof, Prover(attempt, half_way.purpose, client.party))
+        except WrongSecondFactor:
+            await self._half_ways.end(half_way)
+            raise
+        return await self._passwords.signed_in(
+            *(user, client),
             has_second_factor=True,
             provider=half_way.provider,
+            half_way=half_way,
         )
 
     async def options_without_password(self, browser_id: str, party: RelyingParty) -> dict[str, Any]:
         """The options with which a browser lets any passkey of this site answer."""
         return await self._factors.options_to_sign_in(_purpose_of(browser_id), party)
 
-    async def sign_in_with_passkey(self, answer: str, browser_id: str, browser: Browser) -> SignedIn:
+    async def sign_in_with_passkey(self, answer: str, browser_id: str, client: Client) -> NewSignIn:
         """Signs in the user whose passkey has answered and has verified them.
 
         Raises:
             WrongPasskey: the answer is wrong, or the user is disabled, without a difference.
         """
-        if browser.party is None:
+        if client.party is None:
             raise WrongPasskey("passkeys need HTTPS and an address with a name")
-        async with self._signing_in.noting_failures("", browser.address):
+        async with self._passwords.noting_failures("", client):
             try:
-                user_id = await self._factors.user_of_passkey(answer, _purpose_of(browser_id), browser.party)
+                user_id = await self._factors.user_of_passkey(answer, _purpose_of(browser_id), client.party)
             except WrongSecondFactor as error:
                 raise WrongPasskey(error.detail) from error
         user = await self._accounts.user_of_id(user_id)
-        async with self._signing_in.noting_failures("" if user is None else user.email, browser.address):
+        async with self._passwords.noting_failures("" if user is None else user.email, client):
             owner = _require_login(user)
-        return await self._signing_in.signed_in(
-            owner, browser.device_cookie, SignInKind.PAGE, browser.agent, has_second_factor=True, by_password=False
-        )
+        return await self._passwords.signed_in(owner, client, has_second_factor=True, by_password=False)
 
     async def sign_in_by_provider(
-        self, user: User, browser: Browser, provider: ProviderSession, *, has_providers_factor: bool
-    ) -> SignedIn | HalfWaySignIn:
+        self, user: User, client: Client, provider: ProviderSession, *, has_providers_factor: bool
+    ) -> NewSignIn | HalfWaySignIn:
         """Signs in a user whom a single sign-on provider has authenticated, or asks for the second factor first.
 
         A user whose role needs a factor, and who has none, is signed in, and has to set one up.
 
         Args:
             user: as they were when the provider authenticated them.
-            browser: that signs in.
+            client: that signs in.
             provider: that has authenticated them.
             has_providers_factor: whether the provider says that it has asked for a second factor (`amr` or `acr`). It
                 counts with ADSUM_SECOND_FACTOR_OF_PROVIDER.
@@ -130,9 +121,9 @@ class SecondStep:
         if is_asked_after_provider(
             has_factors=bool(kinds), role_needs_factor=is_needed, is_proved_by_provider=is_proved
         ):
-            return HalfWaySignIn(self._half_ways.make(user, provider), kinds)
-        return await self._signing_in.signed_in(
-            *(user, browser.device_cookie, SignInKind.PAGE, browser.agent),
+            return HalfWaySignIn(await self._half_ways.begin(user, provider), kinds)
+        return await self._passwords.signed_in(
+            *(user, client),
             has_second_factor=is_proved,
             provider=provider,
         )

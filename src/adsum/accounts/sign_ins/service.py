@@ -30,9 +30,10 @@ from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts, User, normalised_email
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.fair_queue import FairQueue
-from adsum.accounts.sign_ins.half_way import HalfWays
+from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.tokens import SignInKind, Token, Tokens
+from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.tokens import Token, Tokens
 from adsum.platform.addresses import source_of
 from adsum.platform.errors import Forbidden, TooManyAttempts, Unauthenticated, Violation, refuse
 from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
@@ -75,8 +76,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A new token, and the value of the device cookie."""
+class NewSignIn:
+    """The token of a new sign-in, and the value of the device cookie."""
 
     token: Token
     device_cookie: str
@@ -114,7 +115,7 @@ class PasswordsOff(Forbidden):
     code = "password_sign_in_off"
 
 
-class SigningIn:
+class PasswordSignIn:
     """Exchanges an email and a password for a token, for pages and for the API.
 
     Args:
@@ -153,13 +154,10 @@ class SigningIn:
         self,
         email: str,
         password: str,
-        address: str | None,
-        device_cookie: str | None = None,
+        client: Client,
         *,
-        kind: SignInKind = SignInKind.API,
-        agent: str = "",
         code: str = "",
-    ) -> SignedIn:
+    ) -> NewSignIn:
         """A token for the user. Counts failed attempts; a successful one resets the failures that would block it.
 
         Attempts wait in one line per address, so that a flood from one address does not delay the others. The limits
@@ -168,10 +166,7 @@ class SigningIn:
         Args:
             email: in any case.
             password: of this account.
-            address: of the client; None on a unix socket.
-            device_cookie: as the browser sent it.
-            kind: how the user signs in.
-            agent: the browser or program, as it names itself.
+            client: that signs in.
             code: a one-time code or a recovery code; '' if the user has no second factor.
 
         Raises:
@@ -182,40 +177,36 @@ class SigningIn:
             Overloaded: too many attempts wait; the password was not checked.
             PasswordsOff: the password is right, and this user signs in at a provider only.
         """
-        async with self.noting_failures(email, address):
-            user = await self.authenticate(email, password, address, device_cookie)
+        async with self.noting_failures(email, client):
+            user = await self.authenticate(email, password, client)
             kinds = await self._factors.kinds_of(user.id)
             if kinds:
                 if not code.strip():
                     raise SecondFactorNeeded(kinds)
                 # Every sign-in of a program is one of its own: its codes count for the account and the address.
-                attempt = await self.code_attempt(user.email, address, device_cookie, sign_in=secrets.token_hex(8))
+                attempt = await self.code_attempt(user.email, client, sign_in=secrets.token_hex(8))
                 await self._factors.prove(user.id, Proof(code=code), Prover(attempt, "no passkey"))
-            return await self.signed_in(user, device_cookie, kind, agent, has_second_factor=bool(kinds))
+            return await self.signed_in(user, client, has_second_factor=bool(kinds))
 
-    async def begin(
-        self, email: str, password: str, address: str | None, device_cookie: str | None, *, agent: str
-    ) -> SignedIn | HalfWaySignIn:
+    async def begin(self, email: str, password: str, client: Client) -> NewSignIn | HalfWaySignIn:
         """Signs in on the page, or begins to: a user with a second factor is asked for it next.
 
         Args and Raises: as `sign_in`.
         """
-        async with self.noting_failures(email, address):
-            user = await self.authenticate(email, password, address, device_cookie)
+        async with self.noting_failures(email, client):
+            user = await self.authenticate(email, password, client)
             kinds = await self._factors.kinds_of(user.id)
             if kinds:
-                # Recorded, since the owner of a password that was stolen learns of it nowhere else.
-                await self._failures.note(user.email, address, SecondFactorNeeded.code)
-                return HalfWaySignIn(self._half_ways.make(user), kinds)
-            return await self.signed_in(user, device_cookie, SignInKind.PAGE, agent)
+                return HalfWaySignIn(await self._half_ways.begin(user), kinds)
+            return await self.signed_in(user, client)
 
     @asynccontextmanager
-    async def noting_failures(self, email: str, address: str | None) -> AsyncGenerator[None]:
+    async def noting_failures(self, email: str, client: Client) -> AsyncGenerator[None]:
         """Records the failure of a sign-in or a confirmation in the audit log."""
         try:
             yield
         except (Unauthenticated, PasswordsOff, TooManyAttempts) as error:
-            await self._failures.note(normalised_email(email), address, error.code)
+            await self._failures.note(normalised_email(email), client.address, error.code)
             raise
 
     async def change_password(
@@ -223,22 +214,15 @@ class SigningIn:
         caller: Caller,
         password: str | None,
         new_password: str,
-        address: str | None,
-        device_cookie: str | None = None,
-        *,
-        kind: SignInKind = SignInKind.API,
-        agent: str = "",
-    ) -> SignedIn:
+        client: Client,
+    ) -> NewSignIn:
         """Sets the password that a user has chosen, ends all their sign-ins, and signs them in again.
 
         Args:
             caller: the user.
             password: the present one; needed unless it is a first password. Wrong ones are limited as in `sign_in`.
             new_password: the new one.
-            address: of the client; None on a unix socket.
-            device_cookie: as the browser sent it.
-            kind: how the user signs in.
-            agent: the browser or program, as it names itself.
+            client: that stays signed in.
 
         Raises:
             Forbidden: the caller is not a user.
@@ -250,14 +234,14 @@ class SigningIn:
         has_factors = await self.require_changeable_password(caller)
         if not user.has_first_password:
             try:
-                user = await self.authenticate(user.email, password or "", address, device_cookie)
+                user = await self.authenticate(user.email, password or "", client)
             except Unauthenticated as error:
-                await self._failures.note(user.email, address, error.code)
+                await self._failures.note(user.email, client.address, error.code)
                 detail = "this is not the present password"
                 refuse([Violation("wrong_password", detail, "/password")])
         await self._accounts.validate_own_password(caller, new_password)
         changed = await self._accounts.choose_password(user, new_password, caller)
-        return await self.signed_in(changed, device_cookie, kind, agent, has_second_factor=has_factors)
+        return await self.signed_in(changed, client, has_second_factor=has_factors)
 
     async def require_changeable_password(self, caller: Caller) -> bool:
         """Whether the calling user has a second factor. Raises ConfirmationNeeded, Forbidden: as `change_password`."""
@@ -270,44 +254,43 @@ class SigningIn:
     async def signed_in(
         self,
         user: User,
-        device_cookie: str | None,
-        kind: SignInKind,
-        agent: str,
+        client: Client,
         *,
         has_second_factor: bool = False,
         provider: ProviderSession | None = None,
         by_password: bool = True,
-    ) -> SignedIn:
+        half_way: HalfWay | None = None,
+    ) -> NewSignIn:
         """Signs in a user who was authenticated. From now on they are known to the device.
 
-        `provider` is the one that has authenticated them; `by_password` False: a passkey has.
+        `provider` is the one that has authenticated them; `by_password` False: a passkey has; `half_way`: the sign-in
+        that this one completes.
 
         Raises:
             Unauthenticated: since then they were disabled, or have another password.
         """
         token = await self._tokens.create(
             *(user.email,),
-            kind=kind,
-            agent=agent,
+            kind=client.kind,
+            agent=client.agent,
             checked=user,
             has_second_factor=has_second_factor,
             provider=provider,
             by_password=by_password,
+            completes=None if half_way is None else half_way.id,
         )
-        return SignedIn(token, self._devices.remember(device_cookie, user.email))
+        return NewSignIn(token, self._devices.remember(client.device_cookie, user.email))
 
-    async def code_attempt(
-        self, email: str, address: str | None, device_cookie: str | None, *, sign_in: str
-    ) -> CodeAttempt:
+    async def code_attempt(self, email: str, client: Client, *, sign_in: str) -> CodeAttempt:
         """The attempt at a second factor of this account, with its sign-in."""
         email = normalised_email(email)
-        device = self._devices.recognise(device_cookie, email)
-        return CodeAttempt(sign_in, await self._account(email), source_of(address), device)
+        device = self._devices.recognise(client.device_cookie, email)
+        return CodeAttempt(sign_in, await self._account(email), source_of(client.address), device)
 
-    async def authenticate(self, email: str, password: str, address: str | None, device_cookie: str | None) -> User:
+    async def authenticate(self, email: str, password: str, client: Client) -> User:
         """The user with this password, within the limits. Raises as `sign_in`."""
-        email, source = normalised_email(email), source_of(address)
-        known = self._devices.recognise(device_cookie, email)
+        email, source = normalised_email(email), source_of(client.address)
+        known = self._devices.recognise(client.device_cookie, email)
         # Known devices have a line per account, and are never refused because the queue is full of others.
         line = source if known is None else f"known devices of {email}"
         async with self._queue.turn(line, has_place=known is not None):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum, StrEnum
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +30,7 @@ from adsum.accounts.service import (
 )
 from adsum.accounts.sign_ins import repository as statements
 from adsum.accounts.sign_ins.repository import ProviderSession, StoredSignIn
+from adsum.accounts.sign_ins.rules import SignIn, SignInKind
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
 from adsum.platform.errors import (
@@ -62,14 +63,6 @@ class Token:
     expires_in: int
 
 
-class SignInKind(StrEnum):
-    """How a user signed in: on the page, by `POST /auth/token`, or by `adsum token create`."""
-
-    PAGE = "page"
-    API = "api"
-    COMMAND = "command"
-
-
 class Outstanding(Enum):
     """A step that a signed-in user has to take before anything else, in the order in which they are asked for."""
 
@@ -93,18 +86,6 @@ class Demands:
 
     second_factor_roles: frozenset[Role] = frozenset()
     confirmed_for: timedelta = timedelta(minutes=10)
-
-
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """A sign-in of a user. `agent` is the browser or program, as it names itself."""
-
-    id: int
-    kind: SignInKind
-    agent: str
-    created_at: datetime
-    last_used_at: datetime
-    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +135,7 @@ class Tokens:
         # request. A forged token raises and is not cached.
         self._verified = lru_cache(CACHED_TOKENS)(self._verify)
 
-    async def create(
+    async def create(  # noqa: PLR0913 - the columns of a row
         self,
         email: str,
         lifetime: timedelta | None = None,
@@ -165,6 +146,7 @@ class Tokens:
         has_second_factor: bool = False,
         provider: ProviderSession | None = None,
         by_password: bool = True,
+        completes: str | None = None,
     ) -> Token:
         """Signs a user in and returns the token.
 
@@ -178,6 +160,7 @@ class Tokens:
             has_second_factor: whether a second factor was given.
             provider: at which they signed in; None: at none.
             by_password: False: a passkey was checked. Without a provider, a first password is used up otherwise.
+            completes: the key of the pending sign-in that this one completes.
 
         Raises:
             NotFound: no enabled user has this email.
@@ -207,6 +190,8 @@ class Tokens:
                 has_second_factor=has_second_factor,
                 provider=provider,
             )
+            if completes is not None:
+                await statements.delete_pending(connection, completes)
             by = system_caller() if kind is SignInKind.COMMAND else caller_of_user(user)
             school_id = user.school_id
             if uses_up:
@@ -324,12 +309,8 @@ class Tokens:
 
     async def _listed(self, connection: Connection, user_id: int) -> list[SignIn]:
         now = self._now()
-        rows = await statements.sign_ins_of_user(connection, user_id, now)
-        return [
-            SignIn(row.id, SignInKind(row.kind), row.agent, row.created_at, row.last_used_at, row.ends_at)
-            for row in rows
-            if not self._is_idle(row.kind, row.last_used_at, now)
-        ]
+        found = await statements.sign_ins_of_user(connection, user_id, now)
+        return [each for each in found if not self._is_idle(each.kind, each.last_used_at, now)]
 
     def _outstanding(self, found: StoredSignIn) -> Outstanding | None:
         """The next step of the user. The command line is trusted: it has asked for no password, as has a provider."""

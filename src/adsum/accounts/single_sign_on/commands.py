@@ -12,7 +12,7 @@ from adsum.platform.command_line.output import Json, show_item, show_items, show
 from adsum.platform.command_line.session import run_with
 from adsum.platform.settings import load_settings
 
-IDENTITY_COLUMNS = ("provider", "issuer", "subject", "createdAt")
+IDENTITY_COLUMNS = ("provider", "issuer", "subject", "email", "createdAt", "lastUsedAt")
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
 ProviderName = Annotated[str, typer.Argument(metavar="PROVIDER", help="Its name in ADSUM_OIDC_PROVIDERS.")]
 

@@ -7,13 +7,22 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adsum.accounts import repository as users
-from adsum.accounts.access import system_caller
+from adsum.accounts.access import (
+    Caller,
+    Permission,
+    Role,
+    require_confirmed,
+    require_may_manage,
+    require_permission,
+    system_caller,
+)
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.service import User, caller_of_user, normalised_email, user_of_row
 from adsum.accounts.single_sign_on import repository as statements
 from adsum.accounts.single_sign_on.attempts import Attempts, Invitation
+from adsum.accounts.single_sign_on.repository import StoredIdentity
 from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database, RejectedRows
@@ -29,12 +38,23 @@ class IdentityExists(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class KnownIdentity:
-    """An identity of a user. `provider` is the name in the settings; None: it is no longer there."""
+    """An identity of a user.
 
+    Attributes:
+        provider, label: the name in the settings, and that on pages; None: the provider is no longer there.
+        subject: the id of the account at the provider.
+        email: as the provider named it at the last sign-in; None: it names none.
+        last_used_at: None: never since this is stored.
+    """
+
+    id: int
     provider: str | None
+    label: str | None
     issuer: str
     subject: str
+    email: str | None
     created_at: datetime
+    last_used_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,8 @@ class NewInvitation:
 
 
 class Identities:
-    """Checks no permission: the command line calls it, and `SingleSignOn`, which has verified the identity.
+    """The identities of users. The methods that take an email check no permission: the command line calls them. Nor
+    does `user_of`: `SingleSignOn` calls it, which has verified the identity.
 
     Args:
         providers: by name.
@@ -64,9 +85,28 @@ class Identities:
         """The identities of a user, by issuer. Raises NotFound."""
         async with self._database.snapshot() as connection:
             user = await _require_user(connection, email)
-            found = await statements.identities_of_users(connection, [user.id])
-        names = {provider.issuer: name for name, provider in self._providers.items()}
-        return [KnownIdentity(names.get(each.issuer), each.issuer, each.subject, each.created_at) for each in found]
+            return await self._known(connection, user.id)
+
+    async def visible(self, caller: Caller, user_id: int | None = None) -> Sequence[KnownIdentity]:
+        """The identities of the calling user, or of a user whose login the caller manages, by issuer.
+
+        Raises:
+            Forbidden: the caller is an API key without a user, or may not manage the login.
+            NotFound: the caller does not see this user.
+        """
+        async with self._database.snapshot() as connection:
+            user = await _own_or_managed(connection, caller, user_id)
+            return await self._known(connection, user.id)
+
+    async def _known(self, connection: Connection, user_id: int) -> list[KnownIdentity]:
+        providers = {provider.issuer: provider for provider in self._providers.values()}
+        known: list[KnownIdentity] = []
+        for each in await statements.identities_of_users(connection, [user_id]):
+            provider = providers.get(each.issuer)
+            name, label = (None, None) if provider is None else (provider.name, provider.label)
+            uses = (each.email, each.created_at, each.last_used_at)
+            known.append(KnownIdentity(each.id, name, label, each.issuer, each.subject, *uses))
+        return known
 
     async def invite(self, email: str, provider: str) -> NewInvitation:
         """An invitation for a user whose email the provider does not verify. It ends after a week.
@@ -106,16 +146,29 @@ class Identities:
         issuer = self._providers[provider].issuer if provider in self._providers else provider
         async with self._database.transaction() as connection:
             user = await _require_user(connection, email)
-            if not await statements.delete_identity(connection, user.id, issuer):
+            known = await statements.identities_of_users(connection, [user.id])
+            of_issuer = [each for each in known if each.issuer == issuer]
+            if not of_issuer:
                 raise NotFound(f"this user is not connected with {provider}")
-            await users.end_tokens(connection, user.id)
-            await record(
-                *(connection, system_caller(), Action.IDENTITY_DISCONNECTED),
-                school_id=user.school_id,
-                user_id=user.id,
-                before={"issuer": issuer},
-            )
+            await _disconnect(connection, system_caller(), user, of_issuer[0])
         return user_of_row(user)
+
+    async def disconnect_visible(self, caller: Caller, identity_id: int, user_id: int | None = None) -> None:
+        """As `disconnect`, for an identity of `visible`.
+
+        Raises:
+            ConfirmationNeeded: the caller has confirmed their sign-in too long ago.
+            Forbidden: as `visible`.
+            NotFound: as `visible`, or there is no such identity.
+        """
+        async with self._database.transaction() as connection:
+            user = await _own_or_managed(connection, caller, user_id)
+            require_confirmed(caller)
+            known = await statements.identities_of_users(connection, [user.id])
+            found = [each for each in known if each.id == identity_id]
+            if not found:
+                raise NotFound("there is no such account at a provider")
+            await _disconnect(connection, caller, user, found[0])
 
     async def user_of(self, identity: Identity, invitation: Invitation | None) -> User:
         """The user of an identity. The first time, connects it with a user.
@@ -133,17 +186,18 @@ class Identities:
             return await self._user_of(identity, invitation)
 
     async def _user_of(self, identity: Identity, invitation: Invitation | None) -> User:
-        async with self._database.snapshot() as connection:
+        async with self._database.transaction() as connection:
             user_id = await statements.user_id_of_identity(connection, identity.issuer, identity.subject)
             if user_id is not None:
-                user = (await users.users_of_ids(connection, [user_id])).get(user_id)
-                return user_of_row(_require_meant(user, invitation))
+                user = _require_meant((await users.users_of_ids(connection, [user_id])).get(user_id), invitation)
+                await statements.note_use_of_identity(connection, identity, self._now())
+                return user_of_row(user)
         async with self._database.transaction() as connection:
             user = _require_enabled(await self._user_to_connect(connection, identity, invitation))
             known = await statements.identities_of_users(connection, [user.id])
             if identity.issuer in {each.issuer for each in known}:
                 raise SignInRefused(Refusal.OTHER_IDENTITY, "the user is connected with another account")
-            await statements.insert_identity(connection, user.id, identity.issuer, identity.subject, self._now())
+            await statements.insert_identity(connection, user.id, identity, self._now())
             await record(
                 *(connection, caller_of_user(user), Action.IDENTITY_CONNECTED),
                 school_id=user.school_id,
@@ -178,6 +232,37 @@ async def _require_user(connection: Connection, email: str) -> StoredUser:
     if user is None:
         raise NotFound("no user has this email")
     return user
+
+
+async def _own_or_managed(connection: Connection, caller: Caller, user_id: int | None) -> StoredUser:
+    """The calling user if `user_id` is None or their own, else a user whose login the caller manages."""
+    is_own = user_id in {None, caller.user_id} and caller.key_id is None
+    if not is_own:
+        require_permission(caller, Permission.USER_MANAGE)
+    wanted = caller.user_id if user_id is None else user_id
+    user = None if wanted is None else (await users.users_of_ids(connection, [wanted])).get(wanted)
+    if user is None or not (is_own or _is_visible(caller, user)):
+        raise NotFound("there is no such user")
+    if not is_own:
+        require_may_manage(caller, Role(user.role), user.school_id)
+    return user
+
+
+def _is_visible(caller: Caller, user: StoredUser) -> bool:
+    return caller.schools is None or user.school_id in caller.schools
+
+
+async def _disconnect(connection: Connection, caller: Caller, user: StoredUser, identity: StoredIdentity) -> None:
+    """Deletes an identity, ends all sign-ins of the user and their invitations, and records it."""
+    if not await statements.delete_identity(connection, user.id, identity.id):
+        raise NotFound("somebody else has disconnected it")
+    await users.end_tokens(connection, user.id)
+    await record(
+        *(connection, caller, Action.IDENTITY_DISCONNECTED),
+        school_id=user.school_id,
+        user_id=user.id,
+        before={"issuer": identity.issuer},
+    )
 
 
 def _require_meant(user: StoredUser | None, invitation: Invitation | None) -> StoredUser:

@@ -14,29 +14,35 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from adsum.accounts.second_step.pages import PATH as SECOND_STEP
 from adsum.accounts.sign_ins.service import HalfWaySignIn
 from adsum.accounts.single_sign_on.attempts import LIFETIME, MAX_ATTEMPTS
+from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.rules import ProviderUnavailable, Refusal, SignInRefused
 from adsum.accounts.single_sign_on.service import Answer, Begun, SingleSignOn
 from adsum.accounts.visitors import (
     HALF_WAY,
     HTTPS_COOKIE,
     PLAIN_HTTP_COOKIE,
+    Visitor,
     begin_session,
-    browser_of,
+    client_of,
     set_private_cookie,
+    signed_in,
 )
 from adsum.platform.errors import AdsumError, Malformed, NotFound, Overloaded, TooManyAttempts, Unavailable
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.transport import NoPublicUrl, address_of, public_origin, require_private_transport
+from adsum.platform.ids import MAX_ID
 from adsum.platform.origin import ORIGIN
+from adsum.platform.pages.forms import redirect_to
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import START, PageRoute, after_sign_in
+from adsum.platform.pages.routing import SIGN_IN, START, PageRoute, after_sign_in
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 Service = Annotated[SingleSignOn, Depends(provided(SingleSignOn))]
 LIMITED = [Depends(limited_by_address)]
+IDENTITIES = "/account/identities"
 SHOWN = (SignInRefused, ProviderUnavailable, NoPublicUrl, TooManyAttempts, Overloaded)
 
 
@@ -81,7 +87,7 @@ async def finish(
             provider,
             _redirect_uri(request, provider),
             answer,
-            browser_of(request),
+            client_of(request),
         )
     except SHOWN as error:
         return _refused(request, provider, label, error)
@@ -111,6 +117,17 @@ async def end_sign_ins(
         content = {"error": "invalid_request", "error_description": error.detail}
         return JSONResponse(content, status_of(error) or HTTPStatus.BAD_REQUEST, headers_of(error))
     return Response()
+
+
+@router.post(f"{IDENTITIES}/disconnect")
+async def disconnect(
+    identities: Annotated[Identities, Depends(provided(Identities))],
+    visitor: Annotated[Visitor, Depends(signed_in)],
+    identity: Annotated[int, Form(ge=1, le=MAX_ID)],
+) -> Response:
+    """Disconnects an account of the visitor at a provider. They are signed out everywhere."""
+    await identities.disconnect_visible(visitor.caller, identity)
+    return redirect_to(SIGN_IN)
 
 
 def _redirect_uri(request: Request, provider: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.accounts.single_sign_on.rules import Identity
 from adsum.accounts.tables import identities, sign_ins
 
 
@@ -21,7 +22,9 @@ class StoredIdentity:
     user_id: int
     issuer: str
     subject: str
+    email: str | None
     created_at: datetime
+    last_used_at: datetime | None
 
 
 async def user_id_of_identity(connection: AsyncConnection, issuer: str, subject: str) -> int | None:
@@ -34,23 +37,31 @@ async def user_id_of_identity(connection: AsyncConnection, issuer: str, subject:
 async def identities_of_users(connection: AsyncConnection, user_ids: Collection[int]) -> list[StoredIdentity]:
     """The identities of these users, by issuer."""
     c = identities.c
-    query = select(c.id, c.user_id, c.issuer, c.subject, c.created_at).where(c.user_id.in_(sorted(user_ids)))
+    query = select(*(c[each.name] for each in fields(StoredIdentity))).where(c.user_id.in_(sorted(user_ids)))
     return [StoredIdentity(*row) for row in await connection.execute(query.order_by(c.user_id, c.issuer))]
 
 
-async def insert_identity(connection: AsyncConnection, user_id: int, issuer: str, subject: str, now: datetime) -> None:
-    """Inserts an identity. Raises RejectedRows if it is another user's, or the user has one of this issuer."""
-    values = {"user_id": user_id, "issuer": issuer, "subject": subject, "created_at": now}
+async def note_use_of_identity(connection: AsyncConnection, identity: Identity, now: datetime) -> None:
+    """Notes a sign-in at a provider, and the email that the provider names."""
+    c = identities.c
+    of_identity = update(identities).where(c.issuer == identity.issuer, c.subject == identity.subject)
+    await connection.execute(of_identity.values(email=identity.email, last_used_at=now))
+
+
+async def insert_identity(connection: AsyncConnection, user_id: int, identity: Identity, now: datetime) -> None:
+    """Inserts an identity that is used now. Raises RejectedRows if it is another user's, or the user has one of this
+    issuer.
+    """
+    values = {"issuer": identity.issuer, "subject": identity.subject, "email": identity.email}
+    values |= {"user_id": user_id, "created_at": now, "last_used_at": now}
     await connection.execute(insert(identities).values(values))
 
 
-async def delete_identity(connection: AsyncConnection, user_id: int, issuer: str) -> bool:
-    """Deletes the identity of a user at an issuer. Returns False if there is none."""
+async def delete_identity(connection: AsyncConnection, user_id: int, identity_id: int) -> bool:
+    """Deletes an identity of a user. Returns False if there is none."""
     c = identities.c
-    deleted = await connection.execute(
-        delete(identities).where(c.user_id == user_id, c.issuer == issuer).returning(c.id)
-    )
-    return deleted.first() is not None
+    deleting = delete(identities).where(c.user_id == user_id, c.id == identity_id).returning(c.id)
+    return (await connection.execute(deleting)).first() is not None
 
 
 async def issuer_of_sign_in(connection: AsyncConnection, key: str) -> str | None:

@@ -6,12 +6,17 @@ from adsum.platform.http.schemas import Moment, Schema
 
 
 class IdentityItem(Schema):
-    """An account of a user at a provider. `provider` is null if it is no longer in the settings."""
+    """An account of a user at a provider. `provider` is null if it is no longer in the settings.
+
+    `email`: as the provider named it at the last sign-in there.
+    """
 
     provider: str | None
     issuer: str
     subject: str
+    email: str | None
     created_at: Moment
+    last_used_at: Moment | None
 
 
 class InvitationItem(Schema):

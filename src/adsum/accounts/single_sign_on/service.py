@@ -12,8 +12,9 @@ from adsum.accounts.audit.repository import record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.service import User
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.second_step import Browser, SecondStep
-from adsum.accounts.sign_ins.service import HalfWaySignIn, SignedIn
+from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.second_step import SecondStep
+from adsum.accounts.sign_ins.service import HalfWaySignIn, NewSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.accounts.single_sign_on import repository as statements
 from adsum.accounts.single_sign_on.attempts import LIFETIME, Attempt, Attempts, Invitation
@@ -75,7 +76,7 @@ class Answer:
 class Finished:
     """A user has signed in, or is asked for the second factor first, and sees this page next."""
 
-    signed: SignedIn | HalfWaySignIn
+    signed: NewSignIn | HalfWaySignIn
     path: str
 
 
@@ -162,14 +163,14 @@ class SingleSignOn:
         )
         return Begun(address, attempt.id, self._attempts.sealed(attempt))
 
-    async def finish(self, provider: str, redirect_uri: str, answer: Answer, browser: Browser) -> Finished:
+    async def finish(self, provider: str, redirect_uri: str, answer: Answer, client: Client) -> Finished:
         """Signs in the user whom the provider names.
 
         Args:
             provider: its name.
             redirect_uri: as in `begin`.
             answer: of the provider.
-            browser: that has brought it.
+            client: that has brought it.
 
         Raises:
             NotFound: there is no such provider.
@@ -178,7 +179,7 @@ class SingleSignOn:
             TooManyAttempts: too many answers from this address were not valid.
             Overloaded: too many sign-ins are being finished.
         """
-        found, source = self._provider(provider), source_of(browser.address)
+        found, source = self._provider(provider), source_of(client.address)
         await self._require_allowed(source)
         email = ""
         try:
@@ -191,10 +192,10 @@ class SingleSignOn:
             )
             email = identity.email or ""
             user = await self._identities.user_of(identity, self._invitation_of(attempt))
-            signed = await self._signed_in(user, identity, browser)
+            signed = await self._signed_in(user, identity, client)
         except SignInRefused as error:
             log.warning("sign-in at a provider refused", provider=provider, reason=error.reason.value)
-            await self._failures.note(email, browser.address, error.reason.value)
+            await self._failures.note(email, client.address, error.reason.value)
             if error.reason is Refusal.UNTRUSTED:
                 await self._limits.count(BY_ADDRESS, source)
             raise
@@ -309,11 +310,11 @@ class SingleSignOn:
             raise SignInRefused(Refusal.INVITATION_OVER, "the invitation is over")
         return invitation
 
-    async def _signed_in(self, user: User, identity: Identity, browser: Browser) -> SignedIn | HalfWaySignIn:
+    async def _signed_in(self, user: User, identity: Identity, client: Client) -> NewSignIn | HalfWaySignIn:
         session = ProviderSession(identity.issuer, identity.session)
         try:
             return await self._second_step.sign_in_by_provider(
-                user, browser, session, has_providers_factor=identity.has_second_factor
+                user, client, session, has_providers_factor=identity.has_second_factor
             )
         except Unauthenticated:
             raise SignInRefused(Refusal.DISABLED, "the user has changed meanwhile") from None

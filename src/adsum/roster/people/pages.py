@@ -11,10 +11,12 @@ from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
 from adsum.accounts.access import Role, may_manage
 from adsum.accounts.service import ROLES
+from adsum.accounts.single_sign_on.identities import Identities
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
-from adsum.platform.http.dependencies import provided
+from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
+from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
@@ -190,6 +192,18 @@ async def reset_factors(service: PeopleService, context: CurrentSchool, person_i
     return redirect_to(_address(context, person_id, Done.SIGNED_OUT))
 
 
+@router.post("/admin/people/{id}/disconnect")
+async def disconnect(
+    identities: Annotated[Identities, Depends(provided(Identities))],
+    context: CurrentSchool,
+    person_id: PersonId,
+    identity: Annotated[int, Form(ge=1, le=MAX_ID)],
+) -> Response:
+    """Disconnects an account of the person at a provider, and ends all their sign-ins."""
+    await identities.disconnect_visible(context.caller, identity, person_id)
+    return redirect_to(_address(context, person_id, Done.SIGNED_OUT))
+
+
 @router.post("/admin/people/{id}/sign-out")
 async def sign_out(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
     """Ends all sign-ins."""
@@ -269,7 +283,9 @@ async def _person(
 ) -> Response:
     person, caller = await service.find(person_id, context.caller), context.caller
     visible = (await schools.page(caller, PageRequest(limit=MAX_SCHOOLS))).items
-    row = person.row
+    row, manages = person.row, _may_manage(context, person.row)
+    services = services_of(request)
+    identities = await services[Identities].visible(caller, row.id) if row.email and manages else ()
     roles = {role for school in visible for role in grantable_roles(caller, school.id)}
     response = site_of(request).page(
         *(request, "admin/person.html"),
@@ -282,7 +298,9 @@ async def _person(
         roles=[role for role in ROLES if role in roles],
         grants_district_admins=may_manage(caller, Role.ADMIN, None),
         all_schools=ALL_SCHOOLS,
-        manages=_may_manage(context, row),
+        manages=manages,
+        identities=identities,
+        now=services.clock(),
         is_own=row.id == caller.user_id,
         a_day=A_DAY,
         error=error,
