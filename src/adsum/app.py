@@ -17,6 +17,7 @@ from adsum.accounts import pages as sign_in
 from adsum.accounts.confirming import pages as confirming
 from adsum.accounts.key_management import endpoints as keys
 from adsum.accounts.key_management import pages as key_pages
+from adsum.accounts.own_factors import endpoints as second_factors
 from adsum.accounts.own_factors import pages as own_factors
 from adsum.accounts.second_step import pages as second_step
 from adsum.accounts.single_sign_on import pages as single_sign_on
@@ -38,6 +39,7 @@ from adsum.platform.http.idempotency import answer_repetitions
 from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
 from adsum.platform.http.openapi import Application
 from adsum.platform.http.problems import answer_errors, problem_of, problem_of_http
+from adsum.platform.http.queries import NamesByRoute
 from adsum.platform.pages import static_files
 from adsum.platform.pages.rendering import open_site
 from adsum.platform.pages.routing import asks_for_page, refusal_page
@@ -75,6 +77,7 @@ from adsum.schools.calendar import pages as calendar_pages
 ROUTERS = (
     batches.router,
     auth.router,
+    second_factors.router,
     keys.router,
     operations.router,
     docs.router,
@@ -163,6 +166,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.site = open_site(TEMPLATES)
+    app.state.query_names = NamesByRoute()
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
     answer_errors(app)

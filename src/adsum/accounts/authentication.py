@@ -121,6 +121,7 @@ def _authenticated(*despite: Outstanding) -> Callable[..., Awaitable[Caller]]:
 
 authenticated = _authenticated()
 choosing_password = _authenticated(Outstanding.PASSWORD)
+setting_up = _authenticated(Outstanding.SECOND_FACTOR)
 confirming = _authenticated(*Outstanding)
 
 

@@ -19,7 +19,8 @@ from sqlalchemy import update
 from adsum.accounts.access import Permission, Role, system_caller
 from adsum.accounts.confirming.pages import PASSWORD as CONFIRM_PASSWORD
 from adsum.accounts.confirming.pages import SECRETS
-from adsum.accounts.sign_ins.tokens import SignInKind
+from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
+from adsum.accounts.sign_ins.rules import SignInKind
 from adsum.accounts.tables import sign_ins
 from adsum.platform.clock import system_clock
 from adsum.platform.settings import Settings
@@ -277,25 +278,114 @@ async def test_a_passkey_uses_up_no_first_password_that_nobody_has_entered(secur
         assert signed.headers["location"] == "/overview"
 
 
-async def test_a_right_password_without_the_second_factor_and_a_refused_passkey_are_recorded(secure: Frame) -> None:
+async def test_failures_after_a_right_password_and_refused_passkeys_are_recorded(secure: Frame) -> None:
     async with browser(secure) as owner, browser(secure) as thief:
         await sign_in(owner)
         device = await add_passkey(owner)
-        for _ in range(2):  # the second one is counted
-            await sign_in(thief)
+        await sign_in(thief)
         await token_with(secure)
         await thief.post("/sign-in/second-factor", data={"code": "000000"})
         options = (await thief.post("/sign-in/passkey/options", headers=SCRIPT)).json()
         await thief.post("/sign-in/passkey", data={"passkey": Authenticator().get(options)})
         user_id = (await disable(secure.adsum.people, EMAIL)).id
         await thief.post("/sign-in/passkey", data={"passkey": device.get(options)})
-    failed = await entries_of(secure.adsum.database, "sign_in_failed")
-    assert [(each["user_id"], json.loads(each["after"])["code"]) for each in failed] == [
-        (user_id, "second_factor_needed"),
+    assert await failed_sign_ins(secure) == [
+        (user_id, "second_factor_needed"),  # of the program
         (user_id, "wrong_second_factor"),
         (None, "wrong_passkey"),
         (user_id, "wrong_passkey"),
     ]
+
+
+async def failed_sign_ins(frame: Frame) -> list[tuple[int | None, str]]:
+    failed = await entries_of(frame.adsum.database, "sign_in_failed")
+    return [(each["user_id"], json.loads(each["after"])["code"]) for each in failed]
+
+
+async def test_a_sign_in_with_two_steps_is_one_entry(secure: Frame) -> None:
+    async with browser(secure) as owner, browser(secure) as other:
+        await sign_in(owner)
+        app, _ = await add_app(owner)
+        before = await entries_of(secure.adsum.database, "signed_in")
+        await sign_in(other)
+        assert (await other.post("/sign-in/second-factor", data={"code": later(app)})).status_code == 303
+    assert await AbandonedSignIns(secure.adsum.database, an_hour_later).record() == 0
+    assert await failed_sign_ins(secure) == []
+    (entry,) = (await entries_of(secure.adsum.database, "signed_in"))[len(before) :]
+    assert json.loads(entry["after"]) == {"kind": "page", "hasSecondFactor": True}
+
+
+def an_hour_later() -> datetime:
+    return system_clock() + timedelta(hours=1)
+
+
+async def test_right_passwords_that_no_second_factor_follows_are_recorded_when_their_time_is_over(
+    secure: Frame,
+) -> None:
+    async with browser(secure) as owner, browser(secure) as thief, browser(secure) as clumsy:
+        await sign_in(owner)
+        await add_app(owner)
+        for _ in range(2):
+            await sign_in(thief)
+        await sign_in(clumsy)
+        await clumsy.post("/sign-in/second-factor", data={"code": "000000"})
+    now = AbandonedSignIns(secure.adsum.database, system_clock)
+    later_on = AbandonedSignIns(secure.adsum.database, an_hour_later)
+    assert await now.record() == 0
+    assert [await later_on.record(), await later_on.record()] == [2, 0]
+    wrong, abandoned = await entries_of(secure.adsum.database, "sign_in_failed")
+    assert json.loads(wrong["after"])["code"] == "wrong_second_factor"
+    details = json.loads(abandoned["after"])
+    assert (details["attempts"], details["code"]) == (2, "second_factor_needed")
+    assert datetime.fromisoformat(details["since"]) <= system_clock()
+    assert (abandoned["caller_role"], abandoned["address"]) == (None, wrong["address"])
+    assert abandoned["agent"] == wrong["agent"]
+
+
+async def test_second_factors_are_managed_over_http(secure: Frame) -> None:
+    token = (await token_with(secure)).json()["access_token"]
+
+    async def send(method: str, path: str = "", body: Any = None) -> httpx2.Response:
+        address = f"/auth/second-factors{path}"
+        return await secure.client.request(method, address, json=body, headers=bearer(token))
+
+    assert (await send("GET")).json() == {"items": [], "recoveryCodes": 0, "isRequired": False}
+    setup = (await send("POST", "/totp")).json()
+    app = TOTP(setup["secret"])
+    assert setup["address"].startswith("otpauth://totp/")
+    body = {"setup": setup["setup"], "code": "000000", "name": " "}
+    refused = await send("POST", "/totp/confirm", body)
+    assert {each["pointer"] for each in refused.json()["errors"]} == {"/code", "/name"}
+    body |= {"code": app.now(), "name": "phone"}
+    added = await send("POST", "/totp/confirm", body)
+    assert (added.status_code, len(added.json()["recoveryCodes"])) == (201, 10)
+    assert (await send("POST", "/totp/confirm", body)).status_code == 409
+    assert (await send("POST", "/totp/confirm", body | {"setup": "x"})).status_code == 404
+    (factor,) = (await send("GET")).json()["items"]
+    path = f"/totp/{factor['id']}"
+    assert (factor["kind"], factor["name"]) == ("totp", "phone")
+    assert (await send("PATCH", path, {"name": "old phone"})).status_code == 204
+    assert (await send("GET")).json()["items"][0]["name"] == "old phone"
+    assert (await send("PATCH", "/passkey/1", {"name": "x"})).status_code == 404
+    assert (await send("DELETE", "/recovery_code/1")).status_code == 422
+    assert len((await send("POST", "/recovery-codes")).json()["recoveryCodes"]) == 10
+
+    await make_old(secure)
+    for method, at in (("POST", "/totp"), ("POST", "/recovery-codes"), ("DELETE", path)):
+        answer = await send(method, at)
+        assert (answer.status_code, answer.json()["code"]) == (403, "confirmation_needed"), at
+    assert (await send("POST", "/totp/confirm", body)).json()["code"] == "confirmation_needed"
+    await secure.client.post("/auth/confirm", json={"code": later(app)}, headers=bearer(token))
+    assert (await send("DELETE", path)).status_code == 204
+    assert (await send("GET")).json() == {"items": [], "recoveryCodes": 0, "isRequired": False}
+
+
+async def test_a_page_removes_no_recovery_code_as_a_factor(secure: Frame) -> None:
+    async with browser(secure) as owner:
+        await sign_in(owner)
+        await add_app(owner)
+        answer = await owner.post("/account/second-factors/remove", data={"kind": "recovery_code", "factor": "1"})
+        assert answer.status_code == 422
 
 
 async def test_passkeys_are_refused_where_browsers_refuse_them(frame: Frame) -> None:

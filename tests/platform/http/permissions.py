@@ -12,7 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from adsum.accounts.access import Permission, Role, rights_of
-from adsum.accounts.authentication import Permitted, authenticated, choosing_password, confirming
+from adsum.accounts.authentication import Permitted, authenticated, choosing_password, confirming, setting_up
 from adsum.app import ROUTERS
 from tests.support.live import ROOT
 
@@ -86,7 +86,7 @@ def present() -> str:
 def _endpoint(route: APIRoute, method: str) -> Endpoint:
     checks = list(dependencies(route.dependant))
     permissions = tuple(dict.fromkeys(each.call.permission for each in checks if isinstance(each.call, Permitted)))
-    is_public = all(each.call not in {authenticated, choosing_password, confirming} for each in checks)
+    is_public = all(each.call not in {authenticated, choosing_password, confirming, setting_up} for each in checks)
     return Endpoint(method, route.path_format, permissions, is_public=is_public)
 
 

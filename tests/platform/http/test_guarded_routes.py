@@ -8,7 +8,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from adsum.accounts.authentication import authenticated, choosing_password, confirming
+from adsum.accounts.authentication import authenticated, choosing_password, confirming, setting_up
 from adsum.accounts.second_step.pages import half_way
 from adsum.accounts.visitors import signed_in, visitor_choosing_password, visitor_confirming, visitor_setting_up
 from adsum.app import PAGES, ROUTERS
@@ -16,7 +16,7 @@ from tests.platform.http.permissions import dependencies
 from tests.support.frame import Frame
 
 KNOWING = {
-    *(authenticated, choosing_password, confirming),
+    *(authenticated, choosing_password, confirming, setting_up),
     *(signed_in, visitor_choosing_password, visitor_confirming, visitor_setting_up, half_way),
 }
 PUBLIC = {

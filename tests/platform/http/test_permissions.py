@@ -29,7 +29,10 @@ def test_only_these_endpoints_need_no_authentication() -> None:
     public = {each.path for each in endpoints() if each.is_public}
     assert public == {"/auth/token", "/auth/revoke", "/livez", "/readyz", "/healthz", "/version"}
     own = {each.path for each in endpoints() if not each.is_public and not each.permissions}
-    assert own == {"/auth/confirm", "/auth/password", "/auth/sign-ins", "/auth/sign-ins/{id}"}
+    factors = {
+        f"/auth/second-factors{path}" for path in ("", "/totp", "/totp/confirm", "/recovery-codes", "/{kind}/{id}")
+    }
+    assert own == {"/auth/confirm", "/auth/password", "/auth/sign-ins", "/auth/sign-ins/{id}", *factors}
 
 
 @pytest.mark.parametrize("user", [None, *PEOPLE])

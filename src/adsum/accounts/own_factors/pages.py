@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from adsum.accounts.schemas import MAX_TYPED
 from adsum.accounts.second_factors.passkeys import MAX_ANSWER
-from adsum.accounts.second_factors.rules import MAX_NAME, FactorExists, FactorKind
+from adsum.accounts.second_factors.rules import MAX_NAME, FactorExists, FactorKind, NamedKind
 from adsum.accounts.second_factors.service import AppSetup, SecondFactors
 from adsum.accounts.visitors import Visitor, relying_party_of, visitor_setting_up
 from adsum.platform.errors import AdsumError, NotFound, WrongSecondFactor
@@ -27,7 +27,7 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Service = Annotated[SecondFactors, Depends(provided(SecondFactors))]
 Owner = Annotated[Visitor, Depends(visitor_setting_up)]
 Name = Annotated[PlainText, Form(max_length=MAX_TYPED)]
-Kind = Annotated[FactorKind, Form()]
+Kind = Annotated[NamedKind, Form()]
 FactorId = Annotated[int, Form(alias="factor", ge=1, le=MAX_ID)]
 NO_PASSKEYS = "passkeys need HTTPS and an address with a name"
 

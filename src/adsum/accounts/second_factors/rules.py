@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from hmac import compare_digest
+from typing import Literal
 
 from adsum.accounts.passwords.hashing import generated_password
 from adsum.platform.errors import Conflict, Unauthenticated, Violation
@@ -30,6 +31,10 @@ class FactorKind(StrEnum):
     PASSKEY = "passkey"
     TOTP = "totp"
     RECOVERY_CODE = "recovery_code"
+
+
+NamedKind = Literal[FactorKind.PASSKEY, FactorKind.TOTP]
+"""The kinds of factors that a user names, renames and removes one by one."""
 
 
 class SecondFactorNeeded(Unauthenticated):
