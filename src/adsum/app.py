@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from http import HTTPStatus
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
@@ -33,7 +32,7 @@ from adsum.batches.marks_import import pages as marks_pages
 from adsum.operations import endpoints as operations
 from adsum.operations.audit import endpoints as audit
 from adsum.operations.audit import pages as audit_pages
-from adsum.platform.errors import AdsumError, NotFound
+from adsum.platform.errors import AdsumError
 from adsum.platform.http import openapi as docs
 from adsum.platform.http.idempotency import answer_repetitions
 from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
@@ -42,7 +41,7 @@ from adsum.platform.http.problems import answer_errors, problem_of, problem_of_h
 from adsum.platform.http.queries import NamesByRoute
 from adsum.platform.pages import static_files
 from adsum.platform.pages.rendering import open_site
-from adsum.platform.pages.routing import asks_for_page, refusal_page
+from adsum.platform.pages.routing import asks_for_page, refusal_of_router, refusal_page
 from adsum.platform.settings import Settings
 from adsum.privacy import endpoints as student_data
 from adsum.privacy.holds import endpoints as holds
@@ -171,7 +170,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     answer_errors(app)
     answer_repetitions(app)
-    app.add_exception_handler(HTTPStatus.NOT_FOUND, _not_found)
+    app.add_exception_handler(HTTPException, _refused_by_router)
     # A request passes the middleware added last first.
     uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH, marks_pages.PATH)
     limits: dict[str, int] = dict.fromkeys(uploads, settings.max_import_bytes)
@@ -193,10 +192,9 @@ def end_streams(app: FastAPI) -> None:
     app.state.adsum.progress.stop()
 
 
-async def _not_found(request: Request, error: Exception) -> Response:
+async def _refused_by_router(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    nothing = NotFound("there is no such page")
-    return refusal_page(request, nothing) if asks_for_page(request) else problem_of_http(error)
+    return refusal_of_router(request, error) if asks_for_page(request) else problem_of_http(error)
 
 
 def _refusal(request: Request, error: AdsumError) -> Response:

@@ -281,6 +281,19 @@ async def test_a_teacher_whom_the_roster_disabled_can_be_disabled_for_good(peopl
     assert (enabled.disabled, enabled.left_roster) == (False, False)
 
 
+async def test_a_leaver_stays_disabled_in_another_role(people: People, database: Database) -> None:
+    """The roster disables teachers only: as a viewer, the leaver could sign in again."""
+    school_id = await new_school(database)
+    async with database.transaction() as connection:
+        left = {"source_id": "T7", "email": "t@school.example", "left_roster": True}
+        off = {"source_id": "T8", "email": "u@school.example", "enabled_in_roster": False}
+        leavers = [await make_user(connection, Role.TEACHER, school_id, **each) for each in (left, off)]
+    for leaver in leavers:
+        assert (await people.change(leaver, {"role": Role.VIEWER}, ADMIN)).disabled
+    again = await people.change(leavers[0], {"role": Role.OFFICE, "disabled": False}, ADMIN)
+    assert (again.role, again.disabled) == (Role.OFFICE, False)
+
+
 async def test_a_new_school_or_role_ends_assignments_and_covers(people: People, database: Database) -> None:
     now = datetime(2024, 12, 25, 8, tzinfo=UTC)
     people = People(database, Accounts(database, Passwords()), lambda: now)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 
 import pytest
+from fastapi.routing import APIRoute
 
+from adsum.app import PAGES
 from tests.support.frame import Frame
 
 OF_A_BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Accept-Language": "de"}
@@ -32,3 +35,35 @@ async def test_a_large_file_is_refused_with_a_page(frame: Frame) -> None:
     assert "Das ist zu groß." in answer.text
     plain = await frame.client.post("/admin/roster", content=b"x", headers=large)
     assert (plain.json()["code"], plain.json()["params"]) == ("too_large", {"maxBytes": 64 * 1024 * 1024})
+
+
+async def test_the_address_of_a_sent_form_leads_to_the_page_above(frame: Frame) -> None:
+    """A browser asks for it after the visitor has signed in again, and to show it in another language."""
+    answer = await frame.client.get("/admin/people/7/password?school=2", headers=OF_A_BROWSER)
+    assert (answer.status_code, answer.headers["Location"]) == (HTTPStatus.SEE_OTHER, "/admin/people/7?school=2")
+    assert (await frame.client.get("/sign-out", headers=OF_A_BROWSER)).headers["Location"] == "/"
+    plain = await frame.client.get("/admin/people/7/password")
+    assert (plain.status_code, plain.json()["code"]) == (HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed")
+    # Of an endpoint there is no page above.
+    endpoint = await frame.client.get("/auth/revoke", headers=OF_A_BROWSER)
+    assert (endpoint.status_code, endpoint.headers["Content-Type"][:9]) == (HTTPStatus.NOT_FOUND, "text/html")
+
+
+async def test_no_address_of_a_form_shows_a_problem_to_a_browser(frame: Frame) -> None:
+    paths = [route.path for router in PAGES for route in router.routes if isinstance(route, APIRoute)]
+    for path in {re.sub(r"\{\w+\}", "7", each) for each in paths if not each.startswith("/static")}:
+        address, hops = path, 0
+        while not address.startswith("/sign-in?") and hops < 6:
+            answer = await frame.client.get(address, headers=OF_A_BROWSER)
+            assert not answer.headers.get("Content-Type", "").startswith("application/"), address
+            address, hops = answer.headers.get("Location", "/sign-in?"), hops + 1
+        assert hops < 6, path
+
+
+async def test_a_form_that_cannot_be_read_is_refused_with_a_page(frame: Frame) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"}
+    content = "a=b&" * 2_000
+    answer = await frame.client.post("/sign-in", content=content, headers=OF_A_BROWSER | form)
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert (await frame.client.post("/sign-in", content=content, headers=form)).json()["code"] == "malformed"

@@ -10,12 +10,14 @@ from urllib.parse import quote, urlsplit
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
+from starlette.exceptions import HTTPException
 from typing_extensions import override
 
 from adsum.platform.errors import (
     AdsumError,
     ConfirmationNeeded,
     Invalid,
+    Malformed,
     NotFound,
     PasswordChangeRequired,
     SecondFactorSetupRequired,
@@ -75,6 +77,23 @@ def refusal_page(request: Request, error: AdsumError) -> Response:
     response = site_of(request).page(request, "error.html", status=status, code=status.value, error=error, visitor=None)
     response.headers.update(headers_of(error))
     return response
+
+
+def refusal_of_router(request: Request, error: HTTPException) -> Response:
+    """The answer to a browser whose request reaches no route, or has a body that cannot be read.
+
+    The address of a form that was sent, such as `/admin/people/7/password`, is no page. A browser asks for it all the
+    same: to show it in another language, after the visitor has signed in again, or from its history. It is led to the
+    page above.
+    """
+    is_no_page = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "GET"
+    if is_no_page and isinstance(request.scope.get("route"), PageRoute):
+        path, _, query = _path_of(request).partition("?")
+        above = path.rpartition("/")[0] or START
+        return RedirectResponse(f"{above}?{query}" if query else above, HTTPStatus.SEE_OTHER)
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return refusal_page(request, Malformed("the body of the request cannot be read"))
+    return refusal_page(request, NotFound("there is no such page"))
 
 
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:

@@ -163,8 +163,9 @@ class People:
             refuse_fixed(person, school_id)
             wanted = {"role": role.value, "school_id": school_id, "disabled": change.get("disabled", person.disabled)}
             new = {name: value for name, value in wanted.items() if getattr(person, name) != value}
-            if change.get("disabled"):
-                new["disabled"] = True  # a teacher whom the roster has disabled stays so after the next import
+            if change.get("disabled") or (wanted["disabled"] and "role" in new):
+                # A teacher whom the roster has disabled stays so after the next import, and in another role.
+                new["disabled"] = True
             if not new:
                 return person
             _refuse_own(person, caller)
