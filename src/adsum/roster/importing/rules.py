@@ -53,6 +53,14 @@ class ImportOptions:
 NO_OPTIONS = ImportOptions()
 
 
+class Stored(StrEnum):
+    """The kinds of stored things that a row without an org can be about."""
+
+    PERSON = "person"
+    CLASS = "class"
+    ENROLMENT = "enrolment"
+
+
 @dataclass(frozen=True, slots=True)
 class TableReport:
     """Numbers of rows of one table. A row that becomes active again is changed; rows that ended before do not count."""

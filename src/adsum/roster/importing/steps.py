@@ -26,12 +26,14 @@ from adsum.roster.importing.repository.changes import (
     TEACHINGS,
     ImportTable,
 )
+from adsum.roster.importing.repository.unplaced import only_school, stored_elsewhere
 from adsum.roster.importing.roster_mapping.classes import ClassMapping
 from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_FILE
 from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, References, reassigned_id
 from adsum.roster.importing.roster_mapping.people import PeopleMapping
+from adsum.roster.importing.roster_mapping.references import OrgReferences, read_references
 from adsum.roster.importing.roster_mapping.schools import FILE as ORGS_FILE
-from adsum.roster.importing.roster_mapping.schools import Orgs, TimeZone, read_orgs, referenced_schools
+from adsum.roster.importing.roster_mapping.schools import Orgs, TimeZone, read_orgs
 from adsum.roster.importing.roster_mapping.terms import KnownTerms, read_terms
 from adsum.roster.importing.rules import ChangedStudents, Findings, ImportSchool, Removal, StudentChange, TableReport
 from adsum.roster.importing.tables import (
@@ -92,10 +94,11 @@ class RosterSteps:
             valid_from: the day from which sessions are added and end; None: the today of each school.
         """
         self._orgs = await asyncio.to_thread(read_orgs, self._package, self.findings)
-        referenced = (
-            set[str]() if self._orgs.is_complete else await asyncio.to_thread(referenced_schools, self._package)
+        references = (
+            OrgReferences() if self._orgs.is_complete else await asyncio.to_thread(read_references, self._package)
         )
-        schools = await self._apply_schools(referenced, time_zone)
+        schools = await self._apply_schools(references.orgs or await self._only_school(references), time_zone)
+        await self._report_unplaced(references)
         school_ids = self._orgs.ids.values()
         self._tombstones = {kind: await find_tombstones(self._connection, kind, school_ids) for kind in Erased}
         file = await asyncio.to_thread(read_terms, self._package, self.findings)
@@ -172,6 +175,16 @@ class RosterSteps:
         today = [(school.id, orgs.today[school.source_id], school.source_id in orgs.gone) for school in schools]
         await staging.stage_schools(connection, today)
         return TableReport(len(new), len(renamed), unchanged=len(orgs.schools) - len(new) - len(renamed))
+
+    async def _only_school(self, references: OrgReferences) -> set[str]:
+        """Rows that name no org are of the only school, if there is one. Elsewhere the same id may be somebody else."""
+        only = await only_school(self._connection, self._caller) if references.unplaced else None
+        return set() if only is None or self._orgs.schools or self._orgs.gone else {only}
+
+    async def _report_unplaced(self, references: OrgReferences) -> None:
+        for file, thing, source_ids in references.things():
+            stored = await stored_elsewhere(self._connection, self._caller, thing, source_ids, self._now.date())
+            self.findings.add(*(references.not_named(file, source_id) for source_id in sorted(stored)))
 
     async def _map_people(self) -> PeopleMapping:
         has_roles = self._package.has_roles

@@ -14,6 +14,7 @@ from typing import Any
 from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import row_violation
+from adsum.roster.importing.roster_mapping.roles import named_role
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import DoubleStudent, Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
@@ -96,9 +97,12 @@ class PeopleMapping:
         for entry in entries:
             if isinstance(entry, LeftOut):
                 self._leave_out(ROLES_FILE, entry)
-            else:
-                role = replace(entry, is_gone=True) if self._is_over(entry) else entry
+            elif (named := named_role(entry, self._orgs.ids, stored)) is not None:
+                role = replace(named, is_gone=True) if self._is_over(named) else named
                 self._by_user.setdefault(entry.user, []).append(role)
+            else:
+                detail = f"user {entry.user} has several roles: name the role that ends, and its org"
+                self._findings.add(row_violation("role_not_named", ROLES_FILE, entry.row, detail, column="role"))
 
     def _is_over(self, role: PersonRole) -> bool:
         return role.end is not None and role.end <= self._orgs.today.get(role.org, self._today)

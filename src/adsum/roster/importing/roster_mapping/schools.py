@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import chain
 
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import row_violation
@@ -112,18 +111,3 @@ def read_orgs(package: Package, findings: Findings) -> Orgs:
             orgs.others.add(entry.source_id)
             findings.ignore(FILE, "no school")
     return orgs
-
-
-def referenced_schools(package: Package) -> set[str]:
-    """The source ids of orgs in users, roles, classes and enrollments."""
-    referenced: set[str] = set()
-    for person in package.people():
-        if not isinstance(person, LeftOut):
-            referenced.update((*person.orgs, person.primary_org))
-    for role in package.roles():
-        if not isinstance(role, LeftOut):
-            referenced.add(role.org)
-    for entry in chain(package.classes(), package.enrolments()):
-        if not isinstance(entry, LeftOut):
-            referenced.add(entry.school)
-    return referenced - {""}
