@@ -233,6 +233,22 @@ async def test_an_older_state_that_was_put_back_is_found_by_a_noted_head(databas
     assert (await verified(database, Link(0, "x"))).problem is not None
 
 
+async def test_an_emptied_log_is_found_by_a_noted_head(database: Database) -> None:
+    await sealed(database, 3)
+    noted = (await verified(database)).newest
+    await tamper(database, "DELETE FROM audit_entries", "DELETE FROM audit_chain")
+
+    assert (await verified(database)).problem is None, "this is the state of a new installation"
+    problem = (await verified(database, noted)).problem
+    assert problem is not None
+    assert (problem.kind, problem.position) == (ProblemKind.CUT, 1)
+    await sealed(database, 4)
+    assert (await verified(database)).problem is None
+    problem = (await verified(database, noted)).problem
+    assert problem is not None
+    assert (problem.kind, problem.position) == (ProblemKind.OTHER_HEAD, 3)
+
+
 async def test_nothing_is_sealed_on_a_forged_chain(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     await sealed(database, 3)
     await tamper(
