@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects import postgresql
 
 from adsum.absences.tables import absences, due_absences
 from adsum.accounts.access import system_caller
@@ -33,6 +34,7 @@ from adsum.roster.tables import student_schools, students
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import DAY, Api
 from tests.support.installation import ended, one_student_away
+from tests.support.live import ROOT
 from tests.support.runs import LATER, inserts, make_run, slices
 from tests.support.schools import (
     SchoolIds,
@@ -228,6 +230,48 @@ async def test_no_file_contains_the_names_of_an_erased_student(
 def found_in(folder: Path, name: str) -> list[str]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [path.name for path in files if name.encode() in path.read_bytes()]
+
+
+def documented_vacuum() -> list[str]:
+    page = (ROOT / "docs" / "how-to" / "student-data.md").read_text(encoding="utf-8")
+    return re.findall(r"`(VACUUM \(FULL[^`]*)`", page)
+
+
+async def test_the_documented_vacuum_names_every_table_with_texts_about_a_student(register: Register) -> None:
+    await with_traces_everywhere(register)
+    with statements_sent(register.adsum.database) as erased:
+        await register.adsum.student_data.erase(student_of(register), system_caller())
+
+    changed = tables_after("DELETE FROM|UPDATE", erased) - {"schools"}
+    texts = ("VARCHAR", "TEXT", "JSON")
+    with_texts = {
+        table.name
+        for table in metadata.sorted_tables
+        if table.name in changed
+        and any(column.type.compile(postgresql.dialect()).startswith(texts) for column in table.c)
+    }
+    assert {"students", "student_holds", "idempotency_keys"} <= with_texts
+    assert with_texts - set(re.findall(r"\w+", " ".join(documented_vacuum()))) == set()
+
+
+async def test_the_documented_vacuum_removes_names_from_the_statistics_of_postgres(register: Register) -> None:
+    """They are samples of each column, which deleting rows leaves as they are."""
+    database = register.adsum.database
+    if not database.is_postgres:
+        pytest.skip("SQLite has statistics of indexes only")
+    samples = text("SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats WHERE tablename = 'students'")
+    async with database.transaction() as connection:
+        is_student = students.c.id == student_of(register)
+        await connection.execute(update(students).where(is_student).values(given_name="Xylanthe"))
+    async with database.autocommit_read() as connection:
+        await connection.execute(text("ANALYZE students"))
+        assert "Xylanthe" in repr((await connection.execute(samples)).all())
+    await register.adsum.student_data.erase(student_of(register), system_caller())
+
+    async with database.autocommit_read() as connection:
+        for statement in documented_vacuum():
+            await connection.execute(text(statement))
+        assert "Xylanthe" not in repr((await connection.execute(samples)).all())
 
 
 async def test_the_ids_of_an_erased_student_and_of_their_records_are_not_used_again(register: Register) -> None:
