@@ -233,6 +233,15 @@ async def test_an_older_state_that_was_put_back_is_found_by_a_noted_head(databas
     assert (await verified(database, Link(0, "x"))).problem is not None
 
 
+async def test_more_than_nine_entries_follow_each_other_as_numbers(database: Database) -> None:
+    """As texts, 10 comes before 2: the log seemed to lack its second entry."""
+    await sealed(database, 12, page=20)
+    found = await verified(database, page=20)
+    assert (found.entries, found.problem) == (12, None)
+    entries = await entries_of(database)
+    assert [each["position"] for each in sorted(entries, key=lambda each: each["id"])] == list(range(1, 13))
+
+
 async def test_an_emptied_log_is_found_by_a_noted_head(database: Database) -> None:
     await sealed(database, 3)
     noted = (await verified(database)).newest

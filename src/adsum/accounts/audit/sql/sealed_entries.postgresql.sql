@@ -1,5 +1,6 @@
 -- Loads a page of sealed entries in the order of their positions, each column as text, for their hashes.
 -- Locks nothing.
+-- ORDER BY names the table: position alone would be the text, by which 10 comes before 2.
 SELECT
     CAST(position AS text), CAST(hash AS text),
     CAST(id AS text), to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'),
@@ -7,5 +8,5 @@ SELECT
     CAST(school_id AS text), CAST(student_id AS text), CAST(user_id AS text), CAST(key_id AS text), before, after
 FROM audit_entries
 WHERE position > :after
-ORDER BY position
+ORDER BY audit_entries.position
 LIMIT :most

@@ -9,5 +9,5 @@ SELECT
     CAST(before AS text), CAST(after AS text)
 FROM audit_entries
 WHERE position > :after
-ORDER BY position
+ORDER BY audit_entries.position
 LIMIT :most

@@ -8,5 +8,5 @@ SELECT
     CAST(before AS text), CAST(after AS text)
 FROM audit_entries
 WHERE position IS NULL
-ORDER BY id
+ORDER BY audit_entries.id
 LIMIT :most
