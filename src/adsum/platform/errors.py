@@ -112,6 +112,10 @@ class NotFound(AdsumError):
     code = "not_found"
 
 
+class NoSchoolYet(NotFound):
+    """The page is about a school, and there is none. It comes with the first roster."""
+
+
 class Conflict(AdsumError):
     """The request contradicts the current state (409). `code` names the reason."""
 

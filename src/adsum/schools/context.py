@@ -12,7 +12,7 @@ from fastapi import Depends, Query
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, signed_in, visitor_with
 from adsum.platform.days import today_in
-from adsum.platform.errors import NotFound
+from adsum.platform.errors import NoSchoolYet
 from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId
@@ -76,7 +76,8 @@ async def school_day(
 
     Raises:
         Forbidden: without `roster:read`.
-        NotFound: the visitor may not see the school, or there is no school.
+        NotFound: the visitor may not see the school.
+        NoSchoolYet: there is none.
     """
     visible = (await schools.page(visitor.caller, PageRequest(limit=MAX_LIMIT))).items
     school = await _school(schools, visitor, school_id, visible)
@@ -106,7 +107,7 @@ async def _school(schools: Schools, visitor: Visitor, school_id: int | None, vis
     if school_id is not None:
         return await schools.find(school_id, visitor.caller)
     if not visible:
-        raise NotFound("there is no school yet: import a roster")
+        raise NoSchoolYet("there is no school yet: import a roster")
     return visible[0]
 
 

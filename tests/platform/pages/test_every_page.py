@@ -89,8 +89,18 @@ async def test_an_admin_of_several_schools_chooses_the_school_of_the_on_site_lis
     pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
 ) -> None:
     page = await pages[0].open(f"/house?school={schools[-1].school_id}" if schools else "/house", "admin")
-    assert page.status_code == (HTTPStatus.OK if schools else HTTPStatus.NOT_FOUND)
+    assert page.status_code == (HTTPStatus.OK if schools else HTTPStatus.SEE_OTHER)
     assert ('<select name="school">' in page.text) is (len(schools) > 1)
+
+
+async def test_without_a_school_the_start_leads_to_the_import_of_one(
+    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
+) -> None:
+    address = "/"
+    while (page := await pages[0].open(address, "admin")).status_code == HTTPStatus.SEE_OTHER:
+        address = page.headers["Location"]
+    assert (page.status_code, address) == (HTTPStatus.OK, "/overview" if schools else "/admin")
+    assert ('href="/admin/roster"' in page.text) is not bool(schools)
 
 
 async def test_an_admin_of_a_school_sees_all_of_it_and_nothing_of_another(

@@ -18,6 +18,7 @@ from adsum.platform.errors import (
     ConfirmationNeeded,
     Invalid,
     Malformed,
+    NoSchoolYet,
     NotFound,
     PasswordChangeRequired,
     SecondFactorSetupRequired,
@@ -40,6 +41,8 @@ STEPS: dict[type[SignInIncomplete], str] = {
     SecondFactorSetupRequired: SECOND_FACTORS,
 }
 START = "/"
+# The page of `roster` that lists the schools, and says how the first one comes.
+ADMIN = "/admin"
 SIGN_IN = "/sign-in"
 
 
@@ -101,6 +104,8 @@ def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Re
         return RedirectResponse(STEPS[type(error)], HTTPStatus.SEE_OTHER)
     if isinstance(error, ConfirmationNeeded):
         return confirmation_of(request)
+    if isinstance(error, NoSchoolYet):
+        return RedirectResponse(ADMIN, HTTPStatus.SEE_OTHER)
     if isinstance(error, Unauthenticated):
         if "HX-Request" in request.headers:
             # The request is for a fragment. Reloading the whole page leads to the sign-in page and back.
