@@ -20,7 +20,7 @@ def deleted(row: dict[str, str], *kept: str) -> dict[str, str]:
     }
 
 
-def delta(version: str = "1.1", **rows: list[dict[str, str]]) -> Roster:
+def delta(version: str = "1.1", /, **rows: list[dict[str, str]]) -> Roster:
     return Roster(rows, modes=dict.fromkeys(rows, "delta"), version=version)
 
 

@@ -20,7 +20,7 @@ from adsum.roster.tables import classes, enrolments
 from adsum.schools.tables import schools
 
 # The source id, and the school where it is stored.
-Places = Select[str | None, int]
+Places = Select[str, int]
 
 
 async def only_school(connection: AsyncConnection, caller: Caller) -> str | None:
