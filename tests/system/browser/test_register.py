@@ -36,6 +36,11 @@ def row(page: Page, student: int) -> Locator:
     return page.locator(f"[data-student='{student}']")
 
 
+def measured(element: Locator, side: str) -> float:
+    box: dict[str, float] = element.evaluate("each => each.getBoundingClientRect().toJSON()")
+    return box[side]
+
+
 def states(page: Page, state: str) -> Locator:
     return page.locator(f"[data-state={state}]")
 
@@ -388,7 +393,7 @@ def test_late_students_have_their_time_and_history_opens_beside_the_register(bro
 
 def test_one_thumb_takes_a_register_on_a_phone(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER, **PHONE), a_day(17)), a_day(17)
-    heights = {each.bounding_box()["height"] for each in page.locator("[data-student]").all()}  # pyright: ignore[reportOptionalSubscript]
+    heights = {measured(each, "height") for each in page.locator("[data-student]").all()}
     assert max(heights) < 56
     began = time.monotonic()
     page.get_by_role("button", name="Mark the rest present").tap()
@@ -401,12 +406,11 @@ def test_one_thumb_takes_a_register_on_a_phone(browsing: Browsing) -> None:
     row(page, 14).get_by_role("button", name="Done").tap()
     expect(row(page, 14).get_by_role("button", name="Note and times")).to_contain_text("8:12")
     save = page.get_by_role("button", name="Save", exact=False)
-    assert save.bounding_box()["y"] > PHONE_HEIGHT * 0.9  # pyright: ignore[reportOptionalSubscript]
+    assert measured(save, "y") > PHONE_HEIGHT * 0.9
     save.tap()
     expect(states(page, "saved")).to_have_count(STUDENTS)
     assert time.monotonic() - began < 20
-    after = {each.bounding_box()["height"] for each in page.locator("[data-student]").all()}  # pyright: ignore[reportOptionalSubscript]
-    assert after == heights
+    assert {measured(each, "height") for each in page.locator("[data-student]").all()} == heights
     recorded = records(browsing, day)
     assert (recorded[3], recorded[9], recorded[14]) == ("absent", "absent", "late")
 
