@@ -6,7 +6,6 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
 
 from adsum import __version__, wiring
 from adsum.absences import endpoints as absences
@@ -37,11 +36,11 @@ from adsum.platform.http import openapi as docs
 from adsum.platform.http.idempotency import answer_repetitions
 from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
 from adsum.platform.http.openapi import Application
-from adsum.platform.http.problems import answer_errors, problem_of, problem_of_http
+from adsum.platform.http.problems import answer_errors, problem_of
 from adsum.platform.http.queries import NamesByRoute
 from adsum.platform.pages import static_files
 from adsum.platform.pages.rendering import open_site
-from adsum.platform.pages.routing import asks_for_page, refusal_of_router, refusal_page
+from adsum.platform.pages.routing import failure_of, page_of_error
 from adsum.platform.settings import Settings
 from adsum.privacy import endpoints as student_data
 from adsum.privacy.holds import endpoints as holds
@@ -168,15 +167,13 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.query_names = NamesByRoute()
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
-    answer_errors(app)
+    answer_errors(app, page_of_error)
     answer_repetitions(app)
-    app.add_exception_handler(HTTPException, _refused_by_router)
     # A request passes the middleware added last first.
     uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH, marks_pages.PATH)
     limits: dict[str, int] = dict.fromkeys(uploads, settings.max_import_bytes)
-    forms = {register.router.prefix: register.MAX_FIELDS, student_merge_pages.PATH: student_merge_pages.MAX_FIELDS}
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, forms=forms, refuse=_refusal)
-    app.add_middleware(Observation)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, refuse=_refusal)
+    app.add_middleware(Observation, failure=failure_of)
     app.add_middleware(SecurityHeaders)
     return app
 
@@ -193,14 +190,9 @@ def end_streams(app: FastAPI) -> None:
     app.state.adsum.progress.stop()
 
 
-async def _refused_by_router(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    return refusal_of_router(request, error) if asks_for_page(request) else problem_of_http(error)
-
-
 def _refusal(request: Request, error: AdsumError) -> Response:
     """A page for browsers, a problem for other clients."""
-    return refusal_page(request, error) if asks_for_page(request) else problem_of(error)
+    return page_of_error(request, error) or problem_of(error)
 
 
 def _open_while_running(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -160,6 +160,16 @@ async def test_a_long_address_is_414(running: Running) -> None:
     assert await client.refusal() == (414, "url_too_long")
 
 
+async def test_a_browser_gets_a_page_and_a_program_that_accepts_pages_does_not(running: Running) -> None:
+    browser, program = await running.connect(), await running.connect()
+    line, accept = b"GET /" + b"x" * 500 + b" HTTP/1.1\r\nHost: a\r\n", b"Accept: text/html,*/*;q=0.8\r\n"
+    await browser.send(line + accept + b"\r\n")
+    status, page = await browser.answer()
+    assert (status, "This address is too long" in page, "Diese Adresse ist zu lang" in page) == (414, True, True)
+    await program.send(line + accept + b"Authorization: Bearer x\r\n\r\n")
+    assert await program.refusal() == (414, "url_too_long")
+
+
 async def test_headers_that_do_not_end_are_408(running: Running) -> None:
     client = await running.connect()
     await client.send(GET, *[b"X: y\r\n"] * 20, pause=0.01)

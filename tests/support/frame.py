@@ -74,6 +74,7 @@ FAILURES: dict[str, Exception] = {
     "records_exist": errors.RecordsExist("there are records"),
     "too_large": errors.TooLarge("too much"),
     "invalid": errors.Invalid("two things", [Violation("a", "first", "/x/1", {"id": 1}), Violation("b", "second")]),
+    "rate_limited": errors.RateLimited("too many requests", retryAfter=7),
     "deaf": Deaf("not now"),
     "wrong_configuration": errors.ConfigurationError("password=hunter2"),
     "surprise": ValueError("Ada Byron was absent"),

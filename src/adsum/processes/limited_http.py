@@ -18,6 +18,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from adsum.platform.addresses import source_of
+from adsum.platform.http.bare_page import bare_page, shows_page
 from adsum.platform.http.problems import problem
 
 
@@ -99,7 +100,7 @@ class _Part(Enum):
 
 
 class LimitedHttp(HttpToolsProtocol):
-    """uvicorn's protocol with limits. A refusal is a problem, and closes the connection."""
+    """uvicorn's protocol with limits. A refusal is a problem, or a page for a browser, and closes the connection."""
 
     def __init__(self, open_connections: Connections, **options: Any) -> None:
         super().__init__(**options)
@@ -219,7 +220,7 @@ class LimitedHttp(HttpToolsProtocol):
         self._disarm()
         # An earlier request, or this one, may have a response that has begun.
         if not self._is_answering or not self.cycle.response_started:
-            response = problem(status, code, detail)
+            response = bare_page(status) if self._shows_page else problem(status, code, detail)
             fields = [*response.raw_headers, (b"connection", b"close")]
             head = STATUS_LINE[status] + b"".join(name + b": " + value + b"\r\n" for name, value in fields)
             self.transport.write(head + b"\r\n" + bytes(response.body))
@@ -227,6 +228,12 @@ class LimitedHttp(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.close()
+
+    @property
+    def _shows_page(self) -> bool:
+        """By the headers that have arrived. uvicorn declares those before the first request, None, as a list."""
+        headers = cast("list[tuple[bytes, bytes]] | None", self.headers) or []
+        return shows_page({name.decode("latin-1"): value.decode("latin-1") for name, value in headers})
 
     @property
     def _is_answering(self) -> bool:

@@ -46,7 +46,7 @@ async def test_the_address_of_a_sent_form_leads_to_the_page_above(frame: Frame) 
     assert (plain.status_code, plain.json()["code"]) == (HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed")
     # Of an endpoint there is no page above.
     endpoint = await frame.client.get("/auth/revoke", headers=OF_A_BROWSER)
-    assert (endpoint.status_code, endpoint.headers["Content-Type"][:9]) == (HTTPStatus.NOT_FOUND, "text/html")
+    assert (endpoint.status_code, endpoint.headers["Content-Type"][:9]) == (405, "text/html")
 
 
 async def test_no_address_of_a_form_shows_a_problem_to_a_browser(frame: Frame) -> None:
@@ -82,3 +82,52 @@ async def test_a_form_with_more_fields_than_a_page_has_is_not_parsed(frame: Fram
     # The register of a large class has more, and asks for its visitor before it reads them.
     register = await frame.client.post("/take/1/1/2024-12-25", content=field * 1_000, headers=form | OF_A_BROWSER)
     assert register.status_code == HTTPStatus.SEE_OTHER
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/attendances", 401, "Melden Sie sich zuerst an"),
+        ("GET", "/trial/failures/malformed", 400, "Das ist nicht möglich"),
+        ("GET", "/trial/failures/forbidden", 403, "Keine Berechtigung"),
+        ("GET", "/trial/failures/not_found", 404, "Seite nicht gefunden"),
+        ("GET", "/auth/revoke", 405, "Diese Adresse lässt sich nicht öffnen"),
+        ("POST", "/trial/echo/0", 422, "Es gibt mehrere Fehler"),
+        ("GET", "/trial/failures/rate_limited", 429, "Versuchen Sie es in 7 Sekunden noch einmal."),
+        ("GET", "/trial/failures/deaf", 503, "Adsum ist vorübergehend nicht verfügbar"),
+        ("GET", "/trial/failures/surprise", 500, "Etwas ist schiefgegangen"),
+        ("GET", "/trial/failures/wrong_configuration", 500, "Etwas ist schiefgegangen"),
+        ("GET", "/static/nothing.css", 404, "Seite nicht gefunden"),
+    ],
+)
+async def test_every_error_is_a_page_with_the_request_id_for_a_browser_and_a_problem_for_a_program(
+    frame: Frame, method: str, path: str, status: int, text: str
+) -> None:
+    answer = await frame.client.request(method, path, headers=OF_A_BROWSER, json={"nothing": 1})
+    assert answer.status_code == status
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert text in answer.text
+    assert f"<code>{answer.headers['X-Request-ID']}</code>" in answer.text
+    assert "hunter2" not in answer.text
+    assert "Ada Byron" not in answer.text
+
+    of_a_program = OF_A_BROWSER | {"Authorization": "Bearer nothing"}
+    problem = await frame.client.request(method, path, headers=of_a_program, json={"nothing": 1})
+    assert (problem.status_code, problem.headers["Content-Type"]) == (status, "application/problem+json")
+    for name in ("Allow", "Retry-After", "WWW-Authenticate"):
+        assert problem.headers.get(name) == answer.headers.get(name)
+
+
+async def test_the_sign_in_leads_back_to_the_address_of_the_api(frame: Frame) -> None:
+    answer = await frame.client.get("/attendances?classId=7", headers=OF_A_BROWSER)
+    assert "/sign-in?next=/attendances%3FclassId%3D7" in answer.text
+
+
+async def test_a_page_that_cannot_be_rendered_is_a_page_without_templates(
+    frame: Frame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frame.app.state, "site", None)
+    answer = await frame.client.get("/trial/failures/surprise", headers=OF_A_BROWSER)
+    assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert "Etwas ist schiefgegangen" in answer.text
+    assert answer.headers["X-Request-ID"] in answer.text

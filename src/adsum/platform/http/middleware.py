@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from adsum.platform.errors import TooLarge
-from adsum.platform.http.problems import unexpected_problem
 from adsum.platform.http.rate_limits import counted_headers
 from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.telemetry import LogIcon, logger
@@ -29,10 +28,14 @@ log = logger(__name__)
 
 
 class Observation:
-    """Assigns the request id, logs one line, observes the latency, and returns a 500 without details on a failure."""
+    """Assigns the request id, logs one line, observes the latency, and returns a 500 without details on a failure.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `failure` makes the 500.
+    """
+
+    def __init__(self, app: ASGIApp, failure: Callable[[Request], Response]) -> None:
         self.app = app
+        self.failure = failure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +51,7 @@ class Observation:
                 log.exception("request failed", mark=LogIcon.ERROR, method=scope["method"], route=_route(scope))
                 if response.status is not None:
                     raise  # the response is incomplete: the connection must break
-                await unexpected_problem()(scope, receive, response.send)
+                await self.failure(Request(scope))(scope, receive, response.send)
             finally:
                 ORIGIN.reset(origin)
                 _observe(scope, response)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, get_args
 
@@ -42,6 +42,8 @@ HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="adsum"'},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
+PageOf = Callable[[Request, Exception], Response | None]
+"""Returns the page for an error; None: no browser shows the response."""
 # Codes of the errors that the router itself returns.
 ROUTING_CODES: Mapping[int, str] = {
     HTTPStatus.BAD_REQUEST: "malformed",
@@ -51,24 +53,26 @@ ROUTING_CODES: Mapping[int, str] = {
 }
 
 
-def answer_errors(app: FastAPI) -> None:
-    """Returns every error of `app` as a problem. The middleware `Observation` handles unexpected exceptions."""
+def answer_errors(app: FastAPI, page_of: PageOf) -> None:
+    """Returns every error of `app` as a page to browsers, and as a problem to other clients.
 
-    async def answer_adsum_error(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, AdsumError)
+    The middleware `Observation` handles unexpected exceptions.
+    """
+
+    async def answer(request: Request, error: Exception) -> Response:
+        return page_of(request, error) or _problem_of_any(error)
+
+    for kind in (AdsumError, RequestValidationError, HTTPException):
+        app.add_exception_handler(kind, answer)
+
+
+def _problem_of_any(error: Exception) -> Response:
+    if isinstance(error, AdsumError):
         return problem_of(error)
-
-    async def answer_validation_error(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
+    if isinstance(error, RequestValidationError):
         return _problem_of_validation(error)
-
-    async def answer_http_exception(_request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return problem_of_http(error)
-
-    app.add_exception_handler(AdsumError, answer_adsum_error)
-    app.add_exception_handler(RequestValidationError, answer_validation_error)
-    app.add_exception_handler(HTTPException, answer_http_exception)
+    assert isinstance(error, HTTPException)
+    return _problem_of_http(error)
 
 
 def problem_of(error: AdsumError) -> Response:
@@ -151,7 +155,7 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, errors.Invalid.code, detail, violations)
 
 
-def problem_of_http(error: HTTPException) -> Response:
+def _problem_of_http(error: HTTPException) -> Response:
     """The problem for an error of the router."""
     status = HTTPStatus(error.status_code)
     code = ROUTING_CODES.get(status, status.name.lower())

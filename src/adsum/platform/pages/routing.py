@@ -25,10 +25,13 @@ from adsum.platform.errors import (
     SignInIncomplete,
     Unauthenticated,
 )
+from adsum.platform.http.bare_page import bare_page, shows_page
 from adsum.platform.http.guarded_routes import GuardedRoute
-from adsum.platform.http.problems import headers_of, status_of, violation_of
+from adsum.platform.http.problems import headers_of, is_unreadable, status_of, unexpected_problem, violation_of
 from adsum.platform.http.transport import SAFE
+from adsum.platform.origin import ORIGIN
 from adsum.platform.pages.rendering import site_of
+from adsum.platform.telemetry import LogIcon, logger
 
 JSON = "application/json"
 # Pages of `accounts`: for visitors with a first password, for those whose role needs a second factor, and for those who
@@ -44,6 +47,8 @@ START = "/"
 # The page of `roster` that lists the schools, and says how the first one comes.
 ADMIN = "/admin"
 SIGN_IN = "/sign-in"
+
+log = logger(__name__)
 
 
 class PageRoute(GuardedRoute):
@@ -71,32 +76,71 @@ def wants_json(request: Request) -> bool:
 
 def asks_for_page(request: Request) -> bool:
     """Whether a browser sent the request and shows the response."""
-    return "text/html" in request.headers.get("Accept", "")
+    return shows_page(request.headers)
+
+
+def page_of_error(request: Request, error: Exception) -> Response | None:
+    """The page for an error outside of `PageRoute`; None: no browser shows the response."""
+    if not asks_for_page(request):
+        return None
+    if isinstance(error, AdsumError):
+        return refusal_page(request, error)
+    if isinstance(error, RequestValidationError):
+        return refusal_page(request, _invalid(error))
+    assert isinstance(error, HTTPException)
+    if (above := _page_above(request, error)) is not None:
+        return above
+    response = _error_page(request, HTTPStatus(error.status_code), None)
+    response.headers.update(error.headers or {})
+    return response
+
+
+def failure_of(request: Request) -> Response:
+    """The 500 for an unexpected exception: a page for browsers, a problem for other clients."""
+    if not asks_for_page(request):
+        return unexpected_problem()
+    try:
+        return _error_page(request, HTTPStatus.INTERNAL_SERVER_ERROR, None)
+    except Exception:
+        log.exception("error page failed", mark=LogIcon.ERROR)
+        return bare_page(HTTPStatus.INTERNAL_SERVER_ERROR, ORIGIN.get().request_id)
 
 
 def refusal_page(request: Request, error: AdsumError) -> Response:
-    """The page that shows an error."""
-    status = status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
-    response = site_of(request).page(request, "error.html", status=status, code=status.value, error=error, visitor=None)
+    """The page that shows an error. Raises the error itself if it has no HTTP status: its detail may be secret."""
+    status = status_of(error)
+    if status is None:
+        raise error
+    response = _error_page(request, status, error)
     response.headers.update(headers_of(error))
     return response
 
 
-def refusal_of_router(request: Request, error: HTTPException) -> Response:
-    """The answer to a browser whose request reaches no route, or has a body that cannot be read.
+def _page_above(request: Request, error: HTTPException) -> Response | None:
+    """The redirect of a browser that opens the address of a form, such as `/admin/people/7/password`, which is no page.
 
-    The address of a form that was sent, such as `/admin/people/7/password`, is no page. A browser asks for it all the
-    same: to show it in another language, after the visitor has signed in again, or from its history. It is led to the
-    page above.
+    A browser asks for it to show it in another language, after the visitor has signed in again, or from its history. It
+    is led to the page above. None: the address is not one of a form.
     """
     is_no_page = error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and request.method == "GET"
-    if is_no_page and isinstance(request.scope.get("route"), PageRoute):
-        path, _, query = _path_of(request).partition("?")
-        above = path.rpartition("/")[0] or START
-        return RedirectResponse(f"{above}?{query}" if query else above, HTTPStatus.SEE_OTHER)
-    if error.status_code == HTTPStatus.BAD_REQUEST:
-        return refusal_page(request, Malformed("the body of the request cannot be read"))
-    return refusal_page(request, NotFound("there is no such page"))
+    if not is_no_page or not isinstance(request.scope.get("route"), PageRoute):
+        return None
+    path, _, query = _path_of(request).partition("?")
+    above = path.rpartition("/")[0] or START
+    return RedirectResponse(f"{above}?{query}" if query else above, HTTPStatus.SEE_OTHER)
+
+
+def _error_page(request: Request, status: HTTPStatus, error: AdsumError | None) -> Response:
+    """Without an error, the page has the text of the status. The navigation needs a visitor who is known already."""
+    return site_of(request).page(
+        *(request, "error.html"),
+        status=status,
+        code=status.value,
+        error=error,
+        request_id=ORIGIN.get().request_id,
+        sign_in=f"{SIGN_IN}?next={quote(_path_of(request))}",
+        visitor=getattr(request.state, "visitor", None),
+    )
 
 
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
@@ -145,7 +189,11 @@ def _path_of(request: Request) -> str:
 
 def _unreadable(request: Request, error: RequestValidationError) -> AdsumError:
     """The error for parameters that cannot be parsed. Links on pages are valid, so other addresses do not exist."""
-    if request.method == "GET":
-        return NotFound("there is no such page")
-    violations = [violation_of(each) for each in error.errors()]
-    return Invalid("; ".join(violation.detail for violation in violations), violations)
+    return NotFound("there is no such page") if request.method == "GET" else _invalid(error)
+
+
+def _invalid(error: RequestValidationError) -> AdsumError:
+    found = error.errors()
+    violations = [violation_of(each) for each in found]
+    kind = Malformed if is_unreadable(found) else Invalid
+    return kind("; ".join(violation.detail for violation in violations), violations)
