@@ -24,6 +24,7 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.pages.forms import day_or_violation
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest, every_item
+from adsum.platform.texts import list_key
 from adsum.roster.rules import ClassFilters, ClassRow, NamedIds, Names, StudentFilters, StudentRow, name_order
 from adsum.roster.service import Directory, Naming
 from adsum.schools.rules import School
@@ -187,7 +188,7 @@ class AbsencePageData:
         """The active classes of a school, by title."""
         filters = ClassFilters(school_id, active=True)
         found = await every_item(lambda page: self._directory.classes(caller, filters, page))
-        return sorted(found, key=lambda each: (each.title, each.id))
+        return sorted(found, key=lambda each: (list_key(each.title), each.id))
 
     async def entry_options(
         self,
@@ -255,7 +256,7 @@ class AbsencePageData:
     async def session_titles(self, session_ids: Collection[int], caller: Caller) -> Sequence[str]:
         """The titles of these sessions, as `7b · Mathematics`."""
         found = await self._directory.session_titles(caller, session_ids)
-        return sorted(f"{titles.class_title} · {titles.title}" for titles in found.values())
+        return sorted((f"{titles.class_title} · {titles.title}" for titles in found.values()), key=list_key)
 
     async def _found(self, school_id: int, search: Search, caller: Caller) -> tuple[list[StudentRow], bool]:
         if search.is_empty:

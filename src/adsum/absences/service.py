@@ -42,6 +42,7 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.texts import list_key
 from adsum.roster.repository.classes import sessions_among
 from adsum.roster.repository.membership import in_one_school
 from adsum.roster.repository.students import schools_of_students
@@ -152,7 +153,8 @@ class Absences:
         """Sessions to which an absence of these students from `day` on can be limited, and the sessions `named`."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.snapshot() as connection:
-            return await sessions_to_choose(connection, caller, school_id, student_ids, day, named)
+            found = await sessions_to_choose(connection, caller, school_id, student_ids, day, named)
+        return sorted(found, key=lambda each: list_key(each.class_title))
 
     async def history(self, absence_id: int, caller: Caller, page: PageRequest) -> Page[AbsenceVersion]:
         """The versions of an absence, the newest first. Raises NotFound, and Invalid for a cursor of another query."""

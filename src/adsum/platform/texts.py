@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ _TRANSCRIBED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "�
 _APOSTROPHES = "'`\u00b4\u2018\u2019\u201b\u2032\uff07\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8"
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 _UNIFIED = str.maketrans({**dict.fromkeys(_APOSTROPHES, ""), **dict.fromkeys(_DASHES, "-")})
+_DIGITS = re.compile("([0-9]+)")
 _BETWEEN_WORDS = re.compile(rf"[\s,;،、]+|(?<=[^\W\d_])[-{_DASHES}](?=[^\W\d_])")
 
 
@@ -47,6 +49,27 @@ def folded(text: str) -> str:
         return text.lower()
     letters = unicodedata.normalize("NFKD", text).casefold().translate(_LETTERS)
     return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+ListOrder = tuple[tuple[float, str], ...]
+
+
+def list_order(text: str) -> ListOrder:
+    """The order of a text without case and accents, and with numbers by their value: 9a, 10, Élodie beside Elodie.
+
+    It is the order of English and German, whose letters with accents are no letters of their own. Numbers come first.
+    """
+    parts = _DIGITS.split(folded(text.strip()))
+    # Every other part is a number. The first one is empty if the text begins with a number.
+    return tuple((int(part), "") if i % 2 else (math.inf, part) for i, part in enumerate(parts) if part)
+
+
+def list_key(text: str) -> tuple[ListOrder, str]:
+    """The key that sorts names and titles everywhere: as `list_order`, then by its accents and case.
+
+    Lists are sorted in Python, because the collations of the two databases differ.
+    """
+    return list_order(text), text
 
 
 def search_spellings(text: str) -> list[str]:

@@ -29,6 +29,7 @@ from adsum.platform.pages.forms import redirect_to
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, PageRequest
+from adsum.platform.texts import ListOrder, list_key, list_order
 from adsum.reports import endpoints
 from adsum.reports.endpoints import Exports, LeastDays, Percent, ReportsService
 from adsum.reports.heat_maps import map_of_many, map_of_one
@@ -225,7 +226,7 @@ def _without_options(
     newest = usual.last if usual is not None else None
     last_day = query.last_day or newest or query.first_day or today
     return YearView(
-        schools=schools,
+        schools=sorted(schools, key=lambda each: list_key(each.name)),
         school=school,
         first_day=query.first_day or (usual.first if usual is not None else last_day),
         last_day=last_day,
@@ -374,10 +375,10 @@ async def _overview(year: Year, visitor: Visitor, view: YearView | None) -> dict
     }
 
 
-def _lowest_rate_first(rate: Rate) -> tuple[bool, float, str]:
+def _lowest_rate_first(rate: Rate) -> tuple[bool, float, ListOrder]:
     """Students without any mark have no rate, and come last."""
     percent = rate.counts.attendance_rate
-    return percent is None, percent or 0, rate.name or ""
+    return percent is None, percent or 0, list_order(rate.name or "")
 
 
 async def _rates_file(reports: Reports, exports: ListExports, visitor: Visitor, view: YearView, file: str) -> Response:

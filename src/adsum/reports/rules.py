@@ -13,6 +13,7 @@ from typing import TypeVar
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation
 from adsum.platform.paging import Key
+from adsum.platform.texts import ListOrder, list_key
 
 MAX_DAYS = 800
 """The longest period of a report, in days."""
@@ -115,8 +116,12 @@ def by_grade(students: Iterable[tuple[Sequence[str], Counts]]) -> dict[str | Non
     for grades, counts in students:
         for grade in grades or (None,):
             groups[grade].append(counts)
-    ordered = sorted(groups.items(), key=lambda item: (item[0] is None, item[0] or ""))
-    return {grade: total(counts) for grade, counts in ordered}
+    return {grade: total(groups[grade]) for grade in sorted(groups, key=grade_order)}
+
+
+def grade_order(grade: str | None) -> tuple[bool, tuple[ListOrder, str]]:
+    """The key that sorts grades: 9 before 10, and no grade last."""
+    return grade is None, list_key(grade or "")
 
 
 Group = TypeVar("Group")
@@ -211,8 +216,12 @@ class StudentDay:
 
 @dataclass(frozen=True, slots=True)
 class ReportedMark:
-    """The mark of one student in one session. `status` is a code of the school; times are local 'HH:MM', or None."""
+    """The mark of one student in one session, and the id of its record.
 
+    `status` is a code of the school; times are local 'HH:MM', or None.
+    """
+
+    record_id: int
     day: date
     class_title: str
     session_title: str

@@ -45,6 +45,7 @@ from adsum.reports.rules import (
     Scope,
     StudentDay,
     days_with_unmarked,
+    grade_order,
     rates_by_period,
     total,
     validate_days,
@@ -292,7 +293,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
         case GroupBy.GRADE:
             marked = await reading.counts_by_grade(connection, await _periods(connection, scope, caller))
             by_grade = with_unmarked(marked, await unmarked_by_grade(connection, caller, scope))
-            ordered = sorted(by_grade.items(), key=lambda each: (each[0] is None, each[0] or ""))
+            ordered = sorted(by_grade.items(), key=lambda each: grade_order(each[0]))
             return [Rate(grade, grade, counts, (place,)) for place, (grade, counts) in enumerate(ordered)]
         case GroupBy.SCHOOL | GroupBy.DAY | GroupBy.WEEK | GroupBy.MONTH:
             statuses = await statuses_of_school(connection, scope.school_id)

@@ -12,6 +12,7 @@ from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
 from adsum.platform.days import Span
+from adsum.platform.texts import list_key
 from adsum.reports.definitions import Definition, definition_of_chronic_absence, definition_of_rates
 from adsum.reports.repository.reading import (
     days_of_student,
@@ -150,7 +151,10 @@ class Year:
         async with self._database.snapshot() as connection:
             classes = await rates_by(connection, whole, GroupBy.CLASS, caller)
             grades = await grades_of_school(connection, scope.school_id)
-        return FilterOptions(classes, sorted({grade for of_student in grades.values() for grade in of_student}))
+        return FilterOptions(
+            sorted(classes, key=lambda each: list_key(each.name or "")),
+            sorted({grade for of_student in grades.values() for grade in of_student}, key=list_key),
+        )
 
     async def marks(self, scope: Scope, caller: Caller) -> StudentMarks:
         """The absences and late arrivals of the scope's student, the newest first."""

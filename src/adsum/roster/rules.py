@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from adsum.platform.texts import folded
+from adsum.platform.texts import ListOrder, list_order
 
 MAX_GRADE = 32
 MAX_VERSION_LENGTH = 200_000
@@ -171,12 +171,12 @@ def grades_of(text: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(item for item in items if item))
 
 
-def name_order(family_name: str, given_name: str, person_id: int) -> tuple[str, str, int]:
-    """The key that sorts people by family name, given name and id, without case and accents.
+NameOrder = tuple[ListOrder, ListOrder, str, str, int]
 
-    Sorted in Python, because the collations of the two databases differ.
-    """
-    return folded(family_name), folded(given_name), person_id
+
+def name_order(family_name: str, given_name: str, person_id: int) -> NameOrder:
+    """The key that sorts people by family name, given name and id: see `list_key`. Accents decide last."""
+    return list_order(family_name), list_order(given_name), family_name, given_name, person_id
 
 
 class WrongVersion(ValueError):

@@ -17,6 +17,7 @@ from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import MAX_LIMIT, PageRequest
+from adsum.platform.texts import list_key
 from adsum.schools.rules import School
 from adsum.schools.service import Schools
 
@@ -44,7 +45,7 @@ class SchoolContext:
 
 @dataclass(frozen=True, slots=True)
 class SchoolDay:
-    """A day of a school. `schools` are all schools that the visitor may see."""
+    """A day of a school. `schools` are all schools that the visitor may see, by name."""
 
     schools: Sequence[School]
     school: School
@@ -82,7 +83,7 @@ async def school_day(
     visible = (await schools.page(visitor.caller, PageRequest(limit=MAX_LIMIT))).items
     school = await _school(schools, visitor, school_id, visible)
     today = today_in(school.time_zone, now)
-    return SchoolDay(visible, school, day or today, today)
+    return SchoolDay(sorted(visible, key=lambda each: list_key(each.name)), school, day or today, today)
 
 
 async def _current_school(

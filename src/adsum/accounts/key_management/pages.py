@@ -21,6 +21,7 @@ from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_wit
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.settings import Settings
+from adsum.platform.texts import list_key
 
 PATH = "/admin/keys"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=PageRoute)
@@ -199,7 +200,7 @@ async def _list(
         "admin/keys.html",
         status=status_with(error),
         visitor=visitor,
-        keys=sorted(listed, key=lambda each: (each[1].state is not KeyState.ACTIVE, each[0].name.casefold())),
+        keys=sorted(listed, key=lambda each: (each[1].state is not KeyState.ACTIVE, list_key(each[0].name))),
         permissions=[each for each in Permission if visitor.caller.may(each)],
         schools=await api_keys.schools_of(visitor.caller),
         sees_all=visitor.caller.schools is None,

@@ -8,6 +8,7 @@ from datetime import date
 
 from adsum.accounts.access import Caller, Role
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest, every_item
+from adsum.platform.texts import list_key
 from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow
 from adsum.roster.covers.service import AssignedCover, Covers
 from adsum.roster.people.rules import PersonFilters, PersonRow, by_name
@@ -53,9 +54,10 @@ class CoverPageData:
         return page, await self._naming.names_of(ids, caller)
 
     async def classes(self, school_id: int, words: str, caller: Caller) -> Page[ClassRow]:
-        """Active classes with these words."""
+        """Active classes with these words, by title."""
         filters = ClassFilters(school_id, words.strip() or None, active=True)
-        return await self._directory.classes(caller, filters, PageRequest(limit=MAX_CLASSES))
+        found = await self._directory.classes(caller, filters, PageRequest(limit=MAX_CLASSES))
+        return Page(sorted(found.items, key=lambda row: list_key(row.title)), found.next_cursor)
 
     async def assign(self, school_id: int, cover: Cover, caller: Caller) -> AssignedCover:
         """As `Covers.assign`. Raises NotFound if the class belongs to another school."""

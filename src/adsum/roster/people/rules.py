@@ -10,7 +10,7 @@ from typing import TypedDict
 from adsum.accounts.access import Caller, Role, may_manage
 from adsum.accounts.service import ROLES
 from adsum.platform.errors import Conflict, Violation
-from adsum.platform.texts import folded
+from adsum.roster.rules import NameOrder, name_order
 
 
 class OwnLogin(Conflict):
@@ -118,9 +118,9 @@ class NewPassword:
     password: str
 
 
-def by_name(row: PersonRow) -> tuple[str, str, str]:
+def by_name(row: PersonRow) -> NameOrder:
     """The key that sorts people on a page: by name, or by email if they have none."""
-    return folded(row.family_name) or (row.email or ""), folded(row.given_name), row.email or ""
+    return name_order(row.family_name or row.email or "", row.given_name, row.id)
 
 
 def grantable_roles(caller: Caller, school_id: int | None) -> list[Role]:
