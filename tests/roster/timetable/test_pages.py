@@ -31,11 +31,11 @@ async def weekdays(api: Api, day: str) -> list[int]:
 
 async def test_a_form_replaces_the_times_of_a_session_from_its_day_on(api: Api, pages: Pages) -> None:
     path = f"/admin/timetable/{api.school.class_id}"
-    form = {"session": api.school.session_id, "weekday": "1", "begins": "08:00", "ends": "08:45"}
+    form = {"session": api.school.session_id, "weekday": "0-1", "begins": "08:00", "ends": "08:45"}
 
     await pages.send(path, form)
-    saved = await pages.send(path, form | {"weekday": "2", "valid_from": SINCE})
-    wrong = await pages.send(path, form | {"weekday": "3", "valid_from": "soon"})
+    saved = await pages.send(path, form | {"weekday": "0-2", "valid_from": SINCE})
+    wrong = await pages.send(path, form | {"weekday": "0-3", "valid_from": "soon"})
 
     assert saved.status_code == HTTPStatus.SEE_OTHER
     assert (await weekdays(api, BEFORE), await weekdays(api, SINCE)) == ([1], [2])
@@ -43,10 +43,26 @@ async def test_a_form_replaces_the_times_of_a_session_from_its_day_on(api: Api, 
     assert "Choose a day." in visible_text(wrong)
 
 
+async def test_a_row_of_the_form_has_several_weekdays(api: Api, pages: Pages) -> None:
+    path = f"/admin/timetable/{api.school.class_id}"
+    rows = {"begins": ["08:00", "", "10:00"], "ends": ["08:45", "", "10:45"], "weekday": ["0-3", "0-1", "1-2", "2-5"]}
+    saved = await pages.send(path, {"session": api.school.session_id, **rows})
+    assert saved.status_code == HTTPStatus.SEE_OTHER
+    answer = await api.get(f"/sessions/{api.school.session_id}/times")
+    times = [(time["weekday"], time["begins"], time["ends"]) for time in answer.json()["times"]]
+    assert times == [(1, "08:00", "08:45"), (3, "08:00", "08:45"), (5, "10:00", "10:45")]
+
+    shown = await pages.open(path)
+    assert re.findall(r'value="(\d-\d)" checked', shown.text) == ["0-1", "0-3", "1-5"]
+    nowhere = await pages.send(path, {"session": api.school.session_id, "begins": "09:00", "ends": "10:00"})
+    assert nowhere.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "Choose at least one weekday." in visible_text(nowhere)
+
+
 async def test_a_confirmed_file_replaces_times_from_the_day_of_its_preview_on(api: Api, pages: Pages) -> None:
     await pages.send(
         f"/admin/timetable/{api.school.class_id}",
-        {"session": api.school.session_id, "weekday": "1", "begins": "08:00", "ends": "08:45"},
+        {"session": api.school.session_id, "weekday": "0-1", "begins": "08:00", "ends": "08:45"},
     )
 
     preview = await pages.send(FILE, {"valid_from": SINCE}, file=week(api, "2"))

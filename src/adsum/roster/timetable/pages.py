@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import zip_longest
@@ -22,6 +22,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.paging import PageRequest
+from adsum.platform.texts import list_key
 from adsum.roster.rules import ClassFilters
 from adsum.roster.service import Directory
 from adsum.roster.timetable.rules import TimedSession, TimetableReport
@@ -49,6 +50,15 @@ class Typed:
     valid_from: str
 
 
+@dataclass(frozen=True, slots=True)
+class TimeRow:
+    """A row of the form: the weekdays on which a session meets from `begins` to `ends`."""
+
+    begins: str
+    ends: str
+    weekdays: Collection[int]
+
+
 async def _typed(
     session: Annotated[PathId, Form()],
     weekday: Texts = [],  # noqa: B006 - FastAPI copies it
@@ -56,12 +66,23 @@ async def _typed(
     ends: Texts = [],  # noqa: B006 - as above
     valid_from: Annotated[PlainText, Form(max_length=20)] = "",
 ) -> Typed:
-    """Ignores lines without times."""
-    lines = zip_longest(weekday, begins, ends, fillvalue="")
+    """A weekday is `2-5`: Friday, in the third row. Rows without times are ignored, and need a weekday otherwise."""
+    chosen = {(row, day) for row, _, day in (each.partition("-") for each in weekday)}
     times = [
-        SessionTime(int(day) if day in {*"1234567"} else 0, begin, end) for day, begin, end in lines if begin or end
+        SessionTime(day, begin, end)
+        for i, (begin, end) in enumerate(zip_longest(begins, ends, fillvalue=""))
+        if begin or end
+        for day in [day for day in range(1, 8) if (str(i), str(day)) in chosen] or [0]
     ]
     return Typed(session, times, valid_from)
+
+
+def rows_of(times: Iterable[SessionTime]) -> list[TimeRow]:
+    """These times, one row for all weekdays with the same hours, by the hours."""
+    rows: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for time in times:
+        rows[time.begins, time.ends].append(time.weekday)
+    return [TimeRow(*hours, rows[hours]) for hours in sorted(rows)]
 
 
 @router.get("/admin/timetable")
@@ -84,7 +105,7 @@ async def timetable(
         *(request, "admin/timetable.html"),
         context=context,
         visitor=context.visitor,
-        classes=page.items,
+        classes=sorted(page.items, key=lambda row: list_key(row.title)),
         sessions=sessions,
         next_cursor=page.next_cursor,
         words=words,
@@ -166,6 +187,7 @@ async def _page(
         visitor=context.visitor,
         shown=shown,
         sessions=sessions,
+        rows_of=rows_of,
         week=WEEK,
         typed=typed,
         error=error,
