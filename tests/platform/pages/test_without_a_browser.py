@@ -54,9 +54,28 @@ def test_signing_in_never_redirects_to_another_site(next_path: str, redirect: st
 @pytest.mark.parametrize("language", ["en", "de"])
 @pytest.mark.parametrize("label", ["<img src=x>", "100% there", "%(name)s"])
 def test_texts_of_a_school_are_escaped(language: str, label: str) -> None:
-    template = open_site(TEMPLATES).environments[language].from_string("{{ label|translated }}")
+    environment = open_site(TEMPLATES).environment(load_languages()[language])
+    template = environment.from_string("{{ label|translated }}")
     assert unescape(template.render(label=label)) == label
     assert "<img" not in template.render(label=label)
+
+
+@pytest.mark.parametrize(
+    ("cookie", "accepted", "day", "time"),
+    [
+        (None, "en-US,en;q=0.9", "Dec 25, 2024", "2:05\u202fPM"),
+        (None, "en-GB,en;q=0.9", "25 Dec 2024", "14:05"),
+        ("en", "de-CH,de;q=0.9", "25 Dec 2024", "14:05"),
+        ("en", "de", "Dec 25, 2024", "2:05\u202fPM"),
+        (None, "de-AT", "25.12.2024", "14:05"),
+        (None, "en-XX", "Dec 25, 2024", "2:05\u202fPM"),
+    ],
+)
+def test_dates_and_times_have_the_format_of_the_visitors_region(
+    cookie: str | None, accepted: str, day: str, time: str
+) -> None:
+    language = chosen_language(load_languages(), cookie, accepted)
+    assert (language.day(DAY, "medium"), language.clock("14:05")) == (day, time)
 
 
 def test_a_short_date_has_the_order_of_its_language() -> None:
@@ -67,7 +86,7 @@ def test_a_short_date_has_the_order_of_its_language() -> None:
 def test_a_refusal_is_in_the_visitors_language_and_names_the_student() -> None:
     template = (
         open_site(TEMPLATES)
-        .environments["de"]
+        .environment(load_languages()["de"])
         .from_string('{% from "refusals.html" import refusal_text %}{{ refusal_text(what) }}')
     )
     stranger = Violation("not_enrolled", "student 7 is not enrolled", "/marks/0", {"studentId": 7})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
@@ -22,20 +22,32 @@ from babel.units import format_unit
 COOKIE: Final = "adsum-language"
 SOURCE: Final = "en"
 TRANSLATED: Final = ("de",)
+# The regions whose formats are used, by language. Visitors of the English pages are in many. Without a bound, clients
+# could make a process keep templates for every region.
+REGIONS: Final = {
+    "en": frozenset(["AT", "AU", "BE", "CA", "CH", "DE", "DK", "FI", "GB", "IE", "IN", "NL", "NZ", "SE", "ZA"]),
+    "de": frozenset(["AT", "BE", "CH", "LU"]),
+}
 # Formats of dates as skeletons. Each language has its own order and punctuation.
 SKELETONS: Final = frozenset({"MMMEd", "yMMMEd"})
 
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """One language: its texts, and its formats of dates and numbers."""
+    """One language: its texts, and its formats of dates and numbers, which are those of a region if it is known."""
 
     code: str
     translations: NullTranslations = field(default_factory=NullTranslations)
+    region: str | None = None
 
     @property
     def locale(self) -> Locale:
-        return Locale.parse(self.code)
+        return Locale.parse(self.locale_name)
+
+    @property
+    def locale_name(self) -> str:
+        """The name of the locale, such as `en` or `en_GB`."""
+        return self.code if self.region is None else f"{self.code}_{self.region}"
 
     @property
     def direction(self) -> str:
@@ -99,25 +111,31 @@ def load_languages() -> dict[str, Language]:
 def chosen_language(languages: Mapping[str, Language], cookie: str | None, accepted: str) -> Language:
     """The language in the cookie, else the preferred language of the browser, else the source language.
 
+    Its region is the first one that the browser names: British dates differ from American ones.
+
     Args:
         languages: the available languages.
         cookie: the code that the visitor chose, or None.
         accepted: the Accept-Language header, ordered by weight and then by position.
     """
-    if cookie is not None and cookie in languages:
-        return languages[cookie]
-    return next((languages[code] for code in _by_weight(accepted) if code in languages), languages[SOURCE])
+    tags = _by_weight(accepted)
+    preferred = next((code for code, _ in tags if code in languages), SOURCE)
+    language = languages[cookie if cookie is not None and cookie in languages else preferred]
+    region = next((region for _, region in tags if region), None)
+    return replace(language, region=region) if region in REGIONS[language.code] else language
 
 
-def _by_weight(accepted: str) -> list[str]:
+def _by_weight(accepted: str) -> list[tuple[str, str]]:
+    """The languages and regions that a browser accepts, the preferred ones first; a region may be empty."""
     weighed: list[tuple[float, str]] = []
     for part in accepted[:500].split(","):
         tag, _, weight = part.partition(";q=")
         try:
-            weighed.append((-float(weight or 1), tag.strip().lower().partition("-")[0]))
+            weighed.append((-float(weight or 1), tag.strip()))
         except ValueError:
             continue
-    return [code for _, code in sorted(weighed, key=lambda each: each[0])]
+    tags = [tag.partition("-") for _, tag in sorted(weighed, key=lambda each: each[0])]
+    return [(code.lower(), region.upper()) for code, _, region in tags]
 
 
 @cache

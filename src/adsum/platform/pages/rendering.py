@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -22,10 +22,14 @@ PAGE_POLICY: Final = f"{POLICY}; img-src 'self' data:"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The templates in each language. A template is compiled when it is first rendered."""
+    """The templates in each language and region. A template is compiled when it is first rendered.
+
+    Each of `packages` has a folder `templates`.
+    """
 
     languages: Mapping[str, Language]
-    environments: Mapping[str, Environment]
+    packages: Sequence[str]
+    _environments: dict[str, Environment] = field(default_factory=dict[str, Environment])
 
     def language_of(self, request: Request) -> Language:
         """The language of the visitor."""
@@ -34,8 +38,16 @@ class Site:
 
     def text(self, request: Request, template: str, **shown: Any) -> str:
         """Renders a template as text."""
-        language = self.language_of(request)
-        return self.environments[language.code].get_template(template).render(request=request, **shown)
+        environment = self.environment(self.language_of(request))
+        return environment.get_template(template).render(request=request, **shown)
+
+    def environment(self, language: Language) -> Environment:
+        """The templates in a language, with the formats of its region."""
+        found = self._environments.get(language.locale_name)
+        if found is None:
+            found = _environment(language, self.languages, self.packages)
+            self._environments[language.locale_name] = found
+        return found
 
     def page(
         self, request: Request, template: str, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
@@ -46,9 +58,8 @@ class Site:
 
 
 def open_site(packages: Sequence[str]) -> Site:
-    """Loads the translations. Each of `packages` has a folder `templates`."""
-    languages = load_languages()
-    return Site(languages, {code: _environment(language, languages, packages) for code, language in languages.items()})
+    """Loads the translations."""
+    return Site(load_languages(), packages)
 
 
 def site_of(request: Request) -> Site:
