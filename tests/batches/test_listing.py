@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 
+from adsum.accounts.access import Caller, Role
+from adsum.batches.rules import BatchFilters
+from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
 from tests.support.installation import RunWorker, ended
+from tests.support.schools import caller
 
 DAYS = ["2024-12-23", "2024-12-24", "2024-12-25"]
 
@@ -80,3 +85,45 @@ async def test_a_cursor_of_another_query_is_refused(api: Api) -> None:
     page = (await api.get("/attendances/batches", limit=1)).json()
     refused = await api.get("/attendances/batches", state="completed", cursor=page["nextCursor"])
     assert (refused.status_code, violations(refused)) == (422, {("/query/cursor", "wrong_cursor")})
+
+
+async def submitted(adsum: Adsum, actor: Caller, **filters: Any) -> list[str]:
+    """The days of the batches, read one by one, in the order of their submission."""
+    days: list[str] = []
+    page = PageRequest(limit=1)
+    while True:
+        found = await adsum.batches.submitted(actor, BatchFilters(**filters), page)
+        days += [each.batch.learning_date.isoformat() for each in found.items]
+        if found.next_cursor is None:
+            return days
+        page = PageRequest(found.next_cursor, 1)
+
+
+async def test_batches_by_submission_begin_with_those_that_run(adsum: Adsum, api: Api, worker: RunWorker) -> None:
+    office = caller(Role.OFFICE, api.school.school_id)
+    assert await submitted(adsum, office) == []
+    for day in ("2024-12-25", "2024-12-18"):
+        created = await api.create(learningDate=day)
+        async with worker():
+            await ended(adsum, created.json()["batchId"])
+    for day in ("2024-12-23", "2024-12-20"):
+        await api.create(learningDate=day)
+
+    assert await submitted(adsum, office) == ["2024-12-20", "2024-12-23", "2024-12-18", "2024-12-25"]
+    assert await submitted(adsum, office, first_day=date(2024, 12, 20)) == ["2024-12-20", "2024-12-23", "2024-12-25"]
+    assert await submitted(adsum, caller(Role.OFFICE, api.school.school_id + 1)) == []
+
+
+async def test_a_submission_of_a_user_is_listed_also_if_another_user_has_submitted_since(
+    adsum: Adsum, api: Api, worker: RunWorker
+) -> None:
+    teacher = caller(Role.TEACHER, api.school.school_id, api.school.teacher_id)
+    created = await api.create(
+        "teacher", learningDate=DAYS[0], isSelectedAll=False, selectedStudentIds=api.school.student_ids[:1]
+    )
+    async with worker():
+        await ended(adsum, created.json()["batchId"])
+    for day in DAYS[:2]:
+        await api.create("office", learningDate=day)
+    assert await submitted(adsum, teacher) == [DAYS[1], DAYS[0]]
+    assert await submitted(adsum, teacher, submitted_by=api.school.teacher_id) == [DAYS[0]]

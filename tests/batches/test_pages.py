@@ -18,6 +18,7 @@ def run(number: int, accepted_at: datetime, ended_at: datetime | None) -> Listed
         run_id=f"run-{number}",
         number=number,
         state=BatchState.COMPLETED,
+        ended_as=BatchState.COMPLETED,
         on_existing=OnExisting.SKIP,
         tally=Tally(recorded=1),
         carried=0,

@@ -76,6 +76,44 @@ async def test_a_second_undo_changes_nothing(register: Register) -> None:
     assert len((await register.history())["items"]) == 2
 
 
+async def test_an_undone_batch_has_a_state_of_its_own_until_the_class_is_marked_again(register: Register) -> None:
+    (batch,) = (await register.api.get(BATCH)).json()["items"]
+    assert batch["state"] == "completed"
+    await undo(register, batch["batchId"])
+
+    async def listed(state: str) -> list[str]:
+        return [each["batchId"] for each in (await register.api.get(BATCH, state=state)).json()["items"]]
+
+    details = (await register.api.get(f"{BATCH}/{batch['batchId']}")).json()
+    status = (await register.api.get(f"/attendances/batch-status/{batch['batchId']}")).json()
+    assert {details["state"], details["runs"][0]["state"], status["state"]} == {"undone"}
+    assert (status["isCompleted"], status["recordedJobs"]) == (True, 3)
+    assert (await listed("undone"), await listed("completed")) == ([batch["batchId"]], [])
+
+    await register.mark()
+    details = (await register.api.get(f"{BATCH}/{batch['batchId']}")).json()
+    assert [run["state"] for run in details["runs"]] == ["completed", "undone"]
+    assert (await listed("undone"), await listed("completed")) == ([], [batch["batchId"]])
+
+
+async def test_an_undo_without_effect_leaves_the_state(register: Register) -> None:
+    (batch,) = (await register.api.get(BATCH)).json()["items"]
+    for record in register.records:
+        await register.api.change("PATCH", f"/attendances/{record}", "teacher", '"1"', json={"status": "late"})
+    assert (await undo(register, batch["batchId"])).json()["undone"] == 0
+    assert (await register.api.get(f"{BATCH}/{batch['batchId']}")).json()["state"] == "completed"
+
+
+async def test_an_undone_batch_with_failures_is_not_retried(register: Register) -> None:
+    batch_id = (await register.api.create("teacher", learningDate="2024-12-20")).json()["batchId"]
+    async with one_student_away(register.adsum, register.api.school.student_ids[0]):
+        await _work_off(register, batch_id)
+    await undo(register, batch_id)
+    retried = await register.api.post(f"{BATCH}/{batch_id}/retry", None, "teacher")
+    assert (retried.status_code, retried.json()["code"]) == (HTTPStatus.CONFLICT, "nothing_failed")
+    assert (await register.api.get(BATCH, state="completed_with_errors")).json()["items"] == []
+
+
 async def test_a_mark_cleared_by_hand_is_not_cleared_again(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
     await register.clear()

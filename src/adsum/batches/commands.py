@@ -322,6 +322,8 @@ def _end(status: BatchStatus, *, as_json: bool) -> None:
     if status.state is BatchState.CANCELLED:
         count = status.tally.cancelled
         show_notice(f"cancelled: {count} of {status.tally.total} students; see adsum batch show {status.batch_id}")
+    if status.state is BatchState.UNDONE:
+        show_notice("undone: its records were set back; mark the class again")
     if status.state is not BatchState.COMPLETED:
         raise typer.Exit(1)
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from uuid import UUID
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.job_outcomes import BatchJob
 from adsum.batches.repository import tallies
-from adsum.batches.repository.listing import BatchPosition, is_run_of, list_batches, list_jobs, runs_of_batch
-from adsum.batches.rules import BatchFilters, BatchStatus, JobFilters, ListedBatch, ListedRun
+from adsum.batches.repository.listing import (
+    BatchPosition,
+    SubmittedPosition,
+    is_run_of,
+    list_batches,
+    list_jobs,
+    list_submitted,
+    runs_of_batch,
+)
+from adsum.batches.rules import BatchFilters, BatchStatus, JobFilters, ListedBatch, ListedRun, Outcome
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
@@ -30,13 +39,13 @@ class BatchDetails:
 
 
 class Batches:
-    """Lists the batches that a caller sees, the latest learning date first, and shows one of them."""
+    """Lists the batches that a caller sees, and shows one of them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def page(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> Page[ListedBatch]:
-        """A page of the batches that the caller sees, each with the status of its newest run.
+        """A page of the batches that the caller sees, each with the status of its newest run, the latest day first.
 
         Raises:
             Forbidden: without `batch:read`.
@@ -47,6 +56,40 @@ class Batches:
         async with self._database.snapshot() as connection:
             rows = await list_batches(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, filters, _key)
+
+    async def submitted(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> Page[ListedBatch]:
+        """As `page`, in another order: open batches first, then the others, each the latest submission first.
+
+        Raises:
+            Forbidden, Invalid: as `page`.
+        """
+        require_permission(caller, Permission.BATCH_READ)
+        query = ("submitted", filters)
+        after = begin_of(page, query, _submitted_position)
+        async with self._database.snapshot() as connection:
+            rows = await list_submitted(connection, caller, filters, after, page.limit + 1)
+        return page_of(rows, page, query, _submitted_key)
+
+    async def failed_students(
+        self, caller: Caller, batches: Sequence[ListedBatch], limit: int
+    ) -> Mapping[str, Sequence[BatchJob]]:
+        """At most `limit` jobs of students who failed, by batch id, for batches that the caller has received.
+
+        Raises:
+            Forbidden: without `batch:read`.
+        """
+        require_permission(caller, Permission.BATCH_READ)
+        found: dict[str, Sequence[BatchJob]] = {}
+        async with self._database.snapshot() as connection:
+            for each in batches:
+                found[each.status.batch_id] = await list_jobs(
+                    *(connection, each.batch, each.status.run_id),
+                    alone=True,
+                    outcome=Outcome.FAILED,
+                    after=0,
+                    limit=limit,
+                )
+        return found
 
     async def details(self, batch_id: str, caller: Caller, filters: JobFilters, page: PageRequest) -> BatchDetails:
         """One batch with a page of its students by id.
@@ -108,3 +151,18 @@ def _key(row: ListedBatch) -> Key:
 def _position(key: Key) -> BatchPosition:
     ordinal, session_id = key
     return (date.fromordinal(ordinal), session_id)
+
+
+_PART = 48
+
+
+def _submitted_key(row: ListedBatch) -> Key:
+    """A run id has 128 bits, and a part of a key at most 63."""
+    number = UUID(row.status.run_id).int
+    return (int(row.status.is_locked), *(number >> shift & (1 << _PART) - 1 for shift in (2 * _PART, _PART, 0)))
+
+
+def _submitted_position(key: Key) -> SubmittedPosition:
+    is_open, first, second, third = key
+    number = first << 2 * _PART | second << _PART | third
+    return SubmittedPosition(bool(is_open), str(UUID(int=number)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -120,14 +120,14 @@ class BatchPageData:
             "titles": await self._titles(caller, [*running.items, *failed.items]),
             "throughput": bar_chart([each.recorded for each in minutes], [each.failed for each in minutes]),
             "depth": bar_chart([each.open for each in minutes]),
+            "is_own": _sees_own(caller),
         }
 
     async def list(self, caller: Caller, typed: TypedFilters, cursor: str | None) -> dict[str, Any]:
         """The values of `batches.html`. `page` is None if a filter cannot be parsed."""
         live = await self.live(caller)
-        page = (
-            None if typed.invalid_fields else await self._batches.page(caller, typed.filters, PageRequest(cursor, ROWS))
-        )
+        filters = None if typed.invalid_fields else _own(caller, typed.filters)
+        page = None if filters is None else await self._batches.submitted(caller, filters, PageRequest(cursor, ROWS))
         return {
             **live,
             "typed": typed,
@@ -166,11 +166,20 @@ class BatchPageData:
 
     async def _progress(self, caller: Caller, details: BatchDetails) -> dict[str, Any]:
         timeline = await self._timeline.of_batch(details.status.batch_id, caller, MAX_RUNS)
-        events = timeline.events(details.runs)
-        return {"details": details, "timeline": timeline, "events": events, "reason_text": reason_text}
+        return {
+            "details": details,
+            "timeline": timeline,
+            "events": timeline.events(details.runs),
+            "reason_text": reason_text,
+            "is_paused": not details.status.has_ended and await self._is_paused(caller),
+        }
+
+    async def _is_paused(self, caller: Caller) -> bool:
+        queue = await self._activity.queue(caller)
+        return queue is not None and queue.state.is_paused
 
     async def _in_state(self, caller: Caller, state: BatchState, limit: int) -> Page[ListedBatch]:
-        return await self._batches.page(caller, BatchFilters(state=state), PageRequest(limit=limit))
+        return await self._batches.submitted(caller, _own(caller, BatchFilters(state=state)), PageRequest(limit=limit))
 
     async def _titles(self, caller: Caller, rows: Iterable[ListedBatch]) -> Mapping[int, SessionTitles]:
         """Empty for a caller without `roster:read`, who sees ids."""
@@ -180,8 +189,8 @@ class BatchPageData:
         return await self._directory.session_titles(caller, session_ids)
 
     async def _missing(self, caller: Caller) -> Page[Any] | None:
-        """None for a caller without `attendance:read`."""
-        if not caller.may(Permission.ATTENDANCE_READ):
+        """None for a caller without `attendance:read`, and for teachers, whose start page has them."""
+        if not caller.may(Permission.ATTENDANCE_READ) or _sees_own(caller):
             return None
         return await self._missing_registers(caller, MISSING)
 
@@ -207,6 +216,15 @@ def selected_outcome(requested: str, counts: Mapping[Outcome, int]) -> Outcome |
     if requested == ALL_OUTCOMES:
         return None
     return Outcome.FAILED if counts[Outcome.FAILED] else None
+
+
+def _sees_own(caller: Caller) -> bool:
+    """Whether the page has only what the caller has submitted: of teachers."""
+    return caller.teaches_only
+
+
+def _own(caller: Caller, filters: BatchFilters) -> BatchFilters:
+    return replace(filters, submitted_by=caller.user_id) if _sees_own(caller) else filters
 
 
 def _number(text: str) -> int | None:

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.batches.activity.service import ActivityService
 from adsum.batches.page_data import BatchPageData, TypedFilters
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.undo import Undo
@@ -28,6 +29,7 @@ Watcher = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ))]
 Operator = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ, Permission.BATCH_OPERATE))]
 Corrector = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_READ, Permission.ATTENDANCE_CREATE))]
 PageDataService = Annotated[BatchPageData, Depends(provided(BatchPageData))]
+ActivityDependency = Annotated[ActivityService, Depends(provided(ActivityService))]
 RetryCancelDependency = Annotated[RetryCancel, Depends(provided(RetryCancel))]
 
 
@@ -75,6 +77,20 @@ async def batches_now(request: Request, pages: PageDataService, visitor: Watcher
     """The part of the list that the page refreshes."""
     values = await pages.live(visitor.caller)
     return site_of(request).page(request, "batches_now.html", visitor=visitor, **values)
+
+
+@router.post("/queue/pause")
+async def pause(activity: ActivityDependency, visitor: Operator) -> Response:
+    """Pauses the queue, and redirects to the list."""
+    await activity.pause(visitor.caller)
+    return RedirectResponse("/batches", HTTPStatus.SEE_OTHER)
+
+
+@router.post("/queue/resume")
+async def resume(activity: ActivityDependency, visitor: Operator) -> Response:
+    """Resumes the queue, and redirects to the list."""
+    await activity.resume(visitor.caller)
+    return RedirectResponse("/batches", HTTPStatus.SEE_OTHER)
 
 
 @router.get("/{batchId}")

@@ -18,7 +18,7 @@ from adsum.batches.listing import parse_or_refuse, require_status
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
-from adsum.batches.rules import BatchStatus, OnExisting, Outcome, RunState, Tally
+from adsum.batches.rules import BatchState, BatchStatus, OnExisting, Outcome, RunState, Tally
 from adsum.batches.run import Plan, Run, make_plan
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
@@ -71,7 +71,7 @@ class RetryCancel:
             Forbidden: without `batch:operate`.
             NotFound: there is no such batch, or the caller does not see it.
             BatchIsOpen: it is being processed.
-            NothingFailed: no student is left to retry.
+            NothingFailed: no student is left to retry, or the batch was undone.
             RunPruned: the marks of the students who failed are no longer stored.
         """
         require_permission(caller, Permission.BATCH_OPERATE)
@@ -110,6 +110,8 @@ class RetryCancel:
         newest = await runs.newest_run(connection, batch)
         if newest is None or newest.state is RunState.OPEN:
             raise BatchIsOpen(f"batch {batch.id} is being processed", batchId=batch.id)
+        if status.state is BatchState.UNDONE:
+            raise NothingFailed(f"batch {batch.id} was undone: mark the class again", batchId=batch.id)
         if newest.is_pruned and status.tally.failed:
             raise RunPruned(
                 f"batch {batch.id} was pruned, and its marks are no longer stored: mark the failed students again",

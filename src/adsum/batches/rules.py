@@ -46,12 +46,13 @@ class OnExisting(StrEnum):
 
 
 class BatchState(StrEnum):
-    """The state of a batch's newest run, as users see it."""
+    """The state of a batch's newest run, as users see it. UNDONE: an undo has set records of it back."""
 
     PROCESSING = "processing"
     COMPLETED = "completed"
     COMPLETED_WITH_ERRORS = "completed_with_errors"
     CANCELLED = "cancelled"
+    UNDONE = "undone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +91,11 @@ class BatchStatus:
     tally: Tally
     started_at: datetime
     completed_at: datetime | None
+    undone_at: datetime | None = None
 
     @property
     def state(self) -> BatchState:
-        return state_of_run(self.run_state, self.tally.failed)
+        return state_of_run(self.run_state, self.tally.failed, self.undone_at)
 
     @property
     def is_locked(self) -> bool:
@@ -126,6 +128,7 @@ class ListedRun:
         run_id: of the run.
         number: of the run in its batch, from 1.
         state: as users see it.
+        ended_as: its state before it was undone.
         on_existing: how it treats students who have a record.
         tally: the outcomes of its jobs; of a retry, including the jobs of the runs before it.
         carried: the number of jobs in `tally` that belong to the runs before it.
@@ -143,6 +146,7 @@ class ListedRun:
     run_id: str
     number: int
     state: BatchState
+    ended_as: BatchState
     on_existing: OnExisting
     tally: Tally
     carried: int
@@ -156,8 +160,10 @@ class ListedRun:
     forced_reason: str | None = None
 
 
-def state_of_run(run_state: RunState, failed: int) -> BatchState:
+def state_of_run(run_state: RunState, failed: int, undone_at: datetime | None) -> BatchState:
     """A run's state as users see it. `failed` counts the students who failed."""
+    if undone_at is not None:
+        return BatchState.UNDONE
     match run_state:
         case RunState.OPEN:
             return BatchState.PROCESSING
@@ -171,7 +177,10 @@ def state_of_run(run_state: RunState, failed: int) -> BatchState:
 
 @dataclass(frozen=True, slots=True)
 class BatchFilters:
-    """Filters of the list of batches. None does not filter; days are inclusive; `state` is that of the newest run."""
+    """Filters of the list of batches. None does not filter; days are inclusive; `state` is that of the newest run.
+
+    `submitted_by`: a user who has submitted any run of the batch.
+    """
 
     school_id: int | None = None
     class_id: int | None = None
@@ -179,6 +188,7 @@ class BatchFilters:
     first_day: date | None = None
     last_day: date | None = None
     state: BatchState | None = None
+    submitted_by: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ batch_runs = Table(
     Column("skipped_jobs", Integer),
     Column("failed_jobs", Integer),
     Column("cancelled_jobs", Integer),
+    # The last undo that set a record back.
+    Column("undone_at", Instant),
     # Why attendance was recorded although the school was closed on that day.
     Column("forced_reason", String(500)),
     # Whether the summaries that reports read include its records: see reports/repository/summaries.py.
@@ -92,6 +94,16 @@ batch_runs = Table(
         sqlite_where=text("failed_jobs > 0"),
         postgresql_where=text("failed_jobs > 0"),
     ),
+    # Undone runs, which people look for, too.
+    Index(
+        "ix_batch_runs_undone",
+        "learning_date",
+        "session_id",
+        sqlite_where=text("undone_at IS NOT NULL"),
+        postgresql_where=text("undone_at IS NOT NULL"),
+    ),
+    # The submissions of a user.
+    Index(None, "user_id", sqlite_where=text("user_id IS NOT NULL"), postgresql_where=text("user_id IS NOT NULL")),
     # Days whose summaries are stale.
     Index(
         "ix_batch_runs_unsummarised",

@@ -39,6 +39,7 @@ SIGNS = {
     BatchState.COMPLETED: ("✓", "+", "bold green"),
     BatchState.COMPLETED_WITH_ERRORS: ("!", "!", "bold red"),
     BatchState.CANCELLED: ("✗", "x", "bold yellow"),
+    BatchState.UNDONE: ("↶", "~", "bold yellow"),
 }
 MIN_WIDTH = 10
 INDENT = "  "

@@ -203,3 +203,18 @@ async def test_without_redis_timeline_and_activity_are_read_from_the_database(sq
         assert await adsum.activity.queue(operator) is None
         assert (await adsum.timeline.of_batch(run.batch.id, operator, 100)).is_claimed is None
         assert (await adsum.activity.now(operator)).minutes[-1].open == 1
+
+
+async def test_an_operator_of_the_installation_pauses_and_resumes_the_queue(adsum: Adsum, school: SchoolIds) -> None:
+    operator = caller(Role.OPERATOR)
+    for refused in (caller(Role.OFFICE, school.school_id), caller(Role.TEACHER, school.school_id)):
+        with pytest.raises(Forbidden):
+            await adsum.activity.pause(refused)
+        with pytest.raises(Forbidden):
+            await adsum.activity.resume(refused)
+    try:
+        await adsum.activity.pause(operator)
+        assert await adsum.queue_control.is_paused()
+    finally:
+        await adsum.activity.resume(operator)
+    assert not await adsum.queue_control.is_paused()

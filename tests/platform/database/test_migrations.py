@@ -16,7 +16,11 @@ from sqlalchemy import Connection, func, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
 from uuid6 import uuid7
 
+from adsum.accounts.access import Role
 from adsum.accounts.tables import users
+from adsum.batches.repository.jobs import insert_records
+from adsum.batches.repository.runs import close_runs
+from adsum.batches.repository.undoing import UndoRequest, undo_run
 from adsum.batches.tables import batch_runs
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
@@ -25,8 +29,16 @@ from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.repository.students import is_in_grade
 from adsum.roster.tables import session_times, sessions, student_schools, students
 from adsum.schools.tables import schools
-from tests.support.runs import inserts, make_run
-from tests.support.schools import add_school, make_bare_school, make_class, make_school, make_session, make_student
+from tests.support.runs import LATER, inserts, make_run, slices
+from tests.support.schools import (
+    add_school,
+    caller,
+    make_bare_school,
+    make_class,
+    make_school,
+    make_session,
+    make_student,
+)
 
 
 async def test_stored_source_ids_lose_their_blanks_unless_another_row_has_the_id(database: Database) -> None:
@@ -236,3 +248,22 @@ def migration(name: str) -> Any:
 def run_in(connection: Connection, step: Callable[[], None]) -> None:
     with Operations.context(MigrationContext.configure(connection)):
         step()
+
+
+async def test_runs_that_were_undone_before_are_marked(database: Database) -> None:
+    undone = migration("0041_undone_runs")
+    async with database.transaction() as connection:
+        school = await make_school(connection)
+        batches = [Batch(school.class_id, school.session_id, date(2024, 12, day)) for day in (20, 25)]
+        jobs = inserts(school.student_ids)
+        runs = [await make_run(connection, school, jobs, batch=batch) for batch in batches]
+        await insert_records(connection, slices(*runs))
+        await close_runs(connection, [run.run_id for run in runs], LATER)
+        undo = UndoRequest(runs[0].batch, runs[0].run_id, caller(Role.OFFICE, school.school_id), LATER, None)
+        assert await undo_run(connection, undo)
+        await connection.execute(update(batch_runs).values(undone_at=None))
+
+        await connection.run_sync(run_in, undone._mark_undone_runs)
+
+        found = await connection.execute(select(batch_runs.c.run_id, batch_runs.c.undone_at))
+        assert {row.run_id: row.undone_at for row in found} == {runs[0].run_id: LATER, runs[1].run_id: None}

@@ -114,7 +114,7 @@ def test_a_running_batch_is_shown_until_its_end_although_servers_die_meanwhile(b
         assert_good(one)
     expect(running).to_be_hidden(timeout=PATIENCE_MS)
     expect(page.get_by_text("The queue is paused")).to_be_hidden()
-    expect(one.get_by_text("30 of 30 settled")).to_be_visible(timeout=PATIENCE_MS)
+    expect(one.get_by_text("30 of 30 recorded")).to_be_visible(timeout=PATIENCE_MS)
     expect(one.locator(".timeline").get_by_text("Completed", exact=True)).to_be_visible()
     expect(one.locator(".timeline .ended")).to_contain_text(re.compile(r"Worker \S+:\d+"))
 
@@ -134,12 +134,57 @@ def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_t
     page.get_by_text("Retry failed…").click()
     page.get_by_role("button", name="Retry failed", exact=True).click()
     expect(page.get_by_text("2 students are retried.")).to_be_visible()
-    expect(page.get_by_text("30 of 30 settled")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_text("30 of 30 recorded")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".timeline").get_by_text("Retry accepted")).to_be_visible()
     refused = page.evaluate(
         "path => fetch(path, {method: 'POST'}).then(answer => answer.status)", f"/batches/{batch_of(day)}/undo"
     )
     assert refused == 403
+
+
+def test_the_office_sees_failed_marks_first_with_names_and_retries_them(browsing: Browsing) -> None:
+    system, day = browsing.system, "2025-02-11"
+    page = browsing.visitor(OFFICE)
+    fail_two(page, system, day)
+    page.goto(f"/overview?date={day}")
+    urgent = page.locator(".urgent")
+    expect(page.locator("[data-live] h2").first).to_have_text("Marks that could not be saved")
+    expect(urgent.get_by_role("link", name="Gabriel")).to_be_visible()
+    expect(urgent.get_by_role("link", name="Keanu")).to_be_visible()
+    expect(urgent).to_contain_text("no longer enrolled on that day")
+    assert_good(page)
+    urgent.get_by_role("button", name="Retry").click()
+    expect(page.get_by_role("status").filter(has_text="being retried")).to_be_visible()
+    expect(urgent).to_have_count(0, timeout=PATIENCE_MS)
+
+
+def test_an_operator_pauses_and_resumes_the_queue_and_a_teacher_sees_only_own_submissions(browsing: Browsing) -> None:
+    system, day = browsing.system, "2025-02-12"
+    operator = browsing.visitor(OPERATOR)
+    operator.goto("/batches")
+    operator.get_by_text("Pause the queue…").click()
+    operator.get_by_role("button", name="Pause the queue", exact=True).click()
+    try:
+        expect(operator.get_by_text("The queue is paused")).to_be_visible()
+        expect(operator.get_by_text("paused", exact=False).first).to_be_visible()
+        send(system, day)
+        first = operator.locator("#all ~ .scroll tbody tr").first
+        operator.reload()
+        expect(first).to_contain_text("Paused")
+        expect(first).to_contain_text("Feb 12, 2025")
+        assert_good(operator)
+        teacher = browsing.visitor("teacher@school.example")
+        teacher.goto("/batches")
+        expect(teacher.get_by_role("heading", level=1)).to_have_text("Your submissions")
+        expect(teacher.get_by_role("img")).to_have_count(0)
+        expect(teacher.get_by_text("Feb 12, 2025")).to_have_count(0)
+        refused = teacher.request.post("/batches/queue/resume", headers={"Origin": system.url})
+        assert refused.status == 403
+        assert_good(teacher)
+    finally:
+        operator.get_by_role("button", name="Resume the queue").click()
+    expect(operator.get_by_text("The queue is paused")).to_have_count(0)
+    see_the_end(operator, day)
 
 
 def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(browsing: Browsing) -> None:
@@ -152,6 +197,9 @@ def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(bro
         page.get_by_text("Cancel…").click()
         page.get_by_role("button", name="Cancel the batch").click()
         expect(page.get_by_text("Cancelled: 30 students were not recorded.")).to_be_visible()
+        expect(page.get_by_role("progressbar")).to_have_attribute("value", "0")
+        expect(page.get_by_role("link", name="Take register")).to_have_attribute("href", f"/take/123/456/{waiting}")
+        assert_good(page)
     see_the_end(page, mistaken)
     expect(page.get_by_role("rowheader", name="Amara Okafor")).to_be_visible()
     page.get_by_text("Undo…").click()
@@ -160,6 +208,14 @@ def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(bro
     page.get_by_role("button", name="Undo the batch").click()
     expect(page.get_by_text("Undone: 30 records are set back.")).to_be_visible()
     expect(page.locator(".timeline .undone")).to_contain_text("Office")
+    expect(page.locator(".timeline .ended b")).to_have_text("Completed")
+    expect(page.get_by_text("This batch was undone on")).to_be_visible()
+    expect(page.get_by_text("Undo…")).to_have_count(0)
+    expect(page.get_by_role("link", name="Take register")).to_have_attribute("href", f"/take/123/456/{mistaken}")
+    assert_good(page)
+    page.goto("/batches?state=undone")
+    expect(page.locator("#all ~ .scroll tbody tr")).to_have_count(1)
+    expect(page.locator("#all ~ .scroll tbody tr")).to_contain_text("Undone")
     page.goto("/batches")
     assert_good(page)
 

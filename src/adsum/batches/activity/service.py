@@ -1,4 +1,4 @@
-"""Live figures of batches, from the database, and the state of the queue, from Valkey or Redis."""
+"""Live figures of batches, from the database, and the state of the queue, from Valkey or Redis, which can be paused."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from adsum.batches.queue.control import ConnectedWorker, QueueControl, QueueStat
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
+from adsum.platform.telemetry import logger
 from adsum.schools.repository import zones_of_schools
 
 UTC_ZONE = "UTC"
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class QueueView:
 
 
 class ActivityService:
-    """Reads figures from the database and from the queue."""
+    """Reads figures from the database and from the queue, and pauses the queue."""
 
     def __init__(self, database: Database, control: QueueControl, now: Clock) -> None:
         self._database = database
@@ -93,3 +96,27 @@ class ActivityService:
                 return QueueView(state, await self._control.workers())
         except QueueOutage:
             return QueueView(state, None)
+
+    async def pause(self, caller: Caller) -> None:
+        """Workers finish their chunks and take no new ones. Accepted batches wait.
+
+        The queue belongs to the installation, as its figures do.
+
+        Raises:
+            Forbidden: without `metrics:read` and `batch:operate`.
+            QueueOutage: Valkey or Redis does not answer.
+        """
+        _require_operator(caller)
+        await self._control.pause()
+        log.info("queue paused", actor=caller.actor)
+
+    async def resume(self, caller: Caller) -> None:
+        """Workers take chunks again. Raises as `pause`."""
+        _require_operator(caller)
+        await self._control.resume()
+        log.info("queue resumed", actor=caller.actor)
+
+
+def _require_operator(caller: Caller) -> None:
+    require_permission(caller, Permission.METRICS_READ)
+    require_permission(caller, Permission.BATCH_OPERATE)

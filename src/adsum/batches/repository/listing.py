@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, String, literal_column, or_, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, String, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -73,6 +74,15 @@ ALL_JOBS = 2**62
 BatchPosition = tuple[date, int]
 """The sort key of a batch in a list: learning date and session."""
 
+
+@dataclass(frozen=True, slots=True)
+class SubmittedPosition:
+    """The position of a batch in the list by submission: whether its newest run is open, and the id of that run."""
+
+    is_open: bool
+    run_id: str
+
+
 _ORDER = (batch_runs.c.learning_date, batch_runs.c.session_id)
 
 
@@ -83,20 +93,42 @@ async def list_batches(
 
     A teacher sees the batches of the days on which they were assigned to the class.
     """
-    c = batch_runs.c
-    statement = (
-        select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS)
-        .where(
-            _is_newest(),
-            in_visible_school(caller, c.school_id),
-            in_visible_session(caller, c.class_id, c.session_id, c.learning_date),
-            *_filter_conditions(filters),
-        )
-        .order_by(*(column.desc() for column in _ORDER))
-        .limit(limit)
-    )
+    statement = _visible_batches(caller, filters).order_by(*(column.desc() for column in _ORDER)).limit(limit)
     if after is not None:
         statement = statement.where(tuple_(*_ORDER) < after)
+    return await _listed(connection, statement)
+
+
+async def list_submitted(
+    connection: AsyncConnection, caller: Caller, filters: BatchFilters, after: SubmittedPosition | None, limit: int
+) -> list[ListedBatch]:
+    """As `list_batches`, in another order: open batches first, then the others, each the latest submission first."""
+    c = batch_runs.c
+    found: list[ListedBatch] = []
+    for is_open in (True, False):
+        is_over = after is not None and is_open and not after.is_open
+        if is_over or len(found) >= limit:
+            continue
+        conditions = _in_state(BatchState.PROCESSING) if is_open else [c.state != RunState.OPEN]
+        if after is not None and after.is_open is is_open:
+            conditions.append(c.run_id < after.run_id)
+        # Run ids are in the order of acceptance, which their index has.
+        of_part = _visible_batches(caller, filters).where(*conditions).order_by(c.run_id.desc())
+        found += await _listed(connection, of_part.limit(limit - len(found)))
+    return found
+
+
+def _visible_batches(caller: Caller, filters: BatchFilters) -> Select[*tuple[Any, ...]]:
+    c = batch_runs.c
+    return select(c.class_id, c.session_id, c.learning_date, *STATUS_COLUMNS).where(
+        _is_newest(),
+        in_visible_school(caller, c.school_id),
+        in_visible_session(caller, c.class_id, c.session_id, c.learning_date),
+        *_filter_conditions(filters),
+    )
+
+
+async def _listed(connection: AsyncConnection, statement: Select[*tuple[Any, ...]]) -> list[ListedBatch]:
     rows = {Batch(*row[:3]): row[3:] for row in (await connection.execute(statement)).all()}
     return [ListedBatch(*each) for each in (await statuses_of_rows(connection, rows)).items()]
 
@@ -107,7 +139,7 @@ async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: Batch
     statement = (
         select(
             *(c.run_id, c.number, c.state, c.on_existing, c.accepted_at, c.accepted_role, c.user_id, c.key_id),
-            *(c.ended_at, c.ended_by, c.pruned_at, c.forced_reason),
+            *(c.ended_at, c.ended_by, c.pruned_at, c.forced_reason, c.undone_at),
             c.carried_recorded + c.carried_skipped + c.carried_cancelled,
             *(c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs),
         )
@@ -129,12 +161,13 @@ async def runs_that_may_have_failed(connection: AsyncConnection, batch: Batch, l
 
 def _listed_run(row: Sequence[Any], newest: BatchStatus) -> ListedRun:
     run_id, number, state, on_existing, accepted_at, role, user_id, key_id, *more = row
-    ended_at, ended_by, pruned_at, forced_reason, carried, *counts = more
+    ended_at, ended_by, pruned_at, forced_reason, undone_at, carried, *counts = more
     tally = newest.tally if run_id == newest.run_id else Tally(*counts)
     return ListedRun(
         run_id=run_id,
         number=number,
-        state=state_of_run(RunState(state), tally.failed),
+        state=state_of_run(RunState(state), tally.failed, undone_at),
+        ended_as=state_of_run(RunState(state), tally.failed, None),
         on_existing=OnExisting(on_existing),
         tally=tally,
         carried=carried,
@@ -180,6 +213,10 @@ def _filter_conditions(filters: BatchFilters) -> list[ColumnElement[bool]]:
         conditions += [c.session_id.in_(of_class), c.class_id == filters.class_id]
     if filters.session_id is not None:
         conditions.append(c.session_id == filters.session_id)
+    if filters.submitted_by is not None:
+        own = batch_runs.alias("own")
+        of_user = select(own.c.session_id, own.c.learning_date).where(own.c.user_id == filters.submitted_by)
+        conditions.append(tuple_(c.session_id, c.learning_date).in_(of_user))
     if filters.first_day is not None:
         conditions.append(c.learning_date >= filters.first_day)
     if filters.last_day is not None:
@@ -198,11 +235,13 @@ def _in_state(state: BatchState) -> list[ColumnElement[bool]]:
             # As a list of ids: otherwise SQLite reads all runs in the order of the index, to avoid sorting.
             return [c.run_id.in_(select(open_run.c.run_id).where(open_run.c.state == literal_column("'open'")))]
         case BatchState.CANCELLED:
-            return [c.state == RunState.CANCELLED]
+            return [c.state == RunState.CANCELLED, c.undone_at.is_(None)]
         case BatchState.COMPLETED:
-            return [c.state == RunState.CLOSED, c.failed_jobs == 0]
+            return [c.state == RunState.CLOSED, c.failed_jobs == 0, c.undone_at.is_(None)]
         case BatchState.COMPLETED_WITH_ERRORS:
-            return [c.state == RunState.CLOSED, c.failed_jobs > literal_column("0")]
+            return [c.state == RunState.CLOSED, c.failed_jobs > literal_column("0"), c.undone_at.is_(None)]
+        case BatchState.UNDONE:
+            return [c.undone_at.is_not(None)]
 
 
 async def list_jobs(

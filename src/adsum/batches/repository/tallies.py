@@ -33,6 +33,7 @@ STATUS_COLUMNS = (
     batch_runs.c.skipped_jobs,
     batch_runs.c.failed_jobs,
     batch_runs.c.cancelled_jobs,
+    batch_runs.c.undone_at,
 )
 """The columns of which `_status_of_row` makes a status."""
 
@@ -104,9 +105,9 @@ async def statuses_of_rows(
 
 
 def _status_of_row(batch: Batch, row: Sequence[Any], tallies: Mapping[str, Tally]) -> BatchStatus:
-    run_id, state, number, accepted_at, ended_at, *counts = row
+    run_id, state, number, accepted_at, ended_at, *counts, undone_at = row
     tally = tallies[run_id] if state == RunState.OPEN else Tally(*counts)
-    return BatchStatus(batch.id, run_id, number, RunState(state), tally, accepted_at, ended_at)
+    return BatchStatus(batch.id, run_id, number, RunState(state), tally, accepted_at, ended_at, undone_at)
 
 
 async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, Tally]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Date, String, func, select
+from sqlalchemy import Boolean, Date, String, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.attendance.rules import RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.batches.rules import UndoneRun
+from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import BigInt, Instant, RunId
 from adsum.platform.database.sql_files import sql_file
 from adsum.platform.ids import Batch
@@ -75,7 +76,10 @@ async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneR
 
 
 async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> int:
-    """Sets back the records whose newest version is that of the run, with a change entry each. Returns their number."""
+    """Sets back the records whose newest version is that of the run, with a change entry each. Returns their number.
+
+    If there are any, the run counts as undone.
+    """
     caller = undo.caller
     changes = {
         "overrules": caller.overrules,
@@ -87,6 +91,9 @@ async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> int:
     }
     await _INSERT_UNDO_CHANGES.fetch_all(connection, undo.values | changes)
     undone = await _APPLY_UNDO.fetch_all(connection, undo.values)
+    if undone:
+        run = batch_runs.c.run_id == undo.run_id
+        await connection.execute(update(batch_runs).where(run).values(undone_at=undo.at))
     await mark_stale_batch(connection, undo.batch)
     return len(undone)
 
