@@ -20,6 +20,7 @@ from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
 from adsum.accounts.wiring import AccountServices, account_services
+from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.page_data import RecordPageData
@@ -228,7 +229,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         database, redis = await stack.enter_async_context(open_servers(settings))
         on = OpenServers(settings, database, redis, now, key_ring(settings, now), stack)
         accounts = account_services(on)
-        schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now))
+        schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now, marks_on_closed_days))
         roster = _roster(on, accounts)
         attendance = _attendance(on)
         absences = AbsenceServices(Absences(database, now), UnexplainedAbsences(database, now))

@@ -7,6 +7,7 @@ import asyncio
 from sqlalchemy import select
 
 from adsum.accounts.access import system_caller
+from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.rules import SchoolStatuses
@@ -51,7 +52,7 @@ async def test_a_term_applies_to_a_day_that_is_summarised_while_the_term_is_adde
 ) -> None:
     """The day is recorded after the days were marked as stale, and before the term is committed."""
     reported, school_id = reported_on_postgres, reported_on_postgres.school.school_id
-    calendar = SchoolCalendar(reported.database, now)
+    calendar = SchoolCalendar(reported.database, now, marks_on_closed_days)
 
     async with reported.database.transaction() as connection:
         await connection.exec_driver_sql("LOCK TABLE terms IN SHARE MODE")

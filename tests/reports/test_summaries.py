@@ -13,6 +13,7 @@ from sqlalchemy import select
 from adsum.absences.rules import Absence
 from adsum.absences.service import Absences
 from adsum.accounts.access import system_caller
+from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction
 from adsum.attendance.tables import attendances
@@ -103,7 +104,7 @@ async def test_an_absence_entered_afterwards_changes_the_summary(reported: Repor
 
 
 async def test_marks_of_a_day_that_is_closed_afterwards_stay_and_do_not_count(reported: Reported) -> None:
-    calendar, school_id = SchoolCalendar(reported.database, now), reported.school.school_id
+    calendar, school_id = SchoolCalendar(reported.database, now, marks_on_closed_days), reported.school.school_id
     for day in WEEK[:2]:
         await reported.take(day, {0: "absent"})
     await calendar.close_day(school_id, ClosedDay(WEEK[4], "Storm"), reported.office)
@@ -128,13 +129,15 @@ async def test_sessions_that_begin_after_an_early_closing_do_not_count(reported:
     assert await absent(reported) == 2
 
     closed = ClosedDay(MONDAY, "Heat", "11:00")
-    await SchoolCalendar(reported.database, now).close_day(reported.school.school_id, closed, reported.office)
+    await SchoolCalendar(reported.database, now, marks_on_closed_days).close_day(
+        reported.school.school_id, closed, reported.office
+    )
 
     assert await absent(reported) == 1
 
 
 async def test_days_outside_of_terms_do_not_count(reported: Reported) -> None:
-    calendar, school_id = SchoolCalendar(reported.database, now), reported.school.school_id
+    calendar, school_id = SchoolCalendar(reported.database, now, marks_on_closed_days), reported.school.school_id
     for day in WEEK[:3]:
         await reported.take(day, {0: "absent"})
     assert await absent(reported) == 3

@@ -5,18 +5,20 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+import httpx2
 import pytest
 from sqlalchemy import delete, insert
 
 from adsum.accounts.access import Caller, Permission, Role
 from adsum.platform.days import plain_day
 from adsum.platform.errors import Invalid
-from adsum.schools.calendar.rules import ClosedDay
+from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.tables import class_terms, terms
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
-from tests.support.pages import Pages
-from tests.support.schools import caller, make_bare_school
+from tests.support.installation import RunWorker, ended
+from tests.support.pages import Pages, visible_text
+from tests.support.schools import caller, give_times, make_bare_school
 
 CHRISTMAS = {"reason": "Christmas"}
 
@@ -69,6 +71,68 @@ async def test_a_day_is_opened_again_once(api: Api, calendar: str) -> None:
     assert (await api.change("DELETE", day, "office", None)).status_code == HTTPStatus.NO_CONTENT
     assert (await api.get(f"{calendar}/closed-days")).json()["items"] == []
     assert (await api.change("DELETE", day, "office", None)).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_closed_days_count_the_marks_of_the_sessions_that_they_close(
+    api: Api, calendar: str, adsum: Adsum, worker: RunWorker
+) -> None:
+    batch_id = (await api.create(learningDate="2024-12-24")).json()["batchId"]
+    async with worker():
+        await ended(adsum, batch_id)
+    holidays = {"from": "2024-12-23", "to": "2024-12-24", "reason": "Holidays"}
+    closed = (await api.post(f"{calendar}/closed-days", holidays, "office")).json()["items"]
+    assert [(item["date"], item["marks"]) for item in closed] == [("2024-12-23", 0), ("2024-12-24", 30)]
+    assert (await api.get(f"{calendar}/closed-days")).json()["items"] == closed
+
+    early = CHRISTMAS | {"fromTime": "12:00"}
+    path = f"{calendar}/closed-days/2024-12-24"
+    # Without times, the session takes place although the day ends early.
+    assert (await api.change("PUT", path, "office", None, json=early)).json()["marks"] == 0
+    async with adsum.database.transaction() as connection:
+        await give_times(connection, {api.school.session_id: [SessionTime(2, "13:00", "14:00")]})
+    assert (await api.change("PUT", path, "office", None, json=early)).json()["marks"] == 30
+
+
+async def test_the_page_asks_again_before_it_closes_days_with_marks(
+    api: Api, calendar: str, adsum: Adsum, worker: RunWorker
+) -> None:
+    batch_id = (await api.create(learningDate="2024-12-24")).json()["batchId"]
+    async with worker():
+        await ended(adsum, batch_id)
+    pages, path = Pages(api), f"/admin/calendar/closed?school={api.school.school_id}"
+    form = {"day": "2024-12-23", "last_day": "2024-12-25", "reason": "Holidays"}
+
+    asked = await pages.send(path, form)
+    assert asked.status_code == HTTPStatus.CONFLICT
+    assert "1 of these days has marks already." in visible_text(asked)
+    assert "Tue, Dec 24, 2024: 30 marks" in visible_text(asked)
+    assert (await api.get(f"{calendar}/closed-days")).json()["items"] == []
+
+    assert (await pages.send(path, form | {"anyway": "true"})).status_code == HTTPStatus.SEE_OTHER
+    shown = visible_text(await pages.open("/admin/calendar", school=api.school.school_id, year=2024))
+    assert "3 days" in shown
+    assert "30 marks that do not count" in shown
+    opened = await pages.send(f"/admin/calendar/open?school={api.school.school_id}", form)
+    assert opened.status_code == HTTPStatus.SEE_OTHER
+    assert (await api.get(f"{calendar}/closed-days")).json()["items"] == []
+
+
+async def test_a_range_of_closed_days_is_opened_at_once(api: Api, calendar: str) -> None:
+    holidays = {"from": "2024-12-23", "to": "2024-12-27", "reason": "Holidays"}
+    await api.post(f"{calendar}/closed-days", holidays, "office")
+    days = f"{calendar}/closed-days"
+
+    async def open_days(**query: str) -> httpx2.Response:
+        return await api.change("DELETE", days, "office", None, params=query)
+
+    assert (await open_days(**{"from": "2024-12-24", "to": "2025-01-10"})).status_code == HTTPStatus.NO_CONTENT
+    assert [item["date"] for item in (await api.get(days)).json()["items"]] == ["2024-12-23"]
+    assert (await open_days(**{"from": "2024-12-24", "to": "2025-01-10"})).status_code == HTTPStatus.NOT_FOUND
+    reversed_days = await open_days(**{"from": "2024-12-24", "to": "2024-12-20"})
+    assert (reversed_days.status_code, violations(reversed_days)) == (422, {("/to", "days_reversed")})
+    one = {"from": "2024-12-23", "to": "2024-12-23"}
+    refused = await api.change("DELETE", days, "teacher", None, params=one)
+    assert refused.status_code == HTTPStatus.FORBIDDEN
 
 
 async def test_all_violations_of_a_closed_day_are_reported(api: Api, calendar: str) -> None:

@@ -8,7 +8,7 @@ from datetime import date
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, insert, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, insert, null, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
@@ -217,3 +217,16 @@ def _new_values(record_id: int, change: RecordChange) -> dict[str, Any]:
         "changes_office_note": change.changes_office_note,
         "office_note": change.new_office_note,
     }
+
+
+async def count_marks(
+    connection: AsyncConnection, school_id: int, first_day: date, last_day: date
+) -> list[tuple[date, int, int]]:
+    """The numbers of marks of a school on these days, as day, session id and number."""
+    a = attendances.c
+    counted = (
+        select(a.learning_date, a.session_id, func.count())
+        .where(a.school_id == school_id, a.learning_date.between(first_day, last_day), a.status.is_not(None))
+        .group_by(a.learning_date, a.session_id)
+    )
+    return [(day, session_id, marks) for day, session_id, marks in await connection.execute(counted)]

@@ -28,8 +28,12 @@ async def today_of_schools(connection: AsyncConnection, caller: Caller, now: dat
 
 async def today_of_school(connection: AsyncConnection, school_id: int, now: datetime) -> date:
     """Today in an existing school."""
-    zone = select(schools.c.time_zone).where(schools.c.id == school_id)
-    return today_in((await connection.scalars(zone)).one(), now)
+    return today_in(await time_zone_of(connection, school_id), now)
+
+
+async def time_zone_of(connection: AsyncConnection, school_id: int) -> str:
+    """The IANA name of the time zone of an existing school."""
+    return (await connection.scalars(select(schools.c.time_zone).where(schools.c.id == school_id))).one()
 
 
 async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from adsum.accounts.access import system_caller
+from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.roster.by_source.rules import SourcedClass
@@ -38,7 +39,9 @@ async def put_class(importing: Importing) -> None:
 
 async def remove_term(importing: Importing) -> None:
     (free,) = [row for row in await importing.rows(tables.terms) if row["source_id"] == "free"]
-    await SchoolCalendar(importing.database, lambda: NOW).remove_term(free["school_id"], free["id"], system_caller())
+    await SchoolCalendar(importing.database, lambda: NOW, marks_on_closed_days).remove_term(
+        free["school_id"], free["id"], system_caller()
+    )
 
 
 @pytest.mark.parametrize("write", [put_class, remove_term])

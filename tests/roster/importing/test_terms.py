@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
+from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.batches.rules import RunState
 from adsum.batches.submission import Selection, Submission
 from adsum.batches.validate import CheckedSubmission, Request, check_submissions
@@ -138,7 +139,7 @@ async def test_the_school_is_open_in_the_narrowest_terms_above_grading_periods(
 
 async def test_the_terms_are_in_the_calendar_of_the_school(importing: Importing) -> None:
     await importing.run(with_terms(None, FIRST))
-    calendar = SchoolCalendar(importing.database, lambda: LATER)
+    calendar = SchoolCalendar(importing.database, lambda: LATER, marks_on_closed_days)
     (school,) = await importing.rows(tables.schools)
 
     page = await calendar.terms(school["id"], system_caller(), PageRequest(limit=10))

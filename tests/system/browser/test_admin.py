@@ -230,20 +230,59 @@ def test_a_status_is_previewed_while_it_is_typed_and_can_be_retired(browsing: Br
     assert_accessible(page)
 
 
-def test_holidays_and_terms_are_shown_in_the_year_and_can_be_removed(browsing: Browsing) -> None:
+def test_days_are_chosen_in_the_year_closed_and_taken_back(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/calendar?school=3&year=2031")
-    closing = page.locator("#closed")
-    closing.get_by_label("Day", exact=True).fill("2031-12-24")
+    page.get_by_role("link", name="December 24, 2031").click()
+    closing = page.locator("#close")
+    expect(closing.get_by_label("First day")).to_have_value("2031-12-24")
     closing.get_by_label("Last day (if several)").fill("2031-12-20")
     closing.get_by_label("Reason").fill("Christmas")
     closing.get_by_role("button", name="Close").click()
     expect(page.get_by_role("alert")).to_have_text("The last day is before the first one.")
     closing.get_by_label("Last day (if several)").fill("2031-12-26")
     closing.get_by_role("button", name="Close").click()
-    expect(page.locator("td.closed")).to_have_text(["24 Christmas", "25 Christmas", "26 Christmas"])
-    page.get_by_role("button", name="Remove December 25, 2031").click()
-    expect(page.locator("td.closed")).to_have_count(2)
+    expect(page.get_by_role("status")).to_contain_text("closed from December 24, 2031 to December 26, 2031")
+    expect(page.locator("td.closed")).to_have_text(["24", "25", "26"])
+    expect(page.get_by_role("link", name="Thursday, December 25, 2031: Christmas")).to_be_visible()
+    assert_accessible(page)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("td.closed")).to_have_count(0)
+
+
+def test_days_with_marks_are_closed_only_after_a_warning_that_names_them(browsing: Browsing) -> None:
+    office = browsing.visitor(OFFICE)
+    office.goto("/admin/calendar?year=2025&day=2025-02-17")
+    body = {"classId": 123, "sessionId": 456, "learningDate": "2025-02-18", "isSelectedAll": True}
+    sent = office.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.system.url})
+    office.evaluate(
+        "async (url) => { while (!(await (await fetch(url)).json()).isCompleted); }", sent.json()["statusUrl"]
+    )
+    office.get_by_role("link", name="February 19, 2025").click()
+    closing = office.locator("#close")
+    closing.get_by_label("Reason").fill("Snow")
+    closing.get_by_role("button", name="Close").click()
+    warning = office.get_by_role("alert")
+    expect(warning).to_contain_text("1 of these days has marks already.")
+    expect(warning.get_by_role("listitem")).to_have_text(["Tue, Feb 18, 2025: 30 marks"])
+    assert_accessible(office)
+    assert_fits(office)
+    closing.get_by_role("button", name="Close anyway").click()
+    expect(office.get_by_role("status")).to_contain_text("closed from")
+    expect(office.locator("#closed tbody")).to_contain_text("30 marks that do not count")
+    office.get_by_role("button", name="Undo").click()
+    expect(office.locator("#closed")).to_contain_text("This year has no closed days.")
+
+
+def test_terms_are_shown_in_the_year_and_can_be_removed(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/admin/calendar?school=3&year=2031&day=2031-12-22")
+    page.get_by_role("link", name="December 23, 2031").click()
+    expect(page.locator("td.chosen")).to_have_text(["22", "23"])
+    closing = page.locator("#close")
+    closing.get_by_label("Reason").fill("Christmas")
+    closing.get_by_role("button", name="Close").click()
+    expect(page.locator("#closed tbody")).to_contain_text("2 days")
 
     terms = page.locator("#terms")
     terms.get_by_label("Name", exact=True).fill("Spring")

@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import FirstDay, LastDay, read_day, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with_services
@@ -22,8 +23,8 @@ from adsum.schools.service import Schools
 app = typer.Typer(no_args_is_help=True)
 Result = TypeVar("Result")
 
-COLUMNS = ("date", "fromTime", "reason", "createdAt", "createdByRole")
-DROPPED_FIRST = ("createdByRole", "createdAt")
+COLUMNS = ("date", "fromTime", "reason", "marks", "createdAt", "createdByRole")
+DROPPED_FIRST = ("createdByRole", "createdAt", "marks")
 COLUMNS_OF_TERMS = ("id", "title", "beginDate", "endDate", "opensSchool", "sourcedId", "type", "parentSourcedId")
 
 ClosedOn = Annotated[date, typer.Argument(parser=read_day, metavar="DAY", help="The day, such as 2024-12-24.")]
@@ -48,6 +49,9 @@ def close(
     closed = ClosedDay(day, reason, from_time)
     rows = _run(school_id, lambda calendar, school: calendar.close_days(school, closed, last or day, system_caller()))
     items = [ClosedDayItem.model_validate(row) for row in rows]
+    if marked := [item for item in items if item.marks]:
+        days = ", ".join(f"{item.day} ({item.marks})" for item in marked)
+        show_notice(f"these days have marks, which stay and no longer count in reports: {days}")
     if last is None:
         show_item(items[0], as_json=as_json)
     else:
@@ -55,10 +59,19 @@ def close(
 
 
 @app.command("open")
-def open_again(day: ClosedOn, *, school_id: SchoolId = None, as_json: Json = False) -> None:
-    """Open a school again on a closed day."""
-    _run(school_id, lambda calendar, school: calendar.open_day(school, day, system_caller()))
-    show_one({"date": day, "closed": False}, as_json=as_json)
+def open_again(
+    day: ClosedOn,
+    *,
+    last: Annotated[
+        date | None, typer.Option("--to", parser=read_day, metavar="DAY", help="The last day. [default: DAY]")
+    ] = None,
+    school_id: SchoolId = None,
+    as_json: Json = False,
+) -> None:
+    """Open a school again on a closed day, or with `--to` on all closed days of a range."""
+    opened = _run(school_id, lambda calendar, school: calendar.open_days(school, day, last or day, system_caller()))
+    range_of_days = {} if last is None else {"to": last, "opened": opened}
+    show_one({"date": day, **range_of_days, "closed": False}, as_json=as_json)
 
 
 @app.command()

@@ -22,6 +22,7 @@ from adsum.schools.calendar.schemas import (
     ClosedDayItem,
     ClosedDayQuery,
     ClosedDays,
+    OpenedDays,
     TermItem,
 )
 from adsum.schools.calendar.service import SchoolCalendar
@@ -64,6 +65,19 @@ async def close_day(
     """Replaces an existing closed day. Marks of that day stay."""
     closed = ClosedDay(day, body.reason, body.from_time)
     return ClosedDayItem.model_validate(await calendar.close_day(school_id, closed, caller))
+
+
+@router.delete(
+    "/closed-days",
+    name="openDays",
+    summary="Remove the closed days of a range",
+    status_code=HTTPStatus.NO_CONTENT,
+)
+async def open_days(
+    school_id: SchoolId, query: Annotated[OpenedDays, Query()], calendar: CalendarService, caller: Manager
+) -> None:
+    """All of them, whatever their reason. 404 if the school is not closed on any of these days."""
+    await calendar.open_days(school_id, query.first_day, query.last_day, caller)
 
 
 @router.delete("/closed-days/{day}", name="openDay", summary="Remove a closed day", status_code=HTTPStatus.NO_CONTENT)

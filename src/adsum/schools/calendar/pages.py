@@ -6,14 +6,16 @@ from calendar import Calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from adsum.accounts.access import Role, may_manage
-from adsum.platform.days import Span
+from adsum.platform.days import Span, WrongDay, day_near
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, day_typed, number_typed, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
@@ -42,12 +44,26 @@ EMPTY_FORM: Mapping[str, str] = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class YearDay:
-    """One day of the year. `closed` is its closed day, if there is one. Without terms, all days are in a term."""
+    """One day of the year. `closed` is its closed day, if there is one. Without terms, all days are in a term.
+
+    `is_chosen`: it is one of the days of the form.
+    """
 
     day: date
     closed: RecordedClosedDay | None
     is_in_term: bool
     is_today: bool
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedRange:
+    """Closed days that follow each other, with the same reason and time."""
+
+    first: RecordedClosedDay
+    last: date
+    days: int
+    marks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +76,28 @@ class Month:
 
 @router.get("/admin/calendar")
 async def show_calendar(
-    request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, year: Year = None
+    request: Request,
+    calendar: CalendarService,
+    schools: SchoolsService,
+    context: CurrentSchool,
+    year: Year = None,
+    day: Annotated[Day | None, Query()] = None,
+    last: Annotated[Day | None, Query()] = None,
+    closed: Annotated[Day | None, Query()] = None,
 ) -> Response:
-    """A calendar year, by default the current one."""
-    return await _page(request, calendar, schools, context, year=year)
+    """A calendar year, by default the current one.
+
+    Args:
+        request: of the visitor.
+        calendar, schools, context: dependencies.
+        year: the shown one.
+        day, last: the days that the visitor has chosen in the calendar, for the form.
+        closed: the first of the days that the form has just closed, up to `last`.
+    """
+    if closed is not None:
+        return await _page(request, calendar, schools, context, year=year, done=Span(closed, last or closed))
+    chosen = {name: each.isoformat() for name, each in (("day", day), ("last_day", last)) if each is not None}
+    return await _page(request, calendar, schools, context, year=year or (day and day.year), typed=chosen)
 
 
 @router.post("/admin/calendar/closed")
@@ -76,25 +110,36 @@ async def close_days(
     last_day: Text = "",
     reason: Text = "",
     from_time: Text = "",
+    *,
+    anyway: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Closes the school on one day, or on all days up to and including `last_day`."""
+    """Closes the school on one day, or on all days up to and including `last_day`.
+
+    If any of them has marks, the page names these days and asks again, unless the visitor wants it `anyway`.
+    """
+    typed = {"day": day, "last_day": last_day, "reason": reason, "from_time": from_time}
     try:
         first = day_typed(day, "/date")
         last = day_typed(last_day, "/to") if last_day else first
         closed = ClosedDay(first, reason.strip(), from_time or None)
+        marked = {} if anyway else await calendar.marks_on(context.school.id, closed, last, context.caller)
+        if marked:
+            return await _page(
+                request, calendar, schools, context, year=first.year, form="closed", typed=typed, marked=marked
+            )
         await calendar.close_days(context.school.id, closed, last, context.caller)
     except WRONG as error:
-        typed = {"day": day, "last_day": last_day, "reason": reason, "from_time": from_time}
         return await _page(request, calendar, schools, context, form="closed", typed=typed, error=error)
-    return redirect_to(f"{context.address('calendar')}&year={first.year}#closed-{first}")
+    return redirect_to(f"{context.address('calendar')}&year={first.year}&closed={first}&last={last}#close")
 
 
 @router.post("/admin/calendar/open")
-async def open_day(calendar: CalendarService, context: CurrentSchool, day: Text) -> Response:
-    """Removes a closed day."""
-    opened = day_typed(day, "/date")
-    await calendar.open_day(context.school.id, opened, context.caller)
-    return redirect_to(f"{context.address('calendar')}&year={opened.year}#closed")
+async def open_days(calendar: CalendarService, context: CurrentSchool, day: Text, last_day: Text = "") -> Response:
+    """Removes a closed day, or the closed days up to and including `last_day`."""
+    first = day_typed(day, "/date")
+    last = day_typed(last_day, "/to") if last_day else first
+    await calendar.open_days(context.school.id, first, last, context.caller)
+    return redirect_to(f"{context.address('calendar')}&year={first.year}#closed")
 
 
 @router.post("/admin/calendar/terms")
@@ -210,9 +255,15 @@ async def _page(
     form: str | None = None,
     typed: Mapping[str, str] | None = None,
     error: AdsumError | None = None,
+    marked: Mapping[date, int] | None = None,
+    done: Span | None = None,
 ) -> Response:
-    """`form` is the form whose fields (`typed`) and error the page shows again."""
+    """`form` is the form whose fields (`typed`) and error the page shows again.
+
+    `marked`: the marks of days that the form is about to close. `done`: the days that it has just closed.
+    """
     year = year or context.today.year
+    typed = typed or {}
     closed = await _closed_days(calendar, context, year)
     terms = await every_item(lambda page: calendar.terms(context.school.id, context.caller, page))
     site = site_of(request)
@@ -220,12 +271,17 @@ async def _page(
     window, share = context.school.edit_window_days, context.school.missed_from_percent
     return site.page(
         *(request, "admin/calendar.html"),
-        status=status_with(error),
+        status=HTTPStatus.CONFLICT if marked else status_with(error),
         context=context,
         visitor=context.visitor,
         year=year,
-        months=year_of(year, closed, spans, context.today, site.language_of(request).locale.first_week_day),
-        closed=list(closed.values()),
+        months=year_of(
+            *(year, closed, spans, context.today, site.language_of(request).locale.first_week_day),
+            chosen=_chosen(typed),
+        ),
+        closed=ranges_of(list(closed.values())),
+        marked=marked or {},
+        done=done,
         terms=sorted(terms, key=lambda term: (term.begin_date, term.id)),
         a_day=A_DAY,
         week=WEEK,
@@ -239,7 +295,7 @@ async def _page(
             "percent": "" if share is None else str(share),
             "time_zone": context.school.time_zone,
             "weekdays": context.school.weekdays,
-            **(typed or {}),
+            **typed,
         },
         error=error,
     )
@@ -251,8 +307,39 @@ async def _closed_days(calendar: SchoolCalendar, context: SchoolContext, year: i
     return {row.day: row for row in found}
 
 
+def _chosen(typed: Mapping[str, str]) -> tuple[date, date] | None:
+    """The first and the last day of the form, if they are days."""
+    try:
+        first = day_near(typed.get("day", ""))
+        return first, day_near(typed["last_day"]) if typed.get("last_day") else first
+    except WrongDay:
+        return None
+
+
+def ranges_of(closed: Sequence[RecordedClosedDay]) -> list[ClosedRange]:
+    """Closed days, which are in order, as ranges."""
+    ranges: list[ClosedRange] = []
+    for row in closed:
+        before = ranges[-1] if ranges else None
+        if (
+            before is not None
+            and row.day == before.last + A_DAY
+            and (row.reason, row.from_time) == (before.first.reason, before.first.from_time)
+        ):
+            ranges[-1] = ClosedRange(before.first, row.day, before.days + 1, before.marks + row.marks)
+        else:
+            ranges.append(ClosedRange(row, row.day, 1, row.marks))
+    return ranges
+
+
 def year_of(
-    year: int, closed: Mapping[date, RecordedClosedDay], terms: Sequence[Span], today: date, first_weekday: int
+    year: int,
+    closed: Mapping[date, RecordedClosedDay],
+    terms: Sequence[Span],
+    today: date,
+    first_weekday: int,
+    *,
+    chosen: tuple[date, date] | None = None,
 ) -> list[Month]:
     """The months of a year.
 
@@ -262,13 +349,15 @@ def year_of(
         terms: in which the school is open; without terms it is open all year.
         today: in the time zone of the school.
         first_weekday: first day of a week; 0 is Monday.
+        chosen: the first and the last day that the visitor has chosen.
     """
 
     def shown(day: date, month: int) -> YearDay | None:
         if day.month != month:
             return None
         is_in_term = not terms or any(term.covers(day) for term in terms)
-        return YearDay(day, closed.get(day), is_in_term, day == today)
+        is_chosen = chosen is not None and chosen[0] <= day <= chosen[1]
+        return YearDay(day, closed.get(day), is_in_term, day == today, is_chosen)
 
     weeks = Calendar(first_weekday).monthdatescalendar
     return [

@@ -43,19 +43,19 @@ async def close_day(
     connection: AsyncConnection, school_id: int, closed: ClosedDay, caller: Caller, now: datetime
 ) -> RecordedClosedDay:
     """Closes a school on a day. Replaces an existing closed day."""
-    await open_day(connection, school_id, closed.day)
+    await open_days(connection, school_id, closed.day, closed.day)
     row = RecordedClosedDay(
         closed.day, closed.reason, closed.from_time, now, caller.role.value, caller.user_id, caller.key_id
     )
-    values = {name: getattr(row, name) for name in row.__slots__}
+    values = {name: getattr(row, name) for name in row.__slots__ if name in closed_days.c}
     await connection.execute(insert(closed_days).values(school_id=school_id, **values))
     return row
 
 
-async def open_day(connection: AsyncConnection, school_id: int, day: date) -> bool:
-    """Removes a closed day. Returns False if the school is not closed on that day."""
-    removed = delete(closed_days).where(closed_days.c.school_id == school_id, closed_days.c.day == day)
-    return bool((await connection.execute(removed)).rowcount)
+async def open_days(connection: AsyncConnection, school_id: int, first: date, last: date) -> int:
+    """Removes the closed days from `first` up to and including `last`. Returns their number."""
+    removed = delete(closed_days).where(closed_days.c.school_id == school_id, closed_days.c.day.between(first, last))
+    return (await connection.execute(removed)).rowcount
 
 
 async def list_terms(connection: AsyncConnection, school_id: int, after: int, limit: int) -> list[Term]:

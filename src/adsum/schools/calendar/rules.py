@@ -26,7 +26,7 @@ class ClosedDay:
 
 @dataclass(frozen=True, slots=True)
 class RecordedClosedDay:
-    """A closed day with its author and the time at which it was entered."""
+    """A closed day with its author and the time of its entry. `marks`: their number in the sessions that it closes."""
 
     day: date
     reason: str
@@ -35,6 +35,7 @@ class RecordedClosedDay:
     created_role: str
     user_id: int | None
     key_id: int | None
+    marks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.platform.days import TIME_PATTERN
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, PageQuery, WholeQuery
 from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDayFilters
@@ -24,6 +24,13 @@ class ClosedDayQuery(PageQuery):
     @property
     def filters(self) -> ClosedDayFilters:
         return ClosedDayFilters(self.first_day, self.last_day)
+
+
+class OpenedDays(WholeQuery):
+    """A range of days to open; at most 366."""
+
+    first_day: Annotated[Day, Field(alias="from")]
+    last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
 
 
 class CloseDay(SentSchema):
@@ -53,6 +60,7 @@ class ClosedDayItem(Schema):
     created_by_role: Annotated[str, Field(validation_alias="created_role")]
     created_by_user_id: Annotated[int | None, Field(validation_alias="user_id")]
     created_by_key_id: Annotated[int | None, Field(validation_alias="key_id", description="of an API key")]
+    marks: Annotated[int, Field(description="Marks in the sessions that are closed: they stay, and do not count")] = 0
 
 
 class ClosedDays(Schema):

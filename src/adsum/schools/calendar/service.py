@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import TIME, violation_of_time_text
 from adsum.platform.errors import Conflict, NotFound, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
@@ -24,6 +25,9 @@ from adsum.schools.stale_days import mark_stale_days
 
 MAX_DAYS_AT_ONCE: Final = 366
 
+MarksOnClosedDays: TypeAlias = Callable[[Connection, int, Sequence[ClosedDay]], Awaitable[Mapping[date, int]]]
+"""Returns the number of marks in the sessions that closed days of a school close, by day."""
+
 
 class SchoolCalendar:
     """Closed days and terms.
@@ -32,9 +36,10 @@ class SchoolCalendar:
     without `roster:read`, methods that change without `school:manage`.
     """
 
-    def __init__(self, database: Database, now: Clock) -> None:
+    def __init__(self, database: Database, now: Clock, marks_on: MarksOnClosedDays) -> None:
         self._database = database
         self._now = now
+        self._marks_on = marks_on
 
     async def closed_days(
         self, school_id: int, filters: ClosedDayFilters, caller: Caller, page: PageRequest
@@ -45,7 +50,8 @@ class SchoolCalendar:
         after = begin_of(page, query, _by_day)
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            rows = await calendars.list_closed_days(connection, school_id, filters, after, page.limit + 1)
+            found = await calendars.list_closed_days(connection, school_id, filters, after, page.limit + 1)
+            rows = await self._with_marks(connection, school_id, found)
         return page_of(rows, page, query, lambda row: (row.day.toordinal(),))
 
     async def close_day(self, school_id: int, closed: ClosedDay, caller: Caller) -> RecordedClosedDay:
@@ -61,37 +67,63 @@ class SchoolCalendar:
         caller: Caller,
         keyed: KeyedRequest[list[RecordedClosedDay]] | None = None,
     ) -> list[RecordedClosedDay]:
-        """Closes the school from `closed.day` up to and including `last`, in one transaction. Raises Invalid."""
-        require_permission(caller, Permission.SCHOOL_MANAGE)
-        refuse([*_validate_closed_day(closed), *_validate_days(closed.day, last)])
-        days = [closed.day + timedelta(days=i) for i in range((last - closed.day).days + 1)]
+        """Closes the school from `closed.day` up to and including `last`, in one transaction. Raises Invalid.
+
+        Marks of these days stay: see `marks` of each.
+        """
+        days = _days_to_close(closed, last, caller)
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
             await mark_stale_days(connection, school_id, (closed.day, last))
-            rows: list[RecordedClosedDay] = []
-            for day in days:
-                each = replace(closed, day=day)
-                rows.append(await calendars.close_day(connection, school_id, each, caller, self._now()))
+            now = self._now()
+            stored = [await calendars.close_day(connection, school_id, each, caller, now) for each in days]
+            rows = await self._with_marks(connection, school_id, stored)
             after = {"closedFrom": closed.day.isoformat(), "closedTo": last.isoformat()}
             await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, after=after)
             await store_result(connection, keyed, rows)
         return rows
 
+    async def marks_on(self, school_id: int, closed: ClosedDay, last: date, caller: Caller) -> Mapping[date, int]:
+        """The number of marks in the sessions that `close_days` would close, by day. Raises Invalid."""
+        days = _days_to_close(closed, last, caller)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            return await self._marks_on(connection, school_id, days)
+
+    async def _with_marks(
+        self, connection: Connection, school_id: int, rows: Sequence[RecordedClosedDay]
+    ) -> list[RecordedClosedDay]:
+        closed = [ClosedDay(row.day, row.reason, row.from_time) for row in rows]
+        marks = await self._marks_on(connection, school_id, closed)
+        return [replace(row, marks=marks.get(row.day, 0)) for row in rows]
+
     async def open_day(self, school_id: int, day: date, caller: Caller) -> None:
         """Removes a closed day. Raises NotFound if the school is not closed on that day."""
+        await self.open_days(school_id, day, day, caller)
+
+    async def open_days(self, school_id: int, first: date, last: date, caller: Caller) -> int:
+        """Removes the closed days from `first` up to and including `last`, in one transaction. Returns their number.
+
+        Raises:
+            NotFound: the school is not closed on any of them.
+            Invalid: the days are reversed, or too many.
+        """
         require_permission(caller, Permission.SCHOOL_MANAGE)
+        refuse(_validate_days(first, last))
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
             await lock_school(connection, school_id)
-            was_closed = await calendars.open_day(connection, school_id, day)
-            if was_closed:
-                before = {"closedFrom": day.isoformat(), "closedTo": day.isoformat()}
+            opened = await calendars.open_days(connection, school_id, first, last)
+            if opened:
+                before = {"closedFrom": first.isoformat(), "closedTo": last.isoformat()}
                 await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, before=before)
-            await mark_stale_days(connection, school_id, (day, day))
-        if not was_closed:
-            raise NotFound(f"school {school_id} is not closed on {day.isoformat()}", date=day.isoformat())
+            await mark_stale_days(connection, school_id, (first, last))
+        if not opened:
+            until = "" if first == last else f" to {last.isoformat()}"
+            raise NotFound(f"school {school_id} is not closed on {first.isoformat()}{until}", date=first.isoformat())
+        return opened
 
     async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[Term]:
         """One page of terms, by id. Raises Invalid if the cursor is wrong."""
@@ -146,6 +178,13 @@ class SchoolCalendar:
             raise NotFound(f"school {school_id} has no term {term_id}", id=term_id)
 
 
+def _days_to_close(closed: ClosedDay, last: date, caller: Caller) -> list[ClosedDay]:
+    """The closed days of a range. Raises Forbidden, Invalid."""
+    require_permission(caller, Permission.SCHOOL_MANAGE)
+    refuse([*_validate_closed_day(closed), *_validate_days(closed.day, last)])
+    return [replace(closed, day=closed.day + timedelta(days=i)) for i in range((last - closed.day).days + 1)]
+
+
 def _validate_closed_day(closed: ClosedDay) -> list[Violation]:
     violations = list(validate_reason(closed.reason))
     if not closed.reason.strip():
@@ -159,7 +198,7 @@ def _validate_days(first: date, last: date) -> list[Violation]:
     if last < first:
         return [Violation("days_reversed", f"the last day, {last}, is before the first, {first}", "/to")]
     if (last - first).days >= MAX_DAYS_AT_ONCE:
-        detail = f"at most {MAX_DAYS_AT_ONCE} days are closed at once"
+        detail = f"at most {MAX_DAYS_AT_ONCE} days are closed or opened at once"
         return [Violation("out_of_range", detail, "/to", {"maximum": MAX_DAYS_AT_ONCE})]
     return []
 
