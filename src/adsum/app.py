@@ -172,7 +172,8 @@ def create_app(settings: Settings) -> FastAPI:
     # A request passes the middleware added last first.
     uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH, marks_pages.PATH)
     limits: dict[str, int] = dict.fromkeys(uploads, settings.max_import_bytes)
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, refuse=_refusal)
+    forms = {register.router.prefix: register.MAX_FIELDS, student_merge_pages.PATH: student_merge_pages.MAX_FIELDS}
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, forms=forms, refuse=_refusal)
     app.add_middleware(Observation, failure=failure_of)
     app.add_middleware(SecurityHeaders)
     return app

@@ -9,8 +9,8 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.registers.page_data import LessonState, LocalTime, TodayPageData, timetable_of_day
-from adsum.registers.rules import Register
+from adsum.registers.page_data import LessonState, TodayPageData, timetable_of_day
+from adsum.registers.rules import LocalTime, Register
 from adsum.registers.service import Registers
 from adsum.schools.service import Schools
 from tests.support.schools import caller, make_bare_school, make_school

@@ -9,9 +9,11 @@ import pytest
 
 from adsum.accounts.access import Permission, Role
 from adsum.platform.errors import NotFound
-from adsum.registers.overview.page_data import Cursors
+from adsum.registers.overview.page_data import Cursors, reasons_of
 from adsum.wiring import Adsum
 from tests.absences.conftest import Office
+from tests.support.installation import ended, one_student_away
+from tests.support.pages import Pages
 from tests.support.schools import caller
 
 DAY = date(2024, 12, 25)
@@ -40,8 +42,28 @@ async def test_the_overview_of_today_counts_students_on_site_and_lists_registers
 ) -> None:
     actor = caller(Role.OFFICE, office.school.school_id)
     overview = await adsum.overview_page_data.read(actor, office.school.school_id, DAY, Cursors(), is_today=True)
-    assert overview.figures.on_site == 0
+    assert overview.figures.on_site is not None
+    assert overview.figures.on_site.on_site == 0
     assert [register.class_id for register in overview.registers.items] == [office.school.class_id]
+
+
+async def test_failed_marks_are_shown_with_the_students_and_the_reason(adsum: Adsum, office: Office) -> None:
+    school = office.school
+    created = (await office.api.create("teacher")).json()
+    async with one_student_away(adsum, school.student_ids[0]), office.worker():
+        await ended(adsum, created["batchId"])
+    actor = caller(Role.OFFICE, school.school_id)
+
+    overview = await adsum.overview_page_data.read(actor, school.school_id, DAY, Cursors(), is_today=False)
+
+    assert [each.status.batch_id for each in overview.failed.items] == [created["batchId"]]
+    jobs = overview.failed_students[created["batchId"]]
+    assert [job.student_id for job in jobs] == [school.student_ids[0]]
+    assert school.student_ids[0] in overview.names.students
+    assert reasons_of(jobs) == ["the student was no longer enrolled on that day when the job was processed"]
+    page = await Pages(office.api).open(f"/overview/now?school={school.school_id}&date={DAY}")
+    assert "Marks that could not be saved" in page.text
+    assert "<html" not in page.text
 
 
 async def test_failed_batches_are_shown_only_with_their_permission(adsum: Adsum, office: Office) -> None:

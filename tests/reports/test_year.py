@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from adsum.accounts.access import Role
+from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.platform.errors import Forbidden, Invalid, NotFound
@@ -74,8 +75,8 @@ async def test_a_teacher_reads_the_newest_day_and_the_marks_of_their_own_classes
     first = date(2024, 6, 5)  # 90 days, the newest among them
     assert await year.usual_days(school_id, reported.teacher) == UsualDays(first, WEEK[0], is_year=False)
 
-    late = ReportedMark(WEEK[0], "7b", "Attendance", "late", None, None, None)
-    absent = ReportedMark(WEEK[1], "Choir", "Singing", "absent", None, None, None)
+    late = ReportedMark(2, WEEK[0], "7b", "Attendance", "late", None, None, None)
+    absent = ReportedMark(3, WEEK[1], "Choir", "Singing", "absent", None, None, None)
     scope = reported.scope(student_id=bo)
     assert (await year.marks(scope, reported.office)).items == [absent, late]
     assert (await year.marks(scope, reported.teacher)).items == [late]
@@ -88,7 +89,7 @@ async def test_listed_marks_are_absences_and_late_arrivals_that_reports_count(re
         await set_status(connection, school_id, Status("trip", "Trip", "T", CountsAs.NOT_EXPECTED))
     for day, status in zip(WEEK, ("present", "trip", "excused", "absent", "late"), strict=True):
         await reported.take(day, {0: status, 1: "absent"})
-    calendar = SchoolCalendar(reported.database, lambda: LATER)
+    calendar = SchoolCalendar(reported.database, lambda: LATER, marks_on_closed_days)
     await calendar.close_day(school_id, ClosedDay(WEEK[3], "Storm"), reported.office)
     await calendar.add_term(school_id, "Autumn", MONDAY, date(2024, 12, 21), reported.office)
 

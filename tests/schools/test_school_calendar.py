@@ -81,7 +81,7 @@ async def test_closed_days_count_the_marks_of_the_sessions_that_they_close(
         await ended(adsum, batch_id)
     holidays = {"from": "2024-12-23", "to": "2024-12-24", "reason": "Holidays"}
     closed = (await api.post(f"{calendar}/closed-days", holidays, "office")).json()["items"]
-    assert [(item["date"], item["marks"]) for item in closed] == [("2024-12-23", 0), ("2024-12-24", 30)]
+    assert [(item["date"], item["marks"]) for item in closed] == [("2024-12-23", 0), ("2024-12-24", 3)]
     assert (await api.get(f"{calendar}/closed-days")).json()["items"] == closed
 
     early = CHRISTMAS | {"fromTime": "12:00"}
@@ -90,7 +90,7 @@ async def test_closed_days_count_the_marks_of_the_sessions_that_they_close(
     assert (await api.change("PUT", path, "office", None, json=early)).json()["marks"] == 0
     async with adsum.database.transaction() as connection:
         await give_times(connection, {api.school.session_id: [SessionTime(2, "13:00", "14:00")]})
-    assert (await api.change("PUT", path, "office", None, json=early)).json()["marks"] == 30
+    assert (await api.change("PUT", path, "office", None, json=early)).json()["marks"] == 3
 
 
 async def test_the_page_asks_again_before_it_closes_days_with_marks(
@@ -105,13 +105,13 @@ async def test_the_page_asks_again_before_it_closes_days_with_marks(
     asked = await pages.send(path, form)
     assert asked.status_code == HTTPStatus.CONFLICT
     assert "1 of these days has marks already." in visible_text(asked)
-    assert "Tue, Dec 24, 2024: 30 marks" in visible_text(asked)
+    assert "Tue, Dec 24, 2024: 3 marks" in visible_text(asked)
     assert (await api.get(f"{calendar}/closed-days")).json()["items"] == []
 
     assert (await pages.send(path, form | {"anyway": "true"})).status_code == HTTPStatus.SEE_OTHER
     shown = visible_text(await pages.open("/admin/calendar", school=api.school.school_id, year=2024))
     assert "3 days" in shown
-    assert "30 marks that do not count" in shown
+    assert "3 marks that do not count" in shown
     opened = await pages.send(f"/admin/calendar/open?school={api.school.school_id}", form)
     assert opened.status_code == HTTPStatus.SEE_OTHER
     assert (await api.get(f"{calendar}/closed-days")).json()["items"] == []

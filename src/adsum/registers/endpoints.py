@@ -1,4 +1,4 @@
-"""`GET /registers`, `GET /registers/missing`, `GET /classes/{id}/roster` and `GET /reports/in-the-house`."""
+"""`GET /registers`, `GET /registers/missing`, `GET /classes/{id}/roster`, and who is on site and who is unknown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from adsum.platform.paging import PageRequest
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
 from adsum.registers.rules import RegisterFilters
-from adsum.registers.schemas import PresentItem, RegisterItem, RosterAnswer
+from adsum.registers.schemas import PresentItem, RegisterItem, RosterAnswer, UnknownItem
 from adsum.registers.service import Registers
 
 router = APIRouter()
@@ -108,6 +108,32 @@ async def list_on_site(
         return Page(items=[PresentItem.of(row) for row in found.items], next_cursor=found.next_cursor)
 
     return await page_or_file(accept, "in-the-house", partial(exports.begin, caller), query, PresentItem, fetch)
+
+
+@router.get(
+    "/reports/in-the-house/unknown",
+    name="reportUnknownStudents",
+    summary="Students of whom nobody knows whether they are on site",
+    tags=["reports"],
+    response_model=Page[UnknownItem],
+    responses=AS_FILE,
+)
+@costly_as_file
+async def list_unknown(
+    query: Annotated[OnSiteQuery, Query()],
+    on_site: Annotated[OnSite, Depends(provided(OnSite))],
+    caller: AttendanceReader,
+    _named: RosterReader,
+    exports: Annotated[ListExports, Depends(provided(ListExports))],
+    accept: Accept = "",
+) -> Page[UnknownItem] | StreamingResponse:
+    """Students in a register that is due today, or partly taken, who have no mark on the school's today."""
+
+    async def fetch(page: PageRequest) -> Page[UnknownItem]:
+        found = await on_site.unknown_page(query.school_id, caller, page)
+        return Page(items=[UnknownItem.of(row) for row in found.items], next_cursor=found.next_cursor)
+
+    return await page_or_file(accept, "unknown", partial(exports.begin, caller), query, UnknownItem, fetch)
 
 
 async def _page(

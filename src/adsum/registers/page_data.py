@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from enum import StrEnum
-from zoneinfo import ZoneInfo
 
 from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.clock import Clock
 from adsum.platform.paging import MAX_LIMIT, PageRequest, every_item
-from adsum.registers.rules import Register, RegisterFilters, RegisterState
+from adsum.platform.texts import ListOrder, list_order
+from adsum.registers.rules import LocalTime, Register, RegisterFilters, RegisterState
 from adsum.registers.service import Registers
 from adsum.schools.service import Schools
 
@@ -27,19 +27,6 @@ class LessonState(StrEnum):
     PROCESSING = "processing"
     UPCOMING = "upcoming"
     TAKEN = "taken"
-
-
-@dataclass(frozen=True, slots=True)
-class LocalTime:
-    """The present time at a school: its day, and 'HH:MM'."""
-
-    day: date
-    time: str
-
-    @classmethod
-    def at(cls, time_zone: str, now: datetime) -> LocalTime:
-        local = now.astimezone(ZoneInfo(time_zone))
-        return cls(local.date(), f"{local:%H:%M}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +66,10 @@ def timetable_of_day(
     return sorted(lessons, key=_position)
 
 
-def _position(lesson: Lesson) -> tuple[bool, bool, str, str, int]:
+def _position(lesson: Lesson) -> tuple[bool, bool, str, ListOrder, int]:
     register = lesson.register
     is_later = lesson.state is not LessonState.NOW
-    return is_later, not register.times, lesson.begins or "", register.class_name, register.session_id
+    return is_later, not register.times, lesson.begins or "", list_order(register.class_name), register.session_id
 
 
 def _lesson(register: Register, statuses: SchoolStatuses, now: LocalTime) -> Lesson:
@@ -110,12 +97,16 @@ def _state(register: Register, now: LocalTime) -> LessonState:
 
 @dataclass(frozen=True, slots=True)
 class DayTimetable:
-    """A page of the timetable of a day. `is_today`: the day is today at a school of the caller."""
+    """A page of the timetable of a day. `is_today`: the day is today at a school of the caller.
+
+    `schools`: the names of the caller's schools by id, if there are several.
+    """
 
     day: date
     is_today: bool
     lessons: Sequence[Lesson]
     next_cursor: str | None
+    schools: Mapping[int, str]
 
 
 class TodayPageData:
@@ -144,4 +135,5 @@ class TodayPageData:
         lessons = timetable_of_day(page.items, statuses, local_times)
         days = {local.day for local in local_times.values()}
         shown = day or (lessons[0].register.learning_date if lessons else min(days, default=now.date()))
-        return DayTimetable(shown, shown in days, lessons, page.next_cursor)
+        names = {school.id: school.name for school in schools} if len(schools) > 1 else {}
+        return DayTimetable(shown, shown in days, lessons, page.next_cursor, names)

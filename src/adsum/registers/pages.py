@@ -40,4 +40,5 @@ async def today(
         before=timetable.day - timedelta(1),
         after=timetable.day + timedelta(1),
         next_cursor=timetable.next_cursor,
+        schools=timetable.schools,
     )

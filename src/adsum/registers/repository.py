@@ -40,6 +40,7 @@ from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import Json
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import valid_on
+from adsum.platform.texts import list_key
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
 from adsum.roster.tables import classes, enrolments, sessions
 from adsum.roster.timetable.repository import can_meet, meets_by
@@ -169,8 +170,7 @@ def _counted(
                 in_visible_school(caller, classes.c.school_id),
                 in_visible_session(caller, classes.c.id, sessions.c.id, day),
             ),
-            or_(and_(*meets_by(day, weekday, time)), _is_marked(day)),
-            *can_meet(day, weekday),
+            *has_register(day, weekday, time),
         )
     )
     if after is not None:
@@ -182,6 +182,13 @@ def _counted(
     if filters.teacher_id is not None:
         statement = statement.where(is_taught_by(filters.teacher_id, classes.c.id, sessions.c.id, day))
     return statement
+
+
+def has_register(
+    day: ColumnElement[date], weekday: ColumnElement[int], time: ColumnElement[str]
+) -> Sequence[ColumnElement[bool]]:
+    """Conditions on classes with their schools and sessions: their register is due by `time`, or has marks."""
+    return or_(and_(*meets_by(day, weekday, time)), _is_marked(day)), *can_meet(day, weekday)
 
 
 def _page(counted: Select[*tuple[Any, ...]], limit: int, *, missing_only: bool) -> Select[*tuple[Any, ...]]:
@@ -268,7 +275,7 @@ def _detailed(
     named = [RegisterTeacher(user_id, f"{given} {family}".strip()) for user_id, given, family in teachers or ()]
     return replace(
         register,
-        teachers=tuple(sorted(named, key=lambda teacher: teacher.user_id)),
+        teachers=tuple(sorted(named, key=lambda teacher: (list_key(teacher.name), teacher.user_id))),
         missing_student_ids=tuple(sorted(missing_students or ())),
         status_counts=dict(sorted(status_counts or ())),
         times=tuple(sorted((begins, ends) for begins, ends in times or ())),

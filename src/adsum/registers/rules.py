@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 
 class RegisterState(StrEnum):
@@ -92,6 +93,36 @@ class Register:
         if self.marked >= self.expected:
             return RegisterState.TAKEN
         return RegisterState.PARTIAL if self.marked else RegisterState.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTime:
+    """The present time at a school: its day, and 'HH:MM'."""
+
+    day: date
+    time: str
+
+    @classmethod
+    def at(cls, time_zone: str, now: datetime) -> LocalTime:
+        local = now.astimezone(ZoneInfo(time_zone))
+        return cls(local.date(), f"{local:%H:%M}")
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownStudent:
+    """A student without a mark today, with the newest session whose register is due: nobody knows where they are."""
+
+    student_id: int
+    given_name: str
+    family_name: str
+    grade: str | None
+    class_id: int
+    session_id: int
+    source_id: str | None
+    class_source_id: str | None
+    class_title: str
+    session_source_id: str | None
+    session_title: str
 
 
 @dataclass(frozen=True, slots=True)

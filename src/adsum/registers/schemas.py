@@ -10,7 +10,7 @@ from pydantic import Field
 
 from adsum.platform.http.schemas import Moment, Schema
 from adsum.registers.day_roster import DayRoster
-from adsum.registers.rules import OnSiteStudent, RegisterState
+from adsum.registers.rules import OnSiteStudent, RegisterState, UnknownStudent
 from adsum.roster.rules import RosterStudent
 
 
@@ -109,6 +109,38 @@ class PresentItem(Schema):
             session_id=found.session_id,
             status=found.status,
             marked_at=found.marked_at,
+            sourced_id=found.source_id,
+            class_sourced_id=found.class_source_id,
+            class_title=found.class_title,
+            session_sourced_id=found.session_source_id,
+            session_title=found.session_title,
+        )
+
+
+class UnknownItem(Schema):
+    """A student without a mark today, with the newest session whose register is due."""
+
+    student_id: int
+    given_name: str
+    family_name: str
+    grade: str | None
+    class_id: int
+    session_id: int
+    sourced_id: Annotated[str | None, Field(description="of the student")]
+    class_sourced_id: str | None
+    class_title: str
+    session_sourced_id: str | None
+    session_title: str
+
+    @classmethod
+    def of(cls, found: UnknownStudent) -> UnknownItem:
+        return cls(
+            student_id=found.student_id,
+            given_name=found.given_name,
+            family_name=found.family_name,
+            grade=found.grade,
+            class_id=found.class_id,
+            session_id=found.session_id,
             sourced_id=found.source_id,
             class_sourced_id=found.class_source_id,
             class_title=found.class_title,

@@ -128,6 +128,7 @@ async def test_batches_are_listed_by_their_state(adsum: Adsum, school: SchoolIds
         BatchState.COMPLETED: [],
         BatchState.COMPLETED_WITH_ERRORS: [25],
         BatchState.CANCELLED: [],
+        BatchState.UNDONE: [],
     }
 
 

@@ -251,7 +251,7 @@ def run_in(connection: Connection, step: Callable[[], None]) -> None:
 
 
 async def test_runs_that_were_undone_before_are_marked(database: Database) -> None:
-    undone = migration("0041_undone_runs")
+    undone = migration("0045_undone_runs")
     async with database.transaction() as connection:
         school = await make_school(connection)
         batches = [Batch(school.class_id, school.session_id, date(2024, 12, day)) for day in (20, 25)]

@@ -12,7 +12,7 @@ from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, as
 
 OFFICE, TEACHER, VIEWER = "office@school.example", "teacher@school.example", "viewer@school.example"
 # Days that only this file uses: all browser tests share one system.
-OVERSEEN, CORRECTED = "2025-03-04", "2025-03-11"
+OVERSEEN, CORRECTED, FOLLOWED, OF_STUDENT = "2025-03-04", "2025-03-11", "2025-03-18", "2025-03-25"
 
 
 def marked(browsing: Browsing, day: str, **fields: object) -> int:
@@ -42,7 +42,7 @@ def test_an_absence_is_explained_in_place_and_a_viewer_only_reads(browsing: Brow
     for page in (office, viewer):
         page.goto(f"/overview?date={OVERSEEN}")
         expect(page.get_by_text("5 of 30")).to_be_visible()
-        expect(page.get_by_text("25 without a mark")).to_be_visible()
+        expect(page.get_by_text("25 not marked")).to_be_visible()
         assert_accessible(page)
     expect(viewer.get_by_text("Dmitri")).to_be_visible()
     expect(viewer.locator("main").get_by_role("button")).to_have_text(["Show"])
@@ -74,9 +74,24 @@ def test_students_on_site_are_listed_by_class_with_a_total(browsing: Browsing) -
     page.goto("/overview")
     page.get_by_role("link", name="list by class").click()
     expect(page.get_by_role("heading", name=re.compile("Class 123"))).to_be_visible()
-    names = page.locator(".present li")
-    expect(page.locator(".total b")).to_have_text(str(names.count()))
+    names = page.locator("[aria-labelledby=on-site] .present li")
+    expect(page.locator(".totals b").last).to_have_text(str(names.count()))
     expect(names.filter(has_text="Dmitri")).to_have_count(1)
+    expect(page.get_by_role("button", name="Print")).to_be_visible()
+    names.filter(has_text="Dmitri").get_by_role("link").click()
+    expect(page.get_by_role("heading", name=re.compile("Dmitri"))).to_be_visible()
+
+
+def test_students_without_a_mark_are_unknown_and_come_first(browsing: Browsing) -> None:
+    page = browsing.visitor("office@school.example", locale="de-DE")
+    page.goto("/house?school=2")
+    answer = page.request.get("/reports/in-the-house/unknown?schoolId=1&limit=200")
+    assert answer.ok, answer.text()
+    unknown = [item["studentId"] for item in answer.json()["items"]]
+    page.goto("/house?school=1")
+    expect(page.get_by_role("heading", level=2)).to_have_text(["Unbekannt", "Im Haus"])
+    expect(page.locator(".totals b").first).to_have_text(str(len(unknown)))
+    expect(page.locator("[aria-labelledby=unknown] .present li")).to_have_count(len(unknown))
 
 
 def test_a_record_is_corrected_without_overwriting_the_correction_of_another_user(browsing: Browsing) -> None:
@@ -111,6 +126,34 @@ def test_a_record_is_corrected_without_overwriting_the_correction_of_another_use
     office.get_by_text("Clear the mark").first.click()
     click(office, "Clear the mark", "cleared")
     expect(office.locator("ol.history > li")).to_have_count(5)
+
+
+def test_the_overview_follows_the_day_and_keeps_what_is_being_typed(browsing: Browsing) -> None:
+    marked(browsing, FOLLOWED, isSelectedAll=False, unselectedStudentIds=[8])
+    office = browsing.visitor(OFFICE)
+    office.goto(f"/overview?date={FOLLOWED}")
+    expect(office.get_by_text("1 of 30")).to_be_visible()
+    absent = office.locator(".lines > li").filter(has_text="Hana")
+    absent.get_by_text("Explain", exact=False).first.click()
+    absent.get_by_label("Reason").fill("the dentist")
+    office.get_by_role("textbox", name="Day").focus()
+    marked(browsing, FOLLOWED, isSelectedAll=False, unselectedStudentIds=[9])
+    expect(office.get_by_text("2 of 30")).to_be_visible()
+    expect(office.locator(".lines > li").filter(has_text="Ibrahim")).to_be_visible()
+    expect(absent.get_by_label("Reason")).to_have_value("the dentist")
+    absent.get_by_role("link", name="Class 123").click()
+    expect(office.get_by_role("heading", name="Current mark")).to_be_visible()
+
+
+def test_an_absence_is_corrected_from_the_page_of_the_student(browsing: Browsing) -> None:
+    marked(browsing, OF_STUDENT, isSelectedAll=False, unselectedStudentIds=[10])
+    page = browsing.visitor(TEACHER)
+    page.goto(f"/year/students/10?from={OF_STUDENT}&to={OF_STUDENT}")
+    page.get_by_role("link", name="Correct").click()
+    page.get_by_label("Status").select_option("late")
+    click(page, "Save", "Saved")
+    page.locator(".crumbs").get_by_role("link", name="Jun").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Jun")
 
 
 def test_pages_without_permission_are_refused(browsing: Browsing) -> None:

@@ -1,9 +1,10 @@
-"""`/house`: the students who are on site now, by class and name, for printing in a fire drill."""
+"""`/house`: the students who are unknown or on site now, by class and name, for printing in a fire drill."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -14,14 +15,13 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.platform.texts import list_key
 from adsum.registers.on_site.service import OnSite
-from adsum.registers.rules import OnSiteStudent, RegisterFilters
-from adsum.registers.service import Registers
-from adsum.roster.rules import NamedIds
-from adsum.roster.service import Naming
+from adsum.registers.rules import OnSiteStudent, UnknownStudent
 from adsum.schools.context import RequestedDay
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Listed = TypeVar("Listed", OnSiteStudent, UnknownStudent)
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
 
 
@@ -29,29 +29,29 @@ Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Per
 async def on_site_page(
     request: Request,
     on_site: Annotated[OnSite, Depends(provided(OnSite))],
-    registers: Annotated[Registers, Depends(provided(Registers))],
-    naming: Annotated[Naming, Depends(provided(Naming))],
     statuses: Annotated[Statuses, Depends(provided(Statuses))],
     visitor: Reader,
     of: RequestedDay,
     now: Now,
 ) -> Response:
-    """The students on site now. The page ignores the requested day."""
-    caller, school_id = visitor.caller, of.school.id
-    students = await on_site.everybody(school_id, caller)
-    by_class: defaultdict[int, list[OnSiteStudent]] = defaultdict(list)
-    for student in students:
-        by_class[student.class_id].append(student)
-    names = await naming.names_of(NamedIds(classes=by_class.keys()), caller)
+    """The students who are unknown, and those on site now. The page ignores the requested day."""
+    everybody = await on_site.everybody(of.school.id, visitor.caller)
     return site_of(request).page(
         request,
         "on_site.html",
         visitor=visitor,
         of=of,
         now=now,
-        total=len(students),
-        by_class=sorted(by_class.items(), key=lambda item: (names.classes.get(item[0], "").casefold(), item[0])),
-        names=names,
-        registers=await registers.count(caller, RegisterFilters(day=of.today, school_id=school_id)),
-        statuses=shown_statuses(await statuses.all_of(school_id, caller)),
+        everybody=everybody,
+        unknown=_by_class(everybody.unknown),
+        on_site=_by_class(everybody.on_site),
+        statuses=shown_statuses(await statuses.all_of(of.school.id, visitor.caller)),
     )
+
+
+def _by_class(students: Sequence[Listed]) -> list[Sequence[Listed]]:
+    """The students of each class, by its title."""
+    found: defaultdict[int, list[Listed]] = defaultdict(list)
+    for student in students:
+        found[student.class_id].append(student)
+    return sorted(found.values(), key=lambda group: (list_key(group[0].class_title), group[0].class_id))

@@ -1,8 +1,9 @@
-"""The students who are on site now, by the registers of today."""
+"""The students who are on site now, by the registers of today, and those of whom nobody knows it."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
@@ -10,18 +11,34 @@ from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.registers.on_site.repository import count_on_site, list_on_site
-from adsum.registers.rules import OnSiteStudent
-from adsum.roster.rules import name_order
-from adsum.schools.repository import edit_window_of
+from adsum.registers.on_site.repository import count_on_site, count_unknown, list_on_site, list_unknown
+from adsum.registers.rules import LocalTime, OnSiteStudent, UnknownStudent
+from adsum.roster.rules import NameOrder, name_order
+from adsum.schools.repository import time_zone_of
 from adsum.schools.service import require_school
 
 # Statuses that count as attended while the student is not on site.
 _ELSEWHERE = frozenset({StatusFlag.OFF_SITE, StatusFlag.LEFT_EARLY})
 
 
+@dataclass(frozen=True, slots=True)
+class Everybody:
+    """The students on site, and those who are unknown, read at one moment, each by family name and given name."""
+
+    on_site: Sequence[OnSiteStudent]
+    unknown: Sequence[UnknownStudent]
+
+
+@dataclass(frozen=True, slots=True)
+class OnSiteCount:
+    """The numbers of students on site, and of those who are unknown."""
+
+    on_site: int
+    unknown: int
+
+
 class OnSite:
-    """Lists the students who are on site. `now` is the clock."""
+    """Lists the students who are on site or unknown. `now` is the clock."""
 
     def __init__(self, database: Database, now: Clock) -> None:
         self._database = database
@@ -40,12 +57,28 @@ class OnSite:
         query = ("on_site", school_id)
         after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
-            today, statuses = await self._today(connection, school_id, caller)
-            rows = await list_on_site(connection, caller, school_id, today, statuses, after=after, limit=page.limit + 1)
+            now = await self._local_time(connection, school_id, caller)
+            codes = await _on_site_codes(connection, school_id)
+            rows = await list_on_site(connection, caller, school_id, now.day, codes, after=after, limit=page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.student_id,))
 
-    async def everybody(self, school_id: int, caller: Caller) -> list[OnSiteStudent]:
-        """All students whom `page` lists, read at one moment, by family name and given name.
+    async def unknown_page(self, school_id: int, caller: Caller, page: PageRequest) -> Page[UnknownStudent]:
+        """Students by id who are in a due register and have no mark today; for a teacher of their classes.
+
+        Raises:
+            Forbidden, NotFound, Invalid: as `page`.
+        """
+        require_permission(caller, Permission.ATTENDANCE_READ)
+        require_permission(caller, Permission.ROSTER_READ)
+        query = ("unknown", school_id)
+        after = begin_of(page, query, by_number) or 0
+        async with self._database.snapshot() as connection:
+            now = await self._local_time(connection, school_id, caller)
+            rows = await list_unknown(connection, caller, school_id, now, after=after, limit=page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.student_id,))
+
+    async def everybody(self, school_id: int, caller: Caller) -> Everybody:
+        """All students whom `page` and `unknown_page` list.
 
         Raises:
             Forbidden, NotFound: as `page`.
@@ -53,12 +86,14 @@ class OnSite:
         require_permission(caller, Permission.ATTENDANCE_READ)
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
-            today, statuses = await self._today(connection, school_id, caller)
-            rows = await list_on_site(connection, caller, school_id, today, statuses)
-        return sorted(rows, key=lambda row: name_order(row.family_name, row.given_name, row.student_id))
+            now = await self._local_time(connection, school_id, caller)
+            codes = await _on_site_codes(connection, school_id)
+            on_site = await list_on_site(connection, caller, school_id, now.day, codes)
+            unknown = await list_unknown(connection, caller, school_id, now)
+        return Everybody(sorted(on_site, key=_by_name), sorted(unknown, key=_by_name))
 
-    async def count(self, school_id: int, caller: Caller) -> int:
-        """The number of students on site.
+    async def count(self, school_id: int, caller: Caller) -> OnSiteCount:
+        """The numbers of students whom `everybody` lists.
 
         Raises:
             Forbidden: without `attendance:read`.
@@ -66,17 +101,27 @@ class OnSite:
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
         async with self._database.snapshot() as connection:
-            today, statuses = await self._today(connection, school_id, caller)
-            return await count_on_site(connection, caller, school_id, today, statuses)
+            now = await self._local_time(connection, school_id, caller)
+            codes = await _on_site_codes(connection, school_id)
+            return OnSiteCount(
+                await count_on_site(connection, caller, school_id, now.day, codes),
+                await count_unknown(connection, caller, school_id, now),
+            )
 
-    async def _today(self, connection: Connection, school_id: int, caller: Caller) -> tuple[date, list[str]]:
-        """The school's today, and the codes of statuses of students who are on site."""
+    async def _local_time(self, connection: Connection, school_id: int, caller: Caller) -> LocalTime:
         await require_school(connection, caller, school_id)
-        today = (await edit_window_of(connection, school_id, self._now())).today
-        return today, _on_site_codes(await statuses_of_school(connection, school_id))
+        return LocalTime.at(await time_zone_of(connection, school_id), self._now())
 
 
-def _on_site_codes(statuses: SchoolStatuses) -> list[str]:
+def _by_name(row: OnSiteStudent | UnknownStudent) -> NameOrder:
+    return name_order(row.family_name, row.given_name, row.student_id)
+
+
+async def _on_site_codes(connection: Connection, school_id: int) -> list[str]:
+    return _codes_on_site(await statuses_of_school(connection, school_id))
+
+
+def _codes_on_site(statuses: SchoolStatuses) -> list[str]:
     return [
         status.code
         for status in statuses

@@ -13,10 +13,11 @@ from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.rules import OpenDispute, Record
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
+from adsum.batches.job_outcomes import BatchJob, reason_text
 from adsum.batches.listing import Batches
 from adsum.batches.rules import BatchFilters, BatchState, ListedBatch
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
-from adsum.registers.on_site.service import OnSite
+from adsum.registers.on_site.service import OnSite, OnSiteCount
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 from adsum.registers.service import Registers
 from adsum.reports.rules import Counts, GroupBy, Scope, total
@@ -28,15 +29,18 @@ from adsum.roster.service import Naming
 LOOKBACK = timedelta(days=13)
 # A register names its missing students only if they are few.
 FEW = 3
+# Batches with failed marks, and the students of each whom the page names.
+FAILED_BATCHES = 10
+FAILED_STUDENTS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The numbers of the day. `on_site`: students on site now; None: the day is not today."""
+    """The numbers of the day. `on_site`: students who are on site or unknown now; None: the day is not today."""
 
     registers: RegisterCount
     counts: Counts
-    on_site: int | None
+    on_site: OnSiteCount | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +57,14 @@ class UnexplainedAbsence:
 
 @dataclass(frozen=True, slots=True)
 class DayOverview:
-    """The content of the page."""
+    """The content of the page. `failed_students`: the first students of each of the batches in `failed`, by its id."""
 
     figures: Figures
     registers: Page[Register]
     unexplained: Page[UnexplainedAbsence]
     disputes: Page[OpenDispute]
     failed: Page[ListedBatch]
+    failed_students: Mapping[str, Sequence[BatchJob]]
     names: Names
     statuses: Mapping[str, ShownStatus]
     explanations: Sequence[ShownStatus]
@@ -110,6 +115,9 @@ class OverviewPageData:
         dispute_filters = DisputeFilters(school_id=school_id, last_day=day)
         disputes = await self._disputed_marks.page(caller, dispute_filters, PageRequest())
         failed = await self._failed(caller, school_id, day)
+        failed_students: Mapping[str, Sequence[BatchJob]] = {}
+        if failed.items:
+            failed_students = await self._batches.failed_students(caller, failed.items, FAILED_STUDENTS)
         statuses = await self._statuses.all_of(school_id, caller)
         shown = shown_statuses(statuses)
         return DayOverview(
@@ -118,7 +126,10 @@ class OverviewPageData:
             unexplained=unexplained,
             disputes=disputes,
             failed=failed,
-            names=await self._naming.names_of(_named_ids(registers, unexplained, disputes, failed), caller),
+            failed_students=failed_students,
+            names=await self._naming.names_of(
+                _named_ids(registers, unexplained, disputes, failed, failed_students), caller
+            ),
             statuses=shown,
             explanations=[shown[code] for code in explanations(statuses)],
         )
@@ -148,7 +159,12 @@ class OverviewPageData:
         filters = BatchFilters(
             school_id=school_id, first_day=day - LOOKBACK, last_day=day, state=BatchState.COMPLETED_WITH_ERRORS
         )
-        return await self._batches.page(caller, filters, PageRequest())
+        return await self._batches.page(caller, filters, PageRequest(limit=FAILED_BATCHES))
+
+
+def reasons_of(jobs: Sequence[BatchJob]) -> Sequence[str]:
+    """The texts of the reasons of these jobs, each once."""
+    return list(dict.fromkeys(reason_text(job.reason) for job in jobs if job.reason is not None))
 
 
 def few_missing(register: Register) -> Sequence[int]:
@@ -162,12 +178,15 @@ def _named_ids(
     unexplained: Page[UnexplainedAbsence],
     disputes: Page[OpenDispute],
     failed: Page[ListedBatch],
+    failed_students: Mapping[str, Sequence[BatchJob]],
 ) -> NamedIds:
     records = [record for absence in unexplained.items for record in absence.records]
     rows = [*records, *disputes.items]
     batches = [each.batch for each in failed.items]
     return NamedIds(
-        students={row.student_id for row in rows} | {id_ for each in registers.items for id_ in few_missing(each)},
+        students={row.student_id for row in rows}
+        | {id_ for each in registers.items for id_ in few_missing(each)}
+        | {job.student_id for jobs in failed_students.values() for job in jobs},
         classes={row.class_id for row in rows} | {batch.class_id for batch in batches},
         sessions={row.session_id for row in rows} | {batch.session_id for batch in batches},
         people={row.user_id for row in disputes.items if row.user_id is not None},

@@ -22,7 +22,7 @@ from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.registers.overview.page_data import Cursors, DayOverview, OverviewPageData, few_missing
+from adsum.registers.overview.page_data import Cursors, DayOverview, OverviewPageData, few_missing, reasons_of
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 router = APIRouter(prefix="/overview", include_in_schema=False, route_class=PageRoute)
@@ -76,9 +76,28 @@ async def overview(
     done: str = "",
 ) -> Response:
     """The overview. `done` names the action that led back to the page."""
-    content = await _read(overviews, visitor, of, Cursors(registers, unexplained))
+    cursors = Cursors(registers, unexplained)
+    content = await _read(overviews, visitor, of, cursors)
     planned = await absences.of_day(of.school.id, of.day, visitor.caller)
-    return _page(request, visitor, of, content, status=HTTPStatus.OK, planned=planned, done=done)
+    return _page(request, visitor, of, content, planned=planned, done=done, cursors=cursors)
+
+
+@router.get("/now")
+async def overview_now(
+    request: Request,
+    overviews: OverviewsService,
+    absences: AbsencesService,
+    visitor: Reader,
+    of: RequestedDay,
+    registers: str | None = None,
+    unexplained: str | None = None,
+) -> Response:
+    """The part of the overview that the page refreshes."""
+    cursors = Cursors(registers, unexplained)
+    content = await _read(overviews, visitor, of, cursors)
+    planned = await absences.of_day(of.school.id, of.day, visitor.caller)
+    shown = _shown(visitor, of, content, planned=planned, cursors=cursors)
+    return site_of(request).page(request, "overview_now.html", **shown)
 
 
 @router.post("/explain")
@@ -137,18 +156,31 @@ async def _read(overviews: OverviewPageData, visitor: Visitor, of: SchoolDay, cu
 
 
 def _page(
-    request: Request, visitor: Visitor, of: SchoolDay, content: DayOverview, *, status: HTTPStatus, **context: Any
+    request: Request,
+    visitor: Visitor,
+    of: SchoolDay,
+    content: DayOverview,
+    *,
+    status: HTTPStatus = HTTPStatus.OK,
+    **context: Any,
 ) -> Response:
-    return site_of(request).page(
-        request,
-        "overview.html",
-        status=status,
-        visitor=visitor,
-        of=of,
-        overview=content,
-        few_missing=few_missing,
-        **{"done": "", "typed": None, "error": None, **context},
-    )
+    shown = _shown(visitor, of, content, **context)
+    return site_of(request).page(request, "overview.html", status=status, **shown)
+
+
+def _shown(visitor: Visitor, of: SchoolDay, content: DayOverview, **context: Any) -> dict[str, Any]:
+    return {
+        "visitor": visitor,
+        "of": of,
+        "overview": content,
+        "few_missing": few_missing,
+        "reasons_of": reasons_of,
+        "cursors": Cursors(),
+        "done": "",
+        "typed": None,
+        "error": None,
+        **context,
+    }
 
 
 def _redirect(form: DayForm, done: str) -> Response:

@@ -167,7 +167,7 @@ async def marks_of_student(
     """The visible marks of the scope's student with one of these statuses or with a time, the newest first."""
     a = attendances.c
     statement = (
-        select(a.learning_date, classes.c.title, sessions.c.title, a.status, a.note, a.arrived_at, a.left_at)
+        select(a.id, a.learning_date, classes.c.title, sessions.c.title, a.status, a.note, a.arrived_at, a.left_at)
         .join(sessions, sessions.c.id == a.session_id)
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)

@@ -122,7 +122,9 @@ async def close_days(
         first = day_typed(day, "/date")
         last = day_typed(last_day, "/to") if last_day else first
         closed = ClosedDay(first, reason.strip(), from_time or None)
-        marked = {} if anyway else await calendar.marks_on(context.school.id, closed, last, context.caller)
+        marked: Mapping[date, int] = {}
+        if not anyway:
+            marked = await calendar.marks_on(context.school.id, closed, last, context.caller)
         if marked:
             return await _page(
                 request, calendar, schools, context, year=first.year, form="closed", typed=typed, marked=marked

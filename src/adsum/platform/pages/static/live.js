@@ -9,8 +9,8 @@ document.addEventListener("htmx:before:request", (event) => {
 document.addEventListener("htmx:before:response", (event) => {
   if (leaving && event.target.matches("[data-live]")) event.preventDefault();
 });
-document.addEventListener("submit", () => {
-  leaving = true;
+document.addEventListener("submit", (event) => {
+  leaving = !event.defaultPrevented; // a form that a script sends leaves the page as it is
 });
 window.addEventListener("pageshow", () => {
   leaving = false;

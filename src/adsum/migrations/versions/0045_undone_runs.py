@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0041"
-down_revision = "0040"
+revision = "0045"
+down_revision = "0044"
 
 UNDONE = sa.text("undone_at IS NOT NULL")
 OF_USERS = sa.text("user_id IS NOT NULL")
