@@ -161,3 +161,11 @@ def test_a_file_that_is_not_a_zip_is_refused(content: bytes) -> None:
 def test_a_folder_or_zip_without_csv_files_is_refused(tmp_path: Path) -> None:
     assert refusal(tmp_path) == ["missing_file"]
     assert refusal(in_zip({"readme.txt": b"x"})) == ["missing_file"]
+
+
+def test_an_entry_without_a_name_is_no_file() -> None:
+    files = a_school().files()
+    archive = in_zip({**files, "x": b""})
+    nameless = archive.getvalue().replace(b"x" + b"PK\x05\x06", b"\x00PK\x05\x06")
+    with roster_files(io.BytesIO(nameless)) as opened:
+        assert set(opened) == set(files)

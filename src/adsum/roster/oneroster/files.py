@@ -75,7 +75,8 @@ def _csvs(folder: Path) -> list[Path]:
 
 
 def _files_in_zip(archive: zipfile.ZipFile) -> RosterFiles:
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    # An entry may have no name, which zipfile does not expect.
+    entries = [entry for entry in archive.infolist() if entry.filename and not entry.is_dir()]
     violations = [*_validate_size(entries), *(violation for entry in entries for violation in _validate_entry(entry))]
     if violations:
         raise UnreadableRoster("this zip file is not safe to read", violations)
