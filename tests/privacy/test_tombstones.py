@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from adsum.accounts.access import system_caller
 from adsum.platform.database.tombstones import Erased, find_tombstones, tombstones
+from adsum.roster.by_source.rules import SourcedStudent
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import violations
 from tests.support.schools import add_school, make_bare_school, make_student
@@ -80,10 +81,14 @@ async def test_a_platform_cannot_put_an_erased_student_or_their_enrolment(regist
 async def test_a_new_student_asks_for_one_tombstone_and_not_for_those_of_the_school(register: Register) -> None:
     await with_erased_student(register)
 
-    with statements_sent(register.adsum.database) as sent:
-        added = await put(register, "students", "student-2", givenName="Grace", familyName="Hopper")
+    grace = SourcedStudent("Grace", "Hopper", None, active=True)
 
-    assert added.status_code == HTTPStatus.CREATED
+    with statements_sent(register.adsum.database) as sent:
+        added = await register.adsum.sourced_roster.put_student(
+            register.api.school.school_id, "student-2", grace, system_caller()
+        )
+
+    assert added.is_new
     asked = [statement for statement, _ in sent if "FROM tombstones" in statement]
     assert ["digest =" in statement for statement in asked] == [True]
 
