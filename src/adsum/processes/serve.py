@@ -17,7 +17,7 @@ from adsum import servers, wiring
 from adsum.accounts.single_sign_on.provider import preload
 from adsum.app import create_app, end_streams
 from adsum.platform.errors import ConfigurationError
-from adsum.platform.gc_tuning import freeze_startup_objects
+from adsum.platform.gc_tuning import collect_regularly, freeze_startup_objects
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import configure_logs, logger
 from adsum.processes.limited_http import Connections, LimitedHttp, Limits
@@ -59,12 +59,21 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
         self._end_streams = end_streams
+        self._collection: asyncio.Task[None] | None = None
+
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Starts as uvicorn does, and collects garbage when that does not stop requests for long."""
+        await super().startup(sockets)
+        self._collection = asyncio.create_task(collect_regularly())
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ends the event streams, then waits for the running requests as uvicorn does."""
         self._end_streams()
         await super().shutdown(sockets)
+        if self._collection is not None:
+            self._collection.cancel()
 
     @override
     @contextlib.contextmanager

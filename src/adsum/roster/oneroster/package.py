@@ -53,7 +53,7 @@ LINES_IN_MEMORY: Mapping[str, int] = {
     "classes": 1_000_000,
 }
 """Lines of the files whose rows, or their ids, are compared in memory. The others are streams."""
-LINES_OF_UPLOADS: Mapping[str, int] = {**LINES_IN_MEMORY, "users": 150_000, "roles": 150_000, "classes": 150_000}
+LINES_OF_UPLOADS: Mapping[str, int] = {**LINES_IN_MEMORY, "users": 100_000, "roles": 100_000, "classes": 100_000}
 """The limits of uploads, which share a process with other requests. A row takes up to 2 kB."""
 
 RosterRecord = TypeVar("RosterRecord", Org, AcademicSession, PersonRecord, SchoolClass)
