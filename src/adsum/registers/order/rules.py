@@ -33,14 +33,12 @@ class RegisterOrder:
 
         Students without a seat come last.
         """
-        match self.sort_by:
-            case SortBy.FAMILY_NAME:
-                return list(students)
-            case SortBy.GIVEN_NAME:
-                return sorted(students, key=lambda each: name_order(each.given_name, each.family_name, each.student_id))
-            case SortBy.SEATS:
-                places = {student_id: place for place, student_id in enumerate(self.seats)}
-                return sorted(students, key=lambda each: places.get(each.student_id, len(places)))
+        if self.sort_by is SortBy.FAMILY_NAME:
+            return list(students)
+        if self.sort_by is SortBy.GIVEN_NAME:
+            return sorted(students, key=lambda each: name_order(each.given_name, each.family_name, each.student_id))
+        places = {student_id: place for place, student_id in enumerate(self.seats)}
+        return sorted(students, key=lambda each: places.get(each.student_id, len(places)))
 
     def name_of(self, student: RosterStudent) -> str:
         """The name in a register: the part by which it is sorted comes first."""
