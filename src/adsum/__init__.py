@@ -17,40 +17,79 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from adsum.accounts.access import Caller, system_caller
+    from adsum.attendance.rules import Mark
     from adsum.batches.process import AttendanceProcessor
     from adsum.batches.queue.service import QueueService
     from adsum.batches.rules import BatchStatus, OnExisting
     from adsum.batches.service import Attendance, AttendancesService
-    from adsum.batches.submission import BatchResult, Submission
+    from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
+    from adsum.platform.errors import (
+        AdsumError,
+        ConfigurationError,
+        Forbidden,
+        IdempotencyKeyReused,
+        Invalid,
+        NotFound,
+        RecordsExist,
+        RosterChanged,
+        Unavailable,
+        Violation,
+    )
     from adsum.platform.settings import Settings
 
 __version__ = "0.1.0"
 __all__ = [
+    "AdsumError",
     "Attendance",
     "AttendanceProcessor",
     "AttendancesService",
     "BatchResult",
     "BatchStatus",
     "Caller",
+    "ConfigurationError",
+    "Forbidden",
+    "IdempotencyKeyReused",
+    "Invalid",
+    "Mark",
+    "NotFound",
     "OnExisting",
     "QueueService",
+    "RecordsExist",
+    "RosterChanged",
+    "Selection",
     "Settings",
+    "StudentMark",
     "Submission",
+    "Unavailable",
+    "Violation",
     "open",
     "system_caller",
 ]
 
 _MODULES = {
+    "AdsumError": "platform.errors",
     "Attendance": "batches.service",
     "AttendanceProcessor": "batches.process",
     "AttendancesService": "batches.service",
     "BatchResult": "batches.submission",
     "BatchStatus": "batches.rules",
     "Caller": "accounts.access",
+    "ConfigurationError": "platform.errors",
+    "Forbidden": "platform.errors",
+    "IdempotencyKeyReused": "platform.errors",
+    "Invalid": "platform.errors",
+    "Mark": "attendance.rules",
+    "NotFound": "platform.errors",
     "OnExisting": "batches.rules",
     "QueueService": "batches.queue.service",
+    "RecordsExist": "platform.errors",
+    "RosterChanged": "platform.errors",
+    "Selection": "batches.submission",
     "Settings": "platform.settings",
+    "StudentMark": "batches.submission",
     "Submission": "batches.submission",
+    "Unavailable": "platform.errors",
+    "Violation": "platform.errors",
     "system_caller": "accounts.access",
 }
 

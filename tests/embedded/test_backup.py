@@ -41,6 +41,17 @@ def test_a_backup_into_a_folder_is_named_after_the_time(folder: DataFolder, tmp_
     assert make(folder, tmp_path / "backups").path == tmp_path / "backups" / "adsum-20261123-173000.tar.gz"
 
 
+@pytest.mark.parametrize("name", ["backups", "backups/", "2026.11", "adsum.tar"])
+def test_a_folder_that_does_not_exist_is_refused(folder: DataFolder, tmp_path: Path, name: str) -> None:
+    """The first night would make a file of this name, and every later one would fail on it."""
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(
+        BackupRefused, match=r"there is no folder .*: make it with `mkdir -p`, or name a file that ends"
+    ):
+        make(folder, Path(f"{tmp_path}/{name}"))
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_folder_without_secrets_is_backed_up(folder: DataFolder, other: DataFolder, tmp_path: Path) -> None:
     folder.secret.unlink()
     folder.credentials.unlink()
@@ -74,7 +85,7 @@ def test_a_file_that_appears_during_a_backup_is_not_overwritten(
 def test_a_failed_write_leaves_no_file(folder: DataFolder, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     with pytest.raises(BackupRefused, match=f"^{nowhere}/backup cannot be written: there is no folder {nowhere}$"):
-        make(folder, nowhere / "backup")
+        make(folder, nowhere / "backup.tar.gz")
     with pytest.raises(BackupRefused, match=r"^/proc/backup cannot be written: [^/]*$"):  # no file is made there
         make(folder, Path("/proc/backup"))
     with pytest.raises(BackupRefused, match="nothing to back up"):

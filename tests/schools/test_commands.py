@@ -39,7 +39,10 @@ def test_holidays_are_closed_as_a_range(demo: Commands) -> None:
 
 def test_the_school_is_required_where_there_are_several(demo: Commands) -> None:
     refused = demo.run("calendar", "show")
-    assert (refused.returncode, refused.stderr) == (1, "adsum: there are several schools: name one\n")
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "adsum: there are several schools: name one (--school, in the API schoolId)\n",
+    )
 
 
 def test_a_timetable_is_tried_and_imported_with_errors_by_line(demo: Commands, tmp_path: Path) -> None:
@@ -63,5 +66,5 @@ def test_a_timetable_is_tried_and_imported_with_errors_by_line(demo: Commands, t
     assert without_school.returncode == 1
     first, second = without_school.stderr.splitlines()
     assert "line 2: 'Moonday' is no weekday" in first
-    assert "there are several schools: name one" in second
+    assert "there are several schools: name one (--school, in the API schoolId)" in second
     assert "does not meet on 2024-12-25, a Wednesday" in marked.stderr

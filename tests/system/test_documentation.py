@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from pydantic.fields import FieldInfo
 
+import adsum
+from adsum.operations.doctor.keys import CHECK as API_KEYS
 from tests.support.reference import COMMAND, FOLDER, PAGES, description_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +101,40 @@ def test_the_index_lists_every_page() -> None:
     index = (DOCS / "README.md").read_text(encoding="utf-8")
     pages = [path.relative_to(DOCS) for path in DOCS.rglob("*.md") if "decisions" not in path.parts]
     assert [str(page) for page in pages if str(page) != "README.md" and f"({page})" not in index] == []
+
+
+def test_the_page_of_the_library_has_every_public_name_and_no_other() -> None:
+    text = (DOCS / "reference" / "library.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| `(?!await )(\w+)[^`]*` \|", text, re.MULTILINE)
+    (parts,) = re.findall(r"^## Parts of a worker\n(.+)", text, re.MULTILINE | re.DOTALL)
+    named = {*cells, *re.findall(r"^## `(\w+)`", text, re.MULTILINE), *re.findall(r"`(\w+)`", parts)}
+    assert sorted(named) == sorted(adsum.__all__)
+
+
+def test_the_page_of_the_library_has_every_method_of_its_service_and_every_field() -> None:
+    text = (DOCS / "reference" / "library.md").read_text(encoding="utf-8")
+    methods = {name for name in vars(adsum.AttendancesService) if not name.startswith("_")}
+    assert set(re.findall(r"^\| `await (\w+)\(", text, re.MULTILINE)) == methods
+    values = (adsum.Attendance, adsum.Submission, adsum.Selection, adsum.StudentMark, adsum.Mark)
+    for value in (*values, adsum.BatchResult, adsum.BatchStatus):
+        (row,) = re.findall(rf"^\| `{value.__name__}` \| (.+) \|$", text, re.MULTILINE)
+        listed = re.findall(r"`(\w+)[^`]*`", row.partition(";")[0])
+        assert listed == [field.name for field in fields(value)], value
+
+
+@pytest.mark.parametrize("name", adsum.__all__)
+def test_every_public_name_of_the_library_can_be_imported(name: str) -> None:
+    assert getattr(adsum, name).__name__ == name
+
+
+def test_the_guide_lists_every_check_of_the_doctor() -> None:
+    text = (DOCS / "how-to" / "monitor-and-repair.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "src/adsum/operations/doctor").glob("*.py"))
+    checks = set(re.findall(r'\b(?:ok|warning|error)\(\s*"([^"]+)"', code)) | {API_KEYS}
+    cells = re.findall(r"^\| ([a-z ,:]+) \|", text, re.MULTILINE)
+    listed = {name.partition(":")[0] for cell in cells for name in cell.split(", ")}
+    assert len(checks) >= 16
+    assert checks - listed == set()
 
 
 def test_the_readme_has_at_most_150_lines() -> None:

@@ -35,7 +35,7 @@ class Attendance:
 
 
 class AttendancesService:
-    """The seed's service: accepts batches, enqueues them, and reads their status."""
+    """Accepts batches, enqueues them, and reads their status. Its methods are those of the earlier Node service."""
 
     def __init__(self, database: Database, acceptance: Acceptance, enqueuer: Enqueuer) -> None:
         self._database = database

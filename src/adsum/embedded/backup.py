@@ -30,6 +30,8 @@ from adsum.embedded.data_folder import DataFolder
 # Pages copied between two progress reports.
 _PAGES = 4096
 _WORKSPACE = ".adsum-backup-"
+# A path that ends so names a file; every other one is a folder.
+_ENDINGS = (".tar.gz", ".age")
 
 ReportProgress = Callable[[int], None]
 """Receives the percentage of the database that is copied."""
@@ -57,14 +59,16 @@ def back_up(
 
     Args:
         folder: the data folder with the database, the secret and the credentials.
-        target: a path that does not exist; or a folder, where the file is named after the time.
+        target: a file that does not exist, which ends in `.tar.gz` or `.age`; or a folder, where the file is named
+            after the time. A folder that is missing is not made: it may be a disk that is not mounted.
         version: the version of Adsum.
         now: the current time.
         progress: receives the progress of the copy.
         recipients: public keys of age to which the file is encrypted; none: it is not encrypted.
 
     Raises:
-        BackupRefused: a recipient is wrong, there is no database, the file exists, or it cannot be written.
+        BackupRefused: a recipient is wrong, there is no database or no such folder, the file exists, or it cannot be
+            written.
     """
     encrypt = _encryption_to(recipients)
     if not folder.database.exists():
@@ -73,6 +77,10 @@ def back_up(
         target /= f"adsum-{now:%Y%m%d-%H%M%S}.tar.gz{'' if encrypt is None else '.age'}"
     if target.exists():
         raise BackupRefused(f"{target} exists already, and no backup is overwritten")
+    if not target.name.endswith(_ENDINGS):
+        raise BackupRefused(
+            f"there is no folder {target}: make it with `mkdir -p`, or name a file that ends in {' or '.join(_ENDINGS)}"
+        )
     if not target.parent.is_dir():
         raise BackupRefused(f"{target} cannot be written: there is no folder {target.parent}")
     try:

@@ -271,7 +271,11 @@ class Settings(BaseSettings):
     ] = ""
     chunk_size: Annotated[
         int,
-        Field(ge=1, le=5000, description="Students in one BullMQ message. With 1, message ids are the seed's job ids."),
+        Field(
+            ge=1,
+            le=5000,
+            description="Students in one BullMQ message. With 1, message ids are those of the earlier Node service.",
+        ),
     ] = 500
     max_batch_size: Annotated[int, Field(ge=1, le=20_000, description="Maximum number of students in one batch.")] = (
         10_000

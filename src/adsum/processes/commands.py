@@ -82,7 +82,7 @@ def migrate(*, as_json: Json = False) -> None:
 
 
 def backup(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A new file, or a folder.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder, or a new file NAME.tar.gz or NAME.age.")],
     *,
     data_dir: DataDir = None,
     recipient: Annotated[

@@ -64,7 +64,9 @@ class Schools:
         async with self._database.snapshot() as connection:
             found = await list_schools(connection, caller, 0, 2)
         if len(found) != 1:
-            detail = "there are several schools: name one" if found else "there is no school"
+            detail = (
+                "there are several schools: name one (--school, in the API schoolId)" if found else "there is no school"
+            )
             raise Invalid(detail, [Violation("missing_field", detail, "/schoolId")])
         return found[0]
 

@@ -33,7 +33,7 @@ def test_usage_errors_are_refused(demo: Commands) -> None:
     unknown = demo.run(*CREATE, "--mark", "asleep=4")
 
     assert [each.returncode for each in (several, formless, twice, unknown)] == [1, 2, 2, 1]
-    assert "there are several schools: name one" in several.stderr
+    assert "there are several schools: name one (--school, in the API schoolId)" in several.stderr
     assert "'trip' is not CODE=IDS" in formless.stderr
     assert "student 4 is named 2 times" in twice.stderr
     assert "'asleep' is not a status of the school" in unknown.stderr

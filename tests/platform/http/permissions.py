@@ -43,8 +43,9 @@ INTRODUCTION = f"""# Permissions
 
 Every endpoint with the permission that it needs and the roles that have it. A test calls each endpoint as each role.
 "Own classes": a teacher sees and marks the classes that they teach or cover on the day in question. An `admin` belongs
-to all schools, everybody else to one, and sees nothing of the others. If a school lets its office manage logins, the
-office has `user:manage`, too, for teachers and viewers. An API key has its own permissions and schools.
+to all schools. An admin of a school, and everybody else, belongs to one and sees nothing of the others. If a school
+lets its office manage logins, the office has `user:manage`, too, for teachers and viewers. An API key has its own
+permissions and schools.
 [HTTP API](http.md#permissions-by-role) explains the permissions.
 """
 
