@@ -84,10 +84,12 @@ def test_a_file_that_appears_during_a_backup_is_not_overwritten(
 
 def test_a_failed_write_leaves_no_file(folder: DataFolder, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
-    with pytest.raises(BackupRefused, match=f"^{nowhere}/backup cannot be written: there is no folder {nowhere}$"):
+    with pytest.raises(
+        BackupRefused, match=f"^{nowhere}/backup.tar.gz cannot be written: there is no folder {nowhere}$"
+    ):
         make(folder, nowhere / "backup.tar.gz")
-    with pytest.raises(BackupRefused, match=r"^/proc/backup cannot be written: [^/]*$"):  # no file is made there
-        make(folder, Path("/proc/backup"))
+    with pytest.raises(BackupRefused, match=r"^/proc/backup.tar.gz cannot be written: [^/]*$"):  # no file is made there
+        make(folder, Path("/proc/backup.tar.gz"))
     with pytest.raises(BackupRefused, match="nothing to back up"):
         make(DataFolder(tmp_path / "empty"), tmp_path / "backup.tar.gz")
     assert not (tmp_path / "backup.tar.gz").exists()

@@ -21,8 +21,8 @@ async def test_the_sample_of_the_guide_is_a_school_with_two_classes(importing: I
 
     assert (report.violations, report.warnings) == ((), ())
     assert [row["title"] for row in await importing.rows(tables.classes)] == ["Class 7a", "Class 8a"]
-    rows = {table.name: len(await importing.rows(table)) for table in (tables.students, tables.teachers)}
-    assert rows == {"students": 4, "teachers": 2}
+    rows = {table.name: len(await importing.rows(table)) for table in (tables.students, tables.class_teachers)}
+    assert rows == {"students": 4, "class_teachers": 2}
     assert [row["period"] for row in await importing.rows(tables.sessions)] == ["1", "2", "1"]
 
 
