@@ -33,6 +33,7 @@ from adsum.operations.audit import endpoints as audit
 from adsum.operations.audit import pages as audit_pages
 from adsum.platform.errors import AdsumError
 from adsum.platform.http import openapi as docs
+from adsum.platform.http.guarded_routes import keep_fixed_paths
 from adsum.platform.http.idempotency import answer_repetitions
 from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
 from adsum.platform.http.openapi import Application
@@ -167,6 +168,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.query_names = NamesByRoute()
     for router in (*ROUTERS, *PAGES):
         app.include_router(router)
+    keep_fixed_paths(app, (*ROUTERS, *PAGES))
     answer_errors(app, page_of_error)
     answer_repetitions(app)
     # A request passes the middleware added last first.

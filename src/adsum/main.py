@@ -16,7 +16,7 @@ from typing_extensions import override
 from adsum import __version__
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.openers import OPENERS, Openers
-from adsum.platform.errors import AdsumError
+from adsum.platform.errors import AdsumError, Unavailable, reason
 
 if TYPE_CHECKING:
     from adsum.platform.services import Services
@@ -226,8 +226,14 @@ def _openers() -> Openers:
 
 def _print_error(error: AdsumError) -> None:
     """Prints one line per violation, or the detail of the error."""
-    lines = [violation.detail for violation in error.violations] or [error.detail]
+    lines = [violation.detail for violation in error.violations] or [_with_reason(error)]
     for line in lines:
         show_notice(line)
     if error.params.get("total", 0) > len(error.violations):
         show_notice(error.detail)
+
+
+def _with_reason(error: AdsumError) -> str:
+    """The detail of the error, and why a server does not answer: there may be no such database or role."""
+    why = reason(error) if isinstance(error, Unavailable) and error.__cause__ is not None else error.detail
+    return error.detail if why == error.detail else f"{error.detail}: {why}"

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
 
+from adsum.accounts.access import Role
+from adsum.platform.database.engine import open_database
 from tests.support.commands import Commands, commands
+from tests.support.schools import make_bare_school, make_user
 
 ADMIN = "admin@school.example"
 
@@ -68,6 +72,27 @@ def test_a_password_that_was_given_is_not_shown(adsum: Commands) -> None:
     shown = adsum.output("user", "password", ADMIN, stdin="correct mouse\n")
     assert "mouse" not in shown
     assert "Password" in adsum.output("user", "password", ADMIN, "--generate")
+    shown = adsum.output("user", "password", ADMIN, "--password-stdin", stdin="correct house\n")
+    assert "house" not in shown
+    both = adsum.run("user", "password", ADMIN, "--password-stdin", "--generate", stdin="correct house\n")
+    assert (both.returncode, "choose --generate or --password-stdin" in both.stderr) == (2, True)
+
+
+def test_a_teacher_who_is_added_beside_the_roster_is_linked_afterwards(adsum: Commands, sqlite_url: str) -> None:
+    async def make_teacher() -> int:
+        async with open_database(sqlite_url) as database, database.transaction() as connection:
+            school_id = await make_bare_school(connection)
+            await make_user(connection, Role.TEACHER, school_id, source_id="t-1", given_name="Mary")
+            return school_id
+
+    school = str(asyncio.run(make_teacher()))
+    add = ("user", "add", "mary@school.example", "--role", "teacher", "--school", school)
+    added = adsum.run(*add, "--json")
+    assert f"adsum {' '.join(add)} --teacher SOURCEDID" in added.stderr
+    linked = adsum.run(*add, "--teacher", "t-1", "--json")
+    shown = json.loads(linked.stdout)
+    assert (shown["id"], shown["sourcedId"], shown["givenName"]) == (json.loads(added.stdout)["id"], "t-1", "Mary")
+    assert linked.stderr == adsum.run("user", "add", "b@school.example", *add[3:]).stderr == ""
 
 
 def test_every_violation_is_a_line_on_stderr(adsum: Commands) -> None:

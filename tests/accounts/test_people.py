@@ -269,6 +269,59 @@ async def test_a_login_of_the_roster_keeps_its_school_and_may_get_another_role(
     )
 
 
+async def test_a_person_of_the_roster_takes_over_the_unlinked_login_with_their_email(
+    people: People, accounts: Accounts, tokens: Tokens, database: Database
+) -> None:
+    async with database.transaction() as connection:
+        school = await make_school(connection)
+        names = {"given_name": "Mary", "family_name": "Stone"}
+        mary = await make_user(connection, Role.TEACHER, school.school_id, source_id="t-1", **names)
+        await assign(connection, school.class_id, mary)
+    admin = of(Role.ADMIN, school.school_id)
+    unlinked = await people.add_login("Mary@school.example", Role.TEACHER, admin)
+    await people.new_password(unlinked.person.id, admin, PASSWORD)
+    token = (await tokens.create("mary@school.example")).text
+    linked = await people.add_login(" mary@School.example", Role.TEACHER, admin, teacher=" t-1")
+    row = linked.person
+    assert (row.id, row.source_id, row.given_name, row.family_name) == (unlinked.person.id, "t-1", "Mary", "Stone")
+    assert [each.class_id for each in (await people.find(row.id, admin)).teachings] == [school.class_id]
+    assert [each.row for each in (await people.page(PersonFilters(words="stone"), admin, PageRequest())).items] == [row]
+    await refused([people.find(mary, admin)], NotFound)
+    with pytest.raises(Unauthenticated):
+        await tokens.caller_of(token)
+    assert (await accounts.authenticate("mary@school.example", linked.password)).id == row.id
+    await refused([people.add_login("mary@school.example", Role.TEACHER, admin, teacher="t-1")], EmailTaken)
+
+
+async def test_no_other_login_becomes_that_of_a_person_of_the_roster(people: People, database: Database) -> None:
+    school_id, other = await new_school(database), await new_school(database)
+    async with database.transaction() as connection:
+        await make_user(connection, Role.TEACHER, school_id, source_id="t-1")
+        await make_user(connection, Role.TEACHER, school_id, source_id="t-2")
+    await people.add_login("o@school.example", Role.OFFICE, ADMIN, school_id=school_id)
+    await people.add_login("e@school.example", Role.TEACHER, ADMIN, school_id=other)
+    await people.add_login("t@school.example", Role.TEACHER, ADMIN, school_id=school_id, teacher="t-2")
+    for email, why in (("o", "has the role office"), ("e", "another user"), ("t", "another user")):
+        with pytest.raises(EmailTaken, match=why):
+            await people.add_login(
+                f"{email}@school.example", Role.TEACHER, ADMIN, school_id=school_id, teacher="t-1", password=PASSWORD
+            )
+    with pytest.raises(EmailTaken):
+        await people.add_login("t@school.example", Role.TEACHER, ADMIN, school_id=school_id, teacher="t-9")
+
+
+async def test_a_login_that_is_linked_meanwhile_stays(people: People, database: Database) -> None:
+    school_id = await new_school(database)
+    async with database.transaction() as connection:
+        await make_user(connection, Role.TEACHER, school_id, source_id="t-1")
+    await people.add_login("t@school.example", Role.TEACHER, ADMIN, school_id=school_id)
+    add = [
+        people.add_login("t@school.example", Role.TEACHER, ADMIN, school_id=school_id, teacher="t-1") for _ in range(2)
+    ]
+    results = await asyncio.gather(*add, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in results) == ["EmailTaken", "NewPassword"]
+
+
 async def test_a_teacher_whom_the_roster_disabled_can_be_disabled_for_good(people: People, database: Database) -> None:
     school_id = await new_school(database)
     async with database.transaction() as connection:

@@ -34,4 +34,4 @@ def test_a_queue_is_paused_although_the_server_hides_its_clients(
 def test_an_unavailable_redis_is_one_line_on_stderr(tmp_path: Path) -> None:
     ended = commands(redis_url=f"unix://{tmp_path}/nowhere").run("queue", "pause")
     assert (ended.returncode, ended.stdout) == (1, "")
-    assert ended.stderr == "adsum: Valkey or Redis does not answer\n"
+    assert ended.stderr.startswith("adsum: Valkey or Redis does not answer: Error ")

@@ -11,6 +11,7 @@ async def test_a_missing_register_names_the_students_without_a_mark(api: Api) ->
     school = api.school
     (item,) = (await api.get("/registers/missing", "teacher", date="2024-12-24")).json()["items"]
     assert item == {
+        "schoolId": school.school_id,
         "classId": school.class_id,
         "className": "7b",
         "sessionId": school.session_id,

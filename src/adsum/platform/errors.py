@@ -188,6 +188,13 @@ class Overloaded(Unavailable):
     code = "overloaded"
 
 
+def reason(outage: AdsumError) -> str:
+    """The first line of the error of the server or the driver, for operators. It has no password."""
+    cause = outage.__cause__
+    line = str(getattr(cause, "orig", cause) or outage.detail).strip().partition("\n")[0]
+    return line.partition(">: ")[2] or line  # SQLAlchemy prepends the type: `<class 'X'>: text`
+
+
 def number_of_errors(count: int, listed: int | None = None) -> str:
     """`1 error`, or `2,000 errors; 1,000 of them are listed` where an answer lists only some of them."""
     cut = f"; {listed:,} of them are listed" if listed is not None and listed < count else ""

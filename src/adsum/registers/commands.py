@@ -19,10 +19,10 @@ from adsum.registers.service import Registers
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = (
-    *("classId", "className", "sessionId", "sessionTitle", "learningDate"),
+    *("schoolId", "classId", "className", "sessionId", "sessionTitle", "learningDate"),
     *("teachers", "state", "marked", "expected"),
 )
-DROPPED_FIRST = ("sessionTitle", "learningDate", "sessionId", "classId", "teachers")
+DROPPED_FIRST = ("sessionTitle", "learningDate", "sessionId", "classId", "schoolId", "teachers")
 
 
 @app.callback()

@@ -24,6 +24,7 @@ class TeacherItem(Schema):
 class RegisterItem(Schema):
     """The register of a class, a session and a day: `marked` of `expected` students have a mark."""
 
+    school_id: int
     class_id: int
     class_name: str
     session_id: int

@@ -130,11 +130,31 @@ async def test_an_unexpected_error_reveals_no_details(
 
 
 async def test_unknown_paths_and_methods_are_problems(frame: Frame) -> None:
-    assert problem_of(await frame.client.get("/nowhere"))["code"] == "not_found"
+    nowhere = problem_of(await frame.client.get("/nowhere"))
+    assert (nowhere["code"], nowhere["detail"]) == ("not_found", "there is nothing at this address")
     response = await frame.client.delete("/livez")
     assert response.status_code == 405
     assert response.headers["allow"] == "GET"
     assert problem_of(response)["code"] == "method_not_allowed"
+    assert problem_of(response)["detail"] == "this address does not take this method, only GET"
+
+
+async def test_a_path_parameter_does_not_match_the_fixed_path_of_another_route(frame: Frame) -> None:
+    """Also for a request that would be refused without it: 401, 422 or 428."""
+    every = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+    fixed = {route.path for route in every if not route.param_convertors}
+    shadowed = [
+        (path, method)
+        for path in sorted(fixed)
+        for method in sorted({m for route in every if route.path_regex.match(path) for m in route.methods})
+        if not any(route.path == path and method in route.methods for route in every)
+    ]
+    assert ("/attendances/create-batch", "DELETE") in shadowed
+    for path, method in shadowed:
+        response = await frame.client.request(method, path)
+        allowed = {m for route in every if route.path == path for m in route.methods}
+        assert (path, response.status_code) == (path, 405)
+        assert set(response.headers["allow"].split(", ")) == allowed
 
 
 async def test_a_good_body_is_camel_case_in_and_out(frame: Frame) -> None:

@@ -6,7 +6,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -19,7 +19,7 @@ from adsum.operations.audit.schemas import COLUMNS, AuditItem, VerificationItem,
 from adsum.operations.audit.service import AuditLog
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import SchoolId, StudentId, one_of
-from adsum.platform.command_line.output import STDOUT, Json, show_item, show_items, show_one, whole_file
+from adsum.platform.command_line.output import STDOUT, Json, compact_json, show_item, show_one, show_rows, whole_file
 from adsum.platform.command_line.session import run_with
 from adsum.platform.csv_export import BOM, csv_lines
 from adsum.platform.ids import MAX_ID
@@ -27,9 +27,15 @@ from adsum.platform.paging import MAX_LIMIT, PageRequest
 
 app = typer.Typer(no_args_is_help=True)
 
-SHOWN = ("createdAt", "action", "callerRole", "callerUserId", "callerKeyId", "schoolId", "studentId", "userId", "after")
-DROPPED_FIRST = ("callerKeyId", "schoolId", "after")
+SHOWN = (
+    *("createdAt", "action", "callerRole", "callerUserId", "callerKeyId", "osUser", "address"),
+    *("schoolId", "studentId", "userId", "keyId", "after"),
+)
+DROPPED_FIRST = ("keyId", "callerKeyId", "schoolId", "after", "osUser", "address")
+MAX_AFTER = 100
+"""Characters of the column. An import records hundreds."""
 _HEAD = re.compile(r"([0-9]{1,18}):([0-9a-f]{64})")
+_SHORT_HEAD = re.compile(r"[0-9]{1,18}:[0-9a-f]{0,63}[^0-9a-f]?")
 
 
 def _moment(text: str) -> datetime:
@@ -46,6 +52,8 @@ def _actions(action: Action | None) -> tuple[Action, ...]:
 
 def _head(text: str) -> Link:
     match = _HEAD.fullmatch(text)
+    if match is None and _SHORT_HEAD.fullmatch(text):
+        raise typer.BadParameter(f"the hash has 64 digits: {text!r} is shortened")
     if match is None:
         raise typer.BadParameter(f"{text!r} is not POSITION:HASH, as a verification and the log lines show it")
     return Link(int(match[1]), match[2])
@@ -84,10 +92,22 @@ def list_entries(
     """Show entries, the newest first."""
     filters = AuditFilters(since, until, _actions(action), user_id, key_id, student_id, school_id)
     page = run_with(AuditLog, lambda log: log.page(system_caller(), filters, PageRequest(limit=limit)))
-    items = [AuditItem.model_validate(entry) for entry in page.items]
-    show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no entries")
+    rows = [
+        AuditItem.model_validate(entry).model_dump(mode="json" if as_json else "python", by_alias=True)
+        for entry in page.items
+    ]
+    if not as_json:
+        rows = [row | {"after": _shortened(row["after"])} for row in rows]
+    show_rows(SHOWN, rows, as_json=as_json, dropped_first=DROPPED_FIRST, none="no entries")
     if page.next_cursor is not None:
         show_notice(f"there are more than {limit} entries: see --limit, --until and adsum audit export")
+
+
+def _shortened(after: dict[str, Any] | None) -> str | None:
+    if after is None:
+        return None
+    text = compact_json(after)
+    return text if len(text) <= MAX_AFTER else f"{text[: MAX_AFTER - 1]}…"
 
 
 @app.command()
@@ -157,8 +177,22 @@ def sign(*, as_json: Json = False) -> None:
 
 
 def _show(item: VerificationItem, *, as_json: bool) -> None:
-    show_item(item, as_json=as_json)
+    if as_json:
+        show_item(item, as_json=True)
+    else:
+        _print(item)
     if item.is_sealing_late:
         show_notice("entries are not sealed: is a worker running, with the signing key of the API?")
     if item.problem is not None:
         raise typer.Exit(1)
+
+
+def _print(item: VerificationItem) -> None:
+    row: dict[str, Any] = {"entries": item.entries, "head": f"{item.position}:{item.hash}"}
+    if item.problem is None:
+        typer.echo(f"The audit log is intact: {item.entries:,} {'entry' if item.entries == 1 else 'entries'}")
+    else:
+        row |= {"problem": item.problem, "wrongPosition": item.wrong_position, "detail": item.detail}
+    if item.pruned_position:
+        row["prunedPosition"] = item.pruned_position
+    show_one(row | {"unsealed": item.unsealed}, as_json=False)

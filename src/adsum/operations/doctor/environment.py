@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, reason, warning
+from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, warning
 from adsum.operations.repository import (
     DatabaseFacts,
     MigrationState,
@@ -22,7 +22,7 @@ from adsum.operations.repository import (
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import newest_revision
-from adsum.platform.errors import ConfigurationError, Unavailable
+from adsum.platform.errors import ConfigurationError, Unavailable, reason
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.signing_keys import SigningKey
 

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from adsum.platform.errors import AdsumError
-
 FIX = "adsum doctor --fix"
 _LISTED = 3
 
@@ -67,10 +65,3 @@ def counted(number: int, noun: str, ids: Sequence[str] = ()) -> str:
     plural = noun if number == 1 else f"{noun}es" if noun.endswith("ch") else f"{noun}s"
     listed = [*ids[:_LISTED], *(["…"] if len(ids) > _LISTED else [])]
     return f"{number:,} {plural}" + (f": {', '.join(listed)}" if listed else "")
-
-
-def reason(outage: AdsumError) -> str:
-    """The first line of the server's or the driver's error message."""
-    cause = outage.__cause__
-    line = str(getattr(cause, "orig", cause) or outage.detail).strip().partition("\n")[0]
-    return line.partition(">: ")[2] or line  # SQLAlchemy prepends the type: `<class 'X'>: text`

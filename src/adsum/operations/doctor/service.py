@@ -22,7 +22,7 @@ from adsum.operations.doctor.environment import (
     free_bytes,
     open_to_others,
 )
-from adsum.operations.doctor.findings import Finding, counted, error, has_no_error, reason, warning
+from adsum.operations.doctor.findings import Finding, counted, error, has_no_error, warning
 from adsum.operations.doctor.keys import CHECK as API_KEYS
 from adsum.operations.doctor.keys import check_keys
 from adsum.operations.doctor.queue import (
@@ -37,7 +37,7 @@ from adsum.operations.doctor.queue import (
 )
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database, RejectedRows
-from adsum.platform.errors import Unavailable
+from adsum.platform.errors import Unavailable, reason
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.inspection import RedisInspection
 

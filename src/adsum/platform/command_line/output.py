@@ -89,6 +89,11 @@ def show_line(row: Row) -> None:
     typer.echo(json.dumps(row, ensure_ascii=False, default=_text))
 
 
+def compact_json(value: Any) -> str:
+    """JSON on one line, without blanks."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_text)
+
+
 def _show_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
 
@@ -114,6 +119,8 @@ def _text(value: Any) -> str:
             return value.isoformat(timespec="seconds").replace("+00:00", "Z")
         case list() | tuple():
             return ", ".join(map(_text, cast("Sequence[Any]", value)))
+        case dict():
+            return compact_json(value)
         case _:
             return str(value)
 

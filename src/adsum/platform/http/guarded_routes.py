@@ -1,16 +1,20 @@
-"""Routes that read no body before they know its sender.
+"""Routes that read no body before they know its sender, and leave the fixed paths of other routes alone.
 
-FastAPI reads the body before it runs the first dependency.
+FastAPI reads the body before it runs the first dependency. Starlette lets `GET /attendances/{id}` answer
+`GET /attendances/create-batch`, although that path belongs to a route for POST.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from http import HTTPStatus
 from typing import Any, TypeVar
 
-from fastapi import Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from typing_extensions import override
 
 Check = Callable[[Request], Awaitable[object]]
@@ -30,8 +34,21 @@ def guarded(check: Check) -> Callable[[Dependency], Dependency]:
     return decorate
 
 
+def keep_fixed_paths(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    """Makes the guarded routes of `app` answer 405 at the paths without parameters of these routers."""
+    methods = defaultdict[str, set[str]](set)
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and not route.param_convertors:
+                methods[route.path] |= route.methods
+    app.state.methods_by_path = {path: ", ".join(sorted(allowed)) for path, allowed in methods.items()}
+
+
 class GuardedRoute(APIRoute):
-    """A route that calls the checks of its dependencies before it reads a body, and before any other dependency."""
+    """A route that calls the checks of its dependencies before it reads a body, and before any other dependency.
+
+    A route with parameters does not answer at the path of another route without: see `keep_fixed_paths`.
+    """
 
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -39,11 +56,19 @@ class GuardedRoute(APIRoute):
         checks = list(dict.fromkeys(_checks_of(self.dependant)))
 
         async def answer(request: Request) -> Response:
+            if request.path_params:
+                _refuse_fixed_path(request)
             for check in checks:
                 await check(request)
             return await handle(request)
 
         return answer
+
+
+def _refuse_fixed_path(request: Request) -> None:
+    allowed: str | None = request.app.state.methods_by_path.get(request.scope["path"])
+    if allowed is not None and request.method not in allowed.split(", "):
+        raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
 
 
 def _checks_of(dependant: Dependant) -> Iterator[Check]:

@@ -161,7 +161,12 @@ def _problem_of_http(error: HTTPException) -> Response:
     code = ROUTING_CODES.get(status, status.name.lower())
     if status is HTTPStatus.BAD_REQUEST:
         return problem(status, code, "the body of the request cannot be read")
-    return problem(status, code, status.description or status.phrase, headers=error.headers)
+    allowed = (error.headers or {}).get("Allow", "")
+    detail = {
+        HTTPStatus.NOT_FOUND: "there is nothing at this address",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"this address does not take this method, only {allowed}",
+    }.get(status, status.phrase)
+    return problem(status, code, detail, headers=error.headers)
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> UnsupportedMediaType:

@@ -11,11 +11,12 @@ from adsum.accounts.access import Role, system_caller
 from adsum.accounts.schemas import SignInItem
 from adsum.accounts.service import ROLES
 from adsum.accounts.sign_ins.tokens import Tokens
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_items, show_one
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import every_item
+from adsum.platform.paging import PageRequest, every_item
 from adsum.roster.people.rules import PersonChange, PersonFilters, PersonRow
 from adsum.roster.people.schemas import UserItem
 from adsum.roster.people.service import People
@@ -44,7 +45,11 @@ def add_user(
     ] = None,
     teacher: Annotated[
         str | None,
-        typer.Option(metavar="SOURCEDID", help="The source id of the teacher of the roster who gets this login."),
+        typer.Option(
+            metavar="SOURCEDID",
+            help="The source id of the teacher of the roster who gets this login. "
+            "A login with this email that is not linked becomes theirs, with a new password.",
+        ),
     ] = None,
     password_stdin: Annotated[
         bool,
@@ -64,6 +69,19 @@ def add_user(
         ),
     )
     _show_user(new.person, None if password_stdin else new.password, as_json=as_json)
+    if role is Role.TEACHER and teacher is None:
+        _name_unlinked_teachers(new.person)
+
+
+def _name_unlinked_teachers(added: PersonRow) -> None:
+    """Says that the roster has teachers without a login, one of whom the new user may be."""
+    filters = PersonFilters(added.school_id, role=Role.TEACHER, disabled=False, with_login=False)
+    found = run_with(People, lambda people: people.page(filters, system_caller(), PageRequest(limit=1)))
+    if found.items:
+        show_notice(
+            f"teachers of the roster of school {added.school_id} have no login. If this is one of them, link them: "
+            f"adsum user add {added.email} --role teacher --school {added.school_id} --teacher SOURCEDID"
+        )
 
 
 @app.command("list")
@@ -81,10 +99,16 @@ def set_password(
     generate: Annotated[
         bool, typer.Option("--generate", help="Generate a password that works once, and show it.")
     ] = False,
+    password_stdin: Annotated[
+        bool,
+        typer.Option("--password-stdin", help="Read the password from stdin.  [default: if stdin is no terminal]"),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Set a new password, from a prompt or from stdin. It ends all tokens of the user."""
-    password = None if generate else _prompt_password()
+    if generate and password_stdin:
+        raise typer.BadParameter("choose --generate or --password-stdin", param_hint="--generate")
+    password = None if generate else _read_line() if password_stdin else _prompt_password()
     new = run_with(People, lambda people: people.new_password(email, system_caller(), password))
     _show_user(new.person, new.password if generate else None, as_json=as_json)
 

@@ -40,7 +40,8 @@ async def search_users(query: UserSearch, people: PeopleService, caller: Manager
 async def add_user(body: NewUser, people: PeopleService, caller: Manager, response: Response) -> UserWithPassword:
     """Generates a first password, which works once: the user then chooses their own.
 
-    403 if the role can do what you may not. A repeated request is refused with 409 `email_taken`.
+    403 if the role can do what you may not. A repeated request is refused with 409 `email_taken`, unless its `teacher`
+    links the login to the roster.
     """
     response.headers.update(NOT_STORED)
     added = await people.add_login(body.email, body.role, caller, school_id=body.school_id, teacher=body.teacher)

@@ -13,7 +13,7 @@ from adsum.accounts.access import Caller, Role
 from adsum.accounts.second_factors.tables import passkeys, totp_apps
 from adsum.accounts.tables import class_covers, class_teachers, is_disabled, users
 from adsum.accounts.visibility import in_visible_school
-from adsum.platform.database.search import mentions
+from adsum.platform.database.search import mentions, with_search_text
 from adsum.roster.people.rules import PersonFilters, PersonRow, TeachingRow
 from adsum.roster.tables import classes
 
@@ -117,6 +117,16 @@ async def end_duties(connection: AsyncConnection, user_id: int, today: date) -> 
     await connection.execute(
         update(class_covers).where(c.user_id == user_id, c.end_date > today).values(end_date=today)
     )
+
+
+async def move_to_login(connection: AsyncConnection, person_id: int, login_id: int) -> None:
+    """Gives a login everything that the roster says about a person without one, and deletes the person."""
+    roster = select(_c.source_id, _c.given_name, _c.family_name, _c.left_roster, _c.enabled_in_roster)
+    values = (await connection.execute(roster.where(_c.id == person_id).with_for_update())).mappings().one()
+    for table in (class_teachers, class_covers):
+        await connection.execute(update(table).where(table.c.user_id == person_id).values(user_id=login_id))
+    await connection.execute(delete(users).where(_c.id == person_id))
+    await connection.execute(update(users).where(_c.id == login_id).values(with_search_text(users, values)))
 
 
 async def teachings_of(connection: AsyncConnection, user_ids: Collection[int]) -> list[TeachingRow]:

@@ -69,7 +69,11 @@ class UserSearch(SentInBody, UserQuery):
 
 
 class NewUser(SentSchema):
-    """A new login. With `teacher` it belongs to that person of the roster."""
+    """A new login. With `teacher` it belongs to that person of the roster.
+
+    A login of a teacher of the school with this email, who is not linked to the roster, then becomes theirs: it keeps
+    its id, second factors and history, and gets the new password.
+    """
 
     email: Email
     role: Role

@@ -27,6 +27,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.roster.people.adoption import adopt, unlinked_login
 from adsum.roster.people.repository import (
     end_duties,
     find_person,
@@ -113,7 +114,8 @@ class People:
             role: of the new user.
             caller: who adds the login.
             school_id: None: all schools, for an admin; else the only school that the caller sees.
-            teacher: source id of a person of the roster, who gets the login.
+            teacher: source id of a person of the roster, who gets the login. If a teacher of the same school has this
+                email, and no source id, that login becomes theirs, with the new password.
             password: None: a generated one, with which the user signs in once to choose their own.
 
         Raises:
@@ -134,11 +136,31 @@ class People:
         require_may_manage(caller, role, school_id)
         if role is Role.ADMIN:
             require_confirmed(caller)
+        if school_id is not None and teacher is not None:
+            refuse(self._accounts.validate_user(email, role, teacher, password))
+            adopted = await self._adopt(email, school_id, teacher.strip(), caller, password)
+            if adopted is not None:
+                return adopted
         login = await self._accounts.add_user(
             email, role, school_id=school_id, teacher=teacher, password=password, by=caller
         )
         async with self._database.snapshot() as connection:
             return NewPassword(await _visible(connection, login.user.id, caller), login.password)
+
+    async def _adopt(
+        self, email: str, school_id: int, teacher: str, caller: Caller, password: str | None
+    ) -> NewPassword | None:
+        """Makes an unlinked login that of the person of the roster; None: see `unlinked_login`."""
+        email = normalised_email(email)
+        async with self._database.snapshot() as connection:
+            found = await unlinked_login(connection, email, school_id, teacher)
+        if found is None:
+            return None
+        prepared = await self._accounts.prepare_password(password, [email])
+        async with self._database.transaction() as connection:
+            user_id = await adopt(connection, email, school_id, teacher, prepared, caller)
+            person = None if user_id is None else await _visible(connection, user_id, caller)
+        return None if person is None else NewPassword(person, prepared.text)
 
     async def change(self, who: Who, change: PersonChange, caller: Caller) -> PersonRow:
         """Changes role and school of a user, and whether they are disabled. Any change ends their sign-ins.
