@@ -80,10 +80,12 @@ def test_a_password_that_was_given_is_not_shown(adsum: Commands) -> None:
 
 def test_a_teacher_who_is_added_beside_the_roster_is_linked_afterwards(adsum: Commands, sqlite_url: str) -> None:
     async def make_teacher() -> int:
-        async with open_database(sqlite_url) as database, database.transaction() as connection:
+        database = open_database(sqlite_url)
+        async with database.transaction() as connection:
             school_id = await make_bare_school(connection)
             await make_user(connection, Role.TEACHER, school_id, source_id="t-1", given_name="Mary")
-            return school_id
+        await database.close()
+        return school_id
 
     school = str(asyncio.run(make_teacher()))
     add = ("user", "add", "mary@school.example", "--role", "teacher", "--school", school)

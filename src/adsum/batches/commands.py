@@ -173,6 +173,9 @@ def undo(
     else:
         students = [record.student_id for record in answer.kept]
         show_one({**_as_json(answer), "kept": len(students), "keptStudentIds": students}, as_json=False)
+        if students:
+            listed = ", ".join(map(str, students))
+            show_notice(f"the records of these students stay, because they were corrected since: {listed}")
 
 
 @app.command("list")

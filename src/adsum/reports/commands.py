@@ -92,6 +92,15 @@ def chronic(
     )
     items = [RateItem.of(rate) for rate in found]
     show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no student is chronically absent")
+    without_limit = _every_item(
+        lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
+        lambda reports, scope, page: reports.chronic(scope, ChronicRule(percent, 1), system_caller(), page),
+    )
+    if left_out := len(without_limit) - len(items):
+        show_notice(
+            f"left out: {left_out} who {'is' if left_out == 1 else 'are'} absent as often, "
+            f"with fewer than {least_days} days: see --least-days"
+        )
 
 
 @app.command("in-a-row")

@@ -56,13 +56,5 @@ async def adopt(
     assert person is not None, "see `unlinked_login`"
     await move_to_login(connection, person.id, login.id)
     await accounts.set_password(connection, login.id, password.hash, password.first)
-    await record(
-        connection,
-        caller,
-        Action.USER_LINKED,
-        school_id=school_id,
-        user_id=login.id,
-        before={"userId": person.id},
-        after={"userId": login.id},
-    )
+    await record(connection, caller, Action.USER_LINKED, school_id=school_id, user_id=login.id)
     return login.id

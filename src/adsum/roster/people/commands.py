@@ -16,7 +16,7 @@ from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_items, show_one
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import PageRequest, every_item
+from adsum.platform.paging import MAX_LIMIT, PageRequest, every_item
 from adsum.roster.people.rules import PersonChange, PersonFilters, PersonRow
 from adsum.roster.people.schemas import UserItem
 from adsum.roster.people.service import People
@@ -76,8 +76,8 @@ def add_user(
 def _name_unlinked_teachers(added: PersonRow) -> None:
     """Says that the roster has teachers without a login, one of whom the new user may be."""
     filters = PersonFilters(added.school_id, role=Role.TEACHER, disabled=False, with_login=False)
-    found = run_with(People, lambda people: people.page(filters, system_caller(), PageRequest(limit=1)))
-    if found.items:
+    found = run_with(People, lambda people: people.page(filters, system_caller(), PageRequest(limit=MAX_LIMIT)))
+    if any(person.row.source_id is not None for person in found.items):
         show_notice(
             f"teachers of the roster of school {added.school_id} have no login. If this is one of them, link them: "
             f"adsum user add {added.email} --role teacher --school {added.school_id} --teacher SOURCEDID"
