@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adsum.batches.terminal_progress import AWAY, PAUSED
+from adsum.batches.terminal_progress import AWAY, PAUSED, WORKERLESS
 from tests.support.commands import Commands
 from tests.support.live import environment
 
@@ -38,6 +38,18 @@ def test_watch_reports_once_that_the_queue_was_paused(demo: Commands) -> None:
         assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
         demo.output("queue", "pause")
         assert watching.stderr.readline() == f"adsum: {PAUSED}\n"
+        demo.output("batch", "cancel", BATCH_ID)
+        rest = watching.stderr.read().removeprefix(f"adsum: {WORKERLESS}\n")  # on a slow machine
+        assert rest.startswith(f"{BATCH_ID}: 100 % cancelled\n")
+
+
+def test_watch_reports_once_that_there_is_no_worker(demo: Commands) -> None:
+    demo.output(*CREATE, "--all")
+    command = [sys.executable, "-m", "adsum", "batch", "watch", BATCH_ID]
+    with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
+        assert watching.stderr is not None
+        assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
+        assert watching.stderr.readline() == f"adsum: {WORKERLESS}\n"
         demo.output("batch", "cancel", BATCH_ID)
         assert watching.stderr.read().startswith(f"{BATCH_ID}: 100 % cancelled\n")
 

@@ -1,7 +1,7 @@
 """Follows a batch on the command line until it ends.
 
 Progress is a live bar on a terminal, one line for each step elsewhere, or lines of JSON. A notice on stderr says that
-the queue is paused or away.
+the queue is paused or away, or has no worker.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import logging
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager
 from typing import TextIO, TypeAlias, cast
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -30,7 +30,10 @@ from adsum.platform.redis.connection import QueueOutage, redis_deadline
 
 PAUSED = "the queue is paused: nothing is processed until adsum queue resume"
 AWAY = "Valkey or Redis does not answer: the batch is accepted, and queued after the outage"
+WORKERLESS = "nothing processes this batch: start a worker (adsum up or adsum worker); Ctrl-C leaves the batch accepted"
 POLL_INTERVAL_S = 1.0
+WORKERLESS_AFTER_S = 5.0
+"""A worker that restarts is back sooner."""
 
 SPINNER, PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 SPINS_A_SECOND = 10
@@ -68,7 +71,7 @@ async def watch_batch(
             show(status)
             if status.has_ended:
                 return status
-            async with nullcontext() if pause_is_reported else reporting_a_pause(control):
+            async with reporting_idleness(control, pause_is_reported=pause_is_reported):
                 async for status in states:
                     show(status)
     return status
@@ -90,20 +93,37 @@ async def report_queue_state(control: QueueControl) -> bool:
 
 
 @asynccontextmanager
-async def reporting_a_pause(control: QueueControl) -> AsyncGenerator[None]:
-    """Reports once that the queue is paused, if it is or becomes paused within the block."""
-    task = asyncio.create_task(_report_pause(control))
+async def reporting_idleness(control: QueueControl, *, pause_is_reported: bool) -> AsyncGenerator[None]:
+    """Reports once that the queue is paused, and once that it has no worker, if that is so within the block."""
+    reports = [_report_missing_workers(control), *([] if pause_is_reported else [_report_pause(control)])]
+    tasks = [asyncio.create_task(report) for report in reports]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _report_pause(control: QueueControl) -> None:
     while not await _is_known_to_be_paused(control):  # noqa: ASYNC110 - Redis cannot notify us
         await asyncio.sleep(POLL_INTERVAL_S)
     show_notice(PAUSED)
+
+
+async def _report_missing_workers(control: QueueControl) -> None:
+    await asyncio.sleep(WORKERLESS_AFTER_S)
+    while not await _lacks_workers(control):  # noqa: ASYNC110 - Redis cannot notify us
+        await asyncio.sleep(WORKERLESS_AFTER_S)
+    show_notice(WORKERLESS)
+
+
+async def _lacks_workers(control: QueueControl) -> bool:
+    try:
+        async with redis_deadline():
+            return not await control.workers()
+    except QueueOutage:
+        return False  # also if the server hides its clients
 
 
 async def _is_known_to_be_paused(control: QueueControl) -> bool:
