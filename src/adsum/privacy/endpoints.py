@@ -10,13 +10,14 @@ from fastapi import APIRouter, Depends, Path
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.guarded_routes import GuardedRoute
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
 from adsum.privacy.schemas import ErasedAnswer, Readmission, StudentDataAnswer
 from adsum.privacy.service import StudentData
 
-router = APIRouter(prefix="/students", tags=["students' data"])
+router = APIRouter(prefix="/students", tags=["students' data"], route_class=GuardedRoute)
 schools_router = APIRouter(prefix="/schools", tags=["students' data"], route_class=JsonRoute)
 StudentDataService = Annotated[StudentData, Depends(provided(StudentData))]
 StudentId = Annotated[PathId, Path(alias="id")]
