@@ -120,7 +120,7 @@ def _text(value: Any) -> str:
         case list() | tuple():
             return ", ".join(map(_text, cast("Sequence[Any]", value)))
         case dict():
-            return compact_json(value)
+            return compact_json(cast("dict[str, Any]", value))
         case _:
             return str(value)
 

@@ -122,7 +122,8 @@ async def end_duties(connection: AsyncConnection, user_id: int, today: date) -> 
 async def move_to_login(connection: AsyncConnection, person_id: int, login_id: int) -> None:
     """Gives a login everything that the roster says about a person without one, and deletes the person."""
     roster = select(_c.source_id, _c.given_name, _c.family_name, _c.left_roster, _c.enabled_in_roster)
-    values = (await connection.execute(roster.where(_c.id == person_id).with_for_update())).mappings().one()
+    row = (await connection.execute(roster.where(_c.id == person_id).with_for_update())).mappings().one()
+    values = {str(name): value for name, value in row.items()}
     for table in (class_teachers, class_covers):
         await connection.execute(update(table).where(table.c.user_id == person_id).values(user_id=login_id))
     await connection.execute(delete(users).where(_c.id == person_id))
