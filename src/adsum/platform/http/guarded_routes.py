@@ -40,7 +40,7 @@ def keep_fixed_paths(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     for router in routers:
         for route in router.routes:
             if isinstance(route, APIRoute) and not route.param_convertors:
-                methods[route.path] |= route.methods
+                methods[route.path] |= route.methods or set()
     app.state.methods_by_path = {path: ", ".join(sorted(allowed)) for path, allowed in methods.items()}
 
 
