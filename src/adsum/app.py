@@ -49,6 +49,8 @@ from adsum.privacy.merging import endpoints as student_merges
 from adsum.privacy.merging import pages as student_merge_pages
 from adsum.privacy.retention import endpoints as retention
 from adsum.privacy.retention import pages as retention_pages
+from adsum.privacy.staff import endpoints as staff_erasure
+from adsum.privacy.staff import pages as staff_erasure_pages
 from adsum.registers import endpoints as registers
 from adsum.registers import pages as today
 from adsum.registers.on_site import pages as on_site
@@ -101,6 +103,7 @@ ROUTERS = (
     reports.router,
     audit.router,
     users.router,
+    staff_erasure.router,
 )
 PAGES = (
     static_files.router,
@@ -118,6 +121,7 @@ PAGES = (
     batch_pages.router,
     schools_admin.router,
     people.router,
+    staff_erasure_pages.router,
     key_pages.router,
     status_pages.router,
     calendar_pages.router,

@@ -103,6 +103,8 @@ GROUPS = {
         "adsum.roster.people.commands:app",
         "Users who can sign in: their roles and logins.",
         (
+            ExtraCommand("erase", "adsum.privacy.staff.commands:erase", after="enable"),
+            ExtraCommand("readmit", "adsum.privacy.staff.commands:readmit", after="erase"),
             ExtraCommand("identities", "adsum.accounts.single_sign_on.commands:list_identities", after="sign-out"),
             ExtraCommand("connect", "adsum.accounts.single_sign_on.commands:connect", after="identities"),
             ExtraCommand("disconnect", "adsum.accounts.single_sign_on.commands:disconnect", after="connect"),

@@ -63,6 +63,7 @@ from adsum.privacy.merging.page_data import MergePageData
 from adsum.privacy.merging.service import StudentMerges
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.service import StudentData
+from adsum.privacy.staff.service import StaffErasure
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
 from adsum.registers.order.service import RegisterOrders
@@ -182,6 +183,7 @@ class OperationServices:
 
     student_data: StudentData
     student_merges: StudentMerges
+    staff_erasure: StaffErasure
     holds: Holds
     retention: Retention
     retention_runs: RetentionRuns
@@ -381,6 +383,7 @@ def _operations(
     return OperationServices(
         student_data=StudentData(on.database, on.now),
         student_merges=StudentMerges(on.database, on.now),
+        staff_erasure=StaffErasure(on.database, on.now),
         holds=Holds(on.database, on.now),
         retention=Retention(on.database, on.now),
         retention_runs=retention_runs,

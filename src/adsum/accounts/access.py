@@ -193,8 +193,20 @@ def may_manage(caller: Caller, role: Role, school_id: int | None) -> bool:
     return caller.may(Permission.USER_MANAGE) and is_below and caller.may_grant(rights.permissions, rights.schools)
 
 
+def may_erase(caller: Caller, role: Role, school_id: int | None) -> bool:
+    """Whether the caller may erase somebody with this role at this school. An office that manages logins may not."""
+    return caller.role is not Role.OFFICE and may_manage(caller, role, school_id)
+
+
 def require_may_manage(caller: Caller, role: Role, school_id: int | None) -> None:
     """Raises Forbidden: the caller lacks `user:manage`, or may not manage this role at this school."""
     require_permission(caller, Permission.USER_MANAGE)
     if not may_manage(caller, role, school_id):
         raise Forbidden(f"the role {role.value} can do what you may not", role=role.value)
+
+
+def require_may_erase(caller: Caller, role: Role, school_id: int | None) -> None:
+    """Raises Forbidden: the caller may not manage this role at this school, or is an office."""
+    require_may_manage(caller, role, school_id)
+    if not may_erase(caller, role, school_id):
+        raise Forbidden("only an admin erases staff", role=role.value)

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Select, column, false, func, insert, select, table, update
+from sqlalchemy import Boolean, Select, column, false, func, insert, not_, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.tables import is_disabled, users
+from adsum.accounts.tables import is_disabled, is_erased, users
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.sql_files import input_rows, sql_file
 
@@ -68,14 +68,34 @@ async def users_of_emails(connection: AsyncConnection, emails: Collection[str]) 
     return {user.email: user for user in found if user.email is not None}
 
 
-async def user_of_email(connection: AsyncConnection, email: str) -> StoredUser | None:
-    """The user with this email, which has to be normalised: see `normalised_email`."""
-    return await _one(connection, _USER.where(users.c.email == email))
+async def user_of_email(connection: AsyncConnection, email: str, *, keep: bool = False) -> StoredUser | None:
+    """The user with this email, which has to be normalised: see `normalised_email`.
+
+    `keep`: nobody erases the user until the transaction ends.
+    """
+    query = _USER.where(users.c.email == email)
+    return await _one(connection, query.with_for_update(read=True, key_share=True, of=users) if keep else query)
 
 
-async def user_of_source(connection: AsyncConnection, school_id: int, source_id: str) -> StoredUser | None:
-    """The user with this id in the roster file of a school."""
-    return await _one(connection, _USER.where(users.c.school_id == school_id, users.c.source_id == source_id))
+async def keep_user(connection: AsyncConnection, user_id: int) -> bool:
+    """Prevents that a user is erased until the transaction ends. Returns False if they are erased.
+
+    Call it before a row about the user is stored: their erasure would not find it.
+    """
+    c = users.c
+    found = select(c.id).where(c.id == user_id, not_(is_erased)).with_for_update(read=True, key_share=True)
+    return await connection.scalar(found) is not None
+
+
+async def user_of_source(
+    connection: AsyncConnection, school_id: int, source_id: str, *, locked: bool = False
+) -> StoredUser | None:
+    """The user with this id in the roster file of a school.
+
+    `locked`: nobody changes or erases the user until the transaction ends.
+    """
+    query = _USER.where(users.c.school_id == school_id, users.c.source_id == source_id)
+    return await _one(connection, query.with_for_update(of=users) if locked else query)
 
 
 async def users_with_email(connection: AsyncConnection) -> list[StoredUser]:

@@ -231,6 +231,7 @@ class Accounts:
         """
         password_hash = await self._passwords.hash(password)
         async with self._database.transaction() as connection:
+            await statements.keep_user(connection, user.id)
             now = (await statements.users_of_ids(connection, [user.id])).get(user.id)
             if now is None or now.disabled or now.token_generation != user.generation:
                 raise Unauthenticated("the password was changed by somebody else: sign in again")
@@ -316,7 +317,9 @@ class Accounts:
                     after = {"role": role.value}
                     await record(connection, by, Action.USER_ADDED, school_id=school_id, user_id=user_id, after=after)
                     return user_id
-                person = _linkable(await statements.user_of_source(connection, school_id, teacher), teacher)
+                person = _linkable(
+                    await statements.user_of_source(connection, school_id, teacher, locked=True), teacher
+                )
                 await statements.set_login(
                     connection, person.id, email=email, password_hash=password_hash, first_password=first
                 )

@@ -50,6 +50,8 @@ users = Table(
     Column("unlocks", Integer, nullable=False, server_default="0"),
     # Random. Passkeys hold it instead of the id or the email. NULL: the user never had a passkey.
     Column("passkey_handle", String(64)),
+    # Such a row has no name, email, source id or login. It stays as the author of marks, corrections and audit entries.
+    Column("erased_at", Instant),
     UniqueConstraint("school_id", "source_id"),
     Index(None, "passkey_handle", unique=True),
 )
@@ -113,6 +115,8 @@ identities = Table(
     UniqueConstraint("issuer", "subject"),
     UniqueConstraint("user_id", "issuer"),
 )
+
+is_erased = users.c.erased_at.is_not(None)
 
 # A login that an admin has disabled, or the login of a teacher that the roster has disabled.
 is_disabled = or_(

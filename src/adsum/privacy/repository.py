@@ -473,18 +473,25 @@ async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> Non
 
 
 async def _erase_from_answers(connection: AsyncConnection, student_id: int) -> None:
-    """Removes the student from lists in answers. Deletes an answer that is only about the student."""
-    c = idempotency_keys.c
-    of_row = c.actor == bindparam("of_actor"), c.key == bindparam("of_key")
     for row in await answers_with_student(connection, student_id):
-        is_about = _about(row, student_id)
-        answer = without_parts(row["answer"], is_about)
-        is_kept = next(parts_about(answer, is_about), None) is None
-        values = {"of_actor": row["actor"], "of_key": row["key"]}
-        if is_kept:
-            await connection.execute(update(idempotency_keys).where(*of_row).values(answer=answer), values)
-        else:
-            await connection.execute(delete(idempotency_keys).where(*of_row), values)
+        await remove_from_answer(connection, row, _about(row, student_id))
+
+
+async def remove_from_answer(connection: AsyncConnection, row: Row, is_about: IsAbout) -> None:
+    """Removes a person from the lists of a stored answer. Deletes an answer that is only about this person.
+
+    Args:
+        connection: of an open transaction.
+        row: with `actor`, `key` and `answer`.
+        is_about: whether an object in the answer is about the person.
+    """
+    c = idempotency_keys.c
+    of_row = c.actor == row["actor"], c.key == row["key"]
+    answer = without_parts(row["answer"], is_about)
+    if next(parts_about(answer, is_about), None) is None:
+        await connection.execute(update(idempotency_keys).where(*of_row).values(answer=answer))
+    else:
+        await connection.execute(delete(idempotency_keys).where(*of_row))
 
 
 def _about(row: Row, student_id: int) -> IsAbout:

@@ -50,5 +50,9 @@ def missing(
     if as_json:
         show_items(COLUMNS, items, as_json=True, none=none)
     else:
-        rows = [item.model_dump(by_alias=True) | {"teachers": [each.name for each in item.teachers]} for item in items]
+        rows = [
+            item.model_dump(by_alias=True)
+            | {"teachers": ["erased user" if each.is_erased else each.name for each in item.teachers]}
+            for item in items
+        ]
         show_rows(COLUMNS, rows, as_json=False, dropped_first=DROPPED_FIRST, none=none)

@@ -267,12 +267,15 @@ async def _with_details(connection: AsyncConnection, registers: Sequence[Registe
 
 def _detailed(
     register: Register,
-    teachers: list[tuple[int, str, str]] | None,
+    teachers: list[tuple[int, str, str, bool]] | None,
     missing_students: list[int] | None,
     status_counts: list[tuple[str, int]] | None,
     times: list[tuple[str, str]] | None,
 ) -> Register:
-    named = [RegisterTeacher(user_id, f"{given} {family}".strip()) for user_id, given, family in teachers or ()]
+    named = [
+        RegisterTeacher(user_id, f"{given} {family}".strip(), is_erased=bool(is_erased))
+        for user_id, given, family, is_erased in teachers or ()
+    ]
     return replace(
         register,
         teachers=tuple(sorted(named, key=lambda teacher: (list_key(teacher.name), teacher.user_id))),

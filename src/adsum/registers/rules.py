@@ -42,10 +42,11 @@ class RegisterFilters:
 
 @dataclass(frozen=True, slots=True)
 class RegisterTeacher:
-    """A user who teaches or covers the session of a register on its day."""
+    """A user who teaches or covers the session of a register on its day. An erased one has no name."""
 
     user_id: int
     name: str
+    is_erased: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ class TeacherItem(Schema):
     """A teacher of the class on that day."""
 
     user_id: int
-    name: str
+    name: Annotated[str, Field(description="Empty: the roster has none, or the user was erased")]
+    is_erased: bool = False
 
 
 class RegisterItem(Schema):

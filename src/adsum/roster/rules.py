@@ -7,6 +7,7 @@ import binascii
 import struct
 import zlib
 from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -116,12 +117,16 @@ class NamedIds:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names by id. An id without a name, of another school, or of a deleted row is missing."""
+    """Names by id. An id without a name, of another school, or of a deleted row is missing.
+
+    `erased`: ids of people who were erased. They have no name.
+    """
 
     students: Mapping[int, str] = field(default_factory=dict[int, str])
     classes: Mapping[int, str] = field(default_factory=dict[int, str])
     sessions: Mapping[int, str] = field(default_factory=dict[int, str])
     people: Mapping[int, str] = field(default_factory=dict[int, str])
+    erased: AbstractSet[int] = frozenset()
 
 
 # Filters of lists. A filter that is None does not narrow; days are inclusive.

@@ -36,6 +36,7 @@ WITHOUT_KEY = {
     "/keys": "its answer is a secret",
     "/keys/{id}/rotate": "its answer is a secret",
     "/schools/{id}/readmissions": "a repetition has no effect, and is answered with 404",
+    "/users/readmissions": "a repetition has no effect, and is answered with 404",
     "/users": "its answer may be a secret, and a repetition finds the email taken",
     "/users/{id}/password": "its answer is a secret",
     "/users/{id}/sign-out": "a repetition has the same effect",

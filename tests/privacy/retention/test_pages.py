@@ -87,7 +87,7 @@ async def test_an_erased_student_is_readmitted(register: Register) -> None:
     after = await pages.open(readmitted.headers["location"].partition("#")[0])
     again = await pages.send(f"{PATH}/readmit", {"sourced_id": "s-7"})
 
-    assert "The next roster adds the student again." in visible_text(after)
+    assert "The next roster adds the person again." in visible_text(after)
     assert again.status_code == HTTPStatus.NOT_FOUND
 
 

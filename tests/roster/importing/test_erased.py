@@ -7,9 +7,10 @@ import pytest
 from adsum.accounts.access import system_caller
 from adsum.migrations import tables
 from adsum.platform.clock import system_clock
-from adsum.platform.database.tombstones import Erased, add_tombstones, remove_tombstone, tombstone_key, tombstones
+from adsum.platform.database.tombstones import tombstone_key, tombstones
 from adsum.platform.errors import NotFound
 from adsum.privacy.service import StudentData
+from adsum.privacy.staff.service import StaffErasure
 from tests.roster.conftest import Importing
 from tests.roster.files import Roster, a_school, a_school_of_1_2
 
@@ -89,20 +90,18 @@ async def test_erased_staff_stay_away_as_well(importing: Importing) -> None:
     roster = a_school()
     await importing.run(roster)
     (teacher,) = [row for row in await importing.rows(tables.users) if row["source_id"] == "teacher-1"]
-    person = (teacher["school_id"], "teacher-1")
-    async with importing.database.transaction() as connection:
-        await connection.execute(tables.class_teachers.delete().where(tables.class_teachers.c.user_id == teacher["id"]))
-        await connection.execute(tables.users.delete().where(tables.users.c.id == teacher["id"]))
-        await add_tombstones(connection, Erased.USER, [person], system_clock())
+    staff = StaffErasure(importing.database, system_clock)
+    await staff.erase(teacher["id"], system_caller())
 
     report = await importing.run(roster)
 
     assert "teacher-1" not in {row["source_id"] for row in await importing.rows(tables.users)}
     assert [warning.code for warning in report.warnings] == ["erased_person"]
     assert "enrollments.csv: erased teacher" in report.ignored
-    async with importing.database.transaction() as connection:
-        assert await remove_tombstone(connection, Erased.USER, *person)
-        assert not await remove_tombstone(connection, Erased.USER, *person)
+    assert not any(table.is_changed for table in report.tables.values())
+    await staff.readmit(teacher["school_id"], "teacher-1", system_caller())
+    with pytest.raises(NotFound):
+        await staff.readmit(teacher["school_id"], "teacher-1", system_caller())
     await importing.run(roster)
     assert "teacher-1" in {row["source_id"] for row in await importing.rows(tables.users)}
 

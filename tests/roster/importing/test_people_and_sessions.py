@@ -7,7 +7,6 @@ from datetime import date
 from sqlalchemy import update
 
 from adsum.accounts.repository import (
-    user_of_source,
     users_of_emails,
     users_of_ids,
     users_with_email,
@@ -64,7 +63,6 @@ async def test_a_teacher_whom_the_roster_disables_cannot_sign_in_until_it_enable
             (user,) = await users_with_email(connection)
             assert await users_of_ids(connection, [user.id]) == {user.id: user}
             assert await users_of_emails(connection, ["ada@school.example"]) == {"ada@school.example": user}
-            assert await user_of_source(connection, user.school_id or 0, "teacher-1") == user
             return user.disabled
 
     steps = [("false", 1, True, 1), ("", 0, True, 1), ("true", 1, False, 2), ("true", 0, False, 2)]

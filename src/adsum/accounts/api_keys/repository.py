@@ -102,6 +102,19 @@ async def key_of_id(connection: AsyncConnection, key_id: int, *, locked: bool = 
     return found[0] if found else None
 
 
+async def keys_of_owner(connection: AsyncConnection, owner_id: int, *, locked: bool = False) -> list[StoredKey]:
+    """The keys of a user that are not revoked, by id. `locked`: as in `key_of_id`."""
+    k = api_keys.c
+    owned = select(k.id).where(k.owner_id == owner_id, k.revoked_at.is_(None)).order_by(k.id)
+    ids = (await connection.scalars(owned.with_for_update() if locked else owned)).all()
+    return [key for key_id in ids for key in await _keys(connection, key_id)]
+
+
+async def set_owner(connection: AsyncConnection, key_ids: Collection[int], owner_id: int) -> None:
+    """Gives these keys another owner."""
+    await connection.execute(update(api_keys).where(api_keys.c.id.in_(key_ids)).values(owner_id=owner_id))
+
+
 async def _keys(connection: AsyncConnection, key_id: int | None = None) -> list[StoredKey]:
     k, s = api_keys.c, former_secrets.c
     is_wanted = literal(value=True) if key_id is None else k.id == key_id

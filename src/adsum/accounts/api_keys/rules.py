@@ -94,6 +94,11 @@ class ApiKey:
     last_used_at: datetime | None = None
     last_address: str | None = None
 
+    @property
+    def only_school(self) -> int | None:
+        """The school of the key; None: it has several, or all."""
+        return self.schools[0] if self.schools is not None and len(self.schools) == 1 else None
+
     def state(self, now: datetime) -> KeyState:
         """Whether the key works."""
         if self.revoked_at is not None:

@@ -11,6 +11,7 @@ from typing import Any, TypedDict
 
 from adsum.accounts.access import Caller, Permission, Role, require_confirmed, require_permission, system_caller
 from adsum.accounts.api_keys import repository as statements
+from adsum.accounts.api_keys.access import find_owner, require_key, require_may_grant, sees_key, unknown_owner
 from adsum.accounts.api_keys.repository import StoredKey
 from adsum.accounts.api_keys.rules import (
     MAX_OVERLAP,
@@ -32,12 +33,11 @@ from adsum.accounts.api_keys.rules import (
 from adsum.accounts.api_keys.uses import NOTED_EVERY, KeyUses
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.repository import keep_user
 from adsum.accounts.repository import school_ids as ids_of_schools
-from adsum.accounts.repository import user_of_email
-from adsum.accounts.service import MAX_EMAIL, normalised_email
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
-from adsum.platform.errors import Conflict, Forbidden, NotFound, Unauthenticated, Violation, refuse
+from adsum.platform.errors import Conflict, Forbidden, Unauthenticated, Violation, refuse
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger
 
@@ -152,7 +152,7 @@ class ApiKeys:
             checked = bounded_networks(networks, bounds, violations)
             owner_id = await self._owner_id(connection, caller, owner, violations)
             refuse(violations)
-            _require_may_grant(caller, ordered, school_ids)
+            require_may_grant(caller, ordered, school_ids)
             values: dict[str, Any] = {"name": name.strip(), "secret_hash": _hashed(secret), "created_at": now}
             values |= {"permissions": [permission.value for permission in ordered], "schools": school_ids}
             values |= {"owner_id": owner_id, "expires_at": expires_at, "networks": checked}
@@ -162,7 +162,7 @@ class ApiKeys:
                 connection,
                 caller,
                 Action.KEY_CREATED,
-                school_id=_only_school(key),
+                school_id=key.only_school,
                 user_id=owner_id,
                 key_id=key_id,
                 after={"permissions": key.permissions, "schools": key.schools, **_terms(key)},
@@ -175,14 +175,14 @@ class ApiKeys:
         require_permission(caller, Permission.KEY_MANAGE)
         async with self._database.snapshot() as connection:
             now = self._now()
-            return [_key(row, now) for row in await statements.all_keys(connection) if _sees(caller, row)]
+            return [key_of_row(row, now) for row in await statements.all_keys(connection) if sees_key(caller, row)]
 
     async def get(self, key_id: int, caller: Caller | None = None) -> ApiKey:
         """One key. Raises NotFound."""
         caller = caller or system_caller()
         require_permission(caller, Permission.KEY_MANAGE)
         async with self._database.snapshot() as connection:
-            return _key(_require_key(await statements.key_of_id(connection, key_id), key_id, caller), self._now())
+            return key_of_row(require_key(await statements.key_of_id(connection, key_id), key_id, caller), self._now())
 
     async def change(self, key_id: int, changes: KeyChanges, caller: Caller | None = None) -> ApiKey:
         """Changes the name, the owner, the expiry or the networks. Permissions and schools of a key never change.
@@ -219,7 +219,7 @@ class ApiKeys:
                 connection,
                 caller,
                 Action.KEY_CHANGED,
-                school_id=_only_school(key),
+                school_id=key.only_school,
                 user_id=owner_id,
                 key_id=key_id,
                 before={name: before[name] for name in before if before[name] != after[name]},
@@ -257,7 +257,7 @@ class ApiKeys:
             ends_at = now + overlap
             await statements.replace_secret(connection, key_id, _hashed(secret), now, ends_at)
             after = {"earlierSecretsEndAt": ends_at.isoformat()}
-            school_id = _only_school(key)
+            school_id = key.only_school
             await record(connection, caller, Action.KEY_ROTATED, school_id=school_id, key_id=key_id, after=after)
             return NewKey(await self._key(connection, key_id, now), secret)
 
@@ -269,18 +269,18 @@ class ApiKeys:
         caller = caller or system_caller()
         require_permission(caller, Permission.KEY_MANAGE)
         async with self._database.transaction() as connection:
-            row = _require_key(await statements.key_of_id(connection, key_id, locked=True), key_id, caller)
+            row = require_key(await statements.key_of_id(connection, key_id, locked=True), key_id, caller)
             if row.revoked_at is None:
                 now = self._now()
                 await statements.revoke_key(connection, key_id, now)
-                school_id = _only_school(_key(row, now))
+                school_id = key_of_row(row, now).only_school
                 await record(connection, caller, Action.KEY_REVOKED, school_id=school_id, key_id=key_id)
 
     async def warned_keys(self) -> list[tuple[ApiKey, KeyStatus]]:
         """The keys with a warning. Checks no permission: for metrics and the log."""
         async with self._database.snapshot() as connection:
             now = self._now()
-            keys = [_key(row, now) for row in await statements.all_keys(connection)]
+            keys = [key_of_row(row, now) for row in await statements.all_keys(connection)]
         return [(key, status) for key in keys if (status := self.status_of(key)).warnings]
 
     async def schools_of(self, caller: Caller) -> dict[int, str]:
@@ -333,15 +333,15 @@ class ApiKeys:
     async def _key(self, connection: Connection, key_id: int, now: datetime) -> ApiKey:
         row = await statements.key_of_id(connection, key_id)
         assert row is not None, "keys are never deleted"
-        return _key(row, now)
+        return key_of_row(row, now)
 
     async def _locked(self, connection: Connection, key_id: int, caller: Caller, now: datetime) -> ApiKey:
         """A key that the caller may change: they have everything that it has."""
         require_permission(caller, Permission.KEY_MANAGE)
         require_confirmed(caller)
         row = await statements.key_of_id(connection, key_id, locked=True)
-        key = _key(_require_key(row, key_id, caller), now)
-        _require_may_grant(caller, key.permissions, key.schools)
+        key = key_of_row(require_key(row, key_id, caller), now)
+        require_may_grant(caller, key.permissions, key.schools)
         return key
 
     async def _bounds(self, connection: Connection, caller: Caller, now: datetime) -> Bounds:
@@ -362,24 +362,18 @@ class ApiKeys:
         self, connection: Connection, caller: Caller, email: str | None, violations: list[Violation]
     ) -> int | None:
         if email is None:
-            if caller.key_id is None or caller.user_id is not None:
+            if caller.user_id is not None:
+                if not await keep_user(connection, caller.user_id):
+                    raise Unauthenticated("there is no such user")
                 return caller.user_id
+            if caller.key_id is None:
+                return None
             calling = await self._key(connection, caller.key_id, self._now())
             return None if calling.owner is None else calling.owner.id
-        name = normalised_email(email)
-        is_email = len(name) <= MAX_EMAIL and name.isprintable()
-        user = await user_of_email(connection, name) if is_email else None
-        sees = user is not None and (
-            caller.schools is None or user.school_id in caller.schools or user.id == caller.user_id
-        )
-        if user is None or user.disabled or not sees:
-            violations.append(Violation("unknown_person", "no enabled user has this email", "/owner"))
-            return None
-        return user.id
-
-
-def _only_school(key: ApiKey) -> int | None:
-    return key.schools[0] if key.schools is not None and len(key.schools) == 1 else None
+        owner = await find_owner(connection, caller, email)
+        if owner is None:
+            violations.append(unknown_owner("/owner"))
+        return owner
 
 
 def _terms(key: ApiKey) -> dict[str, Any]:
@@ -401,29 +395,13 @@ def _is_over(end: datetime | None, now: datetime) -> bool:
     return end is not None and end <= now
 
 
-def _sees(caller: Caller, row: StoredKey) -> bool:
-    return caller.may_grant((), row.schools)
-
-
-def _require_key(row: StoredKey | None, key_id: int, caller: Caller) -> StoredKey:
-    if row is None or not _sees(caller, row):
-        raise NotFound(f"there is no key {key_id}")
-    return row
-
-
-def _require_may_grant(caller: Caller, permissions: Sequence[Permission], schools: Sequence[int] | None) -> None:
-    if not caller.may_grant(permissions, schools):
-        lacking = [permission.value for permission in permissions if not caller.may(permission)]
-        what = f"the permissions {', '.join(lacking)}" if lacking else "the schools of this key"
-        raise Forbidden(f"nobody grants a key more than they have: you lack {what}", permissions=lacking)
-
-
 def _permissions(names: Sequence[str]) -> tuple[Permission, ...]:
     # Ignores permissions that a newer version has stored.
     return tuple(permission for permission in Permission if permission.value in names)
 
 
-def _key(row: StoredKey, now: datetime) -> ApiKey:
+def key_of_row(row: StoredKey, now: datetime) -> ApiKey:
+    """The key of a stored row."""
     uses = [(each.last_used_at, each.last_address) for each in row.secrets if each.last_used_at is not None]
     last_used_at, last_address = max(uses, key=lambda use: use[0], default=(None, None))
     return ApiKey(

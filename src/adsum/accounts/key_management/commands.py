@@ -166,6 +166,7 @@ def _row(item: KeyItem, *, as_json: bool) -> dict[str, Any]:
         return row
     row["secrets"] = [_secret(each) for each in item.secrets]
     row["expiresAt"] = row["expiresAt"] or NEVER
+    row["owner"] = item.owner or ("erased user" if item.owner_id else None)
     return row | {"schools": row["schools"] or "every school", "networks": row["networks"] or ANY}
 
 

@@ -82,7 +82,8 @@ class SecretItem(Schema):
 class KeyItem(Schema):
     """An API key without its secrets. `schools` null: all schools; `networks` null: from anywhere.
 
-    `owner` is the email of the user who is responsible. The last use is that of any secret.
+    `owner` is the email of the user who is responsible; null: nobody is, or the user `ownerId` was erased. The last use
+    is that of any secret.
     """
 
     id: int

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, not_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.second_factors.passkeys import KnownPasskey, NewPasskey
 from adsum.accounts.second_factors.rules import FactorKind
 from adsum.accounts.second_factors.tables import passkeys, recovery_codes, totp_apps
-from adsum.accounts.tables import sign_ins, users
+from adsum.accounts.tables import is_erased, sign_ins, users
 
 _TABLES = {FactorKind.PASSKEY: passkeys, FactorKind.TOTP: totp_apps}
 
@@ -36,12 +36,13 @@ class StoredApp:
     last_step: int
 
 
-async def lock_user(connection: AsyncConnection, user_id: int) -> None:
+async def lock_user(connection: AsyncConnection, user_id: int) -> bool:
     """Locks the user until the end of the transaction: changes of their factors wait for each other.
 
-    Rows that refer to the user, such as sign-ins, can be inserted meanwhile.
+    Rows that refer to the user, such as sign-ins, can be inserted meanwhile. Returns False if the user is erased.
     """
-    await connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update(key_share=True))
+    found = select(users.c.id).where(users.c.id == user_id, not_(is_erased)).with_for_update(key_share=True)
+    return await connection.scalar(found) is not None
 
 
 async def factors_of_user(connection: AsyncConnection, user_id: int, kind: FactorKind) -> list[FactorRow]:

@@ -211,6 +211,7 @@ class SecondFactors:
         """The options with which a browser makes a passkey. Raises ConfirmationNeeded, Forbidden."""
         user = await self.confirmed_user(caller)
         async with self._database.transaction() as connection:
+            await _require_confirmed(connection, caller, user.id)
             handle = await statements.passkey_handle(connection, user.id, secrets.token_urlsafe(32))
             known = await statements.passkeys_of_user(connection, user.id)
         await load_library()
@@ -410,7 +411,8 @@ async def _kinds(connection: Connection, user_id: int) -> tuple[FactorKind, ...]
 async def _require_confirmed(connection: Connection, caller: Caller, user_id: int) -> bool:
     """Locks the user whose factors change. Returns whether they have any. Raises as `confirmed_user`."""
     require_confirmed(caller)
-    await statements.lock_user(connection, user_id)
+    if not await statements.lock_user(connection, user_id):
+        raise Unauthenticated("there is no such user")
     has_factors = bool(await _kinds(connection, user_id))
     require_confirmed(caller, by_factor=has_factors)
     return has_factors

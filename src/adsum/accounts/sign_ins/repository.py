@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.repository import USER_COLUMNS, StoredUser
@@ -191,6 +191,12 @@ async def take_overdue_pending(connection: AsyncConnection, now: datetime, limit
     found = [PendingSignIn(*row) for row in rows]
     await connection.execute(delete(pending_sign_ins).where(c.id.in_(ids)))
     return found
+
+
+async def delete_sign_ins(connection: AsyncConnection, user_id: int) -> None:
+    """Deletes all sign-ins of a user, also those that lack the second factor."""
+    await connection.execute(delete(pending_sign_ins).where(pending_sign_ins.c.user_id == user_id))
+    await _delete_sign_ins(connection, user_id, true())
 
 
 async def _delete_sign_ins(connection: AsyncConnection, user_id: int, condition: ColumnElement[bool]) -> None:

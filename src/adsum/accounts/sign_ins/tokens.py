@@ -173,7 +173,7 @@ class Tokens:
         ends_at = now + (lifetime or self._lifetime)
         key = secrets.token_hex(16)
         async with self._database.transaction() as connection:
-            user = await users.user_of_email(connection, normalised_email(email))
+            user = await users.user_of_email(connection, normalised_email(email), keep=True)
             uses_up = False
             if checked is not None:
                 user = _require_unchanged(checked, user)

@@ -209,7 +209,9 @@ class Identities:
     async def _user_to_connect(
         self, connection: Connection, identity: Identity, invitation: Invitation | None
     ) -> StoredUser | None:
+        """The user whom the email or the invitation names, and whom nobody erases until the transaction ends."""
         if invitation is not None:
+            await users.keep_user(connection, invitation.user_id)
             user = (await users.users_of_ids(connection, [invitation.user_id])).get(invitation.user_id)
             if user is None or user.token_generation != invitation.generation:
                 raise SignInRefused(Refusal.INVITATION_OVER, "the invitation is over")
@@ -218,7 +220,7 @@ class Identities:
             raise SignInRefused(Refusal.NO_EMAIL, "the provider names no email")
         if not identity.is_verified:
             raise SignInRefused(Refusal.UNVERIFIED_EMAIL, "the provider has not verified the email")
-        return await users.user_of_email(connection, identity.email)
+        return await users.user_of_email(connection, identity.email, keep=True)
 
     def _require_provider(self, name: str) -> OidcProvider:
         if name not in self._providers:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
@@ -48,12 +49,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class EntryNames:
-    """Names by id, as far as the caller may see them."""
+    """Names by id, as far as the caller may see them. `erased`: people who were erased."""
 
     people: Mapping[int, str]
     students: Mapping[int, str]
     keys: Mapping[int, str]
     schools: Mapping[int, str]
+    erased: AbstractSet[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,8 @@ class AuditPageData:
         students = {entry.student_id for entry in entries if entry.student_id is not None}
         students |= {id_ for each in chosen for id_ in each.students}
         found = await self._naming.names_of(NamedIds(students=students, people=people), caller)
-        return EntryNames(found.people, found.students, keys, {school.id: school.name for school in schools})
+        names = {school.id: school.name for school in schools}
+        return EntryNames(found.people, found.students, keys, names, found.erased)
 
 
 def _filters(typed: TypedFilters, searches: _Searches, time_zone: str, now: datetime) -> AuditFilters:

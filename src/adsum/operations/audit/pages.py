@@ -31,6 +31,7 @@ PATH = "/admin/audit"
 TONES = {
     Action.SIGN_IN_FAILED: "bad",
     Action.STUDENT_ERASED: "bad",
+    Action.USER_ERASED: "bad",
     Action.LOG_SIGNED_AGAIN: "bad",
     Action.BACKUP_RESTORED: "bad",
     Action.SECOND_FACTOR_REMOVED: "warn",

@@ -12,7 +12,7 @@ from adsum.platform.errors import AdsumError, Conflict, Invalid
 from adsum.platform.paging import PageRequest
 from adsum.privacy.merging.rules import Merge, MergeChoices
 from adsum.privacy.merging.service import StudentMerges
-from adsum.roster.rules import NamedIds, StudentFilters, StudentRow
+from adsum.roster.rules import NamedIds, Names, StudentFilters, StudentRow
 from adsum.roster.service import Directory, Naming
 from adsum.schools.rules import School
 from adsum.schools.service import Schools
@@ -31,7 +31,7 @@ class MergeView:
         preview: what would move, if both records are chosen and can be merged; `refusal`: why they cannot.
         merges: earlier merges into the chosen student.
         statuses: of the schools of the doubles, by code.
-        people: names of the authors of merges, by id.
+        names: of the authors of merges.
     """
 
     found: Sequence[StudentRow]
@@ -42,7 +42,7 @@ class MergeView:
     refusal: AdsumError | None
     merges: Sequence[Merge]
     statuses: Mapping[str, ShownStatus]
-    people: Mapping[int, str]
+    names: Names
 
 
 class MergePageData:
@@ -76,7 +76,7 @@ class MergePageData:
             statuses |= shown_statuses(await self._statuses.all_of(school_id, caller))
         authors = {merge.user_id for merge in merges if merge.user_id is not None}
         names = await self._naming.names_of(NamedIds(people=authors), caller)
-        return MergeView(found, has_more, chosen, schools, preview, refusal, merges, statuses, names.people)
+        return MergeView(found, has_more, chosen, schools, preview, refusal, merges, statuses, names)
 
     async def _preview(
         self, keep: int, remove: int, choices: MergeChoices, caller: Caller

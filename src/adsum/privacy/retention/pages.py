@@ -7,8 +7,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
-from adsum.accounts.access import Permission
+from adsum.accounts.access import Permission, Role, may_erase
 from adsum.accounts.visitors import visitor_with
+from adsum.platform.database.tombstones import Erased
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PathId
@@ -21,6 +22,7 @@ from adsum.privacy.holds.service import Holds
 from adsum.privacy.retention.rules import FIRST_MONTH, FOREVER, MAX_YEARS, MIN_YEARS, Kind, Periods, Preview
 from adsum.privacy.retention.service import Retention
 from adsum.privacy.service import StudentData
+from adsum.privacy.staff.service import StaffErasure
 from adsum.roster.rules import NamedIds
 from adsum.roster.service import Naming
 from adsum.schools.context import CurrentSchool, SchoolContext
@@ -45,11 +47,13 @@ class RetentionServices:
         holds: Annotated[Holds, Depends(provided(Holds))],
         naming: Annotated[Naming, Depends(provided(Naming))],
         student_data: Annotated[StudentData, Depends(provided(StudentData))],
+        staff_erasure: Annotated[StaffErasure, Depends(provided(StaffErasure))],
     ) -> None:
         self.retention = retention
         self.holds = holds
         self.naming = naming
         self.student_data = student_data
+        self.staff_erasure = staff_erasure
 
 
 Services = Annotated[RetentionServices, Depends()]
@@ -118,10 +122,17 @@ async def lift_hold(services: Services, context: CurrentSchool, hold: Annotated[
 
 
 @router.post(f"{PATH}/readmit")
-async def readmit(request: Request, services: Services, context: CurrentSchool, sourced_id: Text = "") -> Response:
-    """Lets an erased student come back with the next roster."""
+async def readmit(
+    request: Request,
+    services: Services,
+    context: CurrentSchool,
+    sourced_id: Text = "",
+    kind: Annotated[Erased, Form()] = Erased.STUDENT,
+) -> Response:
+    """Lets an erased person come back with the next roster."""
+    data = services.student_data if kind is Erased.STUDENT else services.staff_erasure
     try:
-        await services.student_data.readmit(context.school.id, sourced_id.strip(), context.caller)
+        await data.readmit(context.school.id, sourced_id.strip(), context.caller)
     except (*WRONG, NotFound) as error:
         return await _page(request, services, context, error=error)
     return redirect_to(f"{context.address('retention')}&readmitted=true#readmit")
@@ -184,6 +195,7 @@ async def _page(
         reasons=list(HoldReason),
         readmitted=request.query_params.get("readmitted") == "true",
         max_years=MAX_YEARS,
+        readmits_staff=may_erase(context.caller, Role.TEACHER, context.school.id),
         error=error,
     )
     response.headers["Cache-Control"] = "no-store"

@@ -8,7 +8,7 @@ WITH input AS (
 SELECT
     input.session_id,
     (
-        SELECT jsonb_agg(jsonb_build_array(u.id, u.given_name, u.family_name))
+        SELECT jsonb_agg(jsonb_build_array(u.id, u.given_name, u.family_name, u.erased_at IS NOT NULL))
         FROM users u
         WHERE u.id IN (
             SELECT taught.user_id

@@ -11,7 +11,7 @@ WITH input AS (
 SELECT
     input.session_id,
     (
-        SELECT json_group_array(json_array(u.id, u.given_name, u.family_name))
+        SELECT json_group_array(json_array(u.id, u.given_name, u.family_name, u.erased_at IS NOT NULL))
         FROM users u
         WHERE u.id IN (
             SELECT taught.user_id

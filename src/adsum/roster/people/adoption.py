@@ -14,7 +14,9 @@ from adsum.roster.people.repository import move_to_login
 from adsum.schools.locks import lock_rosters
 
 
-async def unlinked_login(connection: Connection, email: str, school_id: int, teacher: str) -> StoredUser | None:
+async def unlinked_login(
+    connection: Connection, email: str, school_id: int, teacher: str, *, locked: bool = False
+) -> StoredUser | None:
     """The login with this email that the person of the roster can take over; None: there is no such login or person.
 
     The person has no login. The login is of the same school, and of no other person of the roster.
@@ -24,12 +26,13 @@ async def unlinked_login(connection: Connection, email: str, school_id: int, tea
         email: normalised.
         school_id: of the roster.
         teacher: source id of the person.
+        locked: whether nobody erases the two until the transaction ends.
 
     Raises:
         EmailTaken: the login has another role than teacher.
     """
-    login = await accounts.user_of_email(connection, email)
-    person = await accounts.user_of_source(connection, school_id, teacher)
+    login = await accounts.user_of_email(connection, email, keep=locked)
+    person = await accounts.user_of_source(connection, school_id, teacher, locked=locked)
     if login is None or login.school_id != school_id or login.source_id is not None:
         return None
     if person is None or person.email is not None or person.role != Role.TEACHER:
@@ -49,7 +52,7 @@ async def adopt(
     Its sign-ins end. What the roster says about the person moves to it: names, source id, classes and covers.
     """
     await lock_rosters(connection, [school_id])  # an import refers to the person, who goes
-    login = await unlinked_login(connection, email, school_id, teacher)
+    login = await unlinked_login(connection, email, school_id, teacher, locked=True)
     if login is None:
         return None
     person = await accounts.user_of_source(connection, school_id, teacher)

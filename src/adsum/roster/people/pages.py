@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
-from adsum.accounts.access import Role, may_manage
+from adsum.accounts.access import Role, may_erase, may_manage
 from adsum.accounts.service import ROLES
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
@@ -84,11 +84,15 @@ async def people(
     shown: Shown = Shown.ALL,
     cursor: str | None = None,
     teacher: Annotated[PlainText, Query()] = "",
+    *,
+    erased: bool = False,
 ) -> Response:
-    """The people of the school. `teacher`: source id of a person whom the form adds a login for."""
+    """The people of the school. `teacher`: source id of a person whom the form adds a login for. `erased`: the visitor
+    has erased a person.
+    """
     typed = {"teacher": teacher, "role": Role.TEACHER.value if teacher else ""}
     chosen = {"words": words, "role": role, "shown": shown.value}
-    return await _list(request, service, context, chosen=chosen, cursor=cursor, typed=typed)
+    return await _list(request, service, context, chosen=chosen, cursor=cursor, typed=typed, erased=erased)
 
 
 @router.post("/admin/people")
@@ -235,6 +239,7 @@ async def _list(
     typed: dict[str, str] | None = None,
     error: AdsumError | None = None,
     new: NewPassword | None = None,
+    erased: bool = False,
 ) -> Response:
     chosen = {"words": "", "role": "", "shown": ""} | (chosen or {})
     role = Role(chosen["role"]) if chosen["role"] else None
@@ -260,6 +265,8 @@ async def _list(
         grants_district_admins=may_manage(caller, Role.ADMIN, None),
         district_admin=DISTRICT_ADMIN,
         may_manage=partial(_may_manage, context),
+        may_erase=partial(_may_erase, context),
+        erased=erased,
         typed={"email": "", "role": "", "teacher": ""} | (typed or {}),
         a_day=A_DAY,
         error=error,
@@ -301,6 +308,7 @@ async def _person(
         manages=manages,
         identities=identities,
         now=services.clock(),
+        erases=_may_erase(context, row),
         is_own=row.id == caller.user_id,
         a_day=A_DAY,
         error=error,
@@ -315,3 +323,7 @@ async def _person(
 
 def _may_manage(context: SchoolContext, row: PersonRow) -> bool:
     return may_manage(context.caller, Role(row.role), row.school_id)
+
+
+def _may_erase(context: SchoolContext, row: PersonRow) -> bool:
+    return may_erase(context.caller, Role(row.role), row.school_id)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.second_factors.tables import passkeys, totp_apps
-from adsum.accounts.tables import class_covers, class_teachers, is_disabled, users
+from adsum.accounts.tables import class_covers, class_teachers, is_disabled, is_erased, users
 from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.search import mentions, with_search_text
 from adsum.roster.people.rules import PersonFilters, PersonRow, TeachingRow
@@ -34,7 +34,7 @@ _PERSON = select(
     _c.left_roster,
     _c.first_password.is_not(None),
     or_(*(exists().where(table.c.user_id == _c.id) for table in (passkeys, totp_apps))),
-)
+).where(not_(is_erased))
 _is_active_district_admin = and_(
     _c.role == Role.ADMIN.value, _c.school_id.is_(None), _c.email.is_not(None), not_(is_disabled)
 )
@@ -52,7 +52,7 @@ async def lock_roles(connection: AsyncConnection) -> None:
 async def list_people(
     connection: AsyncConnection, caller: Caller, filters: PersonFilters, after: int, limit: int
 ) -> list[PersonRow]:
-    """At most `limit` people whom the caller sees, by id, with ids greater than `after`."""
+    """At most `limit` people whom the caller sees, by id, with ids greater than `after`. None of them is erased."""
     conditions = [in_visible_school(caller, _c.school_id), _c.id > after, *_conditions(filters)]
     statement = _PERSON.where(*conditions).order_by(_c.id).limit(limit)
     return [PersonRow(*row) for row in await connection.execute(statement)]
@@ -78,7 +78,7 @@ def _conditions(filters: PersonFilters) -> list[ColumnElement[bool]]:
 async def find_person(
     connection: AsyncConnection, caller: Caller, who: int | str, *, lock: bool = False
 ) -> PersonRow | None:
-    """The person with this id or this normalised email, if the caller sees them.
+    """The person with this id or this normalised email, if the caller sees them, and they are not erased.
 
     `lock`: no other transaction changes or deletes the person until this one ends.
     """

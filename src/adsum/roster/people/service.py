@@ -25,23 +25,21 @@ from adsum.accounts.service import Accounts, chosen_school, normalised_email
 from adsum.accounts.visibility import can_see_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
+from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.roster.people.access import Who, managed_person, refuse_own, require_other_admin, visible_person
 from adsum.roster.people.adoption import adopt, unlinked_login
 from adsum.roster.people.repository import (
     end_duties,
     find_person,
-    has_other_district_admin,
     list_people,
     lock_roles,
     set_rights,
     teachings_of,
 )
 from adsum.roster.people.rules import (
-    LastAdmin,
     NewPassword,
     NoLogin,
-    OwnLogin,
     Person,
     PersonChange,
     PersonFilters,
@@ -52,9 +50,6 @@ from adsum.roster.people.rules import (
 )
 from adsum.schools.repository import is_visible_school, today_of_school
 from adsum.schools.service import require_school
-
-Who = int | str
-"""The id or the email of a person, in any case."""
 
 
 class People:
@@ -94,7 +89,7 @@ class People:
         """One person with their teachings. Needs `user:manage`."""
         require_permission(caller, Permission.USER_MANAGE)
         async with self._database.snapshot() as connection:
-            (person,) = await _with_teachings(connection, [await _visible(connection, who, caller)])
+            (person,) = await _with_teachings(connection, [await visible_person(connection, who, caller)])
         return person
 
     async def add_login(
@@ -145,7 +140,7 @@ class People:
             email, role, school_id=school_id, teacher=teacher, password=password, by=caller
         )
         async with self._database.snapshot() as connection:
-            return NewPassword(await _visible(connection, login.user.id, caller), login.password)
+            return NewPassword(await visible_person(connection, login.user.id, caller), login.password)
 
     async def _adopt(
         self, email: str, school_id: int, teacher: str, caller: Caller, password: str | None
@@ -159,7 +154,7 @@ class People:
         prepared = await self._accounts.prepare_password(password, [email])
         async with self._database.transaction() as connection:
             user_id = await adopt(connection, email, school_id, teacher, prepared, caller)
-            person = None if user_id is None else await _visible(connection, user_id, caller)
+            person = None if user_id is None else await visible_person(connection, user_id, caller)
         return None if person is None else NewPassword(person, prepared.text)
 
     async def change(self, who: Who, change: PersonChange, caller: Caller) -> PersonRow:
@@ -178,7 +173,7 @@ class People:
         """
         async with self._database.transaction() as connection:
             await lock_roles(connection)
-            person = await _managed(connection, who, caller)
+            person = await managed_person(connection, who, caller)
             role, school_id = change.get("role", Role(person.role)), change.get("school_id", person.school_id)
             refuse([*validate_rights(role, school_id), *await _unknown_school(connection, caller, school_id)])
             require_may_manage(caller, role, school_id)
@@ -190,11 +185,11 @@ class People:
                 new["disabled"] = True
             if not new:
                 return person
-            _refuse_own(person, caller)
+            refuse_own(person, caller)
             if Role.ADMIN in (role, person.role):
                 require_confirmed(caller)
             if not (role is Role.ADMIN and school_id is None and not wanted["disabled"]):
-                await _require_other_admin(connection, person)
+                await require_other_admin(connection, person)
             if person.school_id is not None and ("school_id" in new or role is not Role.TEACHER):
                 await end_duties(
                     connection, person.id, await today_of_school(connection, person.school_id, self._now())
@@ -220,17 +215,17 @@ class People:
             ConfirmationNeeded: of an admin; the caller has confirmed their sign-in too long ago.
         """
         async with self._database.snapshot() as connection:
-            person = await _managed(connection, who, caller, lock=False)
+            person = await managed_person(connection, who, caller, lock=False)
             names = await accounts.names_of_user(connection, person.id)
         prepared = await self._accounts.prepare_password(password, names)
         async with self._database.transaction() as connection:
             person = await _managed_login(connection, person.id, caller)
-            _refuse_own(person, caller)
+            refuse_own(person, caller)
             if person.role == Role.ADMIN:
                 require_confirmed(caller)
             await accounts.set_password(connection, person.id, prepared.hash, prepared.first)
             await _record(connection, caller, Action.PASSWORD_RESET, person)
-            person = await _visible(connection, person.id, caller)
+            person = await visible_person(connection, person.id, caller)
         return NewPassword(person, prepared.text)
 
     async def unlock(self, who: Who, caller: Caller) -> PersonRow:
@@ -270,23 +265,8 @@ async def _with_teachings(connection: Connection, rows: list[PersonRow]) -> list
     return [Person(row, by_user[row.id]) for row in rows]
 
 
-async def _visible(connection: Connection, who: Who, caller: Caller, *, lock: bool = False) -> PersonRow:
-    person = await find_person(connection, caller, who if isinstance(who, int) else normalised_email(who), lock=lock)
-    if person is None:
-        raise NotFound("there is no such user")
-    return person
-
-
-async def _managed(connection: Connection, who: Who, caller: Caller, *, lock: bool = True) -> PersonRow:
-    """A person whose login the caller may manage, locked."""
-    require_permission(caller, Permission.USER_MANAGE)
-    person = await _visible(connection, who, caller, lock=lock)
-    require_may_manage(caller, Role(person.role), person.school_id)
-    return person
-
-
 async def _managed_login(connection: Connection, who: Who, caller: Caller) -> PersonRow:
-    person = await _managed(connection, who, caller)
+    person = await managed_person(connection, who, caller)
     if person.email is None:
         raise NoLogin("this person has no login: add one first")
     return person
@@ -307,19 +287,6 @@ async def _record_change(
         await record(connection, caller, Action.USER_ROLE_CHANGED, **about, before=before, after=after)
     if "disabled" in new:
         await _record(connection, caller, Action.USER_DISABLED if new["disabled"] else Action.USER_ENABLED, person)
-
-
-def _refuse_own(person: PersonRow, caller: Caller) -> None:
-    if person.id == caller.user_id:
-        detail = "this is your own login: somebody else has to do this"
-        raise OwnLogin(detail, [Violation(OwnLogin.code, detail, "/id")])
-
-
-async def _require_other_admin(connection: Connection, person: PersonRow) -> None:
-    """Call it after `lock_roles`, before the person loses rights."""
-    if person.is_active_district_admin and not await has_other_district_admin(connection, person.id):
-        detail = "this is the last active admin of all schools: add another one first"
-        raise LastAdmin(detail, [Violation(LastAdmin.code, detail, "/id")])
 
 
 async def _unknown_school(connection: Connection, caller: Caller, school_id: int | None) -> list[Violation]:

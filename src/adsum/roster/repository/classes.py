@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, Table, case, false, func, literal,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.tables import is_disabled, users
+from adsum.accounts.tables import is_disabled, is_erased, users
 from adsum.accounts.visibility import in_visible_class, in_visible_school, in_visible_session
 from adsum.platform.database.search import mentions
 from adsum.platform.database.validity import Day
@@ -158,12 +158,12 @@ async def find_names(connection: AsyncConnection, caller: Caller, ids: NamedIds)
 
     A person without a name has their email instead, for callers who manage their school's logins.
     """
-    found: dict[str, dict[int, str]] = {"student": {}, "class": {}, "session": {}, "person": {}}
+    found: dict[str, dict[int, str]] = {"student": {}, "class": {}, "session": {}, "person": {}, "erased": {}}
     for kind, id_, given, family, email in await connection.execute(union_all(*_name_selects(caller, ids))):
         name = f"{given} {family}".strip() or email
-        if name:
+        if name or kind == "erased":
             found[kind][id_] = name
-    return Names(found["student"], found["class"], found["session"], found["person"])
+    return Names(found["student"], found["class"], found["session"], found["person"], found["erased"].keys())
 
 
 def _name_selects(caller: Caller, ids: NamedIds) -> list[Select[*tuple[Any, ...]]]:
@@ -180,9 +180,10 @@ def _name_selects(caller: Caller, ids: NamedIds) -> list[Select[*tuple[Any, ...]
         select(literal("session"), m.id, m.title, none, none)
         .join(classes, c.id == m.class_id)
         .where(m.id.in_(sorted(ids.sessions)), in_visible_school(caller, c.school_id)),
-        select(literal("person"), u.id, u.given_name, u.family_name, case((sees_email, u.email), else_=none)).where(
-            u.id.in_(sorted(ids.people)), or_(u.school_id.is_(None), in_visible_school(caller, u.school_id))
-        ),
+        select(
+            *(case((is_erased, "erased"), else_="person"), u.id, u.given_name, u.family_name),
+            case((sees_email, u.email), else_=none),
+        ).where(u.id.in_(sorted(ids.people)), or_(u.school_id.is_(None), in_visible_school(caller, u.school_id))),
     ]
 
 

@@ -1,0 +1,1 @@
+"""Erases staff: their name, login and everything else that identifies them goes; what they recorded stays."""

@@ -1,0 +1,81 @@
+"""The JSON of erasures of staff."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.accounts.api_keys.ownership import KeyChoice
+from adsum.platform.http.queries import WholeQuery
+from adsum.platform.http.schemas import Id, Moment, PathId, RosterText, Schema, SentSchema
+from adsum.privacy.staff.rules import ErasurePreview
+from adsum.roster.people.schemas import UserItem
+
+STAYS = (
+    *("marks", "notes", "corrections", "plannedAbsences", "batches", "pastCovers", "pastAssignments"),
+    *("holds", "merges", "auditEntries"),
+)
+"""What stays after an erasure, with the id of the user as its author."""
+
+
+class OwnedKeyItem(Schema):
+    """An API key that the user owns, and that is not revoked."""
+
+    id: int
+    name: str
+    expires_at: Moment | None
+
+
+class ErasurePreviewAnswer(Schema):
+    """What an erasure would remove now: the fields of `user` but `id`, `role` and `schoolId`, and these rows."""
+
+    user: UserItem
+    sign_ins: int
+    second_factors: Annotated[int, Field(description="Passkeys and authenticator apps")]
+    identities: Annotated[int, Field(description="Accounts at providers of single sign-on")]
+    duties: Annotated[int, Field(description="Assignments and covers that have not ended; they end")]
+    answers: Annotated[int, Field(description="Kept under idempotency keys, which name the user")]
+    api_keys: Annotated[list[OwnedKeyItem], Field(description="To be revoked or handed over")]
+    leaves_tombstone: Annotated[bool, Field(description="So that rosters do not add the user again")]
+    stays: Annotated[list[str], Field(description="With the id of the user as the author")]
+
+    @classmethod
+    def of(cls, preview: ErasurePreview) -> ErasurePreviewAnswer:
+        return cls(
+            user=UserItem.model_validate(preview.person),
+            sign_ins=preview.login.sign_ins,
+            second_factors=preview.login.second_factors,
+            identities=preview.login.identities,
+            duties=preview.login.duties,
+            answers=preview.login.answers,
+            api_keys=[OwnedKeyItem.model_validate(key) for key in preview.api_keys],
+            leaves_tombstone=preview.leaves_tombstone,
+            stays=list(STAYS),
+        )
+
+
+class ErasureQuery(WholeQuery):
+    """What becomes of the API keys of the user."""
+
+    revoke_keys: Annotated[bool, Field(description="Revoke them")] = False
+    new_owner_id: Annotated[PathId | None, Field(description="The user who gets them")] = None
+
+    @property
+    def key_choice(self) -> KeyChoice:
+        return KeyChoice(self.revoke_keys, self.new_owner_id)
+
+
+class ErasedUserAnswer(Schema):
+    """The erased user, and what became of their API keys."""
+
+    user_id: int
+    revoked_key_ids: list[int]
+    handed_over_key_ids: list[int]
+
+
+class UserReadmission(SentSchema):
+    """A person who may come back: their id in the roster of the school."""
+
+    school_id: Id
+    sourced_id: Annotated[RosterText, Field(min_length=1, max_length=255)]
