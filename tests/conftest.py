@@ -37,6 +37,7 @@ OF_STATEMENTS = (
     "tests/batches/test_undo",
     "tests/operations/test_pruning",
     "tests/platform/database/",
+    "tests/privacy/staff/test_erasure",
     "tests/privacy/test_student_data",
     "tests/registers/test_service",
     "tests/reports/test_by_hand",
