@@ -188,6 +188,44 @@ def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(b
     assert records(browsing, day)[7] == "absent"
 
 
+def test_a_mark_that_another_user_is_saving_is_not_overwritten_unseen(browsing: Browsing) -> None:
+    day = a_day(40)
+    teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
+    browsing.system.commands.output("queue", "pause")
+    try:
+        row(teacher, 7).get_by_role("radio", name="Absent").check()
+        teacher.keyboard.press("0")
+        teacher.keyboard.press("Control+s")
+        expect(states(teacher, "received")).to_have_count(STUDENTS)
+        row(office, 7).get_by_role("radio", name="Present").check()
+        office.keyboard.press("Control+s")
+        expect(office.locator("#message")).to_contain_text("Another user is saving this register.")
+    finally:
+        browsing.system.commands.output("queue", "resume")
+    choice = office.get_by_role("alert").filter(has_text="Another user changed these marks")
+    expect(choice).to_contain_text("Keep Absent")
+    assert records(browsing, day)[7] == "absent"
+    choice.get_by_role("button", name="Use mine: Present").click()
+    office.keyboard.press("Control+s")
+    expect(row(office, 7)).to_have_attribute("data-state", "saved")
+    assert records(browsing, day)[7] == "present"
+
+
+def test_an_unsaved_mark_of_a_reloaded_register_does_not_hide_a_newer_one(browsing: Browsing) -> None:
+    day = a_day(41)
+    teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
+    row(office, 9).get_by_role("radio", name="Excused").check()
+    teacher.keyboard.press("0")
+    teacher.keyboard.press("Control+s")
+    expect(states(teacher, "saved")).to_have_count(STUDENTS)
+    office.on("dialog", lambda dialog: dialog.accept())
+    office.reload()
+    expect(row(office, 9)).to_contain_text("changed by another user")
+    expect(office.get_by_role("alert").filter(has_text="Another user changed these marks")).to_contain_text(
+        "Keep Present"
+    )
+
+
 def test_a_reloaded_register_keeps_unsaved_marks(browsing: Browsing) -> None:
     page = take(browsing.visitor(TEACHER), a_day(5))
     row(page, 9).get_by_role("radio", name="Excused").check()
@@ -286,7 +324,9 @@ def test_a_register_is_shown_as_received_while_the_queue_is_paused(browsing: Bro
         expect(row(page, 5)).to_contain_text(re.compile("received at [0-9]"))
         # A mark that is changed meanwhile is saved once the first ones are.
         row(page, 5).get_by_role("radio", name="Absent").check()
+        expect(page.locator("#message")).to_have_text("1 not saved yet")
         page.keyboard.press("Control+s")
+        expect(page.locator("#message")).to_contain_text("Keep this page open.")
     finally:
         browsing.system.commands.output("queue", "resume")
     expect(states(page, "saved")).to_have_count(STUDENTS)

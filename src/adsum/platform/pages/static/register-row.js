@@ -19,6 +19,7 @@ export class Row {
     this.isSending = false;
     this.isContested = false;
     this.planned = this.base ? null : this.chosen; // of a planned absence
+    this.noteSeen();
     this.summarise();
   }
 
@@ -69,8 +70,14 @@ export class Row {
     if (!known && status?.prefills) this.times[status.prefills].value = this.page.now();
   }
 
+  // The known mark that the user has seen: a row that they have changed does not show a newer one.
+  noteSeen() { this.seen = this.base; }
+
   // Returns to the mark that the server knows, or to that of a planned absence, or to none.
-  revert() { this.take(this.base ?? { status: this.planned }); }
+  revert() {
+    this.take(this.base ?? { status: this.planned });
+    this.noteSeen();
+  }
 
   take(mark) {
     for (const radio of this.radios) radio.checked = radio.value === mark.status;

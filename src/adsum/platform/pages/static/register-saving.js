@@ -63,9 +63,10 @@ export class Saving {
       else { this.settle(); this.notices.say(this.texts.later, "warn"); }
       return;
     }
-    const result = await answer.json();
+    const result = await answer.json().catch(() => null);
     this.settle();
-    if (answer.ok) this.accepted(result, pending.rows);
+    if (!result) this.notices.say(this.texts.later, "warn"); // of a proxy
+    else if (answer.ok) this.accepted(result, pending.rows);
     else await this.refused(result, pending.rows);
   }
 
@@ -106,8 +107,12 @@ export class Saving {
     const isOpen = sheet.newestRun?.state === "processing";
     this.openRun = isOpen ? this.openRun ?? whose : null;
     this.sheet.update(sheet);
-    this.notices.showContested((row) => { row.isContested = false; this.sheet.changed([row]); this.notices.showContested(); });
+    this.showContested();
     if (isOpen && this.source?.readyState !== EventSource.OPEN) this.follow(sheet.newestRun.batchId);
+  }
+
+  showContested() {
+    this.notices.showContested((row) => { row.noteSeen(); row.isContested = false; this.sheet.changed([row]); this.notices.showContested(); });
   }
 
   // Follows the events of the batch. If the stream ends before the batch, it connects again.
@@ -128,12 +133,11 @@ export class Saving {
 
   async ended() {
     this.source.close();
-    const sheet = await this.refresh();
-    if (!sheet) { setTimeout(() => this.ended(), 2000); return; }
-    if (!this.openRun) this.finish(sheet);
+    if (!(await this.refresh())) setTimeout(() => this.ended(), 2000);
   }
 
-  // Loads the current sheet; null while the server does not answer.
+  // Loads the current sheet; null while the server does not answer. It may show that a run has ended whose events did
+  // not arrive.
   async refresh() {
     if (this.pending) return null;
     let sheet;
@@ -145,7 +149,12 @@ export class Saving {
       sheet = await answer.json();
     } catch { return null; }
     if (this.pending) return null;
+    const wasOpen = this.openRun;
     this.update(sheet, "other");
+    if (wasOpen && !this.openRun) {
+      this.source?.close();
+      this.finish(sheet);
+    }
     return sheet;
   }
 
@@ -185,6 +194,7 @@ export class Saving {
     const counted = (text, count) => text.replace("{count}", count);
     if (this.pending) notices.say(this.pending.isWaiting ? texts.offline : texts.sending, this.pending.isWaiting ? "warn" : "");
     else if (this.openRun === "other" && this.isWanted) notices.say(texts.skipped, "warn");
+    else if (this.openRun && this.wouldLose) notices.say(this.isWanted ? texts.afterwards : counted(texts.someUnsaved, sheet.touched.length), "warn");
     else if (this.openRun) notices.say(texts.received.replace("{time}", sheet.receivedAt), "good");
     else if (sheet.failed.length) notices.say(counted(texts.notSaved, sheet.failed.length), "bad");
     else if (this.wouldLose) notices.say(counted(texts.someUnsaved, sheet.touched.length), "warn");

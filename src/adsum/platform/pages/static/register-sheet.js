@@ -100,7 +100,7 @@ export class Sheet {
   }
 
   // Updates the known marks. A row that the user has not changed shows the new one. One that the user has changed is
-  // contested if the recorded mark is neither the one that this page sent or showed, nor that of the user.
+  // contested if the recorded mark is neither the one that this page sent, nor one that the user has seen, nor theirs.
   update(sheet) {
     this.receivedAt = sheet.receivedAt;
     const rows = [];
@@ -112,8 +112,9 @@ export class Sheet {
       const isDisputed = each.disputedStatus && each.disputedStatus === row.sent?.status && sameMark(row.mark, row.sent);
       if (!isTouched || isDisputed || !row.isTouched) {
         if (!sameMark(base, row.base) || isDisputed) row.revert();
+        row.noteSeen();
         row.isContested = false;
-      } else if (each.recorded && each.version !== known.version && ![base, row.sent].some((mark) => sameMark(mark, each.recorded))) {
+      } else if (each.recorded && each.version !== known.version && ![row.seen, row.sent].some((mark) => sameMark(mark, each.recorded))) {
         row.isContested = true;
       }
       rows.push(row);
@@ -140,13 +141,20 @@ export class Sheet {
 
   // Keeps unsaved marks in the session storage of this tab, so that they survive a reload.
   keep() {
-    const marks = this.touched.map((row) => [row.id, row.mark]);
+    const marks = this.touched.map((row) => [row.id, row.mark, row.seen]);
     if (marks.length) sessionStorage.setItem(this.draftKey, JSON.stringify(marks));
     else sessionStorage.removeItem(this.draftKey);
   }
 
+  // A mark that was recorded since the user changed theirs is contested.
   restore() {
-    for (const [id, mark] of JSON.parse(sessionStorage.getItem(this.draftKey) ?? "[]")) this.byId.get(id)?.take(mark);
+    for (const [id, mark, seen] of JSON.parse(sessionStorage.getItem(this.draftKey) ?? "[]")) {
+      const row = this.byId.get(id);
+      if (!row) continue;
+      row.take(mark);
+      row.isContested = row.isTouched && row.base !== null && !sameMark(row.base, seen);
+      row.seen = seen;
+    }
     this.changed(this.rows);
   }
 }

@@ -43,6 +43,7 @@ if (form) {
   // On a phone the note and the times open over the page.
   form.addEventListener("toggle", (event) => {
     const row = sheet.rowOf(event.target);
+    if (!row) return; // the reason of the office
     event.target.dataset.name = row.name;
     for (const each of sheet.rows) each.element.inert = event.newState === "open" && each !== row;
     if (event.newState === "open" && !row.hasTime) row.note.focus();
@@ -65,6 +66,7 @@ if (form) {
 
   sheet.onChange = () => { saving.tell(); describeRest(); };
   sheet.restore();
+  saving.showContested();
   if (sheet.failed.length) saving.finish(data.sheet);
   if (data.sheet.newestRun?.state === "processing") saving.update(data.sheet, "own");
   else if (matchMedia("(hover: hover)").matches) sheet.firstOpen?.focus({ preventScroll: true });
