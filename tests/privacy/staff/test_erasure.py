@@ -251,6 +251,13 @@ async def test_stored_answers_lose_the_person_and_those_to_them(staff: Staff) ->
     }
 
 
+async def test_an_answer_without_a_value_does_not_name_a_person_without_a_login(staff: Staff) -> None:
+    async with staff.database.transaction() as connection:
+        unnamed = await make_user(connection, Role.TEACHER, staff.school.school_id, source_id=None)
+    await staff.store_answer("system", "import", {"body": {"note": "", "user": "", "none": None}})
+    assert (await staff.adsum.staff_erasure.preview(unnamed, SYSTEM)).login.answers == 0
+
+
 async def test_api_keys_are_revoked_or_handed_over_as_the_caller_says(staff: Staff) -> None:
     erasure = staff.adsum.staff_erasure
     school = [staff.school.school_id]

@@ -11,6 +11,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
 from adsum.privacy.staff.schemas import ErasedUserAnswer, ErasurePreviewAnswer, ErasureQuery, UserReadmission
 from adsum.privacy.staff.service import StaffErasure
@@ -22,6 +23,7 @@ Manager = Annotated[Caller, Depends(require(Permission.USER_MANAGE))]
 
 
 @router.get("/{id}/erasure", name="previewUserErasure", summary="What the erasure of a user would remove")
+@costly
 async def preview_erasure(user_id: UserId, staff: StaffErasureService, caller: Manager) -> ErasurePreviewAnswer:
     """Changes nothing. 403 for an office, and if the user has a right that you lack; 409 `own_login` for yourself."""
     return ErasurePreviewAnswer.of(await staff.preview(user_id, caller))

@@ -10,7 +10,7 @@ from adsum.accounts.repository import StoredUser
 from adsum.accounts.service import EmailTaken, PreparedPassword
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Violation
-from adsum.roster.people.repository import move_to_login
+from adsum.roster.people.repository import lock_roles, move_to_login
 from adsum.schools.locks import lock_rosters
 
 
@@ -52,6 +52,7 @@ async def adopt(
     Its sign-ins end. What the roster says about the person moves to it: names, source id, classes and covers.
     """
     await lock_rosters(connection, [school_id])  # an import refers to the person, who goes
+    await lock_roles(connection)  # the login stays a teacher of this school
     login = await unlinked_login(connection, email, school_id, teacher, locked=True)
     if login is None:
         return None

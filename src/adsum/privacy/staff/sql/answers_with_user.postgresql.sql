@@ -4,7 +4,7 @@ SELECT k.actor, k.key, k.answer
 FROM idempotency_keys k
 WHERE jsonb_path_exists(
     k.answer,
-    '$.** ? (@ == $email || @.user == $source)',
-    jsonb_build_object('email', COALESCE(CAST(:email AS text), ''), 'source', COALESCE(CAST(:source_id AS text), ''))
+    '$.** ? (($email != null && @ == $email) || ($source != null && @.user == $source))',
+    jsonb_build_object('email', CAST(:email AS text), 'source', CAST(:source_id AS text))
 )
 ORDER BY k.actor, k.key
