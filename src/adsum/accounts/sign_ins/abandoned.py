@@ -21,7 +21,7 @@ class AbandonedSignIns:
     """Records that a right password was given and no second factor followed, once the time for it is over.
 
     A complete sign-in has one entry, with its second factor; after a wrong code, that failure is recorded instead. So
-    whoever reads the log learns of every right password of which the user may not know.
+    the readers of the log learn of every right password of which the user may not know.
 
     Args:
         database: of the sign-ins.
