@@ -49,7 +49,7 @@ OF_STATEMENTS = (
     "tests/reports/test_year",
     "tests/roster/timetable/test_timetables",
 )
-# Measuring coverage costs half as much again as a test. It is left out where it adds nothing: in tests of processes and
+# Measuring coverage adds a fifth to the CPU of a test. It is left out where it adds nothing: in tests of processes and
 # adapters, whose modules need no coverage…
 UNMEASURED = (
     SYSTEM,
