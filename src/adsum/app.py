@@ -39,6 +39,7 @@ from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeade
 from adsum.platform.http.openapi import Application
 from adsum.platform.http.problems import answer_errors, problem_of
 from adsum.platform.http.queries import NamesByRoute
+from adsum.platform.http.refusals import note_refusal
 from adsum.platform.pages import static_files
 from adsum.platform.pages.rendering import open_site
 from adsum.platform.pages.routing import failure_of, page_of_error
@@ -181,7 +182,7 @@ def create_app(settings: Settings) -> FastAPI:
     forms = {register.router.prefix: register.MAX_FIELDS, student_merge_pages.PATH: student_merge_pages.MAX_FIELDS}
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, forms=forms, refuse=_refusal)
     app.add_middleware(Observation, failure=failure_of)
-    app.add_middleware(SecurityHeaders)
+    app.add_middleware(SecurityHeaders, covers_subdomains=settings.hsts_subdomains)
     return app
 
 
@@ -199,6 +200,7 @@ def end_streams(app: FastAPI) -> None:
 
 def _refusal(request: Request, error: AdsumError) -> Response:
     """A page for browsers, a problem for other clients."""
+    note_refusal(request, error.code)
     return page_of_error(request, error) or problem_of(error)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from adsum.accounts.access import Role
@@ -40,3 +42,24 @@ async def test_over_https_only_the_host_bound_cookie_is_accepted(frame: Frame) -
     for name, status in (("adsum", 401), ("__Host-adsum", 200)):
         answer = await frame.client.get("https://adsum.example/trial/marks", headers={"Cookie": f"{name}={token}"})
         assert answer.status_code == status
+
+
+async def test_over_https_every_cookie_is_bound_to_the_host_and_hidden_from_scripts(frame: Frame) -> None:
+    await frame.adsum.accounts.add_user("ada@school.example", Role.ADMIN, password="violet kettle drum")
+    site = "https://adsum.example"
+    form = {"email": "ada@school.example", "password": "violet kettle drum", "next": "/", "language": "de"}
+    sent: dict[str, set[str]] = {}
+    for path in ("/sign-in", "/language", "/sign-in/passkey/options", "/sign-out", "/language"):
+        answer = await frame.client.post(site + path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code < 400
+        for cookie in answer.headers.get_list("set-cookie"):
+            name, *attributes = re.split("=|; ", cookie, maxsplit=1)
+            sent[name] = set(attributes[0].split("; "))
+    assert sent.keys() == {
+        f"__Host-adsum{name}" for name in ("", "-device", "-second-step", "-language", "-passkey", "-signed-out")
+    }
+    for attributes in sent.values():
+        assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/"} <= attributes
+        assert not [each for each in attributes if each.startswith("Domain")]
+    german = await frame.client.get(f"{site}/sign-in", headers={"Cookie": "__Host-adsum-language=de"})
+    assert "Anmelden" in german.text

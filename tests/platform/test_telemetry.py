@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Generator
+from typing import Literal
 
 import pytest
 from structlog.contextvars import bound_contextvars
@@ -114,3 +115,12 @@ def test_without_configuration_the_hosts_logging_applies(caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO, "adsum.test"):
         logger("adsum.test").info("recorded", jobs=30)
     assert [(record.message, vars(record)["jobs"]) for record in caplog.records] == [("recorded", 30)]
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_value_cannot_begin_a_line_of_its_own(stderr: Written, form: Literal["console", "json"]) -> None:
+    configure_logs(Settings(log_format=form))
+    logger("adsum.test").warning("refused", error="away\n10:00:00 [info] signed in actor=admin\r\x1b[2J")
+    written = stderr()
+    assert len(written.splitlines()) == 1
+    assert "\x1b" not in written

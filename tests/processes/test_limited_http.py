@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import resource
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -14,9 +15,11 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from adsum.platform.http.middleware import HEADERS
 from adsum.platform.settings import load_settings
+from adsum.processes import limited_http
 from adsum.processes.limited_http import Connections, LimitedHttp, Limits
-from adsum.processes.serve import allow_open_files, limits_of
+from adsum.processes.serve import allow_open_files, headers_of_refusals, limits_of
 from tests.support.waiting import until
 
 LIMITS = Limits(
@@ -91,7 +94,7 @@ class Running:
     """A server with limits on a free port."""
 
     def __init__(self, limits: Limits) -> None:
-        self.connections = Connections(limits)
+        self.connections = Connections(limits, HEADERS)
         protocol = partial(LimitedHttp, self.connections)
         config = uvicorn.Config(application, port=0, lifespan="off", log_config=None, http=protocol)  # pyright: ignore[reportArgumentType]
         self.server = uvicorn.Server(config)
@@ -152,6 +155,58 @@ async def test_trailers_are_not_kept_and_long_ones_are_431(running: Running) -> 
     assert await client.answer() == (200, "2")
     await client.send(CHUNKED + b"2\r\nxx\r\n0\r\n", *[b"X: " + b"x" * 400 + b"\r\n"] * 3, pause=0.02)
     assert await client.refusal() == (431, "headers_too_large")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
+        b"Content-Length: 4\r\nContent-Length: 5\r\n\r\n",
+        b"Content-Length: +4\r\n\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n\r\n",
+        b"Transfer-Encoding : chunked\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nx\r\n",
+        b"Content-Length: 4\nX: 1\r\n\r\n",
+    ],
+)
+async def test_a_request_whose_end_can_be_read_in_two_ways_is_refused(running: Running, headers: bytes) -> None:
+    """A proxy that reads it in the other way would take its rest for the request of somebody else."""
+    client = await running.connect()
+    await client.send(b"POST / HTTP/1.1\r\nHost: adsum.test\r\n" + headers + b"0\r\n\r\n" + GET + b"\r\n")
+    assert await client.refusal() == (400, "malformed")
+
+
+async def test_a_refusal_has_the_security_headers_and_a_flood_of_them_few_lines(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "adsum")
+    for _ in range(3):
+        client = await running.connect()
+        await client.send(b"nothing\r\n\r\n")
+        head = (await client.reader.readuntil(b"\r\n\r\n")).decode().lower()
+        for header in ("x-content-type-options: nosniff", "frame-ancestors 'none'", "cache-control: no-store"):
+            assert header in head
+        await client.close()
+    lines = [vars(record) for record in caplog.records if record.name.startswith("adsum")]
+    assert [(each["msg"], each["code"], each["address"], each["total"]) for each in lines] == [
+        ("connection refused", "malformed", "127.0.0.1", 1)
+    ]
+
+
+def test_a_line_about_refusals_says_how_many_there_were(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(limited_http, "PAUSE_OF_LOG_S", 0.0)
+    connections = Connections(LIMITS, HEADERS)
+    connections.note_refusal("request_timeout", "192.0.2.7")
+    monkeypatch.setattr(limited_http, "PAUSE_OF_LOG_S", 3600.0)
+    for _ in range(4):
+        connections.note_refusal("request_timeout", "192.0.2.8")
+    monkeypatch.setattr(limited_http, "PAUSE_OF_LOG_S", 0.0)
+    connections.note_refusal("request_timeout", None)
+    lines = [vars(record) for record in caplog.records]
+    assert [(each["address"], each["total"]) for each in lines] == [("192.0.2.7", 1), (None, 5)]
 
 
 async def test_a_long_address_is_414(running: Running) -> None:
@@ -228,14 +283,14 @@ async def test_a_proxy_has_only_the_limit_of_all_connections() -> None:
 
 
 def test_connections_are_counted_by_network() -> None:
-    connections = Connections(replace(LIMITS, connections_per_address=1))
+    connections = Connections(replace(LIMITS, connections_per_address=1), HEADERS)
     assert [connections.add(address) for address in ("2001:db8::1", "2001:db8::ffff:2")] == [True, False]
     assert [connections.add(address) for address in ("192.0.2.1", "::ffff:192.0.2.1")] == [True, False]
 
 
 def test_proxies_are_addresses_networks_or_all() -> None:
     one = replace(LIMITS, connections_per_address=1, connections=100)
-    of_networks, of_all = Connections(one), Connections(replace(one, proxies="*"))
+    of_networks, of_all = (Connections(each, HEADERS) for each in (one, replace(one, proxies="*")))
     for _ in range(3):
         assert of_networks.add("10.9.8.7")
         assert of_networks.add(None)
@@ -259,6 +314,16 @@ def test_a_process_may_have_as_many_open_files_as_connections(
     monkeypatch.setattr(resource, "setrlimit", change)
     allow_open_files(1000)
     assert found[-1] == (allowed, limits[1])
+
+
+def test_refusals_demand_https_where_the_public_address_does() -> None:
+    for url, header in (
+        ("https://adsum.example", "max-age=31536000; includeSubDomains"),
+        ("http://adsum.example", None),
+    ):
+        headers = headers_of_refusals(load_settings(public_url=url))
+        assert (headers.get("Strict-Transport-Security"), headers["X-Content-Type-Options"]) == (header, "nosniff")
+    assert "Strict-Transport-Security" not in headers_of_refusals(load_settings())
 
 
 def test_the_limits_are_those_of_the_settings() -> None:

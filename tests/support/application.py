@@ -22,7 +22,7 @@ async def running_app(settings: Settings, build: Build = create_app) -> AsyncGen
     FastAPI analyses each route when it is added, and 100 routes take longer than most tests. An application keeps only
     its routes between tests; connections are opened and closed here.
     """
-    idle = _idle(build, settings.max_body_bytes, settings.max_import_bytes)
+    idle = _idle(build, settings.max_body_bytes, settings.max_import_bytes, settings.hsts_subdomains)
     app = idle.pop() if idle else build(settings)
     async with wiring.open_adsum(settings) as adsum:
         attach(app, adsum)
@@ -31,6 +31,6 @@ async def running_app(settings: Settings, build: Build = create_app) -> AsyncGen
 
 
 @cache
-def _idle(_build: Build, *_limits: int) -> list[FastAPI]:
+def _idle(_build: Build, *_settings: int) -> list[FastAPI]:
     """Returns the unused applications of one kind."""
     return []

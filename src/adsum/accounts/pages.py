@@ -44,6 +44,7 @@ from adsum.platform.errors import (
     Violation,
     refuse,
 )
+from adsum.platform.http.cookies import cookie_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided, services_of
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.rate_limits import limited_by_address
@@ -70,7 +71,7 @@ SECOND_STEP = "/sign-in/second-factor"
 START_PAGES = {Role.TEACHER: "/today", Role.OPERATOR: "/batches"}
 A_MINUTE_S = 60
 A_YEAR_S = 365 * 24 * 3600
-SIGNED_OUT = "adsum-signed-out"
+SIGNED_OUT = "signed-out"
 
 
 @router.get("/")
@@ -92,9 +93,10 @@ async def sign_in_page(
         require_private_transport(request)
     except PlainHttp as error:
         return _plain_http(request, settings, error)
-    is_signed_out = SIGNED_OUT in request.cookies
+    signed_out = cookie_of(request, SIGNED_OUT)
+    is_signed_out = signed_out is not None
     # A provider that has signed the visitor out sends back the value of the cookie.
-    is_out_there = is_signed_out and bool(state) and state == request.cookies[SIGNED_OUT]
+    is_out_there = bool(state) and state == signed_out
     response = _form(
         request,
         next,
@@ -105,7 +107,7 @@ async def sign_in_page(
         is_out_there=is_out_there,
     )
     if is_signed_out:
-        response.delete_cookie(SIGNED_OUT)
+        delete_cookie(request, response, SIGNED_OUT)
     return response
 
 
@@ -224,9 +226,7 @@ async def sign_out(
     # plain HTTP, so the next page removes the marks, too. It learns of the sign-out from a cookie, which other sites
     # cannot set.
     response.headers["Clear-Site-Data"] = '"storage"'
-    secure = request.url.scheme == "https"
-    value = "yes" if provider is None else provider.state
-    response.set_cookie(SIGNED_OUT, value, max_age=A_MINUTE_S, secure=secure, httponly=True, samesite="lax", path="/")
+    set_cookie(request, response, SIGNED_OUT, "yes" if provider is None else provider.state, A_MINUTE_S)
     delete_session_cookie(request, response)
     return response
 
@@ -378,6 +378,5 @@ async def choose_language(
     if language not in site_of(request).languages:
         raise NotFound("there is no such language")
     response = RedirectResponse(local_path(next), HTTPStatus.SEE_OTHER)
-    secure = request.url.scheme == "https"
-    response.set_cookie(COOKIE, language, max_age=A_YEAR_S, secure=secure, httponly=True, samesite="lax", path="/")
+    set_cookie(request, response, COOKIE, language, A_YEAR_S)
     return response

@@ -20,16 +20,17 @@ from adsum.accounts.sign_ins.rules import Client, SignInKind
 from adsum.accounts.sign_ins.service import NewSignIn
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
 from adsum.platform.errors import Forbidden, Unauthenticated
+from adsum.platform.http.cookies import SESSION, cookie_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import services_of
 from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.rate_limits import spend, spend_of_address
+from adsum.platform.http.refusals import note_actor
 from adsum.platform.http.transport import address_of, require_same_origin
 from adsum.platform.pages.routing import asks_for_page
 
-# The prefix restricts the cookie to this host and to HTTPS. Some browsers reject it, and all Secure cookies, over plain
-# HTTP, even on loopback.
-HTTPS_COOKIE = "__Host-adsum"
-PLAIN_HTTP_COOKIE = "adsum"
+DEVICE = "device"
+HALF_WAY = "second-step"
+PASSKEY_BROWSER = "passkey"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visi
 
 def count_for_caller(request: Request, caller: Caller) -> None:
     """Counts a request for its key, also if the key acts for a person, or else for its user. Raises RateLimited."""
+    note_actor(request, caller.actor)
     if caller.key_id is not None:
         spend(request, "key", str(caller.key_id))
     else:
@@ -166,71 +168,31 @@ async def begin_session(request: Request, response: Response, signed: NewSignIn)
     delete_cookie(request, response, HALF_WAY)
 
 
-HALF_WAY = "second-step"
-PASSKEY_BROWSER = "passkey"
-
-
-def private_cookie(request: Request, name: str) -> str | None:
-    """The value of a cookie of `set_private_cookie`."""
-    return request.cookies.get(f"{_cookie_name(request)}-{name}")
-
-
 def set_private_cookie(request: Request, response: Response, name: str, value: str) -> None:
     """Stores what a browser needs until it is signed in: `HALF_WAY` or `PASSKEY_BROWSER`."""
-    seconds = int(HALF_WAY_LIFETIME.total_seconds())
-    response.set_cookie(
-        f"{_cookie_name(request)}-{name}",
-        value,
-        max_age=seconds,
-        httponly=True,
-        secure=request.url.scheme == "https",
-        samesite="lax",
-        path="/",
-    )
-
-
-def delete_cookie(request: Request, response: Response, name: str) -> None:
-    """Deletes a cookie of `set_private_cookie`."""
-    secure = request.url.scheme == "https"
-    response.delete_cookie(f"{_cookie_name(request)}-{name}", httponly=True, secure=secure, samesite="lax", path="/")
+    set_cookie(request, response, name, value, int(HALF_WAY_LIFETIME.total_seconds()))
 
 
 def session_token(request: Request) -> str | None:
     """The token in the session cookie, if there is one."""
-    return request.cookies.get(_cookie_name(request))
+    return cookie_of(request, SESSION)
 
 
 def set_session_cookie(request: Request, response: Response, token: str, seconds: int) -> None:
     """Stores the token in the session cookie for `seconds`."""
-    secure = request.url.scheme == "https"
-    response.set_cookie(
-        _cookie_name(request), token, max_age=seconds, httponly=True, secure=secure, samesite="lax", path="/"
-    )
+    set_cookie(request, response, SESSION, token, seconds)
 
 
 def device_cookie(request: Request) -> str | None:
     """The cookie by which known devices are recognised, if there is one."""
-    return request.cookies.get(_device_cookie_name(request))
+    return cookie_of(request, DEVICE)
 
 
 def set_device_cookie(request: Request, response: Response, value: str) -> None:
     """Stores the device cookie. It stays when the visitor signs out."""
-    secure = request.url.scheme == "https"
-    seconds = int(LIFETIME.total_seconds())
-    response.set_cookie(
-        _device_cookie_name(request), value, max_age=seconds, httponly=True, secure=secure, samesite="lax", path="/"
-    )
+    set_cookie(request, response, DEVICE, value, int(LIFETIME.total_seconds()))
 
 
 def delete_session_cookie(request: Request, response: Response) -> None:
     """Deletes the session cookie."""
-    secure = request.url.scheme == "https"
-    response.delete_cookie(_cookie_name(request), httponly=True, secure=secure, samesite="lax", path="/")
-
-
-def _device_cookie_name(request: Request) -> str:
-    return f"{_cookie_name(request)}-device"
-
-
-def _cookie_name(request: Request) -> str:
-    return HTTPS_COOKIE if request.url.scheme == "https" else PLAIN_HTTP_COOKIE
+    delete_cookie(request, response, SESSION)

@@ -27,6 +27,8 @@ from adsum.platform.signing_keys import MIN_KEY_LENGTH, WrongKeys, parse_keys
 from adsum.platform.time_zones import known_time_zone
 
 PREFIX = "ADSUM_"
+# Bytes of a file with the value of a setting.
+MAX_FILE = 2**20
 SECRETS = frozenset({"secret_key", "signing_keys", "database_url", "redis_url"})
 # A test compares them with those of `accounts`.
 ROLES_OF_USERS = ("admin", "office", "teacher", "viewer", "operator")
@@ -92,6 +94,9 @@ class FileSource(PydanticBaseSettingsSource):
         if path is None:
             return None, field_name, False
         try:
+            if path.stat().st_size > MAX_FILE:  # such as the list that ADSUM_BREACHED_PASSWORDS is to name
+                name = f"{PREFIX}{field_name.upper()}"
+                raise ConfigurationError(f"{name}_FILE: {path} is larger than any value of {name}")
             return path.read_text(encoding="utf-8").strip(), field_name, False
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error}") from error
@@ -162,6 +167,13 @@ class Settings(BaseSettings):
     allow_plain_http: Annotated[
         bool, Field(description="Accept passwords on the sign-in page over HTTP from other machines.")
     ] = False
+    hsts_subdomains: Annotated[
+        bool,
+        Field(
+            description="Whether browsers, once they have seen Adsum over HTTPS, use nothing else for the hosts below "
+            "that of Adsum, too. `false`: Adsum is at `school.example` itself, and a host below it has no HTTPS."
+        ),
+    ] = True
     secret_key: Annotated[
         Annotated[SecretStr, Field(min_length=MIN_KEY_LENGTH)] | None,
         Field(description="Signs tokens; at least 32 characters. Unset: the key of the data folder."),
@@ -190,6 +202,14 @@ class Settings(BaseSettings):
             description="The minimum length of a new password. NIST SP 800-63B asks for 15 without a second factor.",
         ),
     ] = 12
+    breached_passwords: Annotated[
+        Path | None,
+        Field(
+            description="A file or folder with the SHA-1 hashes of passwords that are known from data breaches, as "
+            "[Have I Been Pwned](../how-to/run-in-production.md#breached-passwords) offers for download. New passwords "
+            "are looked up there. Unset: they are not."
+        ),
+    ] = None
     oidc_providers: Annotated[
         tuple[OidcProvider, ...],
         NoDecode,

@@ -6,8 +6,9 @@ uvicorn has no such settings for httptools. The protocol is uvicorn's; it only c
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
@@ -20,6 +21,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from adsum.platform.addresses import source_of
 from adsum.platform.http.bare_page import bare_page, shows_page
 from adsum.platform.http.problems import problem
+from adsum.platform.telemetry import logger
+
+PAUSE_OF_LOG_S = 10.0
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +53,15 @@ class Limits:
 
 
 class Connections:
-    """Counts the open connections of the process by address."""
+    """Counts the open connections of the process by address. `headers`: of the answers to those that are refused."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, headers: Mapping[str, str]) -> None:
         self.limits = limits
+        self.headers = headers
         self._open: Counter[str] = Counter()
+        # Refusals by code that no line has named, and the time of the last line.
+        self._refused: Counter[str] = Counter()
+        self._logged_at: dict[str, float] = {}
         entries = [entry.strip() for entry in limits.proxies.split(",") if entry.strip()]
         self._trusts_all = "*" in entries
         self._proxies = [ip_network(entry, strict=False) for entry in entries if entry != "*" and _is_network(entry)]
@@ -68,6 +78,15 @@ class Connections:
         if self.count > self.limits.connections:
             return False
         return self._open[source] <= self.limits.connections_per_address or self._is_proxy(address)
+
+    def note_refusal(self, code: str, address: str | None) -> None:
+        """Logs a refusal; of a flood, one line in ten seconds for each code, with their number."""
+        self._refused[code] += 1
+        now = time.monotonic()
+        if now < self._logged_at.get(code, -PAUSE_OF_LOG_S) + PAUSE_OF_LOG_S:
+            return
+        self._logged_at[code] = now
+        log.warning("connection refused", code=code, address=address, total=self._refused.pop(code))
 
     def remove(self, address: str | None) -> None:
         source = source_of(address)
@@ -215,12 +234,19 @@ class LimitedHttp(HttpToolsProtocol):
         self._bytes = 0
         self._arm(self._limits.body_seconds, self._end_slow_body)
 
+    @override
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(HTTPStatus.BAD_REQUEST, "malformed", "this is not a request of HTTP/1.1")
+
     def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
         self._is_refused = True
         self._disarm()
+        self._open_connections.note_refusal(code, self._address)
         # An earlier request, or this one, may have a response that has begun.
         if not self._is_answering or not self.cycle.response_started:
             response = bare_page(status) if self._shows_page else problem(status, code, detail)
+            for name, value in self._open_connections.headers.items():
+                response.headers.setdefault(name, value)
             fields = [*response.raw_headers, (b"connection", b"close")]
             head = STATUS_LINE[status] + b"".join(name + b": " + value + b"\r\n" for name, value in fields)
             self.transport.write(head + b"\r\n" + bytes(response.body))

@@ -7,7 +7,7 @@ import contextlib
 import resource
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 
 import uvicorn
@@ -18,6 +18,7 @@ from adsum.accounts.single_sign_on.provider import preload
 from adsum.app import create_app, end_streams
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.gc_tuning import collect_regularly, freeze_startup_objects
+from adsum.platform.http.middleware import security_headers
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import configure_logs, logger
 from adsum.processes.limited_http import Connections, LimitedHttp, Limits
@@ -101,7 +102,7 @@ def run_server(settings: Settings) -> None:
     config = uvicorn.Config(
         behind_proxies(app, settings.trusted_proxies),  # pyright: ignore[reportArgumentType]
         loop="auto",
-        http=partial(LimitedHttp, Connections(limits_of(settings))),  # pyright: ignore[reportArgumentType]
+        http=partial(LimitedHttp, Connections(limits_of(settings), headers_of_refusals(settings))),  # pyright: ignore[reportArgumentType]
         ws="none",
         lifespan="on",
         log_config=None,
@@ -133,6 +134,12 @@ def allow_open_files(count: int) -> None:
 def limits_of(settings: Settings) -> Limits:
     """The limits of the settings."""
     return Limits(settings.max_connections, settings.max_connections_per_address, settings.trusted_proxies)
+
+
+def headers_of_refusals(settings: Settings) -> Mapping[str, str]:
+    """The security headers of answers to connections whose requests are not read, so that their scheme is unknown."""
+    is_https = settings.public_url is not None and settings.public_url.startswith("https:")
+    return security_headers(is_https=is_https, covers_subdomains=settings.hsts_subdomains)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Permission, Role
-from adsum.accounts.visitors import PLAIN_HTTP_COOKIE
+from adsum.platform.http.cookies import PLAIN_HTTP_NAME
 from tests.support.frame import Frame
 from tests.support.live import ROOT
 
@@ -18,7 +18,7 @@ SECRET = re.compile(r"adsum_[\w-]{40,}")
 
 @pytest.fixture
 async def admin(frame: Frame) -> Frame:
-    frame.client.cookies.set(PLAIN_HTTP_COOKIE, await frame.token(Role.ADMIN))
+    frame.client.cookies.set(PLAIN_HTTP_NAME, await frame.token(Role.ADMIN))
     frame.client.headers["Sec-Fetch-Site"] = "same-origin"
     return frame
 
@@ -85,7 +85,7 @@ async def test_a_key_that_can_do_more_is_only_revoked(admin: Frame) -> None:
 
 
 async def test_the_page_is_for_those_who_manage_keys(frame: Frame) -> None:
-    frame.client.cookies.set(PLAIN_HTTP_COOKIE, await frame.token(Role.OFFICE))
+    frame.client.cookies.set(PLAIN_HTTP_NAME, await frame.token(Role.OFFICE))
     assert (await frame.client.get("/admin/keys")).status_code == 403
 
 

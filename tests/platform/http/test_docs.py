@@ -6,9 +6,13 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
+from pydantic import SecretStr
 from typing_extensions import override
 
-from tests.support.frame import Frame
+from adsum.accounts.access import Permission
+from adsum.platform.settings import Settings
+from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
+from tests.support.live import ROOT
 
 
 class Loads(HTMLParser):
@@ -82,16 +86,58 @@ async def test_the_description_names_every_way_to_authenticate_and_the_form_of_e
 
 
 async def test_every_response_has_the_security_headers(frame: Frame) -> None:
-    for path in ("/livez", "/nowhere", "/docs", "/openapi.json", "/trial/failures/surprise"):
-        headers = (await frame.client.get(path)).headers
+    for path in ("/livez", "/nowhere", "/docs", "/openapi.json", "/trial/failures/surprise", "/sign-in"):
+        headers = (await frame.client.get(path, headers={"Origin": "https://evil.example"})).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["cache-control"] == "no-store"
         assert "default-src 'self'" in headers["content-security-policy"]
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        for rule in ("frame-ancestors 'none'", "object-src 'none'", "base-uri 'none'", "form-action 'self'"):
+            assert rule in headers["content-security-policy"]
+        assert [name for name in headers if name.startswith("access-control")] == []
+        assert "strict-transport-security" not in headers
         assert headers["x-request-id"]
 
 
 async def test_the_root_redirects_to_the_sign_in_page(frame: Frame) -> None:
     answer = await frame.client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/")
+
+
+async def test_over_https_every_response_demands_https_for_a_year_also_of_hosts_below(sqlite_url: str) -> None:
+    for covers, policy in ((True, "max-age=31536000; includeSubDomains"), (False, "max-age=31536000")):
+        settings = Settings(
+            database_url=sqlite_url, redis_url=NOBODY_LISTENS, secret_key=SecretStr(SECRET), hsts_subdomains=covers
+        )
+        async with running(settings) as frame:
+            for path in ("/livez", "/nowhere", "/sign-in", "/trial/failures/surprise"):
+                answer = await frame.client.get(f"https://adsum.example{path}")
+                assert answer.headers["strict-transport-security"] == policy
+
+
+async def test_every_text_names_its_encoding(frame: Frame) -> None:
+    names = (*("adsum.css", "adsum.svg", "live.js"),)
+    for path in ("/sign-in", "/docs", "/docs/docs.js", "/docs/swagger-ui.css", *(f"/static/{name}" for name in names)):
+        content_type = (await frame.client.get(path)).headers["content-type"]
+        assert content_type.endswith("; charset=utf-8"), path
+    key = await frame.adsum.api_keys.create("all", [Permission.METRICS_READ, Permission.ATTENDANCE_READ])
+    for path in ("/metrics", "/attendances"):
+        answer = await frame.client.get(path, headers={"X-API-Key": key.secret, "Accept": "text/csv"})
+        assert "charset=utf-8" in answer.headers["content-type"], path
+
+
+def test_no_template_has_scripts_or_styles_of_its_own_or_marks_texts_of_others_as_html() -> None:
+    pages = {path: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "adsum").rglob("templates/**/*.html")}
+    assert len(pages) > 40
+    for path, page in pages.items():
+        assert re.findall(r"<style|\sstyle=|\son\w+=|javascript:|<script(?![^>]*(?:\ssrc=|json))", page) == [], path
+        # Only constants of the template itself.
+        assert all(re.search(r"'[^'{]*'\)?\|safe$", each) for each in re.findall(r"\S+[^,]*\|safe", page)), path
+
+
+def test_no_script_of_a_page_makes_html_of_texts() -> None:
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "src" / "adsum").rglob("static/*.js")}
+    ours = {name: script for name, script in scripts.items() if name != "htmx.min.js"}  # swaps in fragments of pages
+    assert len(ours) > 5
+    making = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|\beval\(|new Function"
+    assert [name for name, script in ours.items() if re.search(making, script)] == []

@@ -28,7 +28,7 @@ from tests.support.api import DAY, Api
 WITHOUT_KEY = {
     "/auth/token": "stores nothing, has no caller before it is answered, and its answer is a secret",
     "/auth/revoke": "has no caller, and a repetition gets the same answer",
-    "/auth/confirm": "a repetition confirms again",
+    "/auth/confirm": "a repetition has the token that has ended",
     "/auth/password": "its answer is a secret, and a repetition has the wrong present password",
     "/auth/second-factors/totp": "stores nothing, and its answer is a secret",
     "/auth/second-factors/totp/confirm": "its answer is a secret, and a repetition finds the app set up",

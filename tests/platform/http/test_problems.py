@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticKnownError
 from pydantic_core.core_schema import ErrorType
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Permission, Role
 from adsum.app import ROUTERS
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.errors import Invalid
@@ -132,6 +132,7 @@ async def test_an_unexpected_error_reveals_no_details(
 async def test_unknown_paths_and_methods_are_problems(frame: Frame) -> None:
     nowhere = problem_of(await frame.client.get("/nowhere"))
     assert (nowhere["code"], nowhere["detail"]) == ("not_found", "there is nothing at this address")
+    assert (await frame.client.request("TRACE", "/livez")).status_code == 405
     response = await frame.client.delete("/livez")
     assert response.status_code == 405
     assert response.headers["allow"] == "GET"
@@ -354,6 +355,46 @@ async def test_no_input_is_logged(frame: Frame, caplog: pytest.LogCaptureFixture
         ("unknown", 404),
     ]
     assert all("Ada" not in str(vars(record)) for record in ours)
+
+
+async def test_a_refused_request_is_logged_with_its_sender_address_and_reason(
+    frame: Frame, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    token = await frame.token(Role.VIEWER)
+    user = (await frame.adsum.tokens.caller_of(token)).user_id
+    key = await frame.adsum.api_keys.create("all", [Permission.BATCH_READ], networks=["192.0.2.0/24"])
+    as_viewer, cookie = {"Authorization": f"Bearer {token}"}, {"Cookie": f"adsum={token}", "Accept": "text/html"}
+    caplog.clear()
+    await frame.client.get("/auth/sign-ins", headers=as_viewer)
+    await frame.client.post("/rosters/import", headers=as_viewer)
+    await frame.client.get("/classes?colour=red", headers=as_viewer)
+    await frame.client.get("/admin/people", headers=cookie)
+    await frame.client.get("/admin/people", headers={"Cookie": "adsum=forged", "Accept": "text/html"})
+    await frame.client.get("/trial/marks", headers={"Authorization": "Bearer forged"})
+    await frame.client.get("/trial/marks", headers={"X-API-Key": "forged"})
+    await frame.client.get("/trial/marks", headers={"X-API-Key": key.secret})
+    await frame.client.delete("/livez")
+    await frame.client.get("/metrics", headers={"X-API-Key": "forged"})
+    await frame.client.get("/nowhere")
+    await frame.client.post("/sign-in", content=b"", headers={"Content-Length": str(10**12)})
+    lines = [vars(record) for record in caplog.records if record.msg == "request"]
+    viewer = f"user-{user}"
+    assert [(each["status"], each.get("code"), each.get("actor"), each.get("address")) for each in lines] == [
+        (200, None, None, None),
+        (403, "forbidden", viewer, "127.0.0.1"),
+        (422, "invalid", viewer, "127.0.0.1"),
+        (403, "forbidden", viewer, "127.0.0.1"),
+        (303, "unauthenticated", None, "127.0.0.1"),
+        (401, "unauthenticated", None, "127.0.0.1"),
+        (401, "unauthenticated", None, "127.0.0.1"),
+        (403, "address_not_allowed", None, "127.0.0.1"),
+        (405, "method_not_allowed", None, "127.0.0.1"),
+        (401, "unauthenticated", None, "127.0.0.1"),
+        (404, "not_found", None, "127.0.0.1"),
+        (413, "too_large", None, "127.0.0.1"),
+    ]
+    assert "forged" not in caplog.text
 
 
 @pytest.mark.parametrize("given", ["", "x" * 65, "a b", "Ada's", "über"])

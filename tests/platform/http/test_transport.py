@@ -77,7 +77,7 @@ def test_the_headers_of_a_trusted_proxy_are_used(behind_a_proxy: Live) -> None:
     assert "Secure" in secure.headers["Set-Cookie"]
     device = next(each for each in secure.headers.get_list("Set-Cookie") if each.startswith("__Host-adsum-device="))
     assert {"HttpOnly", "Secure", "Path=/", "SameSite=lax"} <= set(device.split("; "))
-    assert secure.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert secure.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
     assert "Strict-Transport-Security" not in here.headers
     for origin in ("https://evil.example", f"http://127.0.0.1:{behind_a_proxy.port}"):
         assert sign_in(behind_a_proxy, **OVER_TLS | {"Origin": origin}).status_code == 403

@@ -21,12 +21,11 @@ from adsum.accounts.visitors import (
     PASSKEY_BROWSER,
     begin_session,
     client_of,
-    delete_cookie,
-    private_cookie,
     relying_party_of,
     set_private_cookie,
 )
 from adsum.platform.errors import AdsumError, NotFound, TooManyAttempts, Unauthenticated, WrongSecondFactor
+from adsum.platform.http.cookies import cookie_of, delete_cookie
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.problems import headers_of, status_of
@@ -51,7 +50,7 @@ async def _half_way_of(request: Request) -> HalfWay:
         Forbidden: another site has sent the request.
     """
     require_same_origin(request)
-    return await services_of(request)[SecondStep].begun(private_cookie(request, HALF_WAY))
+    return await services_of(request)[SecondStep].begun(cookie_of(request, HALF_WAY))
 
 
 @guarded(_half_way_of)
@@ -122,7 +121,7 @@ async def sign_in_with_passkey(
     """Signs in with a passkey that has verified the user, and redirects to `next`."""
     try:
         signed = await service.sign_in_with_passkey(
-            passkey, private_cookie(request, PASSKEY_BROWSER) or "", client_of(request)
+            passkey, cookie_of(request, PASSKEY_BROWSER) or "", client_of(request)
         )
     except (WrongSecondFactor, Unauthenticated):
         address = f"{SIGN_IN}?next={quote(after_sign_in(next), safe='')}&refused=passkey"

@@ -16,6 +16,7 @@ from structlog.contextvars import bound_contextvars
 
 from adsum.platform.errors import TooLarge
 from adsum.platform.http.rate_limits import counted_headers
+from adsum.platform.http.refusals import actor_in, refusal_in
 from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.telemetry import LogIcon, logger
 
@@ -85,8 +86,20 @@ def _observe(scope: Scope, response: _Response) -> None:
     count: Any = getattr(scope["app"].state, "count_request", None)
     if count is not None:
         count(method, route, response.status, response.seconds)
-    write = log.debug if route in QUIET else log.info
-    write("request", method=method, route=route, status=response.status, ms=round(response.seconds * 1000, 1))
+    refusal = _refusal(scope, response)
+    write = log.debug if route in QUIET and not refusal else log.info
+    milliseconds = round(response.seconds * 1000, 1)
+    write("request", method=method, route=route, status=response.status, ms=milliseconds, **refusal)
+
+
+def _refusal(scope: Scope, response: _Response) -> dict[str, Any]:
+    """Of a request that was refused: why, to whom and from where. Other lines do not tell who does what."""
+    refusal = refusal_in(scope)
+    if refusal is None and not 400 <= (response.status or 0) < 500:
+        return {}
+    client = scope.get("client")
+    found = {"code": refusal, "actor": actor_in(scope), "address": client[0] if client else None}
+    return {name: value for name, value in found.items() if value}
 
 
 def _route(scope: Scope) -> str:
@@ -216,17 +229,35 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 # Browsers then use HTTPS for a year. Over plain HTTP they ignore the header.
-TRANSPORT_SECURITY = {"Strict-Transport-Security": "max-age=31536000"}
+TRANSPORT_SECURITY = "Strict-Transport-Security"
+HTTPS_FOR_A_YEAR = "max-age=31536000"
+
+
+def security_headers(*, is_https: bool, covers_subdomains: bool) -> dict[str, str]:
+    """The headers of every response.
+
+    Args:
+        is_https: whether it travels over HTTPS.
+        covers_subdomains: whether browsers use HTTPS for the hosts below that of Adsum, too.
+    """
+    if not is_https:
+        return HEADERS
+    policy = f"{HTTPS_FOR_A_YEAR}; includeSubDomains" if covers_subdomains else HTTPS_FOR_A_YEAR
+    return HEADERS | {TRANSPORT_SECURITY: policy}
 
 
 class SecurityHeaders:
     """Adds the headers that a response does not set itself."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, covers_subdomains: bool) -> None:
         self.app = app
+        self._headers = {
+            is_https: security_headers(is_https=is_https, covers_subdomains=covers_subdomains)
+            for is_https in (False, True)
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        added = HEADERS | TRANSPORT_SECURITY if scope.get("scheme") == "https" else HEADERS
+        added = self._headers[scope.get("scheme") == "https"]
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

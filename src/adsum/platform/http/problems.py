@@ -17,6 +17,7 @@ from adsum.platform import errors
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.errors import AdsumError, UnsupportedMediaType, Violation, number_of_errors
 from adsum.platform.http.idempotency import KEY_PATTERN
+from adsum.platform.http.refusals import note_refusal
 
 MEDIA_TYPE = "application/problem+json"
 # The students of the largest batch. Writing a longer list would block the process.
@@ -60,10 +61,17 @@ def answer_errors(app: FastAPI, page_of: PageOf) -> None:
     """
 
     async def answer(request: Request, error: Exception) -> Response:
+        note_refusal(request, _code_of(error))
         return page_of(request, error) or _problem_of_any(error)
 
     for kind in (AdsumError, RequestValidationError, HTTPException):
         app.add_exception_handler(kind, answer)
+
+
+def _code_of(error: Exception) -> str:
+    if isinstance(error, HTTPException):
+        return _routing_code(error)
+    return error.code if isinstance(error, AdsumError) else errors.Invalid.code
 
 
 def _problem_of_any(error: Exception) -> Response:
@@ -157,8 +165,7 @@ def _problem_of_validation(error: RequestValidationError) -> Response:
 
 def _problem_of_http(error: HTTPException) -> Response:
     """The problem for an error of the router."""
-    status = HTTPStatus(error.status_code)
-    code = ROUTING_CODES.get(status, status.name.lower())
+    status, code = HTTPStatus(error.status_code), _routing_code(error)
     if status is HTTPStatus.BAD_REQUEST:
         return problem(status, code, "the body of the request cannot be read")
     allowed = (error.headers or {}).get("Allow", "")
@@ -167,6 +174,11 @@ def _problem_of_http(error: HTTPException) -> Response:
         HTTPStatus.METHOD_NOT_ALLOWED: f"this address does not take this method, only {allowed}",
     }.get(status, status.phrase)
     return problem(status, code, detail, headers=error.headers)
+
+
+def _routing_code(error: HTTPException) -> str:
+    status = HTTPStatus(error.status_code)
+    return ROUTING_CODES.get(status, status.name.lower())
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> UnsupportedMediaType:

@@ -66,6 +66,15 @@ def public_origin(request: Request) -> str:
     return f"{request.url.scheme}://{request.url.netloc}"
 
 
+def is_begun_by_user(request: Request) -> bool:
+    """Whether the user has opened this address: on a page of Adsum, by typing it, or by a click elsewhere.
+
+    False: a page of another site has led the browser here by itself.
+    """
+    is_own = request.headers.get("Sec-Fetch-Site", "none") in {"same-origin", "none"}
+    return is_own or request.headers.get("Sec-Fetch-User") == "?1"
+
+
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -19,7 +19,7 @@ from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
 from babel.units import format_unit
 
-COOKIE: Final = "adsum-language"
+COOKIE: Final = "language"
 SOURCE: Final = "en"
 TRANSLATED: Final = ("de",)
 # The regions whose formats are used, by language. Visitors of the English pages are in many. Without a bound, clients

@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from adsum import __version__
+from adsum.platform.http.cookies import cookie_of
 from adsum.platform.http.middleware import POLICY
 from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
 from adsum.platform.pages.static_files import static_url
@@ -34,7 +35,7 @@ class Site:
     def language_of(self, request: Request) -> Language:
         """The language of the visitor."""
         accepted = request.headers.get("Accept-Language", "")
-        return chosen_language(self.languages, request.cookies.get(COOKIE), accepted)
+        return chosen_language(self.languages, cookie_of(request, COOKIE), accepted)
 
     def text(self, request: Request, template: str, **shown: Any) -> str:
         """Renders a template as text."""

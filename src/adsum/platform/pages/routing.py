@@ -28,6 +28,7 @@ from adsum.platform.errors import (
 from adsum.platform.http.bare_page import bare_page, shows_page
 from adsum.platform.http.guarded_routes import GuardedRoute
 from adsum.platform.http.problems import headers_of, is_unreadable, status_of, unexpected_problem, violation_of
+from adsum.platform.http.refusals import note_refusal
 from adsum.platform.http.transport import SAFE
 from adsum.platform.origin import ORIGIN
 from adsum.platform.pages.rendering import site_of
@@ -144,6 +145,7 @@ def _error_page(request: Request, status: HTTPStatus, error: AdsumError | None) 
 
 
 def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Response:
+    note_refusal(request, error.code if isinstance(error, AdsumError) else Invalid.code)
     if isinstance(error, SignInIncomplete):
         return RedirectResponse(STEPS[type(error)], HTTPStatus.SEE_OTHER)
     if isinstance(error, ConfirmationNeeded):

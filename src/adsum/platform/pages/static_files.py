@@ -13,7 +13,7 @@ from adsum.platform.errors import NotFound
 
 router = APIRouter(include_in_schema=False)
 
-MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml; charset=utf-8"}
 FOR_EVER = "public, max-age=31536000, immutable"
 NOT_FOR_LONG = "public, max-age=60"
 
