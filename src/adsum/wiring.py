@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
@@ -19,7 +20,7 @@ from adsum.accounts.audit.verification import Verifier
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
-from adsum.accounts.wiring import AccountServices, account_services
+from adsum.accounts.wiring import AccountServices, account_services, password_policy
 from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.disputed_marks.service import DisputedMarks
@@ -420,7 +421,11 @@ async def require_current_schema(settings: Settings) -> None:
 
 
 async def require_possible_sign_in(settings: Settings) -> None:
-    """Raises ConfigurationError: the users of the database are none of those whom the settings let sign in."""
+    """Raises ConfigurationError: the users of the database are none of those whom the settings let sign in, or new
+    passwords cannot be checked.
+    """
+    if (breached := password_policy(settings).breached) is not None:
+        await asyncio.to_thread(breached.require_usable)
     if settings.password_sign_in or settings.oidc_providers:
         return
     async with open_adsum(settings) as adsum:

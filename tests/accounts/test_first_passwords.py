@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import re
+from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import httpx2
 import pytest
+from pydantic import SecretStr
 
 from adsum.accounts.access import Permission, Role, system_caller
 from adsum.accounts.service import Accounts, FirstPasswordUsed
 from adsum.accounts.sign_ins.rules import SignInKind
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import PasswordChangeRequired, Unauthenticated
+from adsum.platform.errors import ConfigurationError, Invalid, PasswordChangeRequired, Unauthenticated
+from adsum.platform.settings import Settings
 from adsum.roster.people.service import People
+from adsum.wiring import require_possible_sign_in
 from tests.accounts.sign_ins.test_sign_ins_over_http import SAME_ORIGIN, bearer
-from tests.support.frame import Frame
+from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
+from tests.support.live import ROOT
 from tests.support.people import disable
+from tests.support.schools import make_bare_school
 
 EMAIL = "ada@school.example"
 OWN, OTHER = "violet kettle drum", "purple engine moon"
@@ -153,3 +162,86 @@ async def test_the_page_changes_a_password_and_shows_its_strength(frame: Frame) 
     # The earlier sign-in of a browser ends with a new one.
     signed = await frame.client.post("/sign-in", data=form | {"password": OWN}, headers=SAME_ORIGIN)
     assert (signed.status_code, len(await frame.adsum.tokens.sign_ins_of_email(EMAIL))) == (303, 1)
+
+
+@pytest.fixture
+async def knowing(sqlite_url: str, tmp_path: Path) -> AsyncGenerator[Frame]:
+    """With a list of breached passwords, which has `OTHER`, and generated passwords of 24 characters."""
+    path = tmp_path / "pwned.txt"
+    path.write_text(f"{hashlib.sha1(OTHER.encode(), usedforsecurity=False).hexdigest().upper()}:7\n")
+    settings = Settings(
+        database_url=sqlite_url,
+        redis_url=NOBODY_LISTENS,
+        secret_key=SecretStr(SECRET),
+        breached_passwords=path,
+        password_min_length=20,
+    )
+    async with running(settings) as frame:
+        yield frame
+
+
+async def test_a_breached_password_is_refused_wherever_one_is_set(knowing: Frame, tmp_path: Path) -> None:
+    accounts, long = knowing.adsum.accounts, f"{OWN} and more"
+    people = knowing.app.state.services[People]
+    first = await accounts.add_user(EMAIL, Role.ADMIN)
+    assert len(first.password) == 24
+    token = (await sign_in(knowing, first.password)).json()["access_token"]
+    breached = f"{OTHER}: two"
+    (tmp_path / "pwned.txt").write_text(hashlib.sha1(breached.encode(), usedforsecurity=False).hexdigest())
+    for setting in (
+        accounts.add_user("new@school.example", Role.ADMIN, password=breached),
+        accounts.set_password(EMAIL, breached),
+        people.new_password(EMAIL, system_caller(), breached),
+        people.add_login("new@school.example", Role.ADMIN, system_caller(), password=breached),
+    ):
+        with pytest.raises(Invalid) as refused:
+            await setting
+        assert [each.code for each in refused.value.violations] == ["password_breached"]
+    answer = await change(knowing, token, None, breached)
+    assert [(each["pointer"], each["code"]) for each in answer.json()["errors"]] == [("/password", "password_breached")]
+    strength = await knowing.client.post(
+        "/account/password/strength",
+        data={"newPassword": breached},
+        headers=SAME_ORIGIN | {"Cookie": f"adsum={token}"},
+    )
+    assert "Easy to guess" in strength.text
+
+    (tmp_path / "pwned.txt").rename(tmp_path / "away.txt")
+    unavailable = await change(knowing, token, None, long)
+    assert (unavailable.status_code, unavailable.json()["code"]) == (503, "breached_passwords_unavailable")
+    (tmp_path / "away.txt").rename(tmp_path / "pwned.txt")
+    assert (await change(knowing, token, None, long)).status_code == 200
+    with pytest.raises(ConfigurationError, match="ADSUM_BREACHED_PASSWORDS: cannot read"):
+        await require_possible_sign_in(Settings(breached_passwords=tmp_path / "away.txt"))
+
+
+async def make_school_named(frame: Frame, name: str) -> int:
+    async with frame.adsum.database.transaction() as connection:
+        return await make_bare_school(connection, name=name)
+
+
+async def test_a_password_does_not_consist_of_the_name_of_the_school(frame: Frame) -> None:
+    school_id = await make_school_named(frame, "Wolkenstein Bergschule")
+    accounts, password = frame.adsum.accounts, "Bergschule Wolkenstein 1904"
+    for setting in (
+        accounts.add_user(EMAIL, Role.OFFICE, school_id=school_id, password=password),
+        accounts.set_password((await accounts.add_user(EMAIL, Role.OFFICE, school_id=school_id)).user.email, password),
+        accounts.add_user("it@district.example", Role.ADMIN, password=password),
+        accounts.set_password((await accounts.add_user("it@district.example", Role.ADMIN)).user.email, password),
+    ):
+        with pytest.raises(Invalid) as refused:
+            await setting
+        assert [each.code for each in refused.value.violations] == ["password_guessable"]
+    other = await make_school_named(frame, "Lindenhof")
+    assert await accounts.add_user("o@school.example", Role.OFFICE, school_id=other, password=password)
+
+
+def test_passwords_are_masked_and_can_be_pasted_and_filled_in() -> None:
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "adsum").rglob("templates/**/*.html")]
+    fields = [tag for page in pages for tag in re.findall(r"<input[^>]*>", page) if "assword" in tag]
+    assert len(fields) >= 5
+    for tag in fields:
+        assert 'type="password"' in tag, tag
+        assert re.search(r'autocomplete="(current|new)-password"', tag), tag
+    scripts = [path.read_text(encoding="utf-8") for path in (ROOT / "src" / "adsum").rglob("static/*.js")]
+    assert [script for script in scripts if "onpaste" in script or '"paste"' in script] == []

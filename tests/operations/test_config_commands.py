@@ -30,6 +30,16 @@ def test_every_setting_is_shown_with_its_origin_and_without_secrets(tmp_path: Pa
     assert found["ADSUM_CHUNK_SIZE"] == (500, "default")
 
 
+def test_a_file_that_is_larger_than_any_value_is_not_read(tmp_path: Path) -> None:
+    """An operator may think that ADSUM_BREACHED_PASSWORDS_FILE names the list."""
+    with (tmp_path / "pwned.txt").open("wb") as file:
+        file.truncate(2**36)
+    failed = commands().run("config", "show", ADSUM_BREACHED_PASSWORDS_FILE=str(tmp_path / "pwned.txt"))
+    assert failed.returncode != 0
+    assert "ADSUM_BREACHED_PASSWORDS_FILE: " in failed.stderr
+    assert "is larger than any value of ADSUM_BREACHED_PASSWORDS" in failed.stderr
+
+
 def test_outside_a_terminal_each_setting_is_one_line() -> None:
     lines = commands().output("config", "show").splitlines()
     assert len(lines) == len(Settings.model_fields) + 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, Select, column, false, func, insert, not_, select, table, update
+from sqlalchemy import Boolean, Select, String, column, false, func, insert, not_, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.tables import is_disabled, is_erased, users
@@ -34,8 +34,10 @@ class StoredUser:
     office_manages_logins: bool
 
 
+# Of schools, for passwords.
+MAX_NAMES = 200
 # Of the feature `schools`, which imports this one.
-_schools = table("schools", column("id", BigInt), column("office_manages_logins", Boolean))
+_schools = table("schools", column("id", BigInt), column("name", String), column("office_manages_logins", Boolean))
 _USER = select(
     users.c.id,
     users.c.school_id,
@@ -151,10 +153,18 @@ async def use_first_password(connection: AsyncConnection, user_id: int, unused: 
 
 
 async def names_of_user(connection: AsyncConnection, user_id: int) -> tuple[str, ...]:
-    """The given and family name and the email, as far as they are known."""
+    """The given and family name, the email, and the names of the schools, as far as they are known."""
     c = users.c
-    row = (await connection.execute(select(c.given_name, c.family_name, c.email).where(c.id == user_id))).one()
-    return tuple(name for name in row if name)
+    query = select(c.school_id, c.given_name, c.family_name, c.email).where(c.id == user_id)
+    school_id, *names = (await connection.execute(query)).one()
+    return (*(name for name in names if name), *await names_of_schools(connection, school_id))
+
+
+async def names_of_schools(connection: AsyncConnection, school_id: int | None) -> Sequence[str]:
+    """The name of a school, or of the first ones of the district, of which an admin of all schools is thought to be."""
+    query = select(_schools.c.name).order_by(_schools.c.id).limit(MAX_NAMES)
+    of_school = query if school_id is None else query.where(_schools.c.id == school_id)
+    return (await connection.scalars(of_school)).all()
 
 
 async def unlock(connection: AsyncConnection, user_id: int) -> None:

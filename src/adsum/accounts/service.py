@@ -11,8 +11,9 @@ from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Role, rights_of, system_caller
 from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
-from adsum.accounts.passwords.hashing import Passwords, generated_password
-from adsum.accounts.passwords.rules import MAX_LENGTH, MIN_LENGTH, Strength, strength_of, validate_password
+from adsum.accounts.passwords.hashing import Passwords
+from adsum.accounts.passwords.policy import PasswordPolicy
+from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
 from adsum.accounts.repository import StoredUser
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import (
@@ -101,10 +102,15 @@ class Accounts:
     Each change is recorded as that of the caller `by`, by default the system.
     """
 
-    def __init__(self, database: Database, passwords: Passwords, min_length: int = MIN_LENGTH) -> None:
+    def __init__(self, database: Database, passwords: Passwords, policy: PasswordPolicy | None = None) -> None:
         self._database = database
         self._passwords = passwords
-        self.min_length = min_length
+        self._policy = policy or PasswordPolicy()
+
+    @property
+    def min_length(self) -> int:
+        """The minimum length of a new password."""
+        return self._policy.min_length
 
     async def add_user(
         self,
@@ -133,18 +139,24 @@ class Accounts:
         """
         email = normalised_email(email)
         teacher = None if teacher is None else teacher.strip()
-        first, password = _new_password(password)
-        refuse(self.validate_user(email, role, teacher, None if first else password))
+        refuse(await self.validate_user(email, role, teacher, password, school_id))
+        first, password = self._new_password(password)
         password_hash = await self._passwords.hash(password)
         user_id = await self._insert(email, password_hash, first, role, school_id, teacher, by)
         return NewLogin(await self._user(user_id), password)
 
-    def validate_user(self, email: str, role: Role, teacher: str | None, password: str | None) -> list[Violation]:
+    async def validate_user(
+        self, email: str, role: Role, teacher: str | None, password: str | None, school_id: int | None = None
+    ) -> list[Violation]:
         """The violations of a new user, apart from the school."""
         email = normalised_email(email)
+        names = [email]
+        if password is not None:
+            async with self._database.snapshot() as connection:
+                names += await statements.names_of_schools(connection, school_id)
         return [
             *_validate_email(email),
-            *([] if password is None else validate_password(password, self.min_length, [email])),
+            *([] if password is None else await self._policy.violations(password, names)),
             *_validate_role(role, teacher),
             *validate_roster_text(teacher or "", "/teacher"),
         ]
@@ -162,13 +174,14 @@ class Accounts:
 
         Args:
             password: None: a generated one, with which the user signs in once to choose their own.
-            names: of the user, which the password does not consist of.
+            names: of the user and the school, which the password does not consist of.
 
         Raises:
             Invalid: it is too short, too long, or easy to guess.
         """
-        first, password = _new_password(password)
-        refuse([] if first else validate_password(password, self.min_length, names))
+        if password is not None:
+            refuse(await self._policy.violations(password, names))
+        first, password = self._new_password(password)
         return PreparedPassword(password, await self._passwords.hash(password), first)
 
     async def set_password(self, email: str, password: str | None = None, *, by: Caller = _SYSTEM) -> NewLogin:
@@ -183,12 +196,12 @@ class Accounts:
             Invalid: the password is too short, too long, or easy to guess.
             NotFound: no user has this email.
         """
-        first, password = _new_password(password)
-        if not first:
+        if password is not None:
             async with self._database.snapshot() as connection:
                 user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
                 names = await statements.names_of_user(connection, user.id)
-            refuse(validate_password(password, self.min_length, names))
+            refuse(await self._policy.violations(password, names))
+        first, password = self._new_password(password)
         password_hash = await self._passwords.hash(password)
         async with self._database.transaction() as connection:
             user = _require_user(await statements.user_of_email(connection, normalised_email(email)))
@@ -208,12 +221,12 @@ class Accounts:
 
     async def strength(self, caller: Caller, password: str) -> Strength:
         """How hard a password of the calling user would be to guess."""
-        return strength_of(password, await self._names(await self._own(caller)))
+        return await self._policy.strength(password, await self._names(await self._own(caller)))
 
     async def validate_own_password(self, caller: Caller, password: str) -> None:
         """Raises Invalid if the calling user cannot take this password, for example because they have it already."""
         user = await self._own(caller)
-        refuse(validate_password(password, self.min_length, await self._names(user)))
+        refuse(await self._policy.violations(password, await self._names(user)))
         if await self._passwords.matches(password, user.password_hash):
             detail = "this is the present password: choose another one"
             refuse([Violation("password_unchanged", detail, "/password")])
@@ -238,6 +251,9 @@ class Accounts:
             await statements.set_password(connection, user.id, password_hash, None)
             await record(connection, caller, Action.PASSWORD_CHANGED, school_id=user.school_id, user_id=user.id)
         return await self._user(user.id)
+
+    def _new_password(self, password: str | None) -> tuple[FirstPassword | None, str]:
+        return (FirstPassword.UNUSED, self._policy.generated()) if password is None else (None, password)
 
     async def _names(self, user: StoredUser) -> tuple[str, ...]:
         async with self._database.snapshot() as connection:
@@ -349,10 +365,6 @@ def _validate_email(email: str) -> list[Violation]:
     if len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email):
         return []
     return [Violation("wrong_email", "this is not an email address", "/email")]
-
-
-def _new_password(password: str | None) -> tuple[FirstPassword | None, str]:
-    return (FirstPassword.UNUSED, generated_password()) if password is None else (None, password)
 
 
 def _validate_role(role: Role, teacher: str | None) -> list[Violation]:

@@ -10,7 +10,9 @@ from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.accounts.audit.exports import ListExports
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.callers import Callers, Impersonation
+from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.accounts.passwords.hashing import Passwords
+from adsum.accounts.passwords.policy import PasswordPolicy
 from adsum.accounts.second_factors.attempts import CodeAttempts
 from adsum.accounts.second_factors.challenges import Challenges
 from adsum.accounts.second_factors.passkeys import Passkeys
@@ -28,6 +30,7 @@ from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.provider import Provider
 from adsum.accounts.single_sign_on.service import SingleSignOn
 from adsum.platform.redis.attempts import FailedAttempts
+from adsum.platform.settings import Settings
 from adsum.servers import OpenServers
 
 
@@ -48,6 +51,12 @@ class AccountServices:
     list_exports: ListExports
 
 
+def password_policy(settings: Settings) -> PasswordPolicy:
+    """The policy of the settings."""
+    path = settings.breached_passwords
+    return PasswordPolicy(settings.password_min_length, None if path is None else BreachedPasswords(path))
+
+
 def account_services(on: OpenServers) -> AccountServices:
     """The services of accounts on open servers."""
     lifetime = timedelta(seconds=on.settings.token_ttl)
@@ -55,7 +64,7 @@ def account_services(on: OpenServers) -> AccountServices:
     required_for = frozenset(map(Role, on.settings.roles_with_second_factor))
     demands = Demands(required_for, timedelta(seconds=on.settings.confirmed_for))
     attempts = FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)
-    accounts = Accounts(on.database, Passwords(), on.settings.password_min_length)
+    accounts = Accounts(on.database, Passwords(), password_policy(on.settings))
     tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands))
     api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
     factors = SecondFactors(

@@ -10,6 +10,7 @@ from argon2 import extract_parameters
 
 from adsum.accounts.passwords import hashing
 from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords, generated_password
+from adsum.accounts.passwords.rules import MAX_LENGTH
 
 
 async def test_a_password_matches_its_own_hash_and_no_other() -> None:
@@ -18,6 +19,13 @@ async def test_a_password_matches_its_own_hash_and_no_other() -> None:
     assert "horse" not in kept
     assert await checker.matches("correct horse", kept)
     assert not await checker.matches("correct horsf", kept)
+    assert not await checker.matches("Correct horse", kept)
+    assert not await checker.matches("correct horse ", kept)
+
+
+async def test_every_character_of_a_long_password_counts() -> None:
+    checker, long = Passwords(), "x" * (MAX_LENGTH - 1)
+    assert not await checker.matches(f"{long}b", await checker.hash(f"{long}a"))
 
 
 async def test_a_password_typed_on_another_keyboard_is_the_same() -> None:

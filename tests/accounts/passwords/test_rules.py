@@ -53,6 +53,8 @@ def test_common_personal_and_repetitive_passwords_are_refused(password: str) -> 
         ("correct horse battery", Strength.GOOD),
         ("correct horse battery staple", Strength.STRONG),
         ("k3#Qz9!xw2", Strength.GOOD),
+        ("violet kettle drum of seven quiet rivers under a wooden bridge, 1", Strength.STRONG),  # 64 characters
+        ("żółć gęślą jaźń", Strength.STRONG),
     ],
 )
 def test_varied_passwords_are_accepted_with_their_strength(password: str, strength: Strength) -> None:

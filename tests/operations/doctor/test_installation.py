@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.operations.doctor.environment import (
     Installation,
     check_installation,
@@ -87,3 +89,12 @@ def test_low_disk_space_is_reported(folder: Path, free_space: int, severity: str
 def test_a_disk_without_data_is_skipped(folder: Path) -> None:
     assert "disk" not in checked(Installation((), None, lambda: KEYS, ""))
     assert "disk" not in checked(Installation((), folder / "missing", lambda: KEYS, ""))
+
+
+def test_a_list_of_breached_passwords_that_cannot_be_used_is_an_error(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pwned.txt"
+    known = replace(installation(folder), breached=BreachedPasswords(path))
+    assert "breached list" not in checked(installation(folder))
+    assert checked(known)["breached list"].severity.value == "error"
+    path.write_text(f"{1:040X}:1\n{2:040X}:7\n")
+    assert checked(known)["breached list"].severity.value == "ok"

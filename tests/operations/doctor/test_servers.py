@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -207,3 +208,25 @@ async def test_two_hanging_servers_take_no_longer_than_the_limit(
             took = time.monotonic() - began
     assert {"did not answer within 1 s" in found[check].message for check in ("database", "redis")} == {True}
     assert took < 6
+
+
+@pytest.mark.parametrize(
+    ("database", "redis", "exposed"),
+    [
+        ("sqlite:///{}/adsum.db", "unix://{}/valkey.sock", []),
+        ("postgresql://adsum@localhost:1/adsum", "redis://127.0.0.1:1/0", []),
+        ("postgresql://adsum@/adsum?host={}", "redis://[::1]:1/0", []),
+        ("postgresql://adsum@db.invalid/adsum?sslmode=verify-full", "rediss://cache.invalid:1/0", []),
+        ("postgresql://adsum@db.invalid/adsum", "redis://cache.invalid:1/0", ["ADSUM_DATABASE_URL", "ADSUM_REDIS_URL"]),
+        ("postgresql://adsum@db.invalid/adsum?sslmode=require", "unix://{}/valkey.sock", ["ADSUM_DATABASE_URL"]),
+        ("sqlite:///{}/adsum.db", "rediss://cache.invalid:1/0?ssl_cert_reqs=none", ["ADSUM_REDIS_URL"]),
+    ],
+)
+async def test_connections_that_others_can_read_or_answer_are_a_warning(
+    database: str, redis: str, exposed: list[str], tmp_path: Path
+) -> None:
+    settings = Settings(database_url=database.format(tmp_path), redis_url=redis.format(tmp_path), data_dir=tmp_path)
+    async with open_doctor(settings) as doctor:
+        finding = next(each for each in (await doctor.check()).findings if each.check == "connections")
+    assert finding.severity.value == ("warning" if exposed else "ok")
+    assert re.findall("ADSUM_[A-Z]+_URL", finding.remedy or "") == exposed

@@ -16,6 +16,7 @@ CONCURRENT_HASHES = 2
 # Checked for accounts without a password, so that the response takes the same time.
 DECOY = f"$argon2id$v=19$m={MEMORY_KIB},t={ROUNDS},p={LANES}${'A' * 22}${'A' * 43}"
 # Without 0, O, 1, l and I, which are easily confused when read aloud and typed.
+GROUP_LENGTH = 4
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -39,4 +40,4 @@ class Passwords:
 
 def generated_password(groups: int = 4) -> str:
     """A random password in groups of four characters, which have 20 bits each."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(groups))
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(GROUP_LENGTH)) for _ in range(groups))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, warning
 from adsum.operations.repository import (
     DatabaseFacts,
@@ -46,15 +47,29 @@ class InspectedServer:
         name: file, socket or host and port, without credentials.
         start: the command that starts the server or checks its address.
         client: the command line of its client; None for the server that `up` configures at each start.
+        is_private: whether the connection stays on this machine, or is encrypted to a server that has proved itself.
+        encrypt: the setting that makes it so.
     """
 
     name: str
     start: str
     client: str | None = None
+    is_private: bool = True
+    encrypt: str = ""
 
     def run(self, command: str) -> str:
         """The command line that sends `command` to the server."""
         return "adsum up  # stopped and started again" if self.client is None else f"{self.client} {command}"
+
+
+def check_connections(*servers: InspectedServer) -> Finding:
+    """A warning of connections that others in the network can read or answer."""
+    exposed = [server for server in servers if not server.is_private]
+    if not exposed:
+        return ok("connections", "to servers on this machine, or encrypted to servers that prove who they are")
+    names = [server.name for server in exposed]
+    message = f"not encrypted, or to a server that does not prove who it is: {', '.join(names)}"
+    return warning("connections", message, "; ".join(server.encrypt for server in exposed))
 
 
 async def check_database(database: Database, server: InspectedServer, now: Clock) -> list[Finding]:
@@ -183,17 +198,21 @@ class Installation:
         data: the folder whose disk needs free space, if this machine stores data.
         signing_keys: returns the keys, the one that signs first, and raises ConfigurationError if they are wrong.
         create_key: the command that creates a key.
+        breached: the list of breached passwords, if there is one.
     """
 
     private: Sequence[Path]
     data: Path | None
     signing_keys: Callable[[], tuple[SigningKey, ...]]
     create_key: str
+    breached: BreachedPasswords | None = None
 
 
 def check_installation(installation: Installation, free_space: Callable[[Path], int]) -> list[Finding]:
     """Checks this machine. `free_space` returns the free bytes of a folder's disk."""
     findings = [_signing_key(installation), _permissions(installation)]
+    if installation.breached is not None:
+        findings.append(_breached_passwords(installation.breached))
     if installation.data is not None and installation.data.exists():
         findings.append(_disk(installation.data, free_space(installation.data)))
     return findings
@@ -235,6 +254,14 @@ def _signing_key(installation: Installation) -> Finding:
     if not keys:
         return error("signing key", "missing: the API does not start", installation.create_key)
     return ok("signing key", f"{keys[0].id} signs; {counted(len(keys) - 1, 'other key')}")
+
+
+def _breached_passwords(breached: BreachedPasswords) -> Finding:
+    try:
+        breached.require_usable()
+    except ConfigurationError as wrong:
+        return error("breached list", f"no password can be set: {wrong.detail}", "adsum config show")
+    return ok("breached list", f"new passwords are looked up in {breached.path}")
 
 
 def _permissions(installation: Installation) -> Finding:

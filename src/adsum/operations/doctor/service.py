@@ -15,6 +15,7 @@ from adsum.operations.doctor.audit import check_audit
 from adsum.operations.doctor.environment import (
     InspectedServer,
     Installation,
+    check_connections,
     check_database,
     check_installation,
     check_redis,
@@ -97,7 +98,8 @@ class Doctor:
             check_database(parts.database, parts.database_server, self._now),
             check_redis(parts.inspection, parts.redis_server, self._now),
         )
-        findings = [*database, *redis, *check_installation(parts.installation, free_bytes)]
+        connections = check_connections(parts.database_server, parts.redis_server)
+        findings = [*database, *redis, connections, *check_installation(parts.installation, free_bytes)]
         # A Redis with wrong settings still responds.
         if not (has_no_error(database) and has_no_error(each for each in redis if each.check == "redis")):
             return CheckReport(findings)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import unquote, urlsplit
 
 from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
+from adsum.accounts.wiring import password_policy
 from adsum.batches.complete import Completion
 from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.wiring import new_sweeper, queue_control, queue_service
@@ -15,6 +16,7 @@ from adsum.operations.doctor.environment import InspectedServer, Installation
 from adsum.operations.doctor.service import Deployment, Doctor, Repair
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
+from adsum.platform.oidc_settings import is_loopback_host
 from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.settings import Settings
@@ -33,6 +35,7 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
         data=folder.root if stores_data else None,
         signing_keys=lambda: key_ring(settings).keys(),
         create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
+        breached=password_policy(settings).breached,
     )
     async with open_servers(settings) as (database, redis):
         yield _doctor(settings, database, redis, redis_url(settings), installation, system_clock)
@@ -71,8 +74,15 @@ def _database_server(settings: Settings, database: Database) -> InspectedServer:
     if settings.database_url is None:
         return InspectedServer(str(database.file), "adsum up")
     url = database.engine.url
-    name = database.file or f"{url.host or url.query.get('host')}:{url.port or 5432}/{url.database}"
-    return InspectedServer(str(name), "adsum migrate" if database.is_missing else CHECK_URL)
+    host = url.host or str(url.query.get("host", ""))
+    name = database.file or f"{host}:{url.port or 5432}/{url.database}"
+    # Without `sslmode` asyncpg encrypts if the server offers it, and believes any certificate.
+    is_private = database.file is not None or _is_here(host) or url.query.get("ssl") == "verify-full"
+    return InspectedServer(
+        *(str(name), "adsum migrate" if database.is_missing else CHECK_URL),
+        is_private=is_private,
+        encrypt="add sslmode=verify-full to ADSUM_DATABASE_URL",
+    )
 
 
 def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
@@ -84,4 +94,14 @@ def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
         return InspectedServer(unquote(url.path), CHECK_URL, f"valkey-cli -s {unquote(url.path)}")
     host, port = url.hostname, url.port or 6379
     tls = " --tls" if url.scheme == "rediss" else ""
-    return InspectedServer(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}")
+    is_verified = url.scheme == "rediss" and "ssl_cert_reqs=none" not in url.query
+    return InspectedServer(
+        *(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}"),
+        is_private=is_verified or _is_here(host or ""),
+        encrypt="use rediss:// in ADSUM_REDIS_URL, with verification",
+    )
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host is this machine; the path of a unix socket is."""
+    return host.startswith("/") or is_loopback_host(host)

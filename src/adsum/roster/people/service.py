@@ -127,7 +127,7 @@ class People:
             try:
                 school_id = chosen_school(visible, school_id)
             except Invalid as error:
-                refuse([*self._accounts.validate_user(email, role, teacher, password), *error.violations])
+                refuse([*await self._accounts.validate_user(email, role, teacher, password), *error.violations])
         require_may_manage(caller, role, school_id)
         if role is Role.ADMIN:
             require_confirmed(caller)
