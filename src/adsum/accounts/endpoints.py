@@ -16,7 +16,7 @@ from adsum.accounts.sign_ins.confirmations import Confirmations
 from adsum.accounts.sign_ins.rules import SignInKind
 from adsum.accounts.sign_ins.service import PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
-from adsum.accounts.visitors import client_of
+from adsum.accounts.visitors import client_of, set_session_cookie
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.rate_limits import limited_by_address
@@ -67,6 +67,7 @@ async def change_password(
 @router.post("/auth/confirm", name="confirmSignIn", summary="Confirm that it is you")
 async def confirm_sign_in(
     request: Request,
+    response: Response,
     body: SentConfirmation,
     caller: Annotated[Caller, Depends(confirming)],
     confirmations: Annotated[Confirmations, Depends(provided(Confirmations))],
@@ -76,11 +77,16 @@ async def confirm_sign_in(
     A user with a second factor sends a `code`, any other their `password`. A sign-in counts as confirmed for ten
     minutes, `ADSUM_CONFIRMED_FOR`, also after signing in. API keys and tokens of `adsum token create` need none. The
     limits are those of `POST /auth/token`.
+
+    The sign-in goes on under a new token, `accessToken`; the one that was sent is refused from then on.
     """
-    until = await confirmations.confirm(
+    confirmed = await confirmations.confirm(
         caller, body.password, Proof(code=body.code), client_of(request, SignInKind.API)
     )
-    return ConfirmedAnswer(confirmed_until=until)
+    token = confirmed.token
+    if "Authorization" not in request.headers:  # a session cookie
+        set_session_cookie(request, response, token.text, token.expires_in)
+    return ConfirmedAnswer(confirmed_until=confirmed.until, access_token=token.text, expires_in=token.expires_in)
 
 
 @router.post("/auth/revoke", name="revokeToken", summary="Sign out", dependencies=[Depends(limited_by_address)])

@@ -36,18 +36,18 @@ class SentConfirmation(SentSchema):
     code: Annotated[str, Field(max_length=MAX_TYPED)] = ""
 
 
-class ConfirmedAnswer(Schema):
-    """Until when the sign-in counts as confirmed."""
-
-    confirmed_until: Moment
-
-
 class TokenItem(Schema):
     """A token, as `token create --json` prints it. `expiresIn` is in seconds."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - no password
     expires_in: int
+
+
+class ConfirmedAnswer(TokenItem):
+    """Until when the sign-in counts as confirmed, and its new token."""
+
+    confirmed_until: Moment
 
 
 class SignInItem(Schema):

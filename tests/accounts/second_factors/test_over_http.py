@@ -23,6 +23,7 @@ from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
 from adsum.accounts.sign_ins.rules import SignInKind
 from adsum.accounts.tables import sign_ins
 from adsum.platform.clock import system_clock
+from adsum.platform.errors import Unauthenticated
 from adsum.platform.settings import Settings
 from tests.accounts.audit.conftest import entries_of
 from tests.accounts.second_factors.authenticator import Authenticator
@@ -461,12 +462,15 @@ async def test_critical_actions_need_a_confirmation_of_the_api(secure: Frame) ->
     confirmed = await secure.client.post("/auth/confirm", json={"password": PASSWORD}, headers=bearer(token))
     until = datetime.fromisoformat(confirmed.json()["confirmedUntil"])
     assert timedelta(minutes=9) < until - system_clock() <= timedelta(minutes=10)
+    token = confirmed.json()["accessToken"]
     assert (await secure.client.get("/students/1/data", headers=bearer(token))).status_code == 404
     key = await secure.adsum.api_keys.create("all", [Permission.STUDENT_DATA])
     headers = {"X-API-Key": key.secret}
     assert (await secure.client.get("/students/1/data", headers=headers)).status_code == 404
     assert (await secure.client.post("/auth/confirm", json={"password": PASSWORD}, headers=headers)).status_code == 403
 
+
+async def test_a_user_with_a_factor_confirms_with_it_over_the_api(secure: Frame) -> None:
     async with browser(secure) as owner:
         await sign_in(owner)
         _, codes = await add_app(owner)
@@ -482,6 +486,34 @@ async def test_critical_actions_need_a_confirmation_of_the_api(secure: Frame) ->
     assert (
         await secure.client.post("/auth/confirm", json={"code": codes[1]}, headers=bearer(token))
     ).status_code == 200
+
+
+async def test_a_confirmation_replaces_the_token(secure: Frame) -> None:
+    """Somebody who has a copy of the token must not be able to use the confirmation."""
+    stolen = (await token_with(secure)).json()["access_token"]
+    confirmed = await secure.client.post("/auth/confirm", json={"password": PASSWORD}, headers=bearer(stolen))
+    token = confirmed.json()["accessToken"]
+    assert (confirmed.json()["tokenType"], 0 < confirmed.json()["expiresIn"] <= 12 * 3600) == ("bearer", True)
+    assert "set-cookie" not in confirmed.headers
+    answers = [await secure.client.get("/auth/sign-ins", headers=bearer(each)) for each in (stolen, token)]
+    assert [each.status_code for each in answers] == [401, 200]
+    assert [each["isCurrent"] for each in answers[1].json()["items"]] == [True]
+
+    async with browser(secure) as client:
+        await sign_in(client)
+        before = client.cookies["__Host-adsum"]
+        by_form = await client.post("/account/confirm?then=/overview", data={"confirmPassword": PASSWORD})
+        assert (by_form.status_code, client.cookies["__Host-adsum"] == before) == (307, False)
+        between = client.cookies["__Host-adsum"]
+        assert (await client.post("/auth/confirm", json={"password": PASSWORD})).status_code == 200
+        after = client.cookies["__Host-adsum"]
+        assert (await client.get("/account/sign-ins")).status_code == 200
+    for old in (before, between):
+        assert (await secure.client.get("/auth/sign-ins", headers=bearer(old))).status_code == 401
+    caller = await secure.adsum.tokens.caller_of(after)
+    await secure.adsum.tokens.revoke(after)
+    with pytest.raises(Unauthenticated):
+        await secure.adsum.tokens.confirm(caller)
 
 
 async def test_the_present_password_cannot_be_guessed_by_confirming(secure: Frame) -> None:

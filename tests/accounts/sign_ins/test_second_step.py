@@ -123,8 +123,8 @@ async def test_who_has_factors_proves_one_before_they_change_after_single_sign_o
         with pytest.raises(ConfirmationNeeded):
             await adsum.password_sign_in.change_password(ada, PASSWORD, "purple engine moon", BROWSER)
         code = app.at(system_clock() + timedelta(seconds=30))
-        await adsum.confirmations.confirm(ada, "", Proof(code), BROWSER)
-        ada = await adsum.tokens.caller_of(signed.token.text)
+        confirmed = await adsum.confirmations.confirm(ada, "", Proof(code), BROWSER)
+        ada = await adsum.tokens.caller_of(confirmed.token.text)
         assert not ada.lacks_second_factor
         await adsum.second_factors.remove(ada, FactorKind.TOTP, 1)
         assert await adsum.second_factors.kinds_of(user.id) == ()

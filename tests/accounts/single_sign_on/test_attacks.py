@@ -11,12 +11,14 @@ import re
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from joserfc import jwt
+from joserfc.jwk import RSAKey
 
 from adsum.accounts.access import Role
 from adsum.accounts.single_sign_on import provider as provider_module
@@ -402,3 +404,13 @@ async def test_a_login_form_of_another_site_cannot_finish_an_attempt_that_the_br
     landed = await visit.approve(begun.headers["Location"])
     await assert_refused(visit, landed, OVER)
     assert urlsplit(landed).path == "/sign-in/strict/callback"
+
+
+async def test_a_signature_by_a_short_key_is_refused(visit: Visit) -> None:
+    await visit.user()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        short = RSAKey.generate_key(1024, {"kid": "short", "use": "sig", "alg": "RS256"})
+        visit.provider.faults.contents = {"/jwks": json.dumps({"keys": [short.as_dict(private=False)]}).encode()}
+        visit.provider.faults.sign = lambda claims: jwt.encode({"alg": "RS256", "kid": "short"}, claims, short)
+        await assert_refused(visit, await visit.approve(await visit.begin()), UNTRUSTED)

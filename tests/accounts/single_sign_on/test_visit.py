@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from datetime import timedelta
+from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from pyotp.totp import TOTP
+from sqlalchemy import func, select
 
 from adsum.accounts.access import Role
 from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.tables import sign_ins
 from adsum.platform.clock import system_clock
 from tests.accounts.single_sign_on.conftest import EMAIL, FOR_BROWSERS, SITE, Visit, browser, settings_with, visiting
 from tests.support.pages import visible_text
@@ -159,6 +163,104 @@ async def test_a_portal_without_state_begins_a_new_attempt_once(visit: Visit) ->
     assert visit.provider.asked["/token"] == 0
     assert (await visit.open(portal)).status_code == 403
     assert (await visit.open(await visit.approve(answer.headers["Location"]))).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "path", ["/sign-in/strict?next=/overview&again=true", "/sign-in/strict/callback?code=of-the-portal"]
+)
+async def test_a_page_of_another_site_cannot_sign_in_a_visitor_whom_the_provider_knows(visit: Visit, path: str) -> None:
+    for site in ("cross-site", "same-site"):
+        led = await visit.client.get(path, headers=FOR_BROWSERS | {"Sec-Fetch-Site": site})
+        assert (led.status_code, "Sign in only if you want to." in visible_text(led)) == (403, True)
+        assert [name for name in visit.client.cookies if "attempt" in name] == []
+    kept = "?next=%2Foverview" if "next" in path else ""
+    assert f'href="/sign-in/strict{kept}"' in led.text
+    clicked = FOR_BROWSERS | {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-User": "?1"}
+    assert (await visit.client.get(path, headers=clicked)).status_code == 303
+
+
+async def test_an_invitation_is_kept_when_the_visitor_is_asked_first(visit: Visit) -> None:
+    headers = FOR_BROWSERS | {"Sec-Fetch-Site": "cross-site"}
+    asked = await visit.client.get("/sign-in/strict?invitation=1.2.3.f%26", headers=headers)
+    assert 'href="/sign-in/strict?invitation=1.2.3.f%26"' in asked.text
+
+
+@pytest.fixture
+async def without_passwords(sqlite_url: str, redis_url: str, provider: StrictProvider) -> AsyncGenerator[Visit]:
+    settings = settings_with(sqlite_url, redis_url, provider.settings(), password_sign_in=False)
+    async with visiting(settings, provider) as opened:
+        yield opened
+
+
+async def test_a_provider_that_knows_the_browser_confirms_nothing_until_it_asks_again(
+    without_passwords: Visit,
+) -> None:
+    """Somebody at an unlocked computer could otherwise erase a student: the provider would let them in."""
+    visit = without_passwords
+    await visit.user(role=Role.ADMIN)
+    an_hour_ago = int((system_clock() - timedelta(hours=1)).timestamp())
+    visit.provider.faults.claims = {"auth_time": an_hour_ago}
+    await visit.sign_in()
+    caller = await visit.adsum.tokens.caller_of(visit.client.cookies["adsum"])
+    assert caller.needs_confirmation
+
+    page = await visit.open("/account/confirm", params={"then": "/admin/people?school=1"})
+    (again,) = re.findall(r'href="(/sign-in/strict[^"]+)"', page.text)
+    assert again == "/sign-in/strict?again=true&amp;next=/admin/people%3Fschool%3D1"
+    assert "What you entered is kept" not in visible_text(page)
+    address = await visit.begin(unescape(again))
+    asked = parse_qs(urlsplit(address).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    visit.provider.faults.claims = {"auth_time": int(system_clock().timestamp())}
+    assert (await visit.open(await visit.approve(address))).headers["Location"] == "/admin/people?school=1"
+    caller = await visit.adsum.tokens.caller_of(visit.client.cookies["adsum"])
+    assert not caller.needs_confirmation
+
+    form = await visit.client.post(
+        "/account/confirm?then=/admin/people/1", headers=FOR_BROWSERS, data={"role": "admin"}
+    )
+    assert 'next=/"' in form.text  # the form itself is lost
+    assert "max_age" not in await visit.begin()
+
+
+@pytest.mark.parametrize("claim", ["soon", [], 1e300, "nan"])
+async def test_a_sign_in_of_no_time_is_refused(visit: Visit, claim: object) -> None:
+    await visit.user()
+    visit.provider.faults.claims = {"auth_time": claim}
+    assert (await visit.sign_in()).status_code == 403
+
+
+async def test_a_provider_that_says_no_time_or_a_later_one_confirms_now(visit: Visit) -> None:
+    await visit.user()
+    for claim in (None, int(system_clock().timestamp()) + 3600):
+        visit.provider.faults.claims = {"auth_time": claim}
+        await visit.sign_in()
+        assert not (await visit.adsum.tokens.caller_of(visit.client.cookies["adsum"])).needs_confirmation
+    later = system_clock() + timedelta(minutes=11)
+    async with visit.adsum.database.snapshot() as connection:
+        latest = await connection.scalar(select(func.max(sign_ins.c.confirmed_at)))
+    assert latest is not None
+    assert latest < later
+
+
+async def test_a_first_password_is_not_replaced_without_a_confirmation(visit: Visit) -> None:
+    """A user who signed in at the provider was never asked for it."""
+    login = await visit.adsum.accounts.add_user("admin@school.example", Role.ADMIN)
+    visit.provider.claims["email"] = login.user.email
+    visit.provider.faults.claims = {"auth_time": int((system_clock() - timedelta(hours=1)).timestamp())}
+    await visit.sign_in()
+    page = await visit.open("/account/password")
+    assert page.headers["Location"].startswith("/account/confirm?")
+    form = {"newPassword": "violet kettle drum"}
+    changed = await visit.client.post("/account/password", headers=FOR_BROWSERS, data=form)
+    assert changed.headers["Location"].startswith("/account/confirm?")
+    confirmed = await visit.client.post(
+        "/account/confirm?then=/account/password",
+        headers=FOR_BROWSERS,
+        data={"confirmPassword": login.password, "confirmForm": "no"},
+    )
+    assert confirmed.headers["Location"] == "/account/password"
+    assert (await visit.client.post("/account/password", headers=FOR_BROWSERS, data=form)).status_code == 303
 
 
 async def test_the_sign_in_page_has_a_button_per_provider(

@@ -20,9 +20,10 @@ from adsum.accounts.schemas import MAX_TYPED
 from adsum.accounts.second_factors.rules import Proof
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.confirmations import Confirmations, ConfirmedBy
-from adsum.accounts.visitors import Visitor, client_of, relying_party_of, visitor_confirming
+from adsum.accounts.single_sign_on.service import SingleSignOn
+from adsum.accounts.visitors import Visitor, client_of, relying_party_of, set_session_cookie, visitor_confirming
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Overloaded, TooManyAttempts
-from adsum.platform.http.dependencies import provided
+from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import require_private_transport
 from adsum.platform.pages.rendering import site_of
@@ -74,11 +75,13 @@ async def confirm(
     try:
         require_private_transport(request)
         proof = Proof(typed.get(CODE, "")[:MAX_TYPED], typed.get(PASSKEY, ""))
-        await service.confirm(visitor.caller, typed.get(PASSWORD, ""), proof, client_of(request))
+        confirmed = await service.confirm(visitor.caller, typed.get(PASSWORD, ""), proof, client_of(request))
     except (Invalid, Forbidden, TooManyAttempts, Overloaded) as error:
         return await _form(request, service, accounts, visitor, then, error, fields, is_form=is_form)
     status = HTTPStatus.TEMPORARY_REDIRECT if is_form else HTTPStatus.SEE_OTHER
-    return RedirectResponse(_address(then), status)
+    response = RedirectResponse(_address(then), status)
+    set_session_cookie(request, response, confirmed.token.text, confirmed.token.expires_in)
+    return response
 
 
 @router.post(f"{CONFIRMATION}/options")
@@ -109,6 +112,7 @@ async def _form(
     is_emptied: bool = False,
 ) -> Response:
     ways = await service.ways(visitor.caller)
+    single_sign_on = services_of(request)[SingleSignOn]
     wait = error.params.get("retryAfter") if error is not None else None
     response = site_of(request).page(
         request,
@@ -120,6 +124,8 @@ async def _form(
         is_form=is_form,
         is_emptied=is_emptied,
         kinds=[way.value for way in ways],
+        providers=[] if ways else single_sign_on.buttons(),
+        again_then=START if is_form else _address(then),
         by_password=ConfirmedBy.PASSWORD in ways,
         has_passkeys=ConfirmedBy.PASSKEY in ways and relying_party_of(request) is not None,
         email=(await accounts.own_user(visitor.caller)).email,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from adsum.accounts.second_factors.challenges import LIFETIME, Challenges
 from adsum.platform.errors import WrongSecondFactor
+from adsum.platform.telemetry import logger
 
 if TYPE_CHECKING:
     from webauthn.helpers.structs import PublicKeyCredentialDescriptor
@@ -24,6 +25,8 @@ MAX_ANSWER = 32_768
 TRANSPORTS = frozenset({"usb", "nfc", "ble", "smart-card", "hybrid", "internal"})
 
 Answer = TypeVar("Answer")
+
+log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,4 +232,5 @@ def _checked(check: Callable[[], Answer]) -> Answer:
     try:
         return check()
     except (Exception, RecursionError) as error:
-        raise WrongSecondFactor(f"the answer of the passkey is wrong: {error}"[:300]) from error
+        log.warning("the answer of a passkey is wrong", error=type(error).__name__)
+        raise WrongSecondFactor("the answer of the passkey is wrong") from error

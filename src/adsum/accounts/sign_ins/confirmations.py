@@ -6,7 +6,6 @@ their password. Users who have neither, because a single sign-on provider authen
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -17,7 +16,7 @@ from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts, User
 from adsum.accounts.sign_ins.rules import Client
 from adsum.accounts.sign_ins.service import PasswordSignIn
-from adsum.accounts.sign_ins.tokens import Tokens
+from adsum.accounts.sign_ins.tokens import Confirmed, Tokens
 from adsum.platform.errors import Forbidden, Unauthenticated, Violation, WrongSecondFactor, refuse
 
 
@@ -52,8 +51,8 @@ class Confirmations:
         user = await self._accounts.own_user(caller)
         return await self._factors.options_to_prove(user.id, _purpose_of(caller), party)
 
-    async def confirm(self, caller: Caller, password: str, proof: Proof, client: Client) -> datetime:
-        """Confirms the sign-in of the calling user. Returns until when this counts.
+    async def confirm(self, caller: Caller, password: str, proof: Proof, client: Client) -> Confirmed:
+        """Confirms the sign-in of the calling user. Its token is replaced.
 
         Args:
             caller: the user.
@@ -65,6 +64,7 @@ class Confirmations:
             Forbidden: the caller is not a user.
             Invalid: the password or the proof is missing or wrong.
             TooManyAttempts, Overloaded: it was not checked.
+            Unauthenticated: the sign-in has ended meanwhile.
         """
         ways = await self.ways(caller)
         user = await self._accounts.own_user(caller)

@@ -38,10 +38,15 @@ class StoredSignIn:
 
 @dataclass(frozen=True, slots=True)
 class ProviderSession:
-    """The provider at which a user signed in, and the hash of the session there, if it names one."""
+    """The provider at which a user signed in, and the hash of the session there, if it names one.
+
+    `authenticated_at`: when the provider has asked the user who they are; None: it does not say, or a second factor of
+    Adsum was given since.
+    """
 
     issuer: str
     session: str | None
+    authenticated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,9 @@ async def insert_sign_in(  # noqa: PLR0913 - the columns of a row
     values |= {"agent": agent, "created_at": now, "last_used_at": now, "ends_at": ends_at}
     values |= {"confirmed_at": now, "has_second_factor": has_second_factor}
     if provider is not None:
-        values |= {"issuer": provider.issuer, "provider_session": provider.session}
+        # A provider may have let in a browser that it knows, without a question.
+        confirmed_at = min(provider.authenticated_at or now, now)
+        values |= {"issuer": provider.issuer, "provider_session": provider.session, "confirmed_at": confirmed_at}
     await connection.execute(insert(sign_ins).values(values))
 
 
@@ -115,12 +122,16 @@ async def note_use(connection: AsyncConnection, keys: Collection[str], now: date
 
 
 async def confirm_sign_in(
-    connection: AsyncConnection, user_id: int, sign_in_id: int, now: datetime, *, by_factor: bool
-) -> None:
-    """Notes that the user of a sign-in has proved that it is them; `by_factor`: with a second factor."""
+    connection: AsyncConnection, user_id: int, sign_in_id: int, now: datetime, *, key: str, by_factor: bool
+) -> datetime | None:
+    """Notes that the user of a sign-in has proved that it is them, and replaces its key.
+
+    `by_factor`: with a second factor. Returns when the sign-in ends; None: it has ended.
+    """
     c = sign_ins.c
-    values = {"confirmed_at": now} | ({"has_second_factor": True} if by_factor else {})
-    await connection.execute(update(sign_ins).where(c.id == sign_in_id, c.user_id == user_id).values(values))
+    values: dict[str, Any] = {"confirmed_at": now, "key": key} | ({"has_second_factor": True} if by_factor else {})
+    confirming = update(sign_ins).where(c.id == sign_in_id, c.user_id == user_id).values(values)
+    return (await connection.execute(confirming.returning(c.ends_at))).scalar_one_or_none()
 
 
 async def sign_ins_of_user(connection: AsyncConnection, user_id: int, now: datetime) -> list[SignIn]:

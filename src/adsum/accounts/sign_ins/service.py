@@ -226,7 +226,8 @@ class PasswordSignIn:
 
         Raises:
             Forbidden: the caller is not a user.
-            ConfirmationNeeded: the user has a second factor, and has confirmed the sign-in too long ago, or without it.
+            ConfirmationNeeded: the user has a second factor, and has confirmed the sign-in too long ago, or without it;
+                or they have a first password, and have confirmed the sign-in too long ago.
             Invalid: the new password is refused, or the present one is missing or wrong.
             TooManyAttempts, Overloaded, PasswordsOff: as `sign_in`.
         """
@@ -247,8 +248,10 @@ class PasswordSignIn:
         """Whether the calling user has a second factor. Raises ConfirmationNeeded, Forbidden: as `change_password`."""
         user = await self._accounts.own_user(caller)
         has_factors = bool(await self._factors.kinds_of(user.id))
-        if has_factors:  # of other users, the present password confirms the change
-            require_confirmed(caller, by_factor=True)
+        # Of other users, the present password confirms the change. A first password is not asked for again, and a user
+        # who signed in at a provider was never asked.
+        if has_factors or user.has_first_password:
+            require_confirmed(caller, by_factor=has_factors)
         return has_factors
 
     async def signed_in(

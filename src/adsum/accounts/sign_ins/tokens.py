@@ -63,6 +63,14 @@ class Token:
     expires_in: int
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Until when a sign-in counts as confirmed, and its new token."""
+
+    until: datetime
+    token: Token
+
+
 class Outstanding(Enum):
     """A step that a signed-in user has to take before anything else, in the order in which they are asked for."""
 
@@ -199,9 +207,7 @@ class Tokens:
             after: dict[str, Any] = {"kind": kind.value} | ({"hasSecondFactor": True} if has_second_factor else {})
             after |= {} if provider is None else {"issuer": provider.issuer}
             await record(connection, by, Action.SIGNED_IN, school_id=school_id, user_id=user.id, after=after)
-        claims = {"sub": str(user.id), "sid": key, "iat": now, "exp": ends_at}
-        text = jwt.encode(claims, signs.secret, ALGORITHM, {"kid": signs.key_id})  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
-        return Token(text, int((ends_at - now).total_seconds()))
+        return _token(signs, user.id, key, now, ends_at)
 
     async def caller_of(self, token: str, *, is_use: bool = True, despite: Collection[Outstanding] = ()) -> Caller:
         """The user of a token, as a caller.
@@ -234,17 +240,28 @@ class Tokens:
             lacks_second_factor=found.kind != SignInKind.COMMAND and not found.has_second_factor,
         )
 
-    async def confirm(self, caller: Caller, *, by_factor: bool = False) -> datetime:
-        """Notes that the user of this sign-in has just proved that it is them. Returns until when this counts.
+    async def confirm(self, caller: Caller, *, by_factor: bool = False) -> Confirmed:
+        """Notes that the user of this sign-in has just proved that it is them.
 
-        `by_factor`: with a second factor, which the sign-in has from now on. Raises Forbidden for an API key.
+        The sign-in goes on under a new token: whoever has a copy of the present one cannot use the confirmation.
+        `by_factor`: with a second factor, which the sign-in has from now on.
+
+        Raises:
+            Forbidden: the caller is an API key.
+            Unauthenticated: the sign-in has ended meanwhile.
         """
         user_id, now = _user_id_of(caller), self._now()
         assert caller.sign_in_id is not None, "a user without a key has sent a token"
+        signs, key = self._keys.derive(KeyPurpose.TOKENS), secrets.token_hex(16)
         async with self._database.transaction() as connection:
-            await statements.confirm_sign_in(connection, user_id, caller.sign_in_id, now, by_factor=by_factor)
+            ends_at = await statements.confirm_sign_in(
+                connection, user_id, caller.sign_in_id, now, key=key, by_factor=by_factor
+            )
+            if ends_at is None:
+                raise Unauthenticated("the token has ended")
             await record_about_user(connection, caller, Action.SIGN_IN_CONFIRMED, user_id)
-        return now + self.demands.confirmed_for
+        token = _token(signs, user_id, key, now.replace(microsecond=0), ends_at)
+        return Confirmed(now + self.demands.confirmed_for, token)
 
     async def revoke(self, token: str) -> None:
         """Ends the sign-in of a token. A token that is forged or has ended is ignored, as RFC 7009 demands."""
@@ -369,6 +386,12 @@ class Tokens:
             return self._keys.all_plain()
         named = self._keys.find(KeyPurpose.TOKENS, header["kid"])
         return () if named is None else (named,)
+
+
+def _token(signs: DerivedKey, user_id: int, key: str, now: datetime, ends_at: datetime) -> Token:
+    claims = {"sub": str(user_id), "sid": key, "iat": now, "exp": ends_at}
+    text = jwt.encode(claims, signs.secret, ALGORITHM, {"kid": signs.key_id})  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
+    return Token(text, int((ends_at - now).total_seconds()))
 
 
 def _verify(token: str, key: DerivedKey) -> _Claims:

@@ -25,6 +25,8 @@ MAX_TRIED = 5
 SIGN_OUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 # What a broken token or key makes the libraries raise.
 BROKEN = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+# 256 bytes in base64url.
+MIN_RSA_DIGITS = 342
 _KEY_TYPES = {"RS": "RSA", "PS": "RSA", "ES": "EC"}
 
 
@@ -115,7 +117,12 @@ def _candidates(token: str, algorithm: str, keys: Sequence[Mapping[str, Any]]) -
 
 def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
     is_of_type = key.get("kty") == _KEY_TYPES[algorithm[:2]] and key.get("alg", algorithm) == algorithm
-    return is_of_type and key.get("use", "sig") == "sig"
+    return is_of_type and key.get("use", "sig") == "sig" and _is_long_enough(key)
+
+
+def _is_long_enough(key: Mapping[str, Any]) -> bool:
+    """Whether an RSA key has at least 2048 bits. `n` is its modulus in base64url, without leading zeros."""
+    return key["kty"] != "RSA" or len(str(key.get("n", "")).rstrip("=")) >= MIN_RSA_DIGITS
 
 
 def _require_sole_audience(claims: Mapping[str, Any], signer: Signer) -> None:

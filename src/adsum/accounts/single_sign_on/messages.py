@@ -10,15 +10,26 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from adsum.accounts.single_sign_on.rules import Metadata
-from adsum.platform.oidc_settings import OidcProvider
+from adsum.platform.oidc_settings import GOOGLE, OidcProvider
 
 FORM = "application/x-www-form-urlencoded"
 
 
 def authorization_address(
-    provider: OidcProvider, metadata: Metadata, *, redirect_uri: str, state: str, nonce: str, code_verifier: str
+    provider: OidcProvider,
+    metadata: Metadata,
+    *,
+    redirect_uri: str,
+    state: str,
+    nonce: str,
+    code_verifier: str,
+    asks_again: bool = False,
 ) -> str:
-    """The address at which the provider signs the user in."""
+    """The address at which the provider signs the user in.
+
+    `asks_again`: the provider is to ask who they are, also if it knows the browser. Google does neither: it refuses
+    `prompt=login` and ignores `max_age`.
+    """
     address: str = cast("Any", prepare_grant_uri)(
         metadata.authorization_endpoint,
         provider.client_id,
@@ -29,7 +40,8 @@ def authorization_address(
         nonce=nonce,
         code_challenge=create_s256_code_challenge(code_verifier),
         code_challenge_method="S256",
-        prompt=provider.prompt,
+        prompt="login" if asks_again and provider.issuer != GOOGLE else provider.prompt,
+        max_age="0" if asks_again else None,
     )
     return address
 

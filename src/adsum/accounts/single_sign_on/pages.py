@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from math import ceil
 from typing import Annotated
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
@@ -19,8 +19,6 @@ from adsum.accounts.single_sign_on.rules import ProviderUnavailable, Refusal, Si
 from adsum.accounts.single_sign_on.service import Answer, Begun, SingleSignOn
 from adsum.accounts.visitors import (
     HALF_WAY,
-    HTTPS_COOKIE,
-    PLAIN_HTTP_COOKIE,
     Visitor,
     begin_session,
     client_of,
@@ -28,10 +26,17 @@ from adsum.accounts.visitors import (
     signed_in,
 )
 from adsum.platform.errors import AdsumError, Malformed, NotFound, Overloaded, TooManyAttempts, Unavailable
+from adsum.platform.http.cookies import cookies_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.rate_limits import limited_by_address
-from adsum.platform.http.transport import NoPublicUrl, address_of, public_origin, require_private_transport
+from adsum.platform.http.transport import (
+    NoPublicUrl,
+    address_of,
+    is_begun_by_user,
+    public_origin,
+    require_private_transport,
+)
 from adsum.platform.ids import MAX_ID
 from adsum.platform.origin import ORIGIN
 from adsum.platform.pages.forms import redirect_to
@@ -43,6 +48,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Service = Annotated[SingleSignOn, Depends(provided(SingleSignOn))]
 LIMITED = [Depends(limited_by_address)]
 IDENTITIES = "/account/identities"
+# The beginning of the names of their cookies.
+ATTEMPT = "attempt-"
 SHOWN = (SignInRefused, ProviderUnavailable, NoPublicUrl, TooManyAttempts, Overloaded)
 
 
@@ -53,13 +60,17 @@ async def begin(
     single_sign_on: Service,
     next: str = START,  # noqa: A002 - as on the sign-in page
     invitation: str = "",
+    again: bool = False,
 ) -> Response:
-    """Redirects to the provider."""
+    """Redirects to the provider. `again`: it is to ask who the visitor is, also if it knows the browser."""
     label = single_sign_on.label_of(provider)
     require_private_transport(request)
     try:
+        _require_begun_by_user(request)
         begun = await single_sign_on.begin(
-            provider, _redirect_uri(request, provider), after_sign_in(next), invitation=invitation
+            *(provider, _redirect_uri(request, provider), after_sign_in(next)),
+            invitation=invitation,
+            asks_again=again,
         )
     except SHOWN as error:
         return _refused(request, provider, label, error)
@@ -81,6 +92,7 @@ async def finish(
     try:
         answer = _answer_in(request)
         if answer.state is None and answer.code and single_sign_on.may_restart(provider, _attempts(request)):
+            _require_begun_by_user(request)
             uri = _redirect_uri(request, provider)
             return _sent_to_provider(request, await single_sign_on.begin(provider, uri, START, is_restarted=True))
         finished = await single_sign_on.finish(
@@ -130,6 +142,12 @@ async def disconnect(
     return redirect_to(SIGN_IN)
 
 
+def _require_begun_by_user(request: Request) -> None:
+    """A page of another site could otherwise sign a visitor in whom the provider knows, without their doing."""
+    if not is_begun_by_user(request):
+        raise SignInRefused(Refusal.NOT_ASKED_FOR, "another site has led the browser here")
+
+
 def _redirect_uri(request: Request, provider: str) -> str:
     return f"{public_origin(request)}/sign-in/{provider}/callback"
 
@@ -150,17 +168,7 @@ def _sent_to_provider(request: Request, begun: Begun) -> Response:
     open_attempts = list(_attempts(request))
     for attempt_id in open_attempts[: max(0, len(open_attempts) - MAX_ATTEMPTS + 1)]:
         _forget(request, response, attempt_id)
-    secure = request.url.scheme == "https"
-    response.set_cookie(
-        _prefix(request) + begun.attempt_id,
-        begun.cookie,
-        max_age=int(LIFETIME.total_seconds()),
-        httponly=True,
-        secure=secure,
-        # The provider's redirect comes from another site.
-        samesite="lax",
-        path="/",
-    )
+    set_cookie(request, response, ATTEMPT + begun.attempt_id, begun.cookie, int(LIFETIME.total_seconds()))
     return response
 
 
@@ -171,7 +179,7 @@ def _refused(request: Request, provider: str, label: str, error: AdsumError) -> 
         request,
         "single_sign_on.html",
         status=status_of(error) or HTTPStatus.FORBIDDEN,
-        provider=quote(provider),
+        address=_address_to_begin(request, provider),
         label=label,
         reason=error.reason if isinstance(error, SignInRefused) else None,
         reasons=Refusal,
@@ -188,17 +196,17 @@ def _refused(request: Request, provider: str, label: str, error: AdsumError) -> 
     return response
 
 
+def _address_to_begin(request: Request, provider: str) -> str:
+    """Begins to sign in, with the invitation and the page of a request that did not."""
+    kept = {name: request.query_params[name] for name in ("next", "invitation") if name in request.query_params}
+    path = f"/sign-in/{quote(provider)}"
+    return f"{path}?{urlencode(kept)}" if kept else path
+
+
 def _attempts(request: Request) -> Mapping[str, str]:
     """The cookies of attempts, by attempt id, in the order in which the browser sends them: the oldest first."""
-    prefix = _prefix(request)
-    return {name.removeprefix(prefix): value for name, value in request.cookies.items() if name.startswith(prefix)}
+    return cookies_of(request, ATTEMPT)
 
 
 def _forget(request: Request, response: Response, attempt_id: str) -> None:
-    secure = request.url.scheme == "https"
-    response.delete_cookie(_prefix(request) + attempt_id, httponly=True, secure=secure, samesite="lax", path="/")
-
-
-def _prefix(request: Request) -> str:
-    """The beginning of the name of an attempt's cookie. `__Host-` keeps other sites of the domain from setting it."""
-    return f"{HTTPS_COOKIE if request.url.scheme == 'https' else PLAIN_HTTP_COOKIE}-attempt-"
+    delete_cookie(request, response, ATTEMPT + attempt_id)

@@ -111,7 +111,9 @@ class Provider:
             raise ProviderUnavailable("the provider does not answer", retryAfter=int(PAUSE.total_seconds()))
         return found
 
-    async def authorization_address(self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str) -> str:
+    async def authorization_address(
+        self, *, redirect_uri: str, state: str, nonce: str, code_verifier: str, asks_again: bool = False
+    ) -> str:
         """The address at which the provider signs a user in. Raises ProviderUnavailable."""
         from adsum.accounts.single_sign_on import messages  # noqa: PLC0415
 
@@ -122,6 +124,7 @@ class Provider:
             state=state,
             nonce=nonce,
             code_verifier=code_verifier,
+            asks_again=asks_again,
         )
 
     async def identity(self, *, code: str, redirect_uri: str, nonce: str, code_verifier: str) -> Identity:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, cast
@@ -36,6 +37,7 @@ class Refusal(StrEnum):
     DISABLED = "disabled"
     INVITATION_OVER = "invitation_over"
     NO_ADDRESS = "no_address"
+    NOT_ASKED_FOR = "not_asked_for"
 
 
 class SignInRefused(Forbidden):
@@ -88,6 +90,7 @@ class Identity:
         is_verified: whether the provider vouches for the email.
         session: the hash of the session at the provider, if it names one.
         has_second_factor: whether the provider says that it has asked for one (`amr`, RFC 8176).
+        authenticated_at: when the provider has asked the user who they are (`auth_time`); None: it does not say.
     """
 
     issuer: str
@@ -96,6 +99,7 @@ class Identity:
     is_verified: bool
     session: str | None
     has_second_factor: bool = False
+    authenticated_at: datetime | None = None
 
 
 def metadata_of(document: Mapping[str, Any], provider: OidcProvider) -> Metadata:
@@ -166,7 +170,18 @@ def identity_of(claims: Mapping[str, Any], provider: OidcProvider) -> Identity:
     is_verified = isinstance(named, str) and named.isascii() and _is_true(claims.get(provider.verified_claim))
     session, methods = session_of(provider.issuer, claims.get("sid")), claims.get("amr")
     has_second_factor = isinstance(methods, list) and "mfa" in methods
-    return Identity(provider.issuer, subject, email, is_verified, session, has_second_factor)
+    authenticated_at = _moment(claims.get("auth_time"))
+    return Identity(provider.issuer, subject, email, is_verified, session, has_second_factor, authenticated_at)
+
+
+def _moment(seconds: object) -> datetime | None:
+    """The time of a claim, which counts seconds since 1970. A claim that is no time is refused."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(float(cast("Any", seconds)), UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise UnusableAnswer("the ID token says at no usable time that the user was asked") from None
 
 
 def session_of(issuer: str, sid: object) -> str | None:

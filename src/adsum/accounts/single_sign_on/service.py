@@ -136,7 +136,14 @@ class SingleSignOn:
         return self._provider(provider).settings.label
 
     async def begin(
-        self, provider: str, redirect_uri: str, path: str, *, invitation: str = "", is_restarted: bool = False
+        self,
+        provider: str,
+        redirect_uri: str,
+        path: str,
+        *,
+        invitation: str = "",
+        is_restarted: bool = False,
+        asks_again: bool = False,
     ) -> Begun:
         """Begins to sign in.
 
@@ -146,6 +153,7 @@ class SingleSignOn:
             path: the page to show afterwards.
             invitation: that the user follows; '' without one.
             is_restarted: whether an answer without `state` has caused it.
+            asks_again: whether the provider is to ask who the user is, also if it knows the browser.
 
         Raises:
             NotFound: there is no such provider.
@@ -160,6 +168,7 @@ class SingleSignOn:
             state=attempt.id,
             nonce=self._attempts.nonce(attempt),
             code_verifier=self._attempts.code_verifier(attempt),
+            asks_again=asks_again,
         )
         return Begun(address, attempt.id, self._attempts.sealed(attempt))
 
@@ -311,7 +320,7 @@ class SingleSignOn:
         return invitation
 
     async def _signed_in(self, user: User, identity: Identity, client: Client) -> NewSignIn | HalfWaySignIn:
-        session = ProviderSession(identity.issuer, identity.session)
+        session = ProviderSession(identity.issuer, identity.session, identity.authenticated_at)
         try:
             return await self._second_step.sign_in_by_provider(
                 user, client, session, has_providers_factor=identity.has_second_factor
