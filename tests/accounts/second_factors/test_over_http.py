@@ -376,7 +376,8 @@ async def test_second_factors_are_managed_over_http(secure: Frame) -> None:
         answer = await send(method, at)
         assert (answer.status_code, answer.json()["code"]) == (403, "confirmation_needed"), at
     assert (await send("POST", "/totp/confirm", body)).json()["code"] == "confirmation_needed"
-    await secure.client.post("/auth/confirm", json={"code": later(app)}, headers=bearer(token))
+    confirmed = await secure.client.post("/auth/confirm", json={"code": later(app)}, headers=bearer(token))
+    token = confirmed.json()["accessToken"]
     assert (await send("DELETE", path)).status_code == 204
     assert (await send("GET")).json() == {"items": [], "recoveryCodes": 0, "isRequired": False}
 
