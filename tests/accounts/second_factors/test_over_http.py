@@ -343,6 +343,11 @@ async def test_right_passwords_that_no_second_factor_follows_are_recorded_when_t
     assert abandoned["agent"] == wrong["agent"]
 
 
+async def token_after_confirmation(frame: Frame, token: str, code: str) -> str:
+    confirmed = await frame.client.post("/auth/confirm", json={"code": code}, headers=bearer(token))
+    return confirmed.json()["accessToken"]
+
+
 async def test_second_factors_are_managed_over_http(secure: Frame) -> None:
     token = (await token_with(secure)).json()["access_token"]
 
@@ -376,8 +381,7 @@ async def test_second_factors_are_managed_over_http(secure: Frame) -> None:
         answer = await send(method, at)
         assert (answer.status_code, answer.json()["code"]) == (403, "confirmation_needed"), at
     assert (await send("POST", "/totp/confirm", body)).json()["code"] == "confirmation_needed"
-    confirmed = await secure.client.post("/auth/confirm", json={"code": later(app)}, headers=bearer(token))
-    token = confirmed.json()["accessToken"]
+    token = await token_after_confirmation(secure, token, later(app))
     assert (await send("DELETE", path)).status_code == 204
     assert (await send("GET")).json() == {"items": [], "recoveryCodes": 0, "isRequired": False}
 
