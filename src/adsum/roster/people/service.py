@@ -132,7 +132,7 @@ class People:
         if role is Role.ADMIN:
             require_confirmed(caller)
         if school_id is not None and teacher is not None:
-            refuse(self._accounts.validate_user(email, role, teacher, password))
+            refuse(await self._accounts.validate_user(email, role, teacher, password, school_id))
             adopted = await self._adopt(email, school_id, teacher.strip(), caller, password)
             if adopted is not None:
                 return adopted
