@@ -66,7 +66,7 @@ async def collecting(monkeypatch: pytest.MonkeyPatch, *, max_objects: int) -> As
 @pytest.mark.usefixtures("as_before")
 async def test_full_collections_do_not_begin_by_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
     freeze_startup_objects()
-    async with collecting(monkeypatch, max_objects=0):
+    async with collecting(monkeypatch, max_objects=-1_000_000_000):
         circle, before = old_circle(), gc.get_stats()[2]["collections"]
         kept = [[number] for number in range(50 * YOUNG_THRESHOLD)]
         assert len(kept) > MAX_OBJECTS
@@ -84,7 +84,7 @@ async def test_few_objects_are_collected_at_once(monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.usefixtures("as_before")
 async def test_many_objects_wait_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with collecting(monkeypatch, max_objects=0):
+    async with collecting(monkeypatch, max_objects=-1_000_000_000):
         circle = old_circle()
         await asyncio.sleep(0)
         assert circle() is not None
