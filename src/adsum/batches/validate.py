@@ -139,7 +139,7 @@ def _check_class(
     # A caller who teaches the class on no day must not learn from an error about the day that the class exists.
     if context is None or not context.is_visible_to(caller, None):
         raise _no_class(submission)
-    day, violations = _day_of(submission, context.time_zone, now)
+    day, violations = _day_of(submission.learning_date, context.time_zone, now)
     if day is not None and not context.is_visible_to(caller, day):
         raise _no_class(submission)
     if submission.force and caller.teaches_only:
@@ -190,9 +190,9 @@ def _no_class(submission: Submission) -> NotFound:
     return NotFound(f"there is no class {submission.class_id}", classId=submission.class_id)
 
 
-def _day_of(submission: Submission, zone: str, now: datetime) -> tuple[date | None, list[Violation]]:
+def _day_of(text: str, zone: str, now: datetime) -> tuple[date | None, list[Violation]]:
     try:
-        return learning_date(submission.learning_date, zone, now), []
+        return learning_date(text, zone, now), []
     except WrongDay as error:
         return None, [Violation(error.code, str(error), "/learningDate")]
 
@@ -227,10 +227,9 @@ def _validate_day(
 
 def violations_of_day(context: ClassContext, day: date, caller: Caller, now: datetime) -> list[Violation]:
     """The violations of every request of this caller for `day` that has neither `force` nor a reason."""
-    try:
-        learning_date(day.isoformat(), context.time_zone, now)
-    except WrongDay as error:
-        return [Violation(error.code, str(error), "/learningDate")]
+    _, wrong = _day_of(day.isoformat(), context.time_zone, now)
+    if wrong:
+        return wrong
     violations = list(_edit_window(context, now).violations(day, None, overrules=caller.overrules))
     closure = context.calendar.closure(day)
     return violations if closure is None else [*violations, violation_of_closure(closure)]

@@ -1,23 +1,39 @@
-"""`/today`: the timetable of a day, with the registers to take. The start page of a teacher."""
+"""`/today`: the timetable of a day, with the registers to take. The start page of a teacher.
+
+The pages of one register, `/take/…`, are in `sheets` and `order`. Both use `Taker` and `RequestedRegister`.
+"""
 
 from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Day
+from adsum.platform.http.schemas import PathId
+from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.page_data import TodayPageData
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Teacher = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ROSTER_READ))]
+Taker = Annotated[
+    Visitor,
+    Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permission.ROSTER_READ)),
+]
+
+
+async def _register(class_id: PathId, session_id: PathId, day: Annotated[Day, Path()]) -> Batch:
+    return Batch(class_id, session_id, day)
+
+
+RequestedRegister = Annotated[Batch, Depends(_register)]
 
 
 @router.get("/today")

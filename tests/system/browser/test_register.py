@@ -57,6 +57,21 @@ def a_failing_student(browsing: Browsing, student: int) -> Generator[None]:
             database.execute("DROP TRIGGER refuse")
 
 
+@contextmanager
+def a_paused_queue(browsing: Browsing) -> Generator[None]:
+    """Submitted marks stay received until the block ends."""
+    browsing.system.commands.output("queue", "pause")
+    try:
+        yield
+    finally:
+        browsing.system.commands.output("queue", "resume")
+
+
+def contested_marks(page: Page) -> Locator:
+    """The notice that lets the user choose between two marks."""
+    return page.get_by_role("alert").filter(has_text="Another user changed these marks")
+
+
 def records(browsing: Browsing, day: str) -> dict[int, str]:
     """Reads records from the database with the command line."""
     listed = browsing.system.commands.output(
@@ -178,7 +193,7 @@ def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(b
     row(office, 7).get_by_role("radio", name="Absent").check()
     office.keyboard.press("Control+s")
     expect(row(office, 7)).to_contain_text("changed by another user")
-    choice = office.get_by_role("alert").filter(has_text="Another user changed these marks")
+    choice = contested_marks(office)
     office.keyboard.press("Control+s")  # a mark that waits for a decision is not saved
     expect(choice).to_be_visible()
     assert records(browsing, day)[7] == "present"
@@ -191,8 +206,7 @@ def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(b
 def test_a_mark_that_another_user_is_saving_is_not_overwritten_unseen(browsing: Browsing) -> None:
     day = a_day(20)
     teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
-    browsing.system.commands.output("queue", "pause")
-    try:
+    with a_paused_queue(browsing):
         row(teacher, 7).get_by_role("radio", name="Absent").check()
         teacher.keyboard.press("0")
         teacher.keyboard.press("Control+s")
@@ -200,9 +214,7 @@ def test_a_mark_that_another_user_is_saving_is_not_overwritten_unseen(browsing: 
         row(office, 7).get_by_role("radio", name="Present").check()
         office.keyboard.press("Control+s")
         expect(office.locator("#message")).to_contain_text("Another user is saving this register.")
-    finally:
-        browsing.system.commands.output("queue", "resume")
-    choice = office.get_by_role("alert").filter(has_text="Another user changed these marks")
+    choice = contested_marks(office)
     expect(choice).to_contain_text("Keep Absent")
     assert records(browsing, day)[7] == "absent"
     choice.get_by_role("button", name="Use mine: Present").click()
@@ -221,9 +233,7 @@ def test_an_unsaved_mark_of_a_reloaded_register_does_not_hide_a_newer_one(browsi
     office.on("dialog", lambda dialog: dialog.accept())
     office.reload()
     expect(row(office, 9)).to_contain_text("changed by another user")
-    expect(office.get_by_role("alert").filter(has_text="Another user changed these marks")).to_contain_text(
-        "Keep Present"
-    )
+    expect(contested_marks(office)).to_contain_text("Keep Present")
 
 
 def test_a_reloaded_register_keeps_unsaved_marks(browsing: Browsing) -> None:
@@ -311,8 +321,7 @@ def test_a_mark_that_is_changed_while_the_network_is_away_is_not_a_conflict(brow
 
 def test_a_register_is_shown_as_received_while_the_queue_is_paused(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER), a_day(12)), a_day(12)
-    browsing.system.commands.output("queue", "pause")
-    try:
+    with a_paused_queue(browsing):
         row(page, 5).get_by_role("radio", name="Late").check()
         page.keyboard.press("0")
         page.keyboard.press("Control+s")
@@ -327,8 +336,6 @@ def test_a_register_is_shown_as_received_while_the_queue_is_paused(browsing: Bro
         expect(page.locator("#message")).to_have_text("1 not saved yet")
         page.keyboard.press("Control+s")
         expect(page.locator("#message")).to_contain_text("Keep this page open.")
-    finally:
-        browsing.system.commands.output("queue", "resume")
     expect(states(page, "saved")).to_have_count(STUDENTS)
     expect(row(page, 5).locator(":checked")).to_have_value("absent")
     assert records(browsing, day)[5] == "absent"

@@ -1,4 +1,4 @@
-"""Who sees a key, may grant what it can do, and may own it."""
+"""The checks of API keys: of callers who see a key or grant its permissions, and of its owner."""
 
 from __future__ import annotations
 

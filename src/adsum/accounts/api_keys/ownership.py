@@ -26,7 +26,7 @@ class OwnsKeys(Conflict):
 
 @dataclass(frozen=True, slots=True)
 class KeyChoice:
-    """What becomes of the API keys of an owner: at most one of both. Neither: the owner has to own none.
+    """The choice for the API keys of an owner: at most one of both. Neither: the owner has to own none.
 
     `new_owner` is the id or the email of the user who gets them.
     """

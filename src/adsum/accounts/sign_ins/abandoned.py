@@ -1,4 +1,4 @@
-"""Records sign-ins that nobody has completed with a second factor. The sweeper that leads calls it."""
+"""Records sign-ins that were not completed with a second factor. The sweeper that leads calls it."""
 
 from __future__ import annotations
 

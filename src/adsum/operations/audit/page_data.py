@@ -1,4 +1,4 @@
-"""What the page of the audit log shows: entries by day, the names in them, and what searches for names have found."""
+"""The data of the page of the audit log: entries by day, the names in them, and the results of searches for names."""
 
 from __future__ import annotations
 

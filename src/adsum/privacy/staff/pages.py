@@ -28,7 +28,7 @@ PersonId = Annotated[PathId, Path(alias="id")]
 async def erasure(
     request: Request, staff: StaffErasureService, context: CurrentSchool, person_id: PersonId
 ) -> Response:
-    """What would go, what stays, and the form that erases."""
+    """The rows that an erasure removes, those that stay, and the form that erases."""
     return await _page(request, staff, context, person_id)
 
 

@@ -1,4 +1,4 @@
-"""What an erasure of a member of staff removes, and its result."""
+"""The preview and the result of an erasure of a member of staff."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LoginData:
 
 @dataclass(frozen=True, slots=True)
 class ErasurePreview:
-    """What the erasure of a person would remove. `api_keys`: that they own, to be revoked or handed over."""
+    """The rows that an erasure removes. `api_keys`: those that the person owns, to be revoked or handed over."""
 
     person: PersonRow
     login: LoginData

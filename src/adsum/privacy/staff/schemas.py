@@ -16,7 +16,7 @@ STAYS = (
     *("marks", "notes", "corrections", "plannedAbsences", "batches", "pastCovers", "pastAssignments"),
     *("holds", "merges", "auditEntries"),
 )
-"""What stays after an erasure, with the id of the user as its author."""
+"""The rows that stay after an erasure, with the id of the user as their author."""
 
 
 class OwnedKeyItem(Schema):
@@ -28,7 +28,7 @@ class OwnedKeyItem(Schema):
 
 
 class ErasurePreviewAnswer(Schema):
-    """What an erasure would remove now: the fields of `user` but `id`, `role` and `schoolId`, and these rows."""
+    """The preview of an erasure. It removes the fields of `user` but `id`, `role` and `schoolId`, and these rows."""
 
     user: UserItem
     sign_ins: int
@@ -56,7 +56,7 @@ class ErasurePreviewAnswer(Schema):
 
 
 class ErasureQuery(WholeQuery):
-    """What becomes of the API keys of the user."""
+    """The choice for the API keys of the user."""
 
     revoke_keys: Annotated[bool, Field(description="Revoke them")] = False
     new_owner_id: Annotated[PathId | None, Field(description="The user who gets them")] = None

@@ -39,7 +39,7 @@ class StaffErasure:
         self._now = now
 
     async def preview(self, who: Who, caller: Caller) -> ErasurePreview:
-        """What `erase` would remove now. Raises OwnLogin."""
+        """The rows that `erase` removes. Raises OwnLogin."""
         require_permission(caller, Permission.USER_MANAGE)
         async with self._database.snapshot() as connection:
             person = await _erasable(connection, who, caller)

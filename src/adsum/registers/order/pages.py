@@ -7,25 +7,17 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.queries import Day
-from adsum.platform.http.schemas import PathId
-from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.order.rules import RegisterOrder, SortBy
 from adsum.registers.order.service import RegisterOrders
+from adsum.registers.pages import RequestedRegister, Taker
 
 router = APIRouter(prefix="/take/{class_id}/{session_id}/{day}/order", include_in_schema=False, route_class=PageRoute)
-Teacher = Annotated[
-    Visitor,
-    Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permission.ROSTER_READ)),
-]
 OrdersService = Annotated[RegisterOrders, Depends(provided(RegisterOrders))]
 
 # A field for each student of the largest batch.
@@ -34,22 +26,15 @@ _SEAT = re.compile(r"seat-([0-9]{1,18})")
 _PLACE = re.compile(r"[0-9]{1,6}")
 
 
-async def _batch(class_id: PathId, session_id: PathId, day: Annotated[Day, Path()]) -> Batch:
-    return Batch(class_id, session_id, day)
-
-
-RequestedBatch = Annotated[Batch, Depends(_batch)]
-
-
 @router.get("")
-async def show_order(request: Request, batch: RequestedBatch, orders: OrdersService, visitor: Teacher) -> Response:
+async def show_order(request: Request, batch: RequestedRegister, orders: OrdersService, visitor: Taker) -> Response:
     """The three orders, and the seats."""
     ordered = await orders.of_register(batch, visitor.caller)
     return site_of(request).page(request, "register_order.html", visitor=visitor, batch=batch, of=ordered)
 
 
 @router.post("")
-async def choose_order(request: Request, batch: RequestedBatch, orders: OrdersService, visitor: Teacher) -> Response:
+async def choose_order(request: Request, batch: RequestedRegister, orders: OrdersService, visitor: Taker) -> Response:
     """Chooses the order, and returns to the register."""
     async with request.form(max_fields=MAX_FIELDS) as form:
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}

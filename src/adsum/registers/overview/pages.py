@@ -64,6 +64,13 @@ class RetryForm(DayForm):
     batch: str
 
 
+async def _cursors(registers: str | None = None, unexplained: str | None = None) -> Cursors:
+    return Cursors(registers, unexplained)
+
+
+RequestedCursors = Annotated[Cursors, Depends(_cursors)]
+
+
 @router.get("")
 async def overview(
     request: Request,
@@ -71,12 +78,10 @@ async def overview(
     absences: AbsencesService,
     visitor: Reader,
     of: RequestedDay,
-    registers: str | None = None,
-    unexplained: str | None = None,
+    cursors: RequestedCursors,
     done: str = "",
 ) -> Response:
     """The overview. `done` names the action that led back to the page."""
-    cursors = Cursors(registers, unexplained)
     content = await _read(overviews, visitor, of, cursors)
     planned = await absences.of_day(of.school.id, of.day, visitor.caller)
     return _page(request, visitor, of, content, planned=planned, done=done, cursors=cursors)
@@ -89,11 +94,9 @@ async def overview_now(
     absences: AbsencesService,
     visitor: Reader,
     of: RequestedDay,
-    registers: str | None = None,
-    unexplained: str | None = None,
+    cursors: RequestedCursors,
 ) -> Response:
     """The part of the overview that the page refreshes."""
-    cursors = Cursors(registers, unexplained)
     content = await _read(overviews, visitor, of, cursors)
     planned = await absences.of_day(of.school.id, of.day, visitor.caller)
     shown = _shown(visitor, of, content, planned=planned, cursors=cursors)

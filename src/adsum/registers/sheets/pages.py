@@ -12,12 +12,11 @@ from http import HTTPStatus
 from json import JSONDecodeError
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import ValidationError
 
-from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.accounts.visitors import Visitor
 from adsum.attendance.statuses.rules import PRESENT, tone_of
 from adsum.batches.job_outcomes import reason_text
 from adsum.platform.days import time_of
@@ -26,21 +25,17 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import json_of
 from adsum.platform.http.problems import BODY, violation_of
-from adsum.platform.http.queries import Day
-from adsum.platform.http.schemas import PathId, Schema
+from adsum.platform.http.schemas import Schema
 from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
 from adsum.platform.texts import note_text
+from adsum.registers.pages import RequestedRegister, Taker
 from adsum.registers.sheets.rules import RegisterSheet
 from adsum.registers.sheets.schemas import SavedSheetAnswer, SentSheet, SheetAnswer, SheetStatus
 from adsum.registers.sheets.service import RegisterSheets
 
 router = APIRouter(prefix="/take", include_in_schema=False, route_class=PageRoute)
-Teacher = Annotated[
-    Visitor,
-    Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permission.ROSTER_READ)),
-]
 SheetsService = Annotated[RegisterSheets, Depends(provided(RegisterSheets))]
 
 # A few fields for each student of the largest batch.
@@ -48,15 +43,8 @@ MAX_FIELDS = 130_000
 _RECORD = re.compile(r"([0-9]{1,18}):([0-9]{1,9}):([a-z0-9_-]{1,32})")
 
 
-async def _batch(class_id: PathId, session_id: PathId, day: Annotated[Day, Path()]) -> Batch:
-    return Batch(class_id, session_id, day)
-
-
-RequestedBatch = Annotated[Batch, Depends(_batch)]
-
-
 @router.get("/{class_id}/{session_id}/{day}")
-async def show_register(request: Request, batch: RequestedBatch, sheets: SheetsService, visitor: Teacher) -> Response:
+async def show_register(request: Request, batch: RequestedRegister, sheets: SheetsService, visitor: Taker) -> Response:
     """The page; for the page's script, the recorded marks."""
     sheet = await sheets.sheet(*_parts(batch), visitor.caller)
     return _json(_answer(request, sheet)) if wants_json(request) else _page(request, visitor, sheet)
@@ -65,9 +53,9 @@ async def show_register(request: Request, batch: RequestedBatch, sheets: SheetsS
 @router.post("/{class_id}/{session_id}/{day}")
 async def save_register(
     request: Request,
-    batch: RequestedBatch,
+    batch: RequestedRegister,
     sheets: SheetsService,
-    visitor: Teacher,
+    visitor: Taker,
     idempotency_key: IdempotencyKeyHeader = None,
 ) -> Response:
     """Saves new and changed marks. The answer to a form is the page with the recorded marks."""

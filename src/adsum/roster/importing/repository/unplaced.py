@@ -1,4 +1,4 @@
-"""Where the things are stored that rows without an org are about."""
+"""Statements that find the schools of stored people, classes and enrolments that rows without an org name."""
 
 from __future__ import annotations
 

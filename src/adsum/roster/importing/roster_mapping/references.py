@@ -39,7 +39,7 @@ class OrgReferences:
     unplaced: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def things(self) -> Iterator[tuple[str, Stored, Collection[str]]]:
-        """What the unplaced rows of each file are about."""
+        """The files with unplaced rows, each with the kind and the source ids of what its rows are about."""
         for file, rows in self.unplaced.items():
             yield file, _FILES[file][0], rows.keys()
 
