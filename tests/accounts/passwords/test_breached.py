@@ -48,7 +48,8 @@ def file_of_cut_hashes(folder: Path) -> Path:
 def folder_of_the_downloader(folder: Path) -> Path:
     for number in range(2**12):  # the other beginnings are not asked for
         (folder / f"{number << 8:05X}.txt").touch()
-    for each in [*hashes(), "F" * 40]:
+    others_of_the_beginnings = [sha1(each)[:5] + "0" * 35 for each in KNOWN]
+    for each in [*others_of_the_beginnings, *hashes(), "F" * 40]:
         with (folder / f"{each[:5]}.txt").open("a") as part:
             part.write(counts([each], "\r\n")[5:])
     for each in (UNKNOWN, *KNOWN):
