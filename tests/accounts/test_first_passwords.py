@@ -142,7 +142,7 @@ async def test_the_page_changes_a_password_and_shows_its_strength(frame: Frame) 
     assert signed.status_code == 303
     page = await frame.client.get("/overview", headers=SAME_ORIGIN, follow_redirects=True)
     assert page.url.path == "/account/password"
-    assert "Present password" not in page.text
+    assert "Current password" not in page.text
     for typed, text in (("ada school 2026", "Easy to guess"), ("violet", "6 characters are missing"), (OWN, "Good")):
         answer = await frame.client.post("/account/password/strength", data={"newPassword": typed}, headers=SAME_ORIGIN)
         assert text in answer.text
@@ -151,10 +151,10 @@ async def test_the_page_changes_a_password_and_shows_its_strength(frame: Frame) 
     changed = await frame.client.post("/account/password", data={"newPassword": OWN}, headers=SAME_ORIGIN)
     assert (changed.status_code, changed.headers["location"]) == (303, "/account/sign-ins?changed=true")
     assert (await frame.client.get("/account/sign-ins", headers=SAME_ORIGIN)).status_code == 200
-    assert "Present password" in (await frame.client.get("/account/password", headers=SAME_ORIGIN)).text
+    assert "Current password" in (await frame.client.get("/account/password", headers=SAME_ORIGIN)).text
     wrong = {"password": OTHER, "newPassword": OTHER}
     refused = await frame.client.post("/account/password", data=wrong, headers=SAME_ORIGIN)
-    assert "This is not your present password." in refused.text
+    assert "This is not your current password." in refused.text
     cross_site = {"Sec-Fetch-Site": "cross-site"}
     assert (await frame.client.post("/account/password", data=wrong, headers=cross_site)).status_code == 403
     again = await frame.client.post("/sign-in", data=form, headers=SAME_ORIGIN)

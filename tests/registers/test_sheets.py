@@ -211,10 +211,10 @@ async def test_the_page_and_its_script_have_the_warnings_about_the_day_in_words(
         await connection.execute(update(sessions).where(today).values(begin_date=date(2024, 12, 26)))
     texts = {
         "session_not_valid": (
-            "By the roster the class does not have this session",
+            "The roster has no such session for this class",
             "Laut Klassenlisten hat die Klasse",
         ),
-        "off_timetable": ("By its timetable this session does not meet", "Nach dem Stundenplan findet diese Stunde"),
+        "off_timetable": ("The timetable has no such session", "Laut Stundenplan findet diese Stunde"),
     }
 
     async with opened_api(adsum, school) as api:
@@ -263,7 +263,7 @@ async def test_on_a_closed_day_the_office_records_with_a_reason_and_teachers_onl
         shown = visible_text(await Pages(api).open(path, "teacher"))
         assert "The school is closed on this day: Christmas" in shown
         assert "No marks can be saved. If the class meets, ask the office." in shown
-        assert "give a reason below the list" in visible_text(await Pages(api).open(path, "office"))
+        assert "enter a reason below the list" in visible_text(await Pages(api).open(path, "office"))
 
 
 async def test_after_the_edit_window_only_the_office_saves_and_gives_a_reason(

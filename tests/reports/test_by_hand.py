@@ -145,7 +145,7 @@ async def test_chronic_absence_needs_the_percentage_and_the_least_number_of_days
 
     assert [(row.key, row.counts.days_absent) for row in (*first.items, *second.items)] == [(bo, 3), (cy, 2)]
     assert second.next_cursor is None
-    assert "at least 40 %" in first.definition
+    assert "at least 40%" in first.definition
     assert first.items[0].name == "Given 2 Family 0002"
     default = await reported.reports.chronic(reported.scope(), ChronicRule(), reported.office, ALL)
     assert default.items == [], "five days are fewer than ten"

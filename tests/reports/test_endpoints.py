@@ -53,7 +53,7 @@ async def test_each_report_carries_its_definition(api: Api) -> None:
     assert [(item["studentId"], item["days"], item["since"]) for item in streaks["items"]] == [(absent, 1, DAY)]
     assert [(item["date"], item["unexplained"]) for item in unexplained["items"]] == [(DAY, 1)]
     for report in (rates, chronic, streaks, unexplained):
-        assert "late counts as attended, excused as absent" in report["definition"]
+        assert "Late counts as attended, excused as absent" in report["definition"]
 
 
 async def test_the_record_of_a_student_has_every_day(api: Api) -> None:

@@ -115,7 +115,7 @@ async def test_a_school_decides_from_which_share_on_a_session_counts_as_missed(r
         assert (await reported.counts(GroupBy.CLASS, actor))[reported.school.class_id].absent == 3
     report = await reported.reports.unexplained(reported.scope(), reported.office, PageRequest())
     assert report.items == [], "nobody can explain a mark that is not absent"
-    assert "at least 50 % of the minutes" in report.definition
+    assert "at least 50% of its minutes" in report.definition
     await set_share(reported, 51)
     assert (await reported.counts(GroupBy.STUDENT))[bo] == never[bo]
     await set_share(reported, None)

@@ -87,7 +87,7 @@ async def test_the_home_school_gets_sums_of_the_days_at_a_school_that_it_does_no
         (FRIDAY, 1),
     ]
     assert (record.elsewhere.days, record.elsewhere.days_absent, record.elsewhere.absent) == (3, 3, 3)
-    assert "in sums only" in record.definition
+    assert "in totals only" in record.definition
     for by in (GroupBy.DAY, GroupBy.WEEK, GroupBy.MONTH):
         of_student = await moved.home.counts(by, student_id=moved.student_id)
         assert sum(counts.days for counts in of_student.values()) == 2
@@ -218,4 +218,4 @@ async def test_the_page_of_a_student_shows_the_days_at_the_former_school_before_
     assert "None at this school." in text
     assert "Nothing is recorded yet." in visible_text(unknown)
     assert "2000" not in unknown.text
-    assert "Every record as CSV" not in unknown.text
+    assert "All records (CSV)" not in unknown.text

@@ -56,7 +56,7 @@ async def test_every_report_has_the_number_for_its_scope(reported: Reported) -> 
     ]
 
     assert [(len(report.items), report.unmarked) for report in found] == [(1, 2)] * 4
-    assert all("counted as unmarked" in report.definition for report in found)
+    assert all("counts as unmarked" in report.definition for report in found)
 
 
 async def test_a_student_sees_the_sessions_without_a_mark(reported: Reported) -> None:

@@ -104,7 +104,7 @@ async def test_the_page_asks_again_before_it_closes_days_with_marks(
 
     asked = await pages.send(path, form)
     assert asked.status_code == HTTPStatus.CONFLICT
-    assert "1 of these days has marks already." in visible_text(asked)
+    assert "1 of these days already has marks." in visible_text(asked)
     assert "Tue, Dec 24, 2024: 3 marks" in visible_text(asked)
     assert (await api.get(f"{calendar}/closed-days")).json()["items"] == []
 

@@ -31,23 +31,23 @@ def in_english(definition: Definition) -> str:
 
 
 _COUNTED = Sentence(
-    "A session counts for a student who was expected in it once its register was taken and the school was open for it; "
-    "late counts as attended, excused as absent."
+    "A session counts for a student who was expected in it, once its register was taken and if the school was open. "
+    "Late counts as attended, excused as absent."
 )
-_UNMARKED = Sentence("A student without a mark in a taken register is in no rate, and is counted as unmarked.")
-_RATE = Sentence("The rate is the share that was attended, of sessions, and of days.")
+_UNMARKED = Sentence("A student without a mark in a register that was taken counts as unmarked, and is in no rate.")
+_RATE = Sentence("The rate is the share attended, of sessions and of days.")
 _DAY = Sentence(
-    "A day is absent when at least half of its taken session time was missed, by the timetable; where a session has no "
-    "times, half of the sessions."
+    "A day counts as absent if at least half of its session time was missed, in registers that were taken; if a session "
+    "has no times, at least half of the sessions."
 )
 _MINUTES = Sentence(
-    "The minutes missed are those of absences, and those before an arrival and after a departure; a session without "
-    "times has no minutes."
+    "Minutes missed are those of absences, and those before an arrival and after a departure. A session without times "
+    "has no minutes."
 )
 _ELSEWHERE = Sentence(
-    "A student's days at other schools, such as a former school, count by student and by grade at the present school, "
-    "unless it took a register of theirs on that day. Another school counts its own days. A reader who does not see "
-    "that school sees its days in sums only, not one by one."
+    "Days at other schools, such as a former school, count by student and by grade at the present school, unless that "
+    "took a register with the student on the same day. Each other school counts its own days. If you cannot see a "
+    "school, its days are in totals only."
 )
 _UNEXPLAINED = Sentence("Absences whose status is not authorised, one line per student and day.")
 
@@ -57,7 +57,7 @@ def _missed(missed_from: int | None) -> Definition:
     if missed_from is None:
         return ()
     sentence = Sentence(
-        "A session of which at least %(percent)s %% of the minutes were missed counts as absent, whatever its status.",
+        "A session counts as absent, whatever its status, if at least %(percent)s%% of its minutes were missed.",
         {"percent": missed_from},
     )
     return (sentence,)
@@ -71,8 +71,8 @@ def definition_of_rates(missed_from: int | None) -> Definition:
 def definition_of_chronic_absence(rule: ChronicRule, missed_from: int | None) -> Definition:
     """The rule of chronic absence."""
     first = Sentence(
-        "Absent, excused included, on at least %(percent)s %% of the days on which a register of theirs was taken, "
-        "with at least %(days)s such days.",
+        "Absent, excused or not, on at least %(percent)s%% of the days with a register, with at least %(days)s such "
+        "days.",
         {"percent": rule.percent, "days": rule.least_days},
     )
     return (first, _DAY, _COUNTED, *_missed(missed_from), _MINUTES, _UNMARKED, _ELSEWHERE)
@@ -81,7 +81,7 @@ def definition_of_chronic_absence(rule: ChronicRule, missed_from: int | None) ->
 def definition_of_streaks(least_days: int, missed_from: int | None) -> Definition:
     """The rule of absences in a row."""
     first = Sentence(
-        "Absent on each of the newest %(days)s or more days of the period on which a register of theirs was taken.",
+        "Absent on each of the last %(days)s or more days with a register in the period.",
         {"days": least_days},
     )
     return (first, _DAY, _COUNTED, *_missed(missed_from), _UNMARKED, _ELSEWHERE)

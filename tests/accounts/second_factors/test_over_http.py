@@ -73,7 +73,7 @@ async def add_app(client: httpx2.AsyncClient) -> tuple[TOTP, list[str]]:
     fields = {"sealed": sealed[0] or secret[0], "code": app.now(), "name": "phone"}
     added = await client.post("/account/second-factors/app/confirm", data=fields)
     again = await client.post("/account/second-factors/app/confirm", data=fields)
-    assert (again.status_code, "This is set up already." in again.text) == (409, True)
+    assert (again.status_code, "This is already set up." in again.text) == (409, True)
     return app, re.findall(r"<code>([a-z2-9-]{29})</code>", added.text)
 
 
@@ -116,7 +116,7 @@ async def test_a_user_sets_up_an_app_and_signs_in_with_each_code_once(secure: Fr
         assert "one-time-code" in (await second.get("/sign-in/second-factor")).text
         code = later(app)
         refused = await second.post("/sign-in/second-factor", data={"code": "000000"} | CODE_FIELD)
-        assert (refused.status_code, "was used before" in refused.text) == (401, True)
+        assert (refused.status_code, "was already used" in refused.text) == (401, True)
         signed = await second.post("/sign-in/second-factor", data={"code": code} | CODE_FIELD)
         assert (signed.status_code, signed.headers["location"]) == (303, "/overview")
         assert (await second.get("/account/sign-ins")).status_code == 200
@@ -544,7 +544,7 @@ async def test_a_page_asks_for_a_confirmation_and_keeps_the_form(secure: Frame) 
         for name, value in fields.items():
             assert f'name="{name}" value="{html.escape(value, quote=True).replace("&quot;", "&#34;")}"' in asked.text
         wrong = await client.post(sent_on.headers["location"], data=fields | {"confirmPassword": "no"})
-        assert (wrong.status_code, "not your present password" in wrong.text, "new@school" in wrong.text) == (
+        assert (wrong.status_code, "not your current password" in wrong.text, "new@school" in wrong.text) == (
             *(422, True, True),
         )
         fields = fields | {"teacher": ""}

@@ -32,7 +32,7 @@ from tests.support.people import disable
 from tests.support.providers.strict import CLIENT_SECRET, Claims, key
 
 UNTRUSTED = "The answer of Strict School could not be verified."
-OVER = "begun in another browser"
+OVER = "started in another browser"
 
 
 async def assert_refused(visit: Visit, landed: str, text: str) -> None:
@@ -40,7 +40,7 @@ async def assert_refused(visit: Visit, landed: str, text: str) -> None:
     shown = visible_text(answer)
     assert answer.status_code == 403, shown
     assert text in shown
-    assert re.search(r"Number of this request: [0-9a-f]{32}", shown)
+    assert re.search(r"Request ID: [0-9a-f]{32}", shown)
     assert "adsum" not in visit.client.cookies
     assert not await visit.is_signed_in()
 

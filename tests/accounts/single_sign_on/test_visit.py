@@ -207,7 +207,7 @@ async def test_a_provider_that_knows_the_browser_confirms_nothing_until_it_asks_
     page = await visit.open("/account/confirm", params={"then": "/admin/people?school=1"})
     (again,) = re.findall(r'href="(/sign-in/strict[^"]+)"', page.text)
     assert again == "/sign-in/strict?again=true&amp;next=/admin/people%3Fschool%3D1"
-    assert "What you entered is kept" not in visible_text(page)
+    assert "Your input is kept" not in visible_text(page)
     address = await visit.begin(unescape(again))
     asked = parse_qs(urlsplit(address).query)
     assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])

@@ -67,7 +67,7 @@ async def test_a_confirmed_file_is_accepted_with_a_link_to_its_progress(files: F
     imported = await pages.send(PATH, {"digest": digest_in(preview)}, file=file)
     other = await pages.send(PATH, {"digest": digest_in(preview)}, file=content(files.line(third)))
 
-    assert "2 marks are recorded" in visible_text(preview)
+    assert "2 marks new or corrected" in visible_text(preview)
     assert "7b · Attendance Dec 25, 2024 2 0" in visible_text(preview)
     assert before == []
     (batch,) = (await files.api.get("/attendances/batches")).json()["items"]
@@ -86,7 +86,7 @@ async def test_marks_that_are_not_applied_are_named(files: Files, pages: Pages) 
 
     assert "1 mark is not applied: another one is recorded" in text
     assert "Given 1 Family 0001 7b · Attendance , Dec 25, 2024 P Present L Late" in text
-    assert "0 marks are recorded" in text
+    assert "0 marks new or corrected" in text
     assert 'name="digest"' not in kept.text
 
 
@@ -147,7 +147,7 @@ async def test_a_closed_day_is_recorded_with_a_reason(files: Files, pages: Pages
     assert "Nichts wurde eingetragen. Ein Grund ist erforderlich." in without_reason
     assert "upload 2 " in visible_text(refused)
     assert 'value="exam"' in refused.text
-    assert "1 mark is recorded" in visible_text(forced)
+    assert "1 mark new or corrected" in visible_text(forced)
     assert '<input type="hidden" name="force" value="true">' in forced.text
     assert '<input type="hidden" name="reason" value="exam">' in forced.text
 

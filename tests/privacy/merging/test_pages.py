@@ -55,14 +55,14 @@ async def test_the_page_warns_of_different_names_and_refuses_choices_that_name_n
         other = await pages.send(PATH, pair | {"on-2024-12-25-1": "keep"})
         said = visible_text(await pages.open(other.headers["location"]))
 
-    assert "The names differ: check that both are records of one student." in visible_text(shown)
+    assert "The names differ: check that both records belong to one student." in visible_text(shown)
     assert unconfirmed.status_code == HTTPStatus.CONFLICT
-    assert "confirm that both are records of one student" in visible_text(unconfirmed)
+    assert "confirm that both records belong to one student" in visible_text(unconfirmed)
     for page in wrong:
         assert page.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
         assert "A choice names no record: choose again." in visible_text(page)
     assert nothing.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert "What moves" in visible_text(nothing)
+    assert "What is merged" in visible_text(nothing)
     assert [each.headers["location"].rpartition("&")[2] for each in (first, again, other)] == [
         "merged=true",
         "warned=repeated",

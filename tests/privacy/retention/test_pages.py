@@ -32,8 +32,8 @@ async def test_periods_are_set_after_a_preview_that_is_confirmed(register: Regis
     after = await pages.open(PATH)
     wrong = await pages.send(PATH, fields | {"records": "0", "notes": "x"})
 
-    assert "Show what would go" in visible_text(shown)
-    assert "3 rows would go" in visible_text(preview)
+    assert "Preview the deletion" in visible_text(shown)
+    assert "3 rows would be deleted" in visible_text(preview)
     assert set_.status_code == HTTPStatus.SEE_OTHER
     assert "In effect: 1 year" in visible_text(after)
     assert wrong.status_code == HTTPStatus.UNPROCESSABLE_ENTITY

@@ -156,7 +156,7 @@ async def test_the_page_shows_what_goes_and_asks_before_it_erases(named: Registe
     person = await pages.open(page, "admin")
     assert erase.replace("&", "&amp;") in person.text
     shown = visible_text(await pages.open(erase, "admin"))
-    assert [text for text in ("This goes", "This stays", "registers", TEACHER) if text not in shown] == []
+    assert [text for text in ("What is deleted", "What is kept", "registers", TEACHER) if text not in shown] == []
 
     unclear = await pages.send(erase, {}, "admin")
     assert (unclear.status_code, "owns API keys" in visible_text(unclear)) == (HTTPStatus.CONFLICT, True)

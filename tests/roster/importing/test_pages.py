@@ -33,7 +33,7 @@ async def test_a_preview_names_students_and_offers_all_names_as_a_file(adsum: Ad
         again = visible_text(await pages.send("/admin/roster", {}, "admin", in_zip(roster.files()).getvalue()))
 
     text = visible_text(preview)
-    assert "25 students join" in text
+    assert "25 students added to classes" in text
     assert "<b>Zoë</b> Able student-1 Title of class-1 Sep 2, 2024" in text
     assert "and 3 more" in text
     assert "and 5 more" in text
@@ -44,7 +44,7 @@ async def test_a_preview_names_students_and_offers_all_names_as_a_file(adsum: Ad
     assert lines[1].startswith('joins,student-1,<b>Zoë</b>,Able,"Title of class-1 2024-09-02, ')
     assert len(lines) == 26
     assert "join" not in visible_text(imported)
-    assert "1 student moves" in again
+    assert "1 student moved between classes" in again
     assert "Download the names (CSV)" in again
 
 

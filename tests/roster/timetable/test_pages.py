@@ -75,6 +75,6 @@ async def test_a_confirmed_file_replaces_times_from_the_day_of_its_preview_on(ap
     assert (await weekdays(api, BEFORE), await weekdays(api, SINCE)) == ([1], [2])
     again = await pages.send(FILE, {"valid_from": SINCE}, file=week(api, "2"))
     assert "1 session gets other times" in visible_text(preview)
-    assert "No changes: the sessions of the file have these times already." in visible_text(again)
+    assert "No changes: the sessions in the file already have these times." in visible_text(again)
     assert 'name="digest"' in preview.text
     assert 'name="digest"' not in again.text

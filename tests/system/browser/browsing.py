@@ -78,7 +78,7 @@ def add_app(page: Page) -> str:
     page.goto("/account/second-factors")
     expect(page.get_by_text("Passkeys work only over HTTPS")).to_be_visible()
     page.get_by_role("button", name="Add an app").click()
-    page.get_by_text("Type the secret instead").click()
+    page.get_by_text("Enter the secret by hand").click()
     app = TOTP(page.locator(".secret code").inner_text().replace(" ", ""))
     page.get_by_label("Name of the app").fill("my phone")
     page.get_by_label("Code that the app shows").fill(app.now())

@@ -263,7 +263,7 @@ def test_days_with_marks_are_closed_only_after_a_warning_that_names_them(browsin
     closing.get_by_label("Reason").fill("Snow")
     closing.get_by_role("button", name="Close").click()
     warning = office.get_by_role("alert")
-    expect(warning).to_contain_text("1 of these days has marks already.")
+    expect(warning).to_contain_text("1 of these days already has marks.")
     expect(warning.get_by_role("listitem")).to_have_text(["Tue, Feb 18, 2025: 30 marks"])
     assert_accessible(office)
     assert_fits(office)
@@ -297,10 +297,10 @@ def test_terms_are_shown_in_the_year_and_can_be_removed(browsing: Browsing) -> N
     # The terms of the demo's roster file are in other years.
     expect(page.locator("td.outside")).to_have_count(365 - 2)
 
-    page.get_by_label("Days after a lesson").fill("14")
+    page.get_by_label("Days after the session").fill("14")
     page.locator("#window").get_by_role("button", name="Save").click()
     page.goto("/admin/calendar?school=3")
-    expect(page.get_by_label("Days after a lesson")).to_have_value("14")
+    expect(page.get_by_label("Days after the session")).to_have_value("14")
 
 
 def test_a_timetable_is_previewed_before_its_import_and_edited_by_hand(browsing: Browsing) -> None:

@@ -50,12 +50,12 @@ def test_a_roster_is_shown_as_a_difference_and_then_imported(browsing: Browsing)
 
     choose(page.get_by_label("File"), zipped(roster))
     page.get_by_role("button", name="Preview the changes").click()
-    expect(outcome).to_contain_text("the roster already equals the file")
+    expect(outcome).to_contain_text("the roster already matches the file")
 
     choose(page.get_by_label("File"), zipped(with_school("page-school", 20)))
     page.get_by_role("button", name="Preview the changes").click()
     expect(outcome).to_contain_text("10 of 30 would end: Students")
-    outcome.get_by_label("Yes, end this many").check()
+    outcome.get_by_label("Yes, remove this many").check()
     outcome.get_by_role("button", name="Import").click()
     expect(outcome.locator(".ends").first).to_have_text("\N{MINUS SIGN}10")
 

@@ -154,7 +154,7 @@ def test_the_office_sees_failed_marks_first_with_names_and_retries_them(browsing
     expect(urgent).to_contain_text("no longer enrolled on that day")
     assert_good(page)
     urgent.get_by_role("button", name="Retry").click()
-    expect(page.get_by_role("status").filter(has_text="being retried")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Retrying the failed marks")).to_be_visible()
     expect(urgent).to_have_count(0, timeout=PATIENCE_MS)
 
 
@@ -206,7 +206,7 @@ def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(bro
     page.get_by_label("Reason").fill("the wrong class")
     assert_good(page)
     page.get_by_role("button", name="Undo the batch").click()
-    expect(page.get_by_text("Undone: 30 records are set back.")).to_be_visible()
+    expect(page.get_by_text("Undone: 30 records were restored.")).to_be_visible()
     expect(page.locator(".timeline .undone")).to_contain_text("Office")
     expect(page.locator(".timeline .ended b")).to_have_text("Completed")
     expect(page.get_by_text("This batch was undone on")).to_be_visible()

@@ -175,7 +175,7 @@ def test_an_expired_sign_in_with_a_second_factor_is_renewed_in_place(browsing: B
             dialog.get_by_label("Code of your app").fill(typed)
             dialog.get_by_role("button", name="Sign in").click()
             if typed != code:
-                expect(dialog.get_by_role("alert")).to_have_text("This is wrong, or was used before.")
+                expect(dialog.get_by_role("alert")).to_have_text("This is wrong or was already used.")
         expect(states(page, "saved")).to_have_count(STUDENTS)
         assert len(records(browsing, day)) == STUDENTS
     finally:
@@ -370,7 +370,7 @@ def test_a_mark_of_the_office_stays_and_the_row_says_so_at_once(browsing: Browsi
     teacher.keyboard.press("0")
     teacher.keyboard.press("Control+s")
     expect(states(teacher, "saved")).to_have_count(STUDENTS)
-    expect(row(teacher, 6)).to_contain_text("set by the office; your mark is noted as disputed")
+    expect(row(teacher, 6)).to_contain_text("set by the office; your mark is kept as disputed")
     expect(row(teacher, 6).locator(":checked")).to_have_value("excused")
 
 

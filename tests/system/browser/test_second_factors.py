@@ -83,7 +83,7 @@ def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing
     page.get_by_role("button", name="Add a passkey").click()
     expect(page.locator(".recovery-codes code")).to_have_count(10)
     assert_accessible(page)
-    page.get_by_role("link", name="I have kept them").click()
+    page.get_by_role("link", name="I have saved them").click()
     expect(page.get_by_text("my laptop").first).to_be_visible()
     assert_accessible(page)
 

@@ -101,9 +101,9 @@ def test_lists_show_students_beside_the_rule_that_selects_them(browsing: Browsin
     assert_accessible(page)
 
     page.goto(f"/year/chronic?{PERIOD}")
-    page.get_by_label("Percent of days").fill("50")
+    page.get_by_label("Percentage of days").fill("50")
     page.get_by_role("button", name="Show").click()
-    expect(page.get_by_text("on at least 50 % of the days")).to_be_visible()
+    expect(page.get_by_text("on at least 50% of the days")).to_be_visible()
     expect(page.get_by_text("Nobody is chronically absent")).to_be_visible()
 
 
