@@ -117,7 +117,7 @@ async def test_students_are_found_by_name_and_class_and_all_of_them_chosen(offic
     assert checked(chosen, "student") == [str(first), str(second), str(third)]
     assert f'name="student" value="{second}">' not in named.text
     assert f'name="student" value="{third}">' in named.text
-    assert "No student matches these words." in visible_text(nobody)
+    assert "No student matches. Try part of the name, or another class." in visible_text(nobody)
     assert (await office.api.get("/absences")).json()["items"] == []
 
 
@@ -251,7 +251,7 @@ async def test_the_overview_shows_the_absences_of_the_day_to_the_office(office: 
 
     assert "Given 1 Family 0001 Dec 25, 2024" in of_office
     assert "a dentist's appointment" in of_office
-    assert "No absence is planned for this day." in next_day
+    assert "No absence is planned for this day. One that is reported in advance can be entered above." in next_day
     assert "dentist" not in of_viewer
 
 

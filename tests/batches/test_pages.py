@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from adsum.batches.page_data import TypedFilters, selected_outcome
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount, ListedRun, OnExisting, Outcome, Tally, UndoneRun
 from adsum.batches.timeline import BatchTimeline, EventKind
-from adsum.platform.pages.charts import HEIGHT, MIN_HEIGHT, bar_chart
+from adsum.platform.pages.charts import HEIGHT, MIN_HEIGHT, absence_scale, bar_chart
 
 NINE = datetime(2024, 12, 25, 9, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -78,3 +78,8 @@ def test_bars_are_scaled_together_and_small_values_stay_visible() -> None:
     assert [bar.height for bar in chart.bars] == [0, MIN_HEIGHT, HEIGHT]
     assert chart.bars[2].bad == HEIGHT / 10
     assert bar_chart([0, 0]).top == 1
+
+
+def test_a_scale_of_absence_ends_above_the_highest_absence() -> None:
+    scales = [absence_scale(rates) for rates in ([], [None], [100.0, 96.0], [90.0, 89.0], [0.0])]
+    assert scales == [5, 5, 5, 20, 100]

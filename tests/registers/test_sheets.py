@@ -232,6 +232,31 @@ async def test_the_page_and_its_script_have_the_warnings_about_the_day_in_words(
                 assert f'"warnings": ["{code}"]' in page.text
 
 
+async def test_a_blank_register_has_a_box_for_each_status_and_no_control(
+    adsum: Adsum, school: SchoolIds, office: Caller
+) -> None:
+    async with opened_api(adsum, school) as api:
+        absence = {
+            "studentIds": school.student_ids[:1],
+            "from": f"{DAY}",
+            "to": f"{DAY}",
+            "status": "excused",
+            "reason": "x",
+        }
+        assert (await api.post("/absences", absence, "office")).is_success
+        path = f"/take/{school.class_id}/{school.session_id}/{DAY}"
+        page = await Pages(api).open(f"{path}/blank", "teacher")
+        shown, sheet = visible_text(page), await sheet_of(adsum, school, office)
+        assert all(row.name in shown for row in sheet.rows)
+        assert page.text.count('class="box"') == len(sheet.rows) * len(
+            [each for each in sheet.statuses if each.is_in_use]
+        )
+        assert shown.count("absence already reported") == 1
+        assert "<input type" not in page.text.partition("<main")[2].partition("</main>")[0]
+        assert f'href="{path}/blank"' in (await Pages(api).open(path, "teacher")).text
+        assert (await Pages(api).open(f"{path}/blank", "viewer")).status_code == 403
+
+
 async def test_a_future_register_is_not_open_yet(adsum: Adsum, school: SchoolIds, office: Caller) -> None:
     tomorrow = today_in("UTC", adsum.now()) + timedelta(1)
     sheet = await adsum.register_sheets.sheet(school.class_id, school.session_id, tomorrow, office)

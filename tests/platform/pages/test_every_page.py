@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from adsum.accounts.access import Permission, Role
 from adsum.app import PAGES
 from adsum.wiring import Adsum
+from tests.platform.pages.untranslated import untranslated
 from tests.support.api import DAY, PEOPLE, opened_api
 from tests.support.pages import Pages
 from tests.support.runs import inserts, make_run
@@ -83,6 +84,20 @@ async def test_every_page_is_shown_to_every_role(
     shown = {address.partition("?")[0] for (_, address), status in answers.items() if status == HTTPStatus.OK}
     # All but redirects, such as those of the second step and to providers, and pages of things that these schools lack.
     assert len(shown) >= (len(list(page_paths())) - 9 if schools else 8)
+
+
+async def test_no_page_in_german_has_an_english_text(
+    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
+) -> None:
+    opened, roles = pages
+    found = {address.partition("?")[0] for address in addresses(schools[0] if schools else NOTHING, [], record=1)}
+    answers = [(await opened.open(address, role, "de"), role, address) for role in roles for address in sorted(found)]
+    english = {
+        (role, address): texts
+        for answer, role, address in answers
+        if answer.headers.get("Content-Type", "").startswith("text/html") and (texts := untranslated(answer.text))
+    }
+    assert english == {}
 
 
 async def test_an_admin_of_several_schools_chooses_the_school_of_the_on_site_list(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime
 from html import unescape
 
 import pytest
@@ -67,7 +67,9 @@ def test_texts_of_a_school_are_escaped(language: str, label: str) -> None:
         (None, "en-GB,en;q=0.9", "25 Dec 2024", "14:05"),
         ("en", "de-CH,de;q=0.9", "25 Dec 2024", "14:05"),
         ("en", "de", "Dec 25, 2024", "2:05\u202fPM"),
-        (None, "de-AT", "25.12.2024", "14:05"),
+        (None, "de-AT", "25. Dez. 2024", "14:05"),
+        (None, "en-SG", "25 Dec 2024", "2:05\u202fpm"),
+        (None, "en-PR", "Dec 25, 2024", "2:05\u202fPM"),
         (None, "en-XX", "Dec 25, 2024", "2:05\u202fPM"),
     ],
 )
@@ -95,3 +97,19 @@ def test_a_refusal_is_in_the_visitors_language_and_names_the_student() -> None:
         == "Jemand ist an diesem Tag nicht in dieser Klasse. (Schüler/in 7)"
     )
     assert template.render(what=Violation("of_tomorrow", "as the API says it", "/x")).strip() == "as the API says it"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "tag", "shown"),
+    [
+        ("en-US", "en", "Dec 25, 2024, 2:05\u202fPM"),
+        ("en-GB", "en-GB", "25 Dec 2024, 14:05"),
+        ("de", "de", "25. Dez. 2024, 14:05"),
+    ],
+)
+def test_a_time_has_the_date_in_the_same_form_as_a_day(accepted: str, tag: str, shown: str) -> None:
+    language = chosen_language(load_languages(), None, accepted)
+    moment = datetime(2024, 12, 25, 13, 5, tzinfo=UTC)
+    assert language.tag == tag
+    assert language.moment(moment, "Europe/Berlin", "short") == shown
+    assert language.moment(moment, "Europe/Berlin", "short").startswith(language.day(DAY, "medium"))

@@ -230,7 +230,9 @@ def test_filters_keep_their_input_and_work_without_scripts(browsing: Browsing) -
     page.goto("/batches")
     page.get_by_label("Class number").fill("124")
     page.get_by_role("button", name="Show", exact=True).click()
-    expect(page.get_by_text("No batch matches these filters.")).to_be_visible()
+    expect(
+        page.get_by_text("No batch matches these filters. Choose other filters, or show all batches.")
+    ).to_be_visible()
     expect(page.get_by_label("Class number")).to_have_value("124")
     page.get_by_label("Class number").fill("123")
     page.get_by_role("button", name="Show", exact=True).click()
@@ -243,4 +245,4 @@ def test_a_batch_of_another_school_is_not_found(browsing: Browsing) -> None:
     page.goto(f"/batches/{batch_of('2025-02-10')}")
     expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     page.goto("/batches")
-    expect(page.get_by_text("You have sent no register yet.")).to_be_visible()
+    expect(page.get_by_text("You have not sent a register yet.")).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Generator
 from datetime import date, timedelta
@@ -63,7 +64,12 @@ def _until_counted(api: APIRequestContext, headers: dict[str, str], sessions: in
 def test_reports_lead_from_the_school_to_a_class_to_a_student(browsing: Browsing, taken: list[int]) -> None:
     page = browsing.visitor(VIEWER)
     page.goto(f"/year?{PERIOD}")
-    expect(page.get_by_text("A session counts for a student who was expected").first).to_be_visible()
+    # The picture is first, the rules are folded below it.
+    rule = page.get_by_text("A session counts for a student who was expected").first
+    expect(rule).to_be_hidden()
+    page.get_by_text("How this is counted").click()
+    expect(rule).to_be_visible()
+    expect(page.locator("main section").first).to_contain_text("Day by day")
     heat = page.get_by_role("img", name="Absence on each day")
     expect(heat.locator(".cell:not(.nothing)")).to_have_count(len(DAYS))
     expect(heat.locator(".cell title").first).to_have_text("Mon, Sep 2, 2024: 100% attended, 0 absent")
@@ -103,6 +109,7 @@ def test_lists_show_students_beside_the_rule_that_selects_them(browsing: Browsin
     page.goto(f"/year/chronic?{PERIOD}")
     page.get_by_label("Percentage of days").fill("50")
     page.get_by_role("button", name="Show").click()
+    page.get_by_text("How this is counted").click()
     expect(page.get_by_text("on at least 50% of the days")).to_be_visible()
     expect(page.get_by_text("Nobody is chronically absent")).to_be_visible()
 
@@ -143,6 +150,24 @@ def test_each_role_sees_the_reports_that_it_may_see(browsing: Browsing, taken: l
     admin.get_by_label("School").select_option("Contoso High School")
     admin.get_by_role("button", name="Show").click()
     expect(admin.get_by_text("Contoso High School", exact=True).first).to_be_visible()
+
+
+def test_a_phone_shows_the_newest_weeks_first(browsing: Browsing, taken: list[int]) -> None:
+    page = browsing.visitor(VIEWER, **PHONE)
+    page.goto(f"/year?from=2023-10-01&to={DAYS[-1]}")
+    newest = page.locator(".heat-scroll .cell:not(.nothing)").last
+    expect(newest).to_be_in_viewport()
+    expect(page.locator(".heat-scroll .cell").first).not_to_be_in_viewport()
+    expect(page.locator(".heat-weekdays")).to_be_in_viewport()
+
+
+def test_bars_show_absence_on_a_scale_to_the_highest(browsing: Browsing, taken: list[int]) -> None:
+    page = browsing.visitor(VIEWER)
+    page.goto(f"/year/classes/123?{PERIOD}")
+    expect(page.locator(".bar-scale")).to_have_text(re.compile("Absence\\s*50%"))
+    widths = [float(each.get_attribute("width") or 0) for each in page.locator("tbody .bar .bar-absent").all()]
+    assert widths[0] == pytest.approx(100 * 5 / 15 / 0.5)
+    assert widths[-1] == 0
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])

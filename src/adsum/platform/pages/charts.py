@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 WIDTH = 300
@@ -10,6 +10,8 @@ HEIGHT = 80
 GAP = 4
 # The height of the smallest number above 0, so that it is visible.
 MIN_HEIGHT = 1.5
+# The ends of scales of shares, in percent.
+SHARES = (5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,12 @@ def nice_top(highest: int) -> int:
             if unit * factor >= highest:
                 return unit * factor
         unit *= 10
+
+
+def absence_scale(attendance_rates: Iterable[float | None]) -> int:
+    """The smallest of 5, 10, 20, 50 and 100 percent that is at least the highest absence of these rates, in percent."""
+    highest = max((100 - rate for rate in attendance_rates if rate is not None), default=0)
+    return next(top for top in SHARES if top >= highest)
 
 
 def _height(number: int, top: int) -> float:

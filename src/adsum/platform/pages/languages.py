@@ -13,7 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_skeleton, format_time, format_timedelta
+from babel.dates import format_date, format_skeleton, format_time, format_timedelta, get_datetime_format
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -28,8 +28,11 @@ REGIONS: Final = {
     "en": frozenset(["AT", "AU", "BE", "CA", "CH", "DE", "DK", "FI", "GB", "IE", "IN", "NL", "NZ", "SE", "ZA"]),
     "de": frozenset(["AT", "BE", "CH", "LU"]),
 }
+# Territories with American formats, and the region whose formats are used for other territories that are not in REGIONS.
+AMERICAN: Final = frozenset(["AS", "GU", "MP", "PH", "PR", "UM", "US", "VI"])
+WORLD: Final = {"en": "001"}
 # Formats of dates as skeletons. Each language has its own order and punctuation.
-SKELETONS: Final = frozenset({"MMMEd", "yMMMEd"})
+SKELETONS: Final = frozenset({"MMMEd", "yMMMEd", "yMMMd"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class Language:
         return self.code if self.region is None else f"{self.code}_{self.region}"
 
     @property
+    def tag(self) -> str:
+        """The language and its region for HTML, such as `en-GB`. Scripts format times by it."""
+        return self.locale_name.replace("_", "-")
+
+    @property
     def direction(self) -> str:
         """The direction of the text for HTML: `ltr` or `rtl`."""
         return self.locale.text_direction
@@ -66,14 +74,19 @@ class Language:
         return self.translations.ngettext(singular, plural, number)
 
     def day(self, day: date, form: str = "full") -> str:
-        """Formats a date. `form` is full, long, medium, short, one of `SKELETONS`, or a pattern of Babel."""
-        if form in SKELETONS:
-            return format_skeleton(form, day, locale=self.locale)
+        """Formats a date. `form` is full, long, medium, one of `SKELETONS`, or a pattern of Babel.
+
+        All forms name the month, so that dates of one page look alike.
+        """
+        if form in SKELETONS or form == "medium":
+            return format_skeleton("yMMMd" if form == "medium" else form, day, locale=self.locale)
         return format_date(day, form, locale=self.locale)
 
     def moment(self, moment: datetime, time_zone: str, form: str = "medium") -> str:
-        """Formats a date and time in the school's time zone."""
-        return format_datetime(moment, form, tzinfo=ZoneInfo(time_zone), locale=self.locale)
+        """Formats a date and time in the school's time zone: `medium` with seconds, `short` without."""
+        day = self.day(moment.astimezone(ZoneInfo(time_zone)).date(), "medium")
+        pattern = str(get_datetime_format("medium", locale=self.locale))
+        return pattern.replace("{1}", day).replace("{0}", self.time(moment, time_zone, form))
 
     def time(self, moment: datetime, time_zone: str, form: str = "medium") -> str:
         """Formats a time in the school's time zone: `medium` with seconds, `short` without."""
@@ -122,7 +135,15 @@ def chosen_language(languages: Mapping[str, Language], cookie: str | None, accep
     preferred = next((code for code, _ in tags if code in languages), SOURCE)
     language = languages[cookie if cookie is not None and cookie in languages else preferred]
     region = next((region for _, region in tags if region), None)
-    return replace(language, region=region) if region in REGIONS[language.code] else language
+    return replace(language, region=_region_of_formats(language, region))
+
+
+def _region_of_formats(language: Language, region: str | None) -> str | None:
+    """The region whose formats a visitor sees; None for those of the language itself, which are American for English."""
+    if region in REGIONS[language.code]:
+        return region
+    is_elsewhere = region in language.locale.territories and region not in AMERICAN
+    return WORLD.get(language.code) if is_elsewhere else None
 
 
 def _by_weight(accepted: str) -> list[tuple[str, str]]:

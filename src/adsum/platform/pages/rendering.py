@@ -14,6 +14,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, se
 from adsum import __version__
 from adsum.platform.http.cookies import cookie_of
 from adsum.platform.http.middleware import POLICY
+from adsum.platform.pages.charts import absence_scale
 from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
 from adsum.platform.pages.static_files import static_url
 
@@ -99,6 +100,7 @@ def _environment(language: Language, languages: Mapping[str, Language], packages
         "moment": language.moment,
         "time": language.time,
         "duration": language.duration,
+        "absence_scale": absence_scale,
         "relative": language.relative,
         # For texts of a school: `_()` would interpret them as HTML, and % as a placeholder.
         "translated": language.gettext,

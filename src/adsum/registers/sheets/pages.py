@@ -50,6 +50,16 @@ async def show_register(request: Request, batch: RequestedRegister, sheets: Shee
     return _json(_answer(request, sheet)) if wants_json(request) else _page(request, visitor, sheet)
 
 
+@router.get("/{class_id}/{session_id}/{day}/blank")
+async def show_blank_register(
+    request: Request, batch: RequestedRegister, sheets: SheetsService, visitor: Taker
+) -> Response:
+    """The register without marks, to print and to fill in by hand."""
+    sheet = await sheets.sheet(*_parts(batch), visitor.caller)
+    statuses = [each for each in sheet.statuses if each.is_in_use]
+    return site_of(request).page(request, "register_blank.html", visitor=visitor, sheet=sheet, statuses=statuses)
+
+
 @router.post("/{class_id}/{session_id}/{day}")
 async def save_register(
     request: Request,
