@@ -37,8 +37,8 @@ _COUNTED = Sentence(
 _UNMARKED = Sentence("A student without a mark in a register that was taken counts as unmarked, and is in no rate.")
 _RATE = Sentence("The rate is the share attended, of sessions and of days.")
 _DAY = Sentence(
-    "A day counts as absent if at least half of its session time was missed, in registers that were taken; if a session "
-    "has no times, at least half of the sessions."
+    "A day counts as absent if at least half of its session time was missed, in registers that were taken; if a "
+    "session has no times, at least half of the sessions."
 )
 _MINUTES = Sentence(
     "Minutes missed are those of absences, and those before an arrival and after a departure. A session without times "

@@ -28,7 +28,7 @@ REGIONS: Final = {
     "en": frozenset(["AT", "AU", "BE", "CA", "CH", "DE", "DK", "FI", "GB", "IE", "IN", "NL", "NZ", "SE", "ZA"]),
     "de": frozenset(["AT", "BE", "CH", "LU"]),
 }
-# Territories with American formats, and the region whose formats are used for other territories that are not in REGIONS.
+# Territories with American formats, and the region whose formats other territories use that are not in REGIONS.
 AMERICAN: Final = frozenset(["AS", "GU", "MP", "PH", "PR", "UM", "US", "VI"])
 WORLD: Final = {"en": "001"}
 # Formats of dates as skeletons. Each language has its own order and punctuation.
@@ -139,7 +139,7 @@ def chosen_language(languages: Mapping[str, Language], cookie: str | None, accep
 
 
 def _region_of_formats(language: Language, region: str | None) -> str | None:
-    """The region whose formats a visitor sees; None for those of the language itself, which are American for English."""
+    """The region whose formats a visitor sees. None: those of the language itself, which are American for English."""
     if region in REGIONS[language.code]:
         return region
     is_elsewhere = region in language.locale.territories and region not in AMERICAN
