@@ -107,7 +107,7 @@ def test_lists_show_students_beside_the_rule_that_selects_them(browsing: Browsin
     assert_accessible(page)
 
     page.goto(f"/year/chronic?{PERIOD}")
-    page.get_by_label("Percentage of days").fill("50")
+    page.get_by_label("Days missed (%)").fill("50")
     page.get_by_role("button", name="Show").click()
     page.get_by_text("How this is counted").click()
     expect(page.get_by_text("on at least 50% of the days")).to_be_visible()
