@@ -214,7 +214,7 @@ async def test_the_page_of_a_student_shows_the_days_at_the_former_school_before_
     text = visible_text(moved)
     assert "to September 30, 2024" in text
     assert "of 1 day" in text
-    assert "1 of these days was at a school that you do not see" in text
+    assert "1 of these days was at a school that you cannot see" in text
     assert "None at this school." in text
     assert "Nothing is recorded yet." in visible_text(unknown)
     assert "2000" not in unknown.text

@@ -129,7 +129,7 @@ async def test_a_warning_about_the_day_is_shown_in_the_language_of_the_page(
     english = visible_text(await pages.send(PATH, {}, file=file))
     german = visible_text(await pages.send(PATH, {}, file=file, Accept_Language="de"))
 
-    assert "1 register: By its timetable this session does not meet on this day" in english
+    assert "1 register: The timetable has no such session on this day" in english
     assert "1 Anwesenheitsliste: Nach dem Stundenplan" in german
 
 
