@@ -130,7 +130,7 @@ async def test_a_warning_about_the_day_is_shown_in_the_language_of_the_page(
     german = visible_text(await pages.send(PATH, {}, file=file, Accept_Language="de"))
 
     assert "1 register: The timetable has no such session on this day" in english
-    assert "1 Anwesenheitsliste: Nach dem Stundenplan" in german
+    assert "1 Anwesenheitsliste: Laut Stundenplan" in german
 
 
 async def test_a_closed_day_is_recorded_with_a_reason(files: Files, pages: Pages) -> None:
