@@ -54,7 +54,7 @@ def test_a_roster_is_shown_as_a_difference_and_then_imported(browsing: Browsing)
 
     choose(page.get_by_label("File"), zipped(with_school("page-school", 20)))
     page.get_by_role("button", name="Preview the changes").click()
-    expect(outcome).to_contain_text("10 of 30 would end: Students")
+    expect(outcome).to_contain_text("Students: 10 of 30 would be removed")
     outcome.get_by_label("Yes, remove this many").check()
     outcome.get_by_role("button", name="Import").click()
     expect(outcome.locator(".ends").first).to_have_text("\N{MINUS SIGN}10")

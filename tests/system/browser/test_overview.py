@@ -124,7 +124,7 @@ def test_a_record_is_corrected_without_overwriting_the_correction_of_another_use
     # Other tests leave disputed marks of their own.
     disputed = office.locator("li[id^=dispute]").filter(has=office.locator(f"a[href='{record}']"))
     disputed.get_by_role("button", name="Use the teacher's mark").click()
-    expect(office.get_by_role("status")).to_contain_text("Settled")
+    expect(office.get_by_role("status")).to_contain_text("Decided")
     office.goto(record)
     office.get_by_text("Clear the mark").first.click()
     click(office, "Clear the mark", "cleared")
