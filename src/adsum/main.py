@@ -52,6 +52,8 @@ class ExtraCommand(NamedTuple):
     after: str
 
 
+# The commands report outages themselves.
+SILENT = ("adsum.batches.enqueue", "adsum.batches.activity.service")
 SINGLE = {
     "up": LazyCommand(
         "adsum.processes.commands:up", "Start everything in one data folder: servers, API, worker, demo school."
@@ -222,8 +224,7 @@ def _openers() -> Openers:
         async with wiring.open_doctor_services(settings) as services:
             yield services
 
-    # The commands report an outage of the queue themselves.
-    return Openers(open_services, open_queue, open_doctor, silent_loggers=("adsum.batches.enqueue",))
+    return Openers(open_services, open_queue, open_doctor, silent_loggers=SILENT)
 
 
 def _print_error(error: AdsumError) -> None:

@@ -442,9 +442,14 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
 
 @asynccontextmanager
 async def open_queue_services(settings: Settings) -> AsyncGenerator[Services]:
-    """The queue alone, for a command."""
-    async with open_queue_control(settings) as control:
-        yield Services([control], clock=system_clock, settings=settings)
+    """The queue alone, for a command. The database is not asked before the queue is paused or resumed."""
+    database = open_database(database_url(settings))
+    try:
+        async with open_queue_control(settings) as control:
+            activity = ActivityService(database, control, system_clock)
+            yield Services([control, activity], clock=system_clock, settings=settings)
+    finally:
+        await database.close()
 
 
 @asynccontextmanager

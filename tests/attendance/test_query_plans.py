@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from adsum.accounts.access import Caller, Role
-from adsum.attendance.repository import list_records
+from adsum.attendance.repository import count_marks, list_records
 from adsum.attendance.rules import RecordFilters
 from adsum.platform.database.engine import Database, open_database
 from tests.support.schools import caller
-from tests.support.statements import statements_sent
+from tests.support.statements import plans_of, statements_sent
 
 DAY = date(2024, 12, 25)
 AFTER = (1, DAY, 1, 1)
@@ -59,3 +59,13 @@ async def test_a_page_of_records_is_found_by_an_index(sqlite: Database, actor: C
     assert not any(line.startswith("SCAN attendances") for line in plan), plan
     if filters.student_id is not None:
         assert any("(student_id=?" in line for line in plan), plan
+
+
+async def test_marks_of_closed_days_are_counted_without_those_between_them(database: Database) -> None:
+    days = [DAY, date(2025, 7, 1)]
+    (plan,) = await plans_of(database, lambda connection: count_marks(connection, 1, days))
+    (read,) = [line for line in plan if "school_id_learning_date" in line]
+    if database.is_postgres:
+        assert any("learning_date = ANY" in line for line in plan), plan
+    else:
+        assert read.endswith("(school_id=? AND learning_date=?)"), plan

@@ -8,13 +8,16 @@ from datetime import date
 import pytest
 
 from adsum.accounts.access import Permission, Role
+from adsum.batches.rules import BatchFilters, BatchState, FailedStudent
 from adsum.platform.errors import NotFound
+from adsum.platform.paging import PageRequest
 from adsum.registers.overview.page_data import Cursors, reasons_of
 from adsum.wiring import Adsum
 from tests.absences.conftest import Office
 from tests.support.installation import ended, one_student_away
 from tests.support.pages import Pages
 from tests.support.schools import caller
+from tests.support.statements import count_of, statements_sent
 
 DAY = date(2024, 12, 25)
 
@@ -64,6 +67,24 @@ async def test_failed_marks_are_shown_with_the_students_and_the_reason(adsum: Ad
     page = await Pages(office.api).open(f"/overview/now?school={school.school_id}&date={DAY}")
     assert "Marks that could not be saved" in page.text
     assert "<html" not in page.text
+
+
+async def test_the_students_of_all_failed_batches_are_read_by_one_statement(adsum: Adsum, office: Office) -> None:
+    school, away = office.school, office.school.student_ids[0]
+    created = [
+        (await office.api.create("teacher", learningDate=day)).json()["batchId"] for day in ("2024-12-20", "2024-12-25")
+    ]
+    async with one_student_away(adsum, away), office.worker():
+        for batch_id in created:
+            await ended(adsum, batch_id)
+    actor, filters = caller(Role.OFFICE, school.school_id), BatchFilters(state=BatchState.COMPLETED_WITH_ERRORS)
+    listed = (await adsum.batches.page(actor, filters, PageRequest())).items
+
+    with statements_sent(adsum.database) as sent:
+        failed = await adsum.batches.failed_students(actor, listed, 3)
+
+    assert failed == {batch_id: [FailedStudent(away, "not_enrolled")] for batch_id in created}
+    assert count_of(sent, "job_failures") == 1
 
 
 async def test_failed_batches_are_shown_only_with_their_permission(adsum: Adsum, office: Office) -> None:

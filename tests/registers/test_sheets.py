@@ -325,7 +325,12 @@ async def test_a_form_without_scripts_sends_times_and_only_changed_marks(adsum: 
         pages = Pages(api)
         version = (await sheet_of(adsum, school, caller(Role.OFFICE, school.school_id))).roster_version
         shown = {f"seen-{first}": f"{record_id}:1:late", f"was-arrived-{first}": "08:12", f"seen-{second}": ""}
-        typed = {"rosterVersion": version, f"status-{first}": "late", f"arrived-{first}": "8:12"}
+        typed = {
+            "userId": str(school.teacher_id),
+            "rosterVersion": version,
+            f"status-{first}": "late",
+            f"arrived-{first}": "8:12",
+        }
         unchanged = await pages.send(path, shown | typed, "teacher")
         assert unchanged.status_code == 303
         changed = await pages.send(path, shown | typed | {f"arrived-{first}": "08:20"}, "teacher")
@@ -336,6 +341,29 @@ async def test_a_form_without_scripts_sends_times_and_only_changed_marks(adsum: 
         assert "An absence without" in visible_text(wrong)
     record = (await adsum.corrections.record(record_id, caller(Role.OFFICE, school.school_id))).record
     assert (record.arrived_at, record.version) == ("08:20", 2)
+
+
+async def test_marks_are_not_saved_in_the_name_of_another_user_who_has_signed_in_since(
+    adsum: Adsum, school: SchoolIds, office: Caller
+) -> None:
+    first, path = school.student_ids[0], f"/take/{school.class_id}/{school.session_id}/{DAY}"
+    version = (await sheet_of(adsum, school, office)).roster_version
+    async with opened_api(adsum, school) as api:
+        pages = Pages(api)
+        assert f'name="userId" value="{school.teacher_id}"' in (await pages.open(path, "teacher")).text
+        form = {f"seen-{first}": "", f"status-{first}": "late", "rosterVersion": version}
+        by_form = await pages.send(path, form | {"userId": str(school.teacher_id)}, "office")
+        nobody = await pages.send(path, form, "office")
+        marks = [{"studentId": first, "status": "late"}]
+        sheet = {"userId": school.teacher_id, "rosterVersion": version, "marks": marks}
+        cookie = {"Cookie": f"adsum={api.tokens['office']}", "Sec-Fetch-Site": "same-origin"}
+        by_script = await api.client.post(path, json=sheet, headers=cookie | {"Accept": "application/json"})
+
+    assert (by_form.status_code, nobody.status_code) == (409, 422)
+    assert "Another user has signed in" in visible_text(by_form)
+    assert 'value="late" checked' not in by_form.text
+    assert (by_script.status_code, by_script.json()["code"]) == (409, "other_visitor")
+    assert (await sheet_of(adsum, school, office)).newest_run is None
 
 
 async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, school: SchoolIds, office: Caller) -> None:

@@ -19,7 +19,7 @@ from adsum.accounts.sign_ins.half_way import LIFETIME as HALF_WAY_LIFETIME
 from adsum.accounts.sign_ins.rules import Client, SignInKind
 from adsum.accounts.sign_ins.service import NewSignIn
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
-from adsum.platform.errors import Forbidden, Unauthenticated
+from adsum.platform.errors import Forbidden, OtherVisitor, Unauthenticated
 from adsum.platform.http.cookies import SESSION, cookie_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import services_of
 from adsum.platform.http.guarded_routes import guarded
@@ -39,6 +39,11 @@ class Visitor:
 
     caller: Caller
     name: str
+
+    @property
+    def user_id(self) -> int:
+        assert self.caller.user_id is not None, "visitors are users"
+        return self.caller.user_id
 
     @property
     def role(self) -> Role:
@@ -109,6 +114,15 @@ def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visi
         return visitor
 
     return permitted
+
+
+def require_visitor_of_page(visitor: Visitor, user_id: int | str | None) -> None:
+    """Raises OtherVisitor if a page was made for another user than the one who is signed in now.
+
+    A page that stays open may send what one user has entered after another one has signed in.
+    """
+    if str(user_id) != str(visitor.user_id):
+        raise OtherVisitor("another user has signed in since the page was opened")
 
 
 def count_for_caller(request: Request, caller: Caller) -> None:

@@ -19,7 +19,7 @@ async def marks_on_closed_days(
     if not closed:
         return {}
     by_day = {each.day: each for each in closed}
-    rows = [row for row in await count_marks(connection, school_id, min(by_day), max(by_day)) if row[0] in by_day]
+    rows = await count_marks(connection, school_id, by_day.keys())
     partly = {session_id for day, session_id, _ in rows if by_day[day].from_time is not None}
     times = await times_of_sessions(connection, partly) if partly else {}
     found = Counter[date]()

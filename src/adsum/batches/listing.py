@@ -13,13 +13,14 @@ from adsum.batches.repository import tallies
 from adsum.batches.repository.listing import (
     BatchPosition,
     SubmittedPosition,
+    failed_students,
     is_run_of,
     list_batches,
     list_jobs,
     list_submitted,
     runs_of_batch,
 )
-from adsum.batches.rules import BatchFilters, BatchStatus, JobFilters, ListedBatch, ListedRun, Outcome
+from adsum.batches.rules import BatchFilters, BatchStatus, FailedStudent, JobFilters, ListedBatch, ListedRun
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
@@ -72,24 +73,16 @@ class Batches:
 
     async def failed_students(
         self, caller: Caller, batches: Sequence[ListedBatch], limit: int
-    ) -> Mapping[str, Sequence[BatchJob]]:
-        """At most `limit` jobs of students who failed, by batch id, for batches that the caller has received.
+    ) -> Mapping[str, Sequence[FailedStudent]]:
+        """At most `limit` students who failed, by batch id, of each of the batches, which the caller has received.
 
         Raises:
             Forbidden: without `batch:read`.
         """
         require_permission(caller, Permission.BATCH_READ)
-        found: dict[str, Sequence[BatchJob]] = {}
         async with self._database.snapshot() as connection:
-            for each in batches:
-                found[each.status.batch_id] = await list_jobs(
-                    *(connection, each.batch, each.status.run_id),
-                    alone=True,
-                    outcome=Outcome.FAILED,
-                    after=0,
-                    limit=limit,
-                )
-        return found
+            found = await failed_students(connection, [each.status.run_id for each in batches], limit)
+        return {each.status.batch_id: found.get(each.status.run_id, []) for each in batches}
 
     async def details(self, batch_id: str, caller: Caller, filters: JobFilters, page: PageRequest) -> BatchDetails:
         """One batch with a page of its students by id.

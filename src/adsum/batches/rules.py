@@ -208,6 +208,14 @@ class ListedBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedStudent:
+    """A student of a run who failed. `reason`: a code."""
+
+    student_id: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FailureCount:
     """The number of students of a run who failed for one reason, and the time of the last failure."""
 

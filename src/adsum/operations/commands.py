@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import typer
 from pydantic import SecretStr
 
+from adsum.accounts.access import Caller, system_caller
+from adsum.batches.activity.service import ActivityService
 from adsum.batches.queue.control import QueueControl
 from adsum.operations.schemas import QueueItem, SettingItem
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with_queue
 from adsum.platform.errors import Unavailable
+from adsum.platform.services import Services
 from adsum.platform.settings import PREFIX, SECRETS, load_settings, origins
 
 queue_app = typer.Typer(no_args_is_help=True)
@@ -27,29 +32,30 @@ _QUERY_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*",
 @queue_app.command()
 def pause(*, as_json: Json = False) -> None:
     """Pause the queue: workers finish their chunks and take no new ones. Accepted batches wait."""
-
-    async def pause_queue(control: QueueControl) -> QueueItem:
-        await control.pause()
-        return await _state(control)
-
-    show_item(run_with_queue(QueueControl, pause_queue), as_json=as_json)
+    _switch(ActivityService.pause, as_json=as_json)
 
 
 @queue_app.command()
 def resume(*, as_json: Json = False) -> None:
     """Resume the queue."""
-
-    async def resume_queue(control: QueueControl) -> QueueItem:
-        await control.resume()
-        return await _state(control)
-
-    show_item(run_with_queue(QueueControl, resume_queue), as_json=as_json)
+    _switch(ActivityService.resume, as_json=as_json)
 
 
 @queue_app.command()
 def status(*, as_json: Json = False) -> None:
     """Show whether the queue is paused, the number of messages in each state, and the workers."""
-    show_item(run_with_queue(QueueControl, _state), as_json=as_json)
+    show_item(run_with_queue(lambda services: _state(services[QueueControl])), as_json=as_json)
+
+
+def _switch(pause_or_resume: Callable[[ActivityService, Caller], Awaitable[bool]], *, as_json: bool) -> None:
+    async def switch(services: Services) -> tuple[QueueItem, bool]:
+        is_recorded = await pause_or_resume(services[ActivityService], system_caller())
+        return await _state(services[QueueControl]), is_recorded
+
+    item, is_recorded = run_with_queue(switch)
+    show_item(item, as_json=as_json)
+    if not is_recorded:
+        show_notice("the audit log does not record this: its database does not answer, or is of an older version")
 
 
 async def _state(control: QueueControl) -> QueueItem:

@@ -128,6 +128,12 @@ class RosterChanged(Conflict):
     code = "roster_changed"
 
 
+class OtherVisitor(Conflict):
+    """A page sends what one user has entered, and another one has signed in since."""
+
+    code = "other_visitor"
+
+
 class RecordsExist(Conflict):
     """Records exist and the request has `onExisting: "fail"`. There is one violation per record."""
 

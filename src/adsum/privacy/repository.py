@@ -408,6 +408,9 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     Tombstones of their source ids stay. The schools have to be locked, so that the student exists until the end.
     """
     names = await _source_ids(connection, student_names.c.student_id == student_id)
+    # Waits for transactions that store something about the student, such as an answer, and hides them from later ones.
+    locked = select(students.c.id).where(named_student_id == student_id).order_by(students.c.id)
+    await connection.execute(locked.with_for_update())
     places = await _lock_records(connection, student_id)
     await _erase_from_plans(connection, student_id)
     await _erase_from_answers(connection, student_id)

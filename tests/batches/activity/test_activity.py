@@ -11,6 +11,7 @@ from sqlalchemy import update
 
 from adsum import wiring
 from adsum.accounts.access import Role
+from adsum.batches.activity import service
 from adsum.batches.activity.rules import RunsOfMinutes, first_minute, minutes_of
 from adsum.batches.activity.service import ActivityService, QueueView
 from adsum.batches.queue.control import ConnectedWorker
@@ -18,13 +19,14 @@ from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount
 from adsum.batches.run import Run
-from adsum.platform.database.engine import Connection
+from adsum.platform.database.engine import Connection, StorageOutage
 from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.paging import PageRequest
 from adsum.platform.settings import Settings
 from adsum.roster.rules import SessionTitles, StudentName
 from adsum.roster.tables import enrolments
 from adsum.wiring import Adsum
+from tests.accounts.audit.conftest import entries_of
 from tests.support.runs import ACCEPTED_AT, LATER, batch_of, inserts, make_run, slices
 from tests.support.schools import SchoolIds, caller, make_school, make_user
 from tests.support.servers.valkey import tell, temporary_valkey, url_of
@@ -214,8 +216,26 @@ async def test_an_operator_of_the_installation_pauses_and_resumes_the_queue(adsu
         with pytest.raises(Forbidden):
             await adsum.activity.resume(refused)
     try:
-        await adsum.activity.pause(operator)
+        assert await adsum.activity.pause(operator)
+        assert await adsum.queue_control.is_paused()
+        assert await adsum.activity.pause(operator)
+    finally:
+        assert await adsum.activity.resume(operator)
+    assert not await adsum.queue_control.is_paused()
+    assert await adsum.activity.resume(operator)
+    recorded = [entry["action"] for entry in await entries_of(adsum.database)]
+    assert recorded == ["queue_paused", "queue_resumed"]
+
+
+async def test_the_queue_is_paused_although_the_audit_log_cannot_be_written(
+    adsum: Adsum, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise StorageOutage("the database does not answer")
+
+    monkeypatch.setattr(service, "record", away)
+    try:
+        assert not await adsum.activity.pause(caller(Role.OPERATOR))
         assert await adsum.queue_control.is_paused()
     finally:
-        await adsum.activity.resume(operator)
-    assert not await adsum.queue_control.is_paused()
+        await adsum.queue_control.resume()

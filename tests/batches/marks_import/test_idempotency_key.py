@@ -10,8 +10,11 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
+from adsum.accounts.access import system_caller
 from adsum.batches.tables import batch_runs
+from adsum.platform.database.answers import idempotency_keys
 from tests.support.api import DAY, Api
+from tests.support.installation import RunWorker, ended
 
 
 async def send(api: Api, lines: str) -> httpx2.Response:
@@ -50,3 +53,36 @@ async def test_an_import_that_was_interrupted_continues_under_its_key(
     assert again.json() == answer.json()
     async with api.adsum.database.snapshot() as connection:
         assert await connection.scalar(select(func.count()).select_from(batch_runs)) == 2
+
+
+async def test_the_answer_names_no_student_who_was_erased_while_the_file_was_imported(
+    api: Api, worker: RunWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erased, stays, *_ = api.school.student_ids
+    created = (await api.create()).json()
+    async with worker():
+        await ended(api.adsum, created["batchId"])
+    # Both have a record, so that the file conflicts with it, and nothing is queued.
+    lines = "classId,session,studentId,date,status\r\n"
+    lines += "".join(f"{api.school.class_id},,{student_id},{DAY},late\r\n" for student_id in (erased, stays))
+    transport: Any = api.client._transport  # pyright: ignore[reportPrivateUsage]
+    attendances: Any = transport.app.state.adsum.attendances
+    create = attendances.create_batch
+
+    async def erase_after_it(submission: Any, caller: Any) -> Any:
+        result = await create(submission, caller)
+        await api.adsum.student_data.erase(erased, system_caller())
+        return result
+
+    monkeypatch.setattr(attendances, "create_batch", erase_after_it)
+    answer = await send(api, lines)
+
+    (batch,) = answer.json()["batches"]
+    assert [each["studentId"] for each in batch["conflicts"]] == [erased, stays]
+    async with api.adsum.database.snapshot() as connection:
+        stored = list(await connection.scalars(select(idempotency_keys.c.answer)))
+    # Of the whole file, and of its batch.
+    assert [each["conflicts"] != [] for each in stored if "conflicts" in each] == [True]
+    assert str(stored).count(f"_id': {stays}") + str(stored).count(f"Id': {stays}") == 2
+    assert f"_id': {erased}" not in str(stored)
+    assert f"Id': {erased}" not in str(stored)

@@ -48,7 +48,14 @@ async def test_changes_of_settings_are_recorded_with_what_was_before(adsum: Adsu
 async def test_changes_of_the_calendar_are_recorded_without_their_reasons(adsum: Adsum, api: Api) -> None:
     school = f"/schools/{api.school.school_id}"
     await change(api, "POST", f"{school}/closed-days", **{"reason": "a secret", "from": DAY, "to": "2024-12-26"})
+    await change(
+        api,
+        "POST",
+        f"{school}/closed-days",
+        **{"reason": "a secret", "from": "2024-12-26", "to": "2024-12-26", "fromTime": "12:00"},
+    )
     await change(api, "DELETE", f"{school}/closed-days/{DAY}")
+    await change(api, "DELETE", f"{school}/closed-days?from=2024-12-01&to=2024-12-31")
     term = {"title": "a secret", "beginDate": "2024-08-01", "endDate": "2025-08-01"}
     term_id = (await change(api, "POST", f"{school}/terms", **term)).json()["id"]
     await change(api, "DELETE", f"{school}/terms/{term_id}")
@@ -56,9 +63,11 @@ async def test_changes_of_the_calendar_are_recorded_without_their_reasons(adsum:
     entries = await recorded(adsum, "calendar_changed")
     assert [(before, after) for _, _, before, after in entries] == [
         (None, {"closedFrom": DAY, "closedTo": "2024-12-26"}),
-        ({"closedFrom": DAY, "closedTo": DAY}, None),
+        ({"closedDays": ["2024-12-26"]}, {"closedFrom": "2024-12-26", "closedTo": "2024-12-26", "fromTime": "12:00"}),
+        ({"closedFrom": DAY, "closedTo": DAY, "closedDays": [DAY]}, None),
+        ({"closedFrom": "2024-12-26", "closedTo": "2024-12-26", "closedDays": ["2024-12-26T12:00"]}, None),
         (None, {"termId": term_id, "beginDate": "2024-08-01", "endDate": "2025-08-01"}),
-        ({"termId": term_id}, None),
+        ({"termId": term_id, "beginDate": "2024-08-01", "endDate": "2025-08-01"}, None),
     ]
     assert "secret" not in str(entries)
 

@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
-from adsum.platform.database import revision, schema
+from adsum.platform.database import engine, revision, schema
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 
@@ -109,6 +109,31 @@ async def test_two_processes_can_migrate_one_database_at_once(unmigrated_url: st
     finally:
         await one.close()
         await other.close()
+
+
+async def test_a_migration_of_a_file_that_stays_locked_is_an_outage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MIGRATION_TIMEOUT_MS", 10)
+    path = tmp_path / "locked.db"
+    database = open_database(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = WAL")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageOutage):
+            await schema.migrate(database)
+    assert await schema.migrate(database) > 0
+    await database.close()
+
+
+async def test_a_migration_waits_longer_for_others_than_a_request(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/new.db")
+    timeout = text("PRAGMA busy_timeout")
+    async with database.migration() as connection:
+        assert await connection.scalar(timeout) == engine.MIGRATION_TIMEOUT_MS
+    async with database.snapshot() as connection:
+        assert await connection.scalar(timeout) == engine.BUSY_TIMEOUT_MS
+    await database.close()
 
 
 async def test_a_migration_leaves_no_deleted_rows_in_the_file(tmp_path: Path) -> None:

@@ -121,6 +121,24 @@ async def test_a_role_ends_on_its_end_date(importing: Importing, roster: Roster,
     assert counts(report)["students"] == (0, 0, left, 12 - left)
 
 
+@pytest.mark.parametrize(("time_zone", "left"), [("UTC", 0), ("Pacific/Kiritimati", 1)])
+async def test_a_role_at_the_district_ends_on_the_day_of_its_schools(
+    importing: Importing, roster: Roster, time_zone: str, left: int
+) -> None:
+    """It is noon of 2024-10-15 in UTC, and the next day on Kiritimati."""
+    roster.add("orgs", sourcedId="district", name="District", type="district", status="active")
+    roster.tables["roles"][0]["orgSourcedId"] = "district"
+    await importing.run(roster, time_zone=time_zone)
+    roster.tables["roles"][0]["endDate"] = "2024-10-16"
+    for role in roster.tables["roles"][1:]:
+        role["endDate"] = ""
+
+    report = await importing.run(roster)
+
+    assert report.violations == ()
+    assert counts(report)["students"] == (0, 0, left, 12 - left)
+
+
 async def test_a_truncated_file_of_roles_ends_no_student(importing: Importing, roster: Roster) -> None:
     await importing.run(roster)
     files = roster.files()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from typing_extensions import override
 
 from adsum.accounts.access import Role
 from adsum.migrations import tables
-from tests.roster.conftest import Importing, places_and_codes
+from adsum.platform.database.tombstones import Erased, Tombstones
+from adsum.roster.importing.roster_mapping.people import PeopleMapping
+from adsum.roster.importing.roster_mapping.roles import StoredPeople
+from adsum.roster.importing.roster_mapping.schools import Orgs
+from adsum.roster.importing.rules import Findings
+from adsum.roster.oneroster.records import PersonRecord, PersonRole
+from tests.roster.conftest import TODAY, Importing, places_and_codes
 from tests.roster.files import SCHOOL, Roster, a_class, a_school, a_school_of_1_2, enrolment, role_of, user
 from tests.support.schools import caller
 
@@ -133,3 +142,46 @@ async def test_other_schools_are_not_told_of(importing: Importing) -> None:
     assert (await importing.run(delta(users=rows), caller=admin)).violations == ()
     assert await left(importing) == {"bob"}
     assert first["source_id"] == SCHOOL
+
+
+@pytest.mark.parametrize(("time_zone", "has_ended"), [("UTC", False), ("Pacific/Kiritimati", True)])
+async def test_an_enrolment_that_has_ended_on_the_day_of_its_school_needs_no_school(
+    importing: Importing, time_zone: str, has_ended: bool
+) -> None:
+    """It is noon of 2024-10-15 in UTC, and the next day on Kiritimati."""
+    roster = two_schools()
+    row = roster.row("enrollments", "class-2-kid")
+    row["endDate"] = "2024-10-16"
+    await importing.run(roster, time_zone=time_zone)
+    report = await importing.run(delta(enrollments=[deleted(row)]))
+    assert [violation.code for violation in report.violations] == ([] if has_ended else ["school_not_named"])
+
+
+class CountedOrgs(dict[str, int]):
+    """Counts how often all orgs are listed."""
+
+    listed = 0
+
+    @override
+    def items(self) -> Any:
+        self.listed += 1
+        return super().items()
+
+    @override
+    def values(self) -> Any:
+        self.listed += 1
+        return super().values()
+
+
+def test_the_roles_of_a_delta_are_found_without_a_search_through_the_orgs() -> None:
+    orgs = CountedOrgs({f"school-{i}": i for i in range(100)})
+    stored: StoredPeople = {"teacher": {(i, f"person-{i}") for i in range(100)}, "student": {(7, "person-8")}}
+    findings, erased = Findings(), dict.fromkeys(Erased, Tombstones())
+    people = PeopleMapping(Orgs(is_complete=False, ids=orgs), findings, TODAY, erased, is_delta=True)
+    gone = [PersonRole(i, True, f"person-{i}", "", "", is_primary=False, end=None) for i in range(100)]
+    people.read_roles(gone, stored)
+    names = [PersonRecord(i, f"person-{i}", False, "A", "B", (), "", (), "", None) for i in range(200)]
+    people.map(names)
+
+    assert orgs.listed == 1
+    assert [violation.pointer for violation in findings.violations] == ["roles.csv:8"]

@@ -156,6 +156,43 @@ def test_an_expired_sign_in_is_renewed_in_place(browsing: Browsing) -> None:
     assert len(records(browsing, day)) == STUDENTS
 
 
+def sign_in_again(page: Page, browsing: Browsing, email: str) -> None:
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Email").fill(email)
+    dialog.get_by_label("Password").fill(browsing.system.passwords[email])
+    dialog.get_by_role("button", name="Sign in").click()
+
+
+def test_marks_are_not_saved_as_those_of_another_user_who_signs_in(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(22)), a_day(22)
+    page.keyboard.press("0")
+    page.context.clear_cookies()
+    page.keyboard.press("Control+s")
+    sign_in_again(page, browsing, OFFICE)
+    problem = page.get_by_role("alert").filter(has_text="Not saved: another user is signed in now.")
+    expect(problem).to_be_visible()
+    expect(states(page, "unsaved")).to_have_count(STUDENTS)
+    assert_accessible(page)
+    assert records(browsing, day) == {}
+
+    problem.get_by_role("button", name=re.compile("Sign in as")).click()
+    sign_in_again(page, browsing, TEACHER)
+    expect(states(page, "saved")).to_have_count(STUDENTS)
+    listed = browsing.system.commands.output(
+        "attendance", "list", "--class", "123", "--from", day, "--to", day, "--limit", "200", "--json"
+    )
+    assert {item["markedByRole"] for item in json.loads(listed)} == {"teacher"}
+
+    row(page, 1).get_by_role("radio", name="Late").check()
+    page.context.clear_cookies()
+    page.keyboard.press("Control+s")
+    sign_in_again(page, browsing, OFFICE)
+    problem.get_by_role("button", name="Discard the marks").click()
+    expect(states(page, "saved")).to_have_count(STUDENTS)
+    expect(page.locator("[name=userId]")).not_to_have_value("")
+    assert records(browsing, day)[1] == "present"
+
+
 def test_an_expired_sign_in_with_a_second_factor_is_renewed_in_place(browsing: Browsing) -> None:
     page = browsing.visitor(TEACHER)
     code = add_app(page)

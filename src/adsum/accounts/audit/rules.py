@@ -71,6 +71,8 @@ class Action(StrEnum):
     RETENTION_RUN = "retention_run"
     STUDENTS_MERGED = "students_merged"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
+    QUEUE_PAUSED = "queue_paused"
+    QUEUE_RESUMED = "queue_resumed"
     BACKUP_MADE = "backup_made"
     BACKUP_RESTORED = "backup_restored"
     LOG_EXPORTED = "log_exported"

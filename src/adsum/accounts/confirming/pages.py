@@ -21,8 +21,15 @@ from adsum.accounts.second_factors.rules import Proof
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.confirmations import Confirmations, ConfirmedBy
 from adsum.accounts.single_sign_on.service import SingleSignOn
-from adsum.accounts.visitors import Visitor, client_of, relying_party_of, set_session_cookie, visitor_confirming
-from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Overloaded, TooManyAttempts
+from adsum.accounts.visitors import (
+    Visitor,
+    client_of,
+    relying_party_of,
+    require_visitor_of_page,
+    set_session_cookie,
+    visitor_confirming,
+)
+from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, OtherVisitor, Overloaded, TooManyAttempts
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import require_private_transport
@@ -68,6 +75,11 @@ async def confirm(
     if has_secret:
         fields = []
     is_form = typed.get(IS_FORM) != "no" and not has_secret
+    if USER in typed:
+        try:
+            require_visitor_of_page(visitor, typed[USER])
+        except OtherVisitor as error:  # what the other user has entered is neither shown nor sent
+            return await _form(request, service, accounts, visitor, START, error)
     if not typed.keys() & {PASSWORD, CODE, PASSKEY}:  # the form of an action
         return await _form(
             request, service, accounts, visitor, then, fields=fields, is_form=is_form, is_emptied=has_secret

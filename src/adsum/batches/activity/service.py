@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.batches.activity.repository import oldest_open_run, runs_by_minute
 from adsum.batches.activity.rules import Minute, first_minute, minutes_of
 from adsum.batches.queue.control import ConnectedWorker, QueueControl, QueueState
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
+from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
 from adsum.platform.telemetry import logger
 from adsum.schools.repository import zones_of_schools
@@ -97,24 +100,43 @@ class ActivityService:
         except QueueOutage:
             return QueueView(state, None)
 
-    async def pause(self, caller: Caller) -> None:
+    async def pause(self, caller: Caller) -> bool:
         """Workers finish their chunks and take no new ones. Accepted batches wait.
 
-        The queue belongs to the installation, as its figures do.
+        The queue belongs to the installation, as its figures do. It is paused during an outage of the database, too.
+
+        Returns:
+            Whether the audit log is complete. A queue that was paused before makes no entry.
 
         Raises:
             Forbidden: without `metrics:read` and `batch:operate`.
             QueueOutage: Valkey or Redis does not answer.
         """
         _require_operator(caller)
+        was_paused = await self._control.is_paused()
         await self._control.pause()
         log.info("queue paused", actor=caller.actor)
+        return was_paused or await self._record(caller, Action.QUEUE_PAUSED)
 
-    async def resume(self, caller: Caller) -> None:
-        """Workers take chunks again. Raises as `pause`."""
+    async def resume(self, caller: Caller) -> bool:
+        """Workers take chunks again. Returns and raises as `pause`."""
         _require_operator(caller)
+        was_paused = await self._control.is_paused()
         await self._control.resume()
         log.info("queue resumed", actor=caller.actor)
+        return not was_paused or await self._record(caller, Action.QUEUE_RESUMED)
+
+    async def _record(self, caller: Caller, action: Action) -> bool:
+        """Returns False if the database does not answer, or lacks the migration of the audit log."""
+        if self._database.is_missing:
+            return False
+        try:
+            async with self._database.transaction() as connection:
+                await record(connection, caller, action)
+        except Unavailable as error:
+            log.warning("the audit log lacks an entry", action=action.value, actor=caller.actor, reason=error.detail)
+            return False
+        return True
 
 
 def _require_operator(caller: Caller) -> None:

@@ -35,7 +35,7 @@ from adsum.platform.database.answers import (
     require_unanswered,
     store_result,
 )
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.tombstones import Erased, find_tombstones
 from adsum.platform.errors import AdsumError, Conflict, Invalid, refuse
 from adsum.platform.ids import Batch
@@ -48,6 +48,7 @@ from adsum.roster.naming.repository import (
     visible_students,
 )
 from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
+from adsum.roster.repository.students import keep_students
 from adsum.schools.service import Schools, require_school
 
 # Marks of the submissions that one query validates.
@@ -114,7 +115,7 @@ class MarksImport:
         report = MarksReport(options.dry_run, rows, batches, warnings.by_line(), warnings.count)
         if keyed is not None:
             async with self._database.transaction() as connection:
-                await store_result(connection, keyed, report)
+                await store_result(connection, keyed, await _without_erased(connection, report))
         return report
 
     async def _record(self, school_id: int | None, content: bytes, groups: Sequence[Group], caller: Caller) -> None:
@@ -231,6 +232,17 @@ class MarksImport:
                 detail, violations.by_line(), accepted=len(results), batches=len(groups), total=violations.count
             )
         return results
+
+
+async def _without_erased(connection: Connection, report: MarksReport) -> MarksReport:
+    """The report without students who were erased since their batch was accepted."""
+    named = {conflict.student_id for batch in report.batches for conflict in batch.conflicts}
+    kept = await keep_students(connection, named)
+    batches = [
+        replace(batch, conflicts=tuple(each for each in batch.conflicts if each.student_id in kept))
+        for batch in report.batches
+    ]
+    return replace(report, batches=batches)
 
 
 def _key_of(batch: Batch, keyed: KeyedRequest[MarksReport]) -> AnswerKey:

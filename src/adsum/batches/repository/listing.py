@@ -21,6 +21,7 @@ from adsum.batches.rules import (
     BatchFilters,
     BatchState,
     BatchStatus,
+    FailedStudent,
     FailureCount,
     ListedBatch,
     ListedRun,
@@ -67,6 +68,12 @@ _COUNT_FAILURES = sql_file(
     "adsum.batches",
     "count_failures",
     returns={"run_id": RunId, "code": String(), "students": BigInt, "last_at": Instant()},
+)
+_FAILED_STUDENTS = sql_file(
+    "adsum.batches",
+    "failed_students",
+    parameters={"run_ids": String(), "limit": BigInt},
+    returns={"run_id": RunId, "student_id": BigInt, "code": String()},
 )
 ALL_JOBS = 2**62
 """A limit above the number of jobs of any run."""
@@ -277,6 +284,17 @@ async def count_failures(connection: AsyncConnection, run_ids: Sequence[str]) ->
     if run_ids:
         for run_id, *failure in await _COUNT_FAILURES.fetch_all(connection, {"run_ids": json.dumps(run_ids)}):
             found.setdefault(run_id, []).append(FailureCount(*failure))
+    return found
+
+
+async def failed_students(
+    connection: AsyncConnection, run_ids: Sequence[str], limit: int
+) -> dict[str, list[FailedStudent]]:
+    """By run, the first `limit` students who failed, by id, in one statement. It does not check permissions."""
+    found: dict[str, list[FailedStudent]] = {}
+    values = {"run_ids": json.dumps(run_ids), "limit": limit}
+    for run_id, *failed in await _FAILED_STUDENTS.fetch_all(connection, values):
+        found.setdefault(run_id, []).append(FailedStudent(*failed))
     return found
 
 

@@ -82,6 +82,8 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
     ),
     Area.INSTALLATION: (
         Action.SIGNING_KEY_ROTATED,
+        Action.QUEUE_PAUSED,
+        Action.QUEUE_RESUMED,
         Action.BACKUP_MADE,
         Action.BACKUP_RESTORED,
         Action.LOG_PRUNED,

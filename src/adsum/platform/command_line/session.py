@@ -32,9 +32,9 @@ def run_with_services(work: Callable[[Services], Awaitable[Result]]) -> Result:
     return _run(OPENERS.get().open_services, work)
 
 
-def run_with_queue(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
-    """Like `run_with`, without the database. Raises ConfigurationError: a setting is wrong."""
-    return _run(OPENERS.get().open_queue, lambda services: work(services[kind]))
+def run_with_queue(work: Callable[[Services], Awaitable[Result]]) -> Result:
+    """As `run_with_services`, also while the database is away. Raises ConfigurationError: a setting is wrong."""
+    return _run(OPENERS.get().open_queue, work)
 
 
 def run_with_doctor(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:

@@ -32,6 +32,9 @@ Connection = AsyncConnection
 """A connection with an open transaction."""
 
 BUSY_TIMEOUT_MS = 5000
+# Of migrations on SQLite, which wait for those of other processes. Each of them may take long in a large file, and the
+# next one begins at once: SQLite, which polls, may find the file free only after the last one.
+MIGRATION_TIMEOUT_MS = 120_000
 SQLITE_SYNCHRONOUS = "FULL"  # a 202 survives a power cut
 # Other processes cannot write while the log is truncated, so it does not wait long for readers.
 _TRUNCATION_TIMEOUT_MS = 500
@@ -112,13 +115,17 @@ class Database:
             return
         async with _translated(), self._writing(), self.engine.connect() as connection:
             await execute_raw(connection, "PRAGMA foreign_keys = OFF")
+            await execute_raw(connection, f"PRAGMA busy_timeout = {MIGRATION_TIMEOUT_MS}")
             try:
                 async with _ended(connection, "BEGIN IMMEDIATE", "COMMIT"):
                     yield connection
                     if (await connection.exec_driver_sql("PRAGMA foreign_key_check")).first() is not None:
                         raise RejectedRows("a foreign key references no row")
             finally:
-                await execute_raw(connection, "PRAGMA foreign_keys = ON")
+                # After a BEGIN that failed the connection is closed, and a statement would hide why.
+                if not connection.invalidated:
+                    await execute_raw(connection, f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+                    await execute_raw(connection, "PRAGMA foreign_keys = ON")
 
     async def truncate_log(self) -> bool:
         """Removes what was deleted or replaced from SQLite's write-ahead log, which keeps it until later writes reach

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select
+from datetime import date
+
+from sqlalchemy import delete, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.registers.order.rules import RegisterOrder, SortBy
 from adsum.registers.order.tables import register_orders, student_seats
+from adsum.roster.tables import enrolments
+
+
+async def students_after(connection: AsyncConnection, class_id: int, day: date) -> set[int]:
+    """The students whose enrolment in the class ends after the day, also if it begins later."""
+    e = enrolments.c
+    ends_later = or_(e.end_date.is_(None), e.end_date > day)
+    return set(await connection.scalars(select(e.student_id).where(e.class_id == class_id, ends_later)))
 
 
 async def order_of_class(connection: AsyncConnection, class_id: int) -> RegisterOrder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -27,6 +27,18 @@ class RegisterOrder:
 
     sort_by: SortBy = SortBy.FAMILY_NAME
     seats: tuple[int, ...] = ()
+
+    def with_seats_of(self, shown: Collection[int], to: RegisterOrder, stay: Collection[int]) -> RegisterOrder:
+        """The order `to`, which was chosen for the students of one day, with the seats of other days.
+
+        Args:
+            shown: the students of that day. Only their seats are taken from `to`.
+            to: the chosen order.
+            stay: other students of the class. They keep their seats in this order, between those of that day.
+        """
+        chosen = iter([each for each in dict.fromkeys(to.seats) if each in shown])
+        seats = [each if each in stay else next(chosen, None) for each in self.seats if each in shown or each in stay]
+        return RegisterOrder(to.sort_by, (*(each for each in seats if each is not None), *chosen))
 
     def sorted(self, students: Sequence[RosterStudent]) -> list[RosterStudent]:
         """The students of a roster, which is in the order of family names, in this order.

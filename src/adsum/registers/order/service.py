@@ -10,8 +10,9 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.registers.day_roster import read_day_roster
-from adsum.registers.order.repository import order_of_class, set_order
+from adsum.registers.order.repository import order_of_class, set_order, students_after
 from adsum.registers.order.rules import RegisterOrder, SortBy
+from adsum.roster.repository.classes import find_class
 from adsum.roster.rules import RosterStudent
 from adsum.schools.locks import lock_school
 
@@ -49,7 +50,8 @@ class RegisterOrders:
         return OrderedClass(roster.of.title, order, by_seat.sorted(roster.students))
 
     async def choose(self, batch: Batch, order: RegisterOrder, caller: Caller) -> None:
-        """Chooses the order for all registers of the class. Seats of students who are not on the roster are left out.
+        """Chooses the order for all registers of the class. It seats the students of the register; those who join the
+        class after its day keep their seats, and those who left before it lose theirs.
 
         Raises:
             Forbidden: without `attendance:create` and `roster:read`.
@@ -58,10 +60,14 @@ class RegisterOrders:
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
         async with self._database.transaction() as connection:
+            found = await find_class(connection, caller, batch.class_id, batch.learning_date)
+            if found is not None:
+                # Its students are neither erased nor merged until the order is stored.
+                await lock_school(connection, found.school_id)
             roster = await read_day_roster(
                 connection, caller, batch.class_id, batch.learning_date, batch.session_id, self._now()
             )
-            await lock_school(connection, roster.of.school_id)
-            enrolled = {each.student_id for each in roster.students}
-            seats = tuple(student_id for student_id in dict.fromkeys(order.seats) if student_id in enrolled)
-            await set_order(connection, batch.class_id, RegisterOrder(order.sort_by, seats))
+            shown = {each.student_id for each in roster.students}
+            later = await students_after(connection, batch.class_id, batch.learning_date) - shown
+            present = await order_of_class(connection, batch.class_id)
+            await set_order(connection, batch.class_id, present.with_seats_of(shown, order, later))

@@ -13,9 +13,9 @@ from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.rules import OpenDispute, Record
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
-from adsum.batches.job_outcomes import BatchJob, reason_text
+from adsum.batches.job_outcomes import reason_text
 from adsum.batches.listing import Batches
-from adsum.batches.rules import BatchFilters, BatchState, ListedBatch
+from adsum.batches.rules import BatchFilters, BatchState, FailedStudent, ListedBatch
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
 from adsum.registers.on_site.service import OnSite, OnSiteCount
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
@@ -64,7 +64,7 @@ class DayOverview:
     unexplained: Page[UnexplainedAbsence]
     disputes: Page[OpenDispute]
     failed: Page[ListedBatch]
-    failed_students: Mapping[str, Sequence[BatchJob]]
+    failed_students: Mapping[str, Sequence[FailedStudent]]
     names: Names
     statuses: Mapping[str, ShownStatus]
     explanations: Sequence[ShownStatus]
@@ -115,7 +115,7 @@ class OverviewPageData:
         dispute_filters = DisputeFilters(school_id=school_id, last_day=day)
         disputes = await self._disputed_marks.page(caller, dispute_filters, PageRequest())
         failed = await self._failed(caller, school_id, day)
-        failed_students: Mapping[str, Sequence[BatchJob]] = {}
+        failed_students: Mapping[str, Sequence[FailedStudent]] = {}
         if failed.items:
             failed_students = await self._batches.failed_students(caller, failed.items, FAILED_STUDENTS)
         statuses = await self._statuses.all_of(school_id, caller)
@@ -162,9 +162,9 @@ class OverviewPageData:
         return await self._batches.page(caller, filters, PageRequest(limit=FAILED_BATCHES))
 
 
-def reasons_of(jobs: Sequence[BatchJob]) -> Sequence[str]:
-    """The texts of the reasons of these jobs, each once."""
-    return list(dict.fromkeys(reason_text(job.reason) for job in jobs if job.reason is not None))
+def reasons_of(failed: Sequence[FailedStudent]) -> Sequence[str]:
+    """The texts of the reasons of these failures, each once."""
+    return list(dict.fromkeys(reason_text(each.reason) for each in failed))
 
 
 def few_missing(register: Register) -> Sequence[int]:
@@ -178,7 +178,7 @@ def _named_ids(
     unexplained: Page[UnexplainedAbsence],
     disputes: Page[OpenDispute],
     failed: Page[ListedBatch],
-    failed_students: Mapping[str, Sequence[BatchJob]],
+    failed_students: Mapping[str, Sequence[FailedStudent]],
 ) -> NamedIds:
     records = [record for absence in unexplained.items for record in absence.records]
     rows = [*records, *disputes.items]
@@ -186,7 +186,7 @@ def _named_ids(
     return NamedIds(
         students={row.student_id for row in rows}
         | {id_ for each in registers.items for id_ in few_missing(each)}
-        | {job.student_id for jobs in failed_students.values() for job in jobs},
+        | {each.student_id for students in failed_students.values() for each in students},
         classes={row.class_id for row in rows} | {batch.class_id for batch in batches},
         sessions={row.session_id for row in rows} | {batch.session_id for batch in batches},
         people={row.user_id for row in disputes.items if row.user_id is not None},

@@ -16,11 +16,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import ValidationError
 
-from adsum.accounts.visitors import Visitor
+from adsum.accounts.visitors import Visitor, require_visitor_of_page
 from adsum.attendance.statuses.rules import PRESENT, tone_of
 from adsum.batches.job_outcomes import reason_text
 from adsum.platform.days import time_of
-from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, number_of_errors
+from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, OtherVisitor, number_of_errors
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import json_of
@@ -40,6 +40,7 @@ SheetsService = Annotated[RegisterSheets, Depends(provided(RegisterSheets))]
 
 # A few fields for each student of the largest batch.
 MAX_FIELDS = 130_000
+_ID = re.compile(r"[0-9]{1,18}")
 _RECORD = re.compile(r"([0-9]{1,18}):([0-9]{1,9}):([a-z0-9_-]{1,32})")
 
 
@@ -47,7 +48,7 @@ _RECORD = re.compile(r"([0-9]{1,18}):([0-9]{1,9}):([a-z0-9_-]{1,32})")
 async def show_register(request: Request, batch: RequestedRegister, sheets: SheetsService, visitor: Taker) -> Response:
     """The page; for the page's script, the recorded marks."""
     sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-    return _json(_answer(request, sheet)) if wants_json(request) else _page(request, visitor, sheet)
+    return _json(_answer(request, visitor, sheet)) if wants_json(request) else _page(request, visitor, sheet)
 
 
 @router.get("/{class_id}/{session_id}/{day}/blank")
@@ -71,12 +72,15 @@ async def save_register(
     """Saves new and changed marks. The answer to a form is the page with the recorded marks."""
     sent = await _sent_sheet(request)
     try:
+        require_visitor_of_page(visitor, sent.user_id)
         saved = await sheets.save(sent.submitted(batch, idempotency_key), visitor.caller)
     except (Invalid, Conflict, Forbidden) as error:
         if wants_json(request):
             raise
         sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-        typed = {each.student_id: each.mark.mark for each in sent.marks}
+        # Marks of another user stay out of the form, which would send them as those of this one.
+        is_own = not isinstance(error, OtherVisitor)
+        typed = {each.student_id: each.mark.mark for each in sent.marks} if is_own else {}
         status = HTTPStatus.CONFLICT if isinstance(error, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
         return _page(request, visitor, sheet, status=status, error=error, typed=typed)
     if not wants_json(request):
@@ -85,15 +89,15 @@ async def save_register(
             return _page(request, visitor, sheet, status=HTTPStatus.CONFLICT, refused=saved.refused)
         return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
     sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-    return _json(SavedSheetAnswer.of(saved, _answer(request, sheet)))
+    return _json(SavedSheetAnswer.of(saved, _answer(request, visitor, sheet)))
 
 
 def _parts(batch: Batch) -> tuple[int, int, date]:
     return batch.class_id, batch.session_id, batch.learning_date
 
 
-def _answer(request: Request, sheet: RegisterSheet) -> SheetAnswer:
-    return SheetAnswer.of(sheet, _received_at(request, sheet))
+def _answer(request: Request, visitor: Visitor, sheet: RegisterSheet) -> SheetAnswer:
+    return SheetAnswer.of(sheet, visitor.user_id, _received_at(request, sheet))
 
 
 def _received_at(request: Request, sheet: RegisterSheet) -> str | None:
@@ -121,7 +125,7 @@ def _page(
         sheet=sheet,
         statuses=[each.model_dump() for each in statuses],
         received_at=_received_at(request, sheet),
-        sheet_json=_answer(request, sheet).model_dump(mode="json", exclude_none=True),
+        sheet_json=_answer(request, visitor, sheet).model_dump(mode="json", exclude_none=True),
         looks={each.code: tone_of(each) for each in sheet.statuses},
         statuses_by_code={each.code: each for each in sheet.statuses},
         reason_text=reason_text,
@@ -146,6 +150,7 @@ async def _form(request: Request) -> dict[str, object]:
     async with request.form(max_fields=MAX_FIELDS) as form:
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     return {
+        **({"userId": int(fields["userId"])} if _ID.fullmatch(fields.get("userId", "")) else {}),
         "rosterVersion": fields.get("rosterVersion", ""),
         "marks": list(_marks(fields)),
         "force": "force" in fields,

@@ -36,8 +36,9 @@ class SentMark(SentSchema):
 
 
 class SentSheet(SentSchema):
-    """The new and changed marks of a sheet."""
+    """The new and changed marks of a sheet, and the user who has entered them."""
 
+    user_id: Id
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)]
     marks: Annotated[Sequence[SentMark], StudentList]
     force: Flag = False
@@ -145,6 +146,8 @@ class RefusedMark(Schema):
 class SheetAnswer(Schema):
     """The sheet, with which the script updates a page that was open for a while."""
 
+    user_id: int
+    """The signed-in user: another one than that of the page may have signed in."""
     roster_version: str
     rows: Sequence[SheetRowItem]
     newest_run: BatchStatusAnswer | None
@@ -154,8 +157,9 @@ class SheetAnswer(Schema):
     """Codes."""
 
     @classmethod
-    def of(cls, sheet: RegisterSheet, received_at: str | None) -> SheetAnswer:
+    def of(cls, sheet: RegisterSheet, user_id: int, received_at: str | None) -> SheetAnswer:
         return cls(
+            user_id=user_id,
             roster_version=sheet.roster_version,
             rows=[SheetRowItem.of(row) for row in sheet.rows],
             newest_run=None if sheet.newest_run is None else BatchStatusAnswer.of(sheet.newest_run),

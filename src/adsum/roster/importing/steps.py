@@ -50,6 +50,7 @@ from adsum.roster.oneroster.csv_table import Mode
 from adsum.roster.oneroster.package import Package, repeated_id
 from adsum.roster.oneroster.records import STUDENT, TEACHER
 from adsum.schools.locks import lock_rosters
+from adsum.schools.repository import today_of_schools
 
 BATCH = 5_000
 
@@ -104,7 +105,7 @@ class RosterSteps:
         file = await asyncio.to_thread(read_terms, self._package, self.findings)
         self._terms = terms = TermSteps(self._connection, file, self.findings)
         table_of_terms = await terms.apply(self._orgs, self._caller)
-        people = await self._map_people()
+        people = await self._map_people(time_zone)
         classes = await self._map_classes(
             await terms.known(is_sent=self._package.mode("academicsessions") is not Mode.ABSENT)
         )
@@ -183,13 +184,16 @@ class RosterSteps:
 
     async def _report_unplaced(self, references: OrgReferences) -> None:
         for file, thing, source_ids in references.things():
-            stored = await stored_elsewhere(self._connection, self._caller, thing, source_ids, self._now.date())
+            today = await today_of_schools(self._connection, self._caller, self._now)
+            stored = await stored_elsewhere(self._connection, self._caller, thing, source_ids, today)
             self.findings.add(*(references.not_named(file, source_id) for source_id in sorted(stored)))
 
-    async def _map_people(self) -> PeopleMapping:
+    async def _map_people(self, time_zone: TimeZone) -> PeopleMapping:
+        # Of orgs that are not schools, such as a district: a role there is over once it is at all schools.
+        today = min(self._orgs.today.values(), default=today_in(time_zone.name, self._now))
         has_roles = self._package.has_roles
         is_delta = self._package.mode("roles" if has_roles else "users") is Mode.DELTA
-        people = PeopleMapping(self._orgs, self.findings, self._now.date(), self._tombstones, is_delta=is_delta)
+        people = PeopleMapping(self._orgs, self.findings, today, self._tombstones, is_delta=is_delta)
         if has_roles:
             known = await self._stored_people() if is_delta else {}
             await asyncio.to_thread(people.read_roles, self._package.roles(), known)

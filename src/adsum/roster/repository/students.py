@@ -150,6 +150,20 @@ async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> li
     return sorted(roster, key=lambda each: name_order(each.family_name, each.given_name, each.student_id))
 
 
+async def keep_students(connection: AsyncConnection, student_ids: Collection[int]) -> set[int]:
+    """Prevents that these students are erased until the transaction ends. Returns those who exist.
+
+    Call it before something about students is stored that no constraint ties to them: their erasure would not find it.
+    """
+    kept: set[int] = set()
+    ids = sorted(student_ids)
+    for i in range(0, len(ids), MAX_IDS_PER_STATEMENT):
+        some = ids[i : i + MAX_IDS_PER_STATEMENT]
+        found = select(students.c.id).where(students.c.id.in_(some)).order_by(students.c.id)
+        kept.update(await connection.scalars(found.with_for_update(read=True, key_share=True)))
+    return kept
+
+
 def _students(caller: Caller) -> Select[int, int, str | None, str, str, str | None, bool]:
     """The columns of `StudentRow`, of the students of the caller's schools.
 

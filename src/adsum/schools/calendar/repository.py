@@ -42,8 +42,7 @@ async def list_closed_days(
 async def close_day(
     connection: AsyncConnection, school_id: int, closed: ClosedDay, caller: Caller, now: datetime
 ) -> RecordedClosedDay:
-    """Closes a school on a day. Replaces an existing closed day."""
-    await open_days(connection, school_id, closed.day, closed.day)
+    """Closes a school on a day on which it is not closed."""
     row = RecordedClosedDay(
         closed.day, closed.reason, closed.from_time, now, caller.role.value, caller.user_id, caller.key_id
     )
@@ -52,10 +51,12 @@ async def close_day(
     return row
 
 
-async def open_days(connection: AsyncConnection, school_id: int, first: date, last: date) -> int:
-    """Removes the closed days from `first` up to and including `last`. Returns their number."""
-    removed = delete(closed_days).where(closed_days.c.school_id == school_id, closed_days.c.day.between(first, last))
-    return (await connection.execute(removed)).rowcount
+async def open_days(connection: AsyncConnection, school_id: int, first: date, last: date) -> list[ClosedDay]:
+    """Removes the closed days from `first` up to and including `last`. Returns them, by day."""
+    c = closed_days.c
+    removed = delete(closed_days).where(c.school_id == school_id, c.day.between(first, last))
+    rows = await connection.execute(removed.returning(c.day, c.reason, c.from_time))
+    return sorted((ClosedDay(*row) for row in rows), key=lambda each: each.day)
 
 
 async def list_terms(connection: AsyncConnection, school_id: int, after: int, limit: int) -> list[Term]:
@@ -84,7 +85,8 @@ async def is_term_of_class(connection: AsyncConnection, school_id: int, term_id:
     return await connection.scalar(found.limit(1)) is not None
 
 
-async def remove_term(connection: AsyncConnection, school_id: int, term_id: int) -> bool:
-    """Removes a term. Returns False if the school has no term with this id."""
+async def remove_term(connection: AsyncConnection, school_id: int, term_id: int) -> tuple[date, date] | None:
+    """Removes a term. Returns its dates; None: the school has no term with this id."""
     removed = delete(terms).where(terms.c.school_id == school_id, terms.c.id == term_id)
-    return bool((await connection.execute(removed)).rowcount)
+    row = (await connection.execute(removed.returning(terms.c.begin_date, terms.c.end_date))).one_or_none()
+    return None if row is None else (row.begin_date, row.end_date)

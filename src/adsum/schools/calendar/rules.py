@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from adsum.platform.days import ALWAYS, TIME, Span, violation_of_time_text
@@ -22,6 +22,26 @@ class ClosedDay:
     day: date
     reason: str
     from_time: str | None = None
+
+
+def closed_spans(days: Iterable[ClosedDay]) -> list[str]:
+    """Closed days, in their order, as ISO dates and intervals: `2024-12-23/2025-01-03`; from noon on
+    `2024-12-20T12:00`.
+    """
+    spans: list[list[ClosedDay]] = []
+    for each in days:
+        last = spans[-1][-1] if spans else each
+        if each.from_time is last.from_time is None and each.day == last.day + timedelta(1):
+            spans[-1].append(each)
+        else:
+            spans.append([each])
+    return [_span(each[0], each[-1]) for each in spans]
+
+
+def _span(first: ClosedDay, last: ClosedDay) -> str:
+    if first.from_time is not None:
+        return f"{first.day}T{first.from_time}"
+    return f"{first.day}" if first is last else f"{first.day}/{last.day}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from adsum.platform.errors import Conflict, NotFound, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars
-from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term
+from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term, closed_spans
 from adsum.schools.locks import lock_rosters, lock_school
 from adsum.schools.service import require_school
 from adsum.schools.stale_days import mark_stale_days
@@ -78,10 +78,12 @@ class SchoolCalendar:
             await lock_school(connection, school_id)
             await mark_stale_days(connection, school_id, (closed.day, last))
             now = self._now()
+            replaced = await calendars.open_days(connection, school_id, closed.day, last)
             stored = [await calendars.close_day(connection, school_id, each, caller, now) for each in days]
             rows = await self._with_marks(connection, school_id, stored)
-            after = {"closedFrom": closed.day.isoformat(), "closedTo": last.isoformat()}
-            await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, after=after)
+            after = _span_of(days) | ({"fromTime": closed.from_time} if closed.from_time is not None else {})
+            before = {"closedDays": closed_spans(replaced)} if replaced else None
+            await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, before=before, after=after)
             await store_result(connection, keyed, rows)
         return rows
 
@@ -117,13 +119,13 @@ class SchoolCalendar:
             await lock_school(connection, school_id)
             opened = await calendars.open_days(connection, school_id, first, last)
             if opened:
-                before = {"closedFrom": first.isoformat(), "closedTo": last.isoformat()}
+                before = _span_of(opened) | {"closedDays": closed_spans(opened)}
                 await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, before=before)
             await mark_stale_days(connection, school_id, (first, last))
         if not opened:
             until = "" if first == last else f" to {last.isoformat()}"
             raise NotFound(f"school {school_id} is not closed on {first.isoformat()}{until}", date=first.isoformat())
-        return opened
+        return len(opened)
 
     async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[Term]:
         """One page of terms, by id. Raises Invalid if the cursor is wrong."""
@@ -169,13 +171,19 @@ class SchoolCalendar:
             await lock_school(connection, school_id)
             if await calendars.is_term_of_class(connection, school_id, term_id):
                 raise Conflict("classes run in this term: change it in the roster file", id=term_id)
-            was_there = await calendars.remove_term(connection, school_id, term_id)
-            if was_there:
-                before = {"termId": term_id}
+            dates = await calendars.remove_term(connection, school_id, term_id)
+            if dates is not None:
+                begin, end = dates
+                before = {"termId": term_id, "beginDate": begin.isoformat(), "endDate": end.isoformat()}
                 await record(connection, caller, Action.CALENDAR_CHANGED, school_id=school_id, before=before)
             await mark_stale_days(connection, school_id)
-        if not was_there:
+        if dates is None:
             raise NotFound(f"school {school_id} has no term {term_id}", id=term_id)
+
+
+def _span_of(days: Sequence[ClosedDay]) -> dict[str, str]:
+    """The first and the last of these days, for the audit log."""
+    return {"closedFrom": days[0].day.isoformat(), "closedTo": days[-1].day.isoformat()}
 
 
 def _days_to_close(closed: ClosedDay, last: date, caller: Caller) -> list[ClosedDay]:

@@ -1,5 +1,7 @@
 // The history of a record beside the register. Without this script its link opens the page of the record.
 
+let opened = 0; // how often the panel was opened: an answer that arrives later is not of the present student
+
 export function showHistory(row, link, texts) {
   const dialog = document.getElementById("history");
   const content = document.getElementById("history-content");
@@ -10,7 +12,9 @@ export function showHistory(row, link, texts) {
   dialog.onclose = () => row.focus({ preventScroll: true });
   dialog.onclick = (event) => { if (event.target === dialog) dialog.close(); }; // beside the panel
   dialog.showModal();
-  load(link.href).then((history) => content.replaceChildren(history), () => { content.textContent = texts.noHistory; });
+  const number = ++opened;
+  const show = (shown) => { if (number === opened) content.replaceChildren(shown); };
+  load(link.href).then(show, () => show(texts.noHistory));
 }
 
 async function load(address) {

@@ -29,7 +29,7 @@ export class Saving {
       studentId: row.id, ...row.mark, ...(row.known.recordId ? { recordId: row.known.recordId, version: row.known.version } : {}),
     }));
     const body = JSON.stringify({
-      rosterVersion: this.sheet.version.value, marks,
+      userId: this.sheet.userId, rosterVersion: this.sheet.version.value, marks,
       force: this.form.elements.force?.checked ?? false, reason: this.form.elements.reason?.value.trim() || null,
     });
     for (const row of rows) { row.isSending = true; row.sent = row.mark; }
@@ -88,6 +88,7 @@ export class Saving {
 
   // The pointer of an error counts the marks of students without a record.
   async refused(result, rows) {
+    if (result.code === "other_visitor") { this.showOtherVisitor(); return; }
     if (result.code === "roster_changed") { await this.reload(result.params); return; }
     const first = rows.filter((row) => !row.known.recordId);
     this.showRefused((result.errors ?? []).map((each) => {
@@ -95,6 +96,18 @@ export class Saving {
       const row = first[/^\/marks\/(\d+)/.exec(each.pointer)?.[1]];
       return row ? this.notices.named(row, text) : text;
     }));
+  }
+
+  // Another user has signed in, here or in another tab. The marks stay until their author signs in again or gives them up.
+  showOtherVisitor() {
+    const { texts, sheet, notices } = this;
+    const signIn = el("button", texts.signInAs.replace("{name}", sheet.visitor), "compact primary");
+    const discard = el("button", texts.discard, "compact");
+    for (const button of [signIn, discard]) button.type = "button";
+    signIn.addEventListener("click", async () => { if (await askToSignIn(texts.signIn)) this.save(); });
+    discard.addEventListener("click", () => { sheet.revert(sheet.touched); location.reload(); });
+    notices.show("bad", texts.otherVisitor, [texts.whoseMarks.replace("{name}", sheet.visitor)], [signIn, discard]);
+    notices.toTop();
   }
 
   showRefused(items) {
@@ -149,6 +162,10 @@ export class Saving {
       sheet = await answer.json();
     } catch { return null; }
     if (this.pending) return null;
+    if (sheet.userId !== this.sheet.userId) { // another user has signed in
+      if (!this.wouldLose) location.reload();
+      return null;
+    }
     const wasOpen = this.openRun;
     this.update(sheet, "other");
     if (wasOpen && !this.openRun) {
@@ -208,7 +225,7 @@ export class Saving {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const data = JSON.parse(page.getElementById("register-data").textContent).sheet;
     this.sheet.version.value = data.rosterVersion;
-    this.sheet.add(joined.map((id) => page.querySelector(`[data-student="${id}"]`)).filter(Boolean), new Map(data.rows.map((each) => [each.studentId, each])));
+    this.sheet.add([...page.querySelectorAll("[data-student]")], new Map(data.rows.map((each) => [each.studentId, each])));
     this.sheet.remove(left);
     const items = [];
     for (const [text, ids] of [[this.texts.joined, joined], [this.texts.left, left]]) {

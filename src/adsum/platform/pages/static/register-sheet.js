@@ -17,11 +17,13 @@ export class Sheet {
     this.data = data;
     this.texts = data.texts;
     this.statuses = data.statuses;
+    this.userId = Number(form.elements.userId.value);
+    this.visitor = form.dataset.visitor;
     this.version = form.elements.rosterVersion;
     this.list = document.getElementById("students");
     this.receivedAt = data.sheet.receivedAt;
     // Of this user: another one, who signs in in the same tab, does not get the marks.
-    const own = `adsum:${form.dataset.user}:`;
+    const own = `adsum:${this.userId}:`;
     this.draftKey = `${own}${location.pathname}`;
     forgetDrafts((key) => !key.startsWith(own));
     this.page = { statuses: data.statuses, texts: data.texts, now: () => this.now(), clock, receivedAt: () => this.receivedAt };
@@ -122,13 +124,17 @@ export class Sheet {
     this.changed(rows);
   }
 
-  add(elements, known) {
-    for (const element of elements) {
-      const row = new Row(element, known.get(Number(element.dataset.student)), this.page);
-      const next = this.rows.find((each) => each.name.localeCompare(row.name) > 0);
-      this.list.insertBefore(element, next?.element ?? null);
-      element.classList.add("joined");
-      this.byId.set(row.id, row);
+  // Inserts the rows of students who joined. `students` has the rows of all students, in the order of the server.
+  add(students, known) {
+    let next = null;
+    for (const element of students.reverse()) {
+      const id = Number(element.dataset.student);
+      if (!this.byId.has(id)) {
+        this.list.insertBefore(element, next);
+        element.classList.add("joined");
+        this.byId.set(id, new Row(element, known.get(id), this.page));
+      }
+      next = this.byId.get(id).element;
     }
     this.rows = [...this.list.children].map((each) => this.byId.get(Number(each.dataset.student)));
   }

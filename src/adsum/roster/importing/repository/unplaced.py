@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from sqlalchemy import ColumnElement, FromClause, Select, literal, not_, select
+from sqlalchemy import ColumnElement, Date, FromClause, Select, literal, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.tables import class_teachers, users
 from adsum.accounts.visibility import in_visible_school
+from adsum.platform.database.validity import Day
 from adsum.roster.importing.repository.changes import has_not_ended
 from adsum.roster.importing.repository.staging import MAX_IDS_PER_STATEMENT
 from adsum.roster.importing.rules import Stored
@@ -33,9 +34,12 @@ async def only_school(connection: AsyncConnection, caller: Caller) -> str | None
 
 
 async def stored_elsewhere(
-    connection: AsyncConnection, caller: Caller, thing: Stored, source_ids: Collection[str], today: date
+    connection: AsyncConnection, caller: Caller, thing: Stored, source_ids: Collection[str], today: Day
 ) -> set[str]:
-    """The source ids that are stored at visible schools, none of which is a school of the import."""
+    """The source ids that are stored at visible schools, none of which is a school of the import.
+
+    `today`: from `today_of_schools`.
+    """
     ordered = sorted(source_ids)
     here: set[str] = set()
     elsewhere: set[str] = set()
@@ -54,16 +58,20 @@ async def stored_elsewhere(
     return elsewhere - here
 
 
-def _places(thing: Stored, today: date) -> tuple[Places, ...]:
+def _places(thing: Stored, today: Day) -> tuple[Places, ...]:
     """Active students and teachers, active classes, or enrolments that have not ended, with their schools."""
     if thing is Stored.CLASS:
         return (_at_school(classes, classes.c.school_id, classes.c.active),)
     if thing is Stored.ENROLMENT:
+        on = literal(today, Date) if isinstance(today, date) else today
         return tuple(
             _at_school(
-                table.join(classes, classes.c.id == table.c.class_id),
+                # The day may be an expression over the time zone of the school.
+                table.join(classes, classes.c.id == table.c.class_id).join(
+                    schools, schools.c.id == classes.c.school_id
+                ),
                 classes.c.school_id,
-                has_not_ended(table, literal(today)),
+                has_not_ended(table, on),
                 source_id=table.c.source_id,
             )
             for table in (enrolments, class_teachers)

@@ -6,7 +6,7 @@ member of staff a teacher: a teacher whose org is the district, a principal, an 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.errors import Violation
 from adsum.platform.file_violations import row_violation
-from adsum.roster.importing.roster_mapping.roles import named_role
+from adsum.roster.importing.roster_mapping.roles import StoredPeople, StoredRoles, named_role
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import DoubleStudent, Findings, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
@@ -38,9 +38,6 @@ EMPTY_CELLS: Mapping[str, Mapping[str, Any]] = {
     STUDENT: dict.fromkeys(("given_name", "family_name", "grade")),
     TEACHER: dict.fromkeys(("given_name", "family_name", "enabled_in_roster")),
 }
-
-StoredPeople = Mapping[str, Collection[tuple[int, str]]]
-"""Stored people by role: pairs of school id and source id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +71,7 @@ class PeopleMapping:
         self._findings = findings
         self._is_delta = is_delta
         self._by_user: dict[str, list[PersonRole]] | None = None
-        self._stored: StoredPeople = {}
+        self._stored = StoredRoles({}, {})
         self._deleted: dict[str, PersonRecord] = {}
         self._staff: dict[str, PersonRecord] = {}
         self._absent_staff: dict[str, PersonRecord] = {}
@@ -93,11 +90,11 @@ class PeopleMapping:
     def read_roles(self, entries: Iterable[PersonRole | LeftOut], stored: StoredPeople) -> None:
         """Reads roles.csv, before `map`. `stored` supplies the roles of delta rows that name none."""
         self._by_user = {}
-        self._stored = stored
+        self._stored = StoredRoles(self._orgs.ids, stored)
         for entry in entries:
             if isinstance(entry, LeftOut):
                 self._leave_out(ROLES_FILE, entry)
-            elif (named := named_role(entry, self._orgs.ids, stored)) is not None:
+            elif (named := named_role(entry, self._stored)) is not None:
                 role = replace(named, is_gone=True) if self._is_over(named) else named
                 self._by_user.setdefault(entry.user, []).append(role)
             else:
@@ -136,7 +133,7 @@ class PeopleMapping:
     def map_roles_without_person(self) -> None:
         """Maps roles of users who are not in users.csv, after `map`. Valid only for changes of stored people."""
         for role in [role for of_user in (self._by_user or {}).values() for role in of_user]:
-            is_stored = (self._orgs.ids.get(role.org), role.user) in self._stored.get(role.role, ())
+            is_stored = (role.role, role.org) in self._stored.of(role.user)
             if role.is_gone and self._is_delta:
                 self._end_role(role)
             elif role.user not in self.left_out and not role.is_gone and not (is_stored and self._is_delta):
@@ -315,14 +312,9 @@ class PeopleMapping:
 
     def _map_with_stored_roles(self, person: PersonRecord) -> None:
         """A delta row without a role, such as a new name: the stored roles and schools stay."""
-        places = [
-            (role, school_id)
-            for role in ROLES
-            for school_id in self._orgs.ids.values()
-            if (school_id, person.source_id) in self._stored.get(role, ())
-        ]
-        for role, school_id in places:
-            self._place(role, school_id, person)
+        places = self._stored.of(person.source_id)
+        for role, org in places:
+            self._place(role, self._orgs.ids[org], person)
         if not places:
             self._findings.ignore(FILE, "no role")
 
