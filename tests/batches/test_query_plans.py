@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
+from adsum.accounts.access import Role
 from adsum.batches.repository import jobs, tallies
 from adsum.batches.repository.jobs import JobSlice
-from adsum.batches.repository.listing import is_run_of, list_jobs, runs_of_batch
-from adsum.batches.rules import BatchStatus, Outcome, RunState, Tally
+from adsum.batches.repository.listing import is_run_of, list_jobs, list_submitted, runs_of_batch
+from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, Outcome, RunState, Tally
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.ids import Batch
 from tests.support.runs import ACCEPTED_AT
-from tests.support.schools import RUN_ID
+from tests.support.schools import RUN_ID, caller
 from tests.support.statements import Ask, plans_of, scanned
 
 DAY = date(2024, 12, 25)
@@ -62,3 +63,15 @@ async def test_a_plan_is_expanded_once_per_statement(sqlite: Database) -> None:
         assert unfolded < looked_up, plan
         assert "student_id=?" in plan[looked_up]
         assert not scanned(plan) & TABLES, plan
+
+
+@pytest.mark.parametrize("state", [None, BatchState.PROCESSING, BatchState.COMPLETED_WITH_ERRORS])
+async def test_the_submissions_of_a_user_are_found_by_their_index(database: Database, state: BatchState | None) -> None:
+    """Otherwise the page of a teacher reads the runs of everybody every two seconds."""
+    teacher, filters = caller(Role.TEACHER, 1, 7), BatchFilters(submitted_by=7, state=state)
+    plans = await plans_of(database, lambda connection: list_submitted(connection, teacher, filters, None, 51))
+    assert len(plans) == 2
+    for plan in plans:
+        assert any("ix_batch_runs_submitted" in line for line in plan), plan
+        if not database.is_postgres:
+            assert not scanned(plan) & (TABLES | {"own", "run", "newer"}), plan

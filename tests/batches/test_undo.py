@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
+from adsum.attendance.tables import attendances
 from adsum.platform.errors import Invalid
 from tests.attendance.corrections.conftest import Register, mark
 from tests.support.api import violations
 from tests.support.installation import ended, one_student_away
+from tests.support.pages import Pages, visible_text
 
 BATCH = "/attendances/batches"
+DAY_20 = date(2024, 12, 20)
 
 
 async def undo(register: Register, batch_id: str, role: str = "teacher", **body: Any) -> httpx2.Response:
@@ -96,12 +101,52 @@ async def test_an_undone_batch_has_a_state_of_its_own_until_the_class_is_marked_
     assert (await listed("undone"), await listed("completed")) == ([], [batch["batchId"]])
 
 
+async def test_a_batch_is_partly_undone_until_the_rest_is(register: Register) -> None:
+    """The office has set one mark of the batch, which a teacher does not undo."""
+    batch_id = (await register.api.create("office", learningDate="2024-12-20")).json()["batchId"]
+    await _work_off(register, batch_id)
+    async with register.adsum.database.transaction() as connection:
+        other = [*register.api.school.student_ids[1:]]
+        teachers = update(attendances).where(attendances.c.student_id.in_(other), attendances.c.learning_date == DAY_20)
+        await connection.execute(teachers.values(marked_role="teacher"))
+
+    async def seen() -> tuple[str, int, int]:
+        status = (await register.api.get(f"/attendances/batch-status/{batch_id}")).json()
+        details = (await register.api.get(f"{BATCH}/{batch_id}")).json()
+        (run,) = details["runs"]
+        found = {(each["state"], each["undoneJobs"], each["notUndoneJobs"]) for each in (status, details, run)}
+        return found.pop() if len(found) == 1 else ("differ", 0, 0)
+
+    async def listed(state: str) -> list[str]:
+        return [each["batchId"] for each in (await register.api.get(BATCH, state=state)).json()["items"]]
+
+    assert await seen() == ("completed", 0, 0)
+    assert (await undo(register, batch_id)).json()["undone"] == 2
+    assert await seen() == ("partly_undone", 2, 1)
+    assert (await listed("partly_undone"), await listed("undone")) == ([batch_id], [])
+    retried = await register.api.post(f"{BATCH}/{batch_id}/retry", None, "teacher")
+    assert retried.json()["code"] == "nothing_failed"
+    page = await Pages(register.api).open(f"/batches/{batch_id}", "office")
+    text = visible_text(page)
+    assert "Partly undone" in text
+    assert "2 records are set back. 1 record was changed after the batch, or set by the office" in text
+    assert "Undo the rest…" in text
+
+    assert (await undo(register, batch_id)).json()["undone"] == 0
+    assert await seen() == ("partly_undone", 2, 1)
+    assert (await undo(register, batch_id, "office")).json()["undone"] == 1
+    assert await seen() == ("undone", 3, 0)
+    assert (await listed("partly_undone"), await listed("undone")) == ([], [batch_id])
+    assert "Undo the rest…" not in visible_text(await Pages(register.api).open(f"/batches/{batch_id}", "office"))
+
+
 async def test_an_undo_without_effect_leaves_the_state(register: Register) -> None:
     (batch,) = (await register.api.get(BATCH)).json()["items"]
     for record in register.records:
         await register.api.change("PATCH", f"/attendances/{record}", "teacher", '"1"', json={"status": "late"})
     assert (await undo(register, batch["batchId"])).json()["undone"] == 0
-    assert (await register.api.get(f"{BATCH}/{batch['batchId']}")).json()["state"] == "completed"
+    details = (await register.api.get(f"{BATCH}/{batch['batchId']}")).json()
+    assert (details["state"], details["undoneJobs"], details["notUndoneJobs"]) == ("completed", 0, 0)
 
 
 async def test_an_undone_batch_with_failures_is_not_retried(register: Register) -> None:

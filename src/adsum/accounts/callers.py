@@ -6,7 +6,7 @@ from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.audit.acting import ActingRecords
-from adsum.accounts.service import MAX_EMAIL, caller_of_user, normalised_email
+from adsum.accounts.service import caller_of_user, may_be_email, normalised_email
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Database
@@ -42,8 +42,7 @@ class Impersonation:
         """
         require_permission(key, Permission.ATTENDANCE_ACT_AS)
         name = normalised_email(email)
-        # Postgres refuses a NUL, and a lone surrogate has no UTF-8 form. No user has such an email.
-        user = await self._users.find(name) if len(name) <= MAX_EMAIL and name.isprintable() else None
+        user = await self._users.find(name) if may_be_email(name) else None
         if user is None or user.disabled:
             return None
         caller = key.on_behalf_of(caller_of_user(user))

@@ -349,6 +349,14 @@ class Accounts:
             return user_of_row(_require_user((await statements.users_of_ids(connection, [user_id])).get(user_id)))
 
 
+def may_be_email(text: str) -> bool:
+    """Whether a normalised text can be the email of a user: it has no more characters, and databases can store it.
+
+    Postgres refuses a NUL, and a lone surrogate has no UTF-8 form.
+    """
+    return len(text) <= MAX_EMAIL and text.isprintable()
+
+
 def normalised_email(email: str) -> str:
     """The form in which an email is stored and looked up."""
     return email.strip().lower()

@@ -37,6 +37,8 @@ STATUS_FIELDS = (
     *("batchId", "state", "progress", "isLocked", "lockStatus", "remainingJobs", "isCompleted", "totalJobs"),
     *("recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs", "runId", "startedAt", "completedAt"),
 )
+# Of a batch that was undone.
+UNDO_FIELDS = ("undoneJobs", "notUndoneJobs")
 STATUS_COLUMNS = (
     *("batchId", "state", "progress", "totalJobs", "recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs"),
     "startedAt",
@@ -303,7 +305,8 @@ def _show_status(status: BatchStatus, *, as_json: bool) -> None:
         show_item(answer, as_json=True)
     else:
         row = answer.model_dump(by_alias=True)
-        show_one({name: row[name] for name in STATUS_FIELDS}, as_json=False)
+        fields = STATUS_FIELDS if status.undone_at is None else (*STATUS_FIELDS, *UNDO_FIELDS)
+        show_one({name: row[name] for name in fields}, as_json=False)
 
 
 def _job_cells(job: JobItem) -> dict[str, Any]:
@@ -327,6 +330,9 @@ def _end(status: BatchStatus, *, as_json: bool) -> None:
         show_notice(f"cancelled: {count} of {status.tally.total} students; see adsum batch show {status.batch_id}")
     if status.state is BatchState.UNDONE:
         show_notice("undone: its records were set back; mark the class again")
+    if status.state is BatchState.PARTLY_UNDONE:
+        undo, command = status.undo, f"adsum batch undo {status.batch_id}"
+        show_notice(f"partly undone: {undo.undone} records were set back, {undo.left} stay; for these, try {command}")
     if status.state is not BatchState.COMPLETED:
         raise typer.Exit(1)
 

@@ -18,7 +18,7 @@ from adsum.batches.listing import parse_or_refuse, require_status
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
-from adsum.batches.rules import BatchState, BatchStatus, OnExisting, Outcome, RunState, Tally
+from adsum.batches.rules import BatchStatus, OnExisting, Outcome, RunState, Tally
 from adsum.batches.run import Plan, Run, make_plan
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
@@ -110,7 +110,7 @@ class RetryCancel:
         newest = await runs.newest_run(connection, batch)
         if newest is None or newest.state is RunState.OPEN:
             raise BatchIsOpen(f"batch {batch.id} is being processed", batchId=batch.id)
-        if status.state is BatchState.UNDONE:
+        if status.undone_at is not None:
             raise NothingFailed(f"batch {batch.id} was undone: mark the class again", batchId=batch.id)
         if newest.is_pruned and status.tally.failed:
             raise RunPruned(

@@ -46,13 +46,43 @@ class OnExisting(StrEnum):
 
 
 class BatchState(StrEnum):
-    """The state of a batch's newest run, as users see it. UNDONE: an undo has set records of it back."""
+    """The state of a batch's newest run, as users see it.
+
+    UNDONE: an undo has set its records back. PARTLY_UNDONE: some of them; the others were changed after the run, or are
+    the office's.
+    """
 
     PROCESSING = "processing"
     COMPLETED = "completed"
     COMPLETED_WITH_ERRORS = "completed_with_errors"
     CANCELLED = "cancelled"
     UNDONE = "undone"
+    PARTLY_UNDONE = "partly_undone"
+
+
+@dataclass(frozen=True, slots=True)
+class RunUndo:
+    """What undos have done to a run.
+
+    Attributes:
+        at: of the last undo that set a record back; None: there is none.
+        undone: the number of records that were set back.
+        left: the number of records of the run that the last undo has left as they are.
+    """
+
+    at: datetime | None = None
+    undone: int = 0
+    left: int = 0
+
+    @property
+    def state(self) -> BatchState | None:
+        """None: nothing was undone."""
+        if self.at is None:
+            return None
+        return BatchState.PARTLY_UNDONE if self.left else BatchState.UNDONE
+
+
+NOT_UNDONE = RunUndo()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +121,15 @@ class BatchStatus:
     tally: Tally
     started_at: datetime
     completed_at: datetime | None
-    undone_at: datetime | None = None
+    undo: RunUndo = NOT_UNDONE
 
     @property
     def state(self) -> BatchState:
-        return state_of_run(self.run_state, self.tally.failed, self.undone_at)
+        return self.undo.state or state_of_run(self.run_state, self.tally.failed)
+
+    @property
+    def undone_at(self) -> datetime | None:
+        return self.undo.at
 
     @property
     def is_locked(self) -> bool:
@@ -129,6 +163,7 @@ class ListedRun:
         number: of the run in its batch, from 1.
         state: as users see it.
         ended_as: its state before it was undone.
+        undo: what undos have done to it.
         on_existing: how it treats students who have a record.
         tally: the outcomes of its jobs; of a retry, including the jobs of the runs before it.
         carried: the number of jobs in `tally` that belong to the runs before it.
@@ -158,12 +193,11 @@ class ListedRun:
     ended_by: str | None
     pruned_at: datetime | None
     forced_reason: str | None = None
+    undo: RunUndo = NOT_UNDONE
 
 
-def state_of_run(run_state: RunState, failed: int, undone_at: datetime | None) -> BatchState:
-    """A run's state as users see it. `failed` counts the students who failed."""
-    if undone_at is not None:
-        return BatchState.UNDONE
+def state_of_run(run_state: RunState, failed: int) -> BatchState:
+    """The state of a run that was not undone, as users see it. `failed` counts the students who failed."""
     match run_state:
         case RunState.OPEN:
             return BatchState.PROCESSING

@@ -10,7 +10,7 @@ from pydantic import Field
 from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob, reason_text
 from adsum.batches.listing import BatchDetails
-from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, Outcome, Tally
+from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, Outcome, RunUndo, Tally
 from adsum.batches.run import MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import UndoResult
@@ -19,6 +19,10 @@ from adsum.platform.texts import MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
 StudentList = long_list(20_000)
+UndoneJobs = Annotated[int, Field(description="Records that undos have set back")]
+NotUndoneJobs = Annotated[
+    int, Field(description="Records of the run that the last undo has left: see `kept` of its answer")
+]
 
 
 class RequestedMark(SentSchema):
@@ -142,6 +146,8 @@ class BatchStatusAnswer(Schema):
     run_id: str
     started_at: Moment
     completed_at: Moment | None
+    undone_jobs: UndoneJobs = 0
+    not_undone_jobs: NotUndoneJobs = 0
 
     @classmethod
     def of(cls, status: BatchStatus) -> BatchStatusAnswer:
@@ -174,11 +180,14 @@ class RunItem(Schema):
     ] = None
     pruned_at: Annotated[Moment | None, Field(description="When the outcomes of its students were deleted")]
     forced_reason: Annotated[str | None, Field(description="The reason for marking on a closed day")] = None
+    undone_jobs: UndoneJobs = 0
+    not_undone_jobs: NotUndoneJobs = 0
 
     @classmethod
     def of(cls, run: ListedRun) -> Self:
         return cls(
             **_counts(run.tally),
+            **_counts_of_undo(run.undo),
             run_id=run.run_id,
             number=run.number,
             state=run.state,
@@ -294,6 +303,7 @@ def _status_fields(status: BatchStatus) -> dict[str, Any]:
         "is_completed": status.is_completed,
         "state": status.state,
         **_counts(status.tally),
+        **_counts_of_undo(status.undo),
         "progress": status.tally.progress,
         "run_id": status.run_id,
         "started_at": status.started_at,
@@ -309,3 +319,7 @@ def _counts(tally: Tally) -> dict[str, int]:
         "failed_jobs": tally.failed,
         "cancelled_jobs": tally.cancelled,
     }
+
+
+def _counts_of_undo(undo: RunUndo) -> dict[str, int]:
+    return {"undone_jobs": undo.undone, "not_undone_jobs": undo.left}

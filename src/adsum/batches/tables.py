@@ -55,8 +55,10 @@ batch_runs = Table(
     Column("skipped_jobs", Integer),
     Column("failed_jobs", Integer),
     Column("cancelled_jobs", Integer),
-    # The last undo that set a record back.
+    # The last undo that set a record back; how many records were set back, and how many of the run the last undo left.
     Column("undone_at", Instant),
+    Column("undone_jobs", Integer, nullable=False, server_default="0"),
+    Column("not_undone_jobs", Integer, nullable=False, server_default="0"),
     # Why attendance was recorded although the school was closed on that day.
     Column("forced_reason", String(500)),
     # Whether the summaries that reports read include its records: see reports/repository/summaries.py.
@@ -102,8 +104,15 @@ batch_runs = Table(
         sqlite_where=text("undone_at IS NOT NULL"),
         postgresql_where=text("undone_at IS NOT NULL"),
     ),
-    # The submissions of a user.
-    Index(None, "user_id", sqlite_where=text("user_id IS NOT NULL"), postgresql_where=text("user_id IS NOT NULL")),
+    # The batches that a user has submitted.
+    Index(
+        "ix_batch_runs_submitted",
+        "user_id",
+        "session_id",
+        "learning_date",
+        sqlite_where=text("user_id IS NOT NULL"),
+        postgresql_where=text("user_id IS NOT NULL"),
+    ),
     # Days whose summaries are stale.
     Index(
         "ix_batch_runs_unsummarised",

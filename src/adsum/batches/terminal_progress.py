@@ -43,6 +43,7 @@ SIGNS = {
     BatchState.COMPLETED_WITH_ERRORS: ("!", "!", "bold red"),
     BatchState.CANCELLED: ("✗", "x", "bold yellow"),
     BatchState.UNDONE: ("↶", "~", "bold yellow"),
+    BatchState.PARTLY_UNDONE: ("↶", "~", "bold yellow"),
 }
 MIN_WIDTH = 10
 INDENT = "  "

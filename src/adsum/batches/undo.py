@@ -69,7 +69,7 @@ class Undo:
             if status.state is BatchState.PROCESSING:
                 raise BatchIsOpen(f"batch {batch_id} is being processed: cancel it first", batchId=batch_id)
             request = UndoRequest(batch, status.run_id, caller, self._now(), reason)
-            kept = await undoing.changed_since(connection, request)
-            result = UndoResult(batch_id, status.run_id, await undoing.undo_run(connection, request), kept)
+            undone, kept = await undoing.undo_run(connection, request)
+            result = UndoResult(batch_id, status.run_id, undone, kept)
             await store_result(connection, keyed, result)
         return result

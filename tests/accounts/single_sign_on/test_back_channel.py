@@ -78,6 +78,7 @@ async def test_another_subject_or_session_ends_nothing(visit: Visit) -> None:
         {"sub": None, "sid": None},
         {"sub": 5},
         {"sub": ""},
+        {"sub": "a\x00b"},
     ],
     ids=str,
 )

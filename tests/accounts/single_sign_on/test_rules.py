@@ -77,7 +77,13 @@ def test_a_consumers_account_with_an_address_of_the_school_is_refused_at_google(
         identity_of({"sub": "7"} | claims, GOOGLE)
 
 
-@pytest.mark.parametrize("subject", [None, "", 7, "s" * 256, "a\x00b"])
+@pytest.mark.parametrize("email", [f"{'a' * 240}@school.example", "a\x00@school.example", "a\ud800@school.example"])
+def test_an_email_that_no_user_can_have_is_refused(email: str) -> None:
+    with pytest.raises(UnusableAnswer):
+        identity_of({"sub": "7", "email": email, "email_verified": True}, provider())
+
+
+@pytest.mark.parametrize("subject", [None, "", 7, "s" * 256, "a\x00b", "\ud800"])
 def test_a_subject_has_to_be_usable(subject: object) -> None:
     with pytest.raises(UnusableAnswer):
         identity_of({"sub": subject}, provider())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -18,12 +19,14 @@ from uuid6 import uuid7
 
 from adsum.accounts.access import Role
 from adsum.accounts.tables import users
+from adsum.attendance.tables import attendances
 from adsum.batches.repository.jobs import insert_records
 from adsum.batches.repository.runs import close_runs
 from adsum.batches.repository.undoing import UndoRequest, undo_run
 from adsum.batches.tables import batch_runs
+from adsum.migrations import online
 from adsum.platform.database import schema
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database, StorageOutage, open_database
 from adsum.platform.ids import Batch
 from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.repository.students import is_in_grade
@@ -250,20 +253,81 @@ def run_in(connection: Connection, step: Callable[[], None]) -> None:
         step()
 
 
-async def test_runs_that_were_undone_before_are_marked(database: Database) -> None:
-    undone = migration("0045_undone_runs")
+@pytest.mark.parametrize("size", [1, 500])
+async def test_runs_that_were_undone_before_are_marked_in_slices(
+    database: Database, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    undone = migration("0048_runs_undone_before")
+    monkeypatch.setattr(online, "SLICE", size)
     async with database.transaction() as connection:
         school = await make_school(connection)
-        batches = [Batch(school.class_id, school.session_id, date(2024, 12, day)) for day in (20, 25)]
+        batches = [Batch(school.class_id, school.session_id, date(2024, 12, day)) for day in (19, 20, 25)]
         jobs = inserts(school.student_ids)
         runs = [await make_run(connection, school, jobs, batch=batch) for batch in batches]
         await insert_records(connection, slices(*runs))
         await close_runs(connection, [run.run_id for run in runs], LATER)
-        undo = UndoRequest(runs[0].batch, runs[0].run_id, caller(Role.OFFICE, school.school_id), LATER, None)
-        assert await undo_run(connection, undo)
-        await connection.execute(update(batch_runs).values(undone_at=None))
+        kept = (
+            attendances.c.student_id == school.student_ids[0],
+            attendances.c.learning_date == batches[0].learning_date,
+        )
+        await connection.execute(update(attendances).where(*kept).values(version=2))
+        for run in runs[:2]:
+            undo = UndoRequest(run.batch, run.run_id, caller(Role.OFFICE, school.school_id), LATER, None)
+            await undo_run(connection, undo)
+        c = batch_runs.c
+        statement = select(c.run_id, c.undone_at, c.undone_jobs, c.not_undone_jobs).order_by(c.learning_date)
+        expected = (await connection.execute(statement)).all()
+        assert [row.not_undone_jobs for row in expected] == [1, 0, 0]
+        for values in ({"undone_at": None}, {}):  # of a data folder that has not, or has, revision 0045 of old
+            nothing = {"undone_jobs": 0, "not_undone_jobs": 0}
+            await connection.execute(update(batch_runs).values(nothing | values))
+            await connection.run_sync(run_in, undone.upgrade)
+            assert (await connection.execute(statement)).all() == expected
 
-        await connection.run_sync(run_in, undone._mark_undone_runs)
 
-        found = await connection.execute(select(batch_runs.c.run_id, batch_runs.c.undone_at))
-        assert {row.run_id: row.undone_at for row in found} == {runs[0].run_id: LATER, runs[1].run_id: None}
+async def test_the_indexes_of_runs_are_made_again_where_one_was_interrupted(unmigrated: Database) -> None:
+    await schema.migrate(unmigrated)
+    names = ["ix_attendance_changes_texts", "ix_attendances_texts", "ix_batch_runs_submitted", "ix_batch_runs_undone"]
+    async with unmigrated.transaction() as connection:
+        await connection.execute(text("CREATE INDEX ix_batch_runs_user_id ON batch_runs (user_id)"))
+        await connection.execute(text("DROP INDEX ix_attendances_texts"))
+        if unmigrated.is_postgres:
+            interrupted = "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_batch_runs_undone'::regclass"
+            await connection.execute(text(interrupted))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0048'"))
+
+    assert await schema.migrate(unmigrated) == 1
+
+    query = "SELECT name FROM sqlite_master WHERE type = 'index'"
+    if unmigrated.is_postgres:
+        query = "SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid"
+    async with unmigrated.snapshot() as connection:
+        found = set(await connection.scalars(text(query)))
+    assert found >= set(names)
+    assert "ix_batch_runs_user_id" not in found
+
+
+@pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
+async def test_an_index_is_created_while_others_wait_to_migrate(
+    unmigrated: Database,
+) -> None:
+    async with unmigrated.transaction() as connection:
+        await connection.run_sync(lambda each: command.upgrade(schema._config(each), "0048"))  # pyright: ignore[reportPrivateUsage]
+    others = [open_database(unmigrated.engine.url.render_as_string(hide_password=False)) for _ in range(2)]
+    applied = await asyncio.gather(*(schema.migrate(each) for each in (unmigrated, *others)))
+    for each in others:
+        await each.close()
+    assert sum(applied) == 1
+
+
+@pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
+async def test_a_migration_that_another_process_holds_up_is_an_outage(
+    unmigrated: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "STATEMENT_TIMEOUT_S", 0.1)
+    async with unmigrated.autocommit_read() as connection:
+        await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": schema._MIGRATION_LOCK})  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(StorageOutage, match="another process is migrating"):
+            await schema.migrate(unmigrated)
+        await connection.execute(text("SELECT pg_advisory_unlock_all()"))
+    assert await schema.migrate(unmigrated) > 0

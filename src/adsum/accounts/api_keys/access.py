@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.api_keys.repository import StoredKey
 from adsum.accounts.repository import keep_user, user_of_email, users_of_ids
-from adsum.accounts.service import MAX_EMAIL, normalised_email
+from adsum.accounts.service import may_be_email, normalised_email
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Forbidden, NotFound, Violation
 
@@ -42,8 +42,7 @@ async def find_owner(connection: Connection, caller: Caller, who: int | str) -> 
         user = (await users_of_ids(connection, [who])).get(who)
     else:
         name = normalised_email(who)
-        is_email = len(name) <= MAX_EMAIL and name.isprintable()
-        user = await user_of_email(connection, name, keep=True) if is_email else None
+        user = await user_of_email(connection, name, keep=True) if may_be_email(name) else None
     if user is None or user.email is None or user.disabled:
         return None
     is_visible = caller.schools is None or user.school_id in caller.schools or user.id == caller.user_id

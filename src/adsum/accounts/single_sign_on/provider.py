@@ -22,6 +22,7 @@ from adsum.accounts.single_sign_on.rules import (
     SignInRefused,
     UnusableAnswer,
     identity_of,
+    is_subject,
     keys_of,
     metadata_of,
     session_of,
@@ -156,8 +157,8 @@ class Provider:
         claims = jwts.claims_of_logout_token(token, signer, self._now())
         token_id, subject = claims["jti"], claims.get("sub")
         session = session_of(self.settings.issuer, claims.get("sid"))
-        is_named = subject is None or (isinstance(subject, str) and subject)
-        if not isinstance(token_id, str) or not is_named or (subject is None and session is None):
+        is_unusable = subject is not None and not is_subject(subject)
+        if not isinstance(token_id, str) or is_unusable or (subject is None and session is None):
             raise UnusableAnswer("the logout token names nobody")
         return LogoutRequest(token_id, subject, session)
 

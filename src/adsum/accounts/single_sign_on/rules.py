@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
-from adsum.accounts.service import normalised_email
+from adsum.accounts.service import may_be_email, normalised_email
 from adsum.platform.errors import Forbidden, Unavailable
 from adsum.platform.oidc_settings import GOOGLE, OidcProvider, is_private_address
+from adsum.platform.texts import UNSTORABLE
 
 # Signatures by private keys only: a symmetric one can be forged with the client secret, or, if a verifier confuses the
 # kinds, with the public key.
@@ -157,13 +158,15 @@ def identity_of(claims: Mapping[str, Any], provider: OidcProvider) -> Identity:
 
     Raises:
         SignInRefused: the account is outside the allowed domains.
-        UnusableAnswer: the claims have no usable subject.
+        UnusableAnswer: the claims have no usable subject, or an email that no user can have.
     """
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT or "\x00" in subject:
+    if not is_subject(subject):
         raise UnusableAnswer("the ID token has no usable subject")
     named = claims.get(provider.email_claim)
     email = normalised_email(named) if isinstance(named, str) and named.strip() else None
+    if email is not None and not may_be_email(email):
+        raise UnusableAnswer("the ID token has no usable email")
     if not _is_of_allowed_domain(email, claims, provider):
         raise SignInRefused(Refusal.FOREIGN_DOMAIN, "the account is outside the allowed domains")
     # Different letters can have one lower case: the Kelvin sign becomes k.
@@ -172,6 +175,11 @@ def identity_of(claims: Mapping[str, Any], provider: OidcProvider) -> Identity:
     has_second_factor = isinstance(methods, list) and "mfa" in methods
     authenticated_at = _moment(claims.get("auth_time"))
     return Identity(provider.issuer, subject, email, is_verified, session, has_second_factor, authenticated_at)
+
+
+def is_subject(claim: object) -> TypeGuard[str]:
+    """Whether a claim can be the id of an account at a provider, which databases can store."""
+    return isinstance(claim, str) and 0 < len(claim) <= MAX_SUBJECT and not UNSTORABLE.search(claim)
 
 
 def _moment(seconds: object) -> datetime | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Select, String, literal_column, or_, select, tuple_
+from sqlalchemy import Boolean, ColumnElement, Select, String, and_, literal_column, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -28,6 +28,7 @@ from adsum.batches.rules import (
     OnExisting,
     Outcome,
     RunState,
+    RunUndo,
     Tally,
     state_of_run,
 )
@@ -146,7 +147,8 @@ async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: Batch
     statement = (
         select(
             *(c.run_id, c.number, c.state, c.on_existing, c.accepted_at, c.accepted_role, c.user_id, c.key_id),
-            *(c.ended_at, c.ended_by, c.pruned_at, c.forced_reason, c.undone_at),
+            *(c.ended_at, c.ended_by, c.pruned_at, c.forced_reason),
+            *(c.undone_at, c.undone_jobs, c.not_undone_jobs),
             c.carried_recorded + c.carried_skipped + c.carried_cancelled,
             *(c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs),
         )
@@ -168,13 +170,15 @@ async def runs_that_may_have_failed(connection: AsyncConnection, batch: Batch, l
 
 def _listed_run(row: Sequence[Any], newest: BatchStatus) -> ListedRun:
     run_id, number, state, on_existing, accepted_at, role, user_id, key_id, *more = row
-    ended_at, ended_by, pruned_at, forced_reason, undone_at, carried, *counts = more
+    ended_at, ended_by, pruned_at, forced_reason, undone_at, undone, left, carried, *counts = more
+    undo = RunUndo(undone_at, undone, left)
     tally = newest.tally if run_id == newest.run_id else Tally(*counts)
     return ListedRun(
         run_id=run_id,
         number=number,
-        state=state_of_run(RunState(state), tally.failed, undone_at),
-        ended_as=state_of_run(RunState(state), tally.failed, None),
+        state=undo.state or state_of_run(RunState(state), tally.failed),
+        ended_as=state_of_run(RunState(state), tally.failed),
+        undo=undo,
         on_existing=OnExisting(on_existing),
         tally=tally,
         carried=carried,
@@ -221,9 +225,11 @@ def _filter_conditions(filters: BatchFilters) -> list[ColumnElement[bool]]:
     if filters.session_id is not None:
         conditions.append(c.session_id == filters.session_id)
     if filters.submitted_by is not None:
-        own = batch_runs.alias("own")
-        of_user = select(own.c.session_id, own.c.learning_date).where(own.c.user_id == filters.submitted_by)
-        conditions.append(tuple_(c.session_id, c.learning_date).in_(of_user))
+        own, run = batch_runs.alias("own"), batch_runs.alias("run")
+        is_same = and_(run.c.session_id == own.c.session_id, run.c.learning_date == own.c.learning_date)
+        of_user = select(run.c.run_id).select_from(own).join(run, is_same).where(own.c.user_id == filters.submitted_by)
+        # As a list of ids: otherwise the runs of everybody are read in the order of the list, to avoid sorting.
+        conditions.append(c.run_id.in_(of_user))
     if filters.first_day is not None:
         conditions.append(c.learning_date >= filters.first_day)
     if filters.last_day is not None:
@@ -248,7 +254,9 @@ def _in_state(state: BatchState) -> list[ColumnElement[bool]]:
         case BatchState.COMPLETED_WITH_ERRORS:
             return [c.state == RunState.CLOSED, c.failed_jobs > literal_column("0"), c.undone_at.is_(None)]
         case BatchState.UNDONE:
-            return [c.undone_at.is_not(None)]
+            return [c.undone_at.is_not(None), c.not_undone_jobs == 0]
+        case BatchState.PARTLY_UNDONE:
+            return [c.undone_at.is_not(None), c.not_undone_jobs > 0]
 
 
 async def list_jobs(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school, is_taught_by
-from adsum.batches.rules import BatchStatus, RunState, Tally
+from adsum.batches.rules import BatchStatus, RunState, RunUndo, Tally
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.sql_files import sql_file
@@ -34,6 +34,8 @@ STATUS_COLUMNS = (
     batch_runs.c.failed_jobs,
     batch_runs.c.cancelled_jobs,
     batch_runs.c.undone_at,
+    batch_runs.c.undone_jobs,
+    batch_runs.c.not_undone_jobs,
 )
 """The columns of which `_status_of_row` makes a status."""
 
@@ -105,9 +107,10 @@ async def statuses_of_rows(
 
 
 def _status_of_row(batch: Batch, row: Sequence[Any], tallies: Mapping[str, Tally]) -> BatchStatus:
-    run_id, state, number, accepted_at, ended_at, *counts, undone_at = row
+    run_id, state, number, accepted_at, ended_at, *counts, undone_at, undone, left = row
     tally = tallies[run_id] if state == RunState.OPEN else Tally(*counts)
-    return BatchStatus(batch.id, run_id, number, RunState(state), tally, accepted_at, ended_at, undone_at)
+    undo = RunUndo(undone_at, undone, left)
+    return BatchStatus(batch.id, run_id, number, RunState(state), tally, accepted_at, ended_at, undo)
 
 
 async def tallies_of(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[str, Tally]:

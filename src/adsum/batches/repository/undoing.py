@@ -75,10 +75,12 @@ async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneR
     return [UndoneRun(*row) for row in await connection.execute(found)]
 
 
-async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> int:
-    """Sets back the records whose newest version is that of the run, with a change entry each. Returns their number.
+async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> tuple[int, dict[int, RecordedMark]]:
+    """Sets back the records whose newest version is that of the run, with a change entry each.
 
-    If there are any, the run counts as undone.
+    Returns:
+        Their number, and by student the current records that the run has written and that stay. If any was ever set
+        back, the run counts as undone, or as partly undone while any stays.
     """
     caller = undo.caller
     changes = {
@@ -90,15 +92,19 @@ async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> int:
         "reason": undo.reason,
     }
     await _INSERT_UNDO_CHANGES.fetch_all(connection, undo.values | changes)
-    undone = await _APPLY_UNDO.fetch_all(connection, undo.values)
+    undone = len(await _APPLY_UNDO.fetch_all(connection, undo.values))
+    kept = await _changed_since(connection, undo)
+    c = batch_runs.c
+    run = update(batch_runs).where(c.run_id == undo.run_id)
     if undone:
-        run = batch_runs.c.run_id == undo.run_id
-        await connection.execute(update(batch_runs).where(run).values(undone_at=undo.at))
+        counted = run.values(undone_at=undo.at, undone_jobs=c.undone_jobs + undone, not_undone_jobs=len(kept))
+    else:
+        counted = run.where(c.undone_at.is_not(None)).values(not_undone_jobs=len(kept))
+    await connection.execute(counted)
     await mark_stale_batch(connection, undo.batch)
-    return len(undone)
+    return undone, kept
 
 
-async def changed_since(connection: AsyncConnection, undo: UndoRequest) -> dict[int, RecordedMark]:
-    """By student, the current records that the run has written and that the undo does not set back."""
+async def _changed_since(connection: AsyncConnection, undo: UndoRequest) -> dict[int, RecordedMark]:
     rows = await _CHANGED_SINCE_RUN.fetch_all(connection, undo.values | {"overrules": undo.caller.overrules})
     return {student_id: RecordedMark(status, note, version) for student_id, status, note, version in rows}

@@ -43,7 +43,7 @@ tally AS (
     GROUP BY base.run_id, carried_recorded, carried_skipped, carried_cancelled
 )
 SELECT run.run_id, state, number, accepted_at, ended_at, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs,
-       undone_at,
+       undone_at, undone_jobs, not_undone_jobs,
        recorded, skipped, failed, cancelled, remaining
 FROM run
 JOIN tally ON tally.run_id = run.run_id

@@ -32,14 +32,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("school_id", "kind", "before", name="pk_retention_runs"),
         sa.ForeignKeyConstraint(["school_id"], ["schools.id"], name="fk_retention_runs_school_id"),
     )
-    for table, column in (("attendances", "learning_date"), ("attendance_changes", "attendance_id")):
-        has_text = sa.text(TEXTS[table])
-        columns = ["school_id", column] if table == "attendances" else [column]
-        op.create_index(f"ix_{table}_texts", table, columns, sqlite_where=has_text, postgresql_where=has_text)
-
-
-TEXTS = {
-    "attendances": "note IS NOT NULL OR office_note IS NOT NULL",
-    "attendance_changes": "old_note IS NOT NULL OR new_note IS NOT NULL OR old_office_note IS NOT NULL "
-    "OR new_office_note IS NOT NULL OR reason IS NOT NULL",
-}

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import STATEMENT_TIMEOUT_S, Database, StorageOutage
 from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import logger
 
-# The advisory lock of one migration on Postgres. Others wait for it, up to the statement timeout.
+# The advisory lock of one migration on Postgres. Others wait for it as long as for a statement.
 _MIGRATION_LOCK = 0x_AD5_0001
+_POLL_S = 0.05
 
 log = logger(__name__)
 
@@ -35,6 +41,8 @@ def _scripts() -> ScriptDirectory:
 
 async def migrate(database: Database) -> int:
     """Applies the missing migrations, each in a transaction of its own, and returns their number.
+
+    On Postgres those that are online run outside of one: see `adsum.migrations.online`.
 
     A migration that fails leaves the earlier ones applied, and the next call goes on with it. Concurrent calls are
     safe: one migration runs at a time, and none runs twice.
@@ -55,16 +63,48 @@ async def migrate(database: Database) -> int:
 
 
 async def _migrate_once(database: Database) -> bool:
-    async with database.migration() as connection:
-        if database.is_postgres:
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        return await connection.run_sync(_apply_next)
+    if not database.is_postgres:
+        async with database.migration() as connection:
+            return await connection.run_sync(_apply_next)
+    async with _locked(database) as connection:
+        missing = await connection.run_sync(_first_missing)
+        if missing is not None and getattr(missing.module, "ONLINE", False):
+            return await connection.run_sync(_apply_next)
+        async with database.migration() as transaction:
+            return await transaction.run_sync(_apply_next)
+
+
+@asynccontextmanager
+async def _locked(database: Database) -> AsyncGenerator[AsyncConnection]:
+    """A connection without a transaction, which holds the lock of migrations.
+
+    It asks for the lock again and again: while a statement waits, Postgres creates no index concurrently.
+
+    Raises:
+        StorageOutage: another process migrates for longer than a statement may take.
+    """
+    lock, deadline = {"lock": _MIGRATION_LOCK}, time.monotonic() + STATEMENT_TIMEOUT_S
+    async with database.autocommit_read() as connection:
+        while not await connection.scalar(text("SELECT pg_try_advisory_lock(:lock)"), lock):
+            if time.monotonic() > deadline:
+                raise StorageOutage("another process is migrating the database")
+            await asyncio.sleep(_POLL_S)
+        try:
+            yield connection
+        finally:
+            if not connection.invalidated:
+                await connection.execute(text("SELECT pg_advisory_unlock(:lock)"), lock)
+
+
+def _first_missing(connection: Connection) -> Script | None:
+    applied = MigrationContext.configure(connection).get_current_revision()
+    missing = list(_scripts().iterate_revisions("head", applied or "base"))
+    return missing[-1] if missing else None
 
 
 def _apply_next(connection: Connection) -> bool:
     """Applies the first missing migration. Returns False if none is missing."""
-    config, applied = _config(connection), MigrationContext.configure(connection).get_current_revision()
-    missing = [each.revision for each in _scripts().iterate_revisions("head", applied or "base")]
-    if missing:
-        command.upgrade(config, missing[-1])
-    return bool(missing)
+    missing = _first_missing(connection)
+    if missing is not None:
+        command.upgrade(_config(connection), missing.revision)
+    return missing is not None

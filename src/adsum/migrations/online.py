@@ -1,0 +1,59 @@
+"""Steps of migrations that run while other processes record attendance. On Postgres none holds a lock for long.
+
+A revision with `ONLINE = True` runs outside of a transaction on Postgres: each statement is one of its own. It is
+repeated from its beginning if it is interrupted, so each step has to do nothing where it is done. On SQLite, which has
+one writer, it is a transaction as any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+
+SLICE = 500
+
+
+def create_index(name: str, table: str, columns: Sequence[str], where: str) -> None:
+    """Creates a partial index, unless there is one. Postgres lets rows be written meanwhile."""
+    if not _is_postgres():
+        op.create_index(name, table, list(columns), sqlite_where=sa.text(where), if_not_exists=True)
+        return
+    valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)"
+    is_valid = op.get_bind().scalar(sa.text(valid), {"name": name})
+    if is_valid is False:  # it was interrupted
+        drop_index(name)
+    if not is_valid:
+        _execute(f"CREATE INDEX CONCURRENTLY {name} ON {table} ({', '.join(columns)}) WHERE {where}")
+
+
+def drop_index(name: str) -> None:
+    """Drops an index, if there is one."""
+    if _is_postgres():
+        _execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+    else:
+        op.execute(f"DROP INDEX IF EXISTS {name}")
+
+
+def read(query: str) -> Sequence[Sequence[Any]]:
+    """The rows of a query that may take minutes in a large database."""
+    if not _is_postgres():
+        return op.get_bind().execute(sa.text(query)).all()
+    return op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.fetch(query, timeout=False))
+
+
+def slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Rows in slices that one statement changes at once."""
+    for i in range(0, len(rows), SLICE):
+        yield rows[i : i + SLICE]
+
+
+def _execute(statement: str) -> None:
+    """Without the timeout of other statements: it may take minutes."""
+    op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.execute(statement, timeout=False))
+
+
+def _is_postgres() -> bool:
+    return op.get_bind().dialect.name == "postgresql"
