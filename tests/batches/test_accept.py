@@ -197,6 +197,17 @@ async def test_attendances_of_two_sessions_are_refused_and_the_differing_ones_na
     assert [violation.pointer for violation in error.value.violations] == ["/2"]
 
 
+async def test_violations_of_attendances_are_at_the_index_of_the_caller(adsum: Adsum, school: SchoolIds) -> None:
+    one, two, *_ = school.student_ids
+    students = [(one, "present", None), (999, "present", None), (two, "nowhere", None), (two, "late", "x" * 501)]
+    attendances = [Attendance(school.class_id, school.session_id, DAY, *each) for each in students]
+    with pytest.raises(Invalid) as error:
+        await adsum.attendances.process_batch_attendances(attendances, SYSTEM)
+    pointers = {violation.pointer: violation.code for violation in error.value.violations}
+    assert pointers["/3/note"] == "note_too_long"
+    assert {pointer.split("/")[1] for pointer in pointers} == {"1", "2", "3"}
+
+
 async def test_an_empty_list_of_attendances_is_refused(adsum: Adsum) -> None:
     with pytest.raises(Invalid):
         await adsum.attendances.process_batch_attendances([], SYSTEM)

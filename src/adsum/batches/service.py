@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from operator import attrgetter
 
@@ -16,7 +16,7 @@ from adsum.batches.enqueue import Enqueuer
 from adsum.batches.listing import no_batch
 from adsum.batches.repository import tallies
 from adsum.batches.rules import BatchStatus, OnExisting
-from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
+from adsum.batches.submission import MARKS, BatchResult, Selection, StudentMark, Submission
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Invalid, Violation
 from adsum.platform.ids import parse_batch_id
@@ -49,7 +49,7 @@ class AttendancesService:
 
         Raises:
             Invalid: the list is empty, or has several classes, sessions or days: one violation for each that differs.
-            AdsumError: as `create_batch`.
+            AdsumError: as `create_batch`. The pointers of violations begin with the index of the attendance.
         """
         first = _of_one_batch(attendances)
         marks = [StudentMark(each.student_id, Mark(each.status, each.note)) for each in attendances]
@@ -60,7 +60,13 @@ class AttendancesService:
             selection=Selection(is_selected_all=False, marks=marks),
             on_existing=on_existing,
         )
-        return await self.create_batch(submission, user)
+        try:
+            return await self.create_batch(submission, user)
+        except AdsumError as error:
+            if not error.violations:
+                raise
+            violations = [replace(each, pointer=each.pointer.removeprefix(MARKS)) for each in error.violations]
+            raise type(error)(error.detail, violations, **error.params) from None
 
     async def create_batch(self, submission: Submission, caller: Caller) -> BatchResult:
         """Accepts a submission and enqueues its run.

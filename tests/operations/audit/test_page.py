@@ -47,6 +47,21 @@ async def page(api: Api, query: str = "", *, path: str = "", role: str = "admin"
     )
 
 
+async def sent(api: Api, path: str = "", *, role: str = "admin", **fields: str) -> httpx2.Response:
+    """Sends the form of the filters."""
+    headers = {"Accept": "text/html", "Cookie": f"adsum={api.tokens[role]}", "Sec-Fetch-Site": "same-origin"}
+    return await api.client.post(f"/admin/audit{path}", data=fields, headers=headers)
+
+
+async def searched(api: Api, **fields: str) -> httpx2.Response:
+    """The page after a search that finds somebody. Its address has no name."""
+    answer = await sent(api, **fields)
+    assert answer.status_code == 303, answer.text
+    address = answer.headers["location"]
+    assert not {*fields.values()} & {*re.split(r"[=&?]", address)}
+    return await page(api, address.removeprefix("/admin/audit"))
+
+
 def sentences(answer: httpx2.Response) -> list[str]:
     """The sentences of the page, without links."""
     assert answer.is_success, answer.text
@@ -133,16 +148,17 @@ async def test_the_filters_take_names(adsum: Adsum, admin: Api) -> None:
         (system_caller(), Action.PASSWORD_RESET, {"user_id": ada}),
     )
 
-    both = await page(admin, "?who=todd")
+    both = await searched(admin, who="todd")
     assert sentences(both)[0].startswith("Bob Toddler exported all data of")
     assert sentences(both)[1:] == ["Ada Todd changed their password"]
     for name in ("Ada Todd", "Bob Toddler", "Todd imports"):
         assert f"<bdi>{name}</bdi></a>" in both.text
-    assert f"by=person-{ada}" in both.text
+    assert f'by=person-{ada}"' in both.text
+    assert "3 names" in both.text
     one = await page(admin, f"?by=person-{ada}")
     assert sentences(one) == ["Ada Todd changed their password"]
     assert '<input type="hidden" name="by"' in one.text
-    assert sentences(await page(admin, "?whom=ada")) == [
+    assert sentences(await searched(admin, whom="ada")) == [
         "Adsum gave Ada Todd a new first password",
         "Ada Todd changed their password",
     ]
@@ -150,7 +166,7 @@ async def test_the_filters_take_names(adsum: Adsum, admin: Api) -> None:
         "Adsum gave Ada Todd a new first password"
     ]
     assert len(sentences(await page(admin, f"?about=student-{student}"))) == 2
-    nobody = await page(admin, "?who=xyz&whom=abc")
+    nobody = await sent(admin, who="xyz", whom="abc")
     assert "Nobody, and no API key, has “xyz” in the name." in nobody.text
     assert "No student and no person has “abc” in the name." in nobody.text
     assert sentences(nobody) == []
@@ -159,10 +175,10 @@ async def test_the_filters_take_names(adsum: Adsum, admin: Api) -> None:
 async def test_a_search_that_finds_too_many_asks_for_more_of_the_name(adsum: Adsum, admin: Api) -> None:
     for number in range(MAX_FOUND + 1):
         await person(adsum, f"Kim{number}", "Park", admin.school.school_id)
-    answer = await page(admin, "?who=park")
+    answer = await sent(admin, who="park")
     assert "“park” matches too many names." in answer.text
     assert sentences(answer) == []
-    assert (await page(admin, "?who=park", path="/file")).headers["location"] == "/admin/audit?who=park"
+    assert "“park” matches too many names." in (await sent(admin, "/file", who="park")).text
 
 
 async def test_a_visitor_of_one_school_finds_and_sees_the_names_of_that_school_only(adsum: Adsum, admin: Api) -> None:
@@ -176,7 +192,7 @@ async def test_a_visitor_of_one_school_finds_and_sees_the_names_of_that_school_o
     answer = await page(admin, "?action=school_changed", role="principal")
     assert sentences(answer)[0].startswith(f"Person no. {district.id} changed settings of")
     assert ADMIN not in answer.text
-    assert "Nobody, and no API key" in (await page(admin, "?who=admin@school", role="principal")).text
+    assert "Nobody, and no API key" in (await sent(admin, role="principal", who="admin@school")).text
     assert ADMIN in (await page(admin, "?action=school_changed")).text
 
 
@@ -297,25 +313,37 @@ def test_the_kinds_of_details() -> None:
 
 
 async def test_the_export_has_the_entries_of_the_filters_and_is_one_itself(admin: Api) -> None:
-    answer = await page(admin, "?action=schools&format=csv", path="/file")
+    answer = await sent(admin, "/file", action="schools", format="csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="audit.csv"'
     assert answer.text.count("school_changed") == 4
     assert sentences(await page(admin, "?action=log_exported"))[0].endswith("exported the audit log")
-    book = await page(admin, "?action=schools&format=xlsx", path="/file")
+    book = await sent(admin, "/file", action="schools", format="xlsx")
     assert book.content[:2] == b"PK"
 
 
 async def test_the_page_needs_its_permission(admin: Api) -> None:
     for role in ("office", "teacher"):
         assert (await page(admin, role=role)).status_code == 403
-        assert (await page(admin, path="/file", role=role)).status_code == 403
+        assert (await sent(admin, role=role, who="todd")).status_code == 403
+        assert (await sent(admin, "/file", role=role)).status_code == 403
 
 
-def test_a_query_keeps_the_filters_and_changes_one() -> None:
+def test_a_query_keeps_the_filters_and_changes_one_and_has_no_name() -> None:
     typed = TypedFilters(who="Todd", action="signed_in", first="2026-01-01")
-    assert typed.query() == "who=Todd&action=signed_in"
-    assert typed.query(who="", by="person-3") == "action=signed_in&by=person-3"
-    assert typed.query(cursor="c") == "who=Todd&action=signed_in&cursor=c"
+    assert typed.query() == "action=signed_in"
+    assert typed.query(by="person-3") == "action=signed_in&by=person-3"
+    assert typed.query(cursor="c") == "action=signed_in&cursor=c"
+
+
+@pytest.mark.parametrize("codes", ["person-1,", ",", "person-1,teacher-2", "person-1,system"])
+def test_a_list_with_a_wrong_code_is_invalid(codes: str) -> None:
+    assert TypedFilters(by=codes, about=codes).invalid_fields == {"by", "about"}
+
+
+async def test_a_search_with_an_invalid_filter_shows_the_message_at_its_field(admin: Api) -> None:
+    answer = await sent(admin, who="todd", period="days", **{"from": "yesterday"})
+    assert (answer.status_code, "A day, such as 2024-12-25" in answer.text) == (200, True)
+    assert (await sent(admin)).headers["location"] == "/admin/audit"
 
 
 async def test_a_caller_without_the_right_to_names_finds_none(adsum: Adsum, admin: Api) -> None:

@@ -26,7 +26,7 @@ PAGES = (
     "/admin/marks?school=2",
     "/admin/roster",
     "/admin/keys",
-    "/admin/audit?who=a&action=sign_ins&period=days&from=2024-01-01",
+    "/admin/audit?action=sign_ins&period=days&from=2024-01-01",
     "/admin/students/merge?keep=1&remove=2&words=a",
 )
 
@@ -53,10 +53,8 @@ def test_the_audit_log_is_read_and_filtered_with_the_keyboard_alone(browsing: Br
     page.get_by_label("Who", exact=True).focus()
     page.keyboard.type("admin@")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("is in one name:")).to_be_visible()
-    page.get_by_role("link", name=ADMIN, exact=True).first.focus()
-    page.keyboard.press("Enter")
     expect(page.get_by_role("group", name="Who")).to_contain_text(ADMIN)
+    assert "admin@" not in page.url
     page.locator("select[name=period]").focus()
     page.keyboard.press("End")  # the chosen days
     expect(page.locator("input[name=from]")).to_be_visible()

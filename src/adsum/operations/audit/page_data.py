@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from itertools import groupby
 from zoneinfo import ZoneInfo
@@ -45,6 +45,10 @@ class Found:
     parties: Sequence[Party]
     ids: Parties
     is_cut: bool
+
+    @property
+    def codes(self) -> str:
+        return ",".join(party.code for party in self.parties)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,18 @@ class AuditPageData:
             seal=await self._verifier.seal_state(),
             time_zone=time_zone,
         )
+
+    async def with_parties(self, typed: TypedFilters, caller: Caller) -> TypedFilters | None:
+        """The filters with the people, keys and students whose names have the words; None: a search finds none, or too
+        many.
+        """
+        searches = await self._search(typed, await self._visible_keys(caller), caller)
+        found = [each for each in (searches.who, searches.whom) if each is not None]
+        if any(each.is_cut or not each.parties for each in found):
+            return None
+        by = typed.by if searches.who is None else searches.who.codes
+        about = typed.about if searches.whom is None else searches.whom.codes
+        return replace(typed, who="", by=by, whom="", about=about)
 
     async def filters(self, typed: TypedFilters, caller: Caller, now: datetime) -> AuditFilters | None:
         """The filters of an export; None: a filter is invalid, or a search finds too many."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Permission
@@ -46,13 +47,12 @@ TONES = {
     Action.SIGNED_IN: "good",
 }
 PageData = Annotated[AuditPageData, Depends(provided(AuditPageData))]
+Field = Annotated[str, Form()]
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.AUDIT_READ))]
 
 
-async def _typed_filters(  # noqa: PLR0917 - the fields of the form
-    who: Annotated[Words, Query()] = "",
+async def _typed_filters(
     by: str = "",
-    whom: Annotated[Words, Query()] = "",
     about: str = "",
     action: str = "",
     school: str = "",
@@ -60,11 +60,29 @@ async def _typed_filters(  # noqa: PLR0917 - the fields of the form
     first: Annotated[str, Query(alias="from")] = "",
     last: Annotated[str, Query(alias="to")] = "",
 ) -> TypedFilters:
-    typed = (who, by, whom, about, action, school, period, first, last)
-    return TypedFilters(*(each.strip() for each in typed))
+    return _stripped("", by, "", about, action, school, period, first, last)
+
+
+async def _sent_filters(  # noqa: PLR0917 - the fields of the form
+    who: Annotated[Words, Form()] = "",
+    by: Field = "",
+    whom: Annotated[Words, Form()] = "",
+    about: Field = "",
+    action: Field = "",
+    school: Field = "",
+    period: Field = "",
+    first: Annotated[str, Form(alias="from")] = "",
+    last: Annotated[str, Form(alias="to")] = "",
+) -> TypedFilters:
+    return _stripped(who, by, whom, about, action, school, period, first, last)
+
+
+def _stripped(*values: str) -> TypedFilters:
+    return TypedFilters(*(each.strip() for each in values))
 
 
 Typed = Annotated[TypedFilters, Depends(_typed_filters)]
+Sent = Annotated[TypedFilters, Depends(_sent_filters)]
 
 
 @router.get(PATH)
@@ -72,6 +90,46 @@ async def audit(
     request: Request, page_data: PageData, visitor: Reader, typed: Typed, now: Now, cursor: str | None = None
 ) -> Response:
     """The newest entries that match."""
+    return await _page(request, page_data, visitor, typed, now, cursor)
+
+
+@router.post(PATH)
+async def search(request: Request, page_data: PageData, visitor: Reader, typed: Sent, now: Now) -> Response:
+    """Finds names, and redirects to the entries of those who have them. Names stay out of addresses."""
+    found = None if typed.invalid_fields else await page_data.with_parties(typed, visitor.caller)
+    if found is None:
+        return await _page(request, page_data, visitor, typed, now)
+    query = found.query()
+    return RedirectResponse(f"{PATH}?{query}" if query else PATH, HTTPStatus.SEE_OTHER)
+
+
+@router.post(f"{PATH}/file")
+async def export(
+    request: Request,
+    page_data: PageData,
+    audit_log: Annotated[AuditLog, Depends(provided(AuditLog))],
+    visitor: Reader,
+    typed: Sent,
+    now: Now,
+    format: Annotated[Literal["csv", "xlsx"], Form()] = "csv",  # noqa: A002 - the name of the field
+) -> Response:
+    """All entries that match, as a file. The export is an entry, too. An invalid filter shows the page instead."""
+    filters = await page_data.filters(typed, visitor.caller, now)
+    if filters is None:
+        return await _page(request, page_data, visitor, typed, now)
+    file = WantedFile(FileKind[format.upper()], has_bom=True)
+    chunks = await audit_log.export(visitor.caller, filters, file.kind.ending)
+    return await file_answer(file, "audit", COLUMNS, rows_of_cells(chunks))
+
+
+async def _page(
+    request: Request,
+    page_data: AuditPageData,
+    visitor: Visitor,
+    typed: TypedFilters,
+    now: datetime,
+    cursor: str | None = None,
+) -> Response:
     return site_of(request).page(
         request,
         "admin/audit.html",
@@ -87,21 +145,3 @@ async def audit(
         tones=TONES,
         typed_value=typed_value,
     )
-
-
-@router.get(f"{PATH}/file")
-async def export(
-    page_data: PageData,
-    audit_log: Annotated[AuditLog, Depends(provided(AuditLog))],
-    visitor: Reader,
-    typed: Typed,
-    now: Now,
-    format: Literal["csv", "xlsx"] = "csv",  # noqa: A002 - the name in the address
-) -> Response:
-    """All entries that match, as a file. The export is an entry, too. An invalid filter shows the page instead."""
-    filters = await page_data.filters(typed, visitor.caller, now)
-    if filters is None:
-        return RedirectResponse(f"{PATH}?{typed.query()}", HTTPStatus.SEE_OTHER)
-    file = WantedFile(FileKind[format.upper()], has_bom=True)
-    chunks = await audit_log.export(visitor.caller, filters, file.kind.ending)
-    return await file_answer(file, "audit", COLUMNS, rows_of_cells(chunks))

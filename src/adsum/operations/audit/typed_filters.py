@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
-from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -41,8 +40,9 @@ class TypedFilters:
     """The filters of the page.
 
     Attributes:
-        who, whom: words of the names of those who acted, and whom the actions are about.
-        by, about: the codes of chosen parties, such as `person-12`, instead of words.
+        who, whom: words of the names of those who acted, and whom the actions are about. They are never in an address,
+            which is kept in histories and logs: the page searches for them and goes on with the codes that it finds.
+        by, about: the codes of chosen parties, such as `person-12`, separated by commas.
         action: an action, or an area.
         school: an id.
         period, first, last: the days; those of `first` and `last` hold for `Period.DAYS`.
@@ -60,15 +60,34 @@ class TypedFilters:
 
     @property
     def fields(self) -> dict[str, str]:
-        """The filters that narrow, by the names of their fields."""
+        """The filters that narrow, by the names of their fields, without words."""
         days = {"from": self.first, "to": self.last} if self.period == Period.DAYS else {}
-        people = {"who": self.who, "by": self.by, "whom": self.whom, "about": self.about}
-        values = {**people, "action": self.action, "school": self.school, "period": self.period, **days}
+        values = {
+            "by": self.by,
+            "about": self.about,
+            "action": self.action,
+            "school": self.school,
+            "period": self.period,
+            **days,
+        }
         return {name: value for name, value in values.items() if value}
 
     def query(self, **changed: str) -> str:
         """The query string with these filters, and with changed fields. An empty text removes a field."""
         return urlencode({name: value for name, value in {**self.fields, **changed}.items() if value})
+
+    @property
+    def has_words(self) -> bool:
+        """Whether a search for names is asked for. A chosen party takes the place of words."""
+        return bool((self.who and not self.by) or (self.whom and not self.about))
+
+    @property
+    def by_codes(self) -> tuple[str, ...]:
+        return _codes(self.by)
+
+    @property
+    def about_codes(self) -> tuple[str, ...]:
+        return _codes(self.about)
 
     @property
     def invalid_fields(self) -> frozenset[str]:
@@ -104,15 +123,22 @@ class TypedFilters:
         return _begin(first, time_zone), _begin(None if last is None else last + A_DAY, time_zone)
 
 
-def parties_of(code: str) -> Parties | None:
-    """The party of a code; None: it is malformed."""
-    if code == SYSTEM:
+def parties_of(codes: str) -> Parties | None:
+    """The parties of codes that commas separate; None: there is none, or one is malformed."""
+    if codes == SYSTEM:
         return Parties(system=True)
-    match = _PARTY.fullmatch(code)
-    if match is None or int(match[2]) > MAX_ID:
-        return None
-    ids: dict[str, Any] = {{"person": "people", "key": "keys", "student": "students"}[match[1]]: (int(match[2]),)}
-    return Parties(**ids)
+    ids: dict[str, list[int]] = {"person": [], "key": [], "student": []}
+    for code in codes.split(","):
+        match = _PARTY.fullmatch(code)
+        if match is None or int(match[2]) > MAX_ID:
+            return None
+        ids[match[1]].append(int(match[2]))
+    people, keys, students = (tuple(sorted(each)) for each in ids.values())
+    return Parties(people, keys, students)
+
+
+def _codes(codes: str) -> tuple[str, ...]:
+    return tuple(codes.split(",")) if codes else ()
 
 
 def _id(text: str) -> int | None:
