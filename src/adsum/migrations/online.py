@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from alembic import op
 
 SLICE = 500
+# Instead of the limit of other statements: a large table takes minutes.
+_LIMIT_S = 24 * 3600.0
 
 
 def create_index(name: str, table: str, columns: Sequence[str], where: str) -> None:
@@ -41,7 +43,7 @@ def read(query: str) -> Sequence[Sequence[Any]]:
     """The rows of a query that may take minutes in a large database."""
     if not _is_postgres():
         return op.get_bind().execute(sa.text(query)).all()
-    return op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.fetch(query, timeout=False))
+    return op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.fetch(query, timeout=_LIMIT_S))
 
 
 def slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -51,8 +53,7 @@ def slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _execute(statement: str) -> None:
-    """Without the timeout of other statements: it may take minutes."""
-    op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.execute(statement, timeout=False))
+    op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.execute(statement, timeout=_LIMIT_S))
 
 
 def _is_postgres() -> bool:

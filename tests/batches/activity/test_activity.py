@@ -131,6 +131,7 @@ async def test_batches_are_listed_by_their_state(adsum: Adsum, school: SchoolIds
         BatchState.COMPLETED_WITH_ERRORS: [25],
         BatchState.CANCELLED: [],
         BatchState.UNDONE: [],
+        BatchState.PARTLY_UNDONE: [],
     }
 
 

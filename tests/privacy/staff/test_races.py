@@ -11,11 +11,13 @@ import pytest
 from adsum.accounts.access import Caller, Role, rights_of
 from adsum.accounts.second_factors.tables import recovery_codes
 from adsum.accounts.service import User
+from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.single_sign_on.attempts import Invitation
 from adsum.accounts.single_sign_on.rules import Identity, SignInRefused
-from adsum.accounts.tables import api_keys, class_covers, identities, sign_ins, users
+from adsum.accounts.tables import api_keys, class_covers, identities, pending_sign_ins, sign_ins, users
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated
+from adsum.platform.keys import KeyRing
 from adsum.privacy.staff import service
 from adsum.privacy.staff.repository import erase_person
 from adsum.roster.covers.rules import Cover
@@ -40,8 +42,14 @@ async def cover_a_class(staff: Staff, _ada: Caller, _checked: User) -> None:
     await staff.adsum.covers.assign(Cover(staff.school.class_id, None, staff.ada, today, today), SYSTEM)
 
 
+async def begin_a_sign_in(staff: Staff, _ada: Caller, checked: User) -> None:
+    """The password was right, and a second factor has to follow."""
+    await HalfWays(staff.database, KeyRing.of("k" * 40), system_clock).begin(checked)
+
+
 ATTEMPTS: dict[str, tuple[Attempt, type[Exception]]] = {
     "sign-in": (lambda staff, _, checked: staff.adsum.tokens.create(EMAIL, checked=checked), Unauthenticated),
+    "half-way sign-in": (begin_a_sign_in, Unauthenticated),
     "token": (lambda staff, _ada, _checked: staff.adsum.tokens.create(EMAIL), NotFound),
     "own password": (
         lambda staff, ada, checked: staff.adsum.accounts.choose_password(checked, "purple engine moon", ada),
@@ -82,7 +90,7 @@ async def test_what_meets_an_erasure_waits_for_it_and_stores_nothing(
     (outcome,) = await asyncio.gather(*met, return_exceptions=True)
 
     assert isinstance(outcome, error), outcome
-    for table in (sign_ins, identities, recovery_codes, class_covers):
+    for table in (sign_ins, pending_sign_ins, identities, recovery_codes, class_covers):
         assert await staff.rows(table, user_id=staff.ada) == [], table.name
     assert await staff.rows(api_keys) == []
     row = await staff.user()

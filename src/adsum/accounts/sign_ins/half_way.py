@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from adsum.accounts.repository import keep_user
 from adsum.accounts.service import User
 from adsum.accounts.sign_ins import repository as statements
 from adsum.accounts.sign_ins.repository import PendingSignIn, ProviderSession
@@ -63,12 +64,17 @@ class HalfWays:
         self._now = now
 
     async def begin(self, user: User, provider: ProviderSession | None = None) -> str:
-        """The text for a user whose password is right, or whom this provider has authenticated."""
+        """The text for a user whose password is right, or whom this provider has authenticated.
+
+        Raises Unauthenticated: they were erased since.
+        """
         now, half_way = self._now(), HalfWay(user.id, user.generation, secrets.token_hex(16), provider)
         text, origin = self._text(half_way, now), ORIGIN.get()
         issuer = None if provider is None else provider.issuer
         pending = PendingSignIn(half_way.id, user.id, issuer, origin.address, origin.agent, now, now + LIFETIME)
         async with self._database.transaction() as connection:
+            if not await keep_user(connection, user.id):
+                raise Unauthenticated("there is no such user")
             await statements.insert_pending(connection, pending)
         return text
 
