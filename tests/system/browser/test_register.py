@@ -475,6 +475,63 @@ def test_late_students_have_their_time_and_history_opens_beside_the_register(bro
     assert page.url.endswith(f"/take/123/456/{today}")
 
 
+def test_a_slow_history_is_not_shown_for_another_student(browsing: Browsing) -> None:
+    page = take(browsing.visitor(TEACHER), a_day(23))
+    row(page, 1).get_by_role("radio", name="Late").check()
+    row(page, 2).get_by_role("radio", name="Absent").check()
+    page.keyboard.press("Control+s")
+    expect(row(page, 2)).to_have_attribute("data-state", "saved")
+    held: list[Route] = []
+
+    def hold_first(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/record/*", hold_first)
+    panel = page.get_by_role("dialog")
+    row(page, 1).get_by_role("link", name="History").click()
+    expect(panel).to_be_visible()
+    page.keyboard.press("Escape")
+    row(page, 2).get_by_role("link", name="History").click()
+    expect(panel).to_contain_text("Absent")
+    with page.expect_response("**/record/*"):
+        held[0].continue_()
+    page.evaluate("async () => { for (let i = 0; i < 10; i++) await new Promise(requestAnimationFrame); }")
+    expect(panel).to_contain_text("Absent")
+    expect(panel).not_to_contain_text("Late")
+
+
+def test_a_student_who_joins_an_open_register_is_in_the_order_of_the_class(browsing: Browsing) -> None:
+    """The first student by name has the last seat."""
+    page, day = browsing.visitor(TEACHER), a_day(24)
+    take(page, day)
+    ids = [int(each.get_attribute("data-student") or "") for each in page.locator("[data-student]").all()]
+    first = ids[0]
+    with closing(sqlite3.connect(browsing.system.data / "adsum.db", timeout=30, isolation_level=None)) as database:
+        seats = [(123, student, place) for place, student in enumerate([*ids[1:], first], start=1)]
+        leave = "UPDATE enrolments SET end_date = ? WHERE class_id = 123 AND student_id = ?"
+        database.execute("INSERT INTO register_orders (class_id, sort_by) VALUES (123, 'seats')")
+        database.executemany("INSERT INTO student_seats (class_id, student_id, place) VALUES (?, ?, ?)", seats)
+        (ends,) = database.execute(
+            "SELECT end_date FROM enrolments WHERE class_id = 123 AND student_id = ?", (first,)
+        ).fetchone()
+        database.execute(leave, (day, first))
+        try:
+            take(page, day)
+            expect(page.locator("[data-student]")).to_have_count(STUDENTS - 1)
+            database.execute(leave, (ends, first))
+            page.keyboard.press("0")
+            page.keyboard.press("Control+s")
+            expect(row(page, first)).to_have_class(re.compile("joined"))
+            expect(page.locator("[data-student]").last).to_have_attribute("data-student", str(first))
+        finally:
+            database.execute(leave, (ends, first))
+            for table in ("register_orders", "student_seats"):
+                database.execute(f"DELETE FROM {table} WHERE class_id = 123")
+
+
 def test_one_thumb_takes_a_register_on_a_phone(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER, **PHONE), a_day(17)), a_day(17)
     heights = {measured(each, "height") for each in page.locator("[data-student]").all()}
