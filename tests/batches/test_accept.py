@@ -208,6 +208,12 @@ async def test_violations_of_attendances_are_at_the_index_of_the_caller(adsum: A
     assert {pointer.split("/")[1] for pointer in pointers} == {"1", "2", "3"}
 
 
+async def test_errors_without_violations_are_raised_as_they_are(adsum: Adsum, school: SchoolIds) -> None:
+    attendances = [Attendance(school.class_id, school.session_id, DAY, school.student_ids[0])]
+    with pytest.raises(Forbidden):
+        await adsum.attendances.process_batch_attendances(attendances, caller(Role.VIEWER, school.school_id))
+
+
 async def test_an_empty_list_of_attendances_is_refused(adsum: Adsum) -> None:
     with pytest.raises(Invalid):
         await adsum.attendances.process_batch_attendances([], SYSTEM)

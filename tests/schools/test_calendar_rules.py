@@ -7,7 +7,15 @@ from datetime import date
 import pytest
 
 from adsum.platform.days import Span
-from adsum.schools.calendar.rules import Calendar, Cause, ClosedDay, SessionTime, validate_times, violation_of_closure
+from adsum.schools.calendar.rules import (
+    Calendar,
+    Cause,
+    ClosedDay,
+    SessionTime,
+    closed_spans,
+    validate_times,
+    violation_of_closure,
+)
 
 WEDNESDAY = date(2024, 12, 25)
 THURSDAY = date(2024, 12, 26)
@@ -114,3 +122,10 @@ def test_every_wrong_time_is_reported_with_its_position() -> None:
 
 def test_times_that_fit_have_no_violations() -> None:
     assert list(validate_times([AT_NINE, AT_TWO, SessionTime(7, "00:00", "23:59")])) == []
+
+
+def test_closed_days_that_follow_each_other_are_an_interval() -> None:
+    days = [date(2024, 12, day) for day in (20, 23, 24, 26, 27)]
+    closed = [ClosedDay(day, "", "12:00" if day.day in {20, 24} else None) for day in days]
+    assert closed_spans(closed) == ["2024-12-20T12:00", "2024-12-23", "2024-12-24T12:00", "2024-12-26/2024-12-27"]
+    assert closed_spans([]) == []

@@ -19,7 +19,7 @@ from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount
 from adsum.batches.run import Run
-from adsum.platform.database.engine import Connection, StorageOutage
+from adsum.platform.database.engine import Connection, StorageOutage, open_database
 from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.paging import PageRequest
 from adsum.platform.settings import Settings
@@ -229,7 +229,7 @@ async def test_an_operator_of_the_installation_pauses_and_resumes_the_queue(adsu
 
 
 async def test_the_queue_is_paused_although_the_audit_log_cannot_be_written(
-    adsum: Adsum, monkeypatch: pytest.MonkeyPatch
+    adsum: Adsum, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def away(*_: object) -> None:
         raise StorageOutage("the database does not answer")
@@ -238,5 +238,8 @@ async def test_the_queue_is_paused_although_the_audit_log_cannot_be_written(
     try:
         assert not await adsum.activity.pause(caller(Role.OPERATOR))
         assert await adsum.queue_control.is_paused()
+        missing = open_database(f"sqlite:///{tmp_path}/none.db")
+        assert not await ActivityService(missing, adsum.queue_control, lambda: NOW).resume(caller(Role.OPERATOR))
+        assert not (tmp_path / "none.db").exists()
     finally:
         await adsum.queue_control.resume()

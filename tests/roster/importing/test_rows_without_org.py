@@ -175,7 +175,10 @@ class CountedOrgs(dict[str, int]):
 
 def test_the_roles_of_a_delta_are_found_without_a_search_through_the_orgs() -> None:
     orgs = CountedOrgs({f"school-{i}": i for i in range(100)})
-    stored: StoredPeople = {"teacher": {(i, f"person-{i}") for i in range(100)}, "student": {(7, "person-8")}}
+    stored: StoredPeople = {
+        "teacher": {(i, f"person-{i}") for i in range(100)},
+        "student": {(7, "person-8"), (500, "person-9")},
+    }
     findings, erased = Findings(), dict.fromkeys(Erased, Tombstones())
     people = PeopleMapping(Orgs(is_complete=False, ids=orgs), findings, TODAY, erased, is_delta=True)
     gone = [PersonRole(i, True, f"person-{i}", "", "", is_primary=False, end=None) for i in range(100)]
