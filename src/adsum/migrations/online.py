@@ -7,11 +7,13 @@ one writer, it is a transaction as any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from alembic import op
+
+Result = TypeVar("Result")
 
 SLICE = 500
 # Instead of the limit of other statements: a large table takes minutes.
@@ -43,7 +45,12 @@ def read(query: str) -> Sequence[Sequence[Any]]:
     """The rows of a query that may take minutes in a large database."""
     if not _is_postgres():
         return op.get_bind().execute(sa.text(query)).all()
-    return op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.fetch(query, timeout=_LIMIT_S))
+
+    async def fetch(driver: Any) -> Sequence[Sequence[Any]]:
+        rows: Sequence[Sequence[Any]] = await driver.fetch(query, timeout=_LIMIT_S)
+        return rows
+
+    return _with_driver(fetch)
 
 
 def slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
@@ -53,7 +60,17 @@ def slices(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
 
 
 def _execute(statement: str) -> None:
-    op.get_bind().connection.dbapi_connection.run_async(lambda driver: driver.execute(statement, timeout=_LIMIT_S))
+    async def execute(driver: Any) -> None:
+        await driver.execute(statement, timeout=_LIMIT_S)
+
+    _with_driver(execute)
+
+
+def _with_driver(work: Callable[[Any], Awaitable[Result]]) -> Result:
+    """Calls `work` with the asyncpg connection, whose methods take a limit of their own."""
+    adapter: Any = op.get_bind().connection.dbapi_connection
+    result: Result = adapter.run_async(work)
+    return result
 
 
 def _is_postgres() -> bool:
