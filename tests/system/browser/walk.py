@@ -1,4 +1,4 @@
-"""Opens every page as every role: `python -m tests.system.browser.walk [--pictures FOLDER] [EMAIL…]`.
+"""Opens every page as every role: `python -m tests.system.browser.walk [--look LOOK] [--pictures FOLDER] [EMAIL…]`.
 
 It follows the links of the pages of a system with the demo schools and some weeks of marks, and of one without a
 school. Of pages that differ in ids and days only, it opens one. Reported are errors of the server, messages of the
@@ -48,6 +48,7 @@ class Walk:
     """The findings, and the pages of one visitor that are known."""
 
     browsing: Browsing
+    looks: Sequence[str]
     pictures: Path | None
     findings: list[str] = field(default_factory=list[str])
     opened: int = 0
@@ -55,8 +56,8 @@ class Walk:
     def as_visitor(self, email: str | None, names: str) -> None:
         """Opens every page that a visitor reaches, in every look."""
         pages: list[str] = []
-        for look, options in LOOKS.items():
-            page = self.browsing.visitor(email, **options)
+        for look in self.looks:
+            page = self.browsing.visitor(email, **LOOKS[look])
             if look == "print":
                 page.emulate_media(media="print")
             if not pages:
@@ -124,10 +125,10 @@ def _links(page: Page) -> Sequence[str]:
     ]
 
 
-def _walk(browser: Browser, system: RunningSystem, pictures: Path | None, people: Sequence[str]) -> list[str]:
+def _walk(browser: Browser, system: RunningSystem, arguments: argparse.Namespace) -> list[str]:
     browsing = Browsing(browser, system)
-    walk = Walk(browsing, pictures)
-    for email in (*people, None):
+    walk = Walk(browsing, arguments.look or list(LOOKS), arguments.pictures)
+    for email in (*(arguments.people or PEOPLE), None):
         walk.as_visitor(email, (email or "nobody").partition("@")[0])
     browsing.close()
     sys.stdout.write(f"{walk.opened} pages were opened\n")
@@ -137,6 +138,7 @@ def _walk(browser: Browser, system: RunningSystem, pictures: Path | None, people
 def main() -> int:
     """Walks; 1: there are findings."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--look", action="append", choices=list(LOOKS), help="by default, all of them")
     parser.add_argument("--pictures", type=Path, help="the folder for screenshots")
     parser.add_argument("people", nargs="*", help="emails of the demo; by default, one of each role")
     arguments = parser.parse_args()
@@ -150,7 +152,7 @@ def main() -> int:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         with running_system() as system:
             mark_some_weeks(system)
-            findings += _walk(browser, system, arguments.pictures, arguments.people or PEOPLE)
+            findings += _walk(browser, system, arguments)
         browser.close()
     return 1 if findings else 0
 
