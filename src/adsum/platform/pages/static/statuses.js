@@ -13,7 +13,11 @@ function show(form) {
   const look = lookOf(form);
   if (look) tile.className = `tile ${look}`;
   tile.querySelector("b").textContent = form.elements.letter.value;
-  tile.querySelector("bdi").textContent = form.elements.label.value;
+  // A label that is not edited is shown in the language of the page.
+  const { value, defaultValue } = form.elements.label;
+  const label = tile.querySelector("bdi");
+  tile.dataset.label ??= label.textContent;
+  label.textContent = value === defaultValue ? tile.dataset.label : value;
   const preview = form.querySelector(".preview");
   if (preview) preview.hidden = !form.elements.letter.value && !form.elements.label.value;
 }
