@@ -17,6 +17,8 @@ from adsum.accounts.key_management import endpoints as keys
 from adsum.accounts.key_management import pages as key_pages
 from adsum.accounts.own_factors import endpoints as second_factors
 from adsum.accounts.own_factors import pages as own_factors
+from adsum.accounts.profile import endpoints as profiles
+from adsum.accounts.profile import pages as profile_pages
 from adsum.accounts.second_step import pages as second_step
 from adsum.accounts.single_sign_on import pages as single_sign_on
 from adsum.attendance import endpoints as attendances
@@ -69,6 +71,8 @@ from adsum.roster.importing import endpoints as rosters
 from adsum.roster.importing import pages as roster_files
 from adsum.roster.people import endpoints as users
 from adsum.roster.people import pages as people
+from adsum.roster.search import endpoints as search
+from adsum.roster.search import pages as search_pages
 from adsum.roster.timetable import endpoints as timetables
 from adsum.roster.timetable import pages as timetable_pages
 from adsum.schools import endpoints as schools
@@ -79,6 +83,7 @@ from adsum.schools.calendar import pages as calendar_pages
 ROUTERS = (
     batches.router,
     auth.router,
+    profiles.router,
     second_factors.router,
     keys.router,
     operations.router,
@@ -89,6 +94,7 @@ ROUTERS = (
     absences.router,
     covers.router,
     roster.router,
+    search.router,
     rosters.router,
     sourced_roster.router,
     schools.router,
@@ -109,6 +115,7 @@ ROUTERS = (
 PAGES = (
     static_files.router,
     sign_in.router,
+    profile_pages.router,
     second_step.router,
     confirming.router,
     own_factors.router,
@@ -120,6 +127,7 @@ PAGES = (
     on_site.router,
     record.router,
     batch_pages.router,
+    search_pages.router,
     schools_admin.router,
     people.router,
     staff_erasure_pages.router,

@@ -64,6 +64,7 @@ SINGLE = {
     "doctor": LazyCommand(
         "adsum.operations.doctor.commands:doctor", "Report problems, and the command that repairs each."
     ),
+    "search": LazyCommand("adsum.roster.search.commands:search", "Find students, classes and users by words."),
     "backup": LazyCommand(
         "adsum.processes.commands:backup", "Copy the data folder of `up` into one file, while it runs."
     ),

@@ -81,6 +81,7 @@ from adsum.roster.covers.service import Covers
 from adsum.roster.demo import service as demo
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.people.service import People
+from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
@@ -102,6 +103,7 @@ class RosterServices:
 
     people: People
     directory: Directory
+    search: Search
     covers: Covers
     timetables: Timetables
     naming: Naming
@@ -250,6 +252,7 @@ def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:
     return RosterServices(
         people=People(on.database, accounts.accounts, on.now),
         directory=Directory(on.database, on.now),
+        search=Search(on.database, on.now),
         covers=Covers(on.database, on.now),
         timetables=Timetables(on.database, on.now),
         naming=Naming(on.database),
@@ -326,6 +329,7 @@ def _pages(
             batches.timeline,
             batches.activity,
             roster.directory,
+            roster.naming,
             attendance.statuses,
             missing_registers=lambda caller, limit: registers.registers.page(
                 caller, RegisterFilters(), PageRequest(limit=limit)

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from adsum.accounts.access import Caller, Permission, Rights, Role, rights_of, system_caller
+from adsum.accounts.names import NameOfRoster, PersonName
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts, EmailTaken
 from adsum.accounts.sign_ins.tokens import Tokens
@@ -415,3 +416,48 @@ async def test_the_list_shows_classes_and_is_searched_and_filtered(
     first = await people.page(PersonFilters(school.school_id), office, PageRequest(limit=1))
     second = await people.page(PersonFilters(school.school_id), office, PageRequest(first.next_cursor, 1))
     assert [person.row.id for person in second.items] == [ada]
+
+
+async def test_a_login_is_added_with_a_name_and_gets_another_one_which_ends_no_sign_in(
+    people: People, tokens: Tokens, database: Database
+) -> None:
+    school_id = await new_school(database)
+    admin = of(Role.ADMIN, school_id)
+    added = await people.add_login("t@a.example", Role.VIEWER, admin, name=PersonName("Thea", "Todd"))
+    assert added.person.name == PersonName("Thea", "Todd")
+    token = (await tokens.create("t@a.example")).text
+    renamed = await people.change("t@a.example", {"name": PersonName("Thea", "Öz")}, admin)
+    assert renamed.name == PersonName("Thea", "Öz")
+    assert (await tokens.caller_of(token)).user_id == renamed.id
+    found = await people.page(PersonFilters(school_id, words="oez"), admin, PageRequest())
+    assert [person.row.id for person in found.items] == [renamed.id]
+    own = await people.change(renamed.id, {"name": PersonName("", "Todd")}, of(Role.ADMIN, None, user_id=renamed.id))
+    assert own.name == PersonName("", "Todd")
+
+
+async def test_the_name_of_a_person_of_the_roster_is_neither_typed_nor_changed(
+    people: People, database: Database
+) -> None:
+    school_id = await new_school(database)
+    async with database.transaction() as connection:
+        await make_user(connection, Role.TEACHER, school_id, source_id="t-1", given_name="Eve", family_name="Early")
+    admin = of(Role.ADMIN, school_id)
+    with pytest.raises(Invalid) as refused:
+        await people.add_login("e", Role.TEACHER, admin, teacher="t-1", name=PersonName("Eva", ""))
+    assert [violation.code for violation in refused.value.violations] == ["wrong_email", "name_of_roster"]
+    login = await people.add_login("e@a.example", Role.TEACHER, admin, teacher="t-1", name=PersonName("", ""))
+    assert login.person.name == PersonName("Eve", "Early")
+    with pytest.raises(NameOfRoster):
+        await people.change(login.person.id, {"name": PersonName("Eva", "Early"), "disabled": True}, admin)
+    assert not (await people.find(login.person.id, admin)).row.disabled
+
+
+async def test_a_wrong_name_is_refused_with_all_other_violations(people: People, database: Database) -> None:
+    admin = of(Role.ADMIN, await new_school(database))
+    with pytest.raises(Invalid) as refused:
+        await people.add_login("v", Role.VIEWER, admin, name=PersonName("", ""))
+    assert [violation.code for violation in refused.value.violations] == ["wrong_email", "name_missing"]
+    person = (await people.add_login("v@a.example", Role.VIEWER, admin)).person
+    with pytest.raises(Invalid) as refused:
+        await people.change(person.id, {"name": PersonName("", ""), "school_id": 99}, admin)
+    assert [violation.code for violation in refused.value.violations] == ["unknown_school", "name_missing"]

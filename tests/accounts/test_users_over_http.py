@@ -191,3 +191,17 @@ async def test_a_key_manages_users_within_its_rights(users: tuple[Api, Ids], ads
     for name in (OFFICE, SCHOOL, TEACHER):
         answer = await api.client.post(f"/users/{ids[name]}/password", headers=headers)
         assert answer.status_code == HTTPStatus.FORBIDDEN
+
+
+async def test_names_of_users_are_sent_and_changed(users: tuple[Api, Ids]) -> None:
+    api, ids = users
+    body = {"email": "new@school.example", "role": "viewer", "givenName": " Thea ", "familyName": "Todd"}
+    added = (await api.post("/users", body, SCHOOL)).json()["user"]
+    assert (added["givenName"], added["familyName"]) == ("Thea", "Todd")
+    renamed = await patch(api, added["id"], SCHOOL, familyName="Tudor")
+    assert (renamed.json()["givenName"], renamed.json()["familyName"]) == ("", "Tudor")
+    of_roster = await patch(api, ids[TEACHER], SCHOOL, givenName="Eva")
+    assert (of_roster.status_code, of_roster.json()["code"]) == (409, "name_of_roster")
+    assert violations(await patch(api, added["id"], SCHOOL, givenName="", familyName=" ")) == {
+        ("/familyName", "name_missing")
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from http import HTTPStatus
 from math import ceil
 from typing import Annotated
@@ -12,6 +13,8 @@ from fastapi.responses import RedirectResponse
 
 from adsum.accounts.access import Role
 from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
+from adsum.accounts.profile.rules import ProfileChange
+from adsum.accounts.profile.service import Profiles
 from adsum.accounts.schemas import MAX_TYPED, OwnSignInItem
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.agents import agent_of
@@ -33,6 +36,7 @@ from adsum.accounts.visitors import (
     set_session_cookie,
     signed_in,
     visitor_choosing_password,
+    visitor_confirming,
 )
 from adsum.platform.errors import (
     AdsumError,
@@ -371,12 +375,17 @@ async def _password_form(
 @router.post("/language", dependencies=[Depends(limited_by_address), Depends(require_same_origin)])
 async def choose_language(
     request: Request,
+    profiles: Annotated[Profiles, Depends(provided(Profiles))],
     language: Annotated[str, Form()],
     next: Annotated[str, Form()] = START,  # noqa: A002
 ) -> Response:
-    """Stores the choice in a cookie for a year."""
+    """Stores the choice in a cookie for a year, and in the profile of a visitor who is signed in."""
     if language not in site_of(request).languages:
         raise NotFound("there is no such language")
+    if session_token(request) is not None:
+        with suppress(Unauthenticated):
+            visitor = await visitor_confirming(request)
+            await profiles.change(ProfileChange(language=language), visitor.caller)
     response = RedirectResponse(local_path(next), HTTPStatus.SEE_OTHER)
     set_cookie(request, response, COOKIE, language, A_YEAR_S)
     return response

@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Boolean, Select, String, column, false, func, insert, not_, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.accounts.names import PersonName
 from adsum.accounts.tables import is_disabled, is_erased, users
 from adsum.platform.database.columns import BigInt
+from adsum.platform.database.search import with_search_text
 from adsum.platform.database.sql_files import input_rows, sql_file
 
 
@@ -34,10 +36,19 @@ class StoredUser:
     office_manages_logins: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """The given and family name of a user, else their email, else ''; and the language that they have chosen."""
+
+    name: str
+    language: str | None
+
+
+NOBODY = Greeting("", None)
 # Of schools, for passwords.
 MAX_NAMES = 200
 # Of the feature `schools`, which imports this one.
-_schools = table("schools", column("id", BigInt), column("name", String), column("office_manages_logins", Boolean))
+schools = table("schools", column("id", BigInt), column("name", String), column("office_manages_logins", Boolean))
 _USER = select(
     users.c.id,
     users.c.school_id,
@@ -49,8 +60,8 @@ _USER = select(
     users.c.token_generation,
     users.c.unlocks,
     users.c.first_password,
-    func.coalesce(_schools.c.office_manages_logins, false()).label("office_manages_logins"),
-).select_from(users.outerjoin(_schools, _schools.c.id == users.c.school_id))
+    func.coalesce(schools.c.office_manages_logins, false()).label("office_manages_logins"),
+).select_from(users.outerjoin(schools, schools.c.id == users.c.school_id))
 USER_COLUMNS = {column.name: column.type for column in _USER.selected_columns}
 _USERS_OF_IDS = sql_file("adsum.accounts", "users_of_ids", returns=USER_COLUMNS)
 _USERS_OF_EMAILS = sql_file("adsum.accounts", "users_of_emails", returns=USER_COLUMNS)
@@ -114,10 +125,13 @@ async def insert_user(
     first_password: str | None,
     role: str,
     school_id: int | None,
+    name: PersonName | None = None,
 ) -> int:
     """Inserts a user and returns the id. Raises RejectedRows if the email is taken."""
     values = {"email": email, "password_hash": password_hash, "first_password": first_password}
     values |= {"role": role, "school_id": school_id}
+    if name is not None:
+        values |= {"given_name": name.given, "family_name": name.family}
     return int((await connection.execute(insert(users).values(values).returning(users.c.id))).scalar_one())
 
 
@@ -145,6 +159,12 @@ async def set_password(
     )
 
 
+async def rename_user(connection: AsyncConnection, user_id: int, name: PersonName) -> None:
+    """Gives a user who is not of a roster a name."""
+    values = {"given_name": name.given, "family_name": name.family, "source_id": None}
+    await connection.execute(update(users).where(users.c.id == user_id).values(with_search_text(users, values)))
+
+
 async def use_first_password(connection: AsyncConnection, user_id: int, unused: str, used: str) -> bool:
     """Marks a first password as used. Returns False if it was used before."""
     c = users.c
@@ -162,8 +182,8 @@ async def names_of_user(connection: AsyncConnection, user_id: int) -> tuple[str,
 
 async def names_of_schools(connection: AsyncConnection, school_id: int | None) -> Sequence[str]:
     """The name of a school, or of the first ones of the district, of which an admin of all schools is thought to be."""
-    query = select(_schools.c.name).order_by(_schools.c.id).limit(MAX_NAMES)
-    of_school = query if school_id is None else query.where(_schools.c.id == school_id)
+    query = select(schools.c.name).order_by(schools.c.id).limit(MAX_NAMES)
+    of_school = query if school_id is None else query.where(schools.c.id == school_id)
     return (await connection.scalars(of_school)).all()
 
 
@@ -179,11 +199,14 @@ async def end_tokens(connection: AsyncConnection, user_id: int) -> None:
     )
 
 
-async def name_of_user(connection: AsyncConnection, user_id: int) -> str:
-    """The given and family name, else the email, else ''."""
+async def greeting_of_user(connection: AsyncConnection, user_id: int) -> Greeting:
+    """The name and the language of a user."""
     c = users.c
-    row = (await connection.execute(select(c.given_name, c.family_name, c.email).where(c.id == user_id))).one_or_none()
-    return "" if row is None else f"{row.given_name} {row.family_name}".strip() or row.email or ""
+    query = select(c.given_name, c.family_name, c.email, c.language).where(c.id == user_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return NOBODY
+    return Greeting(f"{row.given_name} {row.family_name}".strip() or row.email or "", row.language)
 
 
 async def school_ids(connection: AsyncConnection) -> list[int]:

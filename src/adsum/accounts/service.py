@@ -11,10 +11,11 @@ from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Role, rights_of, system_caller
 from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.names import NameOfRoster, PersonName
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.passwords.policy import PasswordPolicy
 from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
-from adsum.accounts.repository import StoredUser
+from adsum.accounts.repository import NOBODY, Greeting, StoredUser
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import (
     ConfigurationError,
@@ -120,6 +121,7 @@ class Accounts:
         school_id: int | None = None,
         teacher: str | None = None,
         password: str | None = None,
+        name: PersonName | None = None,
         by: Caller = _SYSTEM,
     ) -> NewLogin:
         """Adds a user who can sign in.
@@ -130,6 +132,7 @@ class Accounts:
             school_id: None: all schools, for an admin; of any other role the only school, if there is just one.
             teacher: source id of a person in the roster, who receives the login and keeps their role.
             password: None: a generated one, with which the user signs in once to choose their own.
+            name: of the user; None: without one, or with that of the person in the roster.
             by: who adds them.
 
         Raises:
@@ -139,14 +142,20 @@ class Accounts:
         """
         email = normalised_email(email)
         teacher = None if teacher is None else teacher.strip()
-        refuse(await self.validate_user(email, role, teacher, password, school_id))
+        refuse(await self.validate_user(email, role, teacher, password, school_id, name))
         first, password = self._new_password(password)
         password_hash = await self._passwords.hash(password)
-        user_id = await self._insert(email, password_hash, first, role, school_id, teacher, by)
+        user_id = await self._insert(email, password_hash, first, role, school_id, teacher, name, by)
         return NewLogin(await self._user(user_id), password)
 
     async def validate_user(
-        self, email: str, role: Role, teacher: str | None, password: str | None, school_id: int | None = None
+        self,
+        email: str,
+        role: Role,
+        teacher: str | None,
+        password: str | None,
+        school_id: int | None = None,
+        name: PersonName | None = None,
     ) -> list[Violation]:
         """The violations of a new user, apart from the school."""
         email = normalised_email(email)
@@ -159,6 +168,7 @@ class Accounts:
             *([] if password is None else await self._policy.violations(password, names)),
             *_validate_role(role, teacher),
             *validate_roster_text(teacher or "", "/teacher"),
+            *_validate_name(name, teacher),
         ]
 
     async def require_one_enabled(self, emails: Collection[str]) -> None:
@@ -274,12 +284,12 @@ class Accounts:
         user = await self._find(email)
         return 0 if user is None else user.unlocks
 
-    async def name_of(self, caller: Caller) -> str:
-        """The name of the caller, else their email; '' if the caller is not a user."""
+    async def greeting_of(self, caller: Caller) -> Greeting:
+        """The name of the caller, else their email, and their language; `NOBODY` if the caller is not a user."""
         if caller.user_id is None:
-            return ""
+            return NOBODY
         async with self._database.snapshot() as connection:
-            return await statements.name_of_user(connection, caller.user_id)
+            return await statements.greeting_of_user(connection, caller.user_id)
 
     async def end_tokens(self, caller: Caller) -> None:
         """Ends all tokens of the user."""
@@ -313,6 +323,7 @@ class Accounts:
         role: Role,
         school_id: int | None,
         teacher: str | None,
+        name: PersonName | None,
         by: Caller,
     ) -> int:
         try:
@@ -329,6 +340,7 @@ class Accounts:
                         first_password=first,
                         role=role.value,
                         school_id=school_id,
+                        name=name,
                     )
                     after = {"role": role.value}
                     await record(connection, by, Action.USER_ADDED, school_id=school_id, user_id=user_id, after=after)
@@ -373,6 +385,15 @@ def _validate_email(email: str) -> list[Violation]:
     if len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email):
         return []
     return [Violation("wrong_email", "this is not an email address", "/email")]
+
+
+def _validate_name(name: PersonName | None, teacher: str | None) -> list[Violation]:
+    if name is None:
+        return []
+    if teacher is None:
+        return list(name.violations())
+    detail = "the name of a person of the roster comes from there: leave it out"
+    return [Violation(NameOfRoster.code, detail, "/familyName")] if name.given or name.family else []
 
 
 def _validate_role(role: Role, teacher: str | None) -> list[Violation]:

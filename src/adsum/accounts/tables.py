@@ -50,6 +50,8 @@ users = Table(
     Column("unlocks", Integer, nullable=False, server_default="0"),
     # Random. Passkeys hold it instead of the id or the email. NULL: the user never had a passkey.
     Column("passkey_handle", String(64)),
+    # Of the pages. NULL: that of the browser.
+    Column("language", String(8)),
     # Such a row has no name, email, source id or login. It stays as the author of marks, corrections and audit entries.
     Column("erased_at", Instant),
     UniqueConstraint("school_id", "source_id"),

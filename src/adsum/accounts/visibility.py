@@ -35,7 +35,7 @@ The last condition applies to single sessions (`in_visible_session`). `in_visibl
 
 from __future__ import annotations
 
-from sqlalchemy import BindParameter, ColumnElement, Subquery, case, exists, literal, null, select, true
+from sqlalchemy import BindParameter, ColumnElement, Select, Subquery, case, exists, literal, null, select, true
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.tables import class_covers, class_teachers
@@ -64,6 +64,14 @@ def can_see_school(caller: Caller, school_id: int) -> bool:
 def in_visible_class(caller: Caller, class_id: ColumnElement[int], day: Day | None) -> ColumnElement[bool]:
     """Rows of classes that the caller may see on `day`, or on any day if it is None. Does not check the school."""
     return _is_among(_taught_by(caller.user_id), class_id, day) if caller.teaches_only else true()
+
+
+def taught_classes(caller: Caller, day: Day) -> Select[int]:
+    """The ids of the classes that a teacher sees on `day`: the rule of `in_visible_class`, for searches that begin with
+    the few classes of a teacher.
+    """
+    taught = _taught_by(caller.user_id)
+    return select(taught.c.class_id).where(valid_on(taught, day))
 
 
 def in_visible_session(

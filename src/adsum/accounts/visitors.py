@@ -26,6 +26,7 @@ from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.rate_limits import spend, spend_of_address
 from adsum.platform.http.refusals import note_actor
 from adsum.platform.http.transport import address_of, require_same_origin
+from adsum.platform.pages.rendering import speak
 from adsum.platform.pages.routing import asks_for_page
 
 DEVICE = "device"
@@ -82,7 +83,9 @@ async def _find_visitor(request: Request, despite: Collection[Outstanding]) -> V
         raise Unauthenticated("sign in first")
     services = services_of(request)
     caller = await services[Tokens].caller_of(token, is_use=is_use(request), despite=despite)
-    return Visitor(caller, await services[Accounts].name_of(caller))
+    greeting = await services[Accounts].greeting_of(caller)
+    speak(request, greeting.language)
+    return Visitor(caller, greeting.name)
 
 
 @guarded(visitor_of)

@@ -13,6 +13,7 @@ from adsum.accounts.callers import Callers, Impersonation
 from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.passwords.policy import PasswordPolicy
+from adsum.accounts.profile.service import Profiles
 from adsum.accounts.second_factors.attempts import CodeAttempts
 from adsum.accounts.second_factors.challenges import Challenges
 from adsum.accounts.second_factors.passkeys import Passkeys
@@ -39,6 +40,7 @@ class AccountServices:
     """Users, their credentials, and API keys."""
 
     accounts: Accounts
+    profiles: Profiles
     tokens: Tokens
     password_sign_in: PasswordSignIn
     second_factors: SecondFactors
@@ -90,6 +92,7 @@ def account_services(on: OpenServers) -> AccountServices:
     identities = Identities(on.database, providers, provider_attempts, on.now)
     return AccountServices(
         accounts=accounts,
+        profiles=Profiles(on.database),
         tokens=tokens,
         password_sign_in=password_sign_in,
         second_factors=factors,

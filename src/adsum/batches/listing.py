@@ -13,6 +13,7 @@ from adsum.batches.repository import tallies
 from adsum.batches.repository.listing import (
     BatchPosition,
     SubmittedPosition,
+    authors_of_runs,
     failed_students,
     is_run_of,
     list_batches,
@@ -20,7 +21,7 @@ from adsum.batches.repository.listing import (
     list_submitted,
     runs_of_batch,
 )
-from adsum.batches.rules import BatchFilters, BatchStatus, FailedStudent, JobFilters, ListedBatch, ListedRun
+from adsum.batches.rules import BatchFilters, BatchStatus, FailedStudent, JobFilters, ListedBatch, ListedRun, RunAuthor
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
@@ -70,6 +71,16 @@ class Batches:
         async with self._database.snapshot() as connection:
             rows = await list_submitted(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, query, _submitted_key)
+
+    async def authors(self, caller: Caller, batches: Sequence[ListedBatch]) -> Mapping[str, RunAuthor]:
+        """Who has submitted the newest run, by its id, of batches that the caller has received.
+
+        Raises:
+            Forbidden: without `batch:read`.
+        """
+        require_permission(caller, Permission.BATCH_READ)
+        async with self._database.snapshot() as connection:
+            return await authors_of_runs(connection, [each.status.run_id for each in batches])
 
     async def failed_students(
         self, caller: Caller, batches: Sequence[ListedBatch], limit: int

@@ -16,15 +16,24 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.batches.activity.service import ActivityService
 from adsum.batches.job_outcomes import reason_text
 from adsum.batches.listing import MAX_RUNS, BatchDetails, Batches
-from adsum.batches.rules import BatchFilters, BatchState, JobFilters, ListedBatch, Outcome
+from adsum.batches.rules import (
+    BatchFilters,
+    BatchState,
+    JobFilters,
+    ListedBatch,
+    ListedRun,
+    Outcome,
+    RunAuthor,
+    UndoneRun,
+)
 from adsum.batches.service import AttendancesService
 from adsum.batches.timeline import BatchTimeline, Timeline
 from adsum.platform.days import WrongDay, day_near
 from adsum.platform.ids import MAX_ID, parse_batch_id
 from adsum.platform.pages.charts import bar_chart
 from adsum.platform.paging import Page, PageRequest
-from adsum.roster.rules import SessionTitles
-from adsum.roster.service import Directory
+from adsum.roster.rules import NamedIds, Names, SessionTitles
+from adsum.roster.service import Directory, Naming
 
 ROWS = 25
 RUNNING = 10
@@ -82,6 +91,7 @@ class BatchPageData:
         timeline: returns the events of a batch.
         activity: returns figures of the last minutes, and the state of the queue.
         directory: returns the names of classes, sessions and students.
+        naming: returns the names of the people who have submitted batches.
         statuses: returns the statuses of a school.
         missing_registers: returns registers that are missing today.
     """
@@ -93,6 +103,7 @@ class BatchPageData:
         timeline: Timeline,
         activity: ActivityService,
         directory: Directory,
+        naming: Naming,
         statuses: Statuses,
         missing_registers: MissingRegisters,
     ) -> None:
@@ -101,6 +112,7 @@ class BatchPageData:
         self._timeline = timeline
         self._activity = activity
         self._directory = directory
+        self._naming = naming
         self._statuses = statuses
         self._missing_registers = missing_registers
 
@@ -134,6 +146,7 @@ class BatchPageData:
             "is_continued": cursor is not None,
             "page": page,
             "page_titles": await self._titles(caller, page.items if page is not None else ()),
+            **await self._authors(caller, page),
             "missing": await self._missing(caller),
         }
 
@@ -170,6 +183,7 @@ class BatchPageData:
             "details": details,
             "timeline": timeline,
             "events": timeline.events(details.runs),
+            "people": await self._people(caller, [*details.runs, *timeline.undone]),
             "reason_text": reason_text,
             "is_paused": not details.status.has_ended and await self._is_paused(caller),
         }
@@ -180,6 +194,17 @@ class BatchPageData:
 
     async def _in_state(self, caller: Caller, state: BatchState, limit: int) -> Page[ListedBatch]:
         return await self._batches.submitted(caller, _own(caller, BatchFilters(state=state)), PageRequest(limit=limit))
+
+    async def _authors(self, caller: Caller, page: Page[ListedBatch] | None) -> dict[str, Any]:
+        """Who has submitted the batches of a list, if it has those of others."""
+        if page is None or _sees_own(caller):
+            return {"authors": {}, "people": Names()}
+        authors = await self._batches.authors(caller, page.items)
+        return {"authors": authors, "people": await self._people(caller, authors.values())}
+
+    async def _people(self, caller: Caller, rows: Iterable[ListedRun | RunAuthor | UndoneRun]) -> Names:
+        ids = NamedIds(people={each.user_id for each in rows if each.user_id is not None})
+        return await self._naming.names_of(ids, caller)
 
     async def _titles(self, caller: Caller, rows: Iterable[ListedBatch]) -> Mapping[int, SessionTitles]:
         """Empty for a caller without `roster:read`, who sees ids."""

@@ -250,6 +250,15 @@ class FailedStudent:
 
 
 @dataclass(frozen=True, slots=True)
+class RunAuthor:
+    """Who has submitted a run. `user_id`, `key_id`: see `ListedRun`."""
+
+    role: str
+    user_id: int | None
+    key_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class FailureCount:
     """The number of students of a run who failed for one reason, and the time of the last failure."""
 
@@ -260,9 +269,14 @@ class FailureCount:
 
 @dataclass(frozen=True, slots=True)
 class UndoneRun:
-    """An undo of a run: its time, the role of the caller, and the number of records that were set back."""
+    """An undo of a run: its time, the role of the caller, and the number of records that were set back.
+
+    `user_id`, `key_id`: of the caller; both None: the command line.
+    """
 
     run_id: str
     at: datetime
     role: str
     records: int
+    user_id: int | None = None
+    key_id: int | None = None

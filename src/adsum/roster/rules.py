@@ -76,6 +76,10 @@ class StudentRow:
     grade: str | None
     active: bool
 
+    @property
+    def name_order(self) -> NameOrder:
+        return name_order(self.family_name, self.given_name, self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class StudentName:

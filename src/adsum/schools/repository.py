@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
@@ -52,6 +52,12 @@ async def list_schools(connection: AsyncConnection, caller: Caller, after: int, 
         .limit(limit)
     )
     return [School(*row) for row in await connection.execute(statement)]
+
+
+async def names_of_schools(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, str]:
+    """The names of these schools by id, of which there are at most some hundred."""
+    rows = await connection.execute(select(schools.c.id, schools.c.name).where(schools.c.id.in_(sorted(school_ids))))
+    return {row.id: row.name for row in rows}
 
 
 async def is_visible_school(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:

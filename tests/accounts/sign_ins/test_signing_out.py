@@ -14,8 +14,8 @@ async def test_a_visitor_has_a_name_and_signs_out_everywhere(accounts: Accounts,
     login = await accounts.add_user("ada@school.example", Role.ADMIN)
     token = await tokens.create(login.user.email)
     caller = await tokens.caller_of(token.text)
-    assert await accounts.name_of(caller) == "ada@school.example"
-    assert await accounts.name_of(system_caller()) == ""
+    assert (await accounts.greeting_of(caller)).name == "ada@school.example"
+    assert (await accounts.greeting_of(system_caller())).name == ""
 
     await accounts.end_tokens(caller)
     with pytest.raises(Unauthenticated):

@@ -43,6 +43,7 @@ WITHOUT_KEY = {
     "/users/{id}/unlock": "a repetition has the same effect",
     "/retention/preview": "changes nothing",
     "/schools/{id}/retention/preview": "changes nothing",
+    "/search": "changes nothing",
     "/students/search": "changes nothing",
     "/users/search": "changes nothing",
     "/absences/search": "changes nothing",

@@ -32,7 +32,14 @@ def test_only_these_endpoints_need_no_authentication() -> None:
     factors = {
         f"/auth/second-factors{path}" for path in ("", "/totp", "/totp/confirm", "/recovery-codes", "/{kind}/{id}")
     }
-    assert own == {"/auth/confirm", "/auth/password", "/auth/sign-ins", "/auth/sign-ins/{id}", *factors}
+    assert own == {
+        "/auth/confirm",
+        "/auth/password",
+        "/auth/profile",
+        "/auth/sign-ins",
+        "/auth/sign-ins/{id}",
+        *factors,
+    }
 
 
 @pytest.mark.parametrize("user", [None, *PEOPLE])

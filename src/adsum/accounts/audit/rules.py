@@ -44,6 +44,7 @@ class Action(StrEnum):
     USER_ENABLED = "user_enabled"
     USER_UNLOCKED = "user_unlocked"
     USER_ROLE_CHANGED = "user_role_changed"
+    USER_RENAMED = "user_renamed"
     USER_ERASED = "user_erased"
     USER_READMITTED = "user_readmitted"
     IDENTITY_INVITED = "identity_invited"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -27,6 +27,7 @@ from adsum.batches.rules import (
     ListedRun,
     OnExisting,
     Outcome,
+    RunAuthor,
     RunState,
     RunUndo,
     Tally,
@@ -157,6 +158,13 @@ async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: Batch
         .limit(limit)
     )
     return [_listed_run(row, newest) for row in await connection.execute(statement)]
+
+
+async def authors_of_runs(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, RunAuthor]:
+    """Who has submitted each of these runs."""
+    c = batch_runs.c
+    found = select(c.run_id, c.accepted_role, c.user_id, c.key_id).where(c.run_id.in_(run_ids))
+    return {row[0]: RunAuthor(*row[1:]) for row in await connection.execute(found)}
 
 
 async def runs_that_may_have_failed(connection: AsyncConnection, batch: Batch, limit: int) -> list[str]:

@@ -60,16 +60,17 @@ class UndoRequest:
 async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneRun]:
     """The undos of a batch, the oldest first."""
     change = attendance_changes.c
-    grouped = (change.undoes_run_id, change.changed_at, change.changed_role)
+    run = (change.undoes_run_id, change.changed_at, change.changed_role)
+    author = (change.user_id, change.key_id)
     found = (
-        select(*grouped, func.count())
+        select(*run, func.count(), *author)
         .join(attendances, attendances.c.id == change.attendance_id)
         .where(
             attendances.c.session_id == batch.session_id,
             attendances.c.learning_date == batch.learning_date,
             change.undoes_run_id.is_not(None),
         )
-        .group_by(*grouped)
+        .group_by(*run, *author)
         .order_by(change.changed_at)
     )
     return [UndoneRun(*row) for row in await connection.execute(found)]

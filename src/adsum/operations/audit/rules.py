@@ -50,6 +50,7 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.USER_DISABLED,
         Action.USER_ENABLED,
         Action.USER_UNLOCKED,
+        Action.USER_RENAMED,
         Action.USER_ERASED,
         Action.USER_READMITTED,
         Action.IDENTITY_INVITED,

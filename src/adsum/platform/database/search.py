@@ -1,4 +1,4 @@
-"""Search by words: the column `search_text` holds what is searched, and `mentions` is the condition.
+"""Search by words: the column `search_text` holds what is searched, `mentions` is the condition, `distance` the order.
 
 Databases compare accents, apostrophes and the case of non-ASCII letters differently, and not at all in SQLite. The
 column therefore holds a folded text, which Python computes for both: see `search_spellings`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, Text, and_, or_
+from sqlalchemy import Column, ColumnElement, Integer, Table, Text, and_, case, literal, or_
 from sqlalchemy.engine.default import DefaultExecutionContext
 
 from adsum.platform.texts import search_spellings, search_words
@@ -45,6 +45,33 @@ def mentions(words: str, search_text: ColumnElement[str], *more: ColumnElement[s
         for word in search_words(words)
     )
     return and_(True, *found)
+
+
+def distance(words: str, search_text: ColumnElement[str]) -> ColumnElement[int]:
+    """How far a row is from the words of a search, 0 for the best: each word adds 1 if it only begins a word of the
+    row, and 2 if it does not even begin one.
+    """
+    distances: ColumnElement[int] = literal(0, Integer)
+    for word in search_words(words):
+        spellings = search_spellings(word)
+        is_whole = or_(*(_has_word(search_text, spelling) for spelling in spellings))
+        begins = or_(*(_has_beginning(search_text, spelling) for spelling in spellings))
+        distances += case((is_whole, 0), (begins, 1), else_=2)
+    return distances
+
+
+def _has_word(text: ColumnElement[str], word: str) -> ColumnElement[bool]:
+    # Four comparisons take a third less time than one with blanks around the text, which would be copied.
+    return or_(
+        text.startswith(f"{word} ", autoescape=True),
+        text.contains(f" {word} ", autoescape=True),
+        text.endswith(f" {word}", autoescape=True),
+        text == word,
+    )
+
+
+def _has_beginning(text: ColumnElement[str], letters: str) -> ColumnElement[bool]:
+    return or_(text.startswith(letters, autoescape=True), text.contains(f" {letters}", autoescape=True))
 
 
 def _search_text(searched: tuple[str, ...], values: Mapping[str, Any]) -> str:

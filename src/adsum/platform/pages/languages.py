@@ -121,19 +121,19 @@ def load_languages() -> dict[str, Language]:
     return {SOURCE: Language(SOURCE)} | {code: Language(code, _catalogue(code)) for code in TRANSLATED}
 
 
-def chosen_language(languages: Mapping[str, Language], cookie: str | None, accepted: str) -> Language:
-    """The language in the cookie, else the preferred language of the browser, else the source language.
+def chosen_language(languages: Mapping[str, Language], chosen: str | None, accepted: str) -> Language:
+    """The chosen language, else the preferred language of the browser, else the source language.
 
     Its region is the first one that the browser names: British dates differ from American ones.
 
     Args:
         languages: the available languages.
-        cookie: the code that the visitor chose, or None.
+        chosen: the code that the visitor chose, in their profile or in this browser, or None.
         accepted: the Accept-Language header, ordered by weight and then by position.
     """
     tags = _by_weight(accepted)
     preferred = next((code for code, _ in tags if code in languages), SOURCE)
-    language = languages[cookie if cookie is not None and cookie in languages else preferred]
+    language = languages[chosen if chosen is not None and chosen in languages else preferred]
     region = next((region for _, region in tags if region), None)
     return replace(language, region=_region_of_formats(language, region))
 

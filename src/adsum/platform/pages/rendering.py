@@ -34,9 +34,10 @@ class Site:
     _environments: dict[str, Environment] = field(default_factory=dict[str, Environment])
 
     def language_of(self, request: Request) -> Language:
-        """The language of the visitor."""
+        """The language that the visitor has chosen in their profile or in this browser, else that of the browser."""
         accepted = request.headers.get("Accept-Language", "")
-        return chosen_language(self.languages, cookie_of(request, COOKIE), accepted)
+        chosen: str | None = getattr(request.state, "language", None)
+        return chosen_language(self.languages, chosen or cookie_of(request, COOKIE), accepted)
 
     def text(self, request: Request, template: str, **shown: Any) -> str:
         """Renders a template as text."""
@@ -62,6 +63,11 @@ class Site:
 def open_site(packages: Sequence[str]) -> Site:
     """Loads the translations."""
     return Site(load_languages(), packages)
+
+
+def speak(request: Request, language: str | None) -> None:
+    """Renders the answer of a request in the language that its visitor has chosen; None: they have not."""
+    request.state.language = language
 
 
 def site_of(request: Request) -> Site:

@@ -35,6 +35,7 @@ ANONYMOUS: dict[str, Any] = {
     "password_hash": None,
     "first_password": None,
     "passkey_handle": None,
+    "language": None,
     "unlocks": 0,
     "disabled": True,
     "enabled_in_roster": True,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import Role, system_caller
+from adsum.accounts.profile.schemas import sent_name
 from adsum.accounts.schemas import SignInItem
 from adsum.accounts.service import ROLES
 from adsum.accounts.sign_ins.tokens import Tokens
@@ -23,9 +24,12 @@ from adsum.roster.people.service import People
 
 app = typer.Typer(no_args_is_help=True)
 
-COLUMNS = ("id", "email", "role", "schoolId", "sourcedId", "disabled", "hasFirstPassword")
+COLUMNS = ("id", "email", "givenName", "familyName", "role", "schoolId", "sourcedId", "disabled", "hasFirstPassword")
+DROPPED_FIRST = ("hasFirstPassword", "sourcedId", "givenName")
 SIGN_IN_COLUMNS = ("id", "kind", "agent", "createdAt", "lastUsedAt", "endsAt")
 Email = Annotated[str, typer.Argument(metavar="EMAIL")]
+GivenName = Annotated[str | None, typer.Option("--given-name", metavar="NAME", help="The given name.")]
+FamilyName = Annotated[str | None, typer.Option("--family-name", metavar="NAME", help="The family name.")]
 WITH_LOGIN = PersonFilters(with_login=True)
 
 
@@ -51,6 +55,8 @@ def add_user(
             "A login with this email that is not linked becomes theirs, with a new password.",
         ),
     ] = None,
+    given_name: GivenName = None,
+    family_name: FamilyName = None,
     password_stdin: Annotated[
         bool,
         typer.Option(
@@ -62,10 +68,11 @@ def add_user(
 ) -> None:
     """Add a user who can sign in. An admin without a school belongs to all schools."""
     password = _read_line() if password_stdin else None
+    name = sent_name(given_name, family_name)
     new = run_with(
         People,
         lambda people: people.add_login(
-            email, role, system_caller(), school_id=school, teacher=teacher, password=password
+            email, role, system_caller(), school_id=school, teacher=teacher, password=password, name=name
         ),
     )
     _show_user(new.person, None if password_stdin else new.password, as_json=as_json)
@@ -89,7 +96,8 @@ def list_users(*, as_json: Json = False) -> None:
     """Show all users who can sign in."""
     people = run_with(People, lambda people: every_item(lambda page: people.page(WITH_LOGIN, system_caller(), page)))
     rows = sorted((person.row for person in people), key=lambda row: row.email or "")
-    show_items(COLUMNS, [UserItem.model_validate(row) for row in rows], as_json=as_json)
+    items = [UserItem.model_validate(row) for row in rows]
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST)
 
 
 @app.command("password")
@@ -139,6 +147,18 @@ def change_role(
         change["school_id"] = school
     if not change:
         raise typer.BadParameter("nothing to change: give a role, --school or --all-schools", param_hint="ROLE")
+    _show_user(run_with(People, lambda people: people.change(email, change, system_caller())), as_json=as_json)
+
+
+@app.command("rename")
+def rename_user(
+    email: Email, *, given_name: GivenName = None, family_name: FamilyName = None, as_json: Json = False
+) -> None:
+    """Change the name of a user, except of a person of the roster. A part that is left out becomes empty."""
+    name = sent_name(given_name, family_name)
+    if name is None:
+        raise typer.BadParameter("give --given-name, --family-name, or both", param_hint="--family-name")
+    change = PersonChange(name=name)
     _show_user(run_with(People, lambda people: people.change(email, change, system_caller())), as_json=as_json)
 
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
+from adsum.accounts.profile.schemas import sent_name
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
@@ -44,7 +45,10 @@ async def add_user(body: NewUser, people: PeopleService, caller: Manager, respon
     links the login to the roster.
     """
     response.headers.update(NOT_STORED)
-    added = await people.add_login(body.email, body.role, caller, school_id=body.school_id, teacher=body.teacher)
+    name = sent_name(body.given_name, body.family_name)
+    added = await people.add_login(
+        body.email, body.role, caller, school_id=body.school_id, teacher=body.teacher, name=name
+    )
     return UserWithPassword.of(added)
 
 
@@ -54,12 +58,13 @@ async def get_user(user_id: UserId, people: PeopleService, caller: Manager) -> U
     return UserItem.model_validate((await people.find(user_id, caller)).row)
 
 
-@router.patch("/{id}", name="changeUser", summary="Change role, school or state of a user")
+@router.patch("/{id}", name="changeUser", summary="Change role, school, name or state of a user")
 async def change_user(user_id: UserId, body: ChangeUser, people: PeopleService, caller: Manager) -> UserItem:
-    """Takes effect with the next request of the user, whose sign-ins end.
+    """Takes effect with the next request of the user, whose sign-ins end, unless only the name changes.
 
     403 if you lack a right that the user has or would get. 409 `own_login` for yourself, `last_admin` if nobody else is
-    an active admin of all schools, `person_of_roster` for the school of a person of the roster.
+    an active admin of all schools, `person_of_roster` and `name_of_roster` for the school and the name of a person of
+    the roster.
     """
     return UserItem.model_validate(await people.change(user_id, body.to_change(), caller))
 

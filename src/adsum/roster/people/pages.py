@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
 from adsum.accounts.access import Role, may_erase, may_manage
+from adsum.accounts.names import MAX_NAME, PersonName
 from adsum.accounts.service import ROLES
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
@@ -51,6 +52,7 @@ class Done(StrEnum):
     """What the visitor has done with a login."""
 
     CHANGED = "changed"
+    RENAMED = "renamed"
     UNLOCKED = "unlocked"
     SIGNED_OUT = "signed-out"
 
@@ -103,6 +105,8 @@ async def add_login(
     role: Annotated[str, Form()],
     email: Text = "",
     teacher: Text = "",
+    given_name: Annotated[Text, Form(alias="givenName")] = "",
+    family_name: Annotated[Text, Form(alias="familyName")] = "",
 ) -> Response:
     """Adds a login and shows its password once; the response is not a redirect, so that no address shows it.
 
@@ -111,10 +115,15 @@ async def add_login(
     school_id = None if role == DISTRICT_ADMIN else context.school.id
     try:
         new = await service.add_login(
-            email, _role(role), context.caller, school_id=school_id, teacher=teacher.strip() or None
+            email,
+            _role(role),
+            context.caller,
+            school_id=school_id,
+            teacher=teacher.strip() or None,
+            name=PersonName.of(given_name, family_name),
         )
     except (*WRONG, NotFound) as error:
-        typed = {"email": email, "role": role, "teacher": teacher}
+        typed = {"email": email, "role": role, "teacher": teacher, "given": given_name, "family": family_name}
         return await _list(request, service, context, typed=typed, error=error)
     return await _list(request, service, context, new=new)
 
@@ -149,6 +158,25 @@ async def change_rights(
     except WRONG as error:
         return await _person(request, service, schools, context, person_id, error=error)
     return redirect_to(_address(context, person_id, Done.CHANGED))
+
+
+@router.post("/admin/people/{id}/name")
+async def rename(
+    request: Request,
+    service: PeopleService,
+    schools: SchoolsService,
+    context: CurrentSchool,
+    person_id: PersonId,
+    given_name: Annotated[Text, Form(alias="givenName")] = "",
+    family_name: Annotated[Text, Form(alias="familyName")] = "",
+) -> Response:
+    """Changes the name of a person who is not of the roster."""
+    name = PersonName.of(given_name, family_name)
+    try:
+        await service.change(person_id, PersonChange(name=name), context.caller)
+    except WRONG as error:
+        return await _person(request, service, schools, context, person_id, error=error, name=name)
+    return redirect_to(_address(context, person_id, Done.RENAMED))
 
 
 @router.post("/admin/people/{id}/password")
@@ -267,7 +295,8 @@ async def _list(
         may_manage=partial(_may_manage, context),
         may_erase=partial(_may_erase, context),
         erased=erased,
-        typed={"email": "", "role": "", "teacher": ""} | (typed or {}),
+        typed={"email": "", "role": "", "teacher": "", "given": "", "family": ""} | (typed or {}),
+        most_of_name=MAX_NAME,
         a_day=A_DAY,
         error=error,
         new=new,
@@ -286,6 +315,7 @@ async def _person(
     *,
     error: AdsumError | None = None,
     new: NewPassword | None = None,
+    name: PersonName | None = None,
     done: Done | None = None,
 ) -> Response:
     person, caller = await service.find(person_id, context.caller), context.caller
@@ -310,6 +340,8 @@ async def _person(
         now=services.clock(),
         erases=_may_erase(context, row),
         is_own=row.id == caller.user_id,
+        typed_name=name or row.name,
+        most_of_name=MAX_NAME,
         a_day=A_DAY,
         error=error,
         new=new,

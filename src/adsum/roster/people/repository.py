@@ -13,8 +13,8 @@ from adsum.accounts.access import Caller, Role
 from adsum.accounts.second_factors.tables import passkeys, totp_apps
 from adsum.accounts.tables import class_covers, class_teachers, is_disabled, is_erased, users
 from adsum.accounts.visibility import in_visible_school
-from adsum.platform.database.search import mentions, with_search_text
-from adsum.roster.people.rules import PersonFilters, PersonRow, TeachingRow
+from adsum.platform.database.search import distance, mentions, with_search_text
+from adsum.roster.people.rules import PersonFilters, PersonRow, TeachingRow, by_name
 from adsum.roster.tables import classes
 
 # As the locks in `schools/locks.py`.
@@ -56,6 +56,17 @@ async def list_people(
     conditions = [in_visible_school(caller, _c.school_id), _c.id > after, *_conditions(filters)]
     statement = _PERSON.where(*conditions).order_by(_c.id).limit(limit)
     return [PersonRow(*row) for row in await connection.execute(statement)]
+
+
+async def search_people(connection: AsyncConnection, caller: Caller, words: str, limit: int) -> list[PersonRow]:
+    """The `limit` best matches among the people whom the caller sees, the best first. None of them is erased."""
+    how_far = distance(words, _c.search_text)
+    best = (how_far, case((is_disabled, 1), else_=0), _c.family_name, _c.given_name, _c.id)
+    conditions = [in_visible_school(caller, _c.school_id), mentions(words, _c.search_text, _c.email)]
+    statement = _PERSON.where(*conditions).add_columns(how_far).order_by(*best).limit(limit)
+    rows = [(far, PersonRow(*row)) for *row, far in await connection.execute(statement)]
+    rows.sort(key=lambda each: (each[0], each[1].disabled, by_name(each[1])))
+    return [row for _, row in rows]
 
 
 def _conditions(filters: PersonFilters) -> list[ColumnElement[bool]]:

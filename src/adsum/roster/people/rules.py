@@ -8,6 +8,7 @@ from datetime import date
 from typing import TypedDict
 
 from adsum.accounts.access import Caller, Role, may_manage
+from adsum.accounts.names import PersonName
 from adsum.accounts.service import ROLES
 from adsum.platform.errors import Conflict, Violation
 from adsum.roster.rules import NameOrder, name_order
@@ -56,6 +57,10 @@ class PersonRow:
     left_roster: bool = False
     has_first_password: bool = False
     has_second_factor: bool = False
+
+    @property
+    def name(self) -> PersonName:
+        return PersonName(self.given_name, self.family_name)
 
     @property
     def is_active_district_admin(self) -> bool:
@@ -108,6 +113,7 @@ class PersonChange(TypedDict, total=False):
     role: Role
     school_id: int | None
     disabled: bool
+    name: PersonName
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.accounts.access import Role
+from adsum.accounts.profile.schemas import NameText, sent_name
 from adsum.accounts.service import MAX_EMAIL
 from adsum.platform.http.queries import PageQuery, SentInBody, Words
 from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, RosterText, Schema, SentSchema
@@ -83,14 +84,18 @@ class NewUser(SentSchema):
     teacher: Annotated[
         Annotated[RosterText, Field(max_length=255)] | None, Field(description="The sourced id of a teacher")
     ] = None
+    given_name: Annotated[NameText | None, Field(description="Not with `teacher`: the roster has the name")] = None
+    family_name: Annotated[NameText | None, Field(description="Not with `teacher`")] = None
 
 
 class ChangeUser(SentSchema):
-    """What changes of a user; omitted fields stay."""
+    """What changes of a user; omitted fields stay. Of a name both parts are sent."""
 
     role: Role | None = None
     school_id: Annotated[Id | None, Field(description="null: all schools, for an admin")] = None
     disabled: Flag | None = None
+    given_name: NameText | None = None
+    family_name: NameText | None = None
 
     def to_change(self) -> PersonChange:
         change = PersonChange()
@@ -100,4 +105,7 @@ class ChangeUser(SentSchema):
             change["school_id"] = self.school_id
         if self.disabled is not None:
             change["disabled"] = self.disabled
+        name = sent_name(self.given_name, self.family_name)
+        if name is not None:
+            change["name"] = name
         return change

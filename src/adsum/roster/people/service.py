@@ -20,6 +20,7 @@ from adsum.accounts.access import (
 )
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.names import PersonName, refuse_name_of_roster
 from adsum.accounts.second_factors.service import reset_factors
 from adsum.accounts.service import Accounts, chosen_school, normalised_email
 from adsum.accounts.visibility import can_see_school
@@ -101,6 +102,7 @@ class People:
         school_id: int | None = None,
         teacher: str | None = None,
         password: str | None = None,
+        name: PersonName | None = None,
     ) -> NewPassword:
         """Adds a login.
 
@@ -112,6 +114,7 @@ class People:
             teacher: source id of a person of the roster, who gets the login. If a teacher of the same school has this
                 email, and no source id, that login becomes theirs, with the new password.
             password: None: a generated one, with which the user signs in once to choose their own.
+            name: None: without one. With `teacher` it comes from the roster, and this one has to be empty.
 
         Raises:
             Invalid: with every violation.
@@ -127,17 +130,18 @@ class People:
             try:
                 school_id = chosen_school(visible, school_id)
             except Invalid as error:
-                refuse([*await self._accounts.validate_user(email, role, teacher, password), *error.violations])
+                found = await self._accounts.validate_user(email, role, teacher, password, name=name)
+                refuse([*found, *error.violations])
         require_may_manage(caller, role, school_id)
         if role is Role.ADMIN:
             require_confirmed(caller)
         if school_id is not None and teacher is not None:
-            refuse(await self._accounts.validate_user(email, role, teacher, password, school_id))
+            refuse(await self._accounts.validate_user(email, role, teacher, password, school_id, name))
             adopted = await self._adopt(email, school_id, teacher.strip(), caller, password)
             if adopted is not None:
                 return adopted
         login = await self._accounts.add_user(
-            email, role, school_id=school_id, teacher=teacher, password=password, by=caller
+            email, role, school_id=school_id, teacher=teacher, password=password, name=name, by=caller
         )
         async with self._database.snapshot() as connection:
             return NewPassword(await visible_person(connection, login.user.id, caller), login.password)
@@ -158,47 +162,65 @@ class People:
         return None if person is None else NewPassword(person, prepared.text)
 
     async def change(self, who: Who, change: PersonChange, caller: Caller) -> PersonRow:
-        """Changes role and school of a user, and whether they are disabled. Any change ends their sign-ins.
+        """Changes role, school and name of a user, and whether they are disabled.
 
-        A new school, and a role other than teacher, ends assignments and covers.
+        Any change but a new name ends their sign-ins. A new school, and a role other than teacher, ends assignments and
+        covers.
 
         Raises:
             Forbidden: also if the caller lacks a right that the user would get.
-            Invalid: an unknown school or role; or no school for a role other than admin.
+            Invalid: an unknown school or role, a wrong name, or no school for a role other than admin.
             OwnLogin: the caller changes their own login.
             LastAdmin: the district would be without an active admin.
             NoLogin: the person has no login.
             PersonOfRoster: the person of a roster would get another school.
+            NameOfRoster: the person of a roster would get another name.
             ConfirmationNeeded: of an admin, before or after; the caller has confirmed their sign-in too long ago.
         """
         async with self._database.transaction() as connection:
             await lock_roles(connection)
             person = await managed_person(connection, who, caller)
             role, school_id = change.get("role", Role(person.role)), change.get("school_id", person.school_id)
-            refuse([*validate_rights(role, school_id), *await _unknown_school(connection, caller, school_id)])
+            name_violations = change["name"].violations() if "name" in change else ()
+            rights_violations = validate_rights(role, school_id)
+            refuse([*rights_violations, *await _unknown_school(connection, caller, school_id), *name_violations])
             require_may_manage(caller, role, school_id)
             refuse_fixed(person, school_id)
-            wanted = {"role": role.value, "school_id": school_id, "disabled": change.get("disabled", person.disabled)}
-            new = {name: value for name, value in wanted.items() if getattr(person, name) != value}
-            if change.get("disabled") or (wanted["disabled"] and "role" in new):
-                # A teacher whom the roster has disabled stays so after the next import, and in another role.
-                new["disabled"] = True
-            if not new:
-                return person
-            refuse_own(person, caller)
-            if Role.ADMIN in (role, person.role):
-                require_confirmed(caller)
-            if not (role is Role.ADMIN and school_id is None and not wanted["disabled"]):
-                await require_other_admin(connection, person)
-            if person.school_id is not None and ("school_id" in new or role is not Role.TEACHER):
-                await end_duties(
-                    connection, person.id, await today_of_school(connection, person.school_id, self._now())
-                )
-            await set_rights(connection, person.id, new)
-            await _record_change(connection, caller, person, new)
+            await _rename(connection, person, change.get("name", person.name), caller)
+            await self._set_rights(connection, person, role, school_id, change.get("disabled"), caller)
             changed = await find_person(connection, caller, person.id)
         assert changed is not None, "the caller sees the school that they give"
         return changed
+
+    async def _set_rights(
+        self,
+        connection: Connection,
+        person: PersonRow,
+        role: Role,
+        school_id: int | None,
+        disabled: bool | None,
+        caller: Caller,
+    ) -> None:
+        wanted = {
+            "role": role.value,
+            "school_id": school_id,
+            "disabled": person.disabled if disabled is None else disabled,
+        }
+        new = {name: value for name, value in wanted.items() if getattr(person, name) != value}
+        if disabled or (wanted["disabled"] and "role" in new):
+            # A teacher whom the roster has disabled stays so after the next import, and in another role.
+            new["disabled"] = True
+        if not new:
+            return
+        refuse_own(person, caller)
+        if Role.ADMIN in (role, person.role):
+            require_confirmed(caller)
+        if not (role is Role.ADMIN and school_id is None and not wanted["disabled"]):
+            await require_other_admin(connection, person)
+        if person.school_id is not None and ("school_id" in new or role is not Role.TEACHER):
+            await end_duties(connection, person.id, await today_of_school(connection, person.school_id, self._now()))
+        await set_rights(connection, person.id, new)
+        await _record_change(connection, caller, person, new)
 
     async def new_password(self, who: Who, caller: Caller, password: str | None = None) -> NewPassword:
         """Sets a password, ends all sign-ins of the user, and clears their failed ones.
@@ -270,6 +292,15 @@ async def _managed_login(connection: Connection, who: Who, caller: Caller) -> Pe
     if person.email is None:
         raise NoLogin("this person has no login: add one first")
     return person
+
+
+async def _rename(connection: Connection, person: PersonRow, name: PersonName, caller: Caller) -> None:
+    if name == person.name:
+        return
+    if person.source_id is not None:
+        refuse_name_of_roster()
+    await accounts.rename_user(connection, person.id, name)
+    await _record(connection, caller, Action.USER_RENAMED, person)
 
 
 async def _record(connection: Connection, caller: Caller, action: Action, person: PersonRow) -> None:

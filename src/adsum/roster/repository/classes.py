@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.tables import is_disabled, is_erased, users
 from adsum.accounts.visibility import in_visible_class, in_visible_school, in_visible_session
-from adsum.platform.database.search import mentions
+from adsum.platform.database.search import distance, mentions
 from adsum.platform.database.validity import Day
 from adsum.platform.ids import MAX_ID
+from adsum.platform.texts import list_key
 from adsum.roster.repository.membership import is_visible_student
 from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.rules import (
@@ -54,6 +55,19 @@ async def list_classes(
     if filters.active is not None:
         statement = statement.where(classes.c.active == filters.active)
     return [ClassRow(*row) for row in await connection.execute(statement)]
+
+
+async def search_classes(
+    connection: AsyncConnection, caller: Caller, words: str, today: Day, limit: int
+) -> list[ClassRow]:
+    """The `limit` best matches among the classes that the caller sees today, the best first."""
+    c = classes.c
+    how_far = distance(words, c.search_text)
+    statement = _visible_classes(caller, today).where(mentions(words, c.search_text)).add_columns(how_far)
+    found = await connection.execute(statement.order_by(how_far, c.active.desc(), c.title, c.id).limit(limit))
+    rows = [(far, ClassRow(*row)) for *row, far in found]
+    rows.sort(key=lambda each: (each[0], not each[1].active, list_key(each[1].title)))
+    return [row for _, row in rows]
 
 
 def _visible_classes(caller: Caller, day: Day | None) -> Select[int, int, str | None, str, str | None, bool, str]:

@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, func, li
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import can_see_school, in_visible_class, in_visible_school
+from adsum.accounts.visibility import can_see_school, in_visible_class, in_visible_school, taught_classes
 from adsum.platform.database.columns import Json
-from adsum.platform.database.search import mentions
+from adsum.platform.database.search import distance, mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.ids import MAX_ID
@@ -53,6 +53,22 @@ async def list_students(
     if filters.source_id is not None:
         statement = statement.where(_is_named(caller, filters.source_id))
     return [StudentRow(*row) for row in await connection.execute(statement)]
+
+
+async def search_students(
+    connection: AsyncConnection, caller: Caller, words: str, today: Day, limit: int
+) -> list[StudentRow]:
+    """The `limit` best matches among the students whom the caller sees today, as in `list_students`, the best first."""
+    c = students.c
+    statement = _students(caller).where(await _is_or_was(connection, mentions(words, c.search_text)))
+    if caller.teaches_only:
+        statement = statement.where(students.c.id.in_(_taught_students(caller, today)))
+    how_far = distance(words, c.search_text)
+    best = (how_far, is_active(caller).desc(), c.family_name, c.given_name, c.id)
+    found = await connection.execute(statement.add_columns(how_far).order_by(*best).limit(limit))
+    rows = [(far, StudentRow(*row)) for *row, far in found]
+    rows.sort(key=lambda each: (each[0], not each[1].active, each[1].name_order))
+    return [row for _, row in rows]
 
 
 async def find_student(
@@ -204,6 +220,22 @@ def _enrolled(caller: Caller, class_id: int | None, day: Day) -> ColumnElement[b
         enrolled = enrolled.join(classes, classes.c.id == enrolments.c.class_id)
         enrolled = enrolled.where(in_visible_school(caller, classes.c.school_id))
     return exists(enrolled if class_id is None else enrolled.where(enrolments.c.class_id == class_id))
+
+
+def _taught_students(caller: Caller, day: Day) -> Select[int]:
+    """The ids of the students in the classes that a teacher sees on `day`.
+
+    The rule is that of `_enrolled`. Databases make this list once, and do not look for each student of the schools.
+    """
+    return (
+        select(enrolments.c.student_id)
+        .join(classes, classes.c.id == enrolments.c.class_id)
+        .where(
+            enrolments.c.class_id.in_(taught_classes(caller, day)),
+            valid_on(enrolments, day),
+            in_visible_school(caller, classes.c.school_id),
+        )
+    )
 
 
 def ever_taught(caller: Caller) -> ColumnElement[bool]:

@@ -1,0 +1,47 @@
+"""Searches students, classes and people at once."""
+
+from __future__ import annotations
+
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.texts import search_words
+from adsum.roster.people.repository import search_people
+from adsum.roster.people.rules import PersonRow
+from adsum.roster.repository.classes import search_classes
+from adsum.roster.repository.students import search_students
+from adsum.roster.search.rules import NO_HITS, Hits, first_of
+from adsum.schools.repository import names_of_schools, today_of_schools
+
+
+class Search:
+    """Finds what the caller sees in lists: of a teacher, the classes that they teach today and their students."""
+
+    def __init__(self, database: Database, now: Clock) -> None:
+        self._database = database
+        self._now = now
+
+    async def find(self, words: str, limit: int, caller: Caller) -> Hits:
+        """At most `limit` students, classes and people each that match the words; none without words.
+
+        Each word occurs in the names, the title or the ids: see `search_spellings`. Those that have the words as whole
+        words come first, then those with words that begin with them. People are found by callers with `user:manage`,
+        by email too.
+
+        Raises Forbidden without `roster:read`.
+        """
+        require_permission(caller, Permission.ROSTER_READ)
+        if not search_words(words):
+            return NO_HITS
+        async with self._database.snapshot() as connection:
+            today = await today_of_schools(connection, caller, self._now())
+            students = await search_students(connection, caller, words, today, limit + 1)
+            classes = await search_classes(connection, caller, words, today, limit + 1)
+            people = await _people(connection, caller, words, limit + 1)
+            schools = {row.school_id for row in (*students, *classes, *people) if row.school_id is not None}
+            names = await names_of_schools(connection, schools)
+        return Hits(first_of(students, limit), first_of(classes, limit), first_of(people, limit), names)
+
+
+async def _people(connection: Connection, caller: Caller, words: str, limit: int) -> list[PersonRow]:
+    return await search_people(connection, caller, words, limit) if caller.may(Permission.USER_MANAGE) else []
