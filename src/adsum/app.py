@@ -10,6 +10,8 @@ from fastapi import FastAPI, Request, Response
 from adsum import __version__, wiring
 from adsum.absences import endpoints as absences
 from adsum.absences import pages as planned_absences
+from adsum.absences.contacts import endpoints as contacts
+from adsum.absences.contacts import pages as call_list
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
 from adsum.accounts.confirming import pages as confirming
@@ -56,9 +58,12 @@ from adsum.privacy.staff import endpoints as staff_erasure
 from adsum.privacy.staff import pages as staff_erasure_pages
 from adsum.registers import endpoints as registers
 from adsum.registers import pages as today
+from adsum.registers.desk import endpoints as desk
+from adsum.registers.desk import pages as desk_pages
 from adsum.registers.on_site import pages as on_site
 from adsum.registers.order import pages as register_order
 from adsum.registers.overview import pages as overview
+from adsum.registers.reminders import endpoints as reminders
 from adsum.registers.sheets import pages as register
 from adsum.reports import endpoints as reports
 from adsum.reports import pages as year
@@ -92,6 +97,7 @@ ROUTERS = (
     attendances.router,
     disputed_marks.router,
     absences.router,
+    contacts.router,
     covers.router,
     roster.router,
     search.router,
@@ -107,6 +113,8 @@ ROUTERS = (
     calendar.router,
     timetables.router,
     registers.router,
+    reminders.router,
+    desk.router,
     reports.router,
     audit.router,
     users.router,
@@ -125,6 +133,7 @@ PAGES = (
     register.router,
     overview.router,
     on_site.router,
+    desk_pages.router,
     record.router,
     batch_pages.router,
     search_pages.router,
@@ -143,6 +152,7 @@ PAGES = (
     year.router,
     year.address_router,
     planned_absences.router,
+    call_list.router,
     audit_pages.router,
 )
 

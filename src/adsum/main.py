@@ -85,7 +85,9 @@ GROUPS = {
     "contradiction": LazyGroup(
         "adsum.attendance.disputed_marks.commands:app", "Disputed marks: marks from class that contradict the office's."
     ),
-    "register": LazyGroup("adsum.registers.commands:app", "Registers that were not taken."),
+    "contact": LazyGroup("adsum.absences.contacts.commands:app", "Calls about unexplained absences."),
+    "desk": LazyGroup("adsum.registers.desk.commands:app", "Late arrivals and early departures."),
+    "register": LazyGroup("adsum.registers.commands:app", "Registers that were not taken, and reminders of them."),
     "cover": LazyGroup("adsum.roster.covers.commands:app", "Teachers who cover the classes of others."),
     "report": LazyGroup("adsum.reports.commands:app", "Attendance rates, chronic absence, unexplained absences."),
     "calendar": LazyGroup(

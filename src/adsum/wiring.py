@@ -10,6 +10,8 @@ from datetime import timedelta
 from functools import cached_property
 
 from adsum.absences.apply import DueAbsences
+from adsum.absences.contacts.page_data import CallListPageData
+from adsum.absences.contacts.service import Contacts
 from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
@@ -66,10 +68,13 @@ from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.service import StudentData
 from adsum.privacy.staff.service import StaffErasure
 from adsum.registers.day_roster import DayRosters
+from adsum.registers.desk.page_data import DeskPageData
+from adsum.registers.desk.service import Desk
 from adsum.registers.on_site.service import OnSite
 from adsum.registers.order.service import RegisterOrders
 from adsum.registers.overview.page_data import OverviewPageData
 from adsum.registers.page_data import TodayPageData
+from adsum.registers.reminders.service import Reminders
 from adsum.registers.rules import RegisterFilters
 from adsum.registers.service import Registers
 from adsum.registers.sheets.service import RegisterSheets
@@ -127,6 +132,7 @@ class AbsenceServices:
 
     absences: Absences
     unexplained_absences: UnexplainedAbsences
+    contacts: Contacts
 
 
 @dataclass(frozen=True)
@@ -163,6 +169,8 @@ class RegisterServices:
     registers: Registers
     register_sheets: RegisterSheets
     register_orders: RegisterOrders
+    reminders: Reminders
+    desk: Desk
     on_site: OnSite
     day_rosters: DayRosters
 
@@ -173,7 +181,9 @@ class PageServices:
 
     batch_page_data: BatchPageData
     absence_page_data: AbsencePageData
+    call_list_page_data: CallListPageData
     cover_page_data: CoverPageData
+    desk_page_data: DeskPageData
     overview_page_data: OverviewPageData
     merge_page_data: MergePageData
     record_page_data: RecordPageData
@@ -237,10 +247,10 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now, marks_on_closed_days))
         roster = _roster(on, accounts)
         attendance = _attendance(on)
-        absences = AbsenceServices(Absences(database, now), UnexplainedAbsences(database, now))
+        absences = AbsenceServices(Absences(database, now), UnexplainedAbsences(database, now), Contacts(database, now))
         batches = _batches(on, schools)
         reports = _reports(on)
-        registers = _registers(on, attendance, batches)
+        registers = _registers(on, attendance, absences, batches)
         pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
         operations = _operations(on, accounts, schools, roster, batches)
         features = (accounts, schools, roster, attendance, absences, batches, reports, registers, pages, operations)
@@ -302,11 +312,15 @@ def _reports(on: OpenServers) -> ReportServices:
     return ReportServices(reports=Reports(on.database, summaries), year=Year(on.database, summaries))
 
 
-def _registers(on: OpenServers, attendance: AttendanceServices, batches: BatchServices) -> RegisterServices:
+def _registers(
+    on: OpenServers, attendance: AttendanceServices, absences: AbsenceServices, batches: BatchServices
+) -> RegisterServices:
     return RegisterServices(
         registers=Registers(on.database, on.now),
         register_sheets=RegisterSheets(on.database, batches.attendances, attendance.corrections, on.now),
         register_orders=RegisterOrders(on.database, on.now),
+        reminders=Reminders(on.database, on.now),
+        desk=Desk(on.database, batches.attendances, absences.absences, batches.undo, on.now),
         on_site=OnSite(on.database, on.now),
         day_rosters=DayRosters(on.database, on.now),
     )
@@ -338,7 +352,9 @@ def _pages(
         absence_page_data=AbsencePageData(
             absences.absences, roster.directory, schools.schools, attendance.statuses, roster.naming
         ),
+        call_list_page_data=CallListPageData(absences.contacts, attendance.statuses, roster.naming),
         cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
+        desk_page_data=DeskPageData(registers.desk, roster.directory, attendance.statuses, roster.naming),
         merge_page_data=MergePageData(
             StudentMerges(on.database, on.now), roster.directory, schools.schools, attendance.statuses, roster.naming
         ),

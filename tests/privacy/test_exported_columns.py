@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 from sqlalchemy import Table
 
-from adsum.absences.tables import absence_versions, absences, due_absences
+from adsum.absences.tables import absence_contacts, absence_versions, absences, due_absences
 from adsum.accounts.audit.tables import audit_entries
 from adsum.attendance.rules import Mark
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
@@ -18,6 +18,7 @@ from adsum.privacy.repository import COLUMNS, COLUMNS_OF_SINGLE_RECORD, mark_of_
 from adsum.privacy.schemas import MarkOfData, MergeOfData, RequestOfData, SingleRecordOfData
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
+from adsum.registers.tables import desk_entries
 from adsum.reports.tables import student_days, student_months, unmarked_students
 from adsum.roster.tables import enrolments, student_schools, students
 
@@ -30,6 +31,8 @@ STATEMENTS = {
     attendance_changes: "export_changes",
     job_failures: "export_failures",
     absence_versions: "export_absence_versions",
+    absence_contacts: "export_contacts",
+    desk_entries: "export_desk_entries",
     due_absences: "export_due_absences",
     contradictions: "export_contradictions",
     student_days: "export_days",
@@ -66,6 +69,16 @@ LEFT_OUT = {
     "attendance_changes.undoes_run_id": RUN,
     "job_failures.run_id": "exported as class, session and learning date",
     "job_failures.student_id": STUDENT,
+    "desk_entries.id": "nothing refers to it",
+    "desk_entries.school_id": "a school of the student; all are exported",
+    "desk_entries.student_id": STUDENT,
+    "desk_entries.user_id": AUTHOR,
+    "desk_entries.key_id": AUTHOR,
+    "absence_contacts.id": "nothing refers to it",
+    "absence_contacts.school_id": "a school of the student; all are exported",
+    "absence_contacts.student_id": STUDENT,
+    "absence_contacts.user_id": AUTHOR,
+    "absence_contacts.key_id": AUTHOR,
     "absence_versions.user_id": AUTHOR,
     "absence_versions.key_id": AUTHOR,
     "due_absences.run_id": "exported as class, session and learning date",

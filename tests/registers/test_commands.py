@@ -16,3 +16,16 @@ def test_missing_registers_are_listed(demo: Commands) -> None:
     assert "missing" in shown
     assert shown.startswith("School id ")
     assert demo.run("register", "missing", "--date", "2024-08-01").stderr == "adsum: no register is missing\n"
+
+
+def test_teachers_are_reminded_of_a_missing_register_once(demo: Commands) -> None:
+    command = ("register", "remind", "--school", "1", "--date", "2024-12-24", "--session", "456")
+    assert "Class 123" in demo.output(*command)
+    again = demo.run(*command)
+    assert "reminded a few minutes ago" in again.stderr
+    (reminder,) = json.loads(demo.output("register", "reminders", "--school", "1", "--json"))
+    assert (reminder["sessionId"], reminder["remindedByRole"]) == (456, "admin")
+    assert json.loads(demo.output(*command, "--json"))["sent"] == []
+    wrong = demo.run("register", "remind", "--school", "1", "--date", "2024-08-01", "--session", "456")
+    assert wrong.returncode == 1
+    assert "no register of session 456 is missing on that day" in wrong.stderr

@@ -23,6 +23,7 @@ async def test_a_missing_register_names_the_students_without_a_mark(api: Api) ->
         "expected": 3,
         "missingStudentIds": school.student_ids,
         "isProcessing": False,
+        "reminder": None,
     }
 
 

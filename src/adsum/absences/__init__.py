@@ -14,6 +14,7 @@ The life of a planned absence:
    it where the absence no longer applies. Marks of open runs change after the run has ended: the absence waits in the
    table `due_absences`, and the leading sweeper calls `apply.DueAbsences`.
 
-`unexplained` finds absences without an authorised status, and gives them one. `transfers` warns in a roster import of
+`unexplained` finds absences without an authorised status, and gives them one. `contacts` is the list of the day's
+students to call, and the evidence of who was called. `transfers` warns in a roster import of
 absences at the school that a student leaves. `page_data` and `pages` are the office's pages.
 """

@@ -79,12 +79,27 @@ async def list_planned_absences(
 
 async def planned_absences_of_class(connection: AsyncConnection, class_id: int, day: date) -> list[StudentAbsence]:
     """The absences, without reasons, that apply on a day to students who have ever been enrolled in a class."""
-    c = absences.c
     school_id = select(classes.c.school_id).where(classes.c.id == class_id).scalar_subquery()
     ever_enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id)
+    of_class = (absences.c.school_id == school_id, absences.c.student_id.in_(ever_enrolled))
+    return await _applied_absences(connection, day, *of_class)
+
+
+async def absences_of_student(
+    connection: AsyncConnection, school_id: int, student_id: int, day: date
+) -> list[StudentAbsence]:
+    """The absences of a student, without reasons, that apply on a day at a school."""
+    of_student = (absences.c.school_id == school_id, absences.c.student_id == student_id)
+    return await _applied_absences(connection, day, *of_student)
+
+
+async def _applied_absences(
+    connection: AsyncConnection, day: date, *conditions: ColumnElement[bool]
+) -> list[StudentAbsence]:
+    c = absences.c
     statement = (
         select(c.id, c.student_id, *(c[each.name] for each in fields(AppliedAbsence)))
-        .where(c.school_id == school_id, c.student_id.in_(ever_enrolled))
+        .where(*conditions)
         .where(c.last_day >= day, c.first_day <= day, c.revoked_at.is_(None))
     )
     rows = (await connection.execute(statement)).mappings()

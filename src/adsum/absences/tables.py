@@ -1,4 +1,7 @@
-"""Tables: planned absences. The columns of `absences` have the names of the fields of `rules.PlannedAbsence`."""
+"""Tables: planned absences, and contacts about unexplained ones.
+
+The columns of `absences` have the names of the fields of `rules.PlannedAbsence`.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,26 @@ absence_versions = Table(
     reference("user", nullable=True),
     Column("key_id", BigInt, ForeignKey("api_keys.id")),
     PrimaryKeyConstraint("absence_id", "version"),
+)
+
+# Append-only: somebody at home was called about the unexplained absence of a student on a day. It is the evidence that
+# the school asked, so no row is changed. Rows are deleted only with the student, or by retention.
+absence_contacts = Table(
+    "absence_contacts",
+    metadata,
+    id_column(),
+    reference("school"),
+    reference("student"),
+    Column("day", Date, nullable=False),
+    Column("result", String(16), nullable=False),
+    Column("person", String(100)),
+    Column("note", String(500)),
+    Column("contacted_at", Instant, nullable=False),
+    Column("contacted_role", String(32), nullable=False),
+    reference("user", nullable=True),
+    Column("key_id", BigInt, ForeignKey("api_keys.id")),
+    Index(None, "school_id", "day"),
+    Index(None, "student_id", "day"),
 )
 
 # A queue: absences that were entered or changed while a run was open. They are applied when the run has ended.

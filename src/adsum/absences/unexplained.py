@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.disputed_marks.repository import resolve_dispute
@@ -13,13 +14,21 @@ from adsum.attendance.rules import Correction, Record, change_of
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_reason
 from adsum.schools.service import require_school
 
 StudentDay = tuple[int, date]
 """A student id and a day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """An authorised status, and the reason of the absence."""
+
+    status: str
+    reason: str
 
 
 class UnexplainedAbsences:
@@ -61,17 +70,30 @@ class UnexplainedAbsences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
-            statuses = await statuses_of_school(connection, school_id)
-            refuse([*_validate_status(status, statuses), *_validate_reason(reason)])
-            days, codes = [student_day], statuses.unexplained
-            records = await find_records_with_statuses(connection, caller, school_id, days, codes, lock=True)
-            now, correction = self._now(), Correction(status=status, reason=reason.strip())
-            for record in records:
-                await resolve_dispute(connection, record.id, now)
-            await apply_changes(
-                connection, {record.id: change_of(record, correction, caller, now) for record in records}
+            return await explain_day(
+                connection, school_id, student_day, Explanation(status, reason), caller, now=self._now()
             )
-        return records
+
+
+async def explain_day(
+    connection: Connection,
+    school_id: int,
+    student_day: StudentDay,
+    explanation: Explanation,
+    caller: Caller,
+    *,
+    now: datetime,
+) -> Sequence[Record]:
+    """As `UnexplainedAbsences.explain`, in an open transaction, of a school that the caller sees."""
+    statuses = await statuses_of_school(connection, school_id)
+    refuse([*_validate_status(explanation.status, statuses), *_validate_reason(explanation.reason)])
+    days, codes = [student_day], statuses.unexplained
+    records = await find_records_with_statuses(connection, caller, school_id, days, codes, lock=True)
+    correction = Correction(status=explanation.status, reason=explanation.reason.strip())
+    for record in records:
+        await resolve_dispute(connection, record.id, now)
+    await apply_changes(connection, {record.id: change_of(record, correction, caller, now) for record in records})
+    return records
 
 
 def explanations(statuses: SchoolStatuses) -> list[str]:

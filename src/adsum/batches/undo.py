@@ -45,12 +45,19 @@ class Undo:
         self._now = now
 
     async def undo(
-        self, batch_id: str, caller: Caller, reason: str | None = None, keyed: KeyedRequest[UndoResult] | None = None
+        self,
+        batch_id: str,
+        caller: Caller,
+        reason: str | None = None,
+        keyed: KeyedRequest[UndoResult] | None = None,
+        *,
+        run_id: str | None = None,
     ) -> UndoResult:
         """Sets every record back to before the newest run, and writes a change entry for each. It is idempotent.
 
         A retry is undone together with the run that it retried. Records that the run created are cleared, so that the
-        class can be marked again. Records that were changed after the run stay, and are returned.
+        class can be marked again. Records that were changed after the run stay, and are returned. `run_id`: undoes this
+        run of the batch instead of the newest one.
 
         Raises:
             Forbidden: without `attendance:create`.
@@ -68,8 +75,8 @@ class Undo:
             status = await require_status(connection, caller, batch)
             if status.state is BatchState.PROCESSING:
                 raise BatchIsOpen(f"batch {batch_id} is being processed: cancel it first", batchId=batch_id)
-            request = UndoRequest(batch, status.run_id, caller, self._now(), reason)
+            request = UndoRequest(batch, run_id or status.run_id, caller, self._now(), reason)
             undone, kept = await undoing.undo_run(connection, request)
-            result = UndoResult(batch_id, status.run_id, undone, kept)
+            result = UndoResult(batch_id, request.run_id, undone, kept)
             await store_result(connection, keyed, result)
         return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adsum.absences.tables import absence_versions, absences, due_absences
+from adsum.absences.tables import absence_contacts, absence_versions, absences, due_absences
 from adsum.accounts.audit.tables import audit_chain, audit_entries
 from adsum.accounts.second_factors.tables import passkeys, recovery_codes, totp_apps
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, former_secrets, users
@@ -13,6 +13,7 @@ from adsum.platform.database.columns import metadata
 from adsum.platform.database.tombstones import tombstone_key, tombstones
 from adsum.privacy.tables import retention_periods, retention_runs, student_holds, student_merges
 from adsum.registers.order.tables import register_orders, student_seats
+from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import (
     classes,
@@ -26,6 +27,7 @@ from adsum.roster.tables import (
 from adsum.schools.tables import class_terms, closed_days, school_changes, schools, terms
 
 __all__ = [
+    "absence_contacts",
     "absence_versions",
     "absences",
     "api_keys",
@@ -41,6 +43,7 @@ __all__ = [
     "classes",
     "closed_days",
     "contradictions",
+    "desk_entries",
     "due_absences",
     "enrolments",
     "former_secrets",
@@ -50,6 +53,7 @@ __all__ = [
     "passkeys",
     "recovery_codes",
     "register_orders",
+    "register_reminders",
     "retention_periods",
     "retention_runs",
     "school_changes",

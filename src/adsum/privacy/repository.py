@@ -16,7 +16,7 @@ from sqlalchemy import Boolean, ColumnElement, Date, String, bindparam, delete, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import content_by_field
-from adsum.absences.tables import absence_versions, absences, due_absences
+from adsum.absences.tables import absence_contacts, absence_versions, absences, due_absences
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.run import STUDENT_KEY, AttendanceJob
@@ -29,6 +29,7 @@ from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, PersonalData, Row, is_about_student, parts_about, without_parts
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
+from adsum.registers.tables import desk_entries
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.repository.membership import schools_of_student, student_names
 from adsum.roster.tables import enrolments, named_student_id, student_schools, students
@@ -118,6 +119,14 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "class_id": BigInt,
         "session_id": BigInt,
     },
+    "export_contacts": {
+        "day": Date(),
+        "result": String(),
+        "person": String(),
+        "note": String(),
+        "contacted_at": Instant(),
+        "contacted_role": String(),
+    },
     "export_contradictions": {
         "learning_date": Date(),
         "class_id": BigInt,
@@ -127,6 +136,18 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "said_at": Instant(),
         "said_role": String(),
         "resolved_at": Instant(),
+    },
+    "export_desk_entries": {
+        "day": Date(),
+        "kind": String(),
+        "time": String(),
+        "reason": String(),
+        "status": String(),
+        "absence_id": BigInt,
+        "runs": Json,
+        "entered_at": Instant(),
+        "entered_role": String(),
+        "undone_at": Instant(),
     },
     "export_days": {
         "day": Date(),
@@ -223,7 +244,9 @@ _CHANGES = _statement("export_changes")
 _FAILURES = _statement("export_failures")
 _ABSENCE_VERSIONS = _statement("export_absence_versions")
 _DUE_ABSENCES = _statement("export_due_absences")
+_CONTACTS = _statement("export_contacts")
 _CONTRADICTIONS = _statement("export_contradictions")
+_DESK_ENTRIES = _statement("export_desk_entries")
 _DAYS = _statement("export_days")
 _MONTHS = _statement("export_months")
 _UNMARKED = _statement("export_unmarked")
@@ -261,7 +284,9 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
             row | {"versions": [_version(each) for each in versions[row["id"]]], "pending": pending[row["id"]]}
             for row in await _absences(connection, student_id)
         ],
+        contacts=await _rows(connection, _CONTACTS, student_id),
         contradictions=await _rows(connection, _CONTRADICTIONS, student_id),
+        desk_entries=await _rows(connection, _DESK_ENTRIES, student_id),
         days=await _rows(connection, _DAYS, student_id),
         months=await _rows(connection, _MONTHS, student_id),
         unmarked=await _rows(connection, _UNMARKED, student_id),
@@ -429,6 +454,8 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
     await connection.execute(delete(absence_versions).where(absence_versions.c.absence_id.in_(of_student)))
     await connection.execute(delete(absences).where(absences.c.student_id == student_id))
+    await connection.execute(delete(desk_entries).where(desk_entries.c.student_id == student_id))
+    await connection.execute(delete(absence_contacts).where(absence_contacts.c.student_id == student_id))
     await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
     await connection.execute(delete(student_schools).where(student_schools.c.student_id == student_id))
     await connection.execute(delete(student_holds).where(student_holds.c.student_id == student_id))

@@ -42,7 +42,9 @@ class PersonalData:
         conflicts: marks that were not applied, in responses that are stored under idempotency keys.
         answers: the parts about the student of other answers that are stored under idempotency keys.
         absences: planned absences, revoked ones too, each with its `versions` and `pending` batches.
+        contacts: calls about unexplained absences.
         contradictions: disputed marks.
+        desk_entries: late arrivals and early departures, undone ones too.
         days: daily summaries.
         months: monthly summaries.
         seats: the places in the seating orders of classes.
@@ -62,7 +64,9 @@ class PersonalData:
     conflicts: Sequence[Row]
     answers: Sequence[Row]
     absences: Sequence[Row]
+    contacts: Sequence[Row]
     contradictions: Sequence[Row]
+    desk_entries: Sequence[Row]
     days: Sequence[Row]
     months: Sequence[Row]
     unmarked: Sequence[Row]

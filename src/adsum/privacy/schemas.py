@@ -189,6 +189,17 @@ class AbsenceOfData(AbsenceContentOfData):
     pending: list[PendingBatchOfData] = []  # noqa: RUF012 - pydantic copies it
 
 
+class ContactOfData(Schema):
+    """A call about an unexplained absence."""
+
+    day: date
+    result: str
+    person: str | None
+    note: str | None
+    contacted_at: Moment
+    contacted_role: str
+
+
 class ContradictionOfData(Schema):
     """A mark of a teacher that contradicts a mark of the office."""
 
@@ -200,6 +211,21 @@ class ContradictionOfData(Schema):
     said_at: Moment
     said_role: str
     resolved_at: Moment | None
+
+
+class DeskEntryOfData(Schema):
+    """A late arrival or an early departure. `runs`: the batches that recorded its marks, each with its run."""
+
+    day: date
+    kind: str
+    time: str
+    reason: str
+    status: str
+    absence_id: int | None
+    runs: list[list[str]]
+    entered_at: Moment
+    entered_role: str
+    undone_at: Moment | None
 
 
 class DayOfData(Schema):
@@ -342,6 +368,8 @@ class StudentDataAnswer(Schema):
     unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
     holds: list[HoldOfData] = []  # noqa: RUF012 - pydantic copies it
     merges: list[MergeOfData] = []  # noqa: RUF012 - pydantic copies it
+    contacts: list[ContactOfData] = []  # noqa: RUF012 - pydantic copies it
+    desk_entries: list[DeskEntryOfData] = []  # noqa: RUF012 - pydantic copies it
     audit_entries: list[AuditEntryOfData] = []  # noqa: RUF012 - pydantic copies it
 
 

@@ -1,4 +1,4 @@
-"""`/today`: the timetable of a day, with the registers to take. The start page of a teacher.
+"""`/today`: the timetable of a day, with the registers to take. The start page of a teacher. `/reminders`: a notice.
 
 The pages of one register, `/take/…`, are in `sheets` and `order`. Both use `Taker` and `RequestedRegister`.
 """
@@ -20,6 +20,7 @@ from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.page_data import TodayPageData
+from adsum.registers.reminders.service import Reminders
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 Teacher = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ROSTER_READ))]
@@ -27,6 +28,8 @@ Taker = Annotated[
     Visitor,
     Depends(visitor_with(Permission.ATTENDANCE_CREATE, Permission.ATTENDANCE_READ, Permission.ROSTER_READ)),
 ]
+
+RemindersService = Annotated[Reminders, Depends(provided(Reminders))]
 
 
 async def _register(class_id: PathId, session_id: PathId, day: Annotated[Day, Path()]) -> Batch:
@@ -40,12 +43,14 @@ RequestedRegister = Annotated[Batch, Depends(_register)]
 async def today(
     request: Request,
     page_data: Annotated[TodayPageData, Depends(provided(TodayPageData))],
+    reminders: RemindersService,
     visitor: Teacher,
     day: Annotated[Day | None, Query(alias="date")] = None,
     cursor: str | None = None,
 ) -> HTMLResponse:
     """The timetable of a day; by default today."""
     timetable = await page_data.read(visitor.caller, day, cursor)
+    shown = await reminders.shown_to(visitor.caller)
     return site_of(request).page(
         request,
         "today.html",
@@ -57,4 +62,12 @@ async def today(
         after=timetable.day + timedelta(1),
         next_cursor=timetable.next_cursor,
         schools=timetable.schools,
+        reminders=shown,
     )
+
+
+@router.get("/reminders")
+async def show_reminders(request: Request, reminders: RemindersService, visitor: Teacher) -> HTMLResponse:
+    """The notice of missing registers that open pages refresh."""
+    shown = await reminders.shown_to(visitor.caller)
+    return site_of(request).page(request, "reminders.html", reminders=shown)

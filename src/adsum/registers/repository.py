@@ -37,11 +37,12 @@ from adsum.accounts.visibility import in_visible_school, in_visible_session, is_
 from adsum.attendance.tables import attendances
 from adsum.batches.rules import RunState
 from adsum.batches.tables import batch_runs
-from adsum.platform.database.columns import Json
+from adsum.platform.database.columns import Instant, Json
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import valid_on
 from adsum.platform.texts import list_key
-from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher
+from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher, Reminder
+from adsum.registers.tables import register_reminders
 from adsum.roster.tables import classes, enrolments, sessions
 from adsum.roster.timetable.repository import can_meet, meets_by
 from adsum.schools.tables import schools
@@ -59,6 +60,10 @@ _REGISTER_DETAILS = sql_file(
         "missing_students": Json,
         "status_counts": Json,
         "times": Json,
+        "reminded_at": Instant(),
+        "reminded_role": String,
+        "user_id": BigInteger,
+        "key_id": BigInteger,
     },
 )
 
@@ -181,6 +186,8 @@ def _counted(
         statement = statement.where(classes.c.id == filters.class_id)
     if filters.teacher_id is not None:
         statement = statement.where(is_taught_by(filters.teacher_id, classes.c.id, sessions.c.id, day))
+    if filters.reminded_only:
+        statement = statement.where(_is_reminded(day))
     return statement
 
 
@@ -251,6 +258,12 @@ def _is_processing(day: ColumnElement[date]) -> ColumnElement[bool]:
     return exists(going_on.correlate(sessions, schools))
 
 
+def _is_reminded(day: ColumnElement[date]) -> ColumnElement[bool]:
+    c = register_reminders.c
+    sent = select(c.id).where(c.session_id == sessions.c.id, c.learning_date == day)
+    return exists(sent.correlate(sessions, schools))
+
+
 async def _with_details(connection: AsyncConnection, registers: Sequence[Register]) -> list[Register]:
     rows = input_rows(
         {
@@ -271,6 +284,8 @@ def _detailed(
     missing_students: list[int] | None,
     status_counts: list[tuple[str, int]] | None,
     times: list[tuple[str, str]] | None,
+    reminded_at: datetime | None,
+    *author: Any,
 ) -> Register:
     named = [
         RegisterTeacher(user_id, f"{given} {family}".strip(), is_erased=bool(is_erased))
@@ -282,4 +297,5 @@ def _detailed(
         missing_student_ids=tuple(sorted(missing_students or ())),
         status_counts=dict(sorted(status_counts or ())),
         times=tuple(sorted((begins, ends) for begins, ends in times or ())),
+        reminder=None if reminded_at is None else Reminder(reminded_at, *author),
     )

@@ -30,6 +30,7 @@ class RegisterFilters:
         teacher_id: of a user who teaches or covers the session on that day.
         missing_only: leaves out registers that are taken; those that are taken in part stay.
         with_upcoming: includes registers that are not due yet: of a later time today, or of a later day.
+        reminded_only: leaves out registers that the office has sent no reminder of.
     """
 
     day: date | None = None
@@ -38,6 +39,7 @@ class RegisterFilters:
     teacher_id: int | None = None
     missing_only: bool = True
     with_upcoming: bool = False
+    reminded_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,16 @@ class RegisterTeacher:
     user_id: int
     name: str
     is_erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reminder:
+    """A reminder of a missing register that the office sent to its teachers, and its author."""
+
+    reminded_at: datetime
+    reminded_by_role: str
+    reminded_by_user_id: int | None
+    reminded_by_key_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +85,7 @@ class Register:
         is_processing: whether an open run is about to record marks.
         status_counts: the number of students of the roster by status.
         times: when the session meets on that day, local 'HH:MM', in order; empty: the timetable has no time.
+        reminder: the newest one; None: nobody was reminded.
     """
 
     school_id: int
@@ -88,6 +101,7 @@ class Register:
     is_processing: bool
     status_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     times: tuple[tuple[str, str], ...] = ()
+    reminder: Reminder | None = None
 
     @property
     def state(self) -> RegisterState:

@@ -22,6 +22,15 @@ class TeacherItem(Schema):
     is_erased: bool = False
 
 
+class ReminderItem(Schema):
+    """A reminder of a missing register that the office sent to its teachers, and its author."""
+
+    reminded_at: Moment
+    reminded_by_role: str
+    reminded_by_user_id: int | None
+    reminded_by_key_id: Annotated[int | None, Field(description="of an API key")]
+
+
 class RegisterItem(Schema):
     """The register of a class, a session and a day: `marked` of `expected` students have a mark."""
 
@@ -37,6 +46,7 @@ class RegisterItem(Schema):
     expected: int
     missing_student_ids: Annotated[Sequence[int] | None, Field(description="null without roster:read")]
     is_processing: Annotated[bool, Field(description="Whether a run of it is open")]
+    reminder: Annotated[ReminderItem | None, Field(description="The newest one")] = None
 
 
 class RosterItem(Schema):

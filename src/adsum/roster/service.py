@@ -10,7 +10,7 @@ from adsum.accounts.visibility import sees_names
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.validity import Day
-from adsum.platform.errors import NotFound
+from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.repository.classes import (
     find_class,
@@ -20,7 +20,13 @@ from adsum.roster.repository.classes import (
     sizes_of_schools,
     titles_of_sessions,
 )
-from adsum.roster.repository.students import find_student, list_students, visible_student_names
+from adsum.roster.repository.membership import in_one_school
+from adsum.roster.repository.students import (
+    find_student,
+    list_students,
+    schools_of_students,
+    visible_student_names,
+)
 from adsum.roster.rules import (
     ClassFilters,
     ClassRow,
@@ -139,3 +145,16 @@ class Naming:
             return Names()
         async with self._database.autocommit_read() as connection:
             return await find_names(connection, caller, ids)
+
+
+async def school_of_student(connection: Connection, caller: Caller, student_id: int, school_id: int | None) -> int:
+    """The school `school_id`; for None the home school of the student, or the first one that the caller sees.
+
+    Raises Invalid if the student is not one of it, or the caller does not see it.
+    """
+    schools = await schools_of_students(connection, in_one_school(caller, school_id), [student_id])
+    if student_id not in schools:
+        at_school = "" if school_id is None else f" at school {school_id}"
+        detail = f"there is no student {student_id}{at_school}"
+        raise Invalid(detail, [Violation("unknown_student", detail, "/studentId", {"studentId": student_id})])
+    return schools[student_id][0] if school_id is None else school_id

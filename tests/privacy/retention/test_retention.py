@@ -8,9 +8,9 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
-from adsum.absences.tables import absence_versions, absences
+from adsum.absences.tables import absence_contacts, absence_versions, absences
 from adsum.accounts.access import system_caller
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import batch_runs
@@ -20,6 +20,7 @@ from adsum.privacy.retention import service
 from adsum.privacy.retention.rules import DeletionNotConfirmed, Kind, Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.tables import retention_runs
+from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import enrolments, students
@@ -62,6 +63,16 @@ async def with_history(register: Register) -> None:
     await register.correct(status="late", note="bus", reason="phone call")
     body = {"studentIds": [register.api.school.student_ids[1]], "from": DAY, "to": DAY, "status": "excused"}
     assert (await register.api.post("/absences", body | {"reason": "doctor"}, "office")).is_success
+    call = {"studentId": register.api.school.student_ids[0], "date": DAY, "result": "reached", "note": "flu"}
+    assert (await register.api.post("/contacts", call | {"person": "mother"}, "office")).is_success
+    reminded = {"school_id": school_of(register), "session_id": register.api.school.session_id}
+    reminded |= {"reminded_at": NEXT_DAY, "reminded_role": "office"}
+    async with register.adsum.database.transaction() as connection:
+        visit = {"school_id": school_of(register), "student_id": register.api.school.student_ids[0], "kind": "arrival"}
+        visit |= {"time": "09:00", "reason": "bus", "status": "absent", "runs": [], "entered_role": "office"}
+        entered = insert(desk_entries).values(day=date.fromisoformat(DAY), entered_at=NEXT_DAY, **visit)
+        await connection.execute(entered)
+        await connection.execute(insert(register_reminders).values(learning_date=date.fromisoformat(DAY), **reminded))
     await Summaries(register.adsum.database).refresh(school_of(register))
 
 
@@ -89,7 +100,15 @@ async def test_a_school_year_goes_with_everything_that_hangs_on_its_records(regi
 
     assert rows >= 5
     gone = (attendances, attendance_changes, contradictions, absences, absence_versions, student_days, class_days)
-    for table in (*gone, school_days, student_months, unmarked_students):
+    for table in (
+        *gone,
+        absence_contacts,
+        desk_entries,
+        register_reminders,
+        school_days,
+        student_months,
+        unmarked_students,
+    ):
         assert await count(register, table) == 0, table
     assert await count(register, batch_runs) == 1, "counts stay"
     assert await count(register, batch_runs, batch_runs.c.pruned_at.is_(None)) == 0
@@ -114,6 +133,7 @@ async def test_notes_go_earlier_than_records_also_from_their_history(register: R
     data = await register.adsum.student_data.export(register.api.school.student_ids[0], OFFICE)
     (record,) = data.records
     assert (record["status"], record["note"], record["version"]) == ("late", None, 2)
+    assert [(each["result"], each["person"], each["note"]) for each in data.contacts] == [("reached", None, None)]
     assert [(each["new_status"], each["new_note"], each["reason"]) for each in record["changes"]] == [
         ("late", None, None)
     ]

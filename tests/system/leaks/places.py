@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from sqlalchemy import insert
+
+from adsum.absences.contacts.rules import ContactResult, NewContact
 from adsum.absences.rules import Absence
 from adsum.accounts.access import Role
 from adsum.attendance.rules import Correction, Mark, RecordFilters
 from adsum.batches.submission import Selection, StudentMark, Submission
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
+from adsum.registers.tables import desk_entries
 from adsum.wiring import Adsum
 from tests.support.installation import RunWorker, ended
 from tests.support.schools import assign, caller, enrol, make_class, make_session, make_student, make_user
@@ -95,9 +99,20 @@ async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str,
     noted = Correction(note=f"{word}-corrected", office_note=f"{word}-office", reason=f"{word}-why")
     await adsum.corrections.correct(record_id, None, noted, office)
     await adsum.corrections.correct(record_id, None, Correction(status="absent", note=f"{word}-said"), teacher)
+    said = NewContact(ContactResult.REACHED, f"{word}-person", f"{word}-told")
+    await adsum.contacts.add(student_id, day, said, office)
+    await add_visit(adsum, school_id, student_id, word, day)
     run_id = result.run_id or ""
     batch_id = Batch(class_id, session_id, day).id
     absence_id = entered.absences[0].id
     return Place(
         word, school_id, class_id, session_id, student_id, teacher_id, record_id, absence_id, batch_id, run_id, day
     )
+
+
+async def add_visit(adsum: Adsum, school_id: int, student_id: int, word: str, day: date) -> None:
+    """Enters a late arrival that changes no mark."""
+    visit = {"school_id": school_id, "student_id": student_id, "day": day, "kind": "arrival", "time": "09:00"}
+    visit |= {"reason": f"{word}-bus", "status": "absent", "runs": [], "entered_role": "office"}
+    async with adsum.database.transaction() as connection:
+        await connection.execute(insert(desk_entries).values(entered_at=adsum.now(), **visit))

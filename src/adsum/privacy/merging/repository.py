@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, and_, case, delete, exists, func, insert, select, tuple_, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.tables import absences
+from adsum.absences.tables import absence_contacts, absences
 from adsum.accounts.access import Caller
 from adsum.attendance.repository import apply_changes, describe, select_records
 from adsum.attendance.rules import Record
@@ -28,6 +28,7 @@ from adsum.privacy.merging.rules import (
 from adsum.privacy.repository import answers_with_student, runs_with_student, set_answers, set_plans
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
+from adsum.registers.tables import desk_entries
 from adsum.reports.tables import student_days, student_months, unmarked_students
 from adsum.roster.rules import StudentRow
 from adsum.roster.tables import enrolments, student_schools, students
@@ -92,6 +93,8 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
         await connection.execute(delete(table).where(table.c.student_id == removed_id))
     await _move_rows(connection, job_failures, ("run_id",), student_id, removed_id)
     await _move_rows(connection, absences, (), student_id, removed_id)
+    await _move_rows(connection, absence_contacts, (), student_id, removed_id)
+    await _move_rows(connection, desk_entries, (), student_id, removed_id)
     await _move_rows(connection, student_holds, (), student_id, removed_id)
     await _move_rows(connection, enrolments, (), student_id, removed_id)
     await _move_rows(connection, student_seats, ("class_id",), student_id, removed_id)

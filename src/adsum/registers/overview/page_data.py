@@ -183,11 +183,13 @@ def _named_ids(
     records = [record for absence in unexplained.items for record in absence.records]
     rows = [*records, *disputes.items]
     batches = [each.batch for each in failed.items]
+    reminders = [each.reminder for each in registers.items if each.reminder is not None]
     return NamedIds(
         students={row.student_id for row in rows}
         | {id_ for each in registers.items for id_ in few_missing(each)}
         | {each.student_id for students in failed_students.values() for each in students},
         classes={row.class_id for row in rows} | {batch.class_id for batch in batches},
         sessions={row.session_id for row in rows} | {batch.session_id for batch in batches},
-        people={row.user_id for row in disputes.items if row.user_id is not None},
+        people={row.user_id for row in disputes.items if row.user_id is not None}
+        | {each.reminded_by_user_id for each in reminders if each.reminded_by_user_id is not None},
     )

@@ -23,6 +23,8 @@ from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.overview.page_data import Cursors, DayOverview, OverviewPageData, few_missing, reasons_of
+from adsum.registers.reminders.rules import PAUSE
+from adsum.registers.reminders.service import Reminders
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 router = APIRouter(prefix="/overview", include_in_schema=False, route_class=PageRoute)
@@ -58,6 +60,12 @@ class DecisionForm(DayForm):
     holds: Holds
 
 
+class ReminderForm(DayForm):
+    """The session whose register is missing; None: all of the day."""
+
+    session: PathId | None = None
+
+
 class RetryForm(DayForm):
     """A batch with failed marks."""
 
@@ -78,13 +86,14 @@ async def overview(
     absences: AbsencesService,
     visitor: Reader,
     of: RequestedDay,
+    now: Now,
     cursors: RequestedCursors,
     done: str = "",
 ) -> Response:
     """The overview. `done` names the action that led back to the page."""
     content = await _read(overviews, visitor, of, cursors)
     planned = await absences.of_day(of.school.id, of.day, visitor.caller)
-    return _page(request, visitor, of, content, planned=planned, done=done, cursors=cursors)
+    return _page(request, visitor, of, content, now=now, planned=planned, done=done, cursors=cursors)
 
 
 @router.get("/now")
@@ -94,12 +103,13 @@ async def overview_now(
     absences: AbsencesService,
     visitor: Reader,
     of: RequestedDay,
+    now: Now,
     cursors: RequestedCursors,
 ) -> Response:
     """The part of the overview that the page refreshes."""
     content = await _read(overviews, visitor, of, cursors)
     planned = await absences.of_day(of.school.id, of.day, visitor.caller)
-    shown = _shown(visitor, of, content, planned=planned, cursors=cursors)
+    shown = _shown(visitor, of, content, now=now, planned=planned, cursors=cursors)
     return site_of(request).page(request, "overview_now.html", **shown)
 
 
@@ -123,7 +133,7 @@ async def explain(
         content = await _read(overviews, visitor, of, Cursors())
         planned = await absences.of_day(of.school.id, of.day, visitor.caller)
         status = HTTPStatus.UNPROCESSABLE_ENTITY
-        return _page(request, visitor, of, content, status=status, planned=planned, typed=form, error=error)
+        return _page(request, visitor, of, content, status=status, now=now, planned=planned, typed=form, error=error)
     return _redirect(form, "explained" if explained else "gone")
 
 
@@ -154,6 +164,23 @@ async def retry(
     return _redirect(form, "retried")
 
 
+@router.post("/remind")
+async def remind(
+    reminders: Annotated[Reminders, Depends(provided(Reminders))],
+    visitor: Office,
+    form: Annotated[ReminderForm, Form()],
+) -> Response:
+    """Reminds the teachers of one missing register, or of all that are missing on the day."""
+    session_ids = None if form.session is None else [form.session]
+    try:
+        reminded = await reminders.remind(form.school, form.date, session_ids, visitor.caller)
+    except Invalid:
+        return _redirect(form, "taken")
+    if reminded.sent:
+        return _redirect(form, "reminded")
+    return _redirect(form, "recent" if reminded.recent else "nobody")
+
+
 async def _read(overviews: OverviewPageData, visitor: Visitor, of: SchoolDay, cursors: Cursors) -> DayOverview:
     return await overviews.read(visitor.caller, of.school.id, of.day, cursors, is_today=of.is_today)
 
@@ -177,6 +204,7 @@ def _shown(visitor: Visitor, of: SchoolDay, content: DayOverview, **context: Any
         "of": of,
         "overview": content,
         "few_missing": few_missing,
+        "pause": PAUSE,
         "reasons_of": reasons_of,
         "cursors": Cursors(),
         "done": "",

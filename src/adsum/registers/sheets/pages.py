@@ -30,7 +30,7 @@ from adsum.platform.ids import Batch
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
 from adsum.platform.texts import note_text
-from adsum.registers.pages import RequestedRegister, Taker
+from adsum.registers.pages import RemindersService, RequestedRegister, Taker
 from adsum.registers.sheets.rules import RegisterSheet
 from adsum.registers.sheets.schemas import SavedSheetAnswer, SentSheet, SheetAnswer, SheetStatus
 from adsum.registers.sheets.service import RegisterSheets
@@ -45,10 +45,14 @@ _RECORD = re.compile(r"([0-9]{1,18}):([0-9]{1,9}):([a-z0-9_-]{1,32})")
 
 
 @router.get("/{class_id}/{session_id}/{day}")
-async def show_register(request: Request, batch: RequestedRegister, sheets: SheetsService, visitor: Taker) -> Response:
+async def show_register(
+    request: Request, batch: RequestedRegister, sheets: SheetsService, reminders: RemindersService, visitor: Taker
+) -> Response:
     """The page; for the page's script, the recorded marks."""
     sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-    return _json(_answer(request, visitor, sheet)) if wants_json(request) else _page(request, visitor, sheet)
+    if wants_json(request):
+        return _json(_answer(request, visitor, sheet))
+    return _page(request, visitor, sheet, reminders=await reminders.shown_to(visitor.caller))
 
 
 @router.get("/{class_id}/{session_id}/{day}/blank")

@@ -1,4 +1,5 @@
--- Reads the details of registers: teachers, students without a mark, marks by status, and times of the session.
+-- Reads the details of registers: teachers, students without a mark, marks by status, times of the session, and
+-- the newest reminder.
 -- Returns one row for each input row; a list without elements is NULL. Locks nothing.
 WITH input AS (
     SELECT *
@@ -60,5 +61,14 @@ SELECT
         WHERE m.session_id = input.session_id AND m.weekday = input.weekday
           AND (m.begin_date IS NULL OR m.begin_date <= input.day)
           AND (m.end_date IS NULL OR m.end_date > input.day)
-    ) AS times
+    ) AS times,
+    r.reminded_at,
+    r.reminded_role,
+    r.user_id,
+    r.key_id
 FROM input
+LEFT JOIN register_reminders r ON r.id = (
+    SELECT max(newest.id)
+    FROM register_reminders newest
+    WHERE newest.session_id = input.session_id AND newest.learning_date = input.day
+)

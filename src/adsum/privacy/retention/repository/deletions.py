@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Table, delete, exists, func, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.tables import absence_versions, absences, due_absences
+from adsum.absences.tables import absence_contacts, absence_versions, absences, due_absences
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
@@ -21,6 +21,7 @@ from adsum.privacy.holds.repository import held_students
 from adsum.privacy.retention.repository.periods import DUE_STUDENTS, HAS_NOTE
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.tables import student_holds, student_merges
+from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.repository.membership import schools_of_student
 from adsum.roster.tables import classes, enrolments, named_student_id, student_schools, students
@@ -51,6 +52,15 @@ async def delete_disputed_marks(connection: AsyncConnection, school_id: int, bef
     due = select(c.id).where(c.school_id == school_id, c.learning_date < before, c.student_id.not_in(held_students()))
     ids = list(await connection.scalars(due.order_by(c.id).limit(limit)))
     await connection.execute(delete(contradictions).where(c.id.in_(ids)))
+    return len(ids)
+
+
+async def delete_reminders(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
+    """Deletes reminders of registers."""
+    c = register_reminders.c
+    due = select(c.id).where(c.school_id == school_id, c.learning_date < before).order_by(c.id).limit(limit)
+    ids = list(await connection.scalars(due))
+    await connection.execute(delete(register_reminders).where(c.id.in_(ids)))
     return len(ids)
 
 
@@ -173,6 +183,31 @@ async def delete_absences(connection: AsyncConnection, school_id: int, before: d
     return len(ids)
 
 
+async def delete_contacts(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
+    """Deletes calls about absences."""
+    ids = await _contact_ids(connection, school_id, before, limit)
+    await connection.execute(delete(absence_contacts).where(absence_contacts.c.id.in_(ids)))
+    return len(ids)
+
+
+async def delete_desk_entries(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
+    """Deletes late arrivals and early departures."""
+    c = desk_entries.c
+    due = select(c.id).where(c.school_id == school_id, c.day < before, c.student_id.not_in(held_students()))
+    ids = list(await connection.scalars(due.order_by(c.id).limit(limit)))
+    await connection.execute(delete(desk_entries).where(c.id.in_(ids)))
+    return len(ids)
+
+
+async def remove_notes_of_contacts(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
+    """Removes from calls about absences who was called and what was said."""
+    c = absence_contacts.c
+    has_text = or_(c.person.is_not(None), c.note.is_not(None))
+    ids = await _contact_ids(connection, school_id, before, limit, has_text)
+    await connection.execute(update(absence_contacts).where(c.id.in_(ids)).values(person=None, note=None))
+    return len(ids)
+
+
 async def delete_students(connection: AsyncConnection, school_id: int, before: date, _limit: int) -> int:
     """Deletes students of whom nothing else is left. No tombstone stays: a roster that lists them later is right.
 
@@ -193,12 +228,14 @@ async def delete_students(connection: AsyncConnection, school_id: int, before: d
 
 DELETIONS: Mapping[Kind, Sequence[Deletion]] = {
     Kind.RECORDS: (
-        *(delete_records, delete_disputed_marks, empty_runs, delete_summaries, trim_merges, delete_answers),
+        *(delete_records, delete_disputed_marks, delete_reminders, empty_runs, delete_summaries, trim_merges),
+        delete_answers,
     ),
     Kind.NOTES: (
-        *(remove_notes, remove_notes_of_changes, remove_notes_of_disputed_marks, empty_runs, remove_notes_of_merges),
+        *(remove_notes, remove_notes_of_changes, remove_notes_of_disputed_marks, remove_notes_of_contacts, empty_runs),
+        remove_notes_of_merges,
     ),
-    Kind.ABSENCES: (delete_absences,),
+    Kind.ABSENCES: (delete_absences, delete_contacts, delete_desk_entries),
     Kind.STUDENTS: (delete_students,),
 }
 
@@ -222,6 +259,16 @@ async def _record_ids(
     ids = list(await connection.scalars(due))
     locked = select(a.id).where(a.id.in_(ids)).order_by(a.id).with_for_update(skip_locked=True)
     return list(await connection.scalars(locked))
+
+
+async def _contact_ids(
+    connection: AsyncConnection, school_id: int, before: date, limit: int, *conditions: ColumnElement[bool]
+) -> list[int]:
+    c = absence_contacts.c
+    due = select(c.id).where(
+        c.school_id == school_id, c.day < before, c.student_id.not_in(held_students()), *conditions
+    )
+    return list(await connection.scalars(due.order_by(c.id).limit(limit)))
 
 
 async def _change_merges(

@@ -1,0 +1,116 @@
+"""`/calls`: the students to call because of an unexplained absence of a day. `/calls.csv`: the list as a file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel
+
+from adsum.absences.contacts import endpoints
+from adsum.absences.contacts.endpoints import ContactsService
+from adsum.absences.contacts.page_data import CallListPageData
+from adsum.absences.contacts.rules import ContactResult, NewContact
+from adsum.absences.contacts.schemas import CallQuery
+from adsum.accounts.access import Permission
+from adsum.accounts.audit.exports import ListExports
+from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.errors import AdsumError
+from adsum.platform.http.dependencies import Now, provided
+from adsum.platform.http.list_files import FileKind, WantedFile
+from adsum.platform.http.queries import Day
+from adsum.platform.http.schemas import PathId, PlainText
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
+from adsum.platform.pages.rendering import site_of
+from adsum.platform.pages.routing import PageRoute
+from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
+
+PATH = "/calls"
+CSV = WantedFile(FileKind.CSV, has_bom=True).accept
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
+PageDataService = Annotated[CallListPageData, Depends(provided(CallListPageData))]
+
+
+class ContactForm(BaseModel):
+    """A call about a student. An empty field is not given."""
+
+    school: PathId
+    date: Day
+    student: PathId
+    result: ContactResult
+    person: PlainText = ""
+    note: PlainText = ""
+    explain_as: PlainText = ""
+
+    @property
+    def contact(self) -> NewContact:
+        return NewContact(self.result, self.person or None, self.note or None, self.explain_as or None)
+
+
+@router.get(PATH)
+async def call_list(
+    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, done: str = ""
+) -> Response:
+    """The call list of a day. `done` names the action that led back to the page."""
+    return await _page(request, page_data, visitor, of, done=done)
+
+
+@router.get(f"{PATH}.csv")
+async def call_list_file(
+    contacts: ContactsService,
+    exports: Annotated[ListExports, Depends(provided(ListExports))],
+    visitor: Office,
+    of: RequestedDay,
+) -> StreamingResponse:
+    """The list as a CSV file."""
+    query = CallQuery.model_validate({"schoolId": of.school.id, "date": of.day.isoformat()})
+    answer = await endpoints.list_calls(query, contacts, visitor.caller, exports, CSV)
+    assert isinstance(answer, StreamingResponse), "a file was asked for"
+    return answer
+
+
+@router.post(PATH)
+async def enter(
+    request: Request,
+    contacts: ContactsService,
+    page_data: PageDataService,
+    schools: SchoolsService,
+    visitor: Office,
+    now: Now,
+    form: Annotated[ContactForm, Form()],
+) -> Response:
+    """Stores a call, and explains the absence if a status is chosen."""
+    try:
+        await contacts.add(form.student, form.date, form.contact, visitor.caller, school_id=form.school)
+    except WRONG as error:
+        of = await school_day(schools, visitor, form.school, form.date, now)
+        return await _page(request, page_data, visitor, of, typed=form, error=error)
+    done = "explained" if form.explain_as else "entered"
+    query = {"school": form.school, "date": form.date.isoformat(), "done": done}
+    return redirect_to(f"{PATH}?{urlencode(query)}#call-{form.student}")
+
+
+async def _page(
+    request: Request,
+    page_data: CallListPageData,
+    visitor: Visitor,
+    of: SchoolDay,
+    *,
+    typed: ContactForm | None = None,
+    error: AdsumError | None = None,
+    done: str = "",
+) -> Response:
+    return site_of(request).page(
+        *(request, "absences/calls.html"),
+        status=status_with(error),
+        visitor=visitor,
+        of=of,
+        calls=await page_data.read(of.school.id, of.day, visitor.caller),
+        typed=typed,
+        error=error,
+        done=done,
+    )

@@ -1,0 +1,113 @@
+"""Contacts and the call list in the API, in files and in `--json`."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.absences.contacts.rules import MAX_PERSON, Call, ContactFilters, ContactResult, NewContact
+from adsum.attendance.rules import DescribedRecord
+from adsum.attendance.statuses.rules import MAX_CODE
+from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.schemas import Id, Moment, Note, PathId, PlainText, Schema, SentSchema
+
+
+class EnterContact(SentSchema):
+    """A call about the absence of a student."""
+
+    student_id: Id
+    school_id: Annotated[Id | None, Field(description="Default: the home school of the student")] = None
+    day: Annotated[Day | None, Field(alias="date", description="Of the absence; default: the school's today")] = None
+    result: ContactResult
+    person: Annotated[
+        PlainText | None, Field(max_length=MAX_PERSON, description="Who was called, such as `mother`")
+    ] = None
+    note: Annotated[Note | None, Field(description="What was said; required for `other`")] = None
+    explain_as: Annotated[
+        PlainText | None,
+        Field(max_length=MAX_CODE, description="An authorised absence: the note explains the absence of the day"),
+    ] = None
+
+    def to_contact(self) -> NewContact:
+        return NewContact(self.result, self.person, self.note, self.explain_as)
+
+
+class ContactItem(Schema):
+    """A contact about an absence. It stays as it is."""
+
+    id: int
+    school_id: int
+    student_id: int
+    day: Annotated[date, Field(alias="date", description="Of the absence")]
+    result: ContactResult
+    person: str | None
+    note: str | None
+    contacted_at: Moment
+    contacted_by_role: str
+    contacted_by_user_id: int | None
+    contacted_by_key_id: Annotated[int | None, Field(description="of an API key")]
+
+
+class ContactQuery(PageQuery):
+    """Filters of the list. Days are those of the absences."""
+
+    school_id: PathId | None = None
+    student_id: PathId | None = None
+    first_day: Annotated[Day | None, Field(alias="from")] = None
+    last_day: Annotated[Day | None, Field(alias="to")] = None
+
+    @property
+    def filters(self) -> ContactFilters:
+        return ContactFilters(self.school_id, self.student_id, self.first_day, self.last_day)
+
+
+class CallQuery(PageQuery):
+    """The school and the day of the call list."""
+
+    school_id: PathId
+    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
+
+
+class CallItem(Schema):
+    """A student with unexplained absences on the day, and the newest contact about them."""
+
+    day: Annotated[date, Field(alias="date")]
+    student_id: int
+    sourced_id: Annotated[str | None, Field(description="of the student")]
+    given_name: str | None
+    family_name: str | None
+    sessions: Annotated[int, Field(description="Number of sessions with an unexplained absence")]
+    classes: Annotated[str, Field(description="Class and title of each of these sessions")]
+    notes: Annotated[str, Field(description="The notes of their marks")]
+    contacts: Annotated[int, Field(description="Number of contacts about the day")]
+    contacted_at: Annotated[Moment | None, Field(description="of the newest contact")]
+    contacted_by_user_id: int | None
+    result: ContactResult | None
+    person: str | None
+    note: str | None
+
+    @classmethod
+    def of(cls, call: Call) -> CallItem:
+        first, newest = call.records[0], call.contacts[0] if call.contacts else None
+        return cls(
+            day=call.day,
+            student_id=call.student_id,
+            sourced_id=first.student_source_id,
+            given_name=first.given_name,
+            family_name=first.family_name,
+            sessions=len(call.records),
+            classes=", ".join(_place(each) for each in call.records),
+            notes=", ".join(each.note for each in call.records if each.note),
+            contacts=len(call.contacts),
+            contacted_at=newest and newest.contacted_at,
+            contacted_by_user_id=newest and newest.contacted_by_user_id,
+            result=newest and newest.result,
+            person=newest and newest.person,
+            note=newest and newest.note,
+        )
+
+
+def _place(record: DescribedRecord) -> str:
+    return " · ".join(filter(None, (record.class_title, record.session_title))) or str(record.session_id)

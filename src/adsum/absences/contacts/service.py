@@ -1,0 +1,147 @@
+"""Contacts: the students to call because of an unexplained absence, and the calls that were made."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from datetime import date
+
+from adsum.absences.contacts.repository import absent_students, add_contact, contacts_of_day, list_contacts
+from adsum.absences.contacts.rules import Call, Contact, ContactFilters, NewContact, validate_contact
+from adsum.absences.unexplained import Explanation, explain_day
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.repository import describe, find_records_with_statuses
+from adsum.attendance.rules import DescribedRecord
+from adsum.attendance.statuses.repository import statuses_of_school
+from adsum.platform.clock import Clock
+from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
+from adsum.platform.database.contention import repeats_if_contended
+from adsum.platform.database.engine import Database
+from adsum.platform.days import today_in
+from adsum.platform.errors import Violation, refuse
+from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.texts import note_text
+from adsum.roster.service import school_of_student
+from adsum.schools.locks import lock_school
+from adsum.schools.repository import time_zone_of
+from adsum.schools.service import require_school
+
+
+class Contacts:
+    """Lists the students to call, and stores contacts. Every method raises Forbidden without `attendance:overrule`.
+
+    `now` is the clock.
+    """
+
+    def __init__(self, database: Database, now: Clock) -> None:
+        self._database = database
+        self._now = now
+
+    async def to_call(self, school_id: int, day: date | None, caller: Caller, page: PageRequest) -> Page[Call]:
+        """The students of a school with an unexplained absence on a day, by id, each with the contacts about it.
+
+        Args:
+            school_id: of the students.
+            day: of the absences; None: the school's today.
+            caller: of the office. Without `roster:read` the students have no names.
+            page: of the list.
+
+        Raises:
+            NotFound: there is no such school, or the caller does not see it.
+            Invalid: the cursor belongs to another query, or is not a cursor.
+        """
+        require_permission(caller, Permission.ATTENDANCE_OVERRULE)
+        query = ("calls", school_id, day)
+        after = begin_of(page, query, by_number) or 0
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            day = day or today_in(await time_zone_of(connection, school_id), self._now())
+            codes = (await statuses_of_school(connection, school_id)).unexplained
+            ids = await absent_students(connection, school_id, day, codes, after, page.limit + 1)
+            records = await find_records_with_statuses(
+                connection, caller, school_id, [(student_id, day) for student_id in ids], codes
+            )
+            described = await describe(connection, records, caller)
+            contacts = await contacts_of_day(connection, school_id, day, ids)
+        return page_of(_calls(ids, described, contacts), page, query, lambda call: (call.student_id,))
+
+    async def page(self, caller: Caller, filters: ContactFilters, page: PageRequest) -> Page[Contact]:
+        """A page of the contacts, the newest first. Raises Invalid for a cursor of another query."""
+        require_permission(caller, Permission.ATTENDANCE_OVERRULE)
+        query = ("contacts", filters)
+        before = begin_of(page, query, by_number)
+        async with self._database.snapshot() as connection:
+            rows = await list_contacts(connection, caller, filters, before, page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.id,))
+
+    @repeats_if_contended
+    async def add(
+        self,
+        student_id: int,
+        day: date | None,
+        contact: NewContact,
+        caller: Caller,
+        keyed: KeyedRequest[Contact] | None = None,
+        *,
+        school_id: int | None = None,
+    ) -> Contact:
+        """Stores a contact, now. With `explain_as`, it also explains the unexplained records of the day.
+
+        Args:
+            student_id: whose absence it is.
+            day: of the absence; None: the school's today.
+            contact: the result of the call.
+            caller: of the office, who has called.
+            keyed: the request, if it has an idempotency key.
+            school_id: of the absence; None: the student's home school, or the first one that the caller sees.
+
+        Raises:
+            Invalid: with all violations; nothing was stored.
+        """
+        require_permission(caller, Permission.ATTENDANCE_OVERRULE)
+        async with self._database.transaction() as connection:
+            await claim_key(connection, keyed)
+            refuse(list(validate_contact(contact)))
+            own_school = await school_of_student(connection, caller, student_id, school_id)
+            # A merge or an erasure of the student locks their schools, too.
+            await lock_school(connection, own_school)
+            own_school = await school_of_student(connection, caller, student_id, own_school)
+            now = self._now()
+            today = today_in(await time_zone_of(connection, own_school), now)
+            day = day or today
+            if day > today:
+                detail = f"{day} is in the future: at the school it is {today}"
+                refuse([Violation("date_in_future", detail, "/date", {"today": today.isoformat()})])
+            if contact.explain_as is not None:
+                explanation = Explanation(contact.explain_as, contact.note or "")
+                await explain_day(connection, own_school, (student_id, day), explanation, caller, now=now)
+            stored = await add_contact(
+                connection,
+                {
+                    "school_id": own_school,
+                    "student_id": student_id,
+                    "day": day,
+                    "result": contact.result,
+                    "person": note_text(contact.person or "") or None,
+                    "note": note_text(contact.note or "") or None,
+                    "contacted_at": now,
+                    "contacted_by_role": caller.role.value,
+                    "contacted_by_user_id": caller.user_id,
+                    "contacted_by_key_id": caller.key_id,
+                },
+            )
+            await store_result(connection, keyed, stored)
+        return stored
+
+
+def _calls(
+    student_ids: Sequence[int], records: Collection[DescribedRecord], contacts: Collection[Contact]
+) -> list[Call]:
+    by_student: defaultdict[int, list[DescribedRecord]] = defaultdict(list)
+    for record in records:
+        by_student[record.student_id].append(record)
+    return [
+        Call(student_id, by_student[student_id], [each for each in contacts if each.student_id == student_id])
+        for student_id in student_ids
+        if student_id in by_student
+    ]

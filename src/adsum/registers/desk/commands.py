@@ -1,0 +1,100 @@
+"""`adsum desk`: late arrivals and early departures."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from adsum.accounts.access import system_caller
+from adsum.platform.command_line.options import FirstDay, LastDay, SchoolId, StudentId, read_day, school_option
+from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.session import run_with
+from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import every_item
+from adsum.registers.desk.rules import DeskFilters, DeskKind, DeskVisit
+from adsum.registers.desk.schemas import DeskEntryItem
+from adsum.registers.desk.service import Desk
+
+app = typer.Typer(no_args_is_help=True)
+
+COLUMNS = (
+    *("id", "studentId", "date", "kind", "time", "reason", "status", "absenceId"),
+    *("enteredAt", "enteredByRole", "undoneAt"),
+)
+
+Student = Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
+Time = Annotated[str, typer.Option(metavar="HH:MM", help="The local time.")]
+Reason = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
+DeskDay = Annotated[
+    date | None, typer.Option("--date", parser=read_day, metavar="DATE", help="[default: the school's today]")
+]
+OfSchool = Annotated[int | None, school_option("[default: the home school of the student]")]
+
+
+@app.command()
+def arrival(
+    *,
+    student_id: Student,
+    time: Time,
+    reason: Reason,
+    status: Annotated[str, typer.Option(metavar="CODE", help="The status of the sessions that are over.")] = "absent",
+    day: DeskDay = None,
+    school_id: OfSchool = None,
+    as_json: Json = False,
+) -> None:
+    """Enter a late arrival: late in the running session, absent in those that are over."""
+    _enter(DeskVisit(DeskKind.ARRIVAL, student_id, time, reason, status), day, school_id, as_json=as_json)
+
+
+@app.command()
+def departure(
+    *,
+    student_id: Student,
+    time: Time,
+    reason: Reason,
+    status: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="The status of the later sessions. [default: the first authorised absence]"),
+    ] = None,
+    day: DeskDay = None,
+    school_id: OfSchool = None,
+    as_json: Json = False,
+) -> None:
+    """Enter an early departure: the time in the running session, a planned absence from the later ones."""
+    _enter(DeskVisit(DeskKind.DEPARTURE, student_id, time, reason, status), day, school_id, as_json=as_json)
+
+
+@app.command("list")
+def list_entries(
+    *,
+    school_id: SchoolId = None,
+    student_id: StudentId = None,
+    first_day: FirstDay = None,
+    last_day: LastDay = None,
+    as_json: Json = False,
+) -> None:
+    """Show late arrivals and early departures, the newest first."""
+    filters = DeskFilters(school_id, student_id, first_day, last_day)
+    found = run_with(Desk, lambda desk: every_item(lambda page: desk.page(system_caller(), filters, page)))
+    items = [DeskEntryItem.model_validate(each) for each in found]
+    dropped_first = ("enteredByRole", "absenceId", "enteredAt", "status")
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=dropped_first, none="no entries")
+
+
+@app.command()
+def undo(
+    *,
+    entry_id: Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the entry: see `list`.")],
+    as_json: Json = False,
+) -> None:
+    """Undo an entry. Its marks return to those before it; its planned absence is revoked."""
+    show_item(
+        DeskEntryItem.model_validate(run_with(Desk, lambda desk: desk.undo(entry_id, system_caller()))), as_json=as_json
+    )
+
+
+def _enter(visit: DeskVisit, day: date | None, school_id: int | None, *, as_json: bool) -> None:
+    entry = run_with(Desk, lambda desk: desk.enter(visit, system_caller(), school_id=school_id, day=day))
+    show_item(DeskEntryItem.model_validate(entry), as_json=as_json)

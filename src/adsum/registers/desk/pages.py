@@ -1,0 +1,151 @@
+"""`/desk`: late arrivals and early departures. `/desk/search` finds students while a name is typed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from adsum.accounts.access import Permission
+from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.days import time_of
+from adsum.platform.errors import AdsumError, Conflict
+from adsum.platform.http.dependencies import Now, provided
+from adsum.platform.http.queries import Day, Words
+from adsum.platform.http.schemas import PathId, PlainText
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
+from adsum.platform.pages.rendering import site_of
+from adsum.platform.pages.routing import PageRoute
+from adsum.registers.desk.page_data import DeskPageData, FoundStudents
+from adsum.registers.desk.rules import DeskKind, DeskVisit
+from adsum.registers.desk.service import Desk
+from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
+
+PATH = "/desk"
+
+router = APIRouter(prefix=PATH, include_in_schema=False, route_class=PageRoute)
+Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
+DeskService = Annotated[Desk, Depends(provided(Desk))]
+PageDataService = Annotated[DeskPageData, Depends(provided(DeskPageData))]
+EntryId = Annotated[PathId, Path(alias="id")]
+Text = Annotated[PlainText, Field(max_length=2_000)]
+
+
+class VisitForm(BaseModel):
+    """The form of a visit, as it was typed."""
+
+    school: PathId
+    date: Day
+    student: PathId
+    kind: DeskKind
+    time: Text = ""
+    reason: Text = ""
+    status: Text = ""
+
+    @property
+    def visit(self) -> DeskVisit:
+        return DeskVisit(self.kind, self.student, time_of(self.time.strip()), self.reason, self.status or None)
+
+
+class UndoForm(BaseModel):
+    """The school and the day of the page that sent the form."""
+
+    school: PathId
+    date: Day
+
+
+@router.get("")
+async def desk_page(
+    request: Request,
+    page_data: PageDataService,
+    visitor: Office,
+    of: RequestedDay,
+    q: Annotated[Words, Query()] = "",
+    student: PathId | None = None,
+    done: str = "",
+) -> Response:
+    """The desk: a search, the chosen student, and the entries of the day. `done` names what led back to the page."""
+    found = await page_data.found(of.school.id, of.day, q, visitor.caller)
+    return await _page(request, page_data, visitor, of, student, found=found, words=q, done=done)
+
+
+@router.get("/search")
+async def search(
+    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, q: Annotated[Words, Query()] = ""
+) -> Response:
+    """The students whom the page finds while a name is typed."""
+    found = await page_data.found(of.school.id, of.day, q, visitor.caller)
+    return site_of(request).page(request, "desk_found.html", of=of, found=found, words=q)
+
+
+@router.post("")
+async def enter(
+    request: Request,
+    desk: DeskService,
+    page_data: PageDataService,
+    schools: SchoolsService,
+    visitor: Office,
+    now: Now,
+    form: Annotated[VisitForm, Form()],
+) -> Response:
+    """Enters an arrival or a departure."""
+    try:
+        entry = await desk.enter(form.visit, visitor.caller, school_id=form.school, day=form.date)
+    except WRONG as error:
+        of = await school_day(schools, visitor, form.school, form.date, now)
+        return await _page(request, page_data, visitor, of, form.student, typed=form, error=error)
+    return _back(form, f"entered#entry-{entry.id}")
+
+
+@router.post("/{id}/undo")
+async def undo(desk: DeskService, visitor: Office, entry_id: EntryId, form: Annotated[UndoForm, Form()]) -> Response:
+    """Undoes an entry. While a register is being saved, nothing is undone, and the page says so."""
+    try:
+        await desk.undo(entry_id, visitor.caller)
+    except Conflict:
+        return _back(form, "busy")
+    return _back(form, "undone")
+
+
+@router.get("/{id}/slip")
+async def slip(
+    request: Request, page_data: PageDataService, schools: SchoolsService, visitor: Office, entry_id: EntryId
+) -> Response:
+    """A slip for the student to show in class."""
+    entry, names = await page_data.entry(entry_id, visitor.caller)
+    school = await schools.find(entry.school_id, visitor.caller)
+    return site_of(request).page(request, "desk_slip.html", visitor=visitor, entry=entry, names=names, school=school)
+
+
+def _back(form: VisitForm | UndoForm, done: str) -> Response:
+    query = {"school": form.school, "date": form.date.isoformat()}
+    return redirect_to(f"{PATH}?{urlencode(query)}&done={done}")
+
+
+async def _page(
+    request: Request,
+    page_data: DeskPageData,
+    visitor: Visitor,
+    of: SchoolDay,
+    student_id: int | None,
+    *,
+    found: FoundStudents | None = None,
+    words: str = "",
+    typed: VisitForm | None = None,
+    error: AdsumError | None = None,
+    done: str = "",
+) -> Response:
+    return site_of(request).page(
+        *(request, "desk.html"),
+        status=status_with(error),
+        visitor=visitor,
+        of=of,
+        desk=await page_data.read(of.school.id, of.day, student_id, visitor.caller),
+        found=found or FoundStudents([]),
+        words=words,
+        typed=typed,
+        error=error,
+        done=done,
+    )

@@ -1,0 +1,121 @@
+"""Statements about the desk: the sessions of a student on a day, and the entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Date, Integer, Select, String, insert, literal, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.absences.repository import absences_of_student
+from adsum.absences.rules import absences_of_session
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import in_visible_school
+from adsum.attendance.tables import attendances
+from adsum.platform.database.validity import valid_on
+from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, DeskRun, DeskSession
+from adsum.registers.repository import has_register
+from adsum.registers.tables import desk_entries
+from adsum.roster.tables import classes, enrolments, sessions
+from adsum.roster.timetable.repository import times_of_sessions
+from adsum.schools.calendar.rules import times_on
+from adsum.schools.tables import schools
+
+# The columns of the fields of `DeskEntry` whose names differ.
+_AUTHOR = {"entered_by_role": "entered_role", "entered_by_user_id": "user_id", "entered_by_key_id": "key_id"}
+
+
+async def sessions_of_student(
+    connection: AsyncConnection, school_id: int, student_id: int, day: date
+) -> list[DeskSession]:
+    """The sessions of a student at a school on a day, by time; sessions without times first."""
+    of_day = literal(day, Date())
+    c, m, e, a = classes.c, sessions.c, enrolments.c, attendances.c
+    is_enrolled = select(e.class_id).where(e.student_id == student_id, valid_on(enrolments, of_day))
+    found = (
+        select(c.id, c.title, m.id, m.title, a.status, a.arrived_at, a.left_at)
+        .select_from(sessions)
+        .join(classes, c.id == m.class_id)
+        .join(schools, schools.c.id == c.school_id)
+        .outerjoin(attendances, (a.session_id == m.id) & (a.learning_date == of_day) & (a.student_id == student_id))
+        .where(
+            *(c.school_id == school_id, c.id.in_(is_enrolled)),
+            *has_register(of_day, literal(day.isoweekday(), Integer()), literal("24:00", String())),
+        )
+    )
+    rows = (await connection.execute(found)).all()
+    times = await times_of_sessions(connection, [row[2] for row in rows])
+    planned = await absences_of_student(connection, school_id, student_id, day)
+    listed: list[DeskSession] = []
+    for class_id, class_title, session_id, title, *mark in rows:
+        of_session = times.get(session_id, ())
+        on_day = times_on(day, of_session)
+        applying = absences_of_session(planned, session_id, day, of_session).get(student_id)
+        listed.append(
+            DeskSession(
+                *(class_id, class_title, session_id, title),
+                min((each.begins for each in on_day), default=None),
+                max((each.ends for each in on_day), default=None),
+                *mark,
+                planned_status=None if applying is None else applying.absence.status,
+                absence_id=None if applying is None else applying.id,
+            )
+        )
+    return sorted(listed, key=lambda each: (each.begins or "", each.session_id))
+
+
+async def add_entry(connection: AsyncConnection, values: dict[str, Any]) -> DeskEntry:
+    """Stores an entry. `values` are the fields of `DeskEntry` without the id."""
+    row = {_AUTHOR.get(name, name): value for name, value in values.items()}
+    row["runs"] = [[run.batch_id, run.run_id] for run in values["runs"]]
+    entry_id = await connection.scalar(insert(desk_entries).values(row).returning(desk_entries.c.id))
+    assert entry_id is not None, "it was inserted"
+    return DeskEntry(id=entry_id, **values)
+
+
+async def find_entry(connection: AsyncConnection, caller: Caller, entry_id: int) -> DeskEntry | None:
+    """An entry of a school that the caller sees."""
+    c = desk_entries.c
+    found = await connection.execute(_select_entries().where(c.id == entry_id, in_visible_school(caller, c.school_id)))
+    row = found.one_or_none()
+    return None if row is None else _entry(*row)
+
+
+async def list_entries(
+    connection: AsyncConnection, caller: Caller, filters: DeskFilters, before: int | None, limit: int
+) -> list[DeskEntry]:
+    """At most `limit` entries of the schools that the caller sees, the newest first, from before the id `before`."""
+    c = desk_entries.c
+    statement = _select_entries().where(in_visible_school(caller, c.school_id)).limit(limit)
+    if before is not None:
+        statement = statement.where(c.id < before)
+    if filters.school_id is not None:
+        statement = statement.where(c.school_id == filters.school_id)
+    if filters.student_id is not None:
+        statement = statement.where(c.student_id == filters.student_id)
+    if filters.first_day is not None:
+        statement = statement.where(c.day >= filters.first_day)
+    if filters.last_day is not None:
+        statement = statement.where(c.day <= filters.last_day)
+    return [_entry(*row) for row in await connection.execute(statement)]
+
+
+async def set_undone(connection: AsyncConnection, entry_id: int, at: datetime) -> None:
+    """Marks an entry as undone."""
+    await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(undone_at=at))
+
+
+def _select_entries() -> Select[*tuple[Any, ...]]:
+    columns = (desk_entries.c[_AUTHOR.get(each.name, each.name)] for each in fields(DeskEntry))
+    return select(*columns).order_by(desk_entries.c.id.desc())
+
+
+def _entry(*row: Any) -> DeskEntry:
+    values: dict[str, Any] = {each.name: value for each, value in zip(fields(DeskEntry), row, strict=True)}
+    values["kind"] = DeskKind(values["kind"])
+    runs: Sequence[tuple[str, str]] = values["runs"]
+    values["runs"] = [DeskRun(*run) for run in runs]
+    return DeskEntry(**values)

@@ -1,0 +1,216 @@
+"""The desk: late arrivals and early departures, and the marks that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from adsum.attendance.rules import Mark
+from adsum.attendance.statuses.rules import ABSENT, PRESENT, CountsAs, SchoolStatuses, Status, StatusFlag
+from adsum.platform.days import validate_stretch
+from adsum.platform.errors import Violation
+from adsum.platform.texts import validate_reason
+
+
+class DeskKind(StrEnum):
+    """What a student does at the desk."""
+
+    ARRIVAL = "arrival"
+    DEPARTURE = "departure"
+
+
+@dataclass(frozen=True, slots=True)
+class DeskVisit:
+    """An entry as it is made.
+
+    Attributes:
+        kind: whether the student arrives or leaves.
+        student_id: the student.
+        time: local 'HH:MM'.
+        reason: which only the office reads.
+        status: of the sessions that the student misses; None: `absent` for an arrival, the first authorised absence in
+            use for a departure.
+    """
+
+    kind: DeskKind
+    student_id: int
+    time: str
+    reason: str
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskSession:
+    """A session of a student on the day, with the recorded mark.
+
+    Attributes:
+        begins, ends: local 'HH:MM', of all its times on the day; None: its times are unknown, and it is held all day.
+        status: the recorded mark; None: there is none, or it was cleared.
+        planned_status, absence_id: of the planned absence that applies, or None.
+    """
+
+    class_id: int
+    class_title: str
+    session_id: int
+    title: str
+    begins: str | None
+    ends: str | None
+    status: str | None = None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    planned_status: str | None = None
+    absence_id: int | None = None
+
+    def is_over_by(self, time: str) -> bool:
+        return self.ends is not None and self.ends <= time
+
+    def has_begun_by(self, time: str) -> bool:
+        """Whether the student misses a part of it by coming at this time. A session begins on time for who is there."""
+        return self.begins is None or self.begins < time
+
+
+@dataclass(frozen=True, slots=True)
+class DeskMarks:
+    """What an entry makes: marks of sessions, each by a batch, and the sessions of a planned absence."""
+
+    marks: Sequence[tuple[DeskSession, Mark]]
+    absent_from: Sequence[DeskSession] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.marks and not self.absent_from
+
+
+@dataclass(frozen=True, slots=True)
+class DeskRun:
+    """A batch that an entry has made, and its run."""
+
+    batch_id: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeskEntry:
+    """An entry, and its author.
+
+    Attributes:
+        status: of the sessions that the student misses.
+        absence_id: the planned absence of a departure, or None.
+        runs: the batches that record its marks.
+        undone_at: when it was undone, or None.
+    """
+
+    id: int
+    school_id: int
+    student_id: int
+    day: date
+    kind: DeskKind
+    time: str
+    reason: str
+    status: str
+    absence_id: int | None
+    runs: Sequence[DeskRun]
+    entered_at: datetime
+    entered_by_role: str
+    entered_by_user_id: int | None
+    entered_by_key_id: int | None
+    undone_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeskFilters:
+    """Filters of entries; None does not filter. Days are inclusive."""
+
+    school_id: int | None = None
+    student_id: int | None = None
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, statuses: SchoolStatuses) -> DeskMarks:
+    """The marks of a student who arrives: `missed` in each session that is over, late in the running ones.
+
+    Sessions up to the last one in which the student was seen stay as they are, and so do authorised absences. A
+    session that begins at this time is not missed.
+    """
+    begun = [each for each in _concerned(sessions) if each.has_begun_by(time)]
+    seen = [
+        i for i, each in enumerate(begun) if _counts_as(each, statuses) is CountsAs.ATTENDED and each.is_over_by(time)
+    ]
+    marks: list[tuple[DeskSession, Mark]] = []
+    late = _with_flag(StatusFlag.LATE, statuses)
+    for each in begun[max(seen, default=-1) + 1 :]:
+        if each.is_over_by(time):
+            is_open = each.status is None or each.status in statuses.unexplained
+            if is_open and each.status != missed:
+                marks.append((each, Mark(missed)))
+        elif _counts_as(each, statuses) is not CountsAs.ATTENDED:
+            marks.append((each, Mark(late.code, arrived_at=time)))
+        elif each.status == late.code and each.arrived_at is None:
+            marks.append((each, Mark(late.code, arrived_at=time, left_at=each.left_at)))
+    return DeskMarks(marks)
+
+
+def marks_of_departure(sessions: Sequence[DeskSession], time: str, statuses: SchoolStatuses) -> DeskMarks:
+    """The marks of a student who leaves: the departure in the running sessions, and the later ones as an absence.
+
+    A running session in which the student is absent stays as it is.
+    """
+    concerned = _concerned(sessions)
+    running = [each for each in concerned if each.has_begun_by(time) and not each.is_over_by(time)]
+    later = [each for each in concerned if not each.has_begun_by(time)]
+    left = _with_flag(StatusFlag.LEFT_EARLY, statuses)
+    marks = [
+        (each, Mark(left.code if left.code != PRESENT else each.status or PRESENT, None, each.arrived_at, time))
+        for each in running
+        if each.status is None or _counts_as(each, statuses) is CountsAs.ATTENDED
+    ]
+    changed = [(each, mark) for each, mark in marks if (each.status, each.left_at) != (mark.status, mark.left_at)]
+    return DeskMarks(changed, later)
+
+
+def default_status(kind: DeskKind, statuses: SchoolStatuses) -> str:
+    """The status of missed sessions: unexplained for an arrival, the first authorised absence for a departure."""
+    authorised = (
+        each.code
+        for each in statuses
+        if each.is_in_use and each.counts_as is CountsAs.ABSENT and StatusFlag.AUTHORISED in each.flags
+    )
+    return next(authorised, ABSENT) if kind is DeskKind.DEPARTURE else ABSENT
+
+
+def validate_visit(visit: DeskVisit, status: str, statuses: SchoolStatuses) -> Iterator[Violation]:
+    """The violations in an entry, in a school with these statuses."""
+    yield from validate_stretch(("/time", visit.time), ("/time", None))
+    if not visit.reason.strip():
+        yield Violation("reason_missing", "a reason is required", "/reason")
+    yield from validate_reason(visit.reason)
+    violation = statuses.violation_of(status, "/status")
+    if violation is not None:
+        yield violation
+    elif statuses.get(status) is None or _status(status, statuses).counts_as is not CountsAs.ABSENT:
+        yield Violation("not_absent", f"{status} does not count as absent: use another status", "/status")
+
+
+def _concerned(sessions: Sequence[DeskSession]) -> Sequence[DeskSession]:
+    """The sessions with times. If there are none, the register is that of the whole day."""
+    return [each for each in sessions if each.begins is not None] or sessions
+
+
+def _counts_as(session: DeskSession, statuses: SchoolStatuses) -> CountsAs | None:
+    status = statuses.get(session.status) if session.status is not None else None
+    return None if status is None else status.counts_as
+
+
+def _with_flag(flag: StatusFlag, statuses: SchoolStatuses) -> Status:
+    """The first status in use that counts as attended and has this flag; else present."""
+    found = (each for each in statuses if each.is_in_use and each.counts_as is CountsAs.ATTENDED and flag in each.flags)
+    return next(found, _status(PRESENT, statuses))
+
+
+def _status(code: str, statuses: SchoolStatuses) -> Status:
+    status = statuses.get(code)
+    assert status is not None, "it was validated, or is one of every school"
+    return status

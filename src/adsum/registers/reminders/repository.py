@@ -1,0 +1,69 @@
+"""Statements about reminders of missing registers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import in_visible_school
+from adsum.registers.reminders.rules import ReminderFilters, SentReminder
+from adsum.registers.rules import Register, Reminder
+from adsum.registers.tables import register_reminders
+from adsum.roster.tables import sessions
+
+
+async def add_reminders(connection: AsyncConnection, registers: Sequence[Register], reminder: Reminder) -> None:
+    """Stores the same reminder of each register."""
+    rows = [
+        {
+            "school_id": each.school_id,
+            "session_id": each.session_id,
+            "learning_date": each.learning_date,
+            "reminded_at": reminder.reminded_at,
+            "reminded_role": reminder.reminded_by_role,
+            "user_id": reminder.reminded_by_user_id,
+            "key_id": reminder.reminded_by_key_id,
+        }
+        for each in registers
+    ]
+    if rows:
+        await connection.execute(insert(register_reminders), rows)
+
+
+async def reminded_days(connection: AsyncConnection, caller: Caller, since: date) -> list[date]:
+    """The days since `since` with a reminder of a register, at the schools that the caller sees."""
+    c = register_reminders.c
+    days = select(c.learning_date).where(in_visible_school(caller, c.school_id), c.learning_date >= since)
+    return sorted(await connection.scalars(days.distinct()))
+
+
+async def list_reminders(
+    connection: AsyncConnection, caller: Caller, filters: ReminderFilters, before: int | None, limit: int
+) -> list[SentReminder]:
+    """At most `limit` reminders of the schools that the caller sees, the newest first, from before the id `before`."""
+    c = register_reminders.c
+    statement = (
+        select(
+            *(c.reminded_at, c.reminded_role, c.user_id, c.key_id),
+            *(c.id, c.school_id, sessions.c.class_id, c.session_id, c.learning_date),
+        )
+        .join(sessions, sessions.c.id == c.session_id)
+        .where(in_visible_school(caller, c.school_id))
+        .order_by(c.id.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        statement = statement.where(c.id < before)
+    if filters.school_id is not None:
+        statement = statement.where(c.school_id == filters.school_id)
+    if filters.session_id is not None:
+        statement = statement.where(c.session_id == filters.session_id)
+    if filters.first_day is not None:
+        statement = statement.where(c.learning_date >= filters.first_day)
+    if filters.last_day is not None:
+        statement = statement.where(c.learning_date <= filters.last_day)
+    return [SentReminder(*row) for row in await connection.execute(statement)]

@@ -1,0 +1,62 @@
+"""Reminders of missing registers in the API and in `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.schemas import Id, PathId, Schema, SentSchema
+from adsum.registers.reminders.rules import MAX_REGISTERS, Reminded, ReminderFilters
+from adsum.registers.schemas import RegisterItem, ReminderItem
+
+
+class RemindTeachers(SentSchema):
+    """The missing registers whose teachers are to be reminded."""
+
+    school_id: Id
+    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
+    session_ids: Annotated[
+        Sequence[Id] | None,
+        Field(min_length=1, max_length=MAX_REGISTERS, description="Default: all sessions whose register is missing"),
+    ] = None
+
+
+class RemindedAnswer(Schema):
+    """The registers of the request, by what has happened."""
+
+    sent: Annotated[Sequence[RegisterItem], Field(description="Their teachers are reminded")]
+    recent: Annotated[Sequence[RegisterItem], Field(description="Their teachers were reminded a few minutes ago")]
+    without_teacher: Annotated[Sequence[RegisterItem], Field(description="Nobody teaches or covers them on that day")]
+
+    @classmethod
+    def of(cls, reminded: Reminded) -> RemindedAnswer:
+        groups = (reminded.sent, reminded.recent, reminded.without_teacher)
+        sent, recent, without_teacher = ([RegisterItem.model_validate(each) for each in group] for group in groups)
+        return cls(sent=sent, recent=recent, without_teacher=without_teacher)
+
+
+class ReminderQuery(PageQuery):
+    """Filters of the list. Days are those of the registers."""
+
+    school_id: PathId | None = None
+    session_id: PathId | None = None
+    first_day: Annotated[Day | None, Field(alias="from")] = None
+    last_day: Annotated[Day | None, Field(alias="to")] = None
+
+    @property
+    def filters(self) -> ReminderFilters:
+        return ReminderFilters(self.school_id, self.session_id, self.first_day, self.last_day)
+
+
+class SentReminderItem(ReminderItem):
+    """A reminder, with its register."""
+
+    id: int
+    school_id: int
+    class_id: int
+    session_id: int
+    learning_date: date

@@ -1,0 +1,199 @@
+"""The call list of unexplained absences, and the calls that stay as evidence."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+from adsum.absences.contacts.rules import ContactFilters, ContactResult, NewContact
+from adsum.absences.contacts.schemas import CallItem
+from adsum.accounts.access import Permission, Role
+from adsum.platform.errors import Invalid, NotFound
+from adsum.platform.paging import PageRequest
+from adsum.privacy.merging.rules import MergeChoices
+from tests.absences.conftest import Office
+from tests.support.api import DAY, violations
+from tests.support.pages import Pages, visible_text
+from tests.support.schools import caller, make_bare_school
+
+
+async def calls(office: Office, **query: Any) -> list[dict[str, Any]]:
+    answer = await office.api.get("/contacts/calls", schoolId=office.school.school_id, date=DAY, **query)
+    assert answer.status_code == HTTPStatus.OK, answer.text
+    return answer.json()["items"]
+
+
+async def call(office: Office, student: int, result: str = "no_answer", **fields: Any) -> Any:
+    body = {"studentId": student, "date": DAY, "result": result} | fields
+    return await office.api.post("/contacts", body, "office")
+
+
+async def test_students_with_an_unexplained_absence_are_on_the_list_with_the_newest_call(office: Office) -> None:
+    first, second, present = office.school.student_ids
+    await office.take(unselectedStudentIds=[first, second])
+    assert [(item["studentId"], item["contacts"], item["result"]) for item in await calls(office)] == [
+        (first, 0, None),
+        (second, 0, None),
+    ]
+
+    assert (await call(office, first)).status_code == HTTPStatus.CREATED
+    stored = (await call(office, first, "message_left", person=" mother ", note="asked to call back ")).json()
+    assert (stored["person"], stored["note"], stored["date"]) == ("mother", "asked to call back", DAY)
+    assert (stored["contactedByRole"], stored["schoolId"]) == ("office", office.school.school_id)
+
+    (item, other) = await calls(office)
+    assert (item["contacts"], item["result"], item["person"]) == (2, "message_left", "mother")
+    assert (item["classes"], item["sessions"], item["familyName"]) == ("7b · Attendance", 1, "Family 0001")
+    assert other["contacts"] == 0
+    assert present not in {item["studentId"], other["studentId"]}
+
+
+async def test_a_call_that_explains_the_absence_takes_the_student_off_the_list_and_stays(office: Office) -> None:
+    student = office.school.student_ids[0]
+    await office.take(unselectedStudentIds=[student])
+    await call(office, student, "reached", person="father", note="flu", explainAs="excused")
+
+    assert await calls(office) == []
+    assert (await office.record(student))["status"] == "excused"
+    (kept,) = (await office.api.get("/contacts", studentId=student)).json()["items"]
+    assert (kept["result"], kept["note"]) == ("reached", "flu")
+
+
+async def test_a_wrong_call_stores_nothing_and_names_every_error(office: Office) -> None:
+    student = office.school.student_ids[0]
+    await office.take(unselectedStudentIds=[student])
+    wrong: list[tuple[dict[str, Any], set[tuple[str, str]]]] = [
+        ({"result": "other"}, {("/note", "note_missing")}),
+        ({"result": "other", "note": "  "}, {("/note", "note_missing")}),
+        ({"result": "shouted"}, {("/result", "unknown_value")}),
+        ({"studentId": 999_999}, {("/studentId", "unknown_student")}),
+        ({"schoolId": 999_999}, {("/studentId", "unknown_student")}),
+        ({"date": (datetime.now(UTC) + timedelta(2)).date().isoformat()}, {("/date", "date_in_future")}),
+        ({"explainAs": "absent", "note": "flu"}, {("/status", "unknown_status")}),
+        ({"explainAs": "excused"}, {("/reason", "reason_missing")}),
+        ({"person": "x" * 101}, {("/person", "too_long")}),
+    ]
+    for fields, expected in wrong:
+        answer = await call(office, student, **fields)
+        assert violations(answer) == expected, fields
+    assert (await office.api.get("/contacts")).json()["items"] == []
+    assert (await office.record(student))["status"] == "absent"
+    unsent = NewContact(ContactResult.OTHER, "x" * 101)
+    try:
+        await office.adsum.contacts.add(student, None, unsent, caller(Role.OFFICE, office.school.school_id))
+    except Invalid as error:
+        assert {each.pointer for each in error.violations} == {"/person", "/note"}  # noqa: PT017 - all of them
+
+
+async def test_calls_are_the_offices_and_of_its_school(office: Office) -> None:
+    student = office.school.student_ids[0]
+    await office.take(unselectedStudentIds=[student])
+    await call(office, student)
+    async with office.adsum.database.transaction() as connection:
+        other = caller(Role.OFFICE, await make_bare_school(connection))
+    contacts = office.adsum.contacts
+    assert (await contacts.page(other, ContactFilters(), PageRequest())).items == []
+    for role in ("teacher", "viewer"):
+        assert (await office.api.get("/contacts", role)).status_code == HTTPStatus.FORBIDDEN
+        assert (await office.api.get("/contacts/calls", role, schoolId=1)).status_code == HTTPStatus.FORBIDDEN
+    try:
+        await contacts.to_call(office.school.school_id, None, other, PageRequest())
+    except NotFound:
+        return
+    raise AssertionError("another school's list was read")
+
+
+async def test_contacts_are_filtered_and_paged(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    for student in (first, second, first):
+        await call(office, student)
+    page = (await office.api.get("/contacts", limit=2)).json()
+    rest = (await office.api.get("/contacts", limit=2, cursor=page["nextCursor"])).json()
+    assert [item["studentId"] for item in page["items"] + rest["items"]] == [first, second, first]
+    filters: list[tuple[dict[str, Any], int]] = [
+        ({"studentId": first}, 2),
+        ({"schoolId": office.school.school_id}, 3),
+        ({"from": "2024-12-26"}, 0),
+        ({"to": "2024-12-24"}, 0),
+        ({"from": DAY, "to": DAY}, 3),
+    ]
+    for query, number in filters:
+        assert len((await office.api.get("/contacts", **query)).json()["items"]) == number, query
+    await office.take(unselectedStudentIds=[first, second])
+    listed = await office.api.get("/contacts/calls", schoolId=office.school.school_id, date=DAY, limit=1)
+    cursor = listed.json()["nextCursor"]
+    assert [item["studentId"] for item in listed.json()["items"] + await calls(office, cursor=cursor)] == [
+        first,
+        second,
+    ]
+
+
+async def test_without_rights_to_rosters_the_list_has_no_names(office: Office) -> None:
+    student = office.school.student_ids[0]
+    await office.take(unselectedStudentIds=[student])
+    whole = caller(Role.OFFICE, office.school.school_id)
+    key = type(whole)(Role.KEY, frozenset({Permission.ATTENDANCE_OVERRULE}), key_id=None, schools=whole.schools)
+    found = await office.adsum.contacts.to_call(office.school.school_id, date.fromisoformat(DAY), key, PageRequest())
+    item = CallItem.of(found.items[0])
+    assert (item.given_name, item.family_name, item.classes) == (None, None, str(office.school.session_id))
+
+
+async def test_the_page_stores_calls_and_shows_what_became_of_them(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    await office.take(unselectedStudentIds=[first, second])
+    pages, path = Pages(office.api), f"/calls?school={office.school.school_id}&date={DAY}"
+    form = {"school": office.school.school_id, "date": DAY, "student": first, "result": "no_answer"}
+
+    sent = await pages.send("/calls", form | {"person": "mother"})
+    assert sent.headers["location"].endswith(f"done=entered#call-{first}")
+    text = visible_text(await pages.open(path))
+    assert "To call 1" in text
+    assert "Called, still unexplained 1" in text
+    assert "No answer mother" in text
+
+    refused = await pages.send("/calls", form | {"result": "other", "person": "aunt"})
+    assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "A note is required" in visible_text(refused)
+    assert 'value="aunt"' in refused.text
+
+    explained = await pages.send("/calls", form | {"result": "reached", "note": "flu", "explain_as": "excused"})
+    assert "done=explained" in explained.headers["location"]
+    text = visible_text(await pages.open(f"{path}&done=explained"))
+    assert "Called, and settled 1" in text
+    assert "still unexplained" not in text
+    for student in (first, second):
+        await pages.send("/calls", form | {"student": student, "result": "reached", "note": "flu"})
+    assert "Called, still unexplained 1" in visible_text(await pages.open(path))
+    assert "Anrufliste" in visible_text(await pages.open(path, language="de"))
+    assert (await pages.open(path, "teacher")).status_code == HTTPStatus.FORBIDDEN
+    day_before = f"/calls?school={office.school.school_id}&date=2024-12-24"
+    assert "No absence of this day is unexplained" in visible_text(await pages.open(day_before))
+
+
+async def test_the_list_is_a_csv_file_for_programs_that_send_messages(office: Office) -> None:
+    student = office.school.student_ids[0]
+    await office.take(unselectedStudentIds=[student])
+    await call(office, student, "reached", note="flu")
+    address = f"/calls.csv?school={office.school.school_id}&date={DAY}"
+    page = await Pages(office.api).open(address)
+    assert page.headers["content-disposition"] == 'attachment; filename="calls.csv"'
+    (row,) = csv.DictReader(io.StringIO(page.text.removeprefix("\ufeff")))
+    assert (row["date"], row["studentId"], row["result"], row["note"]) == (DAY, str(student), "reached", "flu")
+
+
+async def test_calls_are_exported_moved_by_a_merge_and_erased_with_the_student(office: Office) -> None:
+    kept, removed, _ = office.school.student_ids
+    admin = caller(Role.ADMIN)
+    await call(office, removed, "reached", person="mother", note="flu")
+    exported = await office.adsum.student_data.export(removed, admin)
+    assert [(row["person"], row["note"], row["result"]) for row in exported.contacts] == [("mother", "flu", "reached")]
+    (item,) = (await office.api.get("/contacts")).json()["items"]
+    assert item["studentId"] == removed
+    await office.adsum.student_merges.merge(kept, removed, MergeChoices(allow_different_names=True), admin)
+    (moved,) = (await office.api.get("/contacts")).json()["items"]
+    assert (moved["id"], moved["studentId"]) == (item["id"], kept)
+    await office.adsum.student_data.erase(kept, admin)
+    assert (await office.api.get("/contacts")).json()["items"] == []

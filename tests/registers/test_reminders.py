@@ -1,0 +1,212 @@
+"""The office reminds the teachers of missing registers: once within a few minutes, until the register is taken."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from http import HTTPStatus
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import delete, insert
+
+from adsum.accounts.access import Caller, Role
+from adsum.accounts.tables import class_teachers
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.platform.ids import Batch
+from adsum.platform.paging import PageRequest
+from adsum.registers.reminders.rules import ReminderFilters
+from adsum.registers.reminders.service import Reminders
+from adsum.roster.tables import session_times
+from tests.absences.conftest import Office
+from tests.support.api import Api, violations
+from tests.support.pages import Pages, visible_text
+from tests.support.runs import inserts, make_run
+from tests.support.schools import SchoolIds, caller, make_bare_school, make_records, make_school
+
+TODAY = date(2024, 12, 25)
+NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
+
+
+class At:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+async def school(database: Database) -> SchoolIds:
+    async with database.transaction() as connection:
+        return await make_school(connection)
+
+
+@pytest.fixture
+def at() -> At:
+    return At()
+
+
+@pytest.fixture
+def reminders(database: Database, at: At) -> Reminders:
+    return Reminders(database, at)
+
+
+def office_of(school: SchoolIds) -> Caller:
+    return caller(Role.OFFICE, school.school_id)
+
+
+def teacher_of(school: SchoolIds) -> Caller:
+    return caller(Role.TEACHER, school.school_id, school.teacher_id)
+
+
+async def test_a_teacher_sees_the_reminder_until_the_register_is_taken(
+    database: Database, school: SchoolIds, reminders: Reminders
+) -> None:
+    reminded = await reminders.remind(school.school_id, None, [school.session_id], office_of(school))
+
+    assert [each.session_id for each in reminded.sent] == [school.session_id]
+    (shown,) = await reminders.shown_to(teacher_of(school))
+    assert await reminders.shown_to(caller(Role.ADMIN, user_id=school.teacher_id + 1)) == []
+    assert (shown.path, shown.today) == (f"/take/{school.class_id}/{school.session_id}/{TODAY}", TODAY)
+    assert (shown.reminded.day, shown.reminded.time) == (TODAY, "12:00")
+    assert await reminders.shown_to(office_of(school)) == []
+
+    batch = Batch(school.class_id, school.session_id, TODAY)
+    async with database.transaction() as connection:
+        await make_records(connection, school.school_id, [batch], school.student_ids)
+    assert await reminders.shown_to(teacher_of(school)) == []
+    with pytest.raises(Invalid) as refused:
+        await reminders.remind(school.school_id, None, [school.session_id], office_of(school))
+    assert [(each.code, each.pointer) for each in refused.value.violations] == [
+        ("register_not_missing", "/sessionIds/0")
+    ]
+    (kept,) = (await reminders.page(office_of(school), ReminderFilters(), PageRequest())).items
+    assert (kept.session_id, kept.learning_date, kept.reminded_by_role) == (school.session_id, TODAY, "office")
+
+
+async def test_nobody_is_reminded_twice_within_a_few_minutes(school: SchoolIds, reminders: Reminders, at: At) -> None:
+    office = office_of(school)
+    await reminders.remind(school.school_id, None, None, office)
+    at.now += timedelta(minutes=4, seconds=59)
+    again = await reminders.remind(school.school_id, None, None, office)
+    assert (len(again.sent), len(again.recent)) == (0, 1)
+    at.now += timedelta(seconds=1)
+    later = await reminders.remind(school.school_id, None, None, office)
+    assert (len(later.sent), len(later.recent)) == (1, 0)
+    assert len((await reminders.page(office, ReminderFilters(), PageRequest())).items) == 2
+
+
+async def test_only_missing_registers_with_a_teacher_are_reminded_of(
+    database: Database, school: SchoolIds, reminders: Reminders
+) -> None:
+    office = office_of(school)
+    async with database.transaction() as connection:
+        await connection.execute(delete(class_teachers))
+    unseen = await reminders.remind(school.school_id, None, None, office)
+    assert ([], [school.session_id]) == (unseen.sent, [each.session_id for each in unseen.without_teacher])
+    async with database.transaction() as connection:
+        times = {"session_id": school.session_id, "weekday": 3, "begins": "13:00", "ends": "14:00"}
+        await connection.execute(insert(session_times), [times])
+    with pytest.raises(Invalid):
+        await reminders.remind(school.school_id, None, [school.session_id], office)  # it has not begun
+
+
+async def test_a_register_that_is_being_saved_is_not_reminded_of(
+    database: Database, school: SchoolIds, reminders: Reminders
+) -> None:
+    await reminders.remind(school.school_id, None, None, office_of(school))
+    batch = Batch(school.class_id, school.session_id, TODAY)
+    async with database.transaction() as connection:
+        await make_run(connection, school, inserts(school.student_ids), batch=batch)
+    assert await reminders.shown_to(teacher_of(school)) == []
+    nothing = await reminders.remind(school.school_id, None, None, office_of(school))
+    assert (nothing.sent, nothing.recent, nothing.without_teacher) == ([], [], [])
+
+
+async def test_reminders_are_the_offices_and_of_its_school(
+    database: Database, school: SchoolIds, reminders: Reminders
+) -> None:
+    async with database.transaction() as connection:
+        other = caller(Role.OFFICE, await make_bare_school(connection))
+    await reminders.remind(school.school_id, None, None, office_of(school))
+    with pytest.raises(Forbidden):
+        await reminders.remind(school.school_id, None, None, teacher_of(school))
+    with pytest.raises(NotFound):
+        await reminders.remind(school.school_id, None, None, other)
+    assert (await reminders.page(other, ReminderFilters(), PageRequest())).items == []
+
+
+async def test_reminders_are_filtered_and_paged_with_the_newest_first(
+    school: SchoolIds, reminders: Reminders, at: At
+) -> None:
+    office = office_of(school)
+    for _ in range(3):
+        await reminders.remind(school.school_id, TODAY, None, office)
+        at.now += timedelta(minutes=10)
+    first = await reminders.page(office, ReminderFilters(), PageRequest(limit=2))
+    second = await reminders.page(office, ReminderFilters(), PageRequest(first.next_cursor, 2))
+    times = [each.reminded_at for each in (*first.items, *second.items)]
+    assert (len(times), times) == (3, sorted(times, reverse=True))
+    filters: list[tuple[dict[str, Any], int]] = [
+        ({"school_id": school.school_id}, 3),
+        ({"session_id": school.session_id + 1}, 0),
+        ({"first_day": TODAY + timedelta(1)}, 0),
+        ({"last_day": TODAY - timedelta(1)}, 0),
+        ({"first_day": TODAY, "last_day": TODAY}, 3),
+    ]
+    for values, number in filters:
+        assert len((await reminders.page(office, ReminderFilters(**values), PageRequest())).items) == number, values
+
+
+async def test_the_api_reminds_and_names_sessions_that_are_not_missing(api: Api) -> None:
+    school = api.school
+    body = {"schoolId": school.school_id, "date": "2024-12-24", "sessionIds": [school.session_id]}
+    answer = await api.post("/registers/reminders", body, "office")
+    assert answer.status_code == HTTPStatus.OK, answer.text
+    (sent,) = answer.json()["sent"]
+    assert sent["reminder"]["remindedByRole"] == "office"
+    (again,) = (await api.post("/registers/reminders", body, "office")).json()["recent"]
+    (missing,) = (await api.get("/registers/missing", "teacher", date="2024-12-24")).json()["items"]
+    assert again["reminder"] == missing["reminder"]
+    (listed,) = (await api.get("/registers/reminders", schoolId=school.school_id)).json()["items"]
+    assert (listed["remindedAt"], listed["classId"]) == (missing["reminder"]["remindedAt"], school.class_id)
+    wrong = await api.post("/registers/reminders", body | {"sessionIds": [school.session_id, 999]}, "office")
+    assert violations(wrong) == {("/sessionIds/1", "register_not_missing")}
+
+
+async def test_the_overview_reminds_and_the_teachers_pages_show_the_notice(office: Office) -> None:
+    school, pages, today = office.school, Pages(office.api), newest_school_day()
+    overview = f"/overview?school={school.school_id}&date={today}"
+    assert 'action="/overview/remind"' in (await pages.open(overview)).text
+    assert 'action="/overview/remind"' not in (await pages.open(overview, "viewer")).text
+    form: dict[str, Any] = {"school": school.school_id, "date": today, "session": school.session_id}
+
+    assert done_of(await pages.send("/overview/remind", form)) == "reminded"
+    shown = visible_text(await pages.open(overview))
+    assert "Reminded at" in shown
+    assert "Remind again" not in shown
+    assert done_of(await pages.send("/overview/remind", form)) == "recent"
+    register = f"/take/{school.class_id}/{school.session_id}/{today}"
+    for path in ("/today", "/reminders", register):
+        assert "The office asks you to take this register:" in visible_text(await pages.open(path, "teacher")), path
+    assert "Das Sekretariat" in visible_text(await pages.open("/today", "teacher", "de"))
+    await office.take(learningDate=today.isoformat())
+    assert visible_text(await pages.open("/reminders", "teacher")) == ""
+    assert done_of(await pages.send("/overview/remind", form)) == "taken"
+    del form["session"]
+    assert done_of(await pages.send("/overview/remind", form)) == "nobody"
+
+
+def newest_school_day() -> date:
+    """Today, or the Friday before a weekend, on which no register is due."""
+    today = datetime.now(UTC).date()
+    return today - timedelta(max(0, today.weekday() - 4))
+
+
+def done_of(answer: httpx2.Response) -> str:
+    assert answer.status_code == HTTPStatus.SEE_OTHER, answer.text
+    return answer.headers["location"].rpartition("done=")[2]
