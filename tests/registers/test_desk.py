@@ -230,7 +230,7 @@ async def test_wrong_entries_are_refused_before_anything_is_written(office: Offi
         ({"time": "07:00"}, {("/time", "nothing_to_record")}),
     ]
     for fields, expected in wrong:
-        assert violations(await enter(office, "arrival", "10:10", **fields)) == expected, fields
+        assert violations(await enter(office, "arrival", **({"time": "10:10"} | fields))) == expected, fields
     closed = {"from": DAY, "to": DAY, "reason": "snow"}
     path = f"/schools/{office.school.school_id}/closed-days"
     assert (await office.api.post(path, closed, "office")).is_success

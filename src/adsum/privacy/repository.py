@@ -453,13 +453,16 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     of_student = select(absences.c.id).where(absences.c.student_id == student_id)
     await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
     await connection.execute(delete(absence_versions).where(absence_versions.c.absence_id.in_(of_student)))
-    await connection.execute(delete(absences).where(absences.c.student_id == student_id))
-    await connection.execute(delete(desk_entries).where(desk_entries.c.student_id == student_id))
-    await connection.execute(delete(absence_contacts).where(absence_contacts.c.student_id == student_id))
-    await connection.execute(delete(contradictions).where(contradictions.c.student_id == student_id))
-    await connection.execute(delete(student_schools).where(student_schools.c.student_id == student_id))
-    await connection.execute(delete(student_holds).where(student_holds.c.student_id == student_id))
-    await connection.execute(delete(student_merges).where(student_merges.c.student_id == student_id))
+    for table in (
+        absences,
+        absence_contacts,
+        desk_entries,
+        contradictions,
+        student_schools,
+        student_holds,
+        student_merges,
+    ):
+        await connection.execute(delete(table).where(table.c.student_id == student_id))
     await connection.execute(delete(students).where(named_student_id == student_id))
     # A source id may also name another student of the school, who would be left out of imports.
     n = student_names.c
