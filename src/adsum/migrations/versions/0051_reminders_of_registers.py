@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0050"
-down_revision = "0049"
+revision = "0051"
+down_revision = "0050"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TABLE = "register_reminders"
