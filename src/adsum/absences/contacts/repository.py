@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
 from datetime import date
 from typing import Any
@@ -81,5 +81,7 @@ def _select_contacts() -> Select[*tuple[Any, ...]]:
     return select(*columns).order_by(absence_contacts.c.id.desc())
 
 
-def _contacts(rows: Any) -> list[Contact]:
-    return [Contact(*row[:4], ContactResult(row[4]), *row[5:]) for row in rows]
+def _contacts(rows: Iterable[Sequence[Any]]) -> list[Contact]:
+    names = [each.name for each in fields(Contact)]
+    found: Iterable[dict[str, Any]] = (dict(zip(names, row, strict=True)) for row in rows)
+    return [Contact(**values | {"result": ContactResult(values["result"])}) for values in found]
