@@ -28,6 +28,7 @@ from adsum.platform.ids import Batch, parse_batch_id
 from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.merging.rules import MergeChoices
 from adsum.registers.order.rules import RegisterOrder, SortBy
+from adsum.registers.tables import desk_entries
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days
 from adsum.roster.tables import student_schools, students
@@ -73,6 +74,7 @@ async def with_traces_everywhere(register: Register) -> None:
     assert changed.is_success, changed.text
     other = f"/attendances/{register.records[1]}"
     assert (await register.api.change("DELETE", other, "office", '"1"', json=None)).is_success
+    await with_visits_and_calls(register)
     await register.mark()
     await Summaries(register.adsum.database).refresh(register.api.school.school_id)
     async with register.adsum.database.transaction() as connection:
@@ -90,6 +92,17 @@ async def with_traces_everywhere(register: Register) -> None:
     await register.adsum.student_merges.merge(
         student_of(register), second, MergeChoices(allow_different_names=True), system_caller()
     )
+
+
+async def with_visits_and_calls(register: Register) -> None:
+    """Enters a call about the first student, and a late arrival."""
+    call = {"studentId": student_of(register), "date": "2024-12-18", "result": "reached", "person": NOTE, "note": NOTE}
+    assert (await register.api.post("/contacts", call, "office")).is_success
+    visit = {"school_id": register.api.school.school_id, "student_id": student_of(register), "kind": "arrival"}
+    visit |= {"time": "09:00", "reason": NOTE, "status": "absent", "runs": [], "entered_role": "office"}
+    async with register.adsum.database.transaction() as connection:
+        entered = insert(desk_entries).values(day=date(2024, 12, 18), entered_at=system_clock(), **visit)
+        await connection.execute(entered)
 
 
 def tables_after(words: str, sent: Sent) -> set[str]:
