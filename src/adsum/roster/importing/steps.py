@@ -16,7 +16,7 @@ from adsum.platform.database.tombstones import Erased, Tombstones, find_tombston
 from adsum.platform.days import Span, today_in
 from adsum.platform.errors import Forbidden, Violation
 from adsum.platform.file_violations import row_violation
-from adsum.roster.importing.repository import changes, comparison, staging, transfers
+from adsum.roster.importing.repository import changes, comparison, sessions, staging, transfers
 from adsum.roster.importing.repository.changes import (
     CLASSES,
     ENROLMENTS,
@@ -282,7 +282,7 @@ class RosterSteps:
         rows = classes.sessions(await staging.active_classes(self._connection))
         await staging.stage(self._connection, import_sessions, rows)
         await staging.index_staged(self._connection, import_sessions)
-        added, changed, ended = await changes.apply_sessions(self._connection, valid_from)
+        added, changed, ended = await sessions.apply_sessions(self._connection, valid_from)
         return TableReport(added, changed, ended, unchanged=len(rows) - added - changed)
 
     async def _apply_enrolments(

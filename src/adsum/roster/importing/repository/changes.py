@@ -1,6 +1,7 @@
 """Applies staged rows to the roster: inserts new rows, updates changed ones, ends missing ones.
 
 Each statement handles a slice of the rows of a file, so that a large file does not exceed the statement timeout.
+The statements are built once and kept.
 """
 
 from __future__ import annotations
@@ -8,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Date,
     FromClause,
+    Insert,
     ScalarSelect,
+    Select,
     Table,
+    Update,
     and_,
     case,
     exists,
@@ -40,12 +45,10 @@ from adsum.roster.importing.tables import (
     import_enrolments,
     import_leavers,
     import_schools,
-    import_sessions,
     import_students,
     import_teachers,
 )
-from adsum.roster.repository.session_validity import follow_roster, start_classes
-from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
+from adsum.roster.tables import classes, enrolments, student_schools, students
 
 SLICE = 20_000
 
@@ -132,7 +135,12 @@ TEACHINGS = ImportTable(class_teachers, import_enrolments, "class_id", _DATES, f
 
 async def count_present(connection: AsyncConnection, kind: ImportTable) -> int:
     """The number of valid rows of the file, once for each school."""
-    return await connection.scalar(select(func.count()).where(kind.is_present(kind.staged))) or 0
+    return await connection.scalar(_count_present(kind)) or 0
+
+
+@cache
+def _count_present(kind: ImportTable) -> Select[int]:
+    return select(func.count()).where(kind.is_present(kind.staged))
 
 
 async def last_row(connection: AsyncConnection, kind: ImportTable) -> int:
@@ -142,6 +150,11 @@ async def last_row(connection: AsyncConnection, kind: ImportTable) -> int:
 
 async def add_new(connection: AsyncConnection, kind: ImportTable, start: int) -> int:
     """Inserts the new rows of a slice, in the order of the file; returns their number."""
+    return (await connection.execute(_add_new(kind, start))).rowcount
+
+
+@lru_cache
+def _add_new(kind: ImportTable, start: int) -> Insert:
     staged = kind.staged
     copied = [kind.owner, "source_id", *kind.fixed, *kind.compared]
     values = {**kind.constants, **kind.initial}
@@ -152,13 +165,16 @@ async def add_new(connection: AsyncConnection, kind: ImportTable, start: int) ->
         .where(kind.is_new)
         .order_by(staged.c.row, staged.c[kind.owner])
     )
-    return (
-        await connection.execute(insert(kind.table).from_select([*copied, *values, *kind.optional], new_rows))
-    ).rowcount
+    return insert(kind.table).from_select([*copied, *values, *kind.optional], new_rows)
 
 
 async def change_differing(connection: AsyncConnection, kind: ImportTable, start: int) -> int:
     """Updates the differing rows of a slice, and activates inactive ones; returns their number."""
+    return (await connection.execute(_change_differing(kind, start))).rowcount
+
+
+@lru_cache
+def _change_differing(kind: ImportTable, start: int) -> Update:
     table, staged = kind.table, kind.staged
     given = {name: func.coalesce(staged.c[name], table.c[name]) for name in kind.optional}
     raised = {
@@ -170,80 +186,42 @@ async def change_differing(connection: AsyncConnection, kind: ImportTable, start
         *(table.c[name] != value for name, value in given.items()),
         *(table.c[name] != value for name, value in kind.constants.items()),
     ]
-    statement = (
+    return (
         update(table)
         .values({**{name: staged.c[name] for name in kind.compared}, **given, **raised, **kind.constants})
         .where(_in_slice(staged, start), kind.is_present(staged), kind.same(staged), or_(*differs))
     )
-    return (await connection.execute(statement)).rowcount
 
 
 async def reassigned(connection: AsyncConnection, kind: ImportTable) -> list[int]:
     """Rows of the file whose source id belongs to another person's enrolment in the same class."""
+    return list((await connection.scalars(_reassigned(kind))).all())
+
+
+@cache
+def _reassigned(kind: ImportTable) -> Select[int]:
     person = kind.fixed[0]
-    statement = (
+    return (
         select(kind.staged.c.row)
         .join(kind.table, kind.same(kind.staged))
         .where(kind.is_present(kind.staged), kind.staged.c[person] != kind.table.c[person])
         .order_by(kind.staged.c.row)
     )
-    return list((await connection.scalars(statement)).all())
 
 
 def _in_slice(staged: Table, start: int) -> ColumnElement[bool]:
     return and_(staged.c.row >= start, staged.c.row < start + SLICE)
 
 
-async def apply_sessions(connection: AsyncConnection, valid_from: date | None) -> tuple[int, int, int]:
-    """Applies the staged sessions, and ends sessions of ended classes: (added, changed, ended).
-
-    Validities begin and end on `valid_from`; None: on the school's today.
-    """
-    days = select(
-        import_schools.c.school_id,
-        func.coalesce(literal(valid_from, Date), import_schools.c.today).label("day"),
-    ).subquery("days")
-    staged = import_sessions
-    same = and_(staged.c.class_id == sessions.c.class_id, staged.c.period == sessions.c.period)
-    ended = update(sessions).where(sessions.c.active, _ended_session(same)).values(active=False)
-    changed = (
-        update(sessions)
-        .values(title=staged.c.title, active=True)
-        .where(same, or_(sessions.c.title != staged.c.title, not_(sessions.c.active)))
-    )
-    added = insert(sessions).from_select(
-        ["class_id", "period", "title", "begin_date"],
-        select(staged.c.class_id, staged.c.period, staged.c.title, days.c.day)
-        .join(classes, classes.c.id == staged.c.class_id)
-        .join(days, days.c.school_id == classes.c.school_id)
-        .where(not_(exists().where(same)))
-        .order_by(staged.c.class_id, staged.c.period),
-    )
-    count_ended = (await connection.execute(ended)).rowcount
-    count_changed = (await connection.execute(changed)).rowcount
-    new_ids = list(await connection.scalars(added.returning(sessions.c.id)))
-    await follow_roster(connection, days)
-    if valid_from is None:
-        await start_classes(connection, new_ids)
-    return len(new_ids), count_changed, count_ended
-
-
-def _ended_session(same: ColumnElement[bool]) -> ColumnElement[bool]:
-    of_ended_class = (
-        select(classes.c.id)
-        .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-        .where(not_(classes.c.active))
-    )
-    return or_(
-        sessions.c.class_id.in_(of_ended_class),
-        and_(sessions.c.class_id.in_(select(import_sessions.c.class_id)), not_(exists().where(same))),
-    )
-
-
 async def end_missing_classes(connection: AsyncConnection, *, absent: bool) -> int:
     """Deactivates classes that are deleted; with `absent`, also those that are not in the file."""
-    statement = update(classes).where(classes.c.active, *of_import(CLASSES), is_missing(CLASSES, absent=absent))
-    return (await connection.execute(statement.values(active=False))).rowcount
+    return (await connection.execute(_end_missing_classes(absent=absent))).rowcount
+
+
+@cache
+def _end_missing_classes(*, absent: bool) -> Update:
+    missing = (*of_import(CLASSES), is_missing(CLASSES, absent=absent))
+    return update(classes).where(classes.c.active, *missing).values(active=False)
 
 
 async def end_missing_teachers(connection: AsyncConnection, *, absent: bool) -> int:
@@ -251,10 +229,14 @@ async def end_missing_teachers(connection: AsyncConnection, *, absent: bool) -> 
 
     A later file that lists them enables them. Their earlier sign-ins stay ended.
     """
-    c = users.c
+    return (await connection.execute(_end_missing_teachers(absent=absent))).rowcount
+
+
+@cache
+def _end_missing_teachers(*, absent: bool) -> Update:
     leaves = (_is_active_teacher(), *of_import(TEACHERS), is_missing(TEACHERS, absent=absent))
-    values = {"left_roster": True, "token_generation": c.token_generation + 1}
-    return (await connection.execute(update(users).where(*leaves).values(values))).rowcount
+    values = {"left_roster": True, "token_generation": users.c.token_generation + 1}
+    return update(users).where(*leaves).values(values)
 
 
 def _is_active_teacher() -> ColumnElement[bool]:
@@ -266,11 +248,17 @@ async def widened_enrolments(connection: AsyncConnection) -> dict[int, tuple[int
 
     Before they are applied. By class: its school, and a span that contains these days.
     """
+    rows = await connection.execute(_widened_enrolments())
+    return {class_id: (school_id, Span(begin, end)) for class_id, school_id, begin, end in rows}
+
+
+@cache
+def _widened_enrolments() -> Select[int, int, date, date]:
     staged, e, c = import_enrolments.c, enrolments.c, classes.c
     first, last = literal(date.min, Date), literal(date.max, Date)
     begin, end = func.coalesce(staged.begin_date, first), func.coalesce(staged.end_date, last)
     is_wider = or_(e.id.is_(None), begin < func.coalesce(e.begin_date, first), end > func.coalesce(e.end_date, last))
-    statement = (
+    return (
         select(staged.class_id, c.school_id, func.min(begin), func.max(end))
         .join(classes, c.id == staged.class_id)
         .join(import_schools, import_schools.c.school_id == c.school_id)
@@ -278,8 +266,6 @@ async def widened_enrolments(connection: AsyncConnection) -> dict[int, tuple[int
         .where(ENROLMENTS.is_present(import_enrolments), begin < import_schools.c.today, is_wider)
         .group_by(staged.class_id, c.school_id)
     )
-    rows = await connection.execute(statement)
-    return {class_id: (school_id, Span(begin, end)) for class_id, school_id, begin, end in rows}
 
 
 async def end_missing_enrolments(
@@ -293,6 +279,15 @@ async def end_missing_enrolments(
         absent: whether enrolments that are not in the file end.
         teachers_absent: whether teachers who are not in the file count as deleted.
     """
+    statement = _end_missing_enrolments(kind, absent=absent, teachers_absent=teachers_absent)
+    ended = 0
+    while (count := (await connection.execute(statement)).rowcount) > 0:
+        ended += count
+    return ended
+
+
+@cache
+def _end_missing_enrolments(kind: ImportTable, *, absent: bool, teachers_absent: bool) -> Update:
     table = kind.table
     if kind is ENROLMENTS:
         without_person = _is_without_student()
@@ -309,28 +304,27 @@ async def end_missing_enrolments(
     )
     today = _today_of_class(table)
     last_day = case((table.c.begin_date > today, table.c.begin_date), else_=today)
-    statement = update(table).where(table.c.id.in_(ending)).values(end_date=last_day, end_from_terms=False)
-    ended = 0
-    while (count := (await connection.execute(statement)).rowcount) > 0:
-        ended += count
-    return ended
+    return update(table).where(table.c.id.in_(ending)).values(end_date=last_day, end_from_terms=False)
 
 
 async def count_stored(connection: AsyncConnection, kind: ImportTable) -> int:
     """The number of teachers, classes or enrolments with a source id, in these schools, that have not ended."""
+    return await connection.scalar(_count_stored(kind)) or 0
+
+
+@cache
+def _count_stored(kind: ImportTable) -> Select[int]:
     table = kind.table
     counted = select(func.count()).select_from(table).where(table.c.source_id.is_not(None))
     if kind is TEACHERS:
-        counted = counted.where(_is_active_teacher(), *of_import(TEACHERS))
-    elif "active" in table.c:
-        counted = counted.join(import_schools, import_schools.c.school_id == table.c.school_id).where(table.c.active)
-    else:
-        counted = (
-            counted.join(classes, classes.c.id == table.c.class_id)
-            .join(import_schools, import_schools.c.school_id == classes.c.school_id)
-            .where(has_not_ended(table, import_schools.c.today))
-        )
-    return await connection.scalar(counted) or 0
+        return counted.where(_is_active_teacher(), *of_import(TEACHERS))
+    if "active" in table.c:
+        return counted.join(import_schools, import_schools.c.school_id == table.c.school_id).where(table.c.active)
+    return (
+        counted.join(classes, classes.c.id == table.c.class_id)
+        .join(import_schools, import_schools.c.school_id == classes.c.school_id)
+        .where(has_not_ended(table, import_schools.c.today))
+    )
 
 
 def has_not_ended(table: Table, today: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Select, Subquery, Table, and_, case, exists, false, func, insert, literal, not_, or_, select
+from sqlalchemy import (
+    Insert,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.roster.importing.repository.changes import has_not_ended
@@ -28,23 +44,37 @@ _ChangesOfClasses = dict[int, list[ClassChange]]
 
 async def remember_places(connection: AsyncConnection) -> None:
     """Stores the students of the schools of the import, and their classes, before anything changes."""
-    stored = _stored_places().subquery("stored")
-    places = select(stored.c.student_id, stored.c.class_id, stored.c.end_date)
-    await _fill(connection, import_places, places)
-    of_school = students.c.school_id.in_(select(import_schools.c.school_id))
-    placed = students.c.id.in_(select(import_places.c.student_id))
-    await _fill(
-        connection, import_known_students, select(students.c.id, students.c.active).where(or_(of_school, placed))
-    )
+    for table, rows in ((import_places, _add_places()), (import_known_students, _add_known_students())):
+        await connection.execute(rows)
+        await index_staged(connection, table)
 
 
 async def compare_places(connection: AsyncConnection) -> None:
     """Finds the students who join, leave and move since `remember_places`."""
-    stored = _stored_places().subquery("stored")
-    await connection.execute(_insert(import_moves, _joined(stored)))
-    await connection.execute(_insert(import_moves, _left(stored)))
+    for statement in _add_moves():
+        await connection.execute(statement)
     await index_staged(connection, import_moves)
-    await _fill(connection, import_changed_students, _changed_students())
+    await connection.execute(_add_changed_students())
+    await index_staged(connection, import_changed_students)
+
+
+@cache
+def _add_places() -> Insert:
+    stored = _stored_places().subquery("stored")
+    return _insert(import_places, select(stored.c.student_id, stored.c.class_id, stored.c.end_date))
+
+
+@cache
+def _add_known_students() -> Insert:
+    of_school = students.c.school_id.in_(select(import_schools.c.school_id))
+    placed = students.c.id.in_(select(import_places.c.student_id))
+    return _insert(import_known_students, select(students.c.id, students.c.active).where(or_(of_school, placed)))
+
+
+@cache
+def _add_moves() -> tuple[Insert, Insert]:
+    stored = _stored_places().subquery("stored")
+    return _insert(import_moves, _joined(stored)), _insert(import_moves, _left(stored))
 
 
 async def changed_students(
@@ -143,7 +173,8 @@ def _left(stored: Subquery) -> _Rows:
     )
 
 
-def _changed_students() -> _Rows:
+@cache
+def _add_changed_students() -> Insert:
     """Each student with a change, which is the first that applies: joins, leaves, moves."""
     s, known = students.c, import_known_students.c
     moves, places = _counts_of_moves(), _counts_of_places()
@@ -157,7 +188,7 @@ def _changed_students() -> _Rows:
     change = case(
         (joins, StudentChange.JOINS.value), (leaves, StudentChange.LEAVES.value), else_=StudentChange.MOVES.value
     )
-    return (
+    rows = (
         select(s.id, change, known.student_id.is_(None))
         .select_from(students)
         .outerjoin(import_known_students, known.student_id == s.id)
@@ -165,6 +196,7 @@ def _changed_students() -> _Rows:
         .outerjoin(places, places.c.student_id == s.id)
         .where(or_(moved, and_(of_import, is_student, was_active != s.active)))
     )
+    return _insert(import_changed_students, rows)
 
 
 def _counts_of_moves() -> Subquery:
@@ -185,10 +217,5 @@ def _counts_of_places() -> Subquery:
     return select(p.student_id, func.count().label("classes")).group_by(p.student_id).subquery("places")
 
 
-async def _fill(connection: AsyncConnection, table: Table, rows: _Rows) -> None:
-    await connection.execute(_insert(table, rows))
-    await index_staged(connection, table)
-
-
-def _insert(table: Table, rows: _Rows) -> Any:
+def _insert(table: Table, rows: _Rows) -> Insert:
     return insert(table).from_select([column.name for column in table.columns], rows)

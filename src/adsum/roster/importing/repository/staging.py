@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
+from functools import cache
 from typing import Any, TypeVarTuple
 
-from sqlalchemy import Row, Select, Table, exists, func, insert, not_, select, text, update
+from sqlalchemy import Row, Select, Table, TextClause, exists, func, insert, make_url, not_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateIndex, CreateTable, DropTable
+from sqlalchemy.schema import CreateIndex, CreateTable, DropTable, ExecutableDDLElement
 
 from adsum.accounts.access import Role
 from adsum.accounts.tables import users
@@ -33,14 +34,14 @@ async def begin_staging(connection: AsyncConnection, *, is_postgres: bool) -> No
     if is_postgres:
         await connection.execute(text(_SET_IDLE_TIMEOUT))
     await lock_imports(connection)
-    for table in staging.sorted_tables:
-        await connection.execute(CreateTable(table))
+    for statement in _create_tables(connection.dialect.name):
+        await connection.execute(statement)
 
 
 async def end_staging(connection: AsyncConnection) -> None:
     """Drops the temporary tables, as a rollback does."""
-    for table in staging.sorted_tables:
-        await connection.execute(DropTable(table))
+    for statement in _drop_tables(connection.dialect.name):
+        await connection.execute(statement)
 
 
 async def stage(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -63,13 +64,41 @@ async def read_all(connection: AsyncConnection, statement: Select[*Columns]) -> 
 
 async def index_staged(connection: AsyncConnection, table: Table) -> None:
     """Creates the indexes of a filled table and analyzes it; without statistics Postgres plans nested loops."""
-    for index in sorted(table.indexes, key=lambda index: str(index.name)):
-        await connection.execute(CreateIndex(index))
-    await connection.execute(text(f"ANALYZE {table.name}"))
+    for statement in _index(table, connection.dialect.name):
+        await connection.execute(statement)
+
+
+@cache
+def _create_tables(dialect: str) -> list[TextClause]:
+    return _compiled(map(CreateTable, staging.sorted_tables), dialect)
+
+
+@cache
+def _drop_tables(dialect: str) -> list[TextClause]:
+    return _compiled(map(DropTable, staging.sorted_tables), dialect)
+
+
+@cache
+def _index(table: Table, dialect: str) -> list[TextClause]:
+    indexes = sorted(table.indexes, key=lambda index: str(index.name))
+    return [*_compiled(map(CreateIndex, indexes), dialect), text(f"ANALYZE {table.name}")]
+
+
+def _compiled(definitions: Iterable[ExecutableDDLElement], dialect: str) -> list[TextClause]:
+    """SQLAlchemy keeps no compiled definition, and compiles them at each execution."""
+    target = make_url(f"{dialect}://").get_dialect()()
+    return [text(str(definition.compile(dialect=target))) for definition in definitions]
 
 
 async def keep_repeated(connection: AsyncConnection) -> list[tuple[int, int]]:
     """Leaves out enrolments whose source id occurs in an earlier row: (row, earlier row), in order."""
+    repeated = [(row, earlier) for row, earlier in await connection.execute(_repeated())]
+    await keep_rows(connection, [row for row, _ in repeated])
+    return repeated
+
+
+@cache
+def _repeated() -> Select[int, int]:
     staged = import_enrolments
     later = staged.alias("later")
     first = (
@@ -78,16 +107,13 @@ async def keep_repeated(connection: AsyncConnection) -> list[tuple[int, int]]:
         .having(func.max(staged.c.row) > func.min(staged.c.row))
         .subquery("first")
     )
-    statement = (
+    return (
         select(later.c.row, first.c.row)
         .join(first, first.c.source_id == later.c.source_id)
         .where(later.c.row > first.c.row)
         .distinct()
         .order_by(later.c.row)
     )
-    repeated = [(row, earlier) for row, earlier in await connection.execute(statement)]
-    await keep_rows(connection, [row for row, _ in repeated])
-    return repeated
 
 
 async def keep_rows(connection: AsyncConnection, rows: Sequence[int]) -> None:
@@ -166,6 +192,13 @@ async def stored_teachers(connection: AsyncConnection) -> dict[str, PersonRecord
 async def _ids(
     connection: AsyncConnection, kind: ImportTable, *, staged_only: bool = False, with_left: bool = True
 ) -> dict[tuple[int, str], int]:
+    statement = _select_ids(kind, staged_only=staged_only, with_left=with_left)
+    rows = await read_all(connection, statement)
+    return await asyncio.to_thread(lambda: {(school_id, source_id): id_ for school_id, source_id, id_ in rows})
+
+
+@cache
+def _select_ids(kind: ImportTable, *, staged_only: bool, with_left: bool) -> Select[int, str, int]:
     table = kind.table
     statement = (
         select(table.c.school_id, table.c.source_id, table.c.id)
@@ -178,5 +211,4 @@ async def _ids(
         statement = statement.where(not_(users.c.left_roster))
     if staged_only:
         statement = statement.where(exists().where(kind.is_present(kind.staged), kind.same(kind.staged)))
-    rows = await read_all(connection, statement)
-    return await asyncio.to_thread(lambda: {(school_id, source_id): id_ for school_id, source_id, id_ in rows})
+    return statement

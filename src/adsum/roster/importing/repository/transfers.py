@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Delete,
+    Insert,
     Row,
     Select,
+    Update,
     and_,
     case,
     delete,
@@ -47,15 +52,21 @@ from adsum.roster.tables import classes, is_student, student_schools, students
 from adsum.schools.tables import schools
 
 _MERGED = students.alias("merged")
+_COPIED = ("given_name", "family_name", "grade")
 _MEMBERSHIP = ("student_id", "school_id", "active", "source_id")
+_FORGET_ELSEWHERE = delete(import_elsewhere)
 
 
 async def known_students(connection: AsyncConnection) -> KnownStudents:
     """The students to whom enrolments can refer."""
-    # Later rows replace earlier ones: an active student is found first, and a student at home first of all.
+    return await asyncio.to_thread(_known_students, await read_all(connection, _ranked_names()))
+
+
+@cache
+def _ranked_names() -> Select[int, str, int, bool]:
+    """Later rows replace earlier ones: an active student is found first, and a student at home first of all."""
     n = student_names.c
-    ranked = await read_all(connection, _names_of_import().order_by(n.is_home, n.active, n.row_id))
-    return await asyncio.to_thread(_known_students, ranked)
+    return _names_of_import().order_by(n.is_home, n.active, n.row_id)
 
 
 def _known_students(ranked: Sequence[Row[int, str, int, bool]]) -> KnownStudents:
@@ -69,10 +80,14 @@ def _known_students(ranked: Sequence[Row[int, str, int, bool]]) -> KnownStudents
 
 async def active_students(connection: AsyncConnection) -> dict[tuple[int, str], int]:
     """Ids by school and source id, of the active students of each school of the import."""
-    n = student_names.c
-    found = _names_of_import().where(n.active).order_by(n.is_home, n.row_id)
-    rows = await read_all(connection, found)
+    rows = await read_all(connection, _active_names())
     return await asyncio.to_thread(lambda: {(row[0], row[1] or ""): row[2] for row in rows})
+
+
+@cache
+def _active_names() -> Select[int, str, int, bool]:
+    n = student_names.c
+    return _names_of_import().where(n.active).order_by(n.is_home, n.row_id)
 
 
 def _names_of_import() -> Select[int, str, int, bool]:
@@ -87,7 +102,12 @@ def _names_of_import() -> Select[int, str, int, bool]:
 
 async def find_elsewhere(connection: AsyncConnection) -> None:
     """Finds the listed students who are stored as students of other schools of the import only."""
-    await connection.execute(delete(import_elsewhere))
+    await connection.execute(_FORGET_ELSEWHERE)
+    await connection.execute(_find_elsewhere())
+
+
+@cache
+def _find_elsewhere() -> Insert:
     staged, o = import_students, student_schools.c
     person = _names_of_import().subquery("person")
     is_member = exists().where(o.student_id == person.c.student_id, o.school_id == staged.c.school_id)
@@ -102,7 +122,7 @@ async def find_elsewhere(connection: AsyncConnection) -> None:
         .subquery("found")
     )
     rows = select(found.c.school_id, found.c.source_id, found.c.student_id).where(found.c.rank == 1)
-    await connection.execute(insert(import_elsewhere).from_select(["school_id", "source_id", "student_id"], rows))
+    return insert(import_elsewhere).from_select(["school_id", "source_id", "student_id"], rows)
 
 
 async def double_students(connection: AsyncConnection, caller: Caller, *, is_delta: bool) -> list[DoubleStudent]:
@@ -135,7 +155,18 @@ async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
 
     `absent`: whether students who are not in the file have left.
     """
-    e, s, t, o = import_elsewhere.c, students.c, import_transfers.c, student_schools.c
+    for statement in (_find_transfers(absent=absent), *_leave_home_schools()):
+        await connection.execute(statement)
+    moved, renamed, left = _change_home_schools()
+    count = (await connection.execute(moved)).rowcount
+    await connection.execute(renamed)
+    await connection.execute(left)
+    return count
+
+
+@cache
+def _find_transfers(*, absent: bool) -> Insert:
+    e, s = import_elsewhere.c, students.c
     taken, own_name = students.alias("taken").c, case((e.source_id == s.source_id, e.school_id))
     leaving = (
         select(s.id, s.school_id, func.coalesce(func.min(own_name), func.min(e.school_id)))
@@ -146,35 +177,49 @@ async def transfer(connection: AsyncConnection, *, absent: bool) -> int:
         .where(not_(exists().where(taken.school_id == e.school_id, taken.source_id == s.source_id)))
         .group_by(s.id, s.school_id)
     )
-    await connection.execute(
-        insert(import_transfers).from_select(["student_id", "old_school_id", "school_id"], leaving)
-    )
+    return insert(import_transfers).from_select(["student_id", "old_school_id", "school_id"], leaving)
+
+
+@cache
+def _leave_home_schools() -> tuple[Delete, Insert]:
+    """The new home school is no other school any more; the old one becomes one, as a former school."""
+    s, t, o = students.c, import_transfers.c, student_schools.c
     becomes_home = exists().where(t.student_id == o.student_id, t.school_id == o.school_id)
-    await connection.execute(delete(student_schools).where(becomes_home))
     former = select(t.student_id, t.old_school_id, literal(False), s.source_id).join(students, s.id == t.student_id)
-    await connection.execute(insert(student_schools).from_select(_MEMBERSHIP, former))
+    return delete(student_schools).where(becomes_home), insert(student_schools).from_select(_MEMBERSHIP, former)
+
+
+@cache
+def _change_home_schools() -> tuple[Update, Update, Insert]:
+    """The new home, the names that it lists, and the schools that are left."""
+    s, t, staged = students.c, import_transfers.c, import_students.c
     moved = update(students).values(school_id=t.school_id, active=True).where(s.id == t.student_id)
-    count = (await connection.execute(moved)).rowcount
-    staged = import_students.c
     renamed = (
         update(students)
         .values({name: staged[name] for name in STUDENTS.compared})
         .where(s.id == t.student_id, STUDENTS.same(import_students), STUDENTS.is_present(import_students))
     )
-    await connection.execute(renamed)
     left = select(t.student_id, t.old_school_id)
-    await connection.execute(insert(import_leavers).from_select(["student_id", "school_id"], left))
-    return count
+    return moved, renamed, insert(import_leavers).from_select(["student_id", "school_id"], left)
 
 
 async def join_schools(connection: AsyncConnection) -> tuple[int, int]:
     """Adds the schools at which students are listed besides their home school: (added, active again)."""
+    named, again, added = _join_schools()
+    await connection.execute(named)
+    changed = (await connection.execute(again)).rowcount
+    count = (await connection.execute(added)).rowcount
+    await connection.execute(_add_merged_records())
+    return count, changed
+
+
+@cache
+def _join_schools() -> tuple[Update, Update, Insert]:
     e, o, s = import_elsewhere.c, student_schools.c, students.c
     same = and_(e.student_id == o.student_id, e.school_id == o.school_id)
     own_name = select(s.source_id).where(s.id == o.student_id).correlate(student_schools).scalar_subquery()
     is_own = exists().where(same, e.source_id == own_name)
     named = update(student_schools).where(is_own, o.source_id.is_distinct_from(own_name)).values(source_id=own_name)
-    await connection.execute(named)
     again = update(student_schools).values(active=True).where(not_(o.active), exists().where(same))
     # A merged record may be listed anew at the home school of the student.
     new = (
@@ -184,14 +229,11 @@ async def join_schools(connection: AsyncConnection) -> tuple[int, int]:
         .group_by(e.student_id, e.school_id)
         .order_by(e.student_id)
     )
-    added = insert(student_schools).from_select(_MEMBERSHIP, new)
-    changed = (await connection.execute(again)).rowcount
-    count = (await connection.execute(added)).rowcount
-    await _add_merged_records(connection)
-    return count, changed
+    return named, again, insert(student_schools).from_select(_MEMBERSHIP, new)
 
 
-async def _add_merged_records(connection: AsyncConnection) -> None:
+@cache
+def _add_merged_records() -> Insert:
     """Lets each source id of a merged record name the student at the other schools where files list it, too."""
     e, n, staged = import_elsewhere.c, student_names.c, import_students.c
     is_named = exists().where(n.school_id == e.school_id, n.source_id == e.source_id, n.student_id == e.student_id)
@@ -201,7 +243,7 @@ async def _add_merged_records(connection: AsyncConnection) -> None:
         .where(STUDENTS.is_present(import_students), not_(is_named))
     )
     columns = ["merged_into", "active", "school_id", "source_id", *STUDENTS.compared]
-    await connection.execute(insert(students).from_select(columns, new))
+    return insert(students).from_select(columns, new)
 
 
 async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> int:
@@ -209,10 +251,23 @@ async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> 
 
     A student of several merged records leaves a school if none of them is listed there.
     """
-    s, o, left = students.c, student_schools.c, import_leavers.c
-    missing = (*of_import(STUDENTS), is_missing(STUDENTS, absent=absent))
-    await connection.execute(update(students).where(not_(is_student), s.active, *missing).values(active=False))
+    await connection.execute(_end_merged_records(absent=absent))
     await _follow_merged_records(connection, absent=absent)
+    for statement in _find_leavers(absent=absent):
+        await connection.execute(statement)
+    return sum([(await connection.execute(statement)).rowcount for statement in _end_leavers()])
+
+
+@cache
+def _end_merged_records(*, absent: bool) -> Update:
+    missing = (*of_import(STUDENTS), is_missing(STUDENTS, absent=absent))
+    return update(students).where(not_(is_student), students.c.active, *missing).values(active=False)
+
+
+@cache
+def _find_leavers(*, absent: bool) -> tuple[Insert, Insert]:
+    s, o, names = students.c, student_schools.c, ["student_id", "school_id"]
+    missing = (*of_import(STUDENTS), is_missing(STUDENTS, absent=absent))
     at_home = select(s.id, s.school_id).where(is_student, s.active, *missing, not_(_is_listed_as_merged(s.school_id)))
     at_others = (
         select(o.student_id, o.school_id)
@@ -221,33 +276,45 @@ async def end_missing_students(connection: AsyncConnection, *, absent: bool) -> 
         .where(or_(o.source_id.is_(None), is_missing(STUDENTS, absent=absent, names=student_schools)))
         .where(not_(_is_listed_as_merged(o.school_id)))
     )
-    for leaving in (at_home, at_others):
-        await connection.execute(insert(import_leavers).from_select(["student_id", "school_id"], leaving))
-    ended = 0
-    for table, student_id in ((students, s.id), (student_schools, o.student_id)):
-        is_leaver = exists().where(left.student_id == student_id, left.school_id == table.c.school_id)
-        ended += (
-            await connection.execute(update(table).values(active=False).where(table.c.active, is_leaver))
-        ).rowcount
-    return ended
+    return insert(import_leavers).from_select(names, at_home), insert(import_leavers).from_select(names, at_others)
+
+
+@cache
+def _end_leavers() -> list[Update]:
+    left = import_leavers.c
+    return [
+        update(table)
+        .values(active=False)
+        .where(table.c.active, exists().where(left.student_id == student_id, left.school_id == table.c.school_id))
+        for table, student_id in ((students, students.c.id), (student_schools, student_schools.c.student_id))
+    ]
 
 
 async def _follow_merged_records(connection: AsyncConnection, *, absent: bool) -> None:
     """Keeps students at schools where the files list a merged record instead of their own, with its names and grade."""
-    s, o, copied = students.c, student_schools.c, ("given_name", "family_name", "grade")
-    found = (
-        select(s.id, s.source_id, *(_MERGED.c[name] for name in copied))
+    for row in (await connection.execute(_find_merged_records(absent=absent))).mappings().all():
+        values = with_search_text(students, {name: row[name] for name in ("source_id", *_COPIED)})
+        await connection.execute(update(students).where(students.c.id == row["id"]).values(**values, active=True))
+    await connection.execute(_activate_merged_records())
+
+
+@cache
+def _find_merged_records(*, absent: bool) -> Select[*tuple[Any, ...]]:
+    s = students.c
+    return (
+        select(s.id, s.source_id, *(_MERGED.c[name] for name in _COPIED))
         .join(_MERGED, and_(_MERGED.c.merged_into == s.id, _MERGED.c.active, _MERGED.c.school_id == s.school_id))
         .where(*of_import(STUDENTS), or_(not_(s.active), is_missing(STUDENTS, absent=absent)))
         .order_by(_MERGED.c.id)
     )
-    for row in (await connection.execute(found)).mappings().all():
-        values = with_search_text(students, {name: row[name] for name in ("source_id", *copied)})
-        await connection.execute(update(students).where(s.id == row["id"]).values(**values, active=True))
+
+
+@cache
+def _activate_merged_records() -> Update:
+    o = student_schools.c
     listed = exists().where(_MERGED.c.merged_into == o.student_id, _MERGED.c.active, _MERGED.c.school_id == o.school_id)
     of_import_schools = o.school_id.in_(select(import_schools.c.school_id))
-    again = update(student_schools).where(not_(o.active), of_import_schools, listed)
-    await connection.execute(again.values(active=True))
+    return update(student_schools).where(not_(o.active), of_import_schools, listed).values(active=True)
 
 
 def _is_named_at_other() -> ColumnElement[bool]:
@@ -275,6 +342,11 @@ def _is_listed_as_merged(school_id: ColumnElement[int]) -> ColumnElement[bool]:
 
 async def add_schools_of_enrolments(connection: AsyncConnection) -> None:
     """Makes students who are enrolled at other schools, now or formerly, students of these schools, too."""
+    await connection.execute(_add_schools_of_enrolments())
+
+
+@cache
+def _add_schools_of_enrolments() -> Insert:
     staged, s, o = import_enrolments.c, students.c, student_schools.c
     known = exists().where(o.student_id == staged.student_id, o.school_id == classes.c.school_id)
     visiting = (
@@ -284,11 +356,16 @@ async def add_schools_of_enrolments(connection: AsyncConnection) -> None:
         .join(students, s.id == staged.student_id)
         .where(ENROLMENTS.is_present(import_enrolments), s.school_id != classes.c.school_id, not_(known))
     )
-    await connection.execute(insert(student_schools).from_select(_MEMBERSHIP, visiting))
+    return insert(student_schools).from_select(_MEMBERSHIP, visiting)
 
 
 async def count_active_students(connection: AsyncConnection) -> int:
     """The number of active students with a source id, once for each of their schools in the import."""
+    return sum([await connection.scalar(statement) or 0 for statement in _count_active_students()])
+
+
+@cache
+def _count_active_students() -> tuple[Select[int], Select[int]]:
     o = student_schools.c
     at_home = select(func.count()).select_from(students).where(is_student, students.c.active, *of_import(STUDENTS))
     at_others = (
@@ -296,4 +373,4 @@ async def count_active_students(connection: AsyncConnection) -> int:
         .select_from(student_schools)
         .where(o.active, _is_named_at_other(), o.school_id.in_(select(import_schools.c.school_id)))
     )
-    return (await connection.scalar(at_home) or 0) + (await connection.scalar(at_others) or 0)
+    return at_home, at_others
