@@ -99,8 +99,9 @@ def _make_postgres_data(path: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_databases(postgres: Postgres) -> Databases:
-    return Databases(postgres, TEMPLATE)
+def postgres_databases(postgres: Postgres) -> Generator[Databases]:
+    with closing(Databases(postgres, TEMPLATE)) as databases:
+        yield databases
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.support.servers.processes import running, short_folder
 
 SMALL = ("shared_buffers=32MB", "max_connections=200")
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+_END = "-- end of the output --"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +45,53 @@ class Postgres:
 
     def ask(self, database: str, *statements: str) -> str:
         """Runs statements in a database, each in its own transaction, and returns their output."""
-        psql = (self.programs / "psql", "-X", "-q", "-A", "-t", "-h", self.folder, "-U", "postgres", "-d", database)
         commands = [part for statement in statements for part in ("-c", statement)]
-        done = subprocess.run([*psql, "-v", "ON_ERROR_STOP=1", *commands], check=True, capture_output=True, text=True)
+        done = subprocess.run([*self.psql(database), *commands], check=True, capture_output=True, text=True)
         return done.stdout
+
+    def psql(self, database: str) -> list[str]:
+        """Returns the command of a client, which ends at the first error."""
+        options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", "postgres")
+        return [str(self.programs / "psql"), *options, "-d", database]
 
     def answers(self) -> bool:
         return (
             subprocess.run([self.programs / "pg_isready", "-q", "-h", self.folder], check=False, timeout=10).returncode
             == 0
         )
+
+
+class Session:
+    """A client that stays connected to a database."""
+
+    def __init__(self, server: Postgres, database: str) -> None:
+        self._process = subprocess.Popen(
+            server.psql(database),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def ask(self, *statements: str) -> str:
+        """Runs statements, each in its own transaction, and returns their output. After an error the session has ended,
+        and the output is that of the error.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        output: list[str] = []
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write("".join(f"{each};\n" for each in statements) + f"\\echo {_END}\n")
+            self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line == f"{_END}\n":
+                break
+            output.append(line)
+        return "".join(output)
+
+    def close(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
 
 
 @contextlib.contextmanager
