@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator, MutableMapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import limits.util
 import pytest
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from bullmq import redis_connection
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
@@ -72,19 +75,25 @@ def _of_kind(key: tuple[Any, ...]) -> tuple[Any, ...]:
 @pytest.fixture(scope="session", autouse=True)
 def no_search_for_absent_settings() -> Generator[None]:
     """Leaves out the environment and `.env` as sources of settings while they set nothing. pydantic-settings examines
-    the type of every setting for each of them, whenever a test makes `Settings`.
+    the type of every setting, whenever a test makes `Settings`.
     """
+    search = Settings.__init__
 
-    search = Settings.settings_customise_sources
-
-    def sources(
-        of: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **others: PydanticBaseSettingsSource
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
+    def from_arguments(settings: Settings, **values: Any) -> None:
         is_set = Path(".env").exists() or any(name.upper().startswith(PREFIX) for name in os.environ)
-        return search(of, init_settings, **others) if is_set else (init_settings,)
+        (search if is_set else BaseModel.__init__)(settings, **values)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Settings, "settings_customise_sources", sources)
+        patch.setattr(Settings, "__init__", from_arguments)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_files_and_modules() -> Generator[None]:
+    """Reads BullMQ's scripts once, and looks for the modules of `limits` once: not whenever a test opens Redis."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis_connection, "loadScript", cache(redis_connection.loadScript))
+        patch.setattr(limits.util, "get_dependency", cache(limits.util.get_dependency))
         yield
 
 
