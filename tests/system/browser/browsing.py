@@ -27,7 +27,7 @@ class Browsing:
     contexts: list[BrowserContext] = field(default_factory=list[BrowserContext])
 
     def visitor(self, email: str | None = None, **options: object) -> Page:
-        """Opens a browser window, signed in as the user with this email.
+        """Opens a browser window, signed in as the user with this email. It may show no page yet.
 
         Each user signs in once: hashing a password takes a second on a slow machine.
         """
@@ -43,8 +43,9 @@ class Browsing:
         return page
 
     def _sign_in(self, page: Page, email: str) -> None:
-        page.goto("/")
-        if urlsplit(page.url).path == "/sign-in":  # first sign-in, or the sessions have ended
+        # The start leads to the page of the user, or to this one: at the first visit, or if the sessions have ended.
+        answer = page.request.get("/", max_redirects=0)
+        if urlsplit(answer.headers["location"]).path == "/sign-in":
             sign_in(page, email, self.system.passwords[email])
             self.system.sessions[email] = page.context.storage_state()
 

@@ -41,6 +41,7 @@ def test_the_form_is_accessible_and_fits_the_window(browsing: Browsing, options:
 
 def test_signing_out_everywhere_ends_the_other_browser_too(browsing: Browsing) -> None:
     here, there = browsing.visitor("viewer@school.example"), browsing.visitor("viewer@school.example")
+    here.goto("/overview")
     here.locator(".me summary").click()
     here.get_by_role("button", name="Sign out everywhere").click()
     expect(here).to_have_url(re.compile("/sign-in"))
