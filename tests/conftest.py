@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from zlib import crc32
@@ -13,7 +14,12 @@ from tests.support.measuring import Measurement
 
 MEASUREMENT = Measurement()
 
+# Before the plugins below and other conftest files import Adsum. Pytest knows its options only afterwards.
+if "--coverage" in sys.argv:
+    MEASUREMENT.begin()
+
 pytest_plugins = [
+    "tests.support.forking",
     "tests.support.economy",
     "tests.support.fixtures",
     "tests.support.installation",
@@ -21,6 +27,7 @@ pytest_plugins = [
     "tests.support.demo",
 ]
 
+MANY_TESTS = 1000  # most of which need an application or commands
 SYSTEM = "tests/system/"
 FAULTS = "tests/system/faults/"
 # Tests of statements and of concurrent transactions run on both databases.
@@ -103,26 +110,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    if session.config.getoption("--coverage"):
-        MEASUREMENT.begin()
+def pytest_forked_finish() -> None:
+    MEASUREMENT.save()
 
 
-@pytest.hookimpl(trylast=True)  # after pytest-xdist, which waits here for its workers
 def pytest_sessionfinish() -> None:
-    MEASUREMENT.end()
+    MEASUREMENT.save()
+    MEASUREMENT.combine()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = {item for item in items if _is_left_out(item, config)}
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=list(left_out))
-    workers: dict[str, int] = getattr(config, "workerinput", {})
-    items[:] = _in_running_order(items, workers.get("workercount", 1))
+    items[:] = _in_running_order(items)
 
 
-def pytest_collection_finish() -> None:
-    """Excludes the modules and all tests from garbage collections, each of which would visit them."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Prepares once what all forked processes need, and excludes modules and tests from garbage collections, each of
+    which would visit them.
+    """
+    if session.config.option.processes > 1 and len(session.items) >= MANY_TESTS:
+        from tests.support.application import prepare_application  # noqa: PLC0415 - after the measurement has begun
+        from tests.support.forked import share_fork_server  # noqa: PLC0415
+
+        prepare_application()
+        share_fork_server()
     freeze_startup_objects()
 
 
@@ -161,16 +174,10 @@ def _database(item: pytest.Item) -> str | None:
     return callspec.params.get("new_database") if callspec is not None else None
 
 
-def _in_running_order(items: list[pytest.Item], workers: int) -> list[pytest.Item]:
-    """Runs the longest tests first, then fault tests, which mostly wait, distributed evenly among tests of features.
-
-    xdist gives each worker one block of the tests, so each block begins with its part of the longest.
-    """
+def _in_running_order(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Runs the longest tests first, then fault tests, which mostly wait, distributed evenly among tests of features."""
     waiting = [item for item in items if item.nodeid.startswith(FAULTS)]
     working = [item for item in items if not item.nodeid.startswith(SYSTEM)]
-    others = [item for item in items if item.nodeid.startswith(SYSTEM) and not item.nodeid.startswith(FAULTS)]
+    longest = [item for item in items if item.nodeid.startswith(SYSTEM) and not item.nodeid.startswith(FAULTS)]
     places = [((number + 0.5) / len(each), item) for each in (waiting, working) for number, item in enumerate(each)]
-    mixed = [item for _, item in sorted(places, key=lambda place: place[0])]
-    ends = [len(mixed) * number // workers for number in range(workers + 1)]
-    blocks = [(others[number::workers], mixed[ends[number] : ends[number + 1]]) for number in range(workers)]
-    return [item for longest, rest in blocks for item in (*longest, *rest)]
+    return [*longest, *(item for _, item in sorted(places, key=lambda place: place[0]))]

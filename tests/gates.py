@@ -21,8 +21,7 @@ IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint
 BROWSER = "tests/system/browser"
 # Dozens of processes import the same modules. Without cached bytecode each would compile them.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-# Two processes more than cores, since tests of faults and of commands mostly wait. Each imports all tests and has its
-# own Valkey and Postgres, which takes some 20 seconds of CPU.
+# Two more than cores, since tests of faults and of commands mostly wait. Each process has its own Valkey and Postgres.
 WORKERS = str(min((os.cpu_count() or 2) + 2, 12))
 # Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
 BROWSERS = "2"
@@ -30,14 +29,11 @@ BROWSERS = "2"
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One check: its title, and the command that passes or fails. Its output is shown at its end, unless it is live;
-    that of a quiet one only if it fails.
-    """
+    """One check: its title, and the command that passes or fails. Its output is shown at its end, unless it is live."""
 
     name: str
     command: tuple[str, ...]
     is_live: bool = False
-    is_quiet: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +50,6 @@ FIRST = (
     Gate("Format", (*PYTHON, "ruff", "format", "--check", ".")),
     Gate("Lint", (*PYTHON, "ruff", "check", ".")),
     Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
-    # It also writes the bytecode of all tests, which each of the processes below would otherwise write.
-    Gate("Collection", (*PYTHON, "pytest", "--collect-only", "-qq"), is_quiet=True),
 )
 # It begins with the first, which use one core.
 TYPES = Gate("Types", (*PYTHON, "basedpyright"))
@@ -68,15 +62,13 @@ TOGETHER = (
             "pytest",
             "-n",
             WORKERS,
-            "--dist",
-            "worksteal",
             "--either",
             "--coverage",
             f"--ignore={BROWSER}",
         ),
         is_live=True,
     ),
-    Gate("Tests in a browser", (*PYTHON, "pytest", "-n", BROWSERS, "--dist", "loadfile", BROWSER)),
+    Gate("Tests in a browser", (*PYTHON, "pytest", "-n", BROWSERS, BROWSER)),
 )
 LAST = (Gate("Every branch of the modules that decide is tested", (*PYTHON, "coverage", "report", "--fail-under=100")),)
 
@@ -105,7 +97,7 @@ def run(gate: Gate) -> Result:
         process = subprocess.Popen(gate.command, cwd=ROOT, env=ENVIRONMENT, stdout=to, stderr=to)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-        if not gate.is_live and (process.returncode or not gate.is_quiet):
+        if not gate.is_live:
             output.seek(0)
             print(f"{heading_of(gate)}\n{output.read().decode(errors='replace')}", end="", flush=True)
     return Result(gate.name, process.returncode == 0, time.monotonic() - start, usage.ru_utime + usage.ru_stime)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from http import HTTPStatus
 
+import httpx2
 from fastapi import FastAPI
 
 from adsum import wiring
 from adsum.app import attach, create_app
+from adsum.platform.pages.rendering import Site
 from adsum.platform.settings import Settings
 
 Build = Callable[[Settings], FastAPI]
@@ -19,15 +23,37 @@ Build = Callable[[Settings], FastAPI]
 async def running_app(settings: Settings, build: Build = create_app) -> AsyncGenerator[FastAPI]:
     """Runs the application from startup to shutdown on the servers of these settings.
 
-    FastAPI analyses each route when it is added, and 100 routes take longer than most tests. An application keeps only
-    its routes between tests; connections are opened and closed here.
+    To analyse 100 routes takes longer than most tests. An application keeps only its routes between tests; connections
+    are opened and closed here.
     """
-    idle = _idle(build, settings.max_body_bytes, settings.max_import_bytes, settings.hsts_subdomains)
+    idle = _idle_for(build, settings)
     app = idle.pop() if idle else build(settings)
     async with wiring.open_adsum(settings) as adsum:
         attach(app, adsum)
         yield app
     idle.append(app)
+
+
+def prepare_application() -> None:
+    """Builds an application, its routes and its English templates for all processes that are forked afterwards."""
+    settings = Settings.model_construct()
+    app = create_app(settings)
+    asyncio.run(_request_no_route(app))
+    site: Site = app.state.site
+    templates = site.environment(site.languages["en"])
+    for name in templates.list_templates():
+        templates.get_template(name)
+    _idle_for(create_app, settings).append(app)
+
+
+async def _request_no_route(app: FastAPI) -> None:
+    """FastAPI analyses a route when it is first compared with a request."""
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://adsum.test") as client:
+        assert (await client.get("/no/such/route")).status_code == HTTPStatus.NOT_FOUND
+
+
+def _idle_for(build: Build, settings: Settings) -> list[FastAPI]:
+    return _idle(build, settings.max_body_bytes, settings.max_import_bytes, settings.hsts_subdomains)
 
 
 @cache

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from dataclasses import dataclass
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from adsum.embedded.die_with_parent import PR_SET_PDEATHSIG
 
@@ -81,7 +81,7 @@ class Forked:
 
 
 def start_forked(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Forked:
-    """Starts a command that ends with this process at the latest."""
+    """Starts a command that ends with the tests at the latest."""
     return Forked(_fork(arguments, environment, (NO_INPUT, log, log)), log)
 
 
@@ -93,13 +93,24 @@ def _fork(
     return process
 
 
+def share_fork_server() -> None:
+    """Starts the fork server for all processes that are forked afterwards. It ends with the last of them."""
+    _forks()
+    server: Any = vars(forkserver)["_forkserver"]
+    server.ensure_running = _do_nothing  # it would wait for a process that is no child of theirs
+
+
+def _do_nothing() -> None:
+    pass
+
+
 @cache
 def _forks() -> ForkServerContext:
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.support.preloaded"])
     # The fork server imports modules from its working directory, and each test changes to its own.
     with chdir(Path(__file__).parents[2]):
-        ensure_running()
+        forkserver.ensure_running()
     return context
 
 

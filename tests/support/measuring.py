@@ -8,9 +8,7 @@ pytest-cov would trace every process from its start to its end.
 
 from __future__ import annotations
 
-import os
 import pkgutil
-import subprocess
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -23,25 +21,26 @@ from sqlalchemy.util import concurrency
 import adsum
 
 NOT_MEASURED = ("adsum.migrations", "adsum.__main__")
-IMPORTS = (sys.executable, "-m", "coverage", "run", "-m", "tests.support.measuring")
-IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 
 class Measurement:
-    """The measurement of one process, which runs only inside `resumed`. Each process writes a file of its own; the one
-    that starts the others combines them. Without `begin` nothing is measured.
+    """The measurement of this process and of those that are forked, which runs only inside `resumed`. Each process
+    writes a file of its own. Without `begin` nothing is measured.
     """
 
     def __init__(self) -> None:
         self._coverage: Coverage | None = None
 
     def begin(self) -> None:
-        """Prepares the measurement. The first process also removes earlier results and imports every module."""
-        if not IS_WORKER:
-            Coverage().erase()
-            subprocess.run(IMPORTS, check=True)
+        """Removes earlier results, and imports every module, so that its definitions are measured, which no test does.
+
+        Call it before anything else imports them.
+        """
+        Coverage().erase()
         _leave_out_greenlets()
         self._coverage = Coverage()
+        with self.resumed():
+            _import_every_module()
 
     @contextmanager
     def resumed(self) -> Generator[None]:
@@ -55,17 +54,18 @@ class Measurement:
         finally:
             self._coverage.stop()
 
-    def end(self) -> None:
-        """Writes what was measured."""
-        if self._coverage is None:
-            return
-        self._coverage.save()
-        if not IS_WORKER:
+    def save(self) -> None:
+        """Writes what this process has measured."""
+        if self._coverage is not None:
+            self._coverage.save()
+
+    def combine(self) -> None:
+        """Combines the files of all processes."""
+        if self._coverage is not None:
             Coverage().combine()
 
 
-def import_every_module() -> None:
-    """Imports every module, so that its definitions are measured, which no test does."""
+def _import_every_module() -> None:
     for module in pkgutil.walk_packages(adsum.__path__, "adsum."):
         if not module.name.startswith(NOT_MEASURED):
             import_module(module.name)
@@ -95,7 +95,3 @@ def _untraced(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return call(*args, **kwargs)
     finally:
         tracer.start()
-
-
-if __name__ == "__main__":
-    import_every_module()

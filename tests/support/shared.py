@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Callable
+from multiprocessing import parent_process
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ import pytest
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """Returns the file or folder that `make` writes. Creates it if no other process has."""
     own = factory.getbasetemp()
-    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    folder = own if parent_process() is None else own.parent
     path, unfinished = folder / name, folder / f"{name}.unfinished"
     with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
