@@ -35,6 +35,8 @@ from adsum.batches.marks_import import pages as marks_pages
 from adsum.operations import endpoints as operations
 from adsum.operations.audit import endpoints as audit
 from adsum.operations.audit import pages as audit_pages
+from adsum.operations.setup import endpoints as setup
+from adsum.operations.setup import pages as schools_admin
 from adsum.platform.errors import AdsumError
 from adsum.platform.http import openapi as docs
 from adsum.platform.http.guarded_routes import keep_fixed_paths
@@ -68,10 +70,11 @@ from adsum.registers.sheets import pages as register
 from adsum.reports import endpoints as reports
 from adsum.reports import pages as year
 from adsum.roster import endpoints as roster
-from adsum.roster import pages as schools_admin
 from adsum.roster.by_source import endpoints as sourced_roster
 from adsum.roster.covers import endpoints as covers
 from adsum.roster.covers import pages as cover_pages
+from adsum.roster.covers.by_teacher import endpoints as teachers_away
+from adsum.roster.covers.by_teacher import pages as away_pages
 from adsum.roster.importing import endpoints as rosters
 from adsum.roster.importing import pages as roster_files
 from adsum.roster.people import endpoints as users
@@ -98,12 +101,14 @@ ROUTERS = (
     disputed_marks.router,
     absences.router,
     contacts.router,
+    teachers_away.router,
     covers.router,
     roster.router,
     search.router,
     rosters.router,
     sourced_roster.router,
     schools.router,
+    setup.router,
     statuses.router,
     student_data.router,
     student_data.schools_router,
@@ -143,6 +148,7 @@ PAGES = (
     key_pages.router,
     status_pages.router,
     calendar_pages.router,
+    away_pages.router,
     cover_pages.router,
     marks_pages.router,
     timetable_pages.router,
@@ -165,6 +171,7 @@ TEMPLATES = (
     "adsum.attendance",
     "adsum.batches",
     "adsum.operations.audit",
+    "adsum.operations.setup",
     "adsum.privacy",
     "adsum.registers",
     "adsum.reports",

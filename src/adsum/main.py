@@ -88,14 +88,22 @@ GROUPS = {
     "contact": LazyGroup("adsum.absences.contacts.commands:app", "Calls about unexplained absences."),
     "desk": LazyGroup("adsum.registers.desk.commands:app", "Late arrivals and early departures."),
     "register": LazyGroup("adsum.registers.commands:app", "Registers that were not taken, and reminders of them."),
-    "cover": LazyGroup("adsum.roster.covers.commands:app", "Teachers who cover the classes of others."),
+    "cover": LazyGroup(
+        "adsum.roster.covers.commands:app",
+        "Teachers who cover the classes of others.",
+        (ExtraCommand("needed", "adsum.roster.covers.by_teacher.commands:needed", after="assign"),),
+    ),
     "report": LazyGroup("adsum.reports.commands:app", "Attendance rates, chronic absence, unexplained absences."),
     "calendar": LazyGroup(
         "adsum.schools.calendar.commands:app",
         "Closed days and the timetable of a school.",
         (ExtraCommand("import", "adsum.roster.timetable.commands:import_timetable", after="show"),),
     ),
-    "school": LazyGroup("adsum.schools.commands:app", "Schools and their edit windows."),
+    "school": LazyGroup(
+        "adsum.schools.commands:app",
+        "Schools and their edit windows.",
+        (ExtraCommand("setup", "adsum.operations.setup.commands:setup", after="list"),),
+    ),
     "status": LazyGroup("adsum.attendance.statuses.commands:app", "The statuses of a school: present, absent, a trip."),
     "student": LazyGroup(
         "adsum.privacy.commands:app",

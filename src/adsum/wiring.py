@@ -54,6 +54,7 @@ from adsum.operations.key_warnings import KeyWarnings
 from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
+from adsum.operations.setup.service import SchoolSetup
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.paging import PageRequest
@@ -81,6 +82,7 @@ from adsum.registers.sheets.service import RegisterSheets
 from adsum.reports.service import Reports, Summaries
 from adsum.reports.year import Year
 from adsum.roster.by_source.service import SourcedRoster
+from adsum.roster.covers.by_teacher.service import TeachersAway
 from adsum.roster.covers.page_data import CoverPageData
 from adsum.roster.covers.service import Covers
 from adsum.roster.demo import service as demo
@@ -110,6 +112,7 @@ class RosterServices:
     directory: Directory
     search: Search
     covers: Covers
+    teachers_away: TeachersAway
     timetables: Timetables
     naming: Naming
     roster_import: RosterImport
@@ -197,6 +200,7 @@ class OperationServices:
     student_data: StudentData
     student_merges: StudentMerges
     staff_erasure: StaffErasure
+    school_setup: SchoolSetup
     holds: Holds
     retention: Retention
     retention_runs: RetentionRuns
@@ -264,6 +268,7 @@ def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:
         directory=Directory(on.database, on.now),
         search=Search(on.database, on.now),
         covers=Covers(on.database, on.now),
+        teachers_away=TeachersAway(on.database),
         timetables=Timetables(on.database, on.now),
         naming=Naming(on.database),
         roster_import=RosterImport(on.database, on.settings.timezone, on.now, warnings_of_transfers),
@@ -405,6 +410,7 @@ def _operations(
         student_data=StudentData(on.database, on.now),
         student_merges=StudentMerges(on.database, on.now),
         staff_erasure=StaffErasure(on.database, on.now),
+        school_setup=SchoolSetup(on.database, on.now),
         holds=Holds(on.database, on.now),
         retention=Retention(on.database, on.now),
         retention_runs=retention_runs,

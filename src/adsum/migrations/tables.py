@@ -8,6 +8,7 @@ from adsum.accounts.second_factors.tables import passkeys, recovery_codes, totp_
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, former_secrets, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
 from adsum.batches.tables import batch_runs, job_failures
+from adsum.operations.setup.tables import setup_steps
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.tombstones import tombstone_key, tombstones
@@ -62,6 +63,7 @@ __all__ = [
     "session_gaps",
     "session_times",
     "sessions",
+    "setup_steps",
     "statuses",
     "student_days",
     "student_holds",

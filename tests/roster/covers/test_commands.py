@@ -28,3 +28,16 @@ def test_a_cover_is_assigned_listed_and_ended_on_the_command_line(demo: Commands
 def test_a_key_with_the_permission_to_act_for_people_is_created(demo: Commands) -> None:
     made = json.loads(demo.output("key", "create", "platform", "--permission", "attendance:act-as", "--json"))
     assert made["permissions"] == ["attendance:act-as"]
+
+
+def test_the_sessions_of_a_teacher_who_is_away_are_shown(demo: Commands) -> None:
+    users = json.loads(demo.output("user", "list", "--json"))
+    teacher = next(user["id"] for user in users if user["role"] == "teacher" and user["schoolId"] == 1)
+    options = ("--teacher", str(teacher), "--from", DAY)
+
+    shown = json.loads(demo.output("cover", "needed", *options, "--json"))
+    table = demo.output("cover", "needed", *options)
+
+    assert [(item["classId"], item["sessionId"], item["times"]) for item in shown["items"]] == [(123, 456, [])]
+    assert table.splitlines()[1].split()[0] == DAY
+    assert demo.run("cover", "needed", *options, "--to", "2024-12-01").returncode == 1

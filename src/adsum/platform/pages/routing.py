@@ -45,7 +45,7 @@ STEPS: dict[type[SignInIncomplete], str] = {
     SecondFactorSetupRequired: SECOND_FACTORS,
 }
 START = "/"
-# The page of `roster` that lists the schools, and says how the first one comes.
+# The page of `operations` that lists the schools, and says how the first one comes.
 ADMIN = "/admin"
 SIGN_IN = "/sign-in"
 

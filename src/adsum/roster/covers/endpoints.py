@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.roster.covers.rules import CoverFilters
-from adsum.roster.covers.schemas import AssignCover, CoverItem
+from adsum.roster.covers.schemas import AssignCover, AssignCovers, AssignedCovers, CoverItem
 from adsum.roster.covers.service import AssignedCover, Covers
 
 router = APIRouter(prefix="/covers", tags=["schools"], route_class=JsonRoute)
@@ -60,6 +61,20 @@ def _item_of(assigned: AssignedCover) -> CoverItem:
 
 def _status_of(assigned: AssignedCover) -> HTTPStatus:
     return HTTPStatus.CREATED if assigned.is_new else HTTPStatus.OK
+
+
+@router.post("/several", name="assignCovers", summary="Assign several covers")
+async def assign_covers(body: AssignCovers, covers: CoversService, caller: Manager, key: SentKey) -> AssignedCovers:
+    """As `assignCover`, all of them or none. The pointer of an error begins with `/covers/` and the position.
+
+    Covers that exist already are returned as they are.
+    """
+    keyed = key.answering(body, _items_of, HTTPStatus.OK)
+    return _items_of(await covers.assign_all([each.to_cover() for each in body.covers], caller, keyed))
+
+
+def _items_of(assigned: Sequence[AssignedCover]) -> AssignedCovers:
+    return AssignedCovers(items=[_item_of(each) for each in assigned])
 
 
 @router.get("", name="listCovers", summary="Covers of classes and sessions")

@@ -11,6 +11,8 @@ from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import Id, Moment, Schema, SentSchema
 from adsum.roster.covers.rules import Cover, CoverRow
 
+MAX_COVERS = 300
+
 
 class AssignCover(SentSchema):
     """A cover by a teacher of the school, on these days."""
@@ -23,6 +25,12 @@ class AssignCover(SentSchema):
 
     def to_cover(self) -> Cover:
         return Cover(self.class_id, self.session_id, self.teacher_id, self.first_day, self.last_day)
+
+
+class AssignCovers(SentSchema):
+    """Covers that are assigned together."""
+
+    covers: Annotated[list[AssignCover], Field(min_length=1, max_length=MAX_COVERS)]
 
 
 class CoverItem(Schema):
@@ -53,3 +61,9 @@ class CoverItem(Schema):
             created_by_user_id=row.created_user_id,
             created_by_key_id=row.created_key_id,
         )
+
+
+class AssignedCovers(Schema):
+    """The covers that were assigned together, in the order of the request."""
+
+    items: list[CoverItem]

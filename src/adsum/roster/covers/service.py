@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
@@ -48,6 +49,33 @@ class Covers:
             await store_result(connection, keyed, assigned)
         return assigned
 
+    async def assign_all(
+        self,
+        several: Sequence[Cover],
+        caller: Caller,
+        keyed: KeyedRequest[Sequence[AssignedCover]] | None = None,
+    ) -> Sequence[AssignedCover]:
+        """As `assign`, all of these covers or none. The pointer of a violation begins with `/covers/` and its position.
+
+        Raises:
+            Invalid: with every violation.
+        """
+        require_permission(caller, Permission.SCHOOL_MANAGE)
+        violations: dict[int, Sequence[Violation]] = {}
+        assigned: dict[int, AssignedCover] = {}
+        async with self._database.transaction() as connection:
+            await claim_key(connection, keyed)
+            # Teachers are locked in the order of their ids.
+            for number, cover in sorted(enumerate(several), key=lambda each: each[1].teacher_id):
+                try:
+                    assigned[number] = await self._assign(connection, cover, caller)
+                except Invalid as error:
+                    violations[number] = error.violations
+            refuse([_in_list(number, each) for number in sorted(violations) for each in violations[number]])
+            result = [assigned[number] for number in sorted(assigned)]
+            await store_result(connection, keyed, result)
+        return result
+
     async def _assign(self, connection: Connection, cover: Cover, caller: Caller) -> AssignedCover:
         school_id = await _check(connection, cover, caller)
         existing = await covers.same_cover(connection, caller, cover)
@@ -75,6 +103,10 @@ class Covers:
         async with self._database.transaction() as connection:
             row = await _require_cover(connection, cover_id, caller, lock=True)
             await covers.end_cover(connection, row, today_in(row.time_zone, self._now()))
+
+
+def _in_list(number: int, violation: Violation) -> Violation:
+    return replace(violation, pointer=f"/covers/{number}{violation.pointer}")
 
 
 async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:

@@ -45,7 +45,12 @@ class Hits:
         return self.students.has_more or self.classes.has_more or self.people.has_more
 
 
-_NO_STUDENTS: Found[StudentRow] = Found((), has_more=False)
-_NO_CLASSES: Found[ClassRow] = Found((), has_more=False)
-_NO_PEOPLE: Found[PersonRow] = Found((), has_more=False)
-NO_HITS = Hits(_NO_STUDENTS, _NO_CLASSES, _NO_PEOPLE, {})
+def hits_of(
+    students: Sequence[StudentRow],
+    classes: Sequence[ClassRow],
+    people: Sequence[PersonRow],
+    schools: Mapping[int, str],
+    limit: int,
+) -> Hits:
+    """The first `limit` of the rows of each kind."""
+    return Hits(first_of(students, limit), first_of(classes, limit), first_of(people, limit), schools)

@@ -10,7 +10,7 @@ from adsum.roster.people.repository import search_people
 from adsum.roster.people.rules import PersonRow
 from adsum.roster.repository.classes import search_classes
 from adsum.roster.repository.students import search_students
-from adsum.roster.search.rules import NO_HITS, Hits, first_of
+from adsum.roster.search.rules import Hits, hits_of
 from adsum.schools.repository import names_of_schools, today_of_schools
 
 
@@ -32,7 +32,7 @@ class Search:
         """
         require_permission(caller, Permission.ROSTER_READ)
         if not search_words(words):
-            return NO_HITS
+            return hits_of((), (), (), {}, limit)
         async with self._database.snapshot() as connection:
             today = await today_of_schools(connection, caller, self._now())
             students = await search_students(connection, caller, words, today, limit + 1)
@@ -40,7 +40,7 @@ class Search:
             people = await _people(connection, caller, words, limit + 1)
             schools = {row.school_id for row in (*students, *classes, *people) if row.school_id is not None}
             names = await names_of_schools(connection, schools)
-        return Hits(first_of(students, limit), first_of(classes, limit), first_of(people, limit), names)
+        return hits_of(students, classes, people, names, limit)
 
 
 async def _people(connection: Connection, caller: Caller, words: str, limit: int) -> list[PersonRow]:
