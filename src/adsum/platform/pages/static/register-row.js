@@ -113,7 +113,10 @@ export class Row {
   showDetails() {
     const { status } = this;
     this.element.classList.toggle("timeless", status ? !status.hasTimes : false);
-    for (const [field, input] of Object.entries(this.times)) input.parentElement.toggleAttribute("data-shown", input.value !== "" || status?.prefills === field);
+    for (const [field, input] of Object.entries(this.times)) {
+      input.parentElement.toggleAttribute("data-shown", input.value !== "" || status?.prefills === field);
+      input.parentElement.toggleAttribute("data-empty", input.value === "");
+    }
     this.more.classList.toggle("noted", this.note.value.trim() !== "");
     this.more.firstElementChild.textContent = this.page.clock(this.times.arrivedAt.value || this.times.leftAt.value);
     this.showHistory();
