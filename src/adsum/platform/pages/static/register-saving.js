@@ -106,7 +106,8 @@ export class Saving {
     for (const button of [signIn, discard]) button.type = "button";
     signIn.addEventListener("click", async () => { if (await askToSignIn(texts.signIn)) this.save(); });
     discard.addEventListener("click", () => { sheet.revert(sheet.touched); location.reload(); });
-    notices.show("bad", texts.otherVisitor, [texts.whoseMarks.replace("{name}", sheet.visitor)], [signIn, discard]);
+    const notice = notices.show("bad", texts.otherVisitor, [], [signIn, discard]);
+    notice.firstElementChild.after(el("p", texts.whoseMarks.replace("{name}", sheet.visitor)));
     notices.toTop();
   }
 
