@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from html.parser import HTMLParser
-from typing import Final
+from typing import Final, cast
 
 from typing_extensions import override
 
@@ -61,14 +61,19 @@ def _english(language: str) -> re.Pattern[str]:
 
 def _patterns(language: str) -> Iterator[str]:
     """English texts as patterns. A text that is also a translation, such as `Status`, is in both languages."""
-    forms = [
+    pairs = [
         pair
         for each in translations(language)
         if each.id
-        for pair in ([(each.id, each.string)] if isinstance(each.id, str) else zip(each.id, each.string, strict=False))
+        for pair in zip(_forms(each.id), _forms(each.string), strict=False)
     ]
-    translated = {text for _, text in forms}
-    for source, _ in forms:
+    translated = {text for _, text in pairs}
+    for source, _ in pairs:
         parts = [re.escape(part) for part in _PLACEHOLDER.split(source.replace("%%", "%"))]
         if source not in translated and sum(each.isalpha() for each in "".join(parts)) > 2:
             yield ".+?".join(parts)
+
+
+def _forms(text: object) -> list[str]:
+    """The singular, and the plural if there is one."""
+    return [text] if isinstance(text, str) else [str(each) for each in cast("Sequence[object]", text)]

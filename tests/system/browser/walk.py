@@ -69,7 +69,8 @@ class Walk:
             self.browsing.contexts.remove(page.context)
 
     def _crawl(self, page: Page, email: str | None, names: str, look: str) -> Iterator[str]:
-        waiting, known = list(SINGLE_PAGES if email else SINGLE_PAGES[:2]), set[str]()
+        waiting: list[str] = [*(SINGLE_PAGES if email else SINGLE_PAGES[:2])]
+        known = set[str]()
         while waiting:
             path = waiting.pop(0)
             if (kind := _kind(path)) in known or NO_PAGES.search(path):
