@@ -108,7 +108,7 @@ async def test_a_page_asks_for_a_confirmation_and_keeps_the_form(secure: Frame) 
         await sign_in(client)
         await make_old(secure)
         path = f"/admin/people?school={school_id}"
-        fields = {"email": "new@school.example", "role": "admin", "teacher": '"><b>'}
+        fields = {"email": "new@school.example", "role": "admin", "familyName": "New", "teacher": '"><b>'}
         sent_on = await client.post(path, data=fields)
         assert (sent_on.status_code, sent_on.headers["location"].split("?")[0]) == (307, "/account/confirm")
         asked = await client.post(sent_on.headers["location"], data=fields)
@@ -169,7 +169,7 @@ async def test_a_confirmation_leads_to_pages_of_this_site_and_only_critical_acti
             answer = await client.post("/account/confirm", params={"then": then}, data=form)
             assert (answer.status_code, answer.headers["location"]) == (303, leads_to)
         await make_old(secure)
-        office = {"email": "o@school.example", "role": "viewer"}
+        office = {"email": "o@school.example", "role": "viewer", "familyName": "Oak"}
         assert (await client.post(path, data=office)).status_code == 200
         other = (await secure.adsum.accounts.add_user(OTHER, Role.ADMIN)).user.id
         for action in ("password", "reset-factors", "disable"):
