@@ -69,6 +69,8 @@ from adsum.registers.reminders import endpoints as reminders
 from adsum.registers.sheets import pages as register
 from adsum.reports import endpoints as reports
 from adsum.reports import pages as year
+from adsum.reports.student import pages as student_pages
+from adsum.reports.unexplained import pages as unexplained_pages
 from adsum.roster import endpoints as roster
 from adsum.roster.by_source import endpoints as sourced_roster
 from adsum.roster.covers import endpoints as covers
@@ -156,6 +158,8 @@ PAGES = (
     student_merge_pages.router,
     retention_pages.router,
     year.router,
+    unexplained_pages.router,
+    student_pages.router,
     year.address_router,
     planned_absences.router,
     call_list.router,

@@ -80,6 +80,8 @@ from adsum.registers.rules import RegisterFilters
 from adsum.registers.service import Registers
 from adsum.registers.sheets.service import RegisterSheets
 from adsum.reports.service import Reports, Summaries
+from adsum.reports.student.page_data import StudentPageData
+from adsum.reports.unexplained.page_data import UnexplainedPageData
 from adsum.reports.year import Year
 from adsum.roster.by_source.service import SourcedRoster
 from adsum.roster.covers.by_teacher.service import TeachersAway
@@ -182,6 +184,8 @@ class RegisterServices:
 class PageServices:
     """The data of pages that combine several services."""
 
+    unexplained_page_data: UnexplainedPageData
+    student_page_data: StudentPageData
     batch_page_data: BatchPageData
     absence_page_data: AbsencePageData
     call_list_page_data: CallListPageData
@@ -341,7 +345,21 @@ def _pages(
     reports: ReportServices,
     registers: RegisterServices,
 ) -> PageServices:
+    unexplained = UnexplainedPageData(
+        reports.reports, absences.unexplained_absences, attendance.statuses, roster.naming
+    )
+    planned_absences = AbsencePageData(
+        absences.absences, roster.directory, schools.schools, attendance.statuses, roster.naming
+    )
     return PageServices(
+        unexplained_page_data=unexplained,
+        student_page_data=StudentPageData(
+            directory=roster.directory,
+            reports=reports.reports,
+            year=reports.year,
+            planned_absences=planned_absences,
+            unexplained=unexplained,
+        ),
         batch_page_data=BatchPageData(
             batches.attendances,
             batches.batches,
@@ -354,9 +372,7 @@ def _pages(
                 caller, RegisterFilters(), PageRequest(limit=limit)
             ),
         ),
-        absence_page_data=AbsencePageData(
-            absences.absences, roster.directory, schools.schools, attendance.statuses, roster.naming
-        ),
+        absence_page_data=planned_absences,
         call_list_page_data=CallListPageData(absences.contacts, attendance.statuses, roster.naming),
         cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
         desk_page_data=DeskPageData(registers.desk, roster.directory, attendance.statuses, roster.naming),
@@ -371,7 +387,7 @@ def _pages(
             registers=registers.registers,
             on_site=registers.on_site,
             reports=reports.reports,
-            unexplained_absences=absences.unexplained_absences,
+            unexplained=unexplained,
             disputed_marks=attendance.disputed_marks,
             batches=batches.batches,
             statuses=attendance.statuses,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import fields
 from datetime import date
@@ -11,13 +12,15 @@ import httpx2
 import pytest
 
 from adsum.absences.page_data import TypedAbsence
-from adsum.absences.rules import Absence
+from adsum.absences.rules import Absence, AbsenceFilters
 from adsum.accounts.access import Role
+from adsum.platform.paging import PageRequest
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office
 from tests.support.pages import Pages, visible_text
 from tests.support.schools import (
     add_school,
+    caller,
     enrol,
     give_times,
     make_bare_school,
@@ -185,11 +188,12 @@ async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:
     await office.api.change("DELETE", f"/absences/{revoked}", "office", '"1"')
 
     def names(page: httpx2.Response) -> list[str]:
-        return re.findall(r'/planned-absences/\d+"><bdi>Given (\d)', page.text)
+        return re.findall(r'/year/students/\d+\?school=\d+"><bdi>Given (\d)', page.text)
 
     assert names(await pages.open(PATH)) == ["2"]
     assert names(await pages.open(f"{PATH}?from=")) == ["2", "1"]
-    assert names(await pages.open(PATH, revoked="true")) == ["3", "2"]
+    assert "Past" in visible_text(await pages.open(PATH))
+    assert names(await pages.open(PATH, revoked="true")) == ["2", "3"]
     assert names(await pages.open(f"{PATH}?from=&to={DAY}")) == ["1"]
     assert names(await pages.open(f"{PATH}?from=&q=0001")) == ["1"]
     assert names(await pages.open(f"{PATH}?from=&student={second}")) == ["2"]
@@ -200,6 +204,41 @@ async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:
     assert (await office.api.get("/absences", q="0002")).json()["items"][0]["studentId"] == second
     searched = await office.api.post("/absences/search", {"q": "0002", "limit": 1}, "office")
     assert [item["studentId"] for item in searched.json()["items"]] == [second]
+
+
+async def test_coming_absences_are_listed_the_earliest_first_and_past_ones_the_latest_first(
+    office: Office, pages: Pages
+) -> None:
+    first, second, _ = office.school.student_ids
+    for day in ("2099-01-04", "2098-12-24", "2024-12-24", "2024-12-23"):
+        await office.planned(first, second, **{"from": day, "to": day})
+
+    def listed(page: httpx2.Response) -> list[str]:
+        return list(dict.fromkeys(re.findall(r"Dec \d+, 20\d\d|Jan \d+, 20\d\d", visible_text(page))))
+
+    coming = await pages.open(PATH)
+    assert listed(coming) == ["Dec 24, 2098", "Jan 4, 2099"]
+    address = re.search(r'href="([^"]*)">Past<', coming.text)
+    assert address is not None
+    past = await pages.open(html.unescape(address[1]))
+    assert listed(past) == ["Dec 24, 2024", "Dec 23, 2024"]
+    assert 'aria-current="page">Past' in past.text
+
+    for number in range(25):
+        await office.planned(first, second, **{"from": "2097-01-04", "to": "2097-01-04", "reason": f"{number}"})
+    more = re.search(r'href="([^"]*)">More absences<', (await pages.open(PATH)).text)
+    assert more is not None
+    assert listed(await pages.open(html.unescape(more[1]))) == ["Dec 24, 2098", "Jan 4, 2099"]
+
+    filters, actor = AbsenceFilters(earliest_first=True), caller(Role.OFFICE, office.school.school_id)
+    days: list[str] = []
+    page: PageRequest | None = PageRequest(limit=7)
+    while page is not None:
+        found = await office.adsum.absences.page(actor, filters, page)
+        days += [f"{each.planned.absence.first_day}" for each in found.items]
+        page = None if found.next_cursor is None else PageRequest(found.next_cursor, 7)
+    assert days == sorted(days)
+    assert len(days) == 58
 
 
 async def test_an_absence_is_changed_and_revoked_with_its_history(office: Office, pages: Pages) -> None:
@@ -258,6 +297,8 @@ async def test_the_overview_shows_the_absences_of_the_day_to_the_office(office: 
 async def test_the_page_of_a_student_shows_their_absences_to_the_office(office: Office, pages: Pages) -> None:
     student = office.school.student_ids[0]
     await office.planned(student, reason="a dentist's appointment")
+    later = {"from": "2099-01-04", "to": "2099-01-05"}
+    await office.planned(student, reason="a wedding", **later)
 
     before = await pages.open(f"/year/students/{student}")
     await office.take()
@@ -267,8 +308,9 @@ async def test_the_page_of_a_student_shows_their_absences_to_the_office(office: 
     assert "dentist" in visible_text(before)
     assert "dentist" in visible_text(after)
     assert f"/planned-absences/new?school={office.school.school_id}&amp;student={student}" in after.text
+    assert visible_text(after).index("a wedding") < visible_text(after).index("1 past absence")
     assert "dentist" not in of_viewer.text
-    assert "Planned absences" not in of_viewer.text
+    assert "Upcoming absences" not in of_viewer.text
 
 
 @pytest.mark.parametrize("role", ["teacher", "viewer"])

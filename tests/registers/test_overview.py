@@ -32,12 +32,12 @@ async def test_the_overview_shows_unexplained_absences_and_the_figures_of_a_day(
 
     assert overview.registers.items == []  # it is taken
     (absence,) = overview.unexplained.items
-    assert (absence.student_id, absence.day) == (absent, DAY.isoformat())
+    assert (absence.student_id, absence.day, absence.is_all_day) == (absent, DAY, True)
     assert (overview.figures.counts.absent, overview.figures.counts.attended) == (1, 2)
     assert overview.figures.on_site is None
     assert (overview.disputes.items, overview.failed.items) == ([], [])
-    assert absent in overview.names.students
-    assert {status.code for status in overview.explanations} <= overview.statuses.keys()
+    assert absent in overview.unexplained.names.students
+    assert {status.code for status in overview.unexplained.explanations} <= overview.statuses.keys()
 
 
 async def test_the_overview_of_today_counts_students_on_site_and_lists_registers_that_are_not_taken(

@@ -257,6 +257,33 @@ async def test_a_blank_register_has_a_box_for_each_status_and_no_control(
         assert (await Pages(api).open(f"{path}/blank", "viewer")).status_code == 403
 
 
+async def test_a_reported_absence_shows_when_to_everybody_and_why_to_the_office(
+    adsum: Adsum, school: SchoolIds, office: Caller
+) -> None:
+    first, second, third = school.student_ids[:3]
+    session = {"sessionIds": [school.session_id], "status": "excused", "reason": "the dentist"}
+    async with opened_api(adsum, school) as api:
+        for student, fields in (
+            (first, {"to": f"{DAY}", "fromTime": "09:00", "toTime": "11:00"}),
+            (second, {"to": f"{DAY + timedelta(1)}"}),
+            (third, {"to": f"{DAY}"}),
+        ):
+            absence = {"studentIds": [student], "from": f"{DAY}"} | session | fields
+            assert (await api.post("/absences", absence, "office")).is_success
+        path = f"/take/{school.class_id}/{school.session_id}/{DAY}"
+        of_office, of_teacher = await Pages(api).open(path, "office"), await Pages(api).open(path, "teacher")
+    shown = visible_text(of_office).replace("\u202f", " ")
+    assert "Reported: 9:00 AM \u2013 11:00 AM · the dentist" in shown
+    assert shown.count("· the dentist") == 2 * 3  # in the row and, on a phone, beside the note
+    assert 'href="/planned-absences/' in of_office.text
+    assert f'href="/year/students/{first}?school={school.school_id}"' in of_teacher.text
+    assert "Reported: all day" in visible_text(of_teacher)
+    assert "dentist" not in of_teacher.text
+    assert "/planned-absences" not in of_teacher.text
+    sheet = await sheet_of(adsum, school, office)
+    assert [row.planned_status for row in sheet.rows][:3] == ["excused"] * 3
+
+
 async def test_a_future_register_is_not_open_yet(adsum: Adsum, school: SchoolIds, office: Caller) -> None:
     tomorrow = today_in("UTC", adsum.now()) + timedelta(1)
     sheet = await adsum.register_sheets.sheet(school.class_id, school.session_id, tomorrow, office)

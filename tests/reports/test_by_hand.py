@@ -12,7 +12,7 @@ from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.paging import PageRequest
-from adsum.reports.rules import ChronicRule, Counts, GroupBy
+from adsum.reports.rules import ChronicRule, Counts, Extent, GroupBy
 from adsum.roster.tables import students
 from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
@@ -173,6 +173,20 @@ async def test_unexplained_absences_are_paged_the_newest_day_first(reported: Rep
 
     found = [(each.day.day, each.day.student_id, each.day.unexplained) for each in (*first.items, *second.items)]
     assert found == [(WEEK[4], cy, 1), (WEEK[3], bo, 1), (WEEK[3], cy, 1), (WEEK[0], bo, 1)]
+
+
+async def test_unexplained_absences_are_narrowed_to_whole_days_or_parts_of_them(reported: Reported) -> None:
+    async with reported.database.transaction() as connection:
+        second = await make_session(connection, reported.school.class_id, period="2")
+    await reported.take(WEEK[0], {1: "absent", 2: "absent"})
+    await reported.take(WEEK[0], {1: "absent", 2: "present"}, second)
+    _, bo, cy = reported.school.student_ids
+
+    found: dict[Extent | None, list[int]] = {}
+    for extent in (None, Extent.ALL_DAY, Extent.PART):
+        report = await reported.reports.unexplained(reported.scope(), reported.office, ALL, extent)
+        found[extent] = [row.day.student_id for row in report.items]
+    assert found == {None: [bo, cy], Extent.ALL_DAY: [bo], Extent.PART: [cy]}
 
 
 async def test_a_students_record_has_counts_and_every_day(reported: Reported) -> None:

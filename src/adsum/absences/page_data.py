@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from adsum.absences.rules import (
     Absence,
@@ -175,13 +175,26 @@ class AbsencePageData:
         filters = AbsenceFilters(first_day=day, last_day=day)
         return await self.listed(school_id, filters, PageRequest(limit=MAX_OF_DAY), caller)
 
-    async def of_student(
-        self, school_id: int, student_id: int, first_day: date, caller: Caller
-    ) -> ListedAbsences | None:
-        """The latest absences of a student since a day; None for callers who may not see planned absences."""
+    async def upcoming(self, school_id: int, student_id: int, today: date, caller: Caller) -> ListedAbsences | None:
+        """The absences of a student of today or later, the earliest first.
+
+        None for callers who may not see planned absences.
+        """
         if not caller.may(Permission.ATTENDANCE_OVERRULE):
             return None
-        filters = AbsenceFilters(student_id=student_id, first_day=first_day)
+        filters = AbsenceFilters(student_id=student_id, first_day=today, earliest_first=True)
+        return await self.listed(school_id, filters, PageRequest(limit=MAX_OF_STUDENT), caller)
+
+    async def past(
+        self, school_id: int, student_id: int, since: date, today: date, caller: Caller
+    ) -> ListedAbsences | None:
+        """The absences of a student that include a day since `since` and before today, the latest first.
+
+        None for callers who may not see planned absences.
+        """
+        if not caller.may(Permission.ATTENDANCE_OVERRULE):
+            return None
+        filters = AbsenceFilters(student_id=student_id, first_day=since, last_day=today - timedelta(days=1))
         return await self.listed(school_id, filters, PageRequest(limit=MAX_OF_STUDENT), caller)
 
     async def classes(self, school_id: int, caller: Caller) -> Sequence[ClassRow]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -59,15 +60,20 @@ class ListQuery(BaseModel):
     unaffected: Annotated[list[PathId], Field(max_length=MAX_SESSIONS)] = []
     none_meets: bool = False
 
-    def filters(self, begin: str, violations: list[Violation]) -> AbsenceFilters:
-        """The filters. A day that cannot be read is a violation, and does not filter."""
+    def filters(self, begin: str, today: date, violations: list[Violation]) -> AbsenceFilters:
+        """The filters. A day that cannot be read is a violation, and does not filter.
+
+        Absences from today on are listed the earliest first, others the latest first.
+        """
+        first_day = day_or_violation(begin, "/from", violations) if begin else None
         return AbsenceFilters(
             class_id=_id_or_none(self.class_id),
             student_id=_id_or_none(self.student),
-            first_day=day_or_violation(begin, "/from", violations) if begin else None,
+            first_day=first_day,
             last_day=day_or_violation(self.last_day, "/to", violations) if self.last_day else None,
             with_revoked=self.revoked,
             words=self.q.strip() or None,
+            earliest_first=first_day is not None and first_day >= today,
         )
 
 
@@ -128,20 +134,24 @@ async def list_page(
     """The absences that include any of the days; by default of today and later."""
     violations: list[Violation] = []
     begin = of.today.isoformat() if query.first_day is None else query.first_day
-    filters = query.filters(begin, violations)
+    filters = query.filters(begin, of.today, violations)
     try:
         listed = await page_data.listed(of.school.id, filters, PageRequest(query.cursor), visitor.caller)
     except Invalid:  # The cursor comes from a page of yesterday, which had another first day.
         listed = await page_data.listed(of.school.id, filters, PageRequest(), visitor.caller)
     kept = {
         "school": of.school.id,
-        "from": begin,
-        "to": query.last_day,
         "class": query.class_id,
         "student": query.student,
         "q": query.q,
         "revoked": "true" if query.revoked else "",
     }
+
+    def address_of(first: str, last: str) -> str:
+        return (
+            f"{PATH}?{urlencode({'from': first, 'to': last} | {name: value for name, value in kept.items() if value})}"
+        )
+
     return site_of(request).page(
         *(request, "absences/list.html"),
         visitor=visitor,
@@ -151,7 +161,9 @@ async def list_page(
         query=query,
         begin=begin,
         filters=filters,
-        more=f"{PATH}?{urlencode(kept | {'cursor': listed.page.next_cursor})}",
+        periods=[(of.today.isoformat(), ""), ("", (of.today - timedelta(days=1)).isoformat()), ("", "")],
+        address_of=address_of,
+        more=f"{address_of(begin, query.last_day)}&{urlencode({'cursor': listed.page.next_cursor})}",
         error=Invalid("", violations) if violations else None,
         unaffected=await page_data.session_titles(query.unaffected, visitor.caller),
     )

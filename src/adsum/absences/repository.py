@@ -27,7 +27,7 @@ from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.repository import select_records
-from adsum.attendance.rules import Record, RecordedMark
+from adsum.attendance.rules import Record, RecordChange, RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
 from adsum.platform.database.search import mentions
@@ -67,13 +67,13 @@ async def change_absence(connection: AsyncConnection, changed: PlannedAbsence, a
 async def list_planned_absences(
     connection: AsyncConnection, caller: Caller, filters: AbsenceFilters, after: AbsencePosition | None, limit: int
 ) -> list[PlannedAbsence]:
-    """At most `limit` visible absences, the latest first day first."""
+    """At most `limit` visible absences in the order of the filters, from after the position `after`."""
     c = absences.c
-    statement = (
-        _select_absences(caller).where(*_matches(filters)).order_by(c.first_day.desc(), c.id.desc()).limit(limit)
-    )
+    position = tuple_(c.first_day, c.id)
+    order = (c.first_day, c.id) if filters.earliest_first else (c.first_day.desc(), c.id.desc())
+    statement = _select_absences(caller).where(*_matches(filters)).order_by(*order).limit(limit)
     if after is not None:
-        statement = statement.where(tuple_(c.first_day, c.id) < after)
+        statement = statement.where(position > after if filters.earliest_first else position < after)
     return [PlannedAbsence.of_row(row) for row in (await connection.execute(statement)).mappings()]
 
 
@@ -104,6 +104,15 @@ async def _applied_absences(
     )
     rows = (await connection.execute(statement)).mappings()
     return [StudentAbsence(row["id"], row["student_id"], AppliedAbsence.of_row(row)) for row in rows]
+
+
+async def reasons_of_absences(
+    connection: AsyncConnection, caller: Caller, absence_ids: Collection[int]
+) -> dict[int, str]:
+    """The reasons of visible absences, by id. Does not check that the caller may read them."""
+    c = absences.c
+    statement = select(c.id, c.reason).where(c.id.in_(sorted(absence_ids)), in_visible_school(caller, c.school_id))
+    return {row.id: row.reason for row in await connection.execute(statement)}
 
 
 async def find_absence(
@@ -272,17 +281,24 @@ async def _lock_records(connection: AsyncConnection, *conditions: ColumnElement[
     return [Record(*row) for row in await connection.execute(statement)]
 
 
-async def previous_marks(connection: AsyncConnection, record_ids: Collection[int]) -> dict[int, RecordedMark]:
-    """By record, the mark before its newest change; records without changes are missing."""
+async def newest_changes(connection: AsyncConnection, record_ids: Collection[int]) -> dict[int, RecordChange]:
+    """By record, the change that led to its present version; records without changes are missing."""
     c = attendance_changes.c
     statement = (
-        select(c.attendance_id, c.old_status, c.old_note, c.old_arrived_at, c.old_left_at)
+        select(c.attendance_id, *(c[each.name] for each in fields(RecordChange)))
         .join(attendances, (attendances.c.id == c.attendance_id) & (attendances.c.version == c.version))
         .where(c.attendance_id.in_(sorted(record_ids)))
     )
+    return {record_id: RecordChange(*values) for record_id, *values in await connection.execute(statement)}
+
+
+async def previous_marks(connection: AsyncConnection, record_ids: Collection[int]) -> dict[int, RecordedMark]:
+    """By record, the mark before its newest change; records without changes are missing."""
     return {
-        record_id: RecordedMark(status, note, arrived_at=arrived_at, left_at=left_at)
-        for record_id, status, note, arrived_at, left_at in await connection.execute(statement)
+        record_id: RecordedMark(
+            change.old_status, change.old_note, arrived_at=change.old_arrived_at, left_at=change.old_left_at
+        )
+        for record_id, change in (await newest_changes(connection, record_ids)).items()
     }
 
 

@@ -25,14 +25,16 @@ NO_SESSION_MEETS = "no_session_meets"
 """The code of the warning of an absence that applies to no session."""
 
 AbsencePosition = tuple[date, int]
-"""The sort key of a list of absences, the latest first day first: the first day, the id."""
+"""The sort key of a list of absences: the first day, the id."""
 
 
 @dataclass(frozen=True, slots=True)
 class AbsenceFilters:
-    """Filters of absences; None does not filter. Days select the absences that include any of them.
+    """Filters of absences, and their order; None does not filter. Days select the absences that include any of them.
 
-    `words`: each occurs in a name or the source id of the student: see `search_spellings`.
+    Attributes:
+        words: each occurs in a name or the source id of the student: see `search_spellings`.
+        earliest_first: by the first day; otherwise the latest first day comes first.
     """
 
     school_id: int | None = None
@@ -42,6 +44,7 @@ class AbsenceFilters:
     last_day: date | None = None
     with_revoked: bool = False
     words: str | None = None
+    earliest_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class Absences:
         return result
 
     async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[ListedAbsence]:
-        """A page of the visible absences, the latest first day first. Raises Invalid for a cursor of another query."""
+        """A page of the visible absences, in the order of the filters. Raises Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absences", filters)
         after = begin_of(page, query, _position)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
-from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from adsum.accounts.access import Permission
@@ -18,8 +18,9 @@ from adsum.platform.errors import AdsumError, Invalid, StaleVersion
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import status_of
 from adsum.platform.http.schemas import PathId, PlainText
+from adsum.platform.pages.forms import redirect_to
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import PageRoute
+from adsum.platform.pages.routing import PageRoute, local_path
 
 router = APIRouter(prefix="/record", include_in_schema=False, route_class=PageRoute)
 
@@ -31,7 +32,10 @@ PageDataService = Annotated[RecordPageData, Depends(provided(RecordPageData))]
 
 
 class RecordForm(BaseModel):
-    """The fields of the form, and the version of the record that the visitor saw."""
+    """The fields of the form, and the version of the record that the visitor saw.
+
+    `back`: the address of the page of a student that leads here and shows the result; empty: the page of the record.
+    """
 
     version: int
     status: PlainText = ""
@@ -40,6 +44,7 @@ class RecordForm(BaseModel):
     left: PlainText = ""
     reason: PlainText = ""
     office_note: PlainText | None = None
+    back: PlainText = ""
 
 
 @router.get("/{id}")
@@ -50,10 +55,12 @@ async def show(
     visitor: Reader,
     history: str | None = None,
     done: str = "",
+    back: PlainText = "",
 ) -> Response:
-    """The record. `history` is a cursor of its changes; `done` names the action that led here."""
+    """The record. `history` is a cursor of its changes; `done` names the action that led here; `back`: see the form."""
     view = await views.view(record_id, visitor.caller, history)
-    return _page(request, visitor, HTTPStatus.OK, view=view, form=form_of(view.record), done=done)
+    form = form_of(view.record).model_copy(update={"back": back})
+    return _page(request, visitor, HTTPStatus.OK, view=view, form=form, done=done)
 
 
 @router.post("/{id}")
@@ -69,13 +76,13 @@ async def correct(
     before = (await corrections.record(record_id, visitor.caller)).record
     correction = correction_of(form, before)
     if correction is None:
-        return _back(record_id, "same")
+        return _back(record_id, "same", form.back)
     try:
         corrected = await corrections.correct(record_id, {form.version}, correction, visitor.caller)
     except (Invalid, StaleVersion) as error:
         return await _refused(request, record_id, views, visitor, form, error)
     is_disputed = corrected.dispute is not None and corrected.record.version == before.version
-    return _back(record_id, "kept" if is_disputed else "saved")
+    return _back(record_id, "kept" if is_disputed else "saved", form.back)
 
 
 @router.post("/{id}/clear")
@@ -87,6 +94,7 @@ async def clear(
     visitor: Corrector,
     version: Annotated[int, Form()],
     reason: Annotated[PlainText, Form()] = "",
+    back: Annotated[PlainText, Form()] = "",
 ) -> Response:
     """Clears the mark. The record keeps its history."""
     correction = Correction(status=None, reason=reason.strip() or None)
@@ -94,9 +102,9 @@ async def clear(
         await corrections.correct(record_id, {version}, correction, visitor.caller)
     except (Invalid, StaleVersion) as error:
         form = form_of((await corrections.record(record_id, visitor.caller)).record)
-        form = form.model_copy(update={"reason": reason, "version": version})
+        form = form.model_copy(update={"reason": reason, "version": version, "back": back})
         return await _refused(request, record_id, views, visitor, form, error)
-    return _back(record_id, "cleared")
+    return _back(record_id, "cleared", back)
 
 
 async def _refused(
@@ -115,8 +123,12 @@ def _page(request: Request, visitor: Visitor, status: HTTPStatus, **context: Any
     return site_of(request).page(request, "record.html", status=status, visitor=visitor, **context)
 
 
-def _back(record_id: int, done: str) -> Response:
-    return RedirectResponse(f"/record/{record_id}?done={done}", HTTPStatus.SEE_OTHER)
+def _back(record_id: int, done: str, back: str) -> Response:
+    if not back:
+        return redirect_to(f"/record/{record_id}?done={done}")
+    parts = urlsplit(local_path(back))
+    kept = [(name, value) for name, value in parse_qsl(parts.query) if name != "done"]
+    return redirect_to(f"{parts.path}?{urlencode([*kept, ('done', done)])}#record-{record_id}")
 
 
 def form_of(record: Record) -> RecordForm:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from adsum.absences.repository import planned_absences_of_class
-from adsum.absences.rules import absences_of_session
+from adsum.absences.rules import StudentAbsence, absences_of_session
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -31,7 +31,7 @@ class DayRoster:
         version: a digest of the students. A client sends it back with create-batch.
         students: the students.
         session: the session of the request; None: the request names none.
-        planned_absences: by student, the status of the planned absence that applies to the session.
+        planned_absences: by student, the planned absence that applies to the session.
     """
 
     of: ClassRow
@@ -39,7 +39,12 @@ class DayRoster:
     version: str
     students: Sequence[RosterStudent]
     session: SessionRow | None = None
-    planned_absences: Mapping[int, str] = field(default_factory=dict[int, str])
+    planned_absences: Mapping[int, StudentAbsence] = field(default_factory=dict[int, StudentAbsence])
+
+    def planned_status(self, student_id: int) -> str | None:
+        """The status of the planned absence of a student, or None."""
+        planned = self.planned_absences.get(student_id)
+        return planned.absence.status if planned is not None else None
 
 
 class DayRosters:
@@ -76,7 +81,7 @@ async def read_day_roster(
     students = await roster_of(connection, class_id, day)
     batch = Batch(class_id, session_id, day) if session_id is not None else None
     session = await _session(connection, caller, batch) if batch is not None else None
-    planned = await _planned_statuses(connection, batch) if batch is not None else {}
+    planned = await _planned_absences(connection, batch) if batch is not None else {}
     version = roster_version(student.student_id for student in students)
     return DayRoster(found, day, version, students, session, planned)
 
@@ -94,8 +99,7 @@ async def _session(connection: Connection, caller: Caller, batch: Batch) -> Sess
     return session
 
 
-async def _planned_statuses(connection: Connection, batch: Batch) -> dict[int, str]:
+async def _planned_absences(connection: Connection, batch: Batch) -> dict[int, StudentAbsence]:
     planned = await planned_absences_of_class(connection, batch.class_id, batch.learning_date)
     times = await times_of(connection, batch.session_id)
-    applying = absences_of_session(planned, batch.session_id, batch.learning_date, times)
-    return {student_id: each.absence.status for student_id, each in applying.items()}
+    return absences_of_session(planned, batch.session_id, batch.learning_date, times)

@@ -87,9 +87,7 @@ class RosterAnswer(Schema):
             class_id=roster.of.id,
             day=roster.day,
             roster_version=roster.version,
-            items=[
-                RosterItem.of(student, roster.planned_absences.get(student.student_id)) for student in roster.students
-            ],
+            items=[RosterItem.of(student, roster.planned_status(student.student_id)) for student in roster.students],
         )
 
 

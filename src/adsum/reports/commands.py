@@ -17,7 +17,7 @@ from adsum.platform.days import today_in
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import PageRequest, every_item
 from adsum.platform.services import Services
-from adsum.reports.rules import DEFAULT_CHRONIC_RULE, DEFAULT_STREAK_DAYS, ChronicRule, GroupBy, Scope
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, DEFAULT_STREAK_DAYS, ChronicRule, Extent, GroupBy, Scope
 from adsum.reports.schemas import RateItem, StreakItem, StudentRecordAnswer, UnexplainedItem
 from adsum.reports.service import Report, Reports, StudentRecord
 from adsum.schools.service import Schools
@@ -131,15 +131,19 @@ def unexplained(
     school: SchoolId = None,
     class_id: ClassId = None,
     grade: Grade = None,
+    extent: Annotated[
+        Extent | None, typer.Option(help="Only absences from all sessions of the day, or only from a part of them")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show unexplained absences, one line per student and day."""
     found = _every_item(
         lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
-        lambda reports, scope, page: reports.unexplained(scope, system_caller(), page),
+        lambda reports, scope, page: reports.unexplained(scope, system_caller(), page, extent),
     )
     items = [UnexplainedItem.of(each) for each in found]
-    show_items(("date", "studentId", "name", "unexplained"), items, as_json=as_json, none="no unexplained absences")
+    columns = ("date", "studentId", "name", "unexplained", "sessions")
+    show_items(columns, items, as_json=as_json, none="no unexplained absences")
 
 
 @app.command()

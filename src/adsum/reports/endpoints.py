@@ -18,7 +18,15 @@ from adsum.platform.http.queries import Day, PageQuery, Words
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
 from adsum.platform.paging import PageRequest
-from adsum.reports.rules import DEFAULT_CHRONIC_RULE, DEFAULT_STREAK_DAYS, MAX_LEAST_DAYS, ChronicRule, GroupBy, Scope
+from adsum.reports.rules import (
+    DEFAULT_CHRONIC_RULE,
+    DEFAULT_STREAK_DAYS,
+    MAX_LEAST_DAYS,
+    ChronicRule,
+    Extent,
+    GroupBy,
+    Scope,
+)
 from adsum.reports.schemas import (
     RateItem,
     RatesAnswer,
@@ -78,6 +86,14 @@ class StreaksQuery(ReportQuery):
     """The least number of days in a row."""
 
     least_days: Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS)] = DEFAULT_STREAK_DAYS
+
+
+class UnexplainedQuery(ReportQuery):
+    """The scope, and how much of the day the students missed."""
+
+    extent: Annotated[
+        Extent | None, Field(description="Only absences from all sessions of the day, or only from a part of them")
+    ] = None
 
 
 @router.get(
@@ -161,7 +177,7 @@ async def streaks(
 )
 @costly
 async def unexplained(
-    query: Annotated[ReportQuery, Query()],
+    query: Annotated[UnexplainedQuery, Query()],
     reports: ReportsService,
     exports: Exports,
     caller: Reader,
@@ -170,7 +186,7 @@ async def unexplained(
     """Unexplained absences, one item for each student and day, the newest day first."""
 
     async def fetch(page: PageRequest) -> UnexplainedAnswer:
-        return UnexplainedAnswer.of(await reports.unexplained(query.scope, caller, page))
+        return UnexplainedAnswer.of(await reports.unexplained(query.scope, caller, page, query.extent))
 
     return await page_or_file(
         accept, "unexplained-absences", partial(exports.begin, caller), query, UnexplainedItem, fetch

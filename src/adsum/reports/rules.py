@@ -43,6 +43,13 @@ class GroupBy(StrEnum):
     MONTH = "month"
 
 
+class Extent(StrEnum):
+    """The part of a day: all sessions in which the student was expected, or some of them."""
+
+    ALL_DAY = "all-day"
+    PART = "part"
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """The records that a report covers: a school, the first and the last day, and filters. None does not narrow."""

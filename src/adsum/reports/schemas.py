@@ -103,6 +103,7 @@ class UnexplainedItem(Schema):
     absent: Annotated[int, Field(description="sessions")]
     unexplained: Annotated[int, Field(description="sessions whose status is not authorised")]
     sourced_id: Annotated[str | None, Field(description="of the student")] = None
+    sessions: Annotated[int, Field(description="taken sessions of the day in which the student was expected")] = 0
 
     @classmethod
     def of(cls, found: Unexplained) -> UnexplainedItem:
@@ -114,6 +115,7 @@ class UnexplainedItem(Schema):
             absent=day.absent,
             unexplained=day.unexplained,
             sourced_id=found.student.source_id,
+            sessions=day.sessions,
         )
 
 

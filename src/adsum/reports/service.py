@@ -39,6 +39,7 @@ from adsum.reports.rules import (
     NAMELESS,
     ChronicRule,
     Counts,
+    Extent,
     GroupBy,
     Named,
     Rate,
@@ -198,17 +199,22 @@ class Reports:
         rule = definitions.definition_of_streaks(least_days, missed_from)
         return Report(paged.items, paged.next_cursor, rule, sum(unmarked.values()))
 
-    async def unexplained(self, scope: Scope, caller: Caller, page: PageRequest) -> Report[Unexplained]:
-        """Absences that are not authorised, one item for each student and day, the newest day first."""
+    async def unexplained(
+        self, scope: Scope, caller: Caller, page: PageRequest, extent: Extent | None = None
+    ) -> Report[Unexplained]:
+        """Absences that are not authorised, one item for each student and day, the newest day first.
+
+        `extent`: only students who were absent all day, or only those who attended a part of it.
+        """
         await prepare(self._database, self._summaries, scope, caller, at_school=True)
-        query = ("unexplained", scope)
+        query = ("unexplained", scope, extent)
         after = begin_of(page, query, _day_and_student)
         async with self._database.snapshot() as connection:
             # Without days at other schools: their absences are explained there.
             statuses = await statuses_of_school(connection, scope.school_id)
             missed_from = await missed_share_of(connection, scope.school_id)
             days = days_to_explain(caller, scope, statuses, by_minutes=missed_from is not None)
-            rows = await reading.unexplained_days(connection, days, after, page.limit + 1)
+            rows = await reading.unexplained_days(connection, days, extent, after, page.limit + 1)
             named = await reading.named_students(connection, caller, [row.student_id for row in rows])
             unmarked = await unmarked_by_student(connection, caller, scope, at_school=True)
         found = page_of(rows, page, query, lambda row: (row.day.toordinal(), row.student_id))

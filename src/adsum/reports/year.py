@@ -42,6 +42,8 @@ from adsum.schools.repository import missed_share_of
 from adsum.schools.service import require_school
 
 MAX_TERMS = 1_000
+MAX_MARKS = 500
+"""The marks on the page of a student."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,11 @@ class FilterOptions:
 
 @dataclass(frozen=True, slots=True)
 class StudentMarks:
-    """Marks of a student, and the statuses of the school."""
+    """Marks of a student, and the statuses of the school. `has_more`: older marks are left out."""
 
     items: Sequence[ReportedMark]
     statuses: SchoolStatuses
+    has_more: bool = False
 
 
 class Year:
@@ -156,18 +159,20 @@ class Year:
             sorted({grade for of_student in grades.values() for grade in of_student}, key=list_key),
         )
 
-    async def marks(self, scope: Scope, caller: Caller) -> StudentMarks:
-        """The absences and late arrivals of the scope's student, the newest first."""
+    async def marks(self, scope: Scope, caller: Caller, *, every: bool = False) -> StudentMarks:
+        """The absences, late arrivals and early departures of the scope's student, the newest first; or every mark."""
         await prepare(self._database, self._summaries, scope, caller, at_school=True)
         async with self._database.snapshot() as connection:
             statuses = await statuses_of_school(connection, scope.school_id)
             codes = [
                 status.code
                 for status in statuses
-                if status.counts_as is CountsAs.ABSENT
+                if every
+                or status.counts_as is CountsAs.ABSENT
                 or (status.counts_as is CountsAs.ATTENDED and StatusFlag.LATE in status.flags)
             ]
-            return StudentMarks(await marks_of_student(connection, caller, scope, codes), statuses)
+            marks = await marks_of_student(connection, caller, scope, codes, MAX_MARKS + 1)
+        return StudentMarks(marks[:MAX_MARKS], statuses, has_more=len(marks) > MAX_MARKS)
 
 
 def _by_grade(students: Sequence[Rate], grades_of_student: Mapping[int, tuple[str, ...]]) -> list[Rate]:

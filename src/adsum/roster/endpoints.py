@@ -32,10 +32,11 @@ class ClassQuery(PageQuery):
     ] = None
     sourced_id: SourcedId | None = None
     active: Annotated[bool | None, Field(description="Whether the newest roster file contains it")] = None
+    student_id: Annotated[PathId | None, Field(description="In which this student is enrolled today")] = None
 
     @property
     def filters(self) -> ClassFilters:
-        return ClassFilters(self.school_id, self.q, self.sourced_id, self.active)
+        return ClassFilters(self.school_id, self.q, self.sourced_id, self.active, self.student_id)
 
 
 class SessionQuery(PageQuery):

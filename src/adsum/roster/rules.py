@@ -138,12 +138,16 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class ClassFilters:
-    """Filters of classes. Each of `words` occurs in the title, the code or the source id: see `search_spellings`."""
+    """Filters of classes. Each of `words` occurs in the title, the code or the source id: see `search_spellings`.
+
+    `student_id`: classes in which this student is enrolled today.
+    """
 
     school_id: int | None = None
     words: str | None = None
     source_id: str | None = None
     active: bool | None = None
+    student_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from adsum.roster.repository.classes import (
     list_classes,
     list_sessions,
     sizes_of_schools,
+    teachers_of_classes,
     titles_of_sessions,
 )
 from adsum.roster.repository.membership import in_one_school
@@ -97,6 +98,13 @@ class Directory:
         if found is None:
             raise NotFound(f"there is no student {student_id}", studentId=student_id)
         return found
+
+    async def teachers_of_classes(self, caller: Caller, class_ids: Collection[int]) -> dict[int, list[str]]:
+        """By class that the caller sees today, the names of its teachers, in order. Classes without any are missing."""
+        require_permission(caller, Permission.ROSTER_READ)
+        async with self._database.snapshot() as connection:
+            today = await today_of_schools(connection, caller, self._now())
+            return await teachers_of_classes(connection, caller, class_ids, today)
 
     async def session_titles(self, caller: Caller, session_ids: Collection[int]) -> dict[int, SessionTitles]:
         """Titles by session id; of a teacher, of the classes that they teach on any day."""

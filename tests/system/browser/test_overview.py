@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
 
@@ -49,12 +49,27 @@ def test_an_absence_is_explained_in_place_and_a_viewer_only_reads(browsing: Brow
     expect(viewer.get_by_role("link", name="Take the register")).to_have_count(0)
     expect(office.get_by_role("link", name="Take the register")).to_have_attribute("href", f"/take/123/456/{OVERSEEN}")
 
-    absent = office.locator(".lines > li").filter(has_text="Dmitri")
+    absent = office.locator(".absent-days > li").filter(has_text="Dmitri")
+    expect(absent).to_contain_text("Absent all day (1 of 1)")
     absent.get_by_text("Explain", exact=False).first.click()
     absent.get_by_label("Reason").fill("flu, his father called")
+    before = office.evaluate("scrollY")
+    # A refresh that began before does not remove the absence.
+    held: list[Route] = []
+    office.route("**/overview/now*", lambda route: route.continue_() if held else held.append(route))
+    while not held:
+        office.wait_for_timeout(100)
     absent.get_by_role("button", name="Explain").click()
-    expect(office.get_by_role("status")).to_contain_text("Explained")
-    expect(absent).to_have_count(0)
+    expect(absent).to_contain_text("flu, his father called")
+    held[0].continue_()
+    expect(absent.get_by_role("button", name="Undo")).to_be_focused()
+    assert abs(office.evaluate("scrollY") - before) < 60
+    # The overview is refreshed every few seconds. The absence stays in its place.
+    with office.expect_response(lambda answer: "/overview/now" in answer.url and "explained=" in answer.url):
+        pass
+    absent.get_by_role("button", name="Undo").click()
+    expect(absent.get_by_text("Explain", exact=False).first).to_be_visible()
+    assert_accessible(office)
 
 
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
@@ -136,13 +151,13 @@ def test_the_overview_follows_the_day_and_keeps_what_is_being_typed(browsing: Br
     office = browsing.visitor(OFFICE)
     office.goto(f"/overview?date={FOLLOWED}")
     expect(office.get_by_text("1 of 30")).to_be_visible()
-    absent = office.locator(".lines > li").filter(has_text="Hana")
+    absent = office.locator(".absent-days > li").filter(has_text="Hana")
     absent.get_by_text("Explain", exact=False).first.click()
     absent.get_by_label("Reason").fill("the dentist")
     office.get_by_role("textbox", name="Day").focus()
     marked(browsing, FOLLOWED, isSelectedAll=False, unselectedStudentIds=[9])
     expect(office.get_by_text("2 of 30")).to_be_visible()
-    expect(office.locator(".lines > li").filter(has_text="Ibrahim")).to_be_visible()
+    expect(office.locator(".absent-days > li").filter(has_text="Ibrahim")).to_be_visible()
     expect(absent.get_by_label("Reason")).to_have_value("the dentist")
     absent.get_by_role("link", name="Class 123").click()
     expect(office.get_by_role("heading", name="Current mark")).to_be_visible()
@@ -153,10 +168,12 @@ def test_an_absence_is_corrected_from_the_page_of_the_student(browsing: Browsing
     page = browsing.visitor(TEACHER)
     page.goto(f"/year/students/10?from={OF_STUDENT}&to={OF_STUDENT}")
     page.get_by_role("link", name="Correct").click()
-    page.get_by_label("Status").select_option("late")
+    dialog = page.get_by_role("dialog", name="Correct the record")
+    assert_accessible(page)
+    dialog.get_by_label("Status").select_option("late")
     click(page, "Save", "Saved")
-    page.locator(".crumbs").get_by_role("link", name="Jun").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("Jun")
+    expect(page.get_by_role("row", name="Class 123")).to_contain_text("Late")
 
 
 def test_pages_without_permission_are_refused(browsing: Browsing) -> None:
@@ -172,8 +189,7 @@ def test_pages_without_permission_are_refused(browsing: Browsing) -> None:
     form: dict[str, str | float | bool] = {
         "school": "1",
         "date": OVERSEEN,
-        "student": "4",
-        "absent": OVERSEEN,
+        "absence": f"4:{OVERSEEN}",
         "status": "excused",
         "reason": "x",
     }

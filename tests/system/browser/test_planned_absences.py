@@ -30,7 +30,7 @@ def test_the_office_enters_changes_and_revokes_absences(browsing: Browsing) -> N
     assert_accessible(page)
     assert_fits(page)
 
-    page.get_by_role("link", name="Björn Lindqvist", exact=True).click()
+    page.locator(".lines > li").filter(has_text="Björn Lindqvist").get_by_role("link", name="Change").click()
     page.get_by_label("Reason").fill("concert")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("Saved.")

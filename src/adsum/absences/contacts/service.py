@@ -8,7 +8,7 @@ from datetime import date
 
 from adsum.absences.contacts.repository import absent_students, add_contact, contacts_of_day, list_contacts
 from adsum.absences.contacts.rules import Call, Contact, ContactFilters, NewContact, validate_contact
-from adsum.absences.unexplained import Explanation, explain_day
+from adsum.absences.unexplained import Explanation, explain_days
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.repository import describe, find_records_with_statuses
 from adsum.attendance.rules import DescribedRecord
@@ -114,7 +114,7 @@ class Contacts:
                 refuse([Violation("date_in_future", detail, "/date", {"today": today.isoformat()})])
             if contact.explain_as is not None:
                 explanation = Explanation(contact.explain_as, contact.note or "")
-                await explain_day(connection, own_school, (student_id, day), explanation, caller, now=now)
+                await explain_days(connection, own_school, [(student_id, day)], explanation, caller, now=now)
             stored = await add_contact(
                 connection,
                 {

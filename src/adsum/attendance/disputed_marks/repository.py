@@ -72,6 +72,17 @@ async def resolve_dispute(connection: AsyncConnection, record_id: int, now: date
     )
 
 
+async def reopen_dispute(connection: AsyncConnection, record_id: int, resolved_at: datetime) -> None:
+    """Opens the dispute about a record again, if it was resolved at this moment."""
+    c, a = contradictions.c, attendances.c
+    of_record = select(a.session_id, a.learning_date, a.student_id).where(a.id == record_id)
+    await connection.execute(
+        update(contradictions)
+        .where(tuple_(c.session_id, c.learning_date, c.student_id).in_(of_record), c.resolved_at == resolved_at)
+        .values(resolved_at=None)
+    )
+
+
 def _open_disputes(caller: Caller) -> Select[*tuple[Any, ...]]:
     """A mark that the record has by now is no longer disputed, and neither is a cleared mark."""
     c, a = contradictions.c, attendances.c

@@ -32,7 +32,7 @@ REGIONS: Final = {
 AMERICAN: Final = frozenset(["AS", "GU", "MP", "PH", "PR", "UM", "US", "VI"])
 WORLD: Final = {"en": "001"}
 # Formats of dates as skeletons. Each language has its own order and punctuation.
-SKELETONS: Final = frozenset({"MMMEd", "yMMMEd", "yMMMd"})
+SKELETONS: Final = frozenset({"MMMd", "MMMEd", "yMMMEd", "yMMMd"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from adsum.absences.unexplained import UnexplainedAbsences, explanations
+from adsum.absences.unexplained import StudentDay
 from adsum.accounts.access import Caller, Permission
 from adsum.attendance.disputed_marks.rules import DisputeFilters
 from adsum.attendance.disputed_marks.service import DisputedMarks
-from adsum.attendance.rules import OpenDispute, Record
+from adsum.attendance.rules import OpenDispute
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.batches.job_outcomes import reason_text
@@ -22,6 +22,7 @@ from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 from adsum.registers.service import Registers
 from adsum.reports.rules import Counts, GroupBy, Scope, total
 from adsum.reports.service import Reports
+from adsum.reports.unexplained.page_data import AbsentDays, UnexplainedPageData
 from adsum.roster.rules import NamedIds, Names
 from adsum.roster.service import Naming
 
@@ -44,38 +45,35 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class UnexplainedAbsence:
-    """The unexplained absences of a student on one day."""
-
-    student_id: int
-    records: Sequence[Record]
-
-    @property
-    def day(self) -> str:
-        return self.records[0].learning_date.isoformat()
-
-
-@dataclass(frozen=True, slots=True)
 class DayOverview:
-    """The content of the page. `failed_students`: the first students of each of the batches in `failed`, by its id."""
+    """The content of the page.
 
+    Attributes:
+        since: the first day of the unexplained absences.
+        failed_students: the first students of each of the batches in `failed`, by its id.
+    """
+
+    since: date
     figures: Figures
     registers: Page[Register]
-    unexplained: Page[UnexplainedAbsence]
+    unexplained: AbsentDays
     disputes: Page[OpenDispute]
     failed: Page[ListedBatch]
     failed_students: Mapping[str, Sequence[FailedStudent]]
     names: Names
     statuses: Mapping[str, ShownStatus]
-    explanations: Sequence[ShownStatus]
 
 
 @dataclass(frozen=True, slots=True)
 class Cursors:
-    """The cursors of the lists on the page. None: the first page."""
+    """The cursors of the lists on the page. None: the first page.
+
+    `explained`: the absences that the visitor has just explained, which stay in the list.
+    """
 
     registers: str | None = None
     unexplained: str | None = None
+    explained: Sequence[StudentDay] = ()
 
 
 class OverviewPageData:
@@ -87,7 +85,7 @@ class OverviewPageData:
         registers: Registers,
         on_site: OnSite,
         reports: Reports,
-        unexplained_absences: UnexplainedAbsences,
+        unexplained: UnexplainedPageData,
         disputed_marks: DisputedMarks,
         batches: Batches,
         statuses: Statuses,
@@ -96,7 +94,7 @@ class OverviewPageData:
         self._registers = registers
         self._on_site = on_site
         self._reports = reports
-        self._unexplained_absences = unexplained_absences
+        self._unexplained = unexplained
         self._disputed_marks = disputed_marks
         self._batches = batches
         self._statuses = statuses
@@ -111,27 +109,25 @@ class OverviewPageData:
         """
         filters = RegisterFilters(day=day, school_id=school_id)
         registers = await self._registers.page(caller, filters, PageRequest(cursors.registers, MAX_LIMIT))
-        unexplained = await self._unexplained(caller, school_id, day, cursors.unexplained)
+        unexplained = await self._unexplained.read(
+            Scope(school_id, day - LOOKBACK, day), caller, PageRequest(cursors.unexplained), explained=cursors.explained
+        )
         dispute_filters = DisputeFilters(school_id=school_id, last_day=day)
         disputes = await self._disputed_marks.page(caller, dispute_filters, PageRequest())
         failed = await self._failed(caller, school_id, day)
         failed_students: Mapping[str, Sequence[FailedStudent]] = {}
         if failed.items:
             failed_students = await self._batches.failed_students(caller, failed.items, FAILED_STUDENTS)
-        statuses = await self._statuses.all_of(school_id, caller)
-        shown = shown_statuses(statuses)
         return DayOverview(
+            since=day - LOOKBACK,
             figures=await self._figures(caller, filters, school_id, day, is_today=is_today),
             registers=registers,
             unexplained=unexplained,
             disputes=disputes,
             failed=failed,
             failed_students=failed_students,
-            names=await self._naming.names_of(
-                _named_ids(registers, unexplained, disputes, failed, failed_students), caller
-            ),
-            statuses=shown,
-            explanations=[shown[code] for code in explanations(statuses)],
+            names=await self._naming.names_of(_named_ids(registers, disputes, failed, failed_students), caller),
+            statuses=shown_statuses(await self._statuses.all_of(school_id, caller)),
         )
 
     async def _figures(
@@ -141,17 +137,6 @@ class OverviewPageData:
         on_site = await self._on_site.count(school_id, caller) if is_today else None
         registers = await self._registers.count(caller, filters)
         return Figures(registers, total(rate.counts for rate in rates.items), on_site)
-
-    async def _unexplained(
-        self, caller: Caller, school_id: int, day: date, cursor: str | None
-    ) -> Page[UnexplainedAbsence]:
-        scope = Scope(school_id, day - LOOKBACK, day)
-        report = await self._reports.unexplained(scope, caller, PageRequest(cursor))
-        days = [(item.day.student_id, item.day.day) for item in report.items]
-        records = await self._unexplained_absences.find(school_id, days, caller)
-        # The report was read a moment before. Absences that were explained since have no records here.
-        items = [UnexplainedAbsence(key[0], records[key]) for key in days if key in records]
-        return Page(items, report.next_cursor)
 
     async def _failed(self, caller: Caller, school_id: int, day: date) -> Page[ListedBatch]:
         if not caller.may(Permission.BATCH_READ):
@@ -175,13 +160,11 @@ def few_missing(register: Register) -> Sequence[int]:
 
 def _named_ids(
     registers: Page[Register],
-    unexplained: Page[UnexplainedAbsence],
     disputes: Page[OpenDispute],
     failed: Page[ListedBatch],
     failed_students: Mapping[str, Sequence[FailedStudent]],
 ) -> NamedIds:
-    records = [record for absence in unexplained.items for record in absence.records]
-    rows = [*records, *disputes.items]
+    rows = disputes.items
     batches = [each.batch for each in failed.items]
     reminders = [each.reminder for each in registers.items if each.reminder is not None]
     return NamedIds(

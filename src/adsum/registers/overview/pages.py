@@ -5,12 +5,12 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from pydantic import BaseModel
 
 from adsum.absences.page_data import AbsencePageData
-from adsum.absences.unexplained import UnexplainedAbsences
+from adsum.absences.unexplained import MAX_EXPLAINED, UnexplainedAbsences
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.attendance.disputed_marks.rules import Holds
@@ -18,13 +18,15 @@ from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.platform.errors import Invalid, NotFound, StaleVersion
 from adsum.platform.http.dependencies import Now, provided
-from adsum.platform.http.queries import Day
-from adsum.platform.http.schemas import PathId, PlainText
+from adsum.platform.http.queries import Day, Words
+from adsum.platform.http.schemas import PathId
+from adsum.platform.pages.forms import redirect_to
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.overview.page_data import Cursors, DayOverview, OverviewPageData, few_missing, reasons_of
 from adsum.registers.reminders.rules import PAUSE
 from adsum.registers.reminders.service import Reminders
+from adsum.reports.explaining import ExplanationForm, StudentDayText, address_after, student_days
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 router = APIRouter(prefix="/overview", include_in_schema=False, route_class=PageRoute)
@@ -43,13 +45,10 @@ class DayForm(BaseModel):
     date: Day
 
 
-class ExplanationForm(DayForm):
-    """The explanation of a student's absence on a day."""
+class ExplanationOnDay(ExplanationForm):
+    """The explanation of absences, on the page of a day."""
 
-    student: PathId
-    absent: Day
-    status: PlainText = ""
-    reason: PlainText = ""
+    date: Day
 
 
 class DecisionForm(DayForm):
@@ -72,8 +71,12 @@ class RetryForm(DayForm):
     batch: str
 
 
-async def _cursors(registers: str | None = None, unexplained: str | None = None) -> Cursors:
-    return Cursors(registers, unexplained)
+async def _cursors(
+    registers: str | None = None,
+    unexplained: str | None = None,
+    explained: Annotated[list[StudentDayText], Query(max_length=MAX_EXPLAINED)] = [],  # noqa: B006 - never changed
+) -> Cursors:
+    return Cursors(registers, unexplained, student_days(explained))
 
 
 RequestedCursors = Annotated[Cursors, Depends(_cursors)]
@@ -81,6 +84,7 @@ RequestedCursors = Annotated[Cursors, Depends(_cursors)]
 
 @router.get("")
 async def overview(
+    *,
     request: Request,
     overviews: OverviewsService,
     absences: AbsencesService,
@@ -89,11 +93,12 @@ async def overview(
     now: Now,
     cursors: RequestedCursors,
     done: str = "",
+    at: Words = "",
 ) -> Response:
-    """The overview. `done` names the action that led back to the page."""
+    """The overview. `done` names the action that led back to the page, `at` the absence to which it leads back."""
     content = await _read(overviews, visitor, of, cursors)
     planned = await absences.of_day(of.school.id, of.day, visitor.caller)
-    return _page(request, visitor, of, content, now=now, planned=planned, done=done, cursors=cursors)
+    return _page(request, visitor, of, content, now=now, planned=planned, done=done, cursors=cursors, at=at)
 
 
 @router.get("/now")
@@ -122,19 +127,18 @@ async def explain(
     schools: SchoolsService,
     visitor: Office,
     now: Now,
-    form: Annotated[ExplanationForm, Form()],
+    form: Annotated[ExplanationOnDay, Form()],
 ) -> Response:
     """Explains all absences of a student on a day."""
-    absent = (form.student, form.absent)
     try:
-        explained = await unexplained_absences.explain(form.school, absent, form.status, form.reason, visitor.caller)
+        await unexplained_absences.explain(form.school, form.student_days, form.status, form.reason, visitor.caller)
     except Invalid as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         content = await _read(overviews, visitor, of, Cursors())
         planned = await absences.of_day(of.school.id, of.day, visitor.caller)
         status = HTTPStatus.UNPROCESSABLE_ENTITY
         return _page(request, visitor, of, content, status=status, now=now, planned=planned, typed=form, error=error)
-    return _redirect(form, "explained" if explained else "gone")
+    return redirect_to(address_after(form.back, form.absence, form.explained))
 
 
 @router.post("/settle")
@@ -208,6 +212,7 @@ def _shown(visitor: Visitor, of: SchoolDay, content: DayOverview, **context: Any
         "reasons_of": reasons_of,
         "cursors": Cursors(),
         "done": "",
+        "at": "",
         "typed": None,
         "error": None,
         **context,

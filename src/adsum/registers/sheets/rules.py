@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from adsum.absences.rules import AppliedAbsence
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import BatchStatus
@@ -40,6 +41,15 @@ class SheetRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportedAbsence:
+    """The planned absence of a student that applies to the sheet. `reason`: None for callers who may not read it."""
+
+    absence_id: int
+    absence: AppliedAbsence
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SheetRow:
     """A student of the sheet.
 
@@ -47,7 +57,7 @@ class SheetRow:
         student_id: the student.
         name: the part by which the register is sorted comes first.
         distinction: grade and id, if another student of the sheet has the same name; else None.
-        planned_status: the status of the planned absence that applies, or None.
+        reported: the planned absence that applies, or None.
         record: the recorded mark; None: there is none, or it was cleared.
         requested: the mark of the newest run that is received and not recorded, or that failed; None: there is none.
         failure: the code of the reason why the newest run could not record the student, or None.
@@ -56,7 +66,7 @@ class SheetRow:
     student_id: int
     name: str
     distinction: str | None
-    planned_status: str | None
+    reported: ReportedAbsence | None
     record: SheetRecord | None
     requested: Mark | None
     failure: str | None
@@ -65,6 +75,11 @@ class SheetRow:
     def mark(self) -> Mark | None:
         """The mark that the sheet shows: the requested one, else the recorded one."""
         return self.requested or (self.record and self.record.mark)
+
+    @property
+    def planned_status(self) -> str | None:
+        """The status of the planned absence, or None."""
+        return self.reported and self.reported.absence.status
 
     @property
     def search_text(self) -> str:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
+from adsum.absences.repository import reasons_of_absences
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.rules import Correction, Mark
@@ -26,7 +27,15 @@ from adsum.registers.day_roster import DayRoster, read_day_roster
 from adsum.registers.order.repository import order_of_class
 from adsum.registers.order.rules import RegisterOrder
 from adsum.registers.sheets.repository import failures_of_run, records_of_batch
-from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRecord, SheetRow, SubmittedSheet
+from adsum.registers.sheets.rules import (
+    RegisterSheet,
+    ReportedAbsence,
+    SavedSheet,
+    SheetMark,
+    SheetRecord,
+    SheetRow,
+    SubmittedSheet,
+)
 from adsum.roster.rules import RosterStudent
 from adsum.schools.calendar.rules import times_on
 
@@ -67,6 +76,7 @@ class RegisterSheets:
             query = ContextQuery(class_id, session_id, None, (day, day))
             context = (await find_class_contexts(connection, [query]))[query]
             requested = await _requested_marks(connection, newest, records, failures)
+            reported = await _reported_absences(connection, roster, caller)
         assert roster.session is not None, "the roster was read with a session"
         return RegisterSheet(
             batch=batch,
@@ -77,7 +87,7 @@ class RegisterSheets:
             today=today_in(roster.of.time_zone, now),
             times=sorted((each.begins, each.ends) for each in times_on(day, context.calendar.times)),
             roster_version=roster.version,
-            rows=_rows(roster, order, records, requested, failures),
+            rows=_rows(roster, reported, order, records, requested, failures),
             statuses=statuses,
             newest_run=newest,
             obstacles=violations_of_day(context, day, caller, now),
@@ -142,6 +152,16 @@ class RegisterSheets:
         return corrected.dispute is not None and corrected.record.status != requested.status
 
 
+async def _reported_absences(connection: Connection, roster: DayRoster, caller: Caller) -> dict[int, ReportedAbsence]:
+    """By student, the planned absence; with its reason for callers who may read planned absences."""
+    planned = roster.planned_absences
+    ids = [each.id for each in planned.values()] if caller.may(Permission.ATTENDANCE_OVERRULE) else []
+    reasons = await reasons_of_absences(connection, caller, ids) if ids else {}
+    return {
+        student_id: ReportedAbsence(each.id, each.absence, reasons.get(each.id)) for student_id, each in planned.items()
+    }
+
+
 async def _requested_marks(
     connection: Connection,
     newest: BatchStatus | None,
@@ -161,6 +181,7 @@ async def _requested_marks(
 
 def _rows(
     roster: DayRoster,
+    reported: Mapping[int, ReportedAbsence],
     order: RegisterOrder,
     records: Mapping[int, SheetRecord],
     requested: Mapping[int, Mark],
@@ -172,7 +193,7 @@ def _rows(
             student_id=each.student_id,
             name=order.name_of(each),
             distinction=_distinction(each) if names[each.family_name, each.given_name] > 1 else None,
-            planned_status=roster.planned_absences.get(each.student_id),
+            reported=reported.get(each.student_id),
             record=records.get(each.student_id),
             requested=requested.get(each.student_id),
             failure=failures.get(each.student_id),

@@ -48,7 +48,7 @@ from adsum.reports.repository.summaries import (
     is_absent,
     weekday_of,
 )
-from adsum.reports.rules import Counts, Named, ReportedMark, Scope, StudentDay, by_grade, whole_months
+from adsum.reports.rules import Counts, Extent, Named, ReportedMark, Scope, StudentDay, by_grade, whole_months
 from adsum.reports.tables import class_days, school_days, student_days, student_months
 from adsum.roster.repository.membership import student_in_school
 from adsum.roster.repository.students import is_in_grade
@@ -138,10 +138,13 @@ async def find_streaks(
 
 
 async def unexplained_days(
-    connection: AsyncConnection, days: VisibleDays, after: tuple[date, int] | None, limit: int
+    connection: AsyncConnection, days: VisibleDays, extent: Extent | None, after: tuple[date, int] | None, limit: int
 ) -> list[StudentDay]:
-    """At most `limit` of these days, the newest day first."""
+    """At most `limit` of these days, the newest day first; with an extent, those with absences of this extent."""
     statement = _student_days(days)
+    if extent is not None:
+        is_all_day = days.c.absent == days.c.sessions
+        statement = statement.where(is_all_day if extent is Extent.ALL_DAY else not_(is_all_day))
     if after is not None:
         day, student_id = after
         is_later = (days.c.day == day) & (days.c.student_id > student_id)
@@ -162,9 +165,9 @@ def _student_day(day: date, *numbers: int) -> StudentDay:
 
 
 async def marks_of_student(
-    connection: AsyncConnection, caller: Caller, scope: Scope, codes: Collection[str]
+    connection: AsyncConnection, caller: Caller, scope: Scope, codes: Collection[str], limit: int
 ) -> list[ReportedMark]:
-    """The visible marks of the scope's student with one of these statuses or with a time, the newest first."""
+    """At most `limit` visible marks of the scope's student with one of these statuses or a time, the newest first."""
     a = attendances.c
     statement = (
         select(a.id, a.learning_date, classes.c.title, sessions.c.title, a.status, a.note, a.arrived_at, a.left_at)
@@ -179,6 +182,7 @@ async def marks_of_student(
             in_visible_session(caller, a.class_id, a.session_id, a.learning_date),
         )
         .order_by(a.learning_date.desc(), sessions.c.period, sessions.c.id)
+        .limit(limit)
     )
     return [ReportedMark(*row) for row in await connection.execute(statement)]
 

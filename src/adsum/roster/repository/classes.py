@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import date
 from typing import Any
@@ -10,10 +11,10 @@ from sqlalchemy import ColumnElement, Select, Table, case, false, func, literal,
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.tables import is_disabled, is_erased, users
+from adsum.accounts.tables import class_teachers, is_disabled, is_erased, users
 from adsum.accounts.visibility import in_visible_class, in_visible_school, in_visible_session
 from adsum.platform.database.search import distance, mentions
-from adsum.platform.database.validity import Day
+from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.ids import MAX_ID
 from adsum.platform.texts import list_key
 from adsum.roster.repository.membership import is_visible_student
@@ -28,7 +29,7 @@ from adsum.roster.rules import (
     SessionRow,
     SessionTitles,
 )
-from adsum.roster.tables import classes, is_student, sessions, student_schools, students
+from adsum.roster.tables import classes, enrolments, is_student, sessions, student_schools, students
 from adsum.schools.tables import schools
 
 
@@ -54,6 +55,13 @@ async def list_classes(
         statement = statement.where(classes.c.source_id == filters.source_id)
     if filters.active is not None:
         statement = statement.where(classes.c.active == filters.active)
+    if filters.student_id is not None:
+        enrolled = select(enrolments.c.id).where(
+            enrolments.c.class_id == classes.c.id,
+            enrolments.c.student_id == filters.student_id,
+            valid_on(enrolments, today),
+        )
+        statement = statement.where(enrolled.correlate(classes, schools).exists())
     return [ClassRow(*row) for row in await connection.execute(statement)]
 
 
@@ -68,6 +76,32 @@ async def search_classes(
     rows = [(far, ClassRow(*row)) for *row, far in found]
     rows.sort(key=lambda each: (each[0], not each[1].active, list_key(each[1].title)))
     return [row for _, row in rows]
+
+
+async def teachers_of_classes(
+    connection: AsyncConnection, caller: Caller, class_ids: Collection[int], today: Day
+) -> dict[int, list[str]]:
+    """By class that the caller sees `today`, the names of the users who teach it then, in order.
+
+    Users without a name, such as erased ones, are left out, and so are classes without teachers.
+    """
+    t, u = class_teachers.c, users.c
+    statement = (
+        select(t.class_id, u.given_name, u.family_name)
+        .distinct()
+        .join(users, u.id == t.user_id)
+        .join(classes, classes.c.id == t.class_id)
+        .join(schools, schools.c.id == classes.c.school_id)
+        .where(
+            *(t.class_id.in_(sorted(class_ids)), valid_on(class_teachers, today)),
+            *(in_visible_school(caller, classes.c.school_id), in_visible_class(caller, classes.c.id, today)),
+        )
+    )
+    names = defaultdict[int, list[str]](list)
+    for class_id, given, family in await connection.execute(statement):
+        if name := f"{given} {family}".strip():
+            names[class_id].append(name)
+    return {class_id: sorted(each, key=list_key) for class_id, each in names.items()}
 
 
 def _visible_classes(caller: Caller, day: Day | None) -> Select[int, int, str | None, str, str | None, bool, str]:

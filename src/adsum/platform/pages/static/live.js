@@ -1,13 +1,22 @@
 // Parts of a page that poll for updates. Polling pauses while the page is hidden, and a note shows stale content.
 // It stops when a form is submitted: a response that reloads the page would replace the response of the form.
+// A form that changes a part of the page makes the polls stale that began before its response was shown.
 let leaving = false;
+let changes = 0;
+const begun = new WeakMap();
 const stale = document.querySelector("[data-stale]");
 
 document.addEventListener("htmx:before:request", (event) => {
-  if ((document.hidden || leaving) && event.target.matches("[data-live]")) event.preventDefault();
+  if (!event.target.matches("[data-live]")) changes += 1;
+  else if (document.hidden || leaving) event.preventDefault();
+  else begun.set(event.detail.ctx, changes);
 });
 document.addEventListener("htmx:before:response", (event) => {
-  if (leaving && event.target.matches("[data-live]")) event.preventDefault();
+  const isStale = leaving || begun.get(event.detail.ctx) !== changes;
+  if (isStale && event.target.matches("[data-live]")) event.preventDefault();
+});
+document.addEventListener("htmx:after:settle", () => {
+  changes += 1;
 });
 document.addEventListener("submit", (event) => {
   leaving = !event.defaultPrevented; // a form that a script sends leaves the page as it is
