@@ -82,6 +82,9 @@ def _select_contacts() -> Select[*tuple[Any, ...]]:
 
 
 def _contacts(rows: Iterable[Sequence[Any]]) -> list[Contact]:
-    names = [each.name for each in fields(Contact)]
-    found: Iterable[dict[str, Any]] = (dict(zip(names, row, strict=True)) for row in rows)
-    return [Contact(**values | {"result": ContactResult(values["result"])}) for values in found]
+    found: list[Contact] = []
+    for row in rows:
+        values: dict[str, Any] = {each.name: value for each, value in zip(fields(Contact), row, strict=True)}
+        values["result"] = ContactResult(values["result"])
+        found.append(Contact(**values))
+    return found
