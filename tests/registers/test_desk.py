@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from adsum.accounts.access import Role
 from adsum.attendance.rules import Mark
@@ -31,6 +31,7 @@ from adsum.registers.desk.rules import (
 )
 from adsum.registers.tables import desk_entries
 from adsum.schools.calendar.rules import SessionTime
+from adsum.schools.tables import schools
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
 from tests.support.installation import ended
@@ -219,6 +220,17 @@ async def test_a_run_that_begins_after_the_check_is_waited_for(
     assert [run.batch_id for run in entry.runs] == [Batch(office.school.class_id, lessons[0], day).id]
 
 
+async def test_after_the_edit_window_the_history_says_where_the_mark_was_entered(
+    office: Office, lessons: list[int]
+) -> None:
+    async with office.adsum.database.transaction() as connection:
+        await connection.execute(update(schools).values(edit_window_days=7))
+    entered = await enter(office, "arrival", "08:10")
+    assert entered.status_code == HTTPStatus.CREATED, entered.text
+    await settled(office, entered.json())
+    assert await marks(office) == {lessons[0]: ("late", "08:10", None)}
+
+
 async def test_wrong_entries_are_refused_before_anything_is_written(office: Office, lessons: list[int]) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(2)).date().isoformat()
     wrong: list[tuple[dict[str, Any], set[tuple[str, str]]]] = [
@@ -231,6 +243,10 @@ async def test_wrong_entries_are_refused_before_anything_is_written(office: Offi
     ]
     for fields, expected in wrong:
         assert violations(await enter(office, "arrival", **({"time": "10:10"} | fields))) == expected, fields
+    async with office.adsum.database.transaction() as connection:
+        await connection.execute(update(schools).values(records_from=date(2025, 1, 1)))
+    deleted = await enter(office, "arrival", "10:10")
+    assert {code for _, code in violations(deleted)} == {"day_deleted"}
     closed = {"from": DAY, "to": DAY, "reason": "snow"}
     path = f"/schools/{office.school.school_id}/closed-days"
     assert (await office.api.post(path, closed, "office")).is_success

@@ -43,6 +43,8 @@ from adsum.schools.repository import time_zone_of
 
 ATTEMPTS = 30
 PAUSE_S = 0.1
+# In the history of records after the edit window. The reason of the visit stays with the office.
+REASON = "entered at the desk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,9 @@ class Desk:
         self, made: DeskMarks, visit: DeskVisit, status: str, of: StudentDay, caller: Caller
     ) -> tuple[int | None, Sequence[DeskRun]]:
         """Writes the marks and the absence. Returns the id of the absence, and the runs."""
-        submissions = [_submission(session, mark, visit.student_id, of.day) for session, mark in made.marks]
-        for outcome in await self._attendances.preview_batches(submissions, caller):
-            if isinstance(outcome, AdsumError):
-                raise outcome
-            if outcome.is_skipped:
-                raise _busy(outcome)
+        submissions = await self._checked(
+            [_submission(session, mark, visit.student_id, of.day) for session, mark in made.marks], caller
+        )
         absence_id = None
         if made.absent_from:
             session_ids = tuple(each.session_id for each in made.absent_from)
@@ -213,6 +212,19 @@ class Desk:
         # A mark that somebody else has made since the preview begins no run.
         return absence_id, [DeskRun(each.batch_id, each.run_id) for each in results if each.is_new_run and each.run_id]
 
+    async def _checked(self, submissions: Sequence[Submission], caller: Caller) -> Sequence[Submission]:
+        """The submissions, with a reason if the edit window of the day is over. Raises the error of the first one."""
+        outcomes = await self._attendances.preview_batches(submissions, caller)
+        if any(_needs_reason(each) for each in outcomes):
+            submissions = [replace(each, reason=REASON) for each in submissions]
+            outcomes = await self._attendances.preview_batches(submissions, caller)
+        for outcome in outcomes:
+            if isinstance(outcome, AdsumError):
+                raise outcome
+            if outcome.is_skipped:
+                raise _busy(outcome)
+        return submissions
+
     async def _mark(self, submission: Submission, caller: Caller) -> BatchResult:
         """Submits a mark. A run that has begun since the preview ends within moments."""
         result = await self._attendances.create_batch(submission, caller)
@@ -222,6 +234,10 @@ class Desk:
             await asyncio.sleep(PAUSE_S)
             result = await self._attendances.create_batch(submission, caller)
         raise _busy(result)
+
+
+def _needs_reason(outcome: BatchResult | AdsumError) -> bool:
+    return isinstance(outcome, AdsumError) and any(each.code == "reason_missing" for each in outcome.violations)
 
 
 def _busy(result: BatchResult) -> BatchIsOpen:
