@@ -46,6 +46,8 @@ async def test_the_response_is_the_seeds_with_additional_fields(api: Api) -> Non
         "skippedJobs": 0,
         "failedJobs": 0,
         "cancelledJobs": 0,
+        "undoneJobs": 0,
+        "notUndoneJobs": 0,
         "progress": 0,
         "runId": answer["runId"],
         "startedAt": status["startedAt"],
