@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
-from datetime import timedelta
 from functools import cached_property
 
-from adsum.absences.apply import DueAbsences
 from adsum.absences.contacts.page_data import CallListPageData
 from adsum.absences.contacts.service import Contacts
 from adsum.absences.page_data import AbsencePageData
 from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.unexplained import UnexplainedAbsences
-from adsum.accounts.audit.chain import ChainKeys
-from adsum.accounts.audit.sealing import Sealing
-from adsum.accounts.audit.verification import Verifier
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
 from adsum.accounts.wiring import AccountServices, account_services, password_policy
 from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.corrections import Corrections
@@ -29,45 +23,20 @@ from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.page_data import RecordPageData
 from adsum.attendance.service import Records
 from adsum.attendance.statuses.service import Statuses
-from adsum.batches.accept import Acceptance
-from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.activity.service import ActivityService
-from adsum.batches.complete import Completion
-from adsum.batches.enqueue import Enqueuer
-from adsum.batches.listing import Batches
-from adsum.batches.marks_import.service import MarksImport
 from adsum.batches.page_data import BatchPageData
-from adsum.batches.process import AttendanceProcessor, Dispatcher
-from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
-from adsum.batches.queue.service import QueueService
-from adsum.batches.retry_cancel import RetryCancel
-from adsum.batches.service import AttendancesService
-from adsum.batches.sweep import Chore, Sweeper
-from adsum.batches.timeline import Timeline
-from adsum.batches.undo import Undo
-from adsum.batches.wiring import new_dispatcher, new_sweeper, queue_control, queue_service
-from adsum.operations.audit.page_data import AuditPageData
-from adsum.operations.audit.service import AuditLog
+from adsum.batches.wiring import BatchServices, batch_services, queue_control
 from adsum.operations.doctor.wiring import open_doctor
-from adsum.operations.key_warnings import KeyWarnings
-from adsum.operations.metrics import Metrics, RunMetrics
-from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, Pruning
-from adsum.operations.readiness import Readiness
-from adsum.operations.setup.service import SchoolSetup
+from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.paging import PageRequest
-from adsum.platform.redis.rates import Quotas, RateLimits
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
-from adsum.privacy.holds.service import Holds
 from adsum.privacy.merging.page_data import MergePageData
 from adsum.privacy.merging.service import StudentMerges
-from adsum.privacy.retention.service import Retention, RetentionRuns
-from adsum.privacy.service import StudentData
-from adsum.privacy.staff.service import StaffErasure
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.desk.page_data import DeskPageData
 from adsum.registers.desk.service import Desk
@@ -141,25 +110,6 @@ class AbsenceServices:
 
 
 @dataclass(frozen=True)
-class BatchServices:
-    """The engine: batches from a request to completion."""
-
-    queue: QueueService
-    queue_control: QueueControl
-    attendances: AttendancesService
-    processor: AttendanceProcessor
-    dispatcher: Dispatcher
-    sweeper: Sweeper
-    retry_cancel: RetryCancel
-    undo: Undo
-    batches: Batches
-    timeline: Timeline
-    progress: Progress
-    activity: ActivityService
-    marks_import: MarksImport
-
-
-@dataclass(frozen=True)
 class ReportServices:
     """Rates and summaries."""
 
@@ -195,28 +145,6 @@ class PageServices:
     merge_page_data: MergePageData
     record_page_data: RecordPageData
     today_page_data: TodayPageData
-
-
-@dataclass(frozen=True)
-class OperationServices:
-    """Privacy and operations."""
-
-    student_data: StudentData
-    student_merges: StudentMerges
-    staff_erasure: StaffErasure
-    school_setup: SchoolSetup
-    holds: Holds
-    retention: Retention
-    retention_runs: RetentionRuns
-    metrics: Metrics
-    rate_limits: RateLimits
-    batch_metrics: BatchMetrics
-    readiness: Readiness
-    run_metrics: RunMetrics
-    audit_log: AuditLog
-    audit_page_data: AuditPageData
-    verifier: Verifier
-    chores: Sequence[Chore]
 
 
 @dataclass(frozen=True)
@@ -256,11 +184,19 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         roster = _roster(on, accounts)
         attendance = _attendance(on)
         absences = AbsenceServices(Absences(database, now), UnexplainedAbsences(database, now), Contacts(database, now))
-        batches = _batches(on, schools)
+        batches = batch_services(on, schools.schools)
         reports = _reports(on)
         registers = _registers(on, attendance, absences, batches)
         pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
-        operations = _operations(on, accounts, schools, roster, batches)
+        operations = operation_services(
+            on,
+            api_keys=accounts.api_keys,
+            schools=schools.schools,
+            naming=roster.naming,
+            people=roster.people,
+            directory=roster.directory,
+            queue=batches.queue,
+        )
         features = (accounts, schools, roster, attendance, absences, batches, reports, registers, pages, operations)
         built = {name: service for feature in features for name, service in vars(feature).items()}
         yield Adsum(**built, settings=settings, database=database, now=now)
@@ -286,33 +222,6 @@ def _attendance(on: OpenServers) -> AttendanceServices:
         corrections=Corrections(on.database, on.now),
         disputed_marks=DisputedMarks(on.database, on.now),
         statuses=Statuses(on.database, on.now),
-    )
-
-
-def _batches(on: OpenServers, schools: SchoolServices) -> BatchServices:
-    settings, database, now = on.settings, on.database, on.now
-    queue, control = queue_service(settings, on.redis), queue_control(settings, on.redis)
-    completion = Completion(database, queue.ledger, now)
-    enqueuer = on.closing(Enqueuer(queue, completion))
-    acceptance = on.closing(
-        Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
-    )
-    attendances = AttendancesService(database, acceptance, enqueuer)
-    processor = AttendanceProcessor(database, queue.ledger, completion, now)
-    return BatchServices(
-        queue=queue,
-        queue_control=control,
-        attendances=attendances,
-        processor=processor,
-        dispatcher=on.closing(new_dispatcher(settings, processor)),
-        sweeper=new_sweeper(settings, database, queue, completion, now),
-        retry_cancel=RetryCancel(database, enqueuer, now, chunk_size=settings.chunk_size),
-        undo=Undo(database, now),
-        batches=Batches(database),
-        timeline=Timeline(database, queue.ledger),
-        progress=on.closing(Progress(database, attendances)),
-        activity=ActivityService(database, control, now),
-        marks_import=MarksImport(database, attendances, schools.schools),
     )
 
 
@@ -393,66 +302,6 @@ def _pages(
             statuses=attendance.statuses,
             naming=roster.naming,
         ),
-    )
-
-
-def _rate_limits(on: OpenServers, metrics: Metrics) -> RateLimits:
-    settings = on.settings
-    quotas = Quotas(
-        key=settings.rate_limit_key,
-        user=settings.rate_limit_user,
-        address=settings.rate_limit_address,
-        costly=settings.rate_limit_costly,
-    )
-    count_exceeded = metrics.count_rate_limited
-    return RateLimits(on.redis, quotas, key_prefix=settings.key_prefix, count_exceeded=count_exceeded)
-
-
-def _operations(
-    on: OpenServers,
-    accounts: AccountServices,
-    schools: SchoolServices,
-    roster: RosterServices,
-    batches: BatchServices,
-) -> OperationServices:
-    metrics, chain_keys = Metrics(), ChainKeys(on.keys)
-    audit_log, verifier = AuditLog(on.database), Verifier(on.database, chain_keys, on.now)
-    keep = timedelta(days=on.settings.keep_runs_days)
-    audit_years = on.settings.keep_audit_years
-    audit_pruning = [AuditPruning(on.database, chain_keys, on.now, audit_years).prune_if_due] if audit_years else []
-    retention_runs = RetentionRuns(on.database, on.now)
-    pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
-    return OperationServices(
-        student_data=StudentData(on.database, on.now),
-        student_merges=StudentMerges(on.database, on.now),
-        staff_erasure=StaffErasure(on.database, on.now),
-        school_setup=SchoolSetup(on.database, on.now),
-        holds=Holds(on.database, on.now),
-        retention=Retention(on.database, on.now),
-        retention_runs=retention_runs,
-        metrics=metrics,
-        rate_limits=on.closing(_rate_limits(on, metrics)),
-        batch_metrics=metrics.batches,
-        readiness=Readiness(on.database, batches.queue.ping, batches.queue.depth, on.now),
-        run_metrics=RunMetrics(on.database, metrics, on.now),
-        audit_log=audit_log,
-        audit_page_data=AuditPageData(
-            *(audit_log, verifier, roster.naming, roster.people, roster.directory),
-            api_keys=accounts.api_keys,
-            schools=schools.schools,
-        ),
-        verifier=verifier,
-        chores=[
-            Sealing(on.database, chain_keys).seal,
-            DueAbsences(on.database, on.now).apply,
-            KeyWarnings(accounts.api_keys, on.now).log_if_due,
-            EndedSignIns(on.database, on.now).delete_if_due,
-            AbandonedSignIns(on.database, on.now).record,
-            LogTruncation(on.database, on.now).truncate_if_due,
-            *pruning,
-            *audit_pruning,
-            retention_runs.delete_if_due,
-        ],
     )
 
 

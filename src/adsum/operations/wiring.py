@@ -1,0 +1,120 @@
+"""Builds the services of privacy and operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from adsum.absences.apply import DueAbsences
+from adsum.accounts.api_keys.service import ApiKeys
+from adsum.accounts.audit.chain import ChainKeys
+from adsum.accounts.audit.sealing import Sealing
+from adsum.accounts.audit.verification import Verifier
+from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
+from adsum.batches.activity.metrics import BatchMetrics
+from adsum.batches.queue.service import QueueService
+from adsum.batches.sweep import Chore
+from adsum.operations.audit.page_data import AuditPageData
+from adsum.operations.audit.service import AuditLog
+from adsum.operations.key_warnings import KeyWarnings
+from adsum.operations.metrics import Metrics, RunMetrics
+from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, Pruning
+from adsum.operations.readiness import Readiness
+from adsum.operations.setup.service import SchoolSetup
+from adsum.platform.redis.rates import Quotas, RateLimits
+from adsum.privacy.holds.service import Holds
+from adsum.privacy.merging.service import StudentMerges
+from adsum.privacy.retention.service import Retention, RetentionRuns
+from adsum.privacy.service import StudentData
+from adsum.privacy.staff.service import StaffErasure
+from adsum.roster.people.service import People
+from adsum.roster.service import Directory, Naming
+from adsum.schools.service import Schools
+from adsum.servers import OpenServers
+
+
+@dataclass(frozen=True)
+class OperationServices:
+    """Privacy and operations."""
+
+    student_data: StudentData
+    student_merges: StudentMerges
+    staff_erasure: StaffErasure
+    school_setup: SchoolSetup
+    holds: Holds
+    retention: Retention
+    retention_runs: RetentionRuns
+    metrics: Metrics
+    rate_limits: RateLimits
+    batch_metrics: BatchMetrics
+    readiness: Readiness
+    run_metrics: RunMetrics
+    audit_log: AuditLog
+    audit_page_data: AuditPageData
+    verifier: Verifier
+    chores: Sequence[Chore]
+
+
+def operation_services(
+    on: OpenServers,
+    *,
+    api_keys: ApiKeys,
+    schools: Schools,
+    naming: Naming,
+    people: People,
+    directory: Directory,
+    queue: QueueService,
+) -> OperationServices:
+    """The services of privacy and operations on open servers."""
+    metrics, chain_keys = Metrics(), ChainKeys(on.keys)
+    audit_log, verifier = AuditLog(on.database), Verifier(on.database, chain_keys, on.now)
+    keep = timedelta(days=on.settings.keep_runs_days)
+    audit_years = on.settings.keep_audit_years
+    audit_pruning = [AuditPruning(on.database, chain_keys, on.now, audit_years).prune_if_due] if audit_years else []
+    retention_runs = RetentionRuns(on.database, on.now)
+    pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
+    return OperationServices(
+        student_data=StudentData(on.database, on.now),
+        student_merges=StudentMerges(on.database, on.now),
+        staff_erasure=StaffErasure(on.database, on.now),
+        school_setup=SchoolSetup(on.database, on.now),
+        holds=Holds(on.database, on.now),
+        retention=Retention(on.database, on.now),
+        retention_runs=retention_runs,
+        metrics=metrics,
+        rate_limits=on.closing(_rate_limits(on, metrics)),
+        batch_metrics=metrics.batches,
+        readiness=Readiness(on.database, queue.ping, queue.depth, on.now),
+        run_metrics=RunMetrics(on.database, metrics, on.now),
+        audit_log=audit_log,
+        audit_page_data=AuditPageData(
+            *(audit_log, verifier, naming, people, directory),
+            api_keys=api_keys,
+            schools=schools,
+        ),
+        verifier=verifier,
+        chores=[
+            Sealing(on.database, chain_keys).seal,
+            DueAbsences(on.database, on.now).apply,
+            KeyWarnings(api_keys, on.now).log_if_due,
+            EndedSignIns(on.database, on.now).delete_if_due,
+            AbandonedSignIns(on.database, on.now).record,
+            LogTruncation(on.database, on.now).truncate_if_due,
+            *pruning,
+            *audit_pruning,
+            retention_runs.delete_if_due,
+        ],
+    )
+
+
+def _rate_limits(on: OpenServers, metrics: Metrics) -> RateLimits:
+    settings = on.settings
+    quotas = Quotas(
+        key=settings.rate_limit_key,
+        user=settings.rate_limit_user,
+        address=settings.rate_limit_address,
+        costly=settings.rate_limit_costly,
+    )
+    count_exceeded = metrics.count_rate_limited
+    return RateLimits(on.redis, quotas, key_prefix=settings.key_prefix, count_exceeded=count_exceeded)
