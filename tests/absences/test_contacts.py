@@ -54,12 +54,29 @@ async def test_students_with_an_unexplained_absence_are_on_the_list_with_the_new
 async def test_a_call_that_explains_the_absence_takes_the_student_off_the_list_and_stays(office: Office) -> None:
     student = office.school.student_ids[0]
     await office.take(unselectedStudentIds=[student])
-    await call(office, student, "reached", person="father", note="flu", explainAs="excused")
+    entered = await call(office, student, "reached", person="father", note="flu", explainAs="excused")
+    assert entered.json()["explained"] == 1
 
     assert await calls(office) == []
     assert (await office.record(student))["status"] == "excused"
     (kept,) = (await office.api.get("/contacts", studentId=student)).json()["items"]
     assert (kept["result"], kept["note"]) == ("reached", "flu")
+    again = (await call(office, student, "reached", explainAs="excused")).json()
+    assert (again["explained"], (await call(office, student)).json()["explained"]) == (0, None)
+
+
+async def test_teachers_do_not_read_the_note_of_a_call_that_explains_an_absence(office: Office) -> None:
+    student = office.school.student_ids[0]
+    await office.take(unselectedStudentIds=[student])
+    await call(office, student, "reached", person="father", note="custody case", explainAs="excused")
+    record = (await office.record(student))["id"]
+
+    history = (await office.api.get(f"/attendances/{record}/history", "teacher")).json()["items"]
+    assert [each["reason"] for each in history if each["reason"]] == ["Explained by a call"]
+    page = await Pages(office.api).open(f"/record/{record}", "teacher")
+    assert "Explained by a call" in visible_text(page)
+    assert "custody" not in page.text
+    assert "Durch einen Anruf geklärt" in visible_text(await Pages(office.api).open(f"/record/{record}", language="de"))
 
 
 async def test_a_wrong_call_stores_nothing_and_names_every_error(office: Office) -> None:
@@ -72,8 +89,15 @@ async def test_a_wrong_call_stores_nothing_and_names_every_error(office: Office)
         ({"studentId": 999_999}, {("/studentId", "unknown_student")}),
         ({"schoolId": 999_999}, {("/studentId", "unknown_student")}),
         ({"date": (datetime.now(UTC) + timedelta(2)).date().isoformat()}, {("/date", "date_in_future")}),
-        ({"explainAs": "absent", "note": "flu"}, {("/status", "unknown_status")}),
-        ({"explainAs": "excused"}, {("/reason", "reason_missing")}),
+        ({"explainAs": "absent", "note": "flu"}, {("/explainAs", "unknown_status")}),
+        (
+            {"result": "other", "explainAs": "absent", "date": "2100-01-01"},
+            {("/note", "note_missing"), ("/date", "date_in_future"), ("/explainAs", "unknown_status")},
+        ),
+        (
+            {"result": "other", "studentId": 999_999},
+            {("/note", "note_missing"), ("/studentId", "unknown_student")},
+        ),
         ({"person": "x" * 101}, {("/person", "too_long")}),
     ]
     for fields, expected in wrong:
@@ -161,6 +185,9 @@ async def test_the_page_stores_calls_and_shows_what_became_of_them(office: Offic
 
     explained = await pages.send("/calls", form | {"result": "reached", "note": "flu", "explain_as": "excused"})
     assert "done=explained" in explained.headers["location"]
+    late = await pages.send("/calls", form | {"result": "reached", "explain_as": "excused"})
+    assert "done=gone" in late.headers["location"]
+    assert "No record has changed." in visible_text(await pages.open(f"{path}&done=gone"))
     text = visible_text(await pages.open(f"{path}&done=explained"))
     assert "Called, and settled 1" in text
     assert "still unexplained" not in text

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from adsum.accounts.access import Caller, Permission, Rights, Role, rights_of, system_caller
-from adsum.accounts.names import NameOfRoster, PersonName
+from adsum.accounts.names import NameChange, NameOfRoster, PersonName
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts, EmailTaken
 from adsum.accounts.sign_ins.tokens import Tokens
@@ -426,12 +426,12 @@ async def test_a_login_is_added_with_a_name_and_gets_another_one_which_ends_no_s
     added = await people.add_login("t@a.example", Role.VIEWER, admin, name=PersonName("Thea", "Todd"))
     assert added.person.name == PersonName("Thea", "Todd")
     token = (await tokens.create("t@a.example")).text
-    renamed = await people.change("t@a.example", {"name": PersonName("Thea", "Öz")}, admin)
+    renamed = await people.change("t@a.example", {"name": NameChange("Thea", "Öz")}, admin)
     assert renamed.name == PersonName("Thea", "Öz")
     assert (await tokens.caller_of(token)).user_id == renamed.id
     found = await people.page(PersonFilters(school_id, words="oez"), admin, PageRequest())
     assert [person.row.id for person in found.items] == [renamed.id]
-    own = await people.change(renamed.id, {"name": PersonName("", "Todd")}, of(Role.ADMIN, None, user_id=renamed.id))
+    own = await people.change(renamed.id, {"name": NameChange("", "Todd")}, of(Role.ADMIN, None, user_id=renamed.id))
     assert own.name == PersonName("", "Todd")
 
 
@@ -448,7 +448,7 @@ async def test_the_name_of_a_person_of_the_roster_is_neither_typed_nor_changed(
     login = await people.add_login("e@a.example", Role.TEACHER, admin, teacher="t-1", name=PersonName("", ""))
     assert login.person.name == PersonName("Eve", "Early")
     with pytest.raises(NameOfRoster):
-        await people.change(login.person.id, {"name": PersonName("Eva", "Early"), "disabled": True}, admin)
+        await people.change(login.person.id, {"name": NameChange("Eva", "Early"), "disabled": True}, admin)
     assert not (await people.find(login.person.id, admin)).row.disabled
 
 
@@ -459,5 +459,5 @@ async def test_a_wrong_name_is_refused_with_all_other_violations(people: People,
     assert [violation.code for violation in refused.value.violations] == ["wrong_email", "name_missing"]
     person = (await people.add_login("v@a.example", Role.VIEWER, admin)).person
     with pytest.raises(Invalid) as refused:
-        await people.change(person.id, {"name": PersonName("", ""), "school_id": 99}, admin)
+        await people.change(person.id, {"name": NameChange("", ""), "school_id": 99}, admin)
     assert [violation.code for violation in refused.value.violations] == ["unknown_school", "name_missing"]

@@ -37,7 +37,7 @@ class OwnExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """An authorised status, and the reason of the absence."""
+    """An authorised status, and the reason in the history of the records, which teachers read."""
 
     status: str
     reason: str
@@ -81,7 +81,15 @@ class UnexplainedAbsences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
-            explanation = Explanation(status, reason)
+            statuses = await statuses_of_school(connection, school_id)
+            refuse(
+                [
+                    *_validate_number(student_days),
+                    *validate_explanation(status, statuses, "/status"),
+                    *_validate_reason(reason),
+                ]
+            )
+            explanation = Explanation(status, reason.strip())
             records = await explain_days(connection, school_id, student_days, explanation, caller, now=self._now())
         return _by_day(records)
 
@@ -137,18 +145,10 @@ async def explain_days(
     *,
     now: datetime,
 ) -> Sequence[Record]:
-    """As `UnexplainedAbsences.explain`, in an open transaction, of a school that the caller sees."""
-    statuses = await statuses_of_school(connection, school_id)
-    refuse(
-        [
-            *_validate_number(student_days),
-            *_validate_status(explanation.status, statuses),
-            *_validate_reason(explanation.reason),
-        ]
-    )
-    codes = statuses.unexplained
+    """As `UnexplainedAbsences.explain`, in an open transaction, with a valid explanation."""
+    codes = (await statuses_of_school(connection, school_id)).unexplained
     records = await find_records_with_statuses(connection, caller, school_id, student_days, codes, lock=True)
-    correction = Correction(status=explanation.status, reason=explanation.reason.strip())
+    correction = Correction(status=explanation.status, reason=explanation.reason)
     for record in records:
         await resolve_dispute(connection, record.id, now)
     await apply_changes(connection, {record.id: change_of(record, correction, caller, now) for record in records})
@@ -207,12 +207,13 @@ def _validate_number(student_days: Collection[StudentDay]) -> list[Violation]:
     return []
 
 
-def _validate_status(status: str, statuses: SchoolStatuses) -> list[Violation]:
+def validate_explanation(status: str, statuses: SchoolStatuses, pointer: str) -> list[Violation]:
+    """The violations of a status that is to explain absences of a school."""
     allowed = explanations(statuses)
     if status in allowed:
         return []
     detail = f"{status[:40]!r} is not an authorised absence of this school: use one of {', '.join(allowed)}"
-    return [Violation("unknown_status", detail, "/status", {"allowed": allowed})]
+    return [Violation("unknown_status", detail, pointer, {"allowed": allowed})]
 
 
 def _validate_reason(reason: str) -> list[Violation]:

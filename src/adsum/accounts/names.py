@@ -39,6 +39,26 @@ class PersonName:
             yield Violation("name_missing", "a person has a given name, a family name, or both", "/familyName")
 
 
+@dataclass(frozen=True, slots=True)
+class NameChange:
+    """The parts of a name that change, without blanks at their ends; None: the part stays."""
+
+    given: str | None
+    family: str | None
+
+    @classmethod
+    def of(cls, given: str | None, family: str | None) -> NameChange | None:
+        """The change of a body or a form; None: it has no part of a name."""
+        if given is None and family is None:
+            return None
+        return cls(given and given.strip(), family and family.strip())
+
+    def applied_to(self, name: PersonName) -> PersonName:
+        """The name after this change of the stored one."""
+        given = name.given if self.given is None else self.given
+        return PersonName(given, name.family if self.family is None else self.family)
+
+
 def refuse_name_of_roster() -> None:
     """Raises NameOfRoster."""
     detail = "the name of this person comes from the roster: change it there"

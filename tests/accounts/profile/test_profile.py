@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.audit.tables import audit_entries
-from adsum.accounts.names import NameOfRoster, PersonName
+from adsum.accounts.names import NameChange, NameOfRoster, PersonName
 from adsum.accounts.profile.service import Profiles
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database
@@ -35,7 +35,7 @@ async def add(database: Database, **columns: object) -> Caller:
 async def test_users_change_their_name_and_are_found_under_it(database: Database) -> None:
     eve, profiles = await add(database), Profiles(database)
     assert (await profiles.find(eve)).name == PersonName("", "")
-    changed = await profiles.change({"name": PersonName.of(" Eve ", "Núñez")}, eve)
+    changed = await profiles.change({"name": NameChange("Eve", "Núñez")}, eve)
     assert (changed.name, changed.email, changed.school, changed.is_named_by_roster) == (
         *(PersonName("Eve", "Núñez"), "eve@a.example"),
         *("Lindenhof", False),
@@ -46,7 +46,7 @@ async def test_users_change_their_name_and_are_found_under_it(database: Database
     assert "eve nunez" in row.search_text
     assert [entry.action for entry in entries] == ["user_renamed"]
     assert "Eve" not in str(entries)
-    await profiles.change({"name": PersonName("Eve", "Núñez")}, eve)
+    await profiles.change({"name": NameChange("Eve", "Núñez")}, eve)
     async with database.snapshot() as connection:
         assert len((await connection.execute(select(audit_entries))).all()) == 1
 
@@ -54,9 +54,9 @@ async def test_users_change_their_name_and_are_found_under_it(database: Database
 async def test_a_name_of_the_roster_is_not_changed_and_the_language_is(database: Database) -> None:
     eve, profiles = await add(database, source_id="t-1", given_name="Eve", family_name="Early"), Profiles(database)
     with pytest.raises(NameOfRoster):
-        await profiles.change({"name": PersonName("Eva", "Early"), "language": "de"}, eve)
+        await profiles.change({"name": NameChange("Eva", "Early"), "language": "de"}, eve)
     assert (await profiles.find(eve)).language is None
-    assert (await profiles.change({"name": PersonName("Eve", "Early"), "language": "de"}, eve)).language == "de"
+    assert (await profiles.change({"name": NameChange("Eve", "Early"), "language": "de"}, eve)).language == "de"
     assert (await profiles.change({}, eve)).language == "de"
     assert (await profiles.change({"language": None}, eve)).language is None
 
@@ -64,8 +64,8 @@ async def test_a_name_of_the_roster_is_not_changed_and_the_language_is(database:
 async def test_every_violation_of_a_profile_is_named(database: Database) -> None:
     eve = await add(database)
     for name, codes in (
-        (PersonName("", ""), ["name_missing", "unknown_language"]),
-        (PersonName("a\nb", "c" * 256), ["wrong_text", "too_long", "unknown_language"]),
+        (NameChange("", ""), ["name_missing", "unknown_language"]),
+        (NameChange("a\nb", "c" * 256), ["wrong_text", "too_long", "unknown_language"]),
     ):
         with pytest.raises(Invalid) as refused:
             await Profiles(database).change({"name": name, "language": "tlh"}, eve)
@@ -97,8 +97,14 @@ async def test_the_profile_is_read_and_changed_over_http(api: Api) -> None:
     assert after == before | body
     only = (await api.change("PATCH", "/auth/profile", "office", None, json={"language": None})).json()
     assert only == after | {"language": None}
-    wrong = await api.change("PATCH", "/auth/profile", "office", None, json={"familyName": " ", "language": "xx"})
+    wrong = await api.change(
+        "PATCH", "/auth/profile", "office", None, json={"givenName": "", "familyName": " ", "language": "xx"}
+    )
     assert violations(wrong) == {("/familyName", "name_missing"), ("/language", "unknown_language")}
+    for part, text in (("givenName", "Eva"), ("familyName", "Desk")):
+        changed = (await api.change("PATCH", "/auth/profile", "office", None, json={part: text})).json()
+        only |= {part: text}
+        assert changed == only
 
 
 async def test_pages_are_in_the_language_of_the_profile_before_that_of_the_browser(api: Api) -> None:

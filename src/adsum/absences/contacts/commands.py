@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adsum.absences.contacts.rules import ContactFilters, ContactResult, NewContact
-from adsum.absences.contacts.schemas import CallItem, ContactItem
+from adsum.absences.contacts.schemas import CallItem, ContactItem, EnteredContactItem
 from adsum.absences.contacts.service import Contacts
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import (
@@ -87,17 +87,17 @@ def add(
     note: Annotated[str | None, typer.Option(help="What was said; required for other.")] = None,
     explain_as: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="An authorised absence: the note explains the absence of the day."),
+        typer.Option(metavar="CODE", help="An authorised absence, which explains the absence of the day."),
     ] = None,
     school_id: Annotated[int | None, school_option("[default: the home school of the student]")] = None,
     as_json: Json = False,
 ) -> None:
-    """Enter a call about the absence of a student. It is evidence, and stays as it is."""
+    """Enter a call about the absence of a student. Nobody changes it."""
     contact = NewContact(result, person, note, explain_as)
     stored = run_with(
         Contacts, lambda contacts: contacts.add(student_id, day, contact, system_caller(), school_id=school_id)
     )
-    show_item(ContactItem.model_validate(stored), as_json=as_json)
+    show_item(EnteredContactItem.of(stored), as_json=as_json)
 
 
 @app.command("list")

@@ -9,7 +9,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
-from adsum.absences.contacts.schemas import CallItem, CallQuery, ContactItem, ContactQuery, EnterContact
+from adsum.absences.contacts.schemas import (
+    CallItem,
+    CallQuery,
+    ContactItem,
+    ContactQuery,
+    EnterContact,
+    EnteredContactItem,
+)
 from adsum.absences.contacts.service import Contacts
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.audit.exports import ListExports
@@ -27,10 +34,14 @@ ContactsService = Annotated[Contacts, Depends(provided(Contacts))]
 
 
 @router.post("", name="enterContact", summary="Enter a call about an absence", status_code=HTTPStatus.CREATED)
-async def enter_contact(body: EnterContact, contacts: ContactsService, caller: Office, key: SentKey) -> ContactItem:
-    """It is evidence: nobody changes it. With `explainAs` it also explains the unexplained records of the day."""
-    keyed = key.answering(body, ContactItem.model_validate, HTTPStatus.CREATED)
-    return ContactItem.model_validate(
+async def enter_contact(
+    body: EnterContact, contacts: ContactsService, caller: Office, key: SentKey
+) -> EnteredContactItem:
+    """Nobody changes an entered call. With `explainAs` the call also explains the unexplained records of the day, whose
+    history does not contain its note.
+    """
+    keyed = key.answering(body, EnteredContactItem.of, HTTPStatus.CREATED)
+    return EnteredContactItem.of(
         await contacts.add(body.student_id, body.day, body.to_contact(), caller, keyed, school_id=body.school_id)
     )
 

@@ -85,11 +85,11 @@ async def enter(
 ) -> Response:
     """Stores a call, and explains the absence if a status is chosen."""
     try:
-        await contacts.add(form.student, form.date, form.contact, visitor.caller, school_id=form.school)
+        entered = await contacts.add(form.student, form.date, form.contact, visitor.caller, school_id=form.school)
     except WRONG as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         return await _page(request, page_data, visitor, of, typed=form, error=error)
-    done = "explained" if form.explain_as else "entered"
+    done = "entered" if entered.explained is None else "explained" if entered.explained else "gone"
     query = {"school": form.school, "date": form.date.isoformat(), "done": done}
     return redirect_to(f"{PATH}?{urlencode(query)}#call-{form.student}")
 

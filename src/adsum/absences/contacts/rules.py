@@ -12,6 +12,8 @@ from adsum.platform.errors import Violation
 from adsum.platform.texts import note_text, validate_note
 
 MAX_PERSON = 100
+EXPLAINED_BY_CALL = "Explained by a call"
+"""The reason in the history of records that a call explains. Teachers read it, so it says nothing of the call."""
 
 
 class ContactResult(StrEnum):
@@ -32,7 +34,7 @@ class NewContact:
         result: of the call. `other` needs a note.
         person: who was called, such as "mother"; None: nobody is named.
         note: what was said; None: nothing. Only the office reads both.
-        explain_as: an authorised status, with which the note explains the absence; None: it stays unexplained.
+        explain_as: an authorised status, which explains the absence; None: it stays unexplained.
     """
 
     result: ContactResult
@@ -56,6 +58,14 @@ class Contact:
     contacted_by_role: str
     contacted_by_user_id: int | None
     contacted_by_key_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnteredContact:
+    """A stored contact, and how many records it has explained; None: it was to explain none."""
+
+    contact: Contact
+    explained: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adsum.absences.contacts.rules import MAX_PERSON, Call, ContactFilters, ContactResult, NewContact
+from adsum.absences.contacts.rules import MAX_PERSON, Call, ContactFilters, ContactResult, EnteredContact, NewContact
 from adsum.attendance.rules import DescribedRecord
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.platform.http.queries import Day, PageQuery
@@ -15,7 +15,7 @@ from adsum.platform.http.schemas import Id, Moment, Note, PathId, PlainText, Sch
 
 
 class EnterContact(SentSchema):
-    """A call about the absence of a student."""
+    """A call about the absence of a student. Only the office reads `person` and `note`."""
 
     student_id: Id
     school_id: Annotated[Id | None, Field(description="Default: the home school of the student")] = None
@@ -27,7 +27,7 @@ class EnterContact(SentSchema):
     note: Annotated[Note | None, Field(description="What was said; required for `other`")] = None
     explain_as: Annotated[
         PlainText | None,
-        Field(max_length=MAX_CODE, description="An authorised absence: the note explains the absence of the day"),
+        Field(max_length=MAX_CODE, description="An authorised absence, which explains the absence of the day"),
     ] = None
 
     def to_contact(self) -> NewContact:
@@ -48,6 +48,17 @@ class ContactItem(Schema):
     contacted_by_role: str
     contacted_by_user_id: int | None
     contacted_by_key_id: Annotated[int | None, Field(description="of an API key")]
+
+
+class EnteredContactItem(ContactItem):
+    """A contact that was entered."""
+
+    explained: Annotated[int | None, Field(description="Number of records explained; null without `explainAs`")]
+
+    @classmethod
+    def of(cls, entered: EnteredContact) -> EnteredContactItem:
+        item = ContactItem.model_validate(entered.contact)
+        return cls(**item.model_dump(), explained=entered.explained)
 
 
 class ContactQuery(PageQuery):

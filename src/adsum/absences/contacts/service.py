@@ -7,8 +7,16 @@ from collections.abc import Collection, Sequence
 from datetime import date
 
 from adsum.absences.contacts.repository import absent_students, add_contact, contacts_of_day, list_contacts
-from adsum.absences.contacts.rules import Call, Contact, ContactFilters, NewContact, validate_contact
-from adsum.absences.unexplained import Explanation, explain_days
+from adsum.absences.contacts.rules import (
+    EXPLAINED_BY_CALL,
+    Call,
+    Contact,
+    ContactFilters,
+    EnteredContact,
+    NewContact,
+    validate_contact,
+)
+from adsum.absences.unexplained import Explanation, explain_days, validate_explanation
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.repository import describe, find_records_with_statuses
 from adsum.attendance.rules import DescribedRecord
@@ -16,9 +24,9 @@ from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
-from adsum.platform.errors import Violation, refuse
+from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.texts import note_text
 from adsum.roster.service import school_of_student
@@ -81,11 +89,13 @@ class Contacts:
         day: date | None,
         contact: NewContact,
         caller: Caller,
-        keyed: KeyedRequest[Contact] | None = None,
+        keyed: KeyedRequest[EnteredContact] | None = None,
         *,
         school_id: int | None = None,
-    ) -> Contact:
+    ) -> EnteredContact:
         """Stores a contact, now. With `explain_as`, it also explains the unexplained records of the day.
+
+        Their history says that a call has explained them. The note stays with the contact.
 
         Args:
             student_id: whose absence it is.
@@ -101,20 +111,22 @@ class Contacts:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
-            refuse(list(validate_contact(contact)))
-            own_school = await school_of_student(connection, caller, student_id, school_id)
-            # A merge or an erasure of the student locks their schools, too.
-            await lock_school(connection, own_school)
-            own_school = await school_of_student(connection, caller, student_id, own_school)
+            violations = list(validate_contact(contact))
+            try:
+                own_school = await _locked_school(connection, caller, student_id, school_id)
+            except Invalid as error:
+                refuse([*violations, *error.violations])
+                raise
             now = self._now()
             today = today_in(await time_zone_of(connection, own_school), now)
             day = day or today
-            if day > today:
-                detail = f"{day} is in the future: at the school it is {today}"
-                refuse([Violation("date_in_future", detail, "/date", {"today": today.isoformat()})])
+            refuse([*violations, *await _wrong_at(connection, own_school, day, today, contact)])
+            explained = None
             if contact.explain_as is not None:
-                explanation = Explanation(contact.explain_as, contact.note or "")
-                await explain_days(connection, own_school, [(student_id, day)], explanation, caller, now=now)
+                explanation = Explanation(contact.explain_as, EXPLAINED_BY_CALL)
+                days = [(student_id, day)]
+                records = await explain_days(connection, own_school, days, explanation, caller, now=now)
+                explained = len(records)
             stored = await add_contact(
                 connection,
                 {
@@ -130,8 +142,30 @@ class Contacts:
                     "contacted_by_key_id": caller.key_id,
                 },
             )
-            await store_result(connection, keyed, stored)
-        return stored
+            entered = EnteredContact(stored, explained)
+            await store_result(connection, keyed, entered)
+        return entered
+
+
+async def _locked_school(connection: Connection, caller: Caller, student_id: int, school_id: int | None) -> int:
+    """As `school_of_student`, and locks the school, as a merge or an erasure of the student does."""
+    own_school = await school_of_student(connection, caller, student_id, school_id)
+    await lock_school(connection, own_school)
+    return await school_of_student(connection, caller, student_id, own_school)
+
+
+async def _wrong_at(
+    connection: Connection, school_id: int, day: date, today: date, contact: NewContact
+) -> list[Violation]:
+    """The violations of a contact that depend on its school."""
+    found = list[Violation]()
+    if day > today:
+        detail = f"{day} is in the future: at the school it is {today}"
+        found.append(Violation("date_in_future", detail, "/date", {"today": today.isoformat()}))
+    if contact.explain_as is not None:
+        statuses = await statuses_of_school(connection, school_id)
+        found += validate_explanation(contact.explain_as, statuses, "/explainAs")
+    return found
 
 
 def _calls(

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
-from adsum.accounts.names import MAX_NAME, PersonName
-from adsum.accounts.profile.rules import ProfileChange
+from adsum.accounts.names import MAX_NAME, NameChange
+from adsum.accounts.profile.rules import ProfileChange, changed_name
 from adsum.accounts.profile.service import Profiles
 from adsum.accounts.visitors import Visitor, signed_in
 from adsum.platform.errors import AdsumError
@@ -46,8 +46,9 @@ async def change_profile(
 ) -> Response:
     """Changes name and language. An empty language is that of the browser, also if another was chosen in it before."""
     change = ProfileChange(language=language or None)
-    if given_name is not None or family_name is not None:
-        change["name"] = PersonName.of(given_name or "", family_name or "")
+    name = NameChange.of(given_name, family_name)
+    if name is not None:
+        change["name"] = name
     try:
         await profiles.change(change, visitor.caller)
     except WRONG as error:
@@ -72,7 +73,7 @@ async def _page(
         status=status_with(error),
         visitor=visitor,
         profile=profile,
-        name=(typed or {}).get("name", profile.name),
+        name=changed_name(typed or {}, profile),
         chosen=(typed or {}).get("language", profile.language),
         most=MAX_NAME,
         passwords=services_of(request).settings.password_sign_in,

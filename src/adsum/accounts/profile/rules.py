@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypedDict
 
-from adsum.accounts.names import PersonName
+from adsum.accounts.names import NameChange, PersonName
 from adsum.platform.errors import Violation
 from adsum.platform.pages.languages import SOURCE, TRANSLATED
 
@@ -39,14 +39,19 @@ class Profile:
 class ProfileChange(TypedDict, total=False):
     """What changes of a profile; missing values stay. `language` None: that of the browser."""
 
-    name: PersonName
+    name: NameChange
     language: str | None
 
 
-def validate_change(change: ProfileChange) -> Iterator[Violation]:
-    """The violations of a change."""
+def changed_name(change: ProfileChange, profile: Profile) -> PersonName:
+    """The name after a change of the profile."""
+    return change["name"].applied_to(profile.name) if "name" in change else profile.name
+
+
+def validate_change(change: ProfileChange, profile: Profile) -> Iterator[Violation]:
+    """The violations of a change of the profile."""
     if "name" in change:
-        yield from change["name"].violations()
+        yield from changed_name(change, profile).violations()
     language = change.get("language")
     if language is not None and language not in LANGUAGES:
         detail = f"the pages are available in {', '.join(LANGUAGES)}"

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.accounts.access import Role
-from adsum.accounts.names import MAX_NAME, PersonName
+from adsum.accounts.names import MAX_NAME, NameChange, PersonName
 from adsum.accounts.profile.rules import Profile, ProfileChange
 from adsum.platform.http.schemas import PlainText, RosterText, Schema, SentSchema
 
@@ -41,7 +41,7 @@ class ProfileItem(Schema):
 
 
 class ChangeProfile(SentSchema):
-    """What changes; omitted fields stay. Of a name both parts are sent."""
+    """What changes; omitted fields stay, each part of the name too."""
 
     given_name: NameText | None = None
     family_name: NameText | None = None
@@ -49,7 +49,7 @@ class ChangeProfile(SentSchema):
 
     def to_change(self) -> ProfileChange:
         change = ProfileChange()
-        name = sent_name(self.given_name, self.family_name)
+        name = NameChange.of(self.given_name, self.family_name)
         if name is not None:
             change["name"] = name
         if "language" in self.model_fields_set:
@@ -58,5 +58,5 @@ class ChangeProfile(SentSchema):
 
 
 def sent_name(given: str | None, family: str | None) -> PersonName | None:
-    """The name of a body; None: it has none."""
+    """The name of a new user; None: none was sent."""
     return None if given is None and family is None else PersonName.of(given or "", family or "")

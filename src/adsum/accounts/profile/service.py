@@ -7,7 +7,7 @@ from adsum.accounts.audit.repository import record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.names import refuse_name_of_roster
 from adsum.accounts.profile.repository import find_profile, set_language
-from adsum.accounts.profile.rules import Profile, ProfileChange, validate_change
+from adsum.accounts.profile.rules import Profile, ProfileChange, changed_name, validate_change
 from adsum.accounts.repository import keep_user, rename_user
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, NotFound, refuse
@@ -31,12 +31,11 @@ class Profiles:
             Invalid: with every violation.
             NameOfRoster: the name comes from the roster.
         """
-        _own_id(caller)
-        refuse(list(validate_change(change)))
         async with self._database.transaction() as connection:
             await keep_user(connection, _own_id(caller))
             profile = await _find(connection, caller)
-            name = change.get("name", profile.name)
+            refuse(list(validate_change(change, profile)))
+            name = changed_name(change, profile)
             if name != profile.name:
                 if profile.is_named_by_roster:
                     refuse_name_of_roster()

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import Role, system_caller
+from adsum.accounts.names import NameChange
 from adsum.accounts.profile.schemas import sent_name
 from adsum.accounts.schemas import SignInItem
 from adsum.accounts.service import ROLES
@@ -154,8 +155,8 @@ def change_role(
 def rename_user(
     email: Email, *, given_name: GivenName = None, family_name: FamilyName = None, as_json: Json = False
 ) -> None:
-    """Change the name of a user, except of a person of the roster. A part that is left out becomes empty."""
-    name = sent_name(given_name, family_name)
+    """Change the name of a user, except of a person of the roster. A part that is left out stays."""
+    name = NameChange.of(given_name, family_name)
     if name is None:
         raise typer.BadParameter("give --given-name, --family-name, or both", param_hint="--family-name")
     change = PersonChange(name=name)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
 from adsum.accounts.access import Role, may_erase, may_manage
-from adsum.accounts.names import MAX_NAME, PersonName
+from adsum.accounts.names import MAX_NAME, NameChange, PersonName
 from adsum.accounts.service import ROLES
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
@@ -173,7 +173,8 @@ async def rename(
     """Changes the name of a person who is not of the roster."""
     name = PersonName.of(given_name, family_name)
     try:
-        await service.change(person_id, PersonChange(name=name), context.caller)
+        change = PersonChange(name=NameChange(name.given, name.family))
+        await service.change(person_id, change, context.caller)
     except WRONG as error:
         return await _person(request, service, schools, context, person_id, error=error, name=name)
     return redirect_to(_address(context, person_id, Done.RENAMED))

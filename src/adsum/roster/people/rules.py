@@ -8,7 +8,7 @@ from datetime import date
 from typing import TypedDict
 
 from adsum.accounts.access import Caller, Role, may_manage
-from adsum.accounts.names import PersonName
+from adsum.accounts.names import NameChange, PersonName
 from adsum.accounts.service import ROLES
 from adsum.platform.errors import Conflict, Violation
 from adsum.roster.rules import NameOrder, name_order
@@ -113,7 +113,7 @@ class PersonChange(TypedDict, total=False):
     role: Role
     school_id: int | None
     disabled: bool
-    name: PersonName
+    name: NameChange
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.accounts.access import Role
-from adsum.accounts.profile.schemas import NameText, sent_name
+from adsum.accounts.names import NameChange
+from adsum.accounts.profile.schemas import NameText
 from adsum.accounts.service import MAX_EMAIL
 from adsum.platform.http.queries import PageQuery, SentInBody, Words
 from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, RosterText, Schema, SentSchema
@@ -89,7 +90,7 @@ class NewUser(SentSchema):
 
 
 class ChangeUser(SentSchema):
-    """What changes of a user; omitted fields stay. Of a name both parts are sent."""
+    """What changes of a user; omitted fields stay, each part of the name too."""
 
     role: Role | None = None
     school_id: Annotated[Id | None, Field(description="null: all schools, for an admin")] = None
@@ -105,7 +106,7 @@ class ChangeUser(SentSchema):
             change["school_id"] = self.school_id
         if self.disabled is not None:
             change["disabled"] = self.disabled
-        name = sent_name(self.given_name, self.family_name)
+        name = NameChange.of(self.given_name, self.family_name)
         if name is not None:
             change["name"] = name
         return change

@@ -181,12 +181,13 @@ class People:
             await lock_roles(connection)
             person = await managed_person(connection, who, caller)
             role, school_id = change.get("role", Role(person.role)), change.get("school_id", person.school_id)
-            name_violations = change["name"].violations() if "name" in change else ()
+            name = change["name"].applied_to(person.name) if "name" in change else person.name
+            name_violations = name.violations() if "name" in change else ()
             rights_violations = validate_rights(role, school_id)
             refuse([*rights_violations, *await _unknown_school(connection, caller, school_id), *name_violations])
             require_may_manage(caller, role, school_id)
             refuse_fixed(person, school_id)
-            await _rename(connection, person, change.get("name", person.name), caller)
+            await _rename(connection, person, name, caller)
             await self._set_rights(connection, person, role, school_id, change.get("disabled"), caller)
             changed = await find_person(connection, caller, person.id)
         assert changed is not None, "the caller sees the school that they give"
