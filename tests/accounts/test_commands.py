@@ -61,7 +61,7 @@ def test_sign_ins_of_a_user_are_listed_and_ended(adsum: Commands) -> None:
 def test_a_list_written_to_a_file_is_plain_and_aligned(adsum: Commands) -> None:
     adsum.output("user", "add", ADMIN, "--role", "admin", "--password-stdin", stdin="correct horse\n")
     heading, user = adsum.output("user", "list").splitlines()
-    names = "Id Email Role School id Sourced id Disabled Has first password"
+    names = "Id Email Given name Family name Role School id Sourced id Disabled Has first password"
     assert heading.split() == names.split()
     assert user.index("admin  ") == heading.index("Role")
 
