@@ -115,8 +115,7 @@ class Contacts:
             try:
                 own_school = await _locked_school(connection, caller, student_id, school_id)
             except Invalid as error:
-                refuse([*violations, *error.violations])
-                raise
+                raise Invalid(error.detail, [*violations, *error.violations]) from error
             now = self._now()
             today = today_in(await time_zone_of(connection, own_school), now)
             day = day or today
