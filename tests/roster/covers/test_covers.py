@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +18,7 @@ from adsum.platform.days import today_in
 from adsum.platform.errors import NotFound
 from adsum.roster.covers.rules import Cover
 from tests.absences.conftest import Office
+from tests.accounts.audit.conftest import entries_of
 from tests.support.api import DAY, violations
 from tests.support.schools import caller, make_class, make_school, make_session, make_user
 
@@ -126,6 +128,31 @@ async def test_the_register_of_the_covered_days_names_the_covering_teacher(
     assert teachers(of_substitute) == {afternoon: [own, substitute]}
     assert on_the_day[1]["teachers"][1]["name"] == "Eve Early"
     assert await items(office, "/registers", "office", date=EVE, teacherId=substitute) == []
+
+
+async def test_the_audit_log_records_assigned_and_ended_covers(office: Office, substitute: int) -> None:
+    yesterday, tomorrow = (str(today_in("UTC", system_clock()) + timedelta(days)) for days in (-1, 1))
+    running = (await assign(office, substitute, **{"from": yesterday, "to": tomorrow})).json()["id"]
+    await assign(office, substitute, **{"from": yesterday, "to": tomorrow})  # exists already
+    session = {"sessionId": office.school.session_id}
+    coming = (await assign(office, substitute, **session, **{"from": tomorrow, "to": tomorrow})).json()["id"]
+    past = (await assign(office, substitute)).json()["id"]
+
+    assert [await end(office, each) for each in (running, coming, past)] == [204, 204, 204]
+
+    entries = await entries_of(office.adsum.database, "cover_added", "cover_ended")
+    assert {(each["school_id"], each["user_id"]) for each in entries} == {(office.school.school_id, substitute)}
+    of_class = {"classId": office.school.class_id}
+    first, second = ({"firstDay": yesterday, "lastDay": tomorrow}, {"firstDay": tomorrow, "lastDay": tomorrow})
+    assert [
+        (each["action"], *(each[name] and json.loads(each[name]) for name in ("before", "after"))) for each in entries
+    ] == [
+        ("cover_added", None, of_class | first),
+        ("cover_added", None, of_class | session | second),
+        ("cover_added", None, of_class | {"firstDay": DAY, "lastDay": DAY}),
+        ("cover_ended", of_class | first, {"lastDay": yesterday}),
+        ("cover_ended", of_class | session | second, None),
+    ]
 
 
 async def test_an_ended_cover_keeps_its_days_before_today(office: Office, substitute: int) -> None:

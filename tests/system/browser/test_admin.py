@@ -325,7 +325,7 @@ def test_a_timetable_is_previewed_before_its_import_and_edited_by_hand(browsing:
     form = page.locator("form").filter(has=page.locator("[name=begins][value='08:00']"))
     form.get_by_label("Ends").first.fill("07:00")
     form.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("alert")).to_have_text("The end has to be after the beginning.")
+    expect(page.get_by_role("alert")).to_have_text("The end must be after the beginning.")
     form = page.locator("form").filter(has=page.locator("[name=ends][value='07:00']"))
     form.get_by_label("Ends").first.fill("09:30")
     form.get_by_role("button", name="Save").click()

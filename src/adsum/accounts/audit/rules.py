@@ -59,6 +59,8 @@ class Action(StrEnum):
     CALENDAR_CHANGED = "calendar_changed"
     STATUSES_CHANGED = "statuses_changed"
     TIMETABLE_CHANGED = "timetable_changed"
+    COVER_ADDED = "cover_added"
+    COVER_ENDED = "cover_ended"
     ROSTER_IMPORTED = "roster_imported"
     MARKS_IMPORTED = "marks_imported"
     LIST_EXPORTED = "list_exported"

@@ -69,6 +69,8 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.CALENDAR_CHANGED,
         Action.STATUSES_CHANGED,
         Action.TIMETABLE_CHANGED,
+        Action.COVER_ADDED,
+        Action.COVER_ENDED,
         Action.RETENTION_CHANGED,
     ),
     Area.IMPORTS: (Action.ROSTER_IMPORTED, Action.MARKS_IMPORTED),

@@ -90,7 +90,7 @@ def _covers(caller: Caller) -> Select[*tuple[Any, ...]]:
     c = class_covers.c
     return (
         select(
-            *(c.id, schools.c.time_zone, c.class_id, c.session_id, c.user_id, c.begin_date, c.end_date),
+            *(c.id, c.school_id, schools.c.time_zone, c.class_id, c.session_id, c.user_id, c.begin_date, c.end_date),
             *(c.created_at, c.created_role, c.created_user_id, c.created_key_id),
         )
         .select_from(class_covers)
@@ -109,6 +109,6 @@ def _columns(cover: Cover) -> dict[str, Any]:
     }
 
 
-def _row(cover_id: int, time_zone: str, *columns: Any) -> CoverRow:
+def _row(cover_id: int, school_id: int, time_zone: str, *columns: Any) -> CoverRow:
     class_id, session_id, user_id, begin, end, *created = columns
-    return CoverRow(cover_id, time_zone, Cover(class_id, session_id, user_id, begin, end - _DAY), *created)
+    return CoverRow(cover_id, school_id, time_zone, Cover(class_id, session_id, user_id, begin, end - _DAY), *created)

@@ -34,6 +34,7 @@ class CoverRow:
     """A stored cover, with its author. `time_zone`: IANA name, of its school."""
 
     id: int
+    school_id: int
     time_zone: str
     cover: Cover
     created_at: datetime

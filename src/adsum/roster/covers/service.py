@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action, Details
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
@@ -17,6 +19,8 @@ from adsum.roster.covers import repository as covers
 from adsum.roster.covers.repository import CoverPosition
 from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow, validate_days
 from adsum.roster.repository.classes import find_class, find_session
+
+_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class Covers:
         if existing is not None:
             return AssignedCover(existing, is_new=False)
         cover_id = await covers.add_cover(connection, school_id, cover, caller, self._now())
+        about, after = cover.teacher_id, _details(cover)
+        await record(connection, caller, Action.COVER_ADDED, school_id=school_id, user_id=about, after=after)
         return AssignedCover(await _require_cover(connection, cover_id, caller), is_new=True)
 
     async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> Page[CoverRow]:
@@ -102,7 +108,24 @@ class Covers:
         require_permission(caller, Permission.SCHOOL_MANAGE)
         async with self._database.transaction() as connection:
             row = await _require_cover(connection, cover_id, caller, lock=True)
-            await covers.end_cover(connection, row, today_in(row.time_zone, self._now()))
+            today = today_in(row.time_zone, self._now())
+            if row.cover.last_day < today:
+                return
+            await covers.end_cover(connection, row, today)
+            last_day = today - _DAY
+            await record(
+                *(connection, caller, Action.COVER_ENDED),
+                school_id=row.school_id,
+                user_id=row.cover.teacher_id,
+                before=_details(row.cover),
+                after={"last_day": last_day.isoformat()} if last_day >= row.cover.first_day else None,
+            )
+
+
+def _details(cover: Cover) -> Details:
+    session = {} if cover.session_id is None else {"session_id": cover.session_id}
+    days = {"first_day": cover.first_day.isoformat(), "last_day": cover.last_day.isoformat()}
+    return {"class_id": cover.class_id} | session | days
 
 
 def _in_list(number: int, violation: Violation) -> Violation:

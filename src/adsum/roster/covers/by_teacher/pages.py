@@ -161,6 +161,7 @@ async def _page(
         wanted=wanted,
         plan=plan,
         chosen=by_session,
+        suggests=suggests,
         address=None if wanted is None else _address(context, wanted),
         max_days=MAX_DAYS,
         assigned=assigned,
