@@ -70,14 +70,13 @@ def remind(
     """Remind the teachers of missing registers: a notice on their pages, until the register is taken."""
     session_ids = parse_ids({"session": session}, of="session")["session"] or None
     reminded = run_with(Reminders, lambda reminders: reminders.remind(school_id, day, session_ids, system_caller()))
-    answer = RemindedAnswer.of(reminded)
     if as_json:
-        show_item(answer, as_json=True)
+        show_item(RemindedAnswer.model_validate(reminded), as_json=True)
         return
-    _show_table(answer.sent, "nobody was reminded")
-    for each in answer.recent:
+    _show_table([RegisterItem.model_validate(each) for each in reminded.sent], "nobody was reminded")
+    for each in reminded.recent:
         show_notice(f"{each.class_name}, {each.session_title}: reminded a few minutes ago")
-    for each in answer.without_teacher:
+    for each in reminded.without_teacher:
         show_notice(f"{each.class_name}, {each.session_title}: nobody teaches or covers it on that day")
 
 

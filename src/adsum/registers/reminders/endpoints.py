@@ -25,8 +25,9 @@ async def remind_teachers(
     body: RemindTeachers, reminders: RemindersService, caller: Office, key: SentKey
 ) -> RemindedAnswer:
     """They see a notice on their pages until the register is taken. Nobody is reminded twice within five minutes."""
-    keyed = key.answering(body, RemindedAnswer.of, HTTPStatus.OK)
-    return RemindedAnswer.of(await reminders.remind(body.school_id, body.day, body.session_ids, caller, keyed))
+    keyed = key.answering(body, RemindedAnswer.model_validate, HTTPStatus.OK)
+    reminded = await reminders.remind(body.school_id, body.day, body.session_ids, caller, keyed)
+    return RemindedAnswer.model_validate(reminded)
 
 
 @router.get("", name="listReminders", summary="Reminders of missing registers")

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Id, PathId, Schema, SentSchema
-from adsum.registers.reminders.rules import MAX_REGISTERS, Reminded, ReminderFilters
-from adsum.registers.schemas import RegisterItem, ReminderItem
+from adsum.registers.reminders.rules import MAX_REGISTERS, ReminderFilters
+from adsum.registers.schemas import ReminderItem
 
 
 class RemindTeachers(SentSchema):
@@ -25,18 +25,24 @@ class RemindTeachers(SentSchema):
     ] = None
 
 
+class RemindedItem(Schema):
+    """A missing register of the request. It names no person: the answer is stored under its idempotency key."""
+
+    school_id: int
+    class_id: int
+    class_name: str
+    session_id: int
+    session_title: str
+    learning_date: date
+    reminder: Annotated[ReminderItem | None, Field(description="The newest one")]
+
+
 class RemindedAnswer(Schema):
     """The registers of the request, by what has happened."""
 
-    sent: Annotated[Sequence[RegisterItem], Field(description="Their teachers are reminded")]
-    recent: Annotated[Sequence[RegisterItem], Field(description="Their teachers were reminded a few minutes ago")]
-    without_teacher: Annotated[Sequence[RegisterItem], Field(description="Nobody teaches or covers them on that day")]
-
-    @classmethod
-    def of(cls, reminded: Reminded) -> RemindedAnswer:
-        groups = (reminded.sent, reminded.recent, reminded.without_teacher)
-        sent, recent, without_teacher = ([RegisterItem.model_validate(each) for each in group] for group in groups)
-        return cls(sent=sent, recent=recent, without_teacher=without_teacher)
+    sent: Annotated[Sequence[RemindedItem], Field(description="Their teachers are reminded")]
+    recent: Annotated[Sequence[RemindedItem], Field(description="Their teachers were reminded a few minutes ago")]
+    without_teacher: Annotated[Sequence[RemindedItem], Field(description="Nobody teaches or covers them on that day")]
 
 
 class ReminderQuery(PageQuery):
