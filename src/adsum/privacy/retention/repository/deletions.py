@@ -18,7 +18,7 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.privacy.holds.repository import held_students
-from adsum.privacy.retention.repository.periods import DUE_STUDENTS, HAS_NOTE
+from adsum.privacy.retention.repository.periods import CONTACT_HAS_TEXT, DUE_STUDENTS, HAS_NOTE
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.tables import desk_entries, register_reminders
@@ -201,10 +201,10 @@ async def delete_desk_entries(connection: AsyncConnection, school_id: int, befor
 
 async def remove_notes_of_contacts(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Removes from calls about absences who was called and what was said."""
-    c = absence_contacts.c
-    has_text = or_(c.person.is_not(None), c.note.is_not(None))
-    ids = await _contact_ids(connection, school_id, before, limit, has_text)
-    await connection.execute(update(absence_contacts).where(c.id.in_(ids)).values(person=None, note=None))
+    ids = await _contact_ids(connection, school_id, before, limit, CONTACT_HAS_TEXT)
+    await connection.execute(
+        update(absence_contacts).where(absence_contacts.c.id.in_(ids)).values(person=None, note=None)
+    )
     return len(ids)
 
 

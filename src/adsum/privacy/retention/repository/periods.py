@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, Date, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.tables import absences
-from adsum.attendance.tables import attendances
+from adsum.absences.tables import absence_contacts, absences
+from adsum.attendance.tables import attendances, contradictions
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.sql_files import sql_file
 from adsum.platform.days import today_in
 from adsum.privacy.holds.repository import held_students
 from adsum.privacy.retention.rules import FIRST_MONTH, NO_PERIODS, Due, Kind, Periods, summed
 from adsum.privacy.tables import retention_periods, retention_runs
+from adsum.registers.tables import desk_entries, register_reminders
 from adsum.roster.repository.membership import student_in_school
 from adsum.roster.tables import students
 from adsum.schools.tables import schools
@@ -32,6 +34,7 @@ DUE_STUDENTS = sql_file(
 )
 
 HAS_NOTE = or_(attendances.c.note.is_not(None), attendances.c.office_note.is_not(None))
+CONTACT_HAS_TEXT = or_(absence_contacts.c.person.is_not(None), absence_contacts.c.note.is_not(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,22 +91,47 @@ async def due_of(connection: AsyncConnection, school: SchoolPeriods, cutoffs: Ma
     """The data of a school that a run would delete, from before these days."""
     month = school.effective.first_month or FIRST_MONTH
     found: list[Due] = []
-    a, b = attendances.c, absences.c
-    days: dict[Kind, tuple[ColumnElement[date], list[ColumnElement[bool]]]] = {
-        Kind.RECORDS: (a.learning_date, [a.school_id == school.id, a.student_id.not_in(held_students())]),
-        Kind.NOTES: (a.learning_date, [a.school_id == school.id, HAS_NOTE, a.student_id.not_in(held_students())]),
-        Kind.ABSENCES: (b.last_day, [b.school_id == school.id, b.student_id.not_in(held_students())]),
-    }
-    for kind, (day, conditions) in days.items():
+    for kind, rows_of_tables in _dated_rows(school.id).items():
         if kind in cutoffs:
-            counts = select(day, func.count()).where(*conditions, day < cutoffs[kind]).group_by(day)
-            rows = (await connection.execute(counts)).all()
-            found += summed(school.id, kind.value, month, {row[0]: row[1] for row in rows})
+            days = Counter[date]()
+            for day, conditions in rows_of_tables:
+                counts = select(day, func.count()).where(*conditions, day < cutoffs[kind]).group_by(day)
+                days.update({row[0]: row[1] for row in await connection.execute(counts)})
+            found += summed(school.id, kind.value, month, days)
     if Kind.STUDENTS in cutoffs:
         values = {"school_id": school.id, "before": cutoffs[Kind.STUDENTS]}
         ends = [row[1] for row in await DUE_STUDENTS.fetch_all(connection, values)]
         found += summed(school.id, Kind.STUDENTS.value, month, {day: ends.count(day) for day in ends})
     return found
+
+
+def _dated_rows(school_id: int) -> Mapping[Kind, Sequence[tuple[ColumnElement[date], Sequence[ColumnElement[bool]]]]]:
+    """By kind: the day and the conditions of the rows that `DELETIONS` deletes or empties of it.
+
+    What is derived from them goes with them and is not counted: histories, summaries, plans of runs, stored answers.
+    """
+    a, b, c = attendances.c, absences.c, contradictions.c
+    r, e, d = register_reminders.c, absence_contacts.c, desk_entries.c
+    records = [a.school_id == school_id, a.student_id.not_in(held_students())]
+    disputed = [c.school_id == school_id, c.student_id.not_in(held_students())]
+    contacts = [e.school_id == school_id, e.student_id.not_in(held_students())]
+    return {
+        Kind.RECORDS: [
+            (a.learning_date, records),
+            (c.learning_date, disputed),
+            (r.learning_date, [r.school_id == school_id]),
+        ],
+        Kind.NOTES: [
+            (a.learning_date, [*records, HAS_NOTE]),
+            (c.learning_date, [*disputed, c.note.is_not(None)]),
+            (e.day, [*contacts, CONTACT_HAS_TEXT]),
+        ],
+        Kind.ABSENCES: [
+            (b.last_day, [b.school_id == school_id, b.student_id.not_in(held_students())]),
+            (e.day, contacts),
+            (d.day, [d.school_id == school_id, d.student_id.not_in(held_students())]),
+        ],
+    }
 
 
 async def count_held(connection: AsyncConnection, school_id: int | None) -> int:
