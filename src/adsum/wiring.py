@@ -301,6 +301,7 @@ def _pages(
             batches=batches.batches,
             statuses=attendance.statuses,
             naming=roster.naming,
+            calendar=schools.school_calendar,
         ),
     )
 

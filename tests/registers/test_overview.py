@@ -15,7 +15,7 @@ from adsum.registers.overview.page_data import Cursors, reasons_of
 from adsum.wiring import Adsum
 from tests.absences.conftest import Office
 from tests.support.installation import ended, one_student_away
-from tests.support.pages import Pages
+from tests.support.pages import Pages, visible_text
 from tests.support.schools import caller
 from tests.support.statements import count_of, statements_sent
 
@@ -99,3 +99,21 @@ async def test_another_school_has_no_overview(adsum: Adsum, office: Office) -> N
     actor = caller(Role.OFFICE, office.school.school_id)
     with pytest.raises(NotFound):
         await adsum.overview_page_data.read(actor, office.school.school_id + 1, DAY, Cursors(), is_today=False)
+
+
+async def test_a_closed_day_is_named_with_its_reason_and_a_wrong_day_in_an_address_is_named(office: Office) -> None:
+    pages, school_id = Pages(office.api), office.school.school_id
+    open_day = visible_text(await pages.open("/overview", school=school_id, date=DAY.isoformat()))
+    assert "Registers of this day are missing: they may add absences." in open_day
+    closing = {"from": DAY.isoformat(), "to": DAY.isoformat(), "reason": "Snow"}
+    await office.api.post(f"/schools/{school_id}/closed-days", closing, "office")
+
+    closed = visible_text(await pages.open("/overview", school=school_id, date=DAY.isoformat()))
+    assert "The school is closed on this day: Snow. No register is due." in closed
+    assert "There is nothing to do." in closed
+
+    for path in ("/overview?date=2026-13-45", "/today?date=2026-13-45", "/desk?date=2026-13-45"):
+        wrong = await pages.open(path, "teacher" if path.startswith("/today") else "office")
+        named = "The address of this page contains “2026-13-45”, which is not a day." in visible_text(wrong)
+        assert (wrong.status_code, named) == (422, True), path
+    assert (await pages.open("/overview?date=2026-13-45&school=x")).status_code == 404

@@ -44,11 +44,15 @@ class RegisterFilters:
 
 @dataclass(frozen=True, slots=True)
 class RegisterTeacher:
-    """A user who teaches or covers the session of a register on its day. An erased one has no name."""
+    """A user who teaches or covers the session of a register on its day. An erased one has no name.
+
+    `covers`: the user does not teach the class on that day.
+    """
 
     user_id: int
     name: str
     is_erased: bool = False
+    covers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,3 +198,10 @@ async def test_the_page_suggests_free_teachers_and_assigns_them(office: Office, 
     assert "teaches nothing on these days" in empty
     wrong = await pages.open("/admin/covers/away", **(query | {"to": "2024-12-01"}))
     assert wrong.status_code == 422
+
+
+async def test_the_page_says_why_nothing_is_suggested(office: Office) -> None:
+    school = office.school
+    query: dict[str, Any] = {"school": school.school_id, "teacher": school.teacher_id, "from": MONDAY, "to": MONDAY}
+    alone = visible_text(await Pages(office.api).open("/admin/covers/away", **query, suggest="true"))
+    assert "Nothing can be suggested: " in alone

@@ -20,6 +20,7 @@ from adsum.roster.covers.rules import Cover
 from tests.absences.conftest import Office
 from tests.accounts.audit.conftest import entries_of
 from tests.support.api import DAY, violations
+from tests.support.pages import Pages, visible_text
 from tests.support.schools import caller, make_class, make_school, make_session, make_user
 
 EVE, NEXT_DAY = "2024-12-24", "2024-12-26"
@@ -128,6 +129,14 @@ async def test_the_register_of_the_covered_days_names_the_covering_teacher(
     assert teachers(of_substitute) == {afternoon: [own, substitute]}
     assert on_the_day[1]["teachers"][1]["name"] == "Eve Early"
     assert await items(office, "/registers", "office", date=EVE, teacherId=substitute) == []
+
+
+async def test_the_day_of_a_covered_teacher_names_who_covers_the_session(office: Office, substitute: int) -> None:
+    pages = Pages(office.api)
+    assert "Covered by" not in visible_text(await pages.open("/today", "teacher", date=DAY))
+    await assign(office, substitute)
+    assert "Covered by Eve Early" in visible_text(await pages.open("/today", "teacher", date=DAY))
+    assert "Covered by" not in visible_text(await pages.open("/today", "substitute", date=DAY))
 
 
 async def test_the_audit_log_records_assigned_and_ended_covers(office: Office, substitute: int) -> None:

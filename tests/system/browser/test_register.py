@@ -69,7 +69,7 @@ def a_paused_queue(browsing: Browsing) -> Generator[None]:
 
 def contested_marks(page: Page) -> Locator:
     """The notice that lets the user choose between two marks."""
-    return page.get_by_role("alert").filter(has_text="Another user changed these marks")
+    return page.get_by_role("alert").filter(has_text="These marks were changed")
 
 
 def records(browsing: Browsing, day: str) -> dict[int, str]:

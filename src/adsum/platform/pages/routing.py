@@ -24,6 +24,7 @@ from adsum.platform.errors import (
     SecondFactorSetupRequired,
     SignInIncomplete,
     Unauthenticated,
+    Violation,
 )
 from adsum.platform.http.bare_page import bare_page, shows_page
 from adsum.platform.http.guarded_routes import GuardedRoute
@@ -190,8 +191,20 @@ def _path_of(request: Request) -> str:
 
 
 def _unreadable(request: Request, error: RequestValidationError) -> AdsumError:
-    """The error for parameters that cannot be parsed. Links on pages are valid, so other addresses do not exist."""
-    return NotFound("there is no such page") if request.method == "GET" else _invalid(error)
+    """The error for parameters that cannot be parsed. Links on pages are valid, so other addresses do not exist.
+
+    Visitors also type days into addresses: a wrong one is named.
+    """
+    if request.method != "GET":
+        return _invalid(error)
+    wrong_days = [
+        Violation(each["type"], f"{str(each['input'])[:40]!r} is not a day", "", {"day": str(each["input"])[:40]})
+        for each in error.errors()
+        if each["type"].startswith("date_")
+    ]
+    if wrong_days and len(wrong_days) == len(error.errors()):
+        return Invalid(wrong_days[0].detail, wrong_days)
+    return NotFound("there is no such page")
 
 
 def _invalid(error: RequestValidationError) -> AdsumError:

@@ -25,6 +25,8 @@ from adsum.reports.service import Reports
 from adsum.reports.unexplained.page_data import AbsentDays, UnexplainedPageData
 from adsum.roster.rules import NamedIds, Names
 from adsum.roster.service import Naming
+from adsum.schools.calendar.rules import ClosedDayFilters, RecordedClosedDay
+from adsum.schools.calendar.service import SchoolCalendar
 
 # Older unexplained absences are left to the reports.
 LOOKBACK = timedelta(days=13)
@@ -50,10 +52,12 @@ class DayOverview:
 
     Attributes:
         since: the first day of the unexplained absences.
+        closed: the closing of the school on the day.
         failed_students: the first students of each of the batches in `failed`, by its id.
     """
 
     since: date
+    closed: RecordedClosedDay | None
     figures: Figures
     registers: Page[Register]
     unexplained: AbsentDays
@@ -79,7 +83,7 @@ class Cursors:
 class OverviewPageData:
     """Reads the overview of a day from the services of the API, with their permissions."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the services of the page
         self,
         *,
         registers: Registers,
@@ -90,6 +94,7 @@ class OverviewPageData:
         batches: Batches,
         statuses: Statuses,
         naming: Naming,
+        calendar: SchoolCalendar,
     ) -> None:
         self._registers = registers
         self._on_site = on_site
@@ -99,6 +104,7 @@ class OverviewPageData:
         self._batches = batches
         self._statuses = statuses
         self._naming = naming
+        self._calendar = calendar
 
     async def read(self, caller: Caller, school_id: int, day: date, cursors: Cursors, *, is_today: bool) -> DayOverview:
         """The overview of a school on a day.
@@ -120,6 +126,7 @@ class OverviewPageData:
             failed_students = await self._batches.failed_students(caller, failed.items, FAILED_STUDENTS)
         return DayOverview(
             since=day - LOOKBACK,
+            closed=await self._closed(caller, school_id, day),
             figures=await self._figures(caller, filters, school_id, day, is_today=is_today),
             registers=registers,
             unexplained=unexplained,
@@ -137,6 +144,10 @@ class OverviewPageData:
         on_site = await self._on_site.count(school_id, caller) if is_today else None
         registers = await self._registers.count(caller, filters)
         return Figures(registers, total(rate.counts for rate in rates.items), on_site)
+
+    async def _closed(self, caller: Caller, school_id: int, day: date) -> RecordedClosedDay | None:
+        page = await self._calendar.closed_days(school_id, ClosedDayFilters(day, day), caller, PageRequest())
+        return page.items[0] if page.items else None
 
     async def _failed(self, caller: Caller, school_id: int, day: date) -> Page[ListedBatch]:
         if not caller.may(Permission.BATCH_READ):

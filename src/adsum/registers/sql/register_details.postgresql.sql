@@ -9,7 +9,16 @@ WITH input AS (
 SELECT
     input.session_id,
     (
-        SELECT jsonb_agg(jsonb_build_array(u.id, u.given_name, u.family_name, u.erased_at IS NOT NULL))
+        SELECT jsonb_agg(jsonb_build_array(
+            u.id, u.given_name, u.family_name, u.erased_at IS NOT NULL,
+            NOT EXISTS (
+                SELECT 1
+                FROM class_teachers own
+                WHERE own.class_id = input.class_id AND own.user_id = u.id
+                  AND (own.begin_date IS NULL OR own.begin_date <= input.day)
+                  AND (own.end_date IS NULL OR own.end_date > input.day)
+            )
+        ))
         FROM users u
         WHERE u.id IN (
             SELECT taught.user_id
