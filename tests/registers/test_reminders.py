@@ -23,7 +23,8 @@ from tests.absences.conftest import Office
 from tests.support.api import Api, violations
 from tests.support.pages import Pages, visible_text
 from tests.support.runs import inserts, make_run
-from tests.support.schools import SchoolIds, caller, make_bare_school, make_records, make_school
+from tests.support.schools import SchoolIds, caller, make_bare_school, make_records, make_school, make_user
+from tests.support.statements import statements_sent
 
 TODAY = date(2024, 12, 25)
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
@@ -86,6 +87,17 @@ async def test_a_teacher_sees_the_reminder_until_the_register_is_taken(
     ]
     (kept,) = (await reminders.page(office_of(school), ReminderFilters(), PageRequest())).items
     assert (kept.session_id, kept.learning_date, kept.reminded_by_role) == (school.session_id, TODAY, "office")
+
+
+async def test_teachers_pages_read_no_registers_of_reminded_colleagues(
+    database: Database, school: SchoolIds, reminders: Reminders
+) -> None:
+    await reminders.remind(school.school_id, None, [school.session_id], office_of(school))
+    async with database.transaction() as connection:
+        colleague_id = await make_user(connection, Role.TEACHER, school.school_id)
+    with statements_sent(database) as sent:
+        assert await reminders.shown_to(caller(Role.TEACHER, school.school_id, colleague_id)) == []
+    assert len([statement for statement, _ in sent if "register_reminders" in statement]) == 1
 
 
 async def test_nobody_is_reminded_twice_within_a_few_minutes(school: SchoolIds, reminders: Reminders, at: At) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
-from adsum.accounts.visibility import in_visible_school
+from adsum.accounts.visibility import in_visible_school, is_taught_by
 from adsum.registers.reminders.rules import ReminderFilters, SentReminder
 from adsum.registers.rules import Register, Reminder
 from adsum.registers.tables import register_reminders
@@ -34,10 +34,18 @@ async def add_reminders(connection: AsyncConnection, registers: Sequence[Registe
         await connection.execute(insert(register_reminders), rows)
 
 
-async def reminded_days(connection: AsyncConnection, caller: Caller, since: date) -> list[date]:
-    """The days since `since` with a reminder of a register, at the schools that the caller sees."""
-    c = register_reminders.c
-    days = select(c.learning_date).where(in_visible_school(caller, c.school_id), c.learning_date >= since)
+async def reminded_days(connection: AsyncConnection, caller: Caller, user_id: int, since: date) -> list[date]:
+    """The days since `since` with a reminder of a register of the user, at the schools that the caller sees.
+
+    Reminders of other teachers' registers do not count: every teacher's page asks this again and again.
+    """
+    c, s = register_reminders.c, sessions.c
+    days = (
+        select(c.learning_date)
+        .join(sessions, s.id == c.session_id)
+        .where(in_visible_school(caller, c.school_id), c.learning_date >= since)
+        .where(is_taught_by(user_id, s.class_id, s.id, c.learning_date))
+    )
     return sorted(await connection.scalars(days.distinct()))
 
 

@@ -104,7 +104,7 @@ class Reminders:
     async def shown_to(self, caller: Caller) -> Sequence[ShownReminder]:
         """The missing registers of the last days that the caller teaches or covers and is reminded of, by day.
 
-        Without reminders this is one cheap query.
+        For a teacher without reminders this is one query.
 
         Raises:
             Forbidden: without `attendance:read`.
@@ -114,7 +114,7 @@ class Reminders:
         if caller.user_id is None:
             return found  # a program teaches nothing
         async with self._database.snapshot() as connection:
-            for day in await reminded_days(connection, caller, (now - SHOWN).date()):
+            for day in await reminded_days(connection, caller, caller.user_id, (now - SHOWN).date()):
                 filters = RegisterFilters(day=day, teacher_id=caller.user_id, reminded_only=True)
                 for each in await list_registers(connection, caller, filters, now, None, MAX_REGISTERS):
                     if each.reminder is not None and not each.is_processing:
