@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import date, timedelta
 
@@ -404,3 +405,29 @@ async def test_the_register_of_an_invisible_class_is_not_found(adsum: Adsum, sch
 def test_a_student_of_a_sheet_is_found_with_and_without_accents() -> None:
     row = SheetRow(1, "O\u2019N\u00fa\u00f1ez, Sof\u00eda", None, None, None, None, None)
     assert {"sofia", "sof\u00eda"} <= set(row.search_text.split())
+
+
+async def test_a_note_without_a_mark_and_reversed_times_are_refused_at_their_rows_and_nothing_is_lost(
+    adsum: Adsum, school: SchoolIds
+) -> None:
+    first, second, third, *_ = school.student_ids
+    path = f"/take/{school.class_id}/{school.session_id}/{DAY}"
+    async with opened_api(adsum, school) as api:
+        pages = Pages(api)
+        sheet = await sheet_of(adsum, school, caller(Role.OFFICE, school.school_id))
+        names = {row.student_id: row.name for row in sheet.rows}
+        typed = {"userId": str(school.teacher_id), "rosterVersion": sheet.roster_version}
+        typed |= {f"seen-{student}": "" for student in (first, second, third)}
+        typed |= {f"status-{first}": "late", f"arrived-{first}": "8:15", f"note-{second}": "ill since Monday"}
+        refused = await pages.send(path, typed, "teacher")
+        assert refused.status_code == 422
+        assert f'href="#name-{second}"' in refused.text
+        assert f'href="#name-{first}"' not in refused.text
+        assert f"{names[second]} A note needs a mark" in " ".join(visible_text(refused).split())
+        assert 'value="ill since Monday"' in refused.text
+        assert 'value="08:15"' in refused.text
+
+        reversed_times = typed | {f"status-{second}": "absent", f"left-{first}": "07:00"}
+        answer = " ".join(visible_text(await pages.send(path, reversed_times, "teacher")).split())
+        assert re.search(r"Left 7:00.AM is not after arrived 8:15.AM", answer)
+        assert (await pages.send(path, typed | {"rest": "on"}, "teacher")).status_code == 303

@@ -20,7 +20,7 @@ from adsum.accounts.visitors import Visitor, require_visitor_of_page
 from adsum.attendance.statuses.rules import PRESENT, tone_of
 from adsum.batches.job_outcomes import reason_text
 from adsum.platform.days import time_of
-from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, OtherVisitor, number_of_errors
+from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, OtherVisitor, StaleVersion, number_of_errors
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import json_of
@@ -77,6 +77,7 @@ async def save_register(
     sent = await _sent_sheet(request)
     try:
         require_visitor_of_page(visitor, sent.user_id)
+        sent.require_statuses()
         saved = await sheets.save(sent.submitted(batch, idempotency_key), visitor.caller)
     except (Invalid, Conflict, Forbidden) as error:
         if wants_json(request):
@@ -86,11 +87,14 @@ async def save_register(
         is_own = not isinstance(error, OtherVisitor)
         typed = {each.student_id: each.mark.mark for each in sent.marks} if is_own else {}
         status = HTTPStatus.CONFLICT if isinstance(error, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
-        return _page(request, visitor, sheet, status=status, error=error, typed=typed)
+        return _page(request, visitor, sheet, status=status, error=error, typed=typed, wrong=sent.wrong_marks(error))
     if not wants_json(request):
         if saved.refused:
             sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-            return _page(request, visitor, sheet, status=HTTPStatus.CONFLICT, refused=saved.refused)
+            # A mark that somebody has changed since is not shown again: the next save would overwrite what it became.
+            stays = {key for key, error in saved.refused.items() if not isinstance(error, StaleVersion)}
+            typed = {each.student_id: each.mark.mark for each in sent.marks if each.student_id in stays}
+            return _page(request, visitor, sheet, status=HTTPStatus.CONFLICT, refused=saved.refused, typed=typed)
         return RedirectResponse(request.url.path, HTTPStatus.SEE_OTHER)
     sheet = await sheets.sheet(*_parts(batch), visitor.caller)
     return _json(SavedSheetAnswer.of(saved, _answer(request, visitor, sheet)))
@@ -133,7 +137,7 @@ def _page(
         looks={each.code: tone_of(each) for each in sheet.statuses},
         statuses_by_code={each.code: each for each in sheet.statuses},
         reason_text=reason_text,
-        **{"error": None, "typed": {}, "refused": {}, **context},
+        **{"error": None, "typed": {}, "wrong": {}, "refused": {}, **context},
     )
 
 
@@ -163,7 +167,10 @@ async def _form(request: Request) -> dict[str, object]:
 
 
 def _marks(fields: Mapping[str, str]) -> Iterator[dict[str, object]]:
-    """Marks that differ from the records that the form showed. With the field `rest`, all others are present."""
+    """Marks that differ from the records that the form showed. With the field `rest`, all others are present.
+
+    A note or a time without a status is a mark with an empty status, which is refused.
+    """
     for name, shown in fields.items():
         found = re.fullmatch(r"seen-([0-9]{1,18})", name)
         if found is None:
@@ -173,10 +180,11 @@ def _marks(fields: Mapping[str, str]) -> Iterator[dict[str, object]]:
         typed = _details(fields, student, ("note", "arrived", "left"))
         record = _RECORD.fullmatch(shown)
         recorded = _details(fields, student, ("noted", "was-arrived", "was-left"))
-        if status is None or (record is not None and (status, typed) == (record[3], recorded)):
+        is_empty = status is None and (record is not None or not any(typed))
+        if is_empty or (record is not None and (status, typed) == (record[3], recorded)):
             continue
         note, arrived_at, left_at = typed
-        mark: dict[str, object] = {"studentId": int(student), "status": status, "note": note}
+        mark: dict[str, object] = {"studentId": int(student), "status": status or "", "note": note}
         mark |= {"arrivedAt": arrived_at, "leftAt": left_at}
         yield mark | ({"recordId": int(record[1]), "version": int(record[2])} if record is not None else {})
 

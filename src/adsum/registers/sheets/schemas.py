@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -10,12 +11,14 @@ from pydantic import Field
 from adsum.attendance.rules import Mark, may_have_times
 from adsum.attendance.statuses.rules import Status, StatusFlag, tone_of
 from adsum.batches.schemas import BatchStatusAnswer, StudentList
-from adsum.platform.errors import AdsumError
+from adsum.platform.errors import AdsumError, Invalid, Violation, number_of_errors
 from adsum.platform.http.schemas import Flag, Id, Note, PlainText, Schema, SentSchema
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import MAX_REASON
 from adsum.registers.sheets.rules import RegisterSheet, SavedSheet, SheetMark, SheetRow, SubmittedSheet
 from adsum.roster.rules import MAX_VERSION_LENGTH
+
+_POINTER = re.compile(r"/marks/([0-9]+)")
 
 
 class SentMark(SentSchema):
@@ -43,6 +46,26 @@ class SentSheet(SentSchema):
     marks: Annotated[Sequence[SentMark], StudentList]
     force: Flag = False
     reason: Annotated[PlainText, Field(max_length=MAX_REASON)] | None = None
+
+    def require_statuses(self) -> None:
+        """Raises Invalid if a mark has a note or a time, and no status."""
+        wrong = [
+            Violation("mark_missing", "a note needs a mark: choose a status", f"/marks/{i}/status")
+            for i, each in enumerate(self._first_marks)
+            if not each.status
+        ]
+        if wrong:
+            raise Invalid(f"the sheet has {number_of_errors(len(wrong))}", wrong)
+
+    def wrong_marks(self, error: AdsumError) -> dict[int, Violation]:
+        """The violations at marks, by student. Their pointers count the marks of students without a record."""
+        first = self._first_marks
+        found = ((_POINTER.match(each.pointer), each) for each in error.violations)
+        return {first[int(place[1])].student_id: each for place, each in found if place is not None}
+
+    @property
+    def _first_marks(self) -> list[SentMark]:
+        return [each for each in self.marks if each.version is None]
 
     def submitted(self, batch: Batch, idempotency_key: str | None) -> SubmittedSheet:
         marks = [each.mark for each in self.marks]

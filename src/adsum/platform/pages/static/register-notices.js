@@ -16,6 +16,7 @@ export class Notices {
     this.message = document.getElementById("message");
     this.banner = document.getElementById("banner");
     this.done = document.getElementById("done");
+    this.wrong = []; // entries that go once their fault is mended
   }
 
   // The line beside the buttons. It has a height of its own, so that nothing moves.
@@ -36,6 +37,7 @@ export class Notices {
     for (const item of items.slice(0, MAX_LISTED)) {
       const entry = el("li");
       entry.append(item);
+      if (item.isWrong) this.wrong.push({ entry, notice, isWrong: item.isWrong });
       list.append(entry);
     }
     if (items.length) notice.append(list);
@@ -49,7 +51,20 @@ export class Notices {
     return notice;
   }
 
-  clear() { this.banner.replaceChildren(); }
+  clear() {
+    this.wrong = [];
+    this.banner.replaceChildren();
+  }
+
+  // Removes the entries whose fault is mended, and the notice after its last entry.
+  dropMended() {
+    this.wrong = this.wrong.filter(({ entry, notice, isWrong }) => {
+      if (isWrong()) return true;
+      entry.remove();
+      if (!notice.querySelector("li")) notice.remove();
+      return false;
+    });
+  }
 
   // The students who could not be recorded, each with the reason.
   showFailed(retry) {
@@ -130,9 +145,20 @@ export class Notices {
 
   hideDone() { this.done.hidden = true; }
 
-  named(row, text) {
+  // The name of a student, which leads to their row, and a text. `isWrong` says how long the entry stays.
+  named(row, text, isWrong = null) {
     const entry = el("span");
-    entry.append(el("bdi", row.name), el("br"), el("small", text));
+    const link = el("a");
+    link.href = `#name-${row.id}`;
+    link.append(el("bdi", row.name));
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      row.element.scrollIntoView({ block: "center" });
+      row.focus({ preventScroll: true });
+    });
+    entry.append(link);
+    if (text) entry.append(el("br"), el("small", text));
+    entry.isWrong = isWrong;
     return entry;
   }
 

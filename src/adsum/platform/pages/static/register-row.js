@@ -18,6 +18,8 @@ export class Row {
     this.sent = null; // the mark that this page sent last
     this.isSending = false;
     this.isContested = false;
+    this.fault = null; // of the mark that was refused: its text, and the mark
+    this.described = this.mark; // the mark that the page has described last
     this.planned = this.base ? null : this.chosen; // of a planned absence
     this.noteSeen();
     this.summarise();
@@ -38,8 +40,11 @@ export class Row {
 
   // The mark that the server knows: the received one, which may have failed, else the recorded one; null: none.
   get base() { return this.known.requested ?? this.known.recorded ?? null; }
+  // Whether there is a note or a time, and no status. Such a mark is kept, but not sent.
+  get isLoose() { return this.chosen === null && !this.isGone && (this.mark.note !== null || this.hasTime); }
   get isTouched() {
-    if (this.chosen === null || this.isGone) return false;
+    if (this.isGone) return false;
+    if (this.chosen === null) return this.isLoose;
     if (this.base) return !sameMark(this.mark, this.base);
     return this.planned === null || !sameMark(this.mark, { status: this.planned });
   }
@@ -79,6 +84,15 @@ export class Row {
     this.noteSeen();
   }
 
+  refuse(text) { this.fault = { text, mark: this.mark }; }
+
+  // A mark arrives for a row that has only a note or times: they become changes of that mark.
+  adopt() {
+    const { note, arrivedAt, leftAt } = this.mark;
+    const { base } = this;
+    this.take({ status: base.status, note: note ?? base.note, arrivedAt: arrivedAt ?? base.arrivedAt, leftAt: leftAt ?? base.leftAt });
+  }
+
   take(mark) {
     for (const radio of this.radios) radio.checked = radio.value === mark.status;
     this.note.value = mark.note ?? "";
@@ -91,6 +105,8 @@ export class Row {
   describe() {
     const { texts } = this.page;
     this.summarise();
+    this.described = this.mark;
+    if (this.fault && !sameMark(this.fault.mark, this.described)) this.fault = null;
     const [state, text] = this.stateAndText(texts);
     this.element.dataset.state = state;
     if (this.stateText.textContent !== text) this.stateText.textContent = text;
@@ -103,6 +119,8 @@ export class Row {
     if (this.isGone) return ["gone", texts.gone];
     if (this.isContested) return ["unsaved", texts.contested];
     if (this.isSending) return ["sending", texts.sending];
+    if (this.fault) return ["failed", this.fault.text];
+    if (this.isLoose) return ["unsaved", texts.needsMark];
     if (this.isTouched) return ["unsaved", texts.unsaved];
     if (known.failure) return ["failed", texts.failed];
     if (known.requested) return ["received", texts.rowReceived.replace("{time}", this.page.receivedAt())];

@@ -24,7 +24,13 @@ export class Saving {
   async save() {
     if (this.pending || this.openRun) { this.isWanted = true; this.tell(); return; }
     const rows = this.sheet.toSend;
-    if (!rows.length) { this.notices.say(this.texts.nothing); return; }
+    const { loose } = this.sheet;
+    if (!rows.length) {
+      this.notices.clear();
+      if (loose.length) this.showLoose(loose);
+      else this.notices.say(this.texts.nothing);
+      return;
+    }
     const marks = rows.map((row) => ({
       studentId: row.id, ...row.mark, ...(row.known.recordId ? { recordId: row.known.recordId, version: row.known.version } : {}),
     }));
@@ -32,9 +38,10 @@ export class Saving {
       userId: this.sheet.userId, rosterVersion: this.sheet.version.value, marks,
       force: this.form.elements.force?.checked ?? false, reason: this.form.elements.reason?.value.trim() || null,
     });
-    for (const row of rows) { row.isSending = true; row.sent = row.mark; }
+    for (const row of rows) { row.isSending = true; row.sent = row.mark; row.fault = null; }
     this.notices.clear();
     this.notices.hideDone();
+    if (loose.length) this.showLoose(loose);
     this.pending = { body, key: newKey(), rows, tries: 0, isWaiting: false };
     this.sheet.changed(rows);
     await this.send();
@@ -82,7 +89,7 @@ export class Saving {
     if (result.isSkipped) this.isWanted = true;
     this.update(result.sheet, result.isSkipped ? "other" : "own");
     const wrong = Object.entries(result.refused).filter(([, each]) => each.code !== "stale_version");
-    if (wrong.length) this.showRefused(wrong.map(([id, each]) => this.notices.named(this.sheet.byId.get(Number(id)), this.texts.errors[each.code] ?? each.detail)));
+    if (wrong.length) this.showRefused(wrong.map(([id, each]) => this.refusedRow(this.sheet.byId.get(Number(id)), each)));
     if (!this.openRun) this.finish(result.sheet);
   }
 
@@ -92,10 +99,26 @@ export class Saving {
     if (result.code === "roster_changed") { await this.reload(result.params); return; }
     const first = rows.filter((row) => !row.known.recordId);
     this.showRefused((result.errors ?? []).map((each) => {
-      const text = this.texts.errors[each.code] ?? each.detail;
       const row = first[/^\/marks\/(\d+)/.exec(each.pointer)?.[1]];
-      return row ? this.notices.named(row, text) : text;
+      return row ? this.refusedRow(row, each) : this.texts.errors[each.code] ?? each.detail;
     }));
+  }
+
+  // The row of a refused mark says what is wrong until the mark is changed, and the message at the top leads to it.
+  refusedRow(row, { code, detail }) {
+    const { arrivedAt, leftAt } = row.mark;
+    const text = code === "times_reversed" && arrivedAt && leftAt
+      ? this.texts.timesReversed.replace("{left}", this.sheet.page.clock(leftAt)).replace("{arrived}", this.sheet.page.clock(arrivedAt))
+      : this.texts.errors[code] ?? detail;
+    row.refuse(text);
+    this.sheet.changed([row]);
+    return this.notices.named(row, text, () => row.fault !== null);
+  }
+
+  // Notes and times of students without a mark stay on the page, and are not sent.
+  showLoose(rows) {
+    this.notices.show("warn", this.texts.looseNotes, rows.map((row) => this.notices.named(row, "", () => row.isLoose)));
+    this.notices.toTop();
   }
 
   // Another user has signed in, here or in another tab. The marks stay until their author signs in again or gives them up.

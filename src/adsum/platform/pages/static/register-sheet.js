@@ -40,6 +40,7 @@ export class Sheet {
   get contested() { return this.rows.filter((row) => row.isContested); }
   get failed() { return this.rows.filter((row) => row.known.failure && !row.isGone); }
   get unmarked() { return this.rows.filter((row) => row.summary.chosen === null && !row.isGone); }
+  get loose() { return this.rows.filter((row) => row.isLoose); }
   get isFiltered() { return this.rows.some((row) => row.element.hidden); }
 
   neighbour(row, step) {
@@ -60,13 +61,8 @@ export class Sheet {
     return meets || !this.data.times.length ? now : "";
   }
 
-  // Marks the rows that are shown and have no mark as present. Returns them.
-  markRest() {
-    const rows = this.unmarked.filter((row) => row.isShown && !row.isFixed);
-    for (const row of rows) row.choose("present");
-    this.changed(rows);
-    return rows;
-  }
+  // The rows that are shown and have no mark.
+  get rest() { return this.unmarked.filter((row) => row.isShown && !row.isFixed); }
 
   revert(rows) {
     for (const row of rows) row.revert();
@@ -111,6 +107,7 @@ export class Sheet {
       if (!row) continue;
       const { base, known, isTouched } = row;
       row.known = each;
+      if (row.isLoose && row.base) row.adopt();
       const isDisputed = each.disputedStatus && each.disputedStatus === row.sent?.status && sameMark(row.mark, row.sent);
       if (!isTouched || isDisputed || !row.isTouched) {
         if (!sameMark(base, row.base) || isDisputed) row.revert();

@@ -3,6 +3,7 @@ import { showHistory } from "./register-history.js";
 import { Notices } from "./register-notices.js";
 import { Saving } from "./register-saving.js";
 import { Sheet, forgetDrafts } from "./register-sheet.js";
+import { Undo, listenForUndo } from "./register-undo.js";
 
 const form = document.getElementById("register");
 if (form) {
@@ -15,7 +16,8 @@ if (form) {
   const rest = document.getElementById("rest");
   const undo = document.getElementById("undo");
   const nobody = document.getElementById("nobody");
-  let rested = []; // the rows that were marked present at once, and can be taken back
+  const undoing = new Undo(sheet);
+  let rested = null; // the step of the undo that marked the rest present
   let pressed = null; // the segment that was chosen already when it was pressed
   let isSignedOut = false;
 
@@ -25,12 +27,16 @@ if (form) {
   form.addEventListener("submit", (event) => { event.preventDefault(); save(); });
   form.addEventListener("change", (event) => {
     const row = sheet.rowOf(event.target);
-    if (event.target.type === "radio") row.chosenNow();
-    if (row) touched(row);
+    if (event.target.type === "radio") {
+      const before = row.described;
+      row.chosenNow();
+      undoing.push([{ row, before, after: row.mark }]);
+    }
+    if (row) sheet.changed([row]);
   });
   form.addEventListener("input", (event) => {
     const row = sheet.rowOf(event.target);
-    if (row && event.target.type !== "radio") touched(row);
+    if (row && event.target.type !== "radio") sheet.changed([row]);
   });
   // A second press on the chosen status takes the mark back.
   form.addEventListener("pointerdown", ({ target }) => { pressed = target.type === "radio" && target.checked ? target : null; });
@@ -49,7 +55,9 @@ if (form) {
     if (event.newState === "open" && !row.hasTime) row.note.focus();
   }, true);
   rest?.addEventListener("click", markRest);
-  undo?.addEventListener("click", undoRest);
+  undo?.addEventListener("click", takeBackNewest);
+  undoing.onChange = () => { if (undo) undo.hidden = !rested || undoing.newest !== rested; };
+  listenForUndo(takeBackNewest);
   search?.addEventListener("input", narrow);
   form.addEventListener("keydown", onKey);
   document.addEventListener("keydown", (event) => {
@@ -64,7 +72,7 @@ if (form) {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) saving.refresh(); });
   setInterval(() => { if (!document.hidden) saving.refresh(); }, 15000);
 
-  sheet.onChange = () => { saving.tell(); describeRest(); };
+  sheet.onChange = () => { saving.tell(); describeRest(); notices.dropMended(); };
   sheet.restore();
   saving.showContested();
   if (sheet.failed.length) saving.finish(data.sheet);
@@ -72,38 +80,33 @@ if (form) {
   else if (matchMedia("(hover: hover)").matches) sheet.firstOpen?.focus({ preventScroll: true });
 
   function save() {
-    forgetRest();
+    undoing.forget();
     saving.save();
   }
 
-  function touched(row) {
-    forgetRest();
-    sheet.changed([row]);
-  }
-
+  // Removes a mark, or a change, that is not saved yet.
   function takeBack(row) {
-    row.revert();
-    touched(row);
+    const wasTouched = row.isTouched;
+    if (!row.isFixed) undoing.record([row], () => row.revert());
+    sheet.changed([row]);
+    if (!wasTouched && row.base && !row.isFixed) notices.say(texts.staysSaved, "warn");
   }
 
   function markRest() {
-    rested = sheet.markRest();
-    if (!rested.length) return;
-    notices.say(texts.someRest.replace("{count}", rested.length), "good");
-    undo.hidden = false;
+    const rows = sheet.rest;
+    if (!rows.length) return;
+    undoing.record(rows, () => { for (const row of rows) row.choose("present"); });
+    rested = undoing.newest;
+    undoing.onChange();
+    sheet.changed(rows);
+    notices.say(texts.someRest.replace("{count}", rows.length), "good");
     sheet.firstOpen?.focus();
   }
 
-  function undoRest() {
-    const rows = rested;
-    forgetRest();
-    sheet.revert(rows);
-    rows[0]?.focus();
-  }
-
-  function forgetRest() {
-    rested = [];
-    if (undo) undo.hidden = true;
+  function takeBackNewest() {
+    const rows = undoing.back();
+    if (rows.length) rows[0].focus();
+    else notices.say(texts.nothingToUndo);
   }
 
   function narrow() {
@@ -114,7 +117,7 @@ if (form) {
   // Marking the rest never touches a row that the search hides, and the button says so.
   function describeRest() {
     if (!rest) return;
-    const { length } = sheet.unmarked.filter((row) => row.isShown && !row.isFixed);
+    const { length } = sheet.rest;
     rest.disabled = length === 0;
     rest.firstElementChild.textContent = sheet.isFiltered ? texts.restOfShown.replace("{count}", length) : texts.rest;
   }
@@ -126,7 +129,6 @@ if (form) {
 
   function onKey(event) {
     const isText = event.target.matches("input:not([type=radio], [type=checkbox])");
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !isText && rested.length) { event.preventDefault(); undoRest(); return; }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const row = sheet.rowOf(event.target);
     if (event.target === search) onSearchKey(event);
@@ -168,8 +170,8 @@ if (form) {
       const status = sheet.statusOfKey(event.key);
       if (!status) return;
       event.preventDefault();
-      row.choose(status.code);
-      touched(row);
+      undoing.record([row], () => row.choose(status.code));
+      sheet.changed([row]);
       sheet.neighbour(row, 1)?.focus();
     }
   }

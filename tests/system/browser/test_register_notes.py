@@ -1,0 +1,108 @@
+"""Notes without a mark, undo, and what the page says of marks that are not saved. Its days are of October 2024."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.system.browser.browsing import Browsing, assert_accessible
+from tests.system.browser.test_register import STUDENTS, TEACHER, records, row, states, take
+
+
+def a_day(number: int) -> str:
+    return (date(2024, 10, 1) + timedelta(number)).isoformat()
+
+
+def note_of(page: Page, student: int) -> Locator:
+    return row(page, student).get_by_role("textbox", name="Note")
+
+
+def test_a_note_without_a_mark_is_kept_and_said_to_be_unsaved(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(0)), a_day(0)
+    note_of(page, 3).fill("ill since Monday")
+    row(page, 5).get_by_role("radio", name="Absent").check()
+    expect(row(page, 3)).to_contain_text("not saved: choose a status")
+    page.keyboard.press("Control+s")
+    expect(row(page, 5)).to_have_attribute("data-state", "saved")
+    problem = page.get_by_role("alert").filter(has_text="a note needs a mark")
+    expect(problem.get_by_role("link")).to_have_count(1)
+    expect(note_of(page, 3)).to_have_value("ill since Monday")
+    expect(page.locator("#done")).to_be_hidden()
+    assert_accessible(page)
+    assert records(browsing, day) == {5: "absent"}
+
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(note_of(page, 3)).to_have_value("ill since Monday")
+    page.keyboard.press("Control+s")
+    problem.get_by_role("link").click()
+    expect(row(page, 3).locator(":focus")).to_have_count(1)
+    page.keyboard.press("a")
+    expect(problem).to_have_count(0)
+    page.keyboard.press("Control+s")
+    expect(row(page, 3)).to_have_attribute("data-state", "saved")
+    expect(note_of(page, 3)).to_have_value("ill since Monday")
+
+
+def test_control_z_takes_back_one_mark_after_the_other_and_never_reaches_another_note(browsing: Browsing) -> None:
+    page = take(browsing.visitor(TEACHER), a_day(1))
+    note_of(page, 7).press_sequentially("bus")
+    page.keyboard.press("Enter")
+    page.keyboard.press("a")
+    row(page, 9).get_by_role("radio", name="Late").check()
+    row(page, 9).get_by_role("radio", name="Absent").check()
+    page.keyboard.press("0")
+    for status in ("late", None):
+        page.keyboard.press("Control+z")
+        if status is None:
+            page.keyboard.press("Control+z")
+            expect(row(page, 9).locator(":checked")).to_have_count(0)
+        else:
+            expect(states(page, "open")).to_have_count(STUDENTS - 2)
+            expect(row(page, 9).locator(":checked")).to_have_value("absent")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    expect(page.locator("#message")).to_have_text("There is no unsaved mark to take back.")
+    expect(states(page, "open")).to_have_count(STUDENTS - 1)
+    expect(note_of(page, 7)).to_have_value("bus")
+
+    note_of(page, 8).press_sequentially("x")
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    expect(note_of(page, 8)).to_have_value("")
+    expect(note_of(page, 7)).to_have_value("bus")
+
+
+def test_a_refused_mark_is_named_where_it_is_until_it_is_mended(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(2)), a_day(2)
+    row(page, 11).get_by_role("radio", name="Late").check()
+    row(page, 11).get_by_label("Arrived").fill("08:15")
+    left = row(page, 11).locator("[name^=left-]")
+    left.evaluate("each => { each.value = '07:00'; each.dispatchEvent(new Event('input', {bubbles: true})); }")
+    page.keyboard.press("Control+s")
+    problem = page.get_by_role("alert").filter(has_text="This was not saved:")
+    wrong = re.compile("Left 7:00.AM is not after arrived 8:15.AM")
+    expect(problem).to_contain_text(wrong)
+    expect(row(page, 11)).to_contain_text(wrong)
+    expect(row(page, 11)).to_have_attribute("data-state", "failed")
+    assert_accessible(page)
+    problem.get_by_role("link").click()
+    expect(row(page, 11).locator(":focus")).to_have_count(1)
+    left.fill("09:00")
+    expect(problem).to_have_count(0)
+    page.keyboard.press("Control+s")
+    expect(row(page, 11)).to_have_attribute("data-state", "saved")
+    assert records(browsing, day) == {11: "late"}
+
+
+def test_delete_on_a_saved_mark_says_that_it_stays(browsing: Browsing) -> None:
+    page = take(browsing.visitor(TEACHER), a_day(3))
+    row(page, 4).get_by_role("radio", name="Absent").check()
+    page.keyboard.press("Control+s")
+    expect(row(page, 4)).to_have_attribute("data-state", "saved")
+    row(page, 4).get_by_role("radio", name="Absent").focus()
+    page.keyboard.press("Delete")
+    expect(page.locator("#message")).to_contain_text("A saved mark stays.")
+    expect(row(page, 4).locator(":checked")).to_have_value("absent")
