@@ -284,7 +284,9 @@ def _pages(
         absence_page_data=planned_absences,
         call_list_page_data=CallListPageData(absences.contacts, attendance.statuses, roster.naming),
         cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
-        desk_page_data=DeskPageData(registers.desk, roster.directory, attendance.statuses, roster.naming),
+        desk_page_data=DeskPageData(
+            registers.desk, roster.directory, roster.search, attendance.statuses, roster.naming
+        ),
         merge_page_data=MergePageData(
             StudentMerges(on.database, on.now), roster.directory, schools.schools, attendance.statuses, roster.naming
         ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from adsum.accounts.access import Role
+from adsum.absences.service import AbsenceResult, Absences
+from adsum.accounts.access import Caller, Role
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
 from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.batches.service import AttendancesService
-from adsum.platform.errors import NotFound
+from adsum.batches.submission import BatchResult, Submission
+from adsum.platform.errors import Invalid, NotFound, Unavailable, Violation
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.privacy.merging.rules import MergeChoices
@@ -23,12 +26,14 @@ from adsum.registers.desk.rules import (
     DeskFilters,
     DeskKind,
     DeskSession,
-    DeskVisit,
+    NewEntry,
     default_status,
+    field_of,
     marks_of_arrival,
     marks_of_departure,
-    validate_visit,
+    validate_entry,
 )
+from adsum.registers.rules import LocalTime
 from adsum.registers.tables import desk_entries
 from adsum.schools.calendar.rules import SessionTime
 from adsum.schools.tables import schools
@@ -39,6 +44,8 @@ from tests.support.pages import Pages, visible_text
 from tests.support.schools import caller, enrol, give_times, make_bare_school, make_class, make_session
 
 USUAL = SchoolStatuses()
+TODAY = date.fromisoformat(DAY)
+NOW = LocalTime(TODAY, "12:00")
 HOURS = [("08:00", "08:45"), ("09:00", "09:45"), ("10:00", "10:45"), ("11:00", "11:45")]
 
 
@@ -49,14 +56,14 @@ def day_of(*marks: str | None, **fields: Any) -> list[DeskSession]:
 
 
 def arrival(sessions: list[DeskSession], time: str, missed: str = "absent") -> dict[int, Mark]:
-    return {each.session_id: mark for each, mark in marks_of_arrival(sessions, time, missed, USUAL).marks}
+    return {each.session_id: each.mark for each in marks_of_arrival(sessions, time, missed, USUAL).marks}
 
 
 def departure(
     sessions: list[DeskSession], time: str, statuses: SchoolStatuses = USUAL
 ) -> tuple[dict[int, Mark], list[int]]:
     made = marks_of_departure(sessions, time, statuses)
-    return {each.session_id: mark for each, mark in made.marks}, [each.session_id for each in made.absent_from]
+    return {each.session_id: each.mark for each in made.marks}, list(made.absent_from)
 
 
 def test_an_arrival_is_absent_before_late_in_the_running_session_and_nothing_after_it() -> None:
@@ -101,11 +108,11 @@ def test_a_session_without_times_is_concerned_only_if_no_session_has_any() -> No
 
 
 def test_every_wrong_field_of_an_entry_is_named() -> None:
-    wrong = DeskVisit(DeskKind.ARRIVAL, 1, "25:00", " ", "present")
-    found = [(each.code, each.pointer) for each in validate_visit(wrong, "present", USUAL)]
+    wrong = NewEntry(DeskKind.ARRIVAL, 1, "25:00", " ", "present")
+    found = [(each.code, each.pointer) for each in validate_entry(wrong, "present", USUAL, TODAY, NOW)]
     assert found == [("wrong_form", "/time"), ("reason_missing", "/reason"), ("not_absent", "/status")]
-    unknown = DeskVisit(DeskKind.ARRIVAL, 1, "09:00", "bus")
-    assert [each.code for each in validate_visit(unknown, "ill", USUAL)] == ["unknown_status"]
+    unknown = NewEntry(DeskKind.ARRIVAL, 1, "09:00", "bus")
+    assert [each.code for each in validate_entry(unknown, "ill", USUAL, TODAY, NOW)] == ["unknown_status"]
     assert default_status(DeskKind.DEPARTURE, USUAL) == "excused"
     retired = Status("excused", "Excused", "E", CountsAs.ABSENT, retired_at=datetime.now(UTC))
     assert default_status(DeskKind.DEPARTURE, SchoolStatuses([retired])) == "absent"
@@ -148,16 +155,15 @@ async def test_an_arrival_marks_the_registers_and_is_undone(office: Office, less
     assert entered.status_code == HTTPStatus.CREATED, entered.text
     busy = await office.api.post(f"/desk-entries/{entered.json()['id']}/undo", {}, "office")
     assert (busy.status_code, busy.json()["code"]) == (HTTPStatus.CONFLICT, BatchIsOpen.code)
-    again = await enter(office, "arrival", "10:10")
-    assert (again.status_code, again.json()["code"]) == (HTTPStatus.CONFLICT, BatchIsOpen.code)
+    other = await enter(office, "arrival", "10:12")
+    assert (other.status_code, other.json()["code"]) == (HTTPStatus.CONFLICT, BatchIsOpen.code)
     await settled(office, entered.json())
     assert await marks(office) == {
         first: ("present", None, None),
         second: ("absent", None, None),
         third: ("late", "10:10", None),
     }
-    nothing = await enter(office, "arrival", "10:10")
-    assert violations(nothing) == {("/time", "nothing_to_record")}
+    assert (await enter(office, "arrival", "10:10")).json() == entered.json(), "the same entry is not made twice"
 
     undone = await office.api.post(f"/desk-entries/{entered.json()['id']}/undo", {}, "office")
     assert undone.json()["undoneAt"] is not None
@@ -210,13 +216,13 @@ async def test_a_run_that_begins_after_the_check_is_waited_for(
     monkeypatch.setattr(AttendancesService, "preview_batches", nothing_open)
     monkeypatch.setattr(service, "ATTEMPTS", 2)
     await office.api.create("teacher", isSelectedAll=False, unselectedStudentIds=[office.school.student_ids[1]])
-    visit = DeskVisit(DeskKind.ARRIVAL, office.school.student_ids[0], "08:10", "bus")
+    new = NewEntry(DeskKind.ARRIVAL, office.school.student_ids[0], "08:10", "bus")
     actor, day = caller(Role.OFFICE, office.school.school_id), date.fromisoformat(DAY)
     with pytest.raises(BatchIsOpen):
-        await office.adsum.desk.enter(visit, actor, day=day)
+        await office.adsum.desk.enter(new, actor, day=day)
     monkeypatch.setattr(service, "ATTEMPTS", 200)
     async with office.worker():
-        entry = await office.adsum.desk.enter(visit, actor, day=day)
+        entry = await office.adsum.desk.enter(new, actor, day=day)
     assert [run.batch_id for run in entry.runs] == [Batch(office.school.class_id, lessons[0], day).id]
 
 
@@ -285,11 +291,13 @@ async def test_entries_are_the_offices_of_its_school_filtered_and_paged(office: 
 async def test_the_desk_finds_a_student_enters_prints_and_undoes(office: Office, lessons: list[int]) -> None:
     pages, school, student = Pages(office.api), office.school, office.school.student_ids[0]
     path = f"/desk?school={school.school_id}&date={DAY}"
-    found = await pages.open(f"/desk/search?school={school.school_id}&date={DAY}&q=fam")
+    search = path.replace("/desk?", "/desk/search?")
+    found = await pages.send(path.replace("/desk?", "/desk/search/hits?"), {"words": "fam"})
     assert f"student={student}" in found.text
     assert "<html" not in found.text
-    assert "No student of this day matches." in visible_text(await pages.open(f"{path}&q=zzz"))
-    assert "student=" not in (await pages.open(f"{path}&q=f")).text
+    assert "No student of this day matches." in visible_text(await pages.send(search, {"words": "zzz"}))
+    assert "student=" not in (await pages.send(search, {"words": "f"})).text
+    assert "Students found" in (await pages.send(search, {"words": "fam"})).text
     shown = visible_text(await pages.open(f"{path}&student={student}"))
     assert "Lesson 0" in shown
     assert "not marked" in shown
@@ -329,4 +337,134 @@ async def test_entries_are_exported_moved_by_a_merge_and_erased_with_the_student
     await office.adsum.student_data.erase(kept, admin)
     async with office.adsum.database.snapshot() as connection:
         assert await connection.scalar(select(desk_entries.c.id)) is None
+    assert len(lessons) == len(HOURS)
+
+
+def test_an_arrival_of_today_is_not_in_the_future() -> None:
+    def codes(kind: DeskKind, time: str, day: date = TODAY) -> list[tuple[str, str]]:
+        new = NewEntry(kind, 1, time, "bus")
+        return [(each.code, each.pointer) for each in validate_entry(new, "absent", USUAL, day, NOW)]
+
+    assert codes(DeskKind.ARRIVAL, "12:01") == [("time_in_future", "/time")]
+    assert codes(DeskKind.ARRIVAL, "12:00") == []
+    assert codes(DeskKind.ARRIVAL, "12:01", TODAY - timedelta(1)) == []
+    assert codes(DeskKind.DEPARTURE, "12:01") == [], "the student has said so"
+
+
+def test_marks_that_are_recorded_already_concern_the_entry() -> None:
+    recorded = day_of("absent", "absent", "late", arrived_at="10:10")
+    made = marks_of_arrival([*recorded[:2], replace(recorded[2], arrived_at="10:10")], "10:10", "absent", USUAL)
+    assert (list(made.marks), made.concern_nothing) == ([], False)
+    assert marks_of_arrival(day_of(), "07:00", "absent", USUAL).concern_nothing
+
+
+def test_violations_of_batches_and_absences_are_those_of_the_entry() -> None:
+    pointers = [
+        "/marks/0/status",
+        "/marks/0/leftAt",
+        "/marks/0/studentId",
+        "/learningDate",
+        "/sessionIds/1",
+        "/classId",
+    ]
+    assert [field_of(each) for each in pointers] == ["/status", "/time", "/studentId", "/date", "/date", ""]
+
+
+async def test_an_entry_that_was_interrupted_is_completed_by_the_same_request_and_undone_whole(
+    office: Office, lessons: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, *_ = lessons
+    create = AttendancesService.create_batch
+
+    async def outage(self: AttendancesService, submission: Submission, actor: Caller) -> BatchResult:
+        if submission.session_id == second:
+            raise Unavailable("the database is unavailable")
+        return await create(self, submission, actor)
+
+    monkeypatch.setattr(AttendancesService, "create_batch", outage)
+    body = {"kind": "arrival", "studentId": office.school.student_ids[0], "date": DAY, "time": "09:50", "reason": "bus"}
+    headers = {"Idempotency-Key": "arrival-1"}
+    failed = await office.api.post("/desk-entries", body, "office", headers=headers)
+    assert failed.status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    (pending,) = (await office.api.get("/desk-entries")).json()["items"]
+    assert (pending["isComplete"], pending["runs"], pending["reason"]) == (False, [], "bus")
+    pages = Pages(office.api)
+    assert "Not complete" in visible_text(await pages.open(f"/desk?school={office.school.school_id}&date={DAY}"))
+
+    monkeypatch.setattr(AttendancesService, "create_batch", create)
+    again = await office.api.post("/desk-entries", body, "office", headers=headers)
+    assert again.status_code == HTTPStatus.CREATED, again.text
+    assert (again.json()["id"], again.json()["isComplete"]) == (pending["id"], True)
+    assert len(again.json()["runs"]) == 2, "that of the first attempt, too"
+    assert (await office.api.post("/desk-entries", body, "office", headers=headers)).json() == again.json()
+    await settled(office, again.json())
+    assert {session: mark[0] for session, mark in (await marks(office)).items()} == {first: "absent", second: "absent"}
+    await office.api.post(f"/desk-entries/{pending['id']}/undo", {}, "office")
+    assert {mark[0] for mark in (await marks(office)).values()} == {None}
+
+
+async def test_an_incomplete_entry_is_undone_by_somebody_else_without_what_can_no_longer_be_recorded(
+    office: Office, lessons: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, third = Absences.add, lessons[2]
+
+    async def refused(*args: Any, **kwargs: Any) -> AbsenceResult:
+        raise Invalid("no", [Violation("unknown_session", "no", "/sessionIds/0")])
+
+    async def interrupted(*args: Any, **kwargs: Any) -> AbsenceResult:
+        await add(*args, **kwargs)
+        raise Unavailable("the answer was lost")
+
+    student = office.school.student_ids[0]
+    monkeypatch.setattr(Absences, "add", refused)
+    wrong = await enter(office, "departure", "09:20")
+    assert violations(wrong) == {("/date", "unknown_session")}
+    (entry,) = (await office.api.get("/desk-entries")).json()["items"]
+    admin = caller(Role.ADMIN)
+    with pytest.raises(BatchIsOpen):
+        await office.adsum.desk.undo(entry["id"], admin)
+    (completed,) = (await office.api.get("/desk-entries")).json()["items"]
+    assert (completed["isComplete"], completed["absenceId"], len(completed["runs"])) == (True, None, 1)
+    await settled(office, completed)
+    assert (await office.adsum.desk.undo(entry["id"], admin)).undone_at is not None
+
+    monkeypatch.setattr(Absences, "add", interrupted)
+    assert (await enter(office, "departure", "10:00")).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    monkeypatch.setattr(Absences, "add", add)
+    retried = (await enter(office, "departure", "10:00")).json()
+    (absence,) = (await office.api.get("/absences", studentId=student)).json()["items"]
+    assert (retried["absenceId"], absence["sessionIds"]) == (absence["id"], [third, lessons[3]])
+
+
+async def test_an_absence_that_was_planned_before_survives_the_undo(office: Office, lessons: list[int]) -> None:
+    first = (await enter(office, "departure", "10:00")).json()
+    twin = (await enter(office, "departure", "10:00")).json()
+    assert twin == first, "the same entry again"
+    # Another time in the break: the same later sessions, so the same absence.
+    later = (await enter(office, "departure", "09:50")).json()
+    assert (later["id"] == first["id"], later["absenceId"]) == (False, None)
+    await office.api.post(f"/desk-entries/{later['id']}/undo", {}, "office")
+    assert (await office.api.get(f"/absences/{first['absenceId']}")).json()["revokedAt"] is None
+    assert len(lessons) == len(HOURS)
+
+
+async def test_a_form_that_is_sent_twice_makes_one_entry(office: Office, lessons: list[int]) -> None:
+    pages, school = Pages(office.api), office.school
+    form: dict[str, Any] = {"school": school.school_id, "date": DAY, "student": school.student_ids[0]}
+    form |= {"kind": "departure", "time": "10:00", "reason": "tooth", "key": "0b2c7ad0-0000-4000-8000-000000000001"}
+    first = await pages.send("/desk", form)
+    (entry,) = (await office.api.get("/desk-entries")).json()["items"]
+    await office.api.post(f"/desk-entries/{entry['id']}/undo", {}, "office")
+    assert (await pages.send("/desk", form)).headers["location"] == first.headers["location"]
+    assert len((await office.api.get("/desk-entries")).json()["items"]) == 1
+    assert len(lessons) == len(HOURS)
+
+
+async def test_the_desk_says_that_a_register_is_being_saved(office: Office, lessons: list[int]) -> None:
+    await office.api.create("teacher", isSelectedAll=True)
+    form: dict[str, Any] = {"school": office.school.school_id, "date": DAY, "student": office.school.student_ids[0]}
+    busy = await Pages(office.api).send("/desk", form | {"kind": "arrival", "time": "08:10", "reason": "bus"})
+    assert busy.status_code == HTTPStatus.CONFLICT
+    assert "A register is being saved. Try again in a moment." in visible_text(busy)
+    assert (await office.api.get("/desk-entries")).json()["items"] == []
     assert len(lessons) == len(HOURS)

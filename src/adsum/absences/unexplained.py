@@ -155,11 +155,6 @@ async def explain_days(
     return records
 
 
-def explanations(statuses: SchoolStatuses) -> list[str]:
-    """The codes of authorised absences that are in use, in the school's order."""
-    return [each.code for each in statuses if each.is_in_use and _is_authorised(statuses, each.code)]
-
-
 def _is_authorised(statuses: SchoolStatuses, code: str | None) -> bool:
     status = None if code is None else statuses.get(code)
     return status is not None and status.counts_as is CountsAs.ABSENT and StatusFlag.AUTHORISED in status.flags
@@ -209,7 +204,7 @@ def _validate_number(student_days: Collection[StudentDay]) -> list[Violation]:
 
 def validate_explanation(status: str, statuses: SchoolStatuses, pointer: str) -> list[Violation]:
     """The violations of a status that is to explain absences of a school."""
-    allowed = explanations(statuses)
+    allowed = statuses.authorised_absences
     if status in allowed:
         return []
     detail = f"{status[:40]!r} is not an authorised absence of this school: use one of {', '.join(allowed)}"

@@ -22,7 +22,7 @@ register_reminders = Table(
     Index(None, "school_id", "learning_date"),
 )
 
-# Late arrivals and early departures. An entry only changes by being undone.
+# Late arrivals and early departures. An entry changes when its marks are submitted, and when it is undone.
 desk_entries = Table(
     "desk_entries",
     metadata,
@@ -44,6 +44,8 @@ desk_entries = Table(
     reference("user", nullable=True),
     Column("key_id", BigInt, ForeignKey("api_keys.id")),
     Column("undone_at", Instant),
+    # {"marks": […], "absentFrom": […]}: what the entry makes, until all of it is made. See `DeskMarks`.
+    Column("pending", Json),
     Index(None, "school_id", "day"),
     Index(None, "student_id", "day"),
 )

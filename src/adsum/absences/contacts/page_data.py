@@ -9,7 +9,6 @@ from datetime import date
 
 from adsum.absences.contacts.rules import Call, Contact, ContactFilters
 from adsum.absences.contacts.service import Contacts
-from adsum.absences.unexplained import explanations
 from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
@@ -71,7 +70,7 @@ class CallListPageData:
             {student_id: explained[student_id] for student_id in by_name},
             names,
             shown,
-            [shown[code] for code in explanations(statuses)],
+            [shown[code] for code in statuses.authorised_absences],
         )
 
 

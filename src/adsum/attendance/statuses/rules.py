@@ -131,6 +131,16 @@ class SchoolStatuses:
             if status.counts_as is CountsAs.ABSENT and StatusFlag.AUTHORISED not in status.flags
         ]
 
+    @property
+    def absences(self) -> list[str]:
+        """The codes of absences that can be given."""
+        return [status.code for status in self if status.is_in_use and status.counts_as is CountsAs.ABSENT]
+
+    @property
+    def authorised_absences(self) -> list[str]:
+        """The codes of authorised absences that can be given. They explain an absence."""
+        return [code for code in self.absences if StatusFlag.AUTHORISED in self._by_code[code].flags]
+
     def violation_of(self, code: str, pointer: str) -> Violation | None:
         """The violation in giving this status, if there is one."""
         status, params = self.get(code), {"allowed": self.in_use}

@@ -13,7 +13,7 @@ from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
-from adsum.registers.desk.rules import DeskFilters, DeskKind, DeskVisit
+from adsum.registers.desk.rules import DeskFilters, DeskKind, NewEntry
 from adsum.registers.desk.schemas import DeskEntryItem
 from adsum.registers.desk.service import Desk
 
@@ -45,7 +45,7 @@ def arrival(
     as_json: Json = False,
 ) -> None:
     """Enter a late arrival: late in the running session, absent in those that are over."""
-    _enter(DeskVisit(DeskKind.ARRIVAL, student_id, time, reason, status), day, school_id, as_json=as_json)
+    _enter(NewEntry(DeskKind.ARRIVAL, student_id, time, reason, status), day, school_id, as_json=as_json)
 
 
 @app.command()
@@ -63,7 +63,7 @@ def departure(
     as_json: Json = False,
 ) -> None:
     """Enter an early departure: the time in the running session, a planned absence from the later ones."""
-    _enter(DeskVisit(DeskKind.DEPARTURE, student_id, time, reason, status), day, school_id, as_json=as_json)
+    _enter(NewEntry(DeskKind.DEPARTURE, student_id, time, reason, status), day, school_id, as_json=as_json)
 
 
 @app.command("list")
@@ -95,6 +95,6 @@ def undo(
     )
 
 
-def _enter(visit: DeskVisit, day: date | None, school_id: int | None, *, as_json: bool) -> None:
-    entry = run_with(Desk, lambda desk: desk.enter(visit, system_caller(), school_id=school_id, day=day))
+def _enter(new: NewEntry, day: date | None, school_id: int | None, *, as_json: bool) -> None:
+    entry = run_with(Desk, lambda desk: desk.enter(new, system_caller(), school_id=school_id, day=day))
     show_item(DeskEntryItem.model_validate(entry), as_json=as_json)

@@ -12,7 +12,7 @@ from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
-from adsum.registers.desk.schemas import DeskEntryItem, DeskQuery, EnterVisit
+from adsum.registers.desk.schemas import DeskEntryItem, DeskQuery, NewDeskEntry
 from adsum.registers.desk.service import Desk
 
 router = APIRouter(prefix="/desk-entries", tags=["registers"], route_class=JsonRoute)
@@ -22,23 +22,26 @@ DeskService = Annotated[Desk, Depends(provided(Desk))]
 
 
 @router.post(
-    "", name="enterVisit", summary="Enter a late arrival or an early departure", status_code=HTTPStatus.CREATED
+    "", name="createDeskEntry", summary="Enter a late arrival or an early departure", status_code=HTTPStatus.CREATED
 )
-async def enter_visit(body: EnterVisit, desk: DeskService, caller: Office, key: SentKey) -> DeskEntryItem:
-    """Marks the sessions that it concerns; of a departure the later ones become a planned absence."""
+async def create_entry(body: NewDeskEntry, desk: DeskService, caller: Office, key: SentKey) -> DeskEntryItem:
+    """Marks the sessions that it concerns; of a departure the later ones become a planned absence.
+
+    An entry with the same content that is not undone is returned instead of a second one.
+    """
     keyed = key.answering(body, DeskEntryItem.model_validate, HTTPStatus.CREATED)
-    entry = await desk.enter(body.to_visit(), caller, keyed, school_id=body.school_id, day=body.day)
+    entry = await desk.enter(body.to_entry(), caller, keyed, school_id=body.school_id, day=body.day)
     return DeskEntryItem.model_validate(entry)
 
 
-@router.get("", name="listVisits", summary="Late arrivals and early departures")
-async def list_visits(query: Annotated[DeskQuery, Query()], desk: DeskService, caller: Office) -> Page[DeskEntryItem]:
+@router.get("", name="listDeskEntries", summary="Late arrivals and early departures")
+async def list_entries(query: Annotated[DeskQuery, Query()], desk: DeskService, caller: Office) -> Page[DeskEntryItem]:
     """The newest first."""
     page = await desk.page(caller, query.filters, query.page)
     return Page(items=[DeskEntryItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
 
 
-@router.post("/{id}/undo", name="undoVisit", summary="Undo a late arrival or an early departure")
-async def undo_visit(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
+@router.post("/{id}/undo", name="undoDeskEntry", summary="Undo a late arrival or an early departure")
+async def undo_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
     """Its marks return to those before it, unless somebody has changed them since. Its absence is revoked."""
     return DeskEntryItem.model_validate(await desk.undo(entry_id, caller))

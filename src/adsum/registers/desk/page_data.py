@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 
 from adsum.accounts.access import Caller
-from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, ShownStatus, shown_statuses
+from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
-from adsum.platform.paging import PageRequest, every_item
+from adsum.platform.paging import every_item
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, default_status
 from adsum.registers.desk.service import Desk, StudentDay
-from adsum.roster.rules import NamedIds, Names, StudentFilters, StudentRow, name_order
+from adsum.roster.rules import NamedIds, Names, StudentRow
+from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming
 
 MAX_FOUND = 8
@@ -21,7 +22,7 @@ MIN_LETTERS = 2
 
 @dataclass(frozen=True, slots=True)
 class FoundStudents:
-    """The first students whom a search finds, by name. `has_more`: there are more."""
+    """The best matches of a search for students. `has_more`: there are more."""
 
     students: Sequence[StudentRow]
     has_more: bool = False
@@ -51,20 +52,19 @@ class DeskView:
 class DeskPageData:
     """Combines the desk with students, names and statuses."""
 
-    def __init__(self, desk: Desk, directory: Directory, statuses: Statuses, naming: Naming) -> None:
+    def __init__(self, desk: Desk, directory: Directory, search: Search, statuses: Statuses, naming: Naming) -> None:
         self._desk = desk
         self._directory = directory
+        self._search = search
         self._statuses = statuses
         self._naming = naming
 
     async def found(self, school_id: int, day: date, words: str, caller: Caller) -> FoundStudents:
-        """The students of a school who are enrolled on the day and whom these words find: see `search_spellings`."""
+        """The students of a school who are enrolled on the day and whom these words find."""
         if len(words.strip()) < MIN_LETTERS:
             return FoundStudents([])
-        filters = StudentFilters(words.strip(), school_id=school_id, day=day)
-        page = await self._directory.students(caller, filters, PageRequest(limit=5 * MAX_FOUND))
-        ordered = sorted(page.items, key=lambda each: name_order(each.family_name, each.given_name, each.id))
-        return FoundStudents(ordered[:MAX_FOUND], len(ordered) > MAX_FOUND)
+        best = await self._search.students_of_day(words, school_id, day, MAX_FOUND + 1, caller)
+        return FoundStudents(best[:MAX_FOUND], len(best) > MAX_FOUND)
 
     async def read(self, school_id: int, day: date, student_id: int | None, caller: Caller) -> DeskView:
         """The desk of a school on a day, with a chosen student.
@@ -84,7 +84,7 @@ class DeskPageData:
             entries,
             await self._naming.names_of(_named_ids(entries), caller),
             shown,
-            [shown[code] for code in _absent(statuses)],
+            [shown[code] for code in statuses.absences],
             {kind: default_status(kind, statuses) for kind in DeskKind},
             chosen,
         )
@@ -93,10 +93,6 @@ class DeskPageData:
         """An entry with the names in it. Raises NotFound."""
         entry = await self._desk.find(entry_id, caller)
         return entry, await self._naming.names_of(_named_ids([entry]), caller)
-
-
-def _absent(statuses: SchoolStatuses) -> list[str]:
-    return [each.code for each in statuses if each.is_in_use and each.counts_as is CountsAs.ABSENT]
 
 
 def _named_ids(entries: Sequence[DeskEntry]) -> NamedIds:

@@ -1,15 +1,19 @@
-"""`/desk`: late arrivals and early departures. `/desk/search` finds students while a name is typed."""
+"""`/desk`: late arrivals and early departures. `/desk/search` finds students by name."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import datetime
+from hashlib import sha256
+from typing import Annotated, Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from pydantic import BaseModel, Field
 
-from adsum.accounts.access import Permission
+from adsum.accounts.access import Caller, Permission
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.database.answers import AlreadyAnswered, AnswerKey, KeyedRequest
 from adsum.platform.days import time_of
 from adsum.platform.errors import AdsumError, Conflict
 from adsum.platform.http.dependencies import Now, provided
@@ -19,7 +23,7 @@ from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.desk.page_data import DeskPageData, FoundStudents
-from adsum.registers.desk.rules import DeskKind, DeskVisit
+from adsum.registers.desk.rules import DeskEntry, DeskKind, NewEntry
 from adsum.registers.desk.service import Desk
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
@@ -31,10 +35,11 @@ DeskService = Annotated[Desk, Depends(provided(Desk))]
 PageDataService = Annotated[DeskPageData, Depends(provided(DeskPageData))]
 EntryId = Annotated[PathId, Path(alias="id")]
 Text = Annotated[PlainText, Field(max_length=2_000)]
+TypedWords = Annotated[Words, Form()]
 
 
-class VisitForm(BaseModel):
-    """The form of a visit, as it was typed."""
+class EntryForm(BaseModel):
+    """The form of an entry, as it was typed."""
 
     school: PathId
     date: Day
@@ -43,10 +48,19 @@ class VisitForm(BaseModel):
     time: Text = ""
     reason: Text = ""
     status: Text = ""
+    # Of one page: the form that is sent twice makes one entry.
+    key: Annotated[str, Field(max_length=36, pattern=r"^[0-9a-f-]*$")] = ""
 
     @property
-    def visit(self) -> DeskVisit:
-        return DeskVisit(self.kind, self.student, time_of(self.time.strip()), self.reason, self.status or None)
+    def new_entry(self) -> NewEntry:
+        return NewEntry(self.kind, self.student, time_of(self.time.strip()), self.reason, self.status or None)
+
+    def keyed(self, caller: Caller, now: datetime) -> KeyedRequest[DeskEntry] | None:
+        """The request that makes an entry once. None: the form has no key."""
+        if not self.key:
+            return None
+        digest = sha256(self.model_dump_json(exclude={"key"}).encode()).hexdigest()
+        return KeyedRequest(AnswerKey(caller.actor, f"desk-form-{self.key}"), digest, now, _entered)
 
 
 class UndoForm(BaseModel):
@@ -57,27 +71,36 @@ class UndoForm(BaseModel):
 
 
 @router.get("")
+@router.get("/search")
 async def desk_page(
     request: Request,
     page_data: PageDataService,
     visitor: Office,
     of: RequestedDay,
-    q: Annotated[Words, Query()] = "",
     student: PathId | None = None,
     done: str = "",
 ) -> Response:
     """The desk: a search, the chosen student, and the entries of the day. `done` names what led back to the page."""
-    found = await page_data.found(of.school.id, of.day, q, visitor.caller)
-    return await _page(request, page_data, visitor, of, student, found=found, words=q, done=done)
+    return await _page(request, page_data, visitor, of, student, done=done)
 
 
-@router.get("/search")
+# The searches are POST, because browsers and proxies keep addresses.
+@router.post("/search")
 async def search(
-    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, q: Annotated[Words, Query()] = ""
+    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, words: TypedWords = ""
+) -> Response:
+    """The desk with the students whom the words find."""
+    found = await page_data.found(of.school.id, of.day, words, visitor.caller)
+    return await _page(request, page_data, visitor, of, None, found=found, words=words)
+
+
+@router.post("/search/hits")
+async def hits(
+    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, words: TypedWords = ""
 ) -> Response:
     """The students whom the page finds while a name is typed."""
-    found = await page_data.found(of.school.id, of.day, q, visitor.caller)
-    return site_of(request).page(request, "desk_found.html", of=of, found=found, words=q)
+    found = await page_data.found(of.school.id, of.day, words, visitor.caller)
+    return site_of(request).page(request, "desk_found.html", of=of, found=found, words=words)
 
 
 @router.post("")
@@ -88,15 +111,19 @@ async def enter(
     schools: SchoolsService,
     visitor: Office,
     now: Now,
-    form: Annotated[VisitForm, Form()],
+    form: Annotated[EntryForm, Form()],
 ) -> Response:
     """Enters an arrival or a departure."""
     try:
-        entry = await desk.enter(form.visit, visitor.caller, school_id=form.school, day=form.date)
+        keyed = form.keyed(visitor.caller, now)
+        entry = await desk.enter(form.new_entry, visitor.caller, keyed, school_id=form.school, day=form.date)
+        entry_id = entry.id
+    except AlreadyAnswered as repeated:
+        entry_id = repeated.answer["id"]
     except WRONG as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         return await _page(request, page_data, visitor, of, form.student, typed=form, error=error)
-    return _back(form, f"entered#entry-{entry.id}")
+    return _back(form, f"entered#entry-{entry_id}")
 
 
 @router.post("/{id}/undo")
@@ -119,7 +146,11 @@ async def slip(
     return site_of(request).page(request, "desk_slip.html", visitor=visitor, entry=entry, names=names, school=school)
 
 
-def _back(form: VisitForm | UndoForm, done: str) -> Response:
+def _entered(entry: DeskEntry) -> dict[str, Any]:
+    return {"id": entry.id}
+
+
+def _back(form: EntryForm | UndoForm, done: str) -> Response:
     query = {"school": form.school, "date": form.date.isoformat()}
     return redirect_to(f"{PATH}?{urlencode(query)}&done={done}")
 
@@ -133,7 +164,7 @@ async def _page(
     *,
     found: FoundStudents | None = None,
     words: str = "",
-    typed: VisitForm | None = None,
+    typed: EntryForm | None = None,
     error: AdsumError | None = None,
     done: str = "",
 ) -> Response:
@@ -148,4 +179,5 @@ async def _page(
         typed=typed,
         error=error,
         done=done,
+        key=str(uuid4()),
     )

@@ -7,16 +7,16 @@ from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, Integer, Select, String, insert, literal, select, update
+from sqlalchemy import Date, Integer, Select, String, insert, literal, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.repository import absences_of_student
-from adsum.absences.rules import absences_of_session
+from adsum.absences.rules import Author, absences_of_session
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.tables import attendances
 from adsum.platform.database.validity import valid_on
-from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, DeskRun, DeskSession
+from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, DeskMarks, DeskRun, DeskSession, NewEntry
 from adsum.registers.repository import has_register
 from adsum.registers.tables import desk_entries
 from adsum.roster.tables import classes, enrolments, sessions
@@ -67,13 +67,48 @@ async def sessions_of_student(
     return sorted(listed, key=lambda each: (each.begins or "", each.session_id))
 
 
-async def add_entry(connection: AsyncConnection, values: dict[str, Any]) -> DeskEntry:
-    """Stores an entry. `values` are the fields of `DeskEntry` without the id."""
-    row = {_AUTHOR.get(name, name): value for name, value in values.items()}
-    row["runs"] = [[run.batch_id, run.run_id] for run in values["runs"]]
-    entry_id = await connection.scalar(insert(desk_entries).values(row).returning(desk_entries.c.id))
-    assert entry_id is not None, "it was inserted"
-    return DeskEntry(id=entry_id, **values)
+async def find_same_entry(
+    connection: AsyncConnection, school_id: int, day: date, new: NewEntry, status: str
+) -> DeskEntry | None:
+    """The newest entry with the same content that is not undone."""
+    c = desk_entries.c
+    is_same = (
+        *(c.school_id == school_id, c.student_id == new.student_id, c.day == day),
+        *(c.kind == new.kind, c.time == new.time, c.reason == new.reason.strip(), c.status == status),
+    )
+    found = await connection.execute(_select_entries().where(*is_same, c.undone_at.is_(None)).limit(1))
+    row = found.one_or_none()
+    return None if row is None else _entry(*row)
+
+
+async def add_entry(
+    connection: AsyncConnection,
+    school_id: int,
+    day: date,
+    new: NewEntry,
+    status: str,
+    pending: DeskMarks,
+    author: Author,
+) -> DeskEntry:
+    """Stores an entry whose marks are pending."""
+    row: dict[str, Any] = {
+        "school_id": school_id,
+        "student_id": new.student_id,
+        "day": day,
+        "kind": new.kind,
+        "time": new.time,
+        "reason": new.reason.strip(),
+        "status": status,
+        "runs": [],
+        "entered_at": author.at,
+        "entered_role": author.caller.role.value,
+        "user_id": author.caller.user_id,
+        "key_id": author.caller.key_id,
+        "pending": pending.to_json(),
+    }
+    columns = [desk_entries.c[_AUTHOR.get(each.name, each.name)] for each in fields(DeskEntry)]
+    added = await connection.execute(insert(desk_entries).values(row).returning(*columns))
+    return _entry(*added.one())
 
 
 async def find_entry(connection: AsyncConnection, caller: Caller, entry_id: int) -> DeskEntry | None:
@@ -103,6 +138,14 @@ async def list_entries(
     return [_entry(*row) for row in await connection.execute(statement)]
 
 
+async def set_complete(
+    connection: AsyncConnection, entry_id: int, absence_id: int | None, runs: Sequence[DeskRun]
+) -> None:
+    """Stores what an entry has made, so that nothing of it is pending."""
+    made = {"absence_id": absence_id, "runs": [[run.batch_id, run.run_id] for run in runs], "pending": null()}
+    await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(made))
+
+
 async def set_undone(connection: AsyncConnection, entry_id: int, at: datetime) -> None:
     """Marks an entry as undone."""
     await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(undone_at=at))
@@ -118,4 +161,5 @@ def _entry(*row: Any) -> DeskEntry:
     values["kind"] = DeskKind(values["kind"])
     runs: Sequence[tuple[str, str]] = values["runs"]
     values["runs"] = [DeskRun(*run) for run in runs]
+    values["pending"] = None if values["pending"] is None else DeskMarks.of_json(values["pending"])
     return DeskEntry(**values)

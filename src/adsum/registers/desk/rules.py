@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Any
 
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import ABSENT, PRESENT, CountsAs, SchoolStatuses, Status, StatusFlag
-from adsum.platform.days import validate_stretch
+from adsum.platform.days import TIME, validate_stretch
 from adsum.platform.errors import Violation
 from adsum.platform.texts import validate_reason
+from adsum.registers.rules import LocalTime
 
 
 class DeskKind(StrEnum):
@@ -22,7 +24,7 @@ class DeskKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class DeskVisit:
+class NewEntry:
     """An entry as it is made.
 
     Attributes:
@@ -67,20 +69,66 @@ class DeskSession:
         return self.ends is not None and self.ends <= time
 
     def has_begun_by(self, time: str) -> bool:
-        """Whether the student misses a part of it by coming at this time. A session begins on time for who is there."""
+        """Whether it begins before this time. A student who arrives when it begins misses nothing of it."""
         return self.begins is None or self.begins < time
 
 
 @dataclass(frozen=True, slots=True)
-class DeskMarks:
-    """What an entry makes: marks of sessions, each by a batch, and the sessions of a planned absence."""
+class SessionMark:
+    """A mark of a session."""
 
-    marks: Sequence[tuple[DeskSession, Mark]]
-    absent_from: Sequence[DeskSession] = ()
+    class_id: int
+    session_id: int
+    mark: Mark
+
+
+@dataclass(frozen=True, slots=True)
+class DeskMarks:
+    """The marks and the planned absence that an entry makes.
+
+    Attributes:
+        marks: each is recorded by a batch of its own.
+        absent_from: ids of the sessions of the planned absence; empty: there is none.
+        are_recorded: whether some sessions have the marks already that the entry would make.
+        reason: of the marks, in the history of their records; None: the edit window of the day is not over.
+    """
+
+    marks: Sequence[SessionMark]
+    absent_from: Sequence[int] = ()
+    are_recorded: bool = False
+    reason: str | None = None
 
     @property
-    def is_empty(self) -> bool:
-        return not self.marks and not self.absent_from
+    def concern_nothing(self) -> bool:
+        """Whether no session has to do with the entry."""
+        return not self.marks and not self.absent_from and not self.are_recorded
+
+    def to_json(self) -> dict[str, Any]:
+        """The form in `desk_entries.pending`."""
+        marks = [
+            {
+                "classId": each.class_id,
+                "sessionId": each.session_id,
+                "status": each.mark.status,
+                "arrivedAt": each.mark.arrived_at,
+                "leftAt": each.mark.left_at,
+            }
+            for each in self.marks
+        ]
+        return {"marks": marks, "absentFrom": list(self.absent_from), "reason": self.reason}
+
+    @classmethod
+    def of_json(cls, stored: Mapping[str, Any]) -> DeskMarks:
+        """Reads the form that `to_json` writes."""
+        marks = [
+            SessionMark(
+                each["classId"],
+                each["sessionId"],
+                Mark(each["status"], arrived_at=each["arrivedAt"], left_at=each["leftAt"]),
+            )
+            for each in stored["marks"]
+        ]
+        return cls(marks, tuple(stored["absentFrom"]), reason=stored["reason"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +148,7 @@ class DeskEntry:
         absence_id: the planned absence of a departure, or None.
         runs: the batches that record its marks.
         undone_at: when it was undone, or None.
+        pending: the marks and the absence that are still to be recorded, some of them may be; None: all are.
     """
 
     id: int
@@ -117,6 +166,12 @@ class DeskEntry:
     entered_by_user_id: int | None
     entered_by_key_id: int | None
     undone_at: datetime | None = None
+    pending: DeskMarks | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all its marks have been submitted, and its absence is entered."""
+        return self.pending is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +184,13 @@ class DeskFilters:
     last_day: date | None = None
 
 
+def marks_of(new: NewEntry, sessions: Sequence[DeskSession], missed: str, statuses: SchoolStatuses) -> DeskMarks:
+    """What an entry makes of the sessions of its day, with the status `missed` of the missed ones."""
+    if new.kind is DeskKind.ARRIVAL:
+        return marks_of_arrival(sessions, new.time, missed, statuses)
+    return marks_of_departure(sessions, new.time, statuses)
+
+
 def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, statuses: SchoolStatuses) -> DeskMarks:
     """The marks of a student who arrives: `missed` in each session that is over, late in the running ones.
 
@@ -139,18 +201,19 @@ def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, st
     seen = [
         i for i, each in enumerate(begun) if _counts_as(each, statuses) is CountsAs.ATTENDED and each.is_over_by(time)
     ]
-    marks: list[tuple[DeskSession, Mark]] = []
+    wanted: list[tuple[DeskSession, Mark]] = []
     late = _with_flag(StatusFlag.LATE, statuses)
     for each in begun[max(seen, default=-1) + 1 :]:
         if each.is_over_by(time):
-            is_open = each.status is None or each.status in statuses.unexplained
-            if is_open and each.status != missed:
-                marks.append((each, Mark(missed)))
+            if each.status == missed:
+                wanted.append((each, Mark(missed, arrived_at=each.arrived_at, left_at=each.left_at)))
+            elif each.status is None or each.status in statuses.unexplained:
+                wanted.append((each, Mark(missed)))
         elif _counts_as(each, statuses) is not CountsAs.ATTENDED:
-            marks.append((each, Mark(late.code, arrived_at=time)))
-        elif each.status == late.code and each.arrived_at is None:
-            marks.append((each, Mark(late.code, arrived_at=time, left_at=each.left_at)))
-    return DeskMarks(marks)
+            wanted.append((each, Mark(late.code, arrived_at=time)))
+        elif each.status == late.code and each.arrived_at in {None, time}:
+            wanted.append((each, Mark(late.code, arrived_at=time, left_at=each.left_at)))
+    return _without_recorded(wanted)
 
 
 def marks_of_departure(sessions: Sequence[DeskSession], time: str, statuses: SchoolStatuses) -> DeskMarks:
@@ -162,36 +225,68 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, statuses: Sch
     running = [each for each in concerned if each.has_begun_by(time) and not each.is_over_by(time)]
     later = [each for each in concerned if not each.has_begun_by(time)]
     left = _with_flag(StatusFlag.LEFT_EARLY, statuses)
-    marks = [
+    wanted = [
         (each, Mark(left.code if left.code != PRESENT else each.status or PRESENT, None, each.arrived_at, time))
         for each in running
         if each.status is None or _counts_as(each, statuses) is CountsAs.ATTENDED
     ]
-    changed = [(each, mark) for each, mark in marks if (each.status, each.left_at) != (mark.status, mark.left_at)]
-    return DeskMarks(changed, later)
+    return _without_recorded(wanted, [each.session_id for each in later])
 
 
 def default_status(kind: DeskKind, statuses: SchoolStatuses) -> str:
     """The status of missed sessions: unexplained for an arrival, the first authorised absence for a departure."""
-    authorised = (
-        each.code
-        for each in statuses
-        if each.is_in_use and each.counts_as is CountsAs.ABSENT and StatusFlag.AUTHORISED in each.flags
-    )
-    return next(authorised, ABSENT) if kind is DeskKind.DEPARTURE else ABSENT
+    return next(iter(statuses.authorised_absences), ABSENT) if kind is DeskKind.DEPARTURE else ABSENT
 
 
-def validate_visit(visit: DeskVisit, status: str, statuses: SchoolStatuses) -> Iterator[Violation]:
-    """The violations in an entry, in a school with these statuses."""
-    yield from validate_stretch(("/time", visit.time), ("/time", None))
-    if not visit.reason.strip():
+def validate_entry(
+    new: NewEntry, status: str, statuses: SchoolStatuses, day: date, now: LocalTime
+) -> Iterator[Violation]:
+    """The violations in an entry of a day, in a school with these statuses, where it is `now`."""
+    if day > now.day:
+        detail = f"{day} is in the future: at the school it is {now.day}"
+        yield Violation("date_in_future", detail, "/date", {"today": now.day.isoformat()})
+    yield from validate_stretch(("/time", new.time), ("/time", None))
+    if new.kind is DeskKind.ARRIVAL and day == now.day and TIME.fullmatch(new.time) and new.time > now.time:
+        detail = f"{new.time} is in the future: at the school it is {now.time}"
+        yield Violation("time_in_future", detail, "/time", {"now": now.time})
+    if not new.reason.strip():
         yield Violation("reason_missing", "a reason is required", "/reason")
-    yield from validate_reason(visit.reason)
+    yield from validate_reason(new.reason)
     violation = statuses.violation_of(status, "/status")
     if violation is not None:
         yield violation
     elif statuses.get(status) is None or _status(status, statuses).counts_as is not CountsAs.ABSENT:
         yield Violation("not_absent", f"{status} does not count as absent: use another status", "/status")
+
+
+def field_of(pointer: str) -> str:
+    """The field of an entry that a field of its batches or its planned absence is made from, as JSON pointers."""
+    names = pointer.split("/")
+    return next((own for name, own in _FIELDS.items() if name in names), "")
+
+
+_FIELDS = {
+    "studentId": "/studentId",
+    "studentIds": "/studentId",
+    "status": "/status",
+    "arrivedAt": "/time",
+    "leftAt": "/time",
+    "reason": "/reason",
+    "learningDate": "/date",
+    "firstDay": "/date",
+    "lastDay": "/date",
+    "sessionId": "/date",
+    "sessionIds": "/date",
+}
+
+
+def _without_recorded(wanted: Sequence[tuple[DeskSession, Mark]], absent_from: Sequence[int] = ()) -> DeskMarks:
+    changed = [
+        SessionMark(each.class_id, each.session_id, mark)
+        for each, mark in wanted
+        if (each.status, each.arrived_at, each.left_at) != (mark.status, mark.arrived_at, mark.left_at)
+    ]
+    return DeskMarks(changed, absent_from, are_recorded=len(changed) < len(wanted))
 
 
 def _concerned(sessions: Sequence[DeskSession]) -> Sequence[DeskSession]:

@@ -13,10 +13,10 @@ from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
-from adsum.registers.desk.rules import DeskFilters, DeskKind, DeskVisit
+from adsum.registers.desk.rules import DeskFilters, DeskKind, NewEntry
 
 
-class EnterVisit(SentSchema):
+class NewDeskEntry(SentSchema):
     """A student who arrives late or leaves early."""
 
     kind: DeskKind
@@ -33,8 +33,8 @@ class EnterVisit(SentSchema):
         ),
     ] = None
 
-    def to_visit(self) -> DeskVisit:
-        return DeskVisit(self.kind, self.student_id, self.time, self.reason, self.status)
+    def to_entry(self) -> NewEntry:
+        return NewEntry(self.kind, self.student_id, self.time, self.reason, self.status)
 
 
 class RunOfEntry(Schema):
@@ -62,6 +62,9 @@ class DeskEntryItem(Schema):
     entered_by_user_id: int | None
     entered_by_key_id: Annotated[int | None, Field(description="of an API key")]
     undone_at: Moment | None
+    is_complete: Annotated[
+        bool, Field(description="false: a server failed; sending the entry again submits the marks that are missing")
+    ]
 
 
 class DeskQuery(PageQuery):

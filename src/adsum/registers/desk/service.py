@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
-from adsum.absences.rules import Absence
-from adsum.absences.service import Absences
-from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.attendance.rules import Mark
+from adsum.absences.rules import Absence, Author
+from adsum.absences.service import AbsenceResult, Absences
+from adsum.accounts.access import Caller, Permission, Role, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.batches.rules import OnExisting
@@ -18,23 +19,38 @@ from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import Undo
 from adsum.platform.clock import Clock
-from adsum.platform.database.answers import KeyedRequest, claim_key, require_unanswered, store_result
+from adsum.platform.database.answers import (
+    AlreadyAnswered,
+    AnswerKey,
+    KeyedRequest,
+    claim_key,
+    require_unanswered,
+    store_result,
+)
+from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.registers.desk.repository import add_entry, find_entry, list_entries, sessions_of_student, set_undone
+from adsum.registers.desk.repository import (
+    add_entry,
+    find_entry,
+    find_same_entry,
+    list_entries,
+    sessions_of_student,
+    set_complete,
+    set_undone,
+)
 from adsum.registers.desk.rules import (
     DeskEntry,
     DeskFilters,
-    DeskKind,
     DeskMarks,
     DeskRun,
     DeskSession,
-    DeskVisit,
+    NewEntry,
     default_status,
-    marks_of_arrival,
-    marks_of_departure,
-    validate_visit,
+    field_of,
+    marks_of,
+    validate_entry,
 )
 from adsum.registers.rules import LocalTime
 from adsum.roster.service import school_of_student
@@ -43,7 +59,7 @@ from adsum.schools.repository import time_zone_of
 
 ATTEMPTS = 30
 PAUSE_S = 0.1
-# In the history of records after the edit window. The reason of the visit stays with the office.
+# In the history of records after the edit window. The reason of the entry stays with the office.
 REASON = "entered at the desk"
 
 
@@ -55,6 +71,18 @@ class StudentDay:
     day: date
     now: LocalTime
     sessions: Sequence[DeskSession]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedEntry:
+    """An entry that can be entered at a school on a day, with what it makes. `exists`: the same entry is stored."""
+
+    new: NewEntry
+    school_id: int
+    day: date
+    status: str
+    made: DeskMarks
+    exists: bool
 
 
 class Desk:
@@ -87,7 +115,7 @@ class Desk:
 
     async def enter(
         self,
-        visit: DeskVisit,
+        new: NewEntry,
         caller: Caller,
         keyed: KeyedRequest[DeskEntry] | None = None,
         *,
@@ -97,56 +125,21 @@ class Desk:
         """Enters an arrival or a departure: marks of the sessions that it concerns, and of a departure a planned
         absence from the later ones.
 
-        Each mark is a batch of one student, as a register makes it. All of them are checked before the first one is
-        written. If a server fails in between, the same entry again adds what is missing; its undo then leaves the
-        marks that were written before.
+        Each mark is a batch of one student, as a register makes it. All of them are checked, the entry is stored, and
+        then they are submitted. If that is interrupted, the entry is incomplete: the same entry again submits what is
+        missing, and its undo undoes all of it. As long as an entry is not undone, the same entry again returns it.
 
         Raises:
             Invalid: with all violations; nothing was written.
-            BatchIsOpen: a register that it concerns is being saved; nothing was written.
+            BatchIsOpen: a register that it concerns is being saved; nothing was written, or the entry is incomplete.
             Unavailable: not known to be entered; the same entry again is safe.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
-        async with self._database.snapshot() as connection:
-            await require_unanswered(connection, keyed)
-            of = await self._student_day(connection, visit.student_id, caller, school_id, day)
-            statuses = await statuses_of_school(connection, of.school_id)
-        status = visit.status or default_status(visit.kind, statuses)
-        refuse([*validate_visit(visit, status, statuses), *_wrong_day(of)])
-        if visit.kind is DeskKind.ARRIVAL:
-            made = marks_of_arrival(of.sessions, visit.time, status, statuses)
-        else:
-            made = marks_of_departure(of.sessions, visit.time, statuses)
-        if made.is_empty:
-            detail = f"at {visit.time} there is no session of the student that this changes"
-            raise Invalid(detail, [Violation("nothing_to_record", detail, "/time", {"time": visit.time})])
-        absence_id, runs = await self._record(made, visit, status, of, caller)
-        now = self._now()
-        async with self._database.transaction() as connection:
-            await claim_key(connection, keyed)
-            # A merge or an erasure of the student locks their schools, too.
-            await lock_school(connection, of.school_id)
-            await school_of_student(connection, caller, visit.student_id, of.school_id)
-            entry = await add_entry(
-                connection,
-                {
-                    "school_id": of.school_id,
-                    "student_id": visit.student_id,
-                    "day": of.day,
-                    "kind": visit.kind,
-                    "time": visit.time,
-                    "reason": visit.reason.strip(),
-                    "status": status,
-                    "absence_id": absence_id,
-                    "runs": runs,
-                    "entered_at": now,
-                    "entered_by_role": caller.role.value,
-                    "entered_by_user_id": caller.user_id,
-                    "entered_by_key_id": caller.key_id,
-                },
-            )
-            await store_result(connection, keyed, entry)
-        return entry
+        checked = await self._check(new, caller, keyed, school_id, day)
+        if not checked.exists:
+            checked = replace(checked, made=await self._preview(checked, caller))
+        entry = await self._find_or_add(checked, caller, keyed)
+        return entry if entry.is_complete else await self._complete(entry, caller, keyed)
 
     async def undo(self, entry_id: int, caller: Caller) -> DeskEntry:
         """Undoes an entry: sets its marks back, unless somebody has changed them since, and revokes its absence.
@@ -160,6 +153,9 @@ class Desk:
         entry = await self.find(entry_id, caller)
         if entry.undone_at is not None:
             return entry
+        if not entry.is_complete:
+            # A run that is not known yet, or begins meanwhile, would stay.
+            entry = await self._complete(entry, caller, skips_refused=True)
         for run in entry.runs:
             await self._undo.undo(run.batch_id, caller, run_id=run.run_id)
         if entry.absence_id is not None:
@@ -195,45 +191,144 @@ class Desk:
         day = day or now.day
         return StudentDay(own_school, day, now, await sessions_of_student(connection, own_school, student_id, day))
 
-    async def _record(
-        self, made: DeskMarks, visit: DeskVisit, status: str, of: StudentDay, caller: Caller
-    ) -> tuple[int | None, Sequence[DeskRun]]:
-        """Writes the marks and the absence. Returns the id of the absence, and the runs."""
-        submissions = await self._checked(
-            [_submission(session, mark, visit.student_id, of.day) for session, mark in made.marks], caller
-        )
-        absence_id = None
-        if made.absent_from:
-            session_ids = tuple(each.session_id for each in made.absent_from)
-            absence = Absence(of.day, of.day, status, session_ids, reason=visit.reason.strip())
-            added = await self._absences.add([visit.student_id], absence, caller, school_id=of.school_id)
-            absence_id = added.absences[0].id
-        results = [await self._mark(each, caller) for each in submissions]
-        # A mark that somebody else has made since the preview begins no run.
-        return absence_id, [DeskRun(each.batch_id, each.run_id) for each in results if each.is_new_run and each.run_id]
+    async def _check(
+        self,
+        new: NewEntry,
+        caller: Caller,
+        keyed: KeyedRequest[DeskEntry] | None,
+        school_id: int | None,
+        day: date | None,
+    ) -> CheckedEntry:
+        async with self._database.snapshot() as connection:
+            await require_unanswered(connection, keyed)
+            of = await self._student_day(connection, new.student_id, caller, school_id, day)
+            statuses = await statuses_of_school(connection, of.school_id)
+            status = new.status or default_status(new.kind, statuses)
+            refuse(list(validate_entry(new, status, statuses, of.day, of.now)))
+            same = await find_same_entry(connection, of.school_id, of.day, new, status)
+        made = marks_of(new, of.sessions, status, statuses)
+        if same is None and made.concern_nothing:
+            detail = f"at {new.time} there is no session of the student that this changes"
+            raise Invalid(detail, [Violation("nothing_to_record", detail, "/time", {"time": new.time})])
+        return CheckedEntry(new, of.school_id, of.day, status, made, exists=same is not None)
 
-    async def _checked(self, submissions: Sequence[Submission], caller: Caller) -> Sequence[Submission]:
-        """The submissions, with a reason if the edit window of the day is over. Raises the error of the first one."""
-        outcomes = await self._attendances.preview_batches(submissions, caller)
+    async def _preview(self, checked: CheckedEntry, caller: Caller) -> DeskMarks:
+        """The marks, with a reason if the edit window of the day is over. Raises the error of the first mark that cannot
+        be submitted now.
+        """
+        made, student_id, day = checked.made, checked.new.student_id, checked.day
+        outcomes = await self._attendances.preview_batches(_submissions(made, student_id, day), caller)
         if any(_needs_reason(each) for each in outcomes):
-            submissions = [replace(each, reason=REASON) for each in submissions]
-            outcomes = await self._attendances.preview_batches(submissions, caller)
+            made = replace(made, reason=REASON)
+            outcomes = await self._attendances.preview_batches(_submissions(made, student_id, day), caller)
         for outcome in outcomes:
             if isinstance(outcome, AdsumError):
-                raise outcome
+                raise _of_entry(outcome)
             if outcome.is_skipped:
                 raise _busy(outcome)
-        return submissions
+        return made
 
-    async def _mark(self, submission: Submission, caller: Caller) -> BatchResult:
-        """Submits a mark. A run that has begun since the preview ends within moments."""
-        result = await self._attendances.create_batch(submission, caller)
-        for _ in range(ATTEMPTS):
+    @repeats_if_contended
+    async def _find_or_add(
+        self, checked: CheckedEntry, caller: Caller, keyed: KeyedRequest[DeskEntry] | None
+    ) -> DeskEntry:
+        """The same entry, or the new one, whose marks are pending."""
+        new, school_id, day, status = checked.new, checked.school_id, checked.day, checked.status
+        async with self._database.transaction() as connection:
+            await claim_key(connection, keyed)
+            # Two requests at once would not find each other's entry. A merge or an erasure of the student locks their
+            # schools, too.
+            await lock_school(connection, school_id)
+            await school_of_student(connection, caller, new.student_id, school_id)
+            entry = await find_same_entry(connection, school_id, day, new, status)
+            if entry is None:
+                author = Author(caller, self._now())
+                entry = await add_entry(connection, school_id, day, new, status, checked.made, author)
+            if entry.is_complete:
+                await store_result(connection, keyed, entry)
+        return entry
+
+    async def _complete(
+        self,
+        entry: DeskEntry,
+        caller: Caller,
+        keyed: KeyedRequest[DeskEntry] | None = None,
+        *,
+        skips_refused: bool = False,
+    ) -> DeskEntry:
+        """Submits the pending marks and the absence as the author of the entry, and stores what they have become.
+
+        The idempotency keys are those of the entry: what was submitted before keeps its run and its absence.
+        `skips_refused`: leaves out what can no longer be recorded instead of raising its error.
+        """
+        assert entry.pending is not None, "it is incomplete"
+        refused = (Invalid, NotFound) if skips_refused else ()
+        author = _author_of(entry, caller)
+        runs: list[DeskRun] = []
+        absence_id: int | None = None
+        try:
+            for submission in _submissions(entry.pending, entry.student_id, entry.day):
+                with suppress(*refused):
+                    result = await self._mark(entry, submission, author)
+                    # A mark that somebody else has made since the check begins no run.
+                    if result.is_new_run and result.run_id is not None:
+                        runs.append(DeskRun(result.batch_id, result.run_id))
+            if entry.pending.absent_from:
+                with suppress(*refused):
+                    absence_id = await self._add_absence(entry, entry.pending.absent_from, author)
+        except AdsumError as error:
+            raise _of_entry(error) from None
+        return await self._store_complete(replace(entry, absence_id=absence_id, runs=runs, pending=None), keyed)
+
+    async def _mark(self, entry: DeskEntry, submission: Submission, author: Caller) -> BatchResult:
+        """Submits a mark. A run that has begun since the check ends within moments."""
+        number = waited = 0
+        while True:
+            # The answer that another run is open is stored under a key, too.
+            key = f"desk-{entry.id}-{entry.student_id}-{submission.session_id}-{number}"
+            result = await self._attendances.create_batch(replace(submission, idempotency_key=key), author)
             if not result.is_skipped:
                 return result
-            await asyncio.sleep(PAUSE_S)
-            result = await self._attendances.create_batch(submission, caller)
-        raise _busy(result)
+            number += 1
+            if not result.is_repeated:
+                waited += 1
+                if waited == ATTEMPTS:
+                    raise _busy(result)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _add_absence(self, entry: DeskEntry, session_ids: Sequence[int], author: Caller) -> int | None:
+        """The id of the planned absence that the entry adds; None: it was planned before, and stays after an undo."""
+        absence = Absence(entry.day, entry.day, entry.status, tuple(session_ids), reason=entry.reason)
+        key = AnswerKey(author.actor, f"desk-{entry.id}-{entry.student_id}-absence")
+        keyed = KeyedRequest(key, "", self._now(), _added_absence)
+        try:
+            added = await self._absences.add([entry.student_id], absence, author, keyed, school_id=entry.school_id)
+        except AlreadyAnswered as repeated:
+            return repeated.answer["absenceId"]
+        return _added_absence(added)["absenceId"]
+
+    @repeats_if_contended
+    async def _store_complete(self, entry: DeskEntry, keyed: KeyedRequest[DeskEntry] | None) -> DeskEntry:
+        async with self._database.transaction() as connection:
+            await set_complete(connection, entry.id, entry.absence_id, entry.runs)
+            await store_result(connection, keyed, entry)
+        return entry
+
+
+def _author_of(entry: DeskEntry, caller: Caller) -> Caller:
+    """The author of an entry, with the permissions of the caller who completes it."""
+    ids = {"user_id": entry.entered_by_user_id, "key_id": entry.entered_by_key_id}
+    return replace(caller, role=Role(entry.entered_by_role), **ids)
+
+
+def _added_absence(result: AbsenceResult) -> dict[str, Any]:
+    return {"absenceId": result.absences[0].id if result.is_new else None}
+
+
+def _of_entry(error: AdsumError) -> AdsumError:
+    """The error of a batch or an absence, with the fields of the entry."""
+    violations = [replace(each, pointer=field_of(each.pointer)) for each in error.violations]
+    return type(error)(error.detail, violations, **error.params) if violations else error
 
 
 def _needs_reason(outcome: BatchResult | AdsumError) -> bool:
@@ -244,19 +339,15 @@ def _busy(result: BatchResult) -> BatchIsOpen:
     return BatchIsOpen(f"batch {result.batch_id} is being processed: enter it again", batchId=result.batch_id)
 
 
-def _wrong_day(of: StudentDay) -> list[Violation]:
-    if of.day <= of.now.day:
-        return []
-    detail = f"{of.day} is in the future: at the school it is {of.now.day}"
-    return [Violation("date_in_future", detail, "/date", {"today": of.now.day.isoformat()})]
-
-
-def _submission(session: DeskSession, mark: Mark, student_id: int, day: date) -> Submission:
-    marks = [StudentMark(student_id, mark)]
-    return Submission(
-        class_id=session.class_id,
-        session_id=session.session_id,
-        learning_date=day.isoformat(),
-        selection=Selection(is_selected_all=False, marks=marks),
-        on_existing=OnExisting.UPDATE,
-    )
+def _submissions(made: DeskMarks, student_id: int, day: date) -> list[Submission]:
+    return [
+        Submission(
+            class_id=each.class_id,
+            session_id=each.session_id,
+            learning_date=day.isoformat(),
+            selection=Selection(is_selected_all=False, marks=[StudentMark(student_id, each.mark)]),
+            on_existing=OnExisting.UPDATE,
+            reason=made.reason,
+        )
+        for each in made.marks
+    ]

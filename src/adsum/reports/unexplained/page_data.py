@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from adsum.absences.unexplained import OwnExplanation, StudentDay, UnexplainedAbsences, explanations
+from adsum.absences.unexplained import OwnExplanation, StudentDay, UnexplainedAbsences
 from adsum.accounts.access import Caller, Permission
 from adsum.attendance.rules import Record
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
@@ -132,7 +132,7 @@ class UnexplainedPageData:
             report.unmarked,
             await self._naming.names_of(_named_ids(items), caller),
             by_code,
-            [by_code[code] for code in explanations(statuses)] if overrules else [],
+            [by_code[code] for code in statuses.authorised_absences] if overrules else [],
         )
 
 

@@ -56,13 +56,25 @@ async def list_students(
 
 
 async def search_students(
-    connection: AsyncConnection, caller: Caller, words: str, today: Day, limit: int
+    connection: AsyncConnection,
+    caller: Caller,
+    words: str,
+    today: Day,
+    limit: int,
+    *,
+    school_id: int | None = None,
+    day: date | None = None,
 ) -> list[StudentRow]:
-    """The `limit` best matches among the students whom the caller sees today, as in `list_students`, the best first."""
-    c = students.c
+    """The `limit` best matches among the students whom the caller sees today, as in `list_students`, the best first.
+
+    `school_id`: only students of this school. `day`: only students who are enrolled on this day.
+    """
+    c, caller = students.c, in_one_school(caller, school_id)
     statement = _students(caller).where(await _is_or_was(connection, mentions(words, c.search_text)))
     if caller.teaches_only:
         statement = statement.where(students.c.id.in_(_taught_students(caller, today)))
+    if day is not None:
+        statement = statement.where(_enrolled(caller, None, day))
     how_far = distance(words, c.search_text)
     best = (how_far, is_active(caller).desc(), c.family_name, c.given_name, c.id)
     found = await connection.execute(statement.add_columns(how_far).order_by(*best).limit(limit))

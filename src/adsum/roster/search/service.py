@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -10,6 +13,7 @@ from adsum.roster.people.repository import search_people
 from adsum.roster.people.rules import PersonRow
 from adsum.roster.repository.classes import search_classes
 from adsum.roster.repository.students import search_students
+from adsum.roster.rules import StudentRow
 from adsum.roster.search.rules import Hits, hits_of
 from adsum.schools.repository import names_of_schools, today_of_schools
 
@@ -41,6 +45,19 @@ class Search:
             schools = {row.school_id for row in (*students, *classes, *people) if row.school_id is not None}
             names = await names_of_schools(connection, schools)
         return hits_of(students, classes, people, names, limit)
+
+    async def students_of_day(
+        self, words: str, school_id: int, day: date, limit: int, caller: Caller
+    ) -> Sequence[StudentRow]:
+        """At most `limit` students of a school who are enrolled on a day, as `find`: the best matches first.
+
+        Raises Forbidden without `roster:read`.
+        """
+        require_permission(caller, Permission.ROSTER_READ)
+        if not search_words(words):
+            return []
+        async with self._database.snapshot() as connection:
+            return await search_students(connection, caller, words, day, limit, school_id=school_id, day=day)
 
 
 async def _people(connection: Connection, caller: Caller, words: str, limit: int) -> list[PersonRow]:
