@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from adsum.absences.unexplained import MAX_EXPLAINED, UnexplainedAbsences, explanations
+from adsum.absences.unexplained import MAX_EXPLAINED, UnexplainedAbsences
 from adsum.accounts.access import Role
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.repository import list_changes
@@ -129,7 +129,7 @@ async def test_undoing_an_explanation_opens_the_dispute_again_that_it_resolved(o
 
 def test_only_authorised_statuses_in_use_explain_an_absence() -> None:
     retired = Status("leave", "Leave", "V", CountsAs.ABSENT, retired_at=NOON)
-    assert explanations(SchoolStatuses([retired])) == ["excused"]
+    assert SchoolStatuses([retired]).authorised_absences == ["excused"]
 
 
 async def test_callers_with_the_right_to_read_the_roster_get_the_names_of_ids(database: Database) -> None:

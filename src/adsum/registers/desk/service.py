@@ -213,9 +213,7 @@ class Desk:
         return CheckedEntry(new, of.school_id, of.day, status, made, exists=same is not None)
 
     async def _preview(self, checked: CheckedEntry, caller: Caller) -> DeskMarks:
-        """The marks, with a reason if the edit window of the day is over. Raises the error of the first mark that cannot
-        be submitted now.
-        """
+        """The marks, with a reason if the edit window is over. Raises the error of the first that would be refused."""
         made, student_id, day = checked.made, checked.new.student_id, checked.day
         outcomes = await self._attendances.preview_batches(_submissions(made, student_id, day), caller)
         if any(_needs_reason(each) for each in outcomes):
