@@ -259,8 +259,8 @@ async def test_an_absence_is_changed_and_revoked_with_its_history(office: Office
 
     assert 'name="reason" value="doctor"' in page.text
     assert "Saved. Records follow the change." in shown
-    assert "Changed by the office" in shown
-    assert "Entered by the office" in shown
+    assert "Changed by office@school1.example" in shown
+    assert "Entered by office@school1.example" in shown
     assert (await office.record(student))["status"] == "present"
     assert stale.status_code == not_revoked.status_code == HTTPStatus.PRECONDITION_FAILED
     assert "Nothing was overwritten." in visible_text(stale)

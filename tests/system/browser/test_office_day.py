@@ -75,7 +75,7 @@ def test_calls_are_entered_and_an_absence_is_explained_by_one(browsing: Browsing
     assert_accessible(page)
     assert_fits(page)
     row = tried.locator("li[id^=call-]").filter(has_text="Dmitri")
-    row.get_by_label("Note or reason").fill("flu")
+    row.get_by_label("Note (only the office reads it)").fill("flu")
     row.get_by_label("Explain the absence as").select_option("excused")
     row.get_by_role("button", name="Reached").click()
     settled = page.get_by_role("region", name="Called, and settled")
