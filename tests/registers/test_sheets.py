@@ -315,7 +315,7 @@ async def test_on_a_closed_day_the_office_records_with_a_reason_and_teachers_onl
         path = f"/take/{school.class_id}/{school.session_id}/{DAY}"
         shown = visible_text(await Pages(api).open(path, "teacher"))
         assert "The school is closed on this day: Christmas" in shown
-        assert "No marks can be saved. If the class meets, ask the office." in shown
+        assert "No new marks can be saved. Marks that are already recorded can be changed." in shown
         assert "enter a reason below the list" in visible_text(await Pages(api).open(path, "office"))
 
 

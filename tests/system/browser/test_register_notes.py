@@ -7,8 +7,8 @@ from datetime import date, timedelta
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.system.browser.browsing import Browsing, assert_accessible
-from tests.system.browser.test_register import STUDENTS, TEACHER, records, row, states, take
+from tests.system.browser.browsing import Browsing, assert_accessible, sign_in
+from tests.system.browser.test_register import OFFICE, STUDENTS, TEACHER, records, row, states, take
 
 
 def a_day(number: int) -> str:
@@ -106,3 +106,77 @@ def test_delete_on_a_saved_mark_says_that_it_stays(browsing: Browsing) -> None:
     page.keyboard.press("Delete")
     expect(page.locator("#message")).to_contain_text("A saved mark stays.")
     expect(row(page, 4).locator(":checked")).to_have_value("absent")
+
+
+def test_a_register_that_is_saved_in_part_says_how_many_are_unmarked_and_folds_their_names(browsing: Browsing) -> None:
+    page = take(browsing.visitor(TEACHER), a_day(4))
+    row(page, 4).get_by_role("radio", name="Absent").check()
+    page.keyboard.press("Control+s")
+    done = page.locator("#done")
+    expect(done.get_by_role("heading", level=2)).to_have_text(f"Saved. Students without a mark: {STUDENTS - 1}")
+    expect(done.locator("details li").first).to_be_hidden()
+    done.locator("summary").click()
+    expect(done.locator("details li")).to_have_count(STUDENTS - 1)
+    assert_accessible(page)
+
+
+def test_a_teacher_learns_which_marks_of_the_office_stay(browsing: Browsing) -> None:
+    day = a_day(5)
+    teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
+    row(office, 6).get_by_role("radio", name="Excused").check()
+    office.keyboard.press("Control+s")
+    expect(row(office, 6)).to_have_attribute("data-state", "saved")
+    teacher.keyboard.press("0")
+    teacher.keyboard.press("Control+s")
+    expect(states(teacher, "saved")).to_have_count(STUDENTS)
+    notice = teacher.locator("#done .notice")
+    expect(notice).to_contain_text("Marks of the office that stay: 1")
+    expect(notice).to_contain_text("Excused (yours: Present)")
+    expect(teacher.locator("#message")).to_have_text("Marks of the office that stay: 1")
+    assert_accessible(teacher)
+    expect(office.locator("#done")).not_to_contain_text("that stay")
+
+
+def test_on_a_closed_day_recorded_marks_are_changed_and_the_page_says_so(browsing: Browsing) -> None:
+    page, day = take(browsing.visitor(TEACHER), a_day(6)), a_day(6)
+    row(page, 4).get_by_role("radio", name="Absent").check()
+    page.keyboard.press("Control+s")
+    expect(row(page, 4)).to_have_attribute("data-state", "saved")
+    browsing.system.commands.output("calendar", "close", day, "--reason", "Storm")
+    take(page, day)
+    expect(page.get_by_text("Marks that are already recorded can be changed.")).to_be_visible()
+    expect(row(page, 5).get_by_role("radio", name="Late")).to_be_disabled()
+    row(page, 4).get_by_role("radio", name="Late").check()
+    page.keyboard.press("Control+s")
+    expect(page.locator("#done").get_by_role("heading", level=2)).to_have_text("The changes are saved.")
+    assert records(browsing, day) == {4: "late"}
+
+
+def test_signing_out_asks_first_while_marks_are_not_saved(browsing: Browsing) -> None:
+    page = browsing.visitor()
+    sign_in(page, TEACHER, browsing.system.passwords[TEACHER])
+    take(page, a_day(7))
+    row(page, 4).get_by_role("radio", name="Absent").check()
+    other = page.context.new_page()
+    for asking in (page, other):  # the marks are in the storage of the first tab
+        asking.bring_to_front()
+        if asking is other:
+            other.goto("/today")
+        asking.locator(".me summary").click()
+        asking.get_by_role("button", name="Sign out", exact=True).click()
+        dialog = asking.get_by_role("dialog")
+        expect(dialog).to_contain_text("Marks that are not saved: 1. Sign out and discard them?")
+        assert_accessible(asking)
+        dialog.get_by_role("button", name="Stay signed in").click()
+        expect(dialog).to_be_hidden()
+    other.close()
+    expect(row(page, 4)).to_have_attribute("data-state", "unsaved")
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.get_by_role("dialog").get_by_role("button", name="Sign out and discard").click()
+    page.wait_for_url("**/sign-in*")
+    assert page.evaluate("Object.keys(sessionStorage).filter((key) => key.startsWith('adsum:')).length") == 0
+
+    sign_in(page, TEACHER, browsing.system.passwords[TEACHER])
+    page.locator(".me summary").click()
+    page.get_by_role("button", name="Sign out", exact=True).click()
+    page.wait_for_url("**/sign-in*")

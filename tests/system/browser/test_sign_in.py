@@ -63,6 +63,8 @@ def test_signing_out_removes_unsaved_marks_and_leaves_the_registers_of_other_tab
     assert_fits(third)
     third.locator(".me summary").click()
     third.get_by_role("button", name="Sign out", exact=True).first.click()
+    expect(third.get_by_role("dialog")).to_contain_text("not saved: 2")
+    third.get_by_role("button", name="Sign out and discard").click()
     for page in (first, second, third):
         expect(page).to_have_url(re.compile("/sign-in"))
         assert page.evaluate("sessionStorage.length") == 0

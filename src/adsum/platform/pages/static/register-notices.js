@@ -86,12 +86,11 @@ export class Notices {
     if (shown?.dataset.contested === ids) return;
     shown?.remove();
     if (!contested.length) return;
-    const label = (code) => this.sheet.statuses.find((each) => each.code === code)?.label ?? code;
     const items = contested.map((row) => {
       const entry = el("span", "", "choice");
       entry.append(el("bdi", row.name));
-      const theirs = el("button", this.texts.theirs.replace("{mark}", label(row.base.status)), "compact");
-      const mine = el("button", this.texts.mine.replace("{mark}", label(row.chosen)), "compact");
+      const theirs = el("button", this.texts.theirs.replace("{mark}", this.label(row.base.status)), "compact");
+      const mine = el("button", this.texts.mine.replace("{mark}", this.label(row.chosen)), "compact");
       theirs.addEventListener("click", () => { row.take(row.base); onDecided(row); });
       mine.addEventListener("click", () => onDecided(row));
       for (const button of [theirs, mine]) button.type = "button";
@@ -102,9 +101,15 @@ export class Notices {
     this.toTop();
   }
 
-  // The card of a saved register: the students who are not simply present.
+  // The card of a saved register: marks of the office that stay, and the students who are not simply present.
   showDone(warnings) {
-    this.done.replaceChildren(el("h2", this.texts.done));
+    const { kept } = this.sheet;
+    const unmarked = this.sheet.unmarked.filter((row) => !row.base);
+    const toMark = unmarked.filter((row) => !row.isFixed);
+    const title = toMark.length ? this.texts.doneInPart.replace("{count}", toMark.length) : unmarked.length ? this.texts.doneChanges : this.texts.done;
+    this.done.replaceChildren(el("h2", title));
+    this.done.classList.toggle("partly", toMark.length > 0);
+    if (kept.length) this.done.append(this.keptMarks(kept));
     for (const code of warnings) {
       const warning = el("div", "", "notice warn");
       warning.append(el("p", this.texts.warnings[code]));
@@ -117,16 +122,38 @@ export class Notices {
       const found = rows.filter((row) => row.known.recorded?.status === code);
       if (look !== "attended" && found.length) groups.append(this.group(label, found));
     }
-    const unmarked = rows.filter((row) => !row.base);
-    if (unmarked.length) groups.append(this.group(this.texts.unmarked, unmarked));
-    if (!rows.some((row) => absent.includes(row.known.recorded?.status))) this.done.append(el("p", this.texts.nobodyAbsent));
+    if (!unmarked.length && !rows.some((row) => absent.includes(row.known.recorded?.status))) this.done.append(el("p", this.texts.nobodyAbsent));
     this.done.append(groups);
+    if (toMark.length) {
+      const folded = el("details");
+      const names = this.group("", toMark).querySelector("ul");
+      folded.append(el("summary", `${this.texts.unmarked}: ${toMark.length}`), names);
+      this.done.append(folded);
+    }
     const back = el("a", this.texts.back, "button compact");
     back.href = document.querySelector(".crumbs a").href;
     this.done.append(back);
     this.done.hidden = false;
     this.done.focus({ preventScroll: true });
     this.toTop();
+  }
+
+  label(code) { return this.sheet.statuses.find((each) => each.code === code)?.label ?? code; }
+
+  // What stays of the office, and what the teacher sent, by student.
+  keptMarks(rows) {
+    const notice = el("div", "", "notice warn");
+    const heading = el("p");
+    heading.append(el("strong", this.texts.kept.replace("{count}", rows.length)), " ", this.texts.keptDisputed);
+    const list = el("ul");
+    for (const row of rows) {
+      const entry = el("li");
+      const { recorded, disputedStatus } = row.known;
+      entry.append(this.named(row, `${this.label(recorded.status)} (${this.texts.yours.replace("{mark}", this.label(disputedStatus))})`));
+      list.append(entry);
+    }
+    notice.append(heading, list);
+    return notice;
   }
 
   group(title, rows) {

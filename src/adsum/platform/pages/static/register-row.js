@@ -49,6 +49,9 @@ export class Row {
     return this.planned === null || !sameMark(this.mark, { status: this.planned });
   }
 
+  // Whether the mark of the office stays, and the one that this page sent is recorded as disputed.
+  get isKept() { return Boolean(this.sent && this.known.isOffices && this.known.disputedStatus === this.sent.status && !this.isTouched); }
+
   // Whether saving sends the mark. A contested one waits for the decision of the user.
   get isToSend() {
     if (this.chosen === null || this.isGone || this.isFixed || this.isContested) return false;

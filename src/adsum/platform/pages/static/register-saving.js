@@ -240,7 +240,9 @@ export class Saving {
     else if (sheet.failed.length) notices.say(counted(texts.notSaved, sheet.failed.length), "bad");
     else if (this.wouldLose) notices.say(counted(texts.someUnsaved, sheet.touched.length), "warn");
     else if (sheet.unmarked.length) notices.say("");
-    else notices.say(unsaved ? counted(texts.someUnsaved, unsaved) : texts.all, unsaved ? "warn" : "good");
+    else if (unsaved) notices.say(counted(texts.someUnsaved, unsaved), "warn");
+    else if (sheet.kept.length) notices.say(counted(texts.kept, sheet.kept.length), "warn");
+    else notices.say(texts.all, "good");
   }
 
   // Adds rows without a mark for students who joined, and disables the rows of students who left.

@@ -40,6 +40,8 @@ export class Sheet {
   get contested() { return this.rows.filter((row) => row.isContested); }
   get failed() { return this.rows.filter((row) => row.known.failure && !row.isGone); }
   get unmarked() { return this.rows.filter((row) => row.summary.chosen === null && !row.isGone); }
+  // The rows whose mark of the office stays, although this page sent another one.
+  get kept() { return this.rows.filter((row) => row.isKept); }
   get loose() { return this.rows.filter((row) => row.isLoose); }
   get isFiltered() { return this.rows.some((row) => row.element.hidden); }
 

@@ -64,6 +64,7 @@ if (form) {
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s") { event.preventDefault(); save(); }
   });
   addEventListener("beforeunload", (event) => { if (saving.wouldLose && !isSignedOut) event.preventDefault(); });
+  addEventListener("adsum-discarded", () => { isSignedOut = true; }); // the user has agreed while signing out
   new BroadcastChannel("adsum-signed-out").addEventListener("message", () => {
     isSignedOut = true;
     forgetDrafts();
