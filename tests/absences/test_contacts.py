@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
@@ -89,7 +90,9 @@ async def test_a_wrong_call_stores_nothing_and_names_every_error(office: Office)
         ({"studentId": 999_999}, {("/studentId", "unknown_student")}),
         ({"schoolId": 999_999}, {("/studentId", "unknown_student")}),
         ({"date": (datetime.now(UTC) + timedelta(2)).date().isoformat()}, {("/date", "date_in_future")}),
-        ({"explainAs": "absent", "note": "flu"}, {("/explainAs", "unknown_status")}),
+        ({"result": "reached", "explainAs": "absent", "note": "flu"}, {("/explainAs", "unknown_status")}),
+        ({"result": "no_answer", "explainAs": "excused"}, {("/explainAs", "nobody_reached")}),
+        ({"result": "wrong_number", "explainAs": "excused"}, {("/explainAs", "nobody_reached")}),
         (
             {"result": "other", "explainAs": "absent", "date": "2100-01-01"},
             {("/note", "note_missing"), ("/date", "date_in_future"), ("/explainAs", "unknown_status")},
@@ -198,6 +201,21 @@ async def test_the_page_stores_calls_and_shows_what_became_of_them(office: Offic
     assert (await pages.open(path, "teacher")).status_code == HTTPStatus.FORBIDDEN
     day_before = f"/calls?school={office.school.school_id}&date=2024-12-24"
     assert "No absence of this day is unexplained" in visible_text(await pages.open(day_before))
+
+
+async def test_a_form_that_is_sent_twice_stores_one_call(office: Office) -> None:
+    student = office.school.student_ids[0]
+    await office.take(unselectedStudentIds=[student])
+    pages, path = Pages(office.api), f"/calls?school={office.school.school_id}&date={DAY}"
+    (key,) = re.findall(r'name="key" value="([0-9a-f-]{36})"', (await pages.open(path)).text)
+    form = {"school": office.school.school_id, "date": DAY, "student": student, "key": key}
+    form |= {"result": "reached", "explain_as": "excused"}
+
+    answers = [await pages.send("/calls", form) for _ in range(2)]
+
+    assert len({answer.headers["location"] for answer in answers}) == 1
+    assert "done=explained" in answers[0].headers["location"]
+    assert len((await office.api.get("/contacts")).json()["items"]) == 1
 
 
 async def test_the_list_is_a_csv_file_for_programs_that_send_messages(office: Office) -> None:

@@ -79,6 +79,7 @@ def test_marks_that_say_more_stay() -> None:
         2: Mark("excused"),
         3: Mark("late", arrived_at="10:10"),
     }
+    assert arrival(day_of("excused", None), "10:10") == {2: Mark("absent"), 3: Mark("late", arrived_at="10:10")}
     assert arrival(day_of("absent", "absent", "present"), "10:10") == {}, "the class has seen the student"
     assert arrival(day_of("absent", "absent", "late"), "10:10") == {3: Mark("late", arrived_at="10:10")}
     assert arrival(day_of("absent", "absent", "late", arrived_at="10:05"), "10:10") == {}
@@ -401,6 +402,26 @@ async def test_an_entry_that_was_interrupted_is_completed_by_the_same_request_an
     assert {session: mark[0] for session, mark in (await marks(office)).items()} == {first: "absent", second: "absent"}
     await office.api.post(f"/desk-entries/{pending['id']}/undo", {}, "office")
     assert {mark[0] for mark in (await marks(office)).values()} == {None}
+
+
+async def test_a_mark_that_a_colleague_makes_during_an_interruption_is_not_of_the_entry(
+    office: Office, lessons: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def outage(*_: object) -> BatchResult:
+        raise Unavailable("the database is unavailable")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(AttendancesService, "create_batch", outage)
+        assert (await enter(office, "arrival", "08:50")).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    made = await office.api.create(isSelectedAll=False, unselectedStudentIds=[office.school.student_ids[0]])
+    async with office.worker():
+        await ended(office.adsum, made.json()["batchId"])
+
+    completed = (await enter(office, "arrival", "08:50")).json()
+
+    assert (completed["isComplete"], completed["runs"]) == (True, [])
+    await office.api.post(f"/desk-entries/{completed['id']}/undo", {}, "office")
+    assert (await marks(office))[lessons[0]][0] == "absent"
 
 
 async def test_an_incomplete_entry_is_undone_by_somebody_else_without_what_can_no_longer_be_recorded(

@@ -124,7 +124,7 @@ async def test_pages_are_in_the_language_of_the_profile_before_that_of_the_brows
 async def test_a_wrong_name_is_shown_beside_the_form_with_what_was_typed(api: Api) -> None:
     page = await Pages(api).send("/account", {"givenName": " ", "familyName": "", "language": "de"})
     assert page.status_code == 422
-    assert "A person has a given name, a family name, or both." in visible_text(page)
+    assert "Enter a given name, a family name or both." in visible_text(page)
     assert '<option value="de" lang="de" selected>' in page.text
 
 

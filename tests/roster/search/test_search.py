@@ -73,8 +73,10 @@ async def test_names_are_found_however_accented_and_wildcards_are_letters(search
 async def test_a_search_without_words_finds_nothing(search: Search, database: Database) -> None:
     async with database.transaction() as connection:
         school = await make_school(connection)
+    office = caller(Role.OFFICE, school.school_id)
     for words in ("", "  ", " , "):
-        assert (await search.find(words, 10, caller(Role.OFFICE, school.school_id))).count == 0
+        assert (await search.find(words, 10, office)).count == 0
+        assert await search.students_of_day(words, school.school_id, TODAY, 10, office) == []
 
 
 async def test_more_matches_than_the_limit_are_said_by_kind(search: Search, database: Database) -> None:

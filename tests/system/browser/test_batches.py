@@ -207,7 +207,7 @@ def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(bro
     assert_good(page)
     page.get_by_role("button", name="Undo the batch").click()
     expect(page.get_by_text("Undone: 30 records were restored.")).to_be_visible()
-    expect(page.locator(".timeline .undone")).to_contain_text("the office")
+    expect(page.locator(".timeline .undone")).to_contain_text("office@school.example")
     expect(page.locator(".timeline .ended b")).to_have_text("Completed")
     expect(page.get_by_text("This batch was undone on")).to_be_visible()
     expect(page.get_by_text("Undo…")).to_have_count(0)

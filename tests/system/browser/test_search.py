@@ -141,10 +141,10 @@ def test_a_name_and_a_language_hold_in_every_browser(browsing: Browsing) -> None
 def test_a_person_gets_a_name_with_the_login(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/people?school=1#add")
-    page.get_by_label("Email", exact=True).fill("thea@demo.example")
+    page.get_by_label("Email (required)").fill("thea@demo.example")
     page.get_by_label("Role").last.select_option("viewer")
     page.get_by_role("button", name="Add and generate a password").click()
-    expect(page.get_by_role("alert")).to_contain_text("A person has a given name, a family name, or both.")
+    expect(page.get_by_role("alert")).to_contain_text("Enter a given name, a family name or both.")
     page.get_by_label("Given name").fill("Thea")
     page.get_by_label("Family name").fill("Todd")
     page.get_by_role("button", name="Add and generate a password").click()

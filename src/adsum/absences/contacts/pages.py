@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
+from uuid import uuid4
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel
 
 from adsum.absences.contacts import endpoints
 from adsum.absences.contacts.endpoints import ContactsService
 from adsum.absences.contacts.page_data import CallListPageData
-from adsum.absences.contacts.rules import ContactResult, NewContact
+from adsum.absences.contacts.rules import ContactResult, EnteredContact, NewContact
 from adsum.absences.contacts.schemas import CallQuery
 from adsum.accounts.access import Permission
 from adsum.accounts.audit.exports import ListExports
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.database.answers import AlreadyAnswered
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.list_files import FileKind, WantedFile
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.forms import WRONG, redirect_to, status_with
+from adsum.platform.pages.forms import WRONG, OnceForm, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
@@ -35,7 +36,7 @@ Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE,
 PageDataService = Annotated[CallListPageData, Depends(provided(CallListPageData))]
 
 
-class ContactForm(BaseModel):
+class ContactForm(OnceForm):
     """A call about a student. An empty field is not given."""
 
     school: PathId
@@ -85,13 +86,23 @@ async def enter(
 ) -> Response:
     """Stores a call, and explains the absence if a status is chosen."""
     try:
-        entered = await contacts.add(form.student, form.date, form.contact, visitor.caller, school_id=form.school)
+        keyed = form.keyed(visitor.caller.actor, "call", now, _done)
+        entered = await contacts.add(
+            form.student, form.date, form.contact, visitor.caller, keyed, school_id=form.school
+        )
+        done = _done(entered)
+    except AlreadyAnswered as repeated:
+        done = repeated.answer
     except WRONG as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         return await _page(request, page_data, visitor, of, typed=form, error=error)
-    done = "entered" if entered.explained is None else "explained" if entered.explained else "gone"
-    query = {"school": form.school, "date": form.date.isoformat(), "done": done}
+    query = {"school": form.school, "date": form.date.isoformat(), **done}
     return redirect_to(f"{PATH}?{urlencode(query)}#call-{form.student}")
+
+
+def _done(entered: EnteredContact) -> dict[str, Any]:
+    done = "entered" if entered.explained is None else "explained" if entered.explained else "gone"
+    return {"done": done}
 
 
 async def _page(
@@ -113,4 +124,5 @@ async def _page(
         typed=typed,
         error=error,
         done=done,
+        new_key=lambda: str(uuid4()),
     )

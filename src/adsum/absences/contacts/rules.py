@@ -26,6 +26,10 @@ class ContactResult(StrEnum):
     OTHER = "other"
 
 
+NOBODY_REACHED = (ContactResult.NO_ANSWER, ContactResult.WRONG_NUMBER)
+"""Results of calls in which nobody has explained anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class NewContact:
     """A contact as it is entered.
@@ -34,7 +38,8 @@ class NewContact:
         result: of the call. `other` needs a note.
         person: who was called, such as "mother"; None: nobody is named.
         note: what was said; None: nothing. Only the office reads both.
-        explain_as: an authorised status, which explains the absence; None: it stays unexplained.
+        explain_as: an authorised status, which explains the absence; None: it stays unexplained. A call that has
+            reached nobody explains nothing.
     """
 
     result: ContactResult
@@ -105,3 +110,5 @@ def validate_contact(contact: NewContact) -> Iterator[Violation]:
     yield from validate_note(contact.note)
     if contact.result is ContactResult.OTHER and not note_text(contact.note or ""):
         yield Violation("note_missing", "say in a note what the other result is", "/note")
+    if contact.explain_as is not None and contact.result in NOBODY_REACHED:
+        yield Violation("nobody_reached", "a call that has reached nobody explains no absence", "/explainAs")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from hashlib import sha256
 from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -11,15 +9,15 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from pydantic import BaseModel, Field
 
-from adsum.accounts.access import Caller, Permission
+from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.platform.database.answers import AlreadyAnswered, AnswerKey, KeyedRequest
+from adsum.platform.database.answers import AlreadyAnswered
 from adsum.platform.days import time_of
 from adsum.platform.errors import AdsumError, Conflict
 from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.queries import Day, Words
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.forms import WRONG, redirect_to, status_with
+from adsum.platform.pages.forms import WRONG, OnceForm, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.desk.page_data import DeskPageData, FoundStudents
@@ -38,7 +36,7 @@ Text = Annotated[PlainText, Field(max_length=2_000)]
 TypedWords = Annotated[Words, Form()]
 
 
-class EntryForm(BaseModel):
+class EntryForm(OnceForm):
     """The form of an entry, as it was typed."""
 
     school: PathId
@@ -48,19 +46,10 @@ class EntryForm(BaseModel):
     time: Text = ""
     reason: Text = ""
     status: Text = ""
-    # Of one page: the form that is sent twice makes one entry.
-    key: Annotated[str, Field(max_length=36, pattern=r"^[0-9a-f-]*$")] = ""
 
     @property
     def new_entry(self) -> NewEntry:
         return NewEntry(self.kind, self.student, time_of(self.time.strip()), self.reason, self.status or None)
-
-    def keyed(self, caller: Caller, now: datetime) -> KeyedRequest[DeskEntry] | None:
-        """The request that makes an entry once. None: the form has no key."""
-        if not self.key:
-            return None
-        digest = sha256(self.model_dump_json(exclude={"key"}).encode()).hexdigest()
-        return KeyedRequest(AnswerKey(caller.actor, f"desk-form-{self.key}"), digest, now, _entered)
 
 
 class UndoForm(BaseModel):
@@ -115,7 +104,7 @@ async def enter(
 ) -> Response:
     """Enters an arrival or a departure."""
     try:
-        keyed = form.keyed(visitor.caller, now)
+        keyed = form.keyed(visitor.caller.actor, "desk", now, _entered)
         entry = await desk.enter(form.new_entry, visitor.caller, keyed, school_id=form.school, day=form.date)
         entry_id = entry.id
     except AlreadyAnswered as repeated:
