@@ -72,6 +72,7 @@ def test_enter_opens_the_first_match_of_what_was_typed_and_escape_closes(browsin
     page.keyboard.press("Escape")
     expect(page.locator("#finder")).to_be_hidden()
     page.keyboard.press("/")
+    finder(page)
     page.keyboard.type("viewer@")
     page.locator("#finder .hits a", has_text=VIEWER).click()
     page.wait_for_url("**/admin/people/*")
