@@ -64,7 +64,7 @@ def test_steps_of_the_setup_are_taken_confirmed_and_taken_back(browsing: Browsin
     page.goto("/admin")
     setup = page.locator("#setup-2")
     setup.locator("summary").click()
-    step = setup.locator("li", has_text="Enter the terms")  # no other test enters terms of this school
+    step = setup.locator("li", has_text="Check the statuses")  # no other test changes statuses of this school
     step.get_by_role("button", name="Done or not needed").click()
     expect(step).to_have_class("confirmed")
     step.get_by_role("button", name="Undo").click()
