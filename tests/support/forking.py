@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -145,7 +145,7 @@ class _Run:
                 self._hook.pytest_runtest_logfinish(nodeid=ended.nodeid, location=ended.location)
                 self._send_next(connection, worker)
             case str():
-                worker.error = message
+                worker.error += message
             case _:
                 self._show(self._hook.pytest_report_from_serializable(config=self._session.config, data=message))
 
@@ -167,20 +167,28 @@ class _Run:
 
 
 def _work(session: pytest.Session, folder: Path, connection: Connection, others: Sequence[Connection]) -> None:
-    """The work of a forked process: runs tests until there are no more, or the first process has ended."""
+    """The work of a forked process: runs tests until there are no more, or the first process has ended.
+
+    Whatever ends it early is sent to the first process: its own output is captured, and lost with it.
+    """
     for other in others:
         other.close()
-    try:
-        _separate(session.config, folder)
-        session.config.pluginmanager.register(_Sender(session.config, connection))
-        _run_received(session, connection)
-        session.config.hook.pytest_forked_finish()
-    except (EOFError, ConnectionError, KeyboardInterrupt):
-        pass  # the first process has ended, or ends
-    except Exception:  # noqa: BLE001 - the first process shows it
-        connection.send(traceback.format_exc())
-    finally:
-        session._setupstate.teardown_exact(None)  # pyright: ignore[reportPrivateUsage]
+    _separate(session.config, folder)
+    session.config.pluginmanager.register(_Sender(session.config, connection))
+    steps: Sequence[Callable[[], object]] = (
+        lambda: _run_received(session, connection),
+        # What has run is measured, also if the process ends early.
+        session.config.hook.pytest_forked_finish,
+        lambda: session._setupstate.teardown_exact(None),  # pyright: ignore[reportPrivateUsage]
+    )
+    for step in steps:
+        try:
+            step()
+        except (EOFError, ConnectionError, KeyboardInterrupt):
+            pass  # the first process has ended, or ends
+        except BaseException:  # noqa: BLE001 - the first process shows it
+            with suppress(ConnectionError):
+                connection.send(traceback.format_exc())
 
 
 def _run_received(session: pytest.Session, connection: Connection) -> None:
