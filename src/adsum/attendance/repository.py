@@ -16,6 +16,7 @@ from adsum.accounts.visibility import in_visible_school, in_visible_session, see
 from adsum.attendance.rules import DescribedRecord, Record, RecordChange, RecordFilters, RecordPosition
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import Instant
+from adsum.platform.database.filters import equal, in_period
 from adsum.platform.database.sql_files import sql_file
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.stale_days import mark_stale_records
@@ -178,23 +179,15 @@ def _is_visible(caller: Caller) -> ColumnElement[bool]:
 
 def _matches(filters: RecordFilters) -> list[ColumnElement[bool]]:
     a = attendances.c
-    conditions: list[ColumnElement[bool]] = []
-    if filters.school_id is not None:
-        conditions += [a.school_id == filters.school_id]
+    conditions = equal((a.school_id, filters.school_id))
     if filters.class_id is not None:
         # The indexes have the school and the session, not the class.
         of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)
         # Redundant, but it fixes the first column of the sort order, so that an index serves the sort.
         school_id = select(classes.c.school_id).where(classes.c.id == filters.class_id).scalar_subquery()
         conditions += [a.session_id.in_(of_class), a.school_id == school_id]
-    if filters.session_id is not None:
-        conditions += [a.session_id == filters.session_id]
-    if filters.student_id is not None:
-        conditions += [a.student_id == filters.student_id]
-    if filters.first_day is not None:
-        conditions += [a.learning_date >= filters.first_day]
-    if filters.last_day is not None:
-        conditions += [a.learning_date <= filters.last_day]
+    conditions += equal((a.session_id, filters.session_id), (a.student_id, filters.student_id))
+    conditions += in_period(a.learning_date, filters.first_day, filters.last_day)
     if filters.status is not None:
         conditions += [a.status == filters.status]
     return conditions

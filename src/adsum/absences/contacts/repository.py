@@ -15,6 +15,7 @@ from adsum.absences.tables import absence_contacts
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.tables import attendances
+from adsum.platform.database.filters import equal, in_period
 
 # The columns of the fields of `Contact` whose names differ.
 _AUTHOR = {
@@ -62,17 +63,13 @@ async def list_contacts(
 ) -> list[Contact]:
     """At most `limit` contacts of the schools that the caller sees, the newest first, from before the id `before`."""
     c = absence_contacts.c
-    statement = _select_contacts().where(in_visible_school(caller, c.school_id)).limit(limit)
+    conditions = [
+        *equal((c.school_id, filters.school_id), (c.student_id, filters.student_id)),
+        *in_period(c.day, filters.first_day, filters.last_day),
+    ]
+    statement = _select_contacts().where(in_visible_school(caller, c.school_id), *conditions).limit(limit)
     if before is not None:
         statement = statement.where(c.id < before)
-    if filters.school_id is not None:
-        statement = statement.where(c.school_id == filters.school_id)
-    if filters.student_id is not None:
-        statement = statement.where(c.student_id == filters.student_id)
-    if filters.first_day is not None:
-        statement = statement.where(c.day >= filters.first_day)
-    if filters.last_day is not None:
-        statement = statement.where(c.day <= filters.last_day)
     return _contacts(await connection.execute(statement))
 
 

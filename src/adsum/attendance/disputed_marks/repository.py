@@ -15,6 +15,7 @@ from adsum.accounts.visibility import in_visible_school, in_visible_session
 from adsum.attendance.disputed_marks.rules import DisputeFilters
 from adsum.attendance.rules import DisputedMark, OpenDispute
 from adsum.attendance.tables import attendances, contradictions
+from adsum.platform.database.filters import equal, in_period
 
 DisputePosition = tuple[date, int]
 """The sort key of a list of disputes, the newest learning date first: the day, the id."""
@@ -106,13 +107,10 @@ def _open_disputes(caller: Caller) -> Select[*tuple[Any, ...]]:
 
 def _matches(filters: DisputeFilters) -> list[ColumnElement[bool]]:
     c = contradictions.c
-    columns = ((c.school_id, filters.school_id), (c.class_id, filters.class_id), (c.student_id, filters.student_id))
-    conditions = [column == value for column, value in columns if value is not None]
-    if filters.first_day is not None:
-        conditions += [c.learning_date >= filters.first_day]
-    if filters.last_day is not None:
-        conditions += [c.learning_date <= filters.last_day]
-    return conditions
+    return [
+        *equal((c.school_id, filters.school_id), (c.class_id, filters.class_id), (c.student_id, filters.student_id)),
+        *in_period(c.learning_date, filters.first_day, filters.last_day),
+    ]
 
 
 def _columns(disputed: DisputedMark) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from adsum.batches.rules import (
 )
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import BigInt, Instant, RunId
+from adsum.platform.database.filters import equal, in_period
 from adsum.platform.database.sql_files import sql_file
 from adsum.platform.ids import Batch
 from adsum.roster.tables import sessions
@@ -223,25 +224,19 @@ def _is_newest() -> ColumnElement[bool]:
 
 def _filter_conditions(filters: BatchFilters) -> list[ColumnElement[bool]]:
     c = batch_runs.c
-    conditions: list[ColumnElement[bool]] = []
-    if filters.school_id is not None:
-        conditions.append(c.school_id == filters.school_id)
+    conditions = equal((c.school_id, filters.school_id))
     if filters.class_id is not None:
         # By the sessions of the class, which are in the indexes.
         of_class = select(sessions.c.id).where(sessions.c.class_id == filters.class_id)
         conditions += [c.session_id.in_(of_class), c.class_id == filters.class_id]
-    if filters.session_id is not None:
-        conditions.append(c.session_id == filters.session_id)
+    conditions += equal((c.session_id, filters.session_id))
     if filters.submitted_by is not None:
         own, run = batch_runs.alias("own"), batch_runs.alias("run")
         is_same = and_(run.c.session_id == own.c.session_id, run.c.learning_date == own.c.learning_date)
         of_user = select(run.c.run_id).select_from(own).join(run, is_same).where(own.c.user_id == filters.submitted_by)
         # As a list of ids: otherwise the runs of everybody are read in the order of the list, to avoid sorting.
         conditions.append(c.run_id.in_(of_user))
-    if filters.first_day is not None:
-        conditions.append(c.learning_date >= filters.first_day)
-    if filters.last_day is not None:
-        conditions.append(c.learning_date <= filters.last_day)
+    conditions += in_period(c.learning_date, filters.first_day, filters.last_day)
     if filters.state is not None:
         conditions.extend(_in_state(filters.state))
     return conditions

@@ -15,6 +15,7 @@ from adsum.absences.rules import Author, absences_of_session
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.tables import attendances
+from adsum.platform.database.filters import equal, in_period
 from adsum.platform.database.validity import valid_on
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, DeskMarks, DeskRun, DeskSession, NewEntry
 from adsum.registers.repository import has_register
@@ -124,17 +125,13 @@ async def list_entries(
 ) -> list[DeskEntry]:
     """At most `limit` entries of the schools that the caller sees, the newest first, from before the id `before`."""
     c = desk_entries.c
-    statement = _select_entries().where(in_visible_school(caller, c.school_id)).limit(limit)
+    conditions = [
+        *equal((c.school_id, filters.school_id), (c.student_id, filters.student_id)),
+        *in_period(c.day, filters.first_day, filters.last_day),
+    ]
+    statement = _select_entries().where(in_visible_school(caller, c.school_id), *conditions).limit(limit)
     if before is not None:
         statement = statement.where(c.id < before)
-    if filters.school_id is not None:
-        statement = statement.where(c.school_id == filters.school_id)
-    if filters.student_id is not None:
-        statement = statement.where(c.student_id == filters.student_id)
-    if filters.first_day is not None:
-        statement = statement.where(c.day >= filters.first_day)
-    if filters.last_day is not None:
-        statement = statement.where(c.day <= filters.last_day)
     return [_entry(*row) for row in await connection.execute(statement)]
 
 

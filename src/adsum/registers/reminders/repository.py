@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school, is_taught_by
+from adsum.platform.database.filters import equal, in_period
 from adsum.registers.reminders.rules import ReminderFilters, SentReminder
 from adsum.registers.rules import Register, Reminder
 from adsum.registers.tables import register_reminders
@@ -60,18 +61,14 @@ async def list_reminders(
             *(c.id, c.school_id, sessions.c.class_id, c.session_id, c.learning_date),
         )
         .join(sessions, sessions.c.id == c.session_id)
-        .where(in_visible_school(caller, c.school_id))
+        .where(
+            in_visible_school(caller, c.school_id),
+            *equal((c.school_id, filters.school_id), (c.session_id, filters.session_id)),
+            *in_period(c.learning_date, filters.first_day, filters.last_day),
+        )
         .order_by(c.id.desc())
         .limit(limit)
     )
     if before is not None:
         statement = statement.where(c.id < before)
-    if filters.school_id is not None:
-        statement = statement.where(c.school_id == filters.school_id)
-    if filters.session_id is not None:
-        statement = statement.where(c.session_id == filters.session_id)
-    if filters.first_day is not None:
-        statement = statement.where(c.learning_date >= filters.first_day)
-    if filters.last_day is not None:
-        statement = statement.where(c.learning_date <= filters.last_day)
     return [SentReminder(*row) for row in await connection.execute(statement)]
