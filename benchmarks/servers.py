@@ -12,7 +12,7 @@ from typing import Any
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]
 from redis.asyncio import Redis
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from tests.support.servers.postgres import Postgres, temporary_postgres
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import url_of, valkey_in

@@ -63,7 +63,7 @@ UNMEASURED = (
     "tests/batches/queue/",
     "tests/batches/repository/",
     "tests/platform/",
-    "tests/embedded/",
+    "tests/platform/embedded/",
     "tests/processes/",
     "tests/support/",
     # … and in long tests that run no branch which others leave out. If the last gate names a branch that a file below

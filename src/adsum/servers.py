@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from adsum.embedded.data_folder import DataFolder
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.keys import KeyFile, KeyRing
 from adsum.platform.redis.connection import RedisClient, open_redis, require_redis

@@ -16,8 +16,8 @@ from adsum.batches.repository.jobs import insert_records
 from adsum.batches.repository.runs import open_run
 from adsum.batches.rules import BatchState, Tally
 from adsum.batches.submission import BatchResult, Selection
-from adsum.embedded.valkey import Valkey
 from adsum.platform.database.engine import StorageOutage
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.errors import Invalid, Unavailable
 from adsum.platform.redis.connection import REQUEST_DEADLINE_S, open_redis
 from adsum.platform.retries import retry_forever

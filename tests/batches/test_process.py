@@ -15,8 +15,8 @@ from adsum.batches.repository.runs import find_runs
 from adsum.batches.rules import BatchState, RunState, Tally
 from adsum.batches.run import Run
 from adsum.batches.submission import BatchResult, Selection
-from adsum.embedded.valkey import Valkey
 from adsum.platform.database.engine import Connection
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_adsum
 from tests.batches.queue.conftest import claim, new_ledger

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import make_url
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from tests.support.commands import commands
 from tests.support.servers.valkey import tell
 

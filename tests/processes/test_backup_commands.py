@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.data_folder import DataFolder
 from adsum.platform.database.revision import newest_revision
+from adsum.platform.embedded.data_folder import DataFolder
 from tests.support.commands import commands
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 from adsum.servers import require_usable_servers

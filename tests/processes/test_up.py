@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.data_folder import DataFolder
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.data_folder import DataFolder
+from adsum.platform.embedded.valkey import Valkey
 from tests.support.servers.processes import is_alive, short_folder, stop, wait_until
 from tests.support.servers.valkey import tell
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.valkey import Valkey
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis import connection
 from adsum.platform.settings import Settings
 from tests.support.servers.databases import Databases

@@ -22,7 +22,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from adsum.embedded.die_with_parent import PR_SET_PDEATHSIG
+from adsum.platform.embedded.die_with_parent import PR_SET_PDEATHSIG
 
 TIMEOUT_S = 60
 STOP_S = 10

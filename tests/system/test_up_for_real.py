@@ -22,7 +22,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from adsum.embedded.data_folder import DataFolder
+from adsum.platform.embedded.data_folder import DataFolder
 from tests.support.commands import Commands
 from tests.support.servers.processes import is_alive, short_folder, stop, wait_until
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import sys
 
-from adsum.embedded.data_folder import DataFolder
+from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import AdsumError, ConfigurationError
 from adsum.platform.settings import Settings, load_settings
 from adsum.servers import require_usable_servers

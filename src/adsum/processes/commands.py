@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from adsum.embedded.data_folder import DataFolder
+    from adsum.platform.embedded.data_folder import DataFolder
     from adsum.platform.settings import Settings
 
 DataDir = Annotated[Path | None, typer.Option(help="The data folder.  [default: ADSUM_DATA_DIR]")]
@@ -99,10 +99,10 @@ def backup(
     The file does not contain the queue: waiting batches are queued again from the database.
     """
     from adsum import __version__
-    from adsum.embedded.backup import back_up
     from adsum.platform.clock import system_clock
     from adsum.platform.command_line.output import show_one
     from adsum.platform.command_line.progress import waiting
+    from adsum.platform.embedded.backup import back_up
     from adsum.platform.settings import load_settings
 
     settings = load_settings(data_dir=data_dir)
@@ -140,11 +140,11 @@ def restore(
     as_json: Json = False,
 ) -> None:
     """Restore a data folder from a backup. The next `up` migrates it if necessary, and queues waiting batches again."""
-    from adsum.embedded.restore import restore as restore_backup
     from adsum.platform.clock import system_clock
     from adsum.platform.command_line.output import show_one
     from adsum.platform.command_line.progress import waiting
     from adsum.platform.database.revision import newest_revision
+    from adsum.platform.embedded.restore import restore as restore_backup
     from adsum.platform.settings import load_settings
 
     folder = _data_folder(load_settings(data_dir=data_dir), "restore")
@@ -183,8 +183,8 @@ def _record(folder: DataFolder, action: str, after: dict[str, Any]) -> None:
 
 def _data_folder(settings: Settings, command: str) -> DataFolder:
     """The data folder of `up`. Raises BackupRefused: ADSUM_DATABASE_URL names another database."""
-    from adsum.embedded.archive import BackupRefused
-    from adsum.embedded.data_folder import DataFolder
+    from adsum.platform.embedded.archive import BackupRefused
+    from adsum.platform.embedded.data_folder import DataFolder
 
     if settings.database_url is None:
         return DataFolder.of(settings)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from adsum.embedded.address import Address
-from adsum.embedded.data_folder import DataFolder
-from adsum.embedded.supervisor import Program, Supervisor
-from adsum.embedded.valkey import Valkey
 from adsum.platform.clock import system_clock
+from adsum.platform.embedded.address import Address
+from adsum.platform.embedded.data_folder import DataFolder
+from adsum.platform.embedded.supervisor import Program, Supervisor
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.oidc_settings import OidcProvider, text_of_providers
 from adsum.platform.settings import PREFIX, Settings, file_of
 

@@ -15,12 +15,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from adsum.embedded.address import Address
-from adsum.embedded.data_folder import DataFolder
-from adsum.embedded.orphans import reap
-from adsum.embedded.supervisor import ProgramFailed, Supervisor
-from adsum.embedded.valkey import Valkey
 from adsum.platform.command_line.progress import Steps
+from adsum.platform.embedded.address import Address
+from adsum.platform.embedded.data_folder import DataFolder
+from adsum.platform.embedded.orphans import reap
+from adsum.platform.embedded.supervisor import ProgramFailed, Supervisor
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 from adsum.processes.programs import (

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from adsum import servers, wiring
 from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
-from adsum.embedded.supervisor import Program, Supervisor
+from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.gc_tuning import freeze_startup_objects
 from adsum.platform.settings import PREFIX, Settings
 from adsum.platform.telemetry import logger

@@ -8,7 +8,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.batches.queue.ledger import Ledger, Tickets
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import QueueOutage
 from tests.batches.queue.conftest import (
     BATCH,

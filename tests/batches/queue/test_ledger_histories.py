@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from typing_extensions import override
 
 from adsum.batches.queue.ledger import Ledger
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import open_redis
 from tests.batches.queue.conftest import (
     BATCH,

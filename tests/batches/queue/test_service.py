@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from adsum.batches.queue import service
 from adsum.batches.queue.ledger import Tickets
 from adsum.batches.queue.service import QueueService
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import REQUEST_DEADLINE_S, QueueOutage, open_redis
 from tests.batches.queue.conftest import (
     BATCH,

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adsum.embedded.valkey import Valkey
 from adsum.operations.doctor import environment
 from adsum.operations.doctor.environment import InspectedServer, check_database, check_redis
 from adsum.operations.doctor.findings import Finding, Severity
@@ -24,6 +23,7 @@ from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.repository import DatabaseFacts
 from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.settings import Settings

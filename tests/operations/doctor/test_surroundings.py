@@ -13,7 +13,6 @@ from adsum.accounts.access import system_caller
 from adsum.batches.queue.control import ConnectedWorker, QueueControl, QueueState
 from adsum.batches.submission import Selection, Submission
 from adsum.batches.wiring import queue_service
-from adsum.embedded.valkey import Valkey
 from adsum.operations.doctor import queue as queue_checks
 from adsum.operations.doctor import service as doctor_module
 from adsum.operations.doctor.findings import FIX, counted, ok
@@ -28,6 +27,7 @@ from adsum.operations.doctor.service import Doctor
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import RejectedRows
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import QueueOutage
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_queue_control

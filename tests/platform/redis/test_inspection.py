@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from adsum.platform.redis.inspection import PROBE, RedisInspection
 from tests.support.servers.valkey import tell, temporary_valkey, url_of

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.scripts import ScriptedRedis
 from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, new_queue, run_of

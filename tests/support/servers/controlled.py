@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from adsum.embedded.orphans import die_with_this_process
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.orphans import die_with_this_process
+from adsum.platform.embedded.valkey import Valkey
 from tests.support.servers.postgres import command_of, new_postgres
 from tests.support.servers.processes import START_S, eventually, short_folder, stop
 

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from adsum.embedded.orphans import die_with_this_process, start_time
+from adsum.platform.embedded.orphans import die_with_this_process, start_time
 
 START_S = 30
 STOP_S = 10

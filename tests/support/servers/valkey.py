@@ -9,7 +9,7 @@ import socket
 from collections.abc import Generator
 from pathlib import Path
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from tests.support.servers.processes import running, short_folder
 
 

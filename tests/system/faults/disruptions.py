@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import text
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from tests.support.servers.controlled import Controlled
 from tests.support.servers.valkey import tell
 from tests.support.waiting import until

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from adsum.embedded.valkey import Valkey
+from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.settings import Settings
 from adsum.wiring import migrate
 from tests.support.servers.controlled import Controlled, controlled_postgres, controlled_valkey

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote
 
-from adsum.embedded.archive import (
+from adsum.platform.embedded.archive import (
     DATABASE,
     FILES,
     BackupManifest,
@@ -25,7 +25,7 @@ from adsum.embedded.archive import (
     pack,
     workspace_in,
 )
-from adsum.embedded.data_folder import DataFolder
+from adsum.platform.embedded.data_folder import DataFolder
 
 # Pages copied between two progress reports.
 _PAGES = 4096
@@ -103,7 +103,7 @@ def _encryption_to(recipients: Sequence[str]) -> Callable[[Path, Path], None] | 
     """Encrypts a file into another; None: there are no recipients. Raises BackupRefused: a recipient is wrong."""
     if not recipients:
         return None
-    from adsum.embedded import encryption  # noqa: PLC0415 - its library is large
+    from adsum.platform.embedded import encryption  # noqa: PLC0415 - its library is large
 
     keys = encryption.parse_recipients(recipients)
     return lambda plain, target: encryption.encrypt_file(plain, target, keys)

@@ -7,10 +7,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from adsum.embedded.backup import Backup, back_up
-from adsum.embedded.data_folder import DataFolder
-from adsum.embedded.restore import Restored, restore
 from adsum.platform.database.revision import newest_revision
+from adsum.platform.embedded.backup import Backup, back_up
+from adsum.platform.embedded.data_folder import DataFolder
+from adsum.platform.embedded.restore import Restored, restore
 
 NOW = datetime(2026, 11, 23, 17, 30, tzinfo=UTC)
 

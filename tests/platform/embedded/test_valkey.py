@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.valkey import Valkey, find_binary
+from adsum.platform.embedded.valkey import Valkey, find_binary
 from adsum.platform.errors import ConfigurationError
 from tests.support.servers.processes import running, short_folder
 from tests.support.servers.valkey import tell, valkey_in

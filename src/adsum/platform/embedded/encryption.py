@@ -10,7 +10,7 @@ from pathlib import Path
 import pyrage
 from pyrage import x25519
 
-from adsum.embedded.archive import BackupRefused, digest_of
+from adsum.platform.embedded.archive import BackupRefused, digest_of
 
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _MAGIC = (b"age-encryption.org/", _ARMOR)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.archive import BackupRefused
-from adsum.embedded.data_folder import DataFolder
-from tests.embedded.backups import make, put_back, state
+from adsum.platform.embedded.archive import BackupRefused
+from adsum.platform.embedded.data_folder import DataFolder
+from tests.platform.embedded.backups import make, put_back, state
 
 Damage = Callable[[Path], None]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded import restore as restoring
-from adsum.embedded.archive import BackupRefused
-from adsum.embedded.data_folder import DataFolder
+from adsum.platform.embedded import restore as restoring
+from adsum.platform.embedded.archive import BackupRefused
+from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError
-from tests.embedded.backups import make, put_back, schools, state, write_school
+from tests.platform.embedded.backups import make, put_back, schools, state, write_school
 
 
 def test_a_folder_with_data_is_replaced_only_with_force_and_kept_aside(folder: DataFolder, tmp_path: Path) -> None:

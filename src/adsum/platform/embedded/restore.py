@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from adsum.embedded.archive import FILES, BackupManifest, BackupRefused, checked_revision, unpack, workspace_in
-from adsum.embedded.backup import sync_folder
-from adsum.embedded.data_folder import DataFolder
+from adsum.platform.embedded.archive import FILES, BackupManifest, BackupRefused, checked_revision, unpack, workspace_in
+from adsum.platform.embedded.backup import sync_folder
+from adsum.platform.embedded.data_folder import DataFolder
 
 # All files of an installation, except those of a running `up`. The write-ahead log moves with its database: beside
 # another database it would corrupt it.
@@ -72,7 +72,7 @@ def _decryption_of(archive: Path, identity: Path | None) -> Callable[[Path], Pat
     Raises:
         BackupRefused: the identity is missing or wrong.
     """
-    from adsum.embedded import encryption  # noqa: PLC0415 - its library is large
+    from adsum.platform.embedded import encryption  # noqa: PLC0415 - its library is large
 
     if not encryption.is_encrypted(archive):
         return None

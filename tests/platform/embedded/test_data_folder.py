@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.data_folder import LONGEST_SOCKET_PATH, DataFolder
+from adsum.platform.embedded.data_folder import LONGEST_SOCKET_PATH, DataFolder
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 
@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_created_is_refused_with_one_line(tmp_path: Path
 def test_a_locked_folder_names_the_process_that_locked_it(folder: DataFolder) -> None:
     second = (
         "import sys, pathlib\n"
-        "from adsum.embedded.data_folder import DataFolder\n"
+        "from adsum.platform.embedded.data_folder import DataFolder\n"
         "with DataFolder(pathlib.Path(sys.argv[1])).held('http://second'): pass\n"
     )
     command = [sys.executable, "-c", second, str(folder.root)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.supervisor import Program, Supervisor
+from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.errors import Unavailable
 from tests.support.servers.processes import eventually
 

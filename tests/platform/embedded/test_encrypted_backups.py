@@ -13,10 +13,10 @@ import pyrage
 import pytest
 from pyrage import x25519
 
-from adsum.embedded import encryption
-from adsum.embedded.archive import BackupRefused
-from adsum.embedded.data_folder import DataFolder
-from tests.embedded.backups import make, put_back, schools, state, write_school
+from adsum.platform.embedded import encryption
+from adsum.platform.embedded.archive import BackupRefused
+from adsum.platform.embedded.data_folder import DataFolder
+from tests.platform.embedded.backups import make, put_back, schools, state, write_school
 
 KEY = x25519.Identity.generate()
 RECIPIENT = str(KEY.to_public())

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from adsum.embedded.orphans import die_with_this_process, record, remove_record
+from adsum.platform.embedded.orphans import die_with_this_process, record, remove_record
 from adsum.platform.errors import Unavailable
 
 FIRST_PAUSE_S = 0.2

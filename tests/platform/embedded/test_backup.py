@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded import backup
-from adsum.embedded.archive import BackupManifest, BackupRefused
-from adsum.embedded.backup import back_up
-from adsum.embedded.data_folder import DataFolder
 from adsum.platform.database.revision import newest_revision
-from tests.embedded.backups import NOW, make, put_back, schools, write_school
+from adsum.platform.embedded import backup
+from adsum.platform.embedded.archive import BackupManifest, BackupRefused
+from adsum.platform.embedded.backup import back_up
+from adsum.platform.embedded.data_folder import DataFolder
+from tests.platform.embedded.backups import NOW, make, put_back, schools, write_school
 
 
 def test_a_backup_is_restored_for_this_user_alone(folder: DataFolder, other: DataFolder, tmp_path: Path) -> None:

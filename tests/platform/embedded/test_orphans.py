@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.orphans import die_with_this_process, reap, record, remove_record
+from adsum.platform.embedded.orphans import die_with_this_process, reap, record, remove_record
 from tests.support.servers.processes import is_alive, wait_until
 
 SLEEPER = (sys.executable, "-c", "import threading; threading.Event().wait()")
 PARENT = """
 import subprocess, sys, threading
-from adsum.embedded.orphans import die_with_this_process
+from adsum.platform.embedded.orphans import die_with_this_process
 child = subprocess.Popen(die_with_this_process(sys.argv[1:]), start_new_session=True)
 print(child.pid, flush=True)
 threading.Event().wait()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.embedded.data_folder import DataFolder
+from adsum.platform.embedded.data_folder import DataFolder
 
 
 @pytest.fixture
