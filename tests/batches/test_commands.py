@@ -8,11 +8,12 @@ import pty
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support.commands import Commands, commands
-from tests.support.forked import Forked
+from tests.support.forked import STOP_S, Forked, running_forked
 from tests.support.live import environment
 
 BATCH_ID = "class-123-session-456-date-25122024"
@@ -54,23 +55,14 @@ def watch_help() -> str:
     return commands().output("batch", "watch", "--help")
 
 
-HEEDING_SIGINT = """
-import runpy, signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
-runpy.run_module("adsum", run_name="__main__", alter_sys=True)
-"""
-
-
-def test_ending_a_watch_does_not_stop_the_batch(demo: Commands) -> None:
+def test_ending_a_watch_does_not_stop_the_batch(demo: Commands, tmp_path: Path) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
-    # The parent process may ignore SIGINT, as shells do for background jobs.
-    command = [sys.executable, "-c", HEEDING_SIGINT, "batch", "watch", BATCH_ID]
-    with subprocess.Popen(command, env=environment(**demo.settings), stderr=subprocess.PIPE, text=True) as watching:
-        assert watching.stderr is not None
-        assert watching.stderr.readline() == f"{BATCH_ID}: 0 % processing\n"
+    watch = ("batch", "watch", BATCH_ID)
+    with running_forked(watch, environment(**demo.settings), tmp_path / "log") as watching:
+        watching.wait_for_output(f"{BATCH_ID}: 0 % processing\n")
         watching.send_signal(signal.SIGINT)
-        assert watching.stderr.read() == f"adsum: the batch continues: adsum batch watch {BATCH_ID}\n"
-    assert watching.returncode == 130
+        assert watching.wait(STOP_S) == 130
+    assert watching.output().endswith(f"\nadsum: the batch continues: adsum batch watch {BATCH_ID}\n")
 
 
 def test_watching_with_json_prints_one_state_per_line(demo: Commands, demo_worker: Forked) -> None:

@@ -12,8 +12,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import chdir
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver, get_context
@@ -23,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from adsum.platform.embedded.die_with_parent import PR_SET_PDEATHSIG
+from tests.support.servers.processes import wait_until
 
 TIMEOUT_S = 60
 STOP_S = 10
@@ -67,8 +68,16 @@ class Forked:
         """Waits for the end of the command. Returns its exit status, negative after a signal."""
         self.process.join(seconds)
         if self.process.exitcode is None:
-            raise TimeoutError(f"not ended within {seconds} s: {self.log.read_text()[-2000:]}")
+            raise TimeoutError(f"not ended within {seconds} s: {self.output()[-2000:]}")
         return self.process.exitcode
+
+    def wait_for_output(self, text: str) -> None:
+        """Waits until the log begins with this text. Raises AssertionError: it does not."""
+        wait_until(lambda: not self.is_running or len(self.output()) >= len(text), TIMEOUT_S, text)
+        assert self.output()[: len(text)] == text, self.output()
+
+    def output(self) -> str:
+        return self.log.read_text() if self.log.exists() else ""
 
     def stop(self) -> None:
         """Terminates the command; kills it after a timeout."""
@@ -83,6 +92,16 @@ class Forked:
 def start_forked(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Forked:
     """Starts a command that ends with the tests at the latest."""
     return Forked(_fork(arguments, environment, (NO_INPUT, log, log)), log)
+
+
+@contextmanager
+def running_forked(arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Generator[Forked]:
+    """Runs a command that ends with the block at the latest."""
+    process = start_forked(arguments, environment, log)
+    try:
+        yield process
+    finally:
+        process.stop()
 
 
 def _fork(
@@ -118,6 +137,7 @@ def _become(arguments: Sequence[str], environment: dict[str, str], streams: tupl
     """Runs in the forked process: `adsum` in its own session, which the kernel kills when the forking process ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it, as background jobs do
     for number, path in enumerate(streams):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
         os.dup2(os.open(path, flags, 0o600), number)

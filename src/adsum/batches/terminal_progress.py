@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager
 from typing import TextIO, TypeAlias, cast
 
@@ -34,6 +34,7 @@ WORKERLESS = "nothing processes this batch: start a worker (adsum up or adsum wo
 POLL_INTERVAL_S = 1.0
 WORKERLESS_AFTER_S = 5.0
 """A worker that restarts is back sooner."""
+CANCEL_INTERVAL_S = 0.1
 
 SPINNER, PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 SPINS_A_SECOND = 10
@@ -101,9 +102,18 @@ async def reporting_idleness(control: QueueControl, *, pause_is_reported: bool) 
     try:
         yield
     finally:
-        for task in tasks:
+        await _end(tasks)
+
+
+async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancels tasks until they have ended. One cancellation may be lost: before Python 3.12, `asyncio.wait_for`, with
+    which redis-py sends, drops one that arrives together with its result.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        await asyncio.wait(tasks)
+        _, running = await asyncio.wait(running, timeout=CANCEL_INTERVAL_S)
 
 
 async def _report_pause(control: QueueControl) -> None:
