@@ -8,11 +8,16 @@ from pathlib import Path
 from zlib import crc32
 
 import pytest
+from hypothesis import settings
 
 from adsum.platform.gc_tuning import freeze_startup_objects
 from tests.support.measuring import Measurement
 
 MEASUREMENT = Measurement()
+
+# A slow machine is not an error of the code.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 # Before the plugins below and other conftest files import Adsum. Pytest knows its options only afterwards.
 if "--coverage" in sys.argv:

@@ -152,7 +152,7 @@ class _Run:
     def _end(self, worker: _Worker) -> None:
         """If the process ran a test, fails this test, and starts another process for the tests after it."""
         worker.process.join()
-        reason = worker.error or f"the process ended with status {worker.process.exitcode}"
+        reason = worker.error or _reason(worker.process.exitcode)
         if not worker.sent:
             if worker.error or worker.process.exitcode:
                 raise RuntimeError(f"after the last test of a process: {reason}")
@@ -164,6 +164,12 @@ class _Run:
 
     def _show(self, report: pytest.TestReport) -> None:
         self._hook.pytest_runtest_logreport(report=report)
+
+
+def _reason(status: int | None) -> str:
+    """The reason of an end for which there is no traceback, since no exception caused it."""
+    hung = "; faulthandler ends a test so that hangs, and writes its stack to stderr" if status == 1 else ""
+    return f"the process ended with status {status}{hung}"
 
 
 def _work(session: pytest.Session, folder: Path, connection: Connection, others: Sequence[Connection]) -> None:
@@ -184,7 +190,7 @@ def _work(session: pytest.Session, folder: Path, connection: Connection, others:
     for step in steps:
         try:
             step()
-        except (EOFError, ConnectionError, KeyboardInterrupt):
+        except (EOFError, ConnectionError):
             pass  # the first process has ended, or ends
         except BaseException:  # noqa: BLE001 - the first process shows it
             with suppress(ConnectionError):

@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 TESTS = """
-import os, signal, pytest
+import os, signal, sys, pytest
 
 @pytest.fixture(scope="session")
 def mine(tmp_path_factory):
@@ -57,6 +59,37 @@ def test_a_process_that_ends_early_fails_its_test_and_no_other(tmp_path: Path) -
     done = run(tmp_path, "def test_dies(): os.kill(os.getpid(), signal.SIGKILL)\ndef test_exits(mine): os._exit(7)")
     assert "2 failed, 40 passed" in done.stdout
     assert set(re.findall(r"the process ended with status (-?\d+)", done.stdout)) == {"-9", "7"}
+
+
+HANGS = """
+def test_hangs():
+    import faulthandler, threading
+    faulthandler.dump_traceback_later(0.01, exit=True, file=sys.__stderr__)  # as `faulthandler_timeout`
+    threading.Event().wait()
+"""
+
+
+def test_a_test_that_hangs_is_named_and_fails_no_other(tmp_path: Path) -> None:
+    done = run(tmp_path, HANGS)
+    assert "1 failed, 40 passed" in done.stdout
+    assert "the process ended with status 1; faulthandler" in done.stdout
+
+
+@pytest.mark.parametrize("ending", ["SystemExit(1)", "KeyboardInterrupt", "ValueError('of a hook')"])
+def test_whatever_ends_a_process_is_shown_and_fails_one_test(tmp_path: Path, ending: str) -> None:
+    (tmp_path / "conftest.py").write_text(f"""
+def pytest_runtest_logfinish(nodeid):
+    if "test_ends" in nodeid and __import__("multiprocessing").parent_process():
+        raise {ending}
+def pytest_forked_finish():
+    open("finished", "a").write("x")
+""")
+    done = run(tmp_path, "def test_ends(mine): pass")
+    assert re.search(rf"^E? *{ending.partition('(')[0]}", done.stdout, re.MULTILINE), done.stdout
+    assert "1 failed, 41 passed" in done.stdout
+    # All processes have ended in order, also the one that has begun in place of another.
+    assert 1 < len((tmp_path / "finished").read_text()) <= 4
+    assert 1 < len((tmp_path / "ended").read_text().splitlines()) <= 4
 
 
 def test_no_more_tests_begin_after_the_first_failure_if_it_is_to_be_the_last(tmp_path: Path) -> None:
