@@ -13,7 +13,7 @@ from adsum import wiring
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
 from adsum.attendance.rules import RecordFilters
 from adsum.attendance.schemas import rows_of_cells
-from adsum.platform.csv_export import csv_lines
+from adsum.platform.files.csv_export import csv_lines
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.settings import load_settings
 from adsum.reports.rules import ChronicRule, GroupBy, Scope

@@ -6,7 +6,8 @@ from collections.abc import Awaitable
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.accounts.service import Accounts, EmailTaken, User
+from adsum.accounts.rules import EmailTaken, User
+from adsum.accounts.service import Accounts
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated
 from adsum.roster.people.service import People

@@ -9,7 +9,8 @@ from sqlalchemy import insert
 
 from adsum.accounts.access import Role
 from adsum.accounts.passwords.hashing import Passwords
-from adsum.accounts.service import Accounts, EmailTaken
+from adsum.accounts.rules import EmailTaken
+from adsum.accounts.service import Accounts
 from adsum.accounts.tables import users
 from adsum.platform.database.engine import open_database
 from tests.support.waiting import has_transaction_waiting_for_a_lock, until

@@ -13,7 +13,8 @@ import pytest
 from pydantic import SecretStr
 
 from adsum.accounts.access import Permission, Role, system_caller
-from adsum.accounts.service import Accounts, FirstPasswordUsed
+from adsum.accounts.rules import FirstPasswordUsed
+from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.rules import SignInKind
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
 from adsum.platform.database.engine import Database

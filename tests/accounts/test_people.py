@@ -13,7 +13,8 @@ from sqlalchemy import insert, select
 from adsum.accounts.access import Caller, Permission, Rights, Role, rights_of, system_caller
 from adsum.accounts.names import NameChange, NameOfRoster, PersonName
 from adsum.accounts.passwords.hashing import Passwords
-from adsum.accounts.service import Accounts, EmailTaken
+from adsum.accounts.rules import EmailTaken
+from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.accounts.tables import class_covers, class_teachers
 from adsum.platform.clock import system_clock

@@ -19,8 +19,8 @@ from adsum.attendance import service
 from adsum.attendance.rules import RecordFilters
 from adsum.attendance.schemas import COLUMNS, rows_of_cells
 from adsum.attendance.service import Records
-from adsum.platform.csv_export import Cell, csv_lines, harmless, unescaped
 from adsum.platform.database.engine import Database
+from adsum.platform.files.csv_export import Cell, csv_lines, harmless, unescaped
 from adsum.platform.ids import Batch
 from tests.support.schools import (
     caller,

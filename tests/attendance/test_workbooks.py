@@ -10,11 +10,11 @@ import pytest
 
 from adsum.accounts.access import Role
 from adsum.attendance.schemas import COLUMNS
-from adsum.platform import workbooks
-from adsum.platform.csv_export import Cell
+from adsum.platform.files import workbooks
+from adsum.platform.files.csv_export import Cell
+from adsum.platform.files.workbooks import make_workbook
 from adsum.platform.http.list_files import FileKind
 from adsum.platform.ids import Batch
-from adsum.platform.workbooks import make_workbook
 from tests.attendance.conftest import Reader
 from tests.attendance.test_csv import DANGEROUS
 from tests.support.schools import MARKED_AT, make_bare_school, make_record, make_school

@@ -18,7 +18,8 @@ from typing_extensions import override
 
 from adsum.accounts.passwords import hashing
 from adsum.platform.database import engine
-from adsum.platform.settings import PREFIX, Settings
+from adsum.platform.setting_files import PREFIX
+from adsum.platform.settings import Settings
 
 STATEMENTS_AT_MOST = 2000
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from adsum.accounts.access import Role, system_caller
-from adsum.accounts.service import EmailTaken
+from adsum.accounts.rules import EmailTaken
 from adsum.roster.people.rules import PersonChange, PersonRow
 from adsum.roster.people.service import People
 

@@ -10,7 +10,7 @@ WARM = (
     "adsum.main",
     "adsum.app",
     "adsum.wiring",
-    "adsum.platform.workbooks",
+    "adsum.platform.files.workbooks",
     "adsum.processes.commands",
     "adsum.processes.serve",
     "adsum.processes.worker",

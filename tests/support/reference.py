@@ -16,7 +16,8 @@ from pydantic_core import PydanticUndefined
 
 from adsum import main as root
 from adsum.platform.oidc_settings import OidcProvider
-from adsum.platform.settings import PREFIX, Settings
+from adsum.platform.setting_files import PREFIX
+from adsum.platform.settings import Settings
 
 COMMAND: Final = "python -m tests.support.reference"
 FOLDER: Final = Path(__file__).resolve().parents[2] / "docs" / "reference"

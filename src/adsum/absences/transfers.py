@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adsum.absences.repository import absences_of_transfers
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import file_violation, row_violation
+from adsum.platform.files.file_violations import file_violation, row_violation
 
 FILE = "users.csv"
 

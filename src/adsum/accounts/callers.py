@@ -6,7 +6,8 @@ from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.audit.acting import ActingRecords
-from adsum.accounts.service import caller_of_user, may_be_email, normalised_email
+from adsum.accounts.rules import may_be_email, normalised_email
+from adsum.accounts.service import caller_of_user
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Database

@@ -2,82 +2,34 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from enum import StrEnum
 
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Role, rights_of, system_caller
 from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
-from adsum.accounts.names import NameOfRoster, PersonName
+from adsum.accounts.names import PersonName
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.passwords.policy import PasswordPolicy
 from adsum.accounts.passwords.rules import MAX_LENGTH, Strength
 from adsum.accounts.repository import NOBODY, Greeting, StoredUser
-from adsum.platform.database.engine import Database, RejectedRows
-from adsum.platform.errors import (
-    ConfigurationError,
-    Conflict,
-    Forbidden,
-    Invalid,
-    NotFound,
-    Unauthenticated,
-    Violation,
-    refuse,
+from adsum.accounts.rules import (
+    WRONG,
+    EmailTaken,
+    FirstPassword,
+    User,
+    chosen_school,
+    normalised_email,
+    validate_email,
+    validate_name,
+    validate_role,
 )
+from adsum.platform.database.engine import Database, RejectedRows
+from adsum.platform.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated, Violation, refuse
 from adsum.platform.texts import validate_roster_text
 
-ROLES = tuple(role for role in Role if role is not Role.KEY)
-MAX_EMAIL = 254
-WRONG = "the email or the password is wrong"
 _SYSTEM = system_caller()
-_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\"<>(),;:\\\[\]]{1,64}@[\w-]+(\.[\w-]+)*")
-
-
-class FirstPassword(StrEnum):
-    """The state of a generated password. With an unused one a user signs in once, to choose their own."""
-
-    UNUSED = "unused"
-    USED = "used"
-
-
-class FirstPasswordUsed(Unauthenticated):
-    """The first password is right, and was used before."""
-
-    code = "first_password_used"
-
-
-class EmailTaken(Conflict):
-    """Another user has this email."""
-
-    code = "email_taken"
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """A user with a login.
-
-    Attributes:
-        id, email, role: of the user.
-        school_id: None for an admin of the district.
-        disabled: whether they cannot sign in.
-        source_id: in the roster.
-        has_first_password: whether the password was generated, and the user has to choose their own.
-        generation: of their sign-ins. A new password increments it.
-        has_password: whether they can sign in with a password.
-    """
-
-    id: int
-    email: str
-    role: Role
-    school_id: int | None
-    disabled: bool
-    source_id: str | None = None
-    has_first_password: bool = False
-    generation: int = 0
-    has_password: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +116,11 @@ class Accounts:
             async with self._database.snapshot() as connection:
                 names += await statements.names_of_schools(connection, school_id)
         return [
-            *_validate_email(email),
+            *validate_email(email),
             *([] if password is None else await self._policy.violations(password, names)),
-            *_validate_role(role, teacher),
+            *validate_role(role, teacher),
             *validate_roster_text(teacher or "", "/teacher"),
-            *_validate_name(name, teacher),
+            *validate_name(name, teacher),
         ]
 
     async def require_one_enabled(self, emails: Collection[str]) -> None:
@@ -313,7 +265,7 @@ class Accounts:
 
     async def _find(self, email: str) -> StoredUser | None:
         async with self._database.snapshot() as connection:
-            return None if _validate_email(email) else await statements.user_of_email(connection, email)
+            return None if validate_email(email) else await statements.user_of_email(connection, email)
 
     async def _insert(
         self,
@@ -361,69 +313,11 @@ class Accounts:
             return user_of_row(_require_user((await statements.users_of_ids(connection, [user_id])).get(user_id)))
 
 
-def may_be_email(text: str) -> bool:
-    """Whether a normalised text can be the email of a user: it has no more characters, and databases can store it.
-
-    Postgres refuses a NUL, and a lone surrogate has no UTF-8 form.
-    """
-    return len(text) <= MAX_EMAIL and text.isprintable()
-
-
-def normalised_email(email: str) -> str:
-    """The form in which an email is stored and looked up."""
-    return email.strip().lower()
-
-
 def caller_of_user(user: StoredUser) -> Caller:
     """The caller for a user."""
     role = Role(user.role)
     rights = rights_of(role, user.school_id, office_manages_logins=user.office_manages_logins)
     return Caller(role=role, permissions=rights.permissions, user_id=user.id, schools=rights.schools)
-
-
-def _validate_email(email: str) -> list[Violation]:
-    if len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email):
-        return []
-    return [Violation("wrong_email", "this is not an email address", "/email")]
-
-
-def _validate_name(name: PersonName | None, teacher: str | None) -> list[Violation]:
-    if name is None:
-        return []
-    if teacher is None:
-        return list(name.violations())
-    detail = "the name of a person of the roster comes from there: leave it out"
-    return [Violation(NameOfRoster.code, detail, "/familyName")] if name.given or name.family else []
-
-
-def _validate_role(role: Role, teacher: str | None) -> list[Violation]:
-    violations: list[Violation] = []
-    if role not in ROLES:
-        violations.append(
-            Violation("unknown_role", f"a user is one of {', '.join(ROLES)}", "/role", {"allowed": list(ROLES)})
-        )
-    if teacher is not None and role is not Role.TEACHER:
-        violations.append(
-            Violation("not_a_teacher", "only the role teacher can be linked to a teacher of the roster", "/teacher")
-        )
-    return violations
-
-
-def chosen_school(school_ids: Sequence[int], school_id: int | None) -> int:
-    """The school of a new user: the given one, which has to be among these, else the only one. Raises Invalid."""
-    if school_id is None:
-        if len(school_ids) == 1:
-            return school_ids[0]
-        detail = (
-            "a school is required: only an admin may belong to all schools"
-            if school_ids
-            else "there is no school yet: import a roster"
-        )
-        raise Invalid(detail, [Violation("school_missing", detail, "/schoolId")])
-    if school_id not in school_ids:
-        detail = f"there is no school {school_id}"
-        raise Invalid(detail, [Violation("unknown_school", detail, "/schoolId", {"schoolId": school_id})])
-    return school_id
 
 
 def _linkable(person: StoredUser | None, teacher: str) -> StoredUser:

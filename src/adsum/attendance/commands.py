@@ -41,10 +41,10 @@ from adsum.platform.command_line.output import (
 )
 from adsum.platform.command_line.progress import Counting
 from adsum.platform.command_line.session import run_with
-from adsum.platform.csv_export import Cell, csv_lines
+from adsum.platform.files.csv_export import Cell, csv_lines
+from adsum.platform.files.workbooks import make_workbook
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import MAX_LIMIT, PageRequest, every_item
-from adsum.platform.workbooks import make_workbook
 
 app = typer.Typer(no_args_is_help=True)
 

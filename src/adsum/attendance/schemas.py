@@ -20,8 +20,8 @@ from adsum.attendance.rules import (
     RecordFilters,
     VisibleRecord,
 )
-from adsum.platform.csv_export import Cell
 from adsum.platform.days import TIME_PATTERN
+from adsum.platform.files.csv_export import Cell
 from adsum.platform.http.queries import Day, PageQuery, StatusCode
 from adsum.platform.http.schemas import Moment, Note, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON

@@ -73,7 +73,7 @@ class Batches:
         return page_of(rows, page, query, _submitted_key)
 
     async def authors(self, caller: Caller, batches: Sequence[ListedBatch]) -> Mapping[str, RunAuthor]:
-        """Who has submitted the newest run, by its id, of batches that the caller has received.
+        """The author of the newest run, by its id, of batches that the caller has received.
 
         Raises:
             Forbidden: without `batch:read`.

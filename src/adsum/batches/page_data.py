@@ -196,7 +196,7 @@ class BatchPageData:
         return await self._batches.submitted(caller, _own(caller, BatchFilters(state=state)), PageRequest(limit=limit))
 
     async def _authors(self, caller: Caller, page: Page[ListedBatch] | None) -> dict[str, Any]:
-        """Who has submitted the batches of a list, if it has those of others."""
+        """The authors of the batches of a list, if it has those of others."""
         if page is None or _sees_own(caller):
             return {"authors": {}, "people": Names()}
         authors = await self._batches.authors(caller, page.items)

@@ -62,7 +62,7 @@ class BatchState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RunUndo:
-    """What undos have done to a run.
+    """The effects of undos on a run.
 
     Attributes:
         at: of the last undo that set a record back; None: there is none.
@@ -251,7 +251,7 @@ class FailedStudent:
 
 @dataclass(frozen=True, slots=True)
 class RunAuthor:
-    """Who has submitted a run. `user_id`, `key_id`: see `ListedRun`."""
+    """The author of a run. `user_id`, `key_id`: see `ListedRun`."""
 
     role: str
     user_id: int | None

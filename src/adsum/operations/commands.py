@@ -18,7 +18,8 @@ from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with_queue
 from adsum.platform.errors import Unavailable
 from adsum.platform.services import Services
-from adsum.platform.settings import PREFIX, SECRETS, load_settings, origins
+from adsum.platform.setting_files import PREFIX
+from adsum.platform.settings import SECRETS, load_settings, origins
 
 queue_app = typer.Typer(no_args_is_help=True)
 config_app = typer.Typer(no_args_is_help=True)

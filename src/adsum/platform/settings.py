@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import re
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     DotEnvSettingsSource,
@@ -23,94 +18,12 @@ from typing_extensions import override
 
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.oidc_settings import MAX_PROVIDERS, OidcProvider, distinct_providers, is_loopback_host, providers_in
-from adsum.platform.signing_keys import MIN_KEY_LENGTH, WrongKeys, parse_keys
+from adsum.platform.setting_files import PREFIX, FileSource
+from adsum.platform.setting_values import Addresses, Emails, KeyPrefix, Origin, Roles, SigningKeys
+from adsum.platform.signing_keys import MIN_KEY_LENGTH
 from adsum.platform.time_zones import known_time_zone
 
-PREFIX = "ADSUM_"
-# Bytes of a file with the value of a setting.
-MAX_FILE = 2**20
 SECRETS = frozenset({"secret_key", "signing_keys", "database_url", "redis_url"})
-# A test compares them with those of `accounts`.
-ROLES_OF_USERS = ("admin", "office", "teacher", "viewer", "operator")
-
-
-def _key_prefix(text: str) -> str:
-    if any(character.isspace() for character in text):
-        raise ValueError("a key prefix has no blanks")
-    return text
-
-
-def _origin(url: str) -> str:
-    """The origin of a site, without a slash at its end."""
-    parts = urlsplit(url)
-    is_origin = parts.scheme in {"http", "https"} and parts.hostname and parts.path in {"", "/"}
-    if not is_origin or parts.query or parts.fragment or parts.username is not None:
-        raise ValueError(f"{url!r} is not the address of a site, such as https://adsum.school.example")
-    return f"{parts.scheme}://{parts.netloc}".lower()
-
-
-def _addresses(text: str) -> str:
-    """Checks addresses and networks that are separated by commas. `*` alone is all addresses."""
-    for each in (part.strip() for part in text.split(",") if text.strip() != "*"):
-        try:
-            ip_network(each)
-        except ValueError:
-            raise ValueError(
-                f"{each!r} is neither an IP address nor a network, such as 10.0.0.7 or 10.0.0.0/8"
-            ) from None
-    return text
-
-
-def _signing_keys(text: SecretStr) -> SecretStr:
-    try:
-        parse_keys(text.get_secret_value())
-    except WrongKeys as wrong:
-        raise ValueError(str(wrong)) from None
-    return text
-
-
-def _roles(text: str) -> str:
-    """Checks roles that are separated by commas."""
-    for each in (part.strip() for part in text.split(",") if part.strip()):
-        if each not in ROLES_OF_USERS:
-            raise ValueError(f"{each!r} is no role: name some of {', '.join(ROLES_OF_USERS)}")
-    return text
-
-
-def _emails(text: str) -> str:
-    """Checks email addresses that are separated by commas."""
-    for each in (part.strip() for part in text.split(",") if text.strip()):
-        if not re.fullmatch(r"[^@\s]+@[^@\s]+", each):
-            raise ValueError(f"{each!r} is not an email address")
-    return text
-
-
-class FileSource(PydanticBaseSettingsSource):
-    """Reads a setting from a file: `ADSUM_SECRET_KEY_FILE=/run/secrets/key` sets `ADSUM_SECRET_KEY`."""
-
-    @override
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        path = self.path_of(field_name)
-        if path is None:
-            return None, field_name, False
-        try:
-            if path.stat().st_size > MAX_FILE:  # such as the list that ADSUM_BREACHED_PASSWORDS is to name
-                name = f"{PREFIX}{field_name.upper()}"
-                raise ConfigurationError(f"{name}_FILE: {path} is larger than any value of {name}")
-            return path.read_text(encoding="utf-8").strip(), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error}") from error
-
-    @staticmethod
-    def path_of(field_name: str) -> Path | None:
-        """The file that the environment names for a setting."""
-        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")
-        return None if path is None else Path(path)
-
-    @override
-    def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
 
 
 class Settings(BaseSettings):
@@ -153,12 +66,11 @@ class Settings(BaseSettings):
         ),
     ] = 0
     public_url: Annotated[
-        Annotated[str, AfterValidator(_origin)] | None,
+        Origin | None,
         Field(description="The address that people use, such as `https://adsum.school.example`."),
     ] = None
     trusted_proxies: Annotated[
-        str,
-        AfterValidator(_addresses),
+        Addresses,
         Field(
             description="Addresses and networks of reverse proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are "
             "trusted, separated by commas. `*`: all, and the last address that they report is the client's."
@@ -179,7 +91,7 @@ class Settings(BaseSettings):
         Field(description="Signs tokens; at least 32 characters. Unset: the key of the data folder."),
     ] = None
     signing_keys: Annotated[
-        Annotated[SecretStr, AfterValidator(_signing_keys)] | None,
+        SigningKeys | None,
         Field(
             description="Instead of `ADSUM_SECRET_KEY`, to [rotate keys](../how-to/rotate-signing-keys.md): keys on "
             "lines or between commas. The first one signs; the others only verify, each without end or as "
@@ -229,8 +141,7 @@ class Settings(BaseSettings):
         ),
     ] = True
     emergency_accounts: Annotated[
-        str,
-        AfterValidator(_emails),
+        Emails,
         Field(
             description="Emails of the users, separated by commas, who keep their password if "
             "`ADSUM_PASSWORD_SIGN_IN` is `false`."
@@ -245,8 +156,7 @@ class Settings(BaseSettings):
         ),
     ] = 3600
     second_factor_roles: Annotated[
-        str,
-        AfterValidator(_roles),
+        Roles,
         Field(
             description="Roles whose users need a second factor, separated by commas, such as `admin,office`. Without "
             "one they can only set it up."
@@ -285,8 +195,7 @@ class Settings(BaseSettings):
         "attendance"
     )
     key_prefix: Annotated[
-        str,
-        AfterValidator(_key_prefix),
+        KeyPrefix,
         Field(description="Precedes every Redis key, so that installations can share a server."),
     ] = ""
     chunk_size: Annotated[

@@ -16,12 +16,9 @@ from adsum.platform.telemetry import logger
 from adsum.privacy.access import require_student
 from adsum.privacy.holds.repository import holds_of
 from adsum.privacy.holds.rules import refuse_held
-from adsum.privacy.repository import (
-    erase_student,
-    lock_schools_of,
-    open_batches_with,
-    personal_data,
-)
+from adsum.privacy.repository.erasure import erase_student
+from adsum.privacy.repository.export import personal_data
+from adsum.privacy.repository.references import lock_schools_of, open_batches_with
 from adsum.privacy.rules import Erased, PersonalData, StudentIsBeingMarked
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_imports

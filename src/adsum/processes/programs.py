@@ -20,7 +20,8 @@ from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.oidc_settings import OidcProvider, text_of_providers
-from adsum.platform.settings import PREFIX, Settings, file_of
+from adsum.platform.setting_files import PREFIX
+from adsum.platform.settings import Settings, file_of
 
 DRAIN_S = 35  # longer than a worker gives its chunks to finish
 VALKEY_STOP_S = 10

@@ -16,7 +16,8 @@ from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
 from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.gc_tuning import freeze_startup_objects
-from adsum.platform.settings import PREFIX, Settings
+from adsum.platform.setting_files import PREFIX
+from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger
 from adsum.processes.programs import DRAIN_S, StopSignals, show, warnings_as
 

@@ -13,9 +13,9 @@ from sqlalchemy import update
 
 from adsum import wiring
 from adsum.accounts.access import Caller, Role
+from adsum.accounts.rules import User
 from adsum.accounts.second_factors.attempts import CodeAttempt, CodeAttempts, CodeLimits
 from adsum.accounts.second_factors.rules import FactorKind, Proof
-from adsum.accounts.service import User
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.rules import Client, SignInKind

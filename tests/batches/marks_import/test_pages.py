@@ -9,7 +9,7 @@ from http import HTTPStatus
 import httpx2
 import pytest
 
-from adsum.platform import listed_violations
+from adsum.platform.files import listed_violations
 from adsum.platform.ids import Batch
 from adsum.schools.calendar.rules import SessionTime
 from adsum.wiring import Adsum

@@ -11,8 +11,8 @@ from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status
 from adsum.batches.marks_import import rules
 from adsum.batches.marks_import.rules import MarksOptions
-from adsum.platform import listed_violations
 from adsum.platform.errors import Invalid, Violation
+from adsum.platform.files import listed_violations
 from adsum.platform.http.list_files import FileKind
 from adsum.wiring import Adsum
 from tests.batches.marks_import.conftest import DAY, HEADER, Elsewhere, Files

@@ -7,9 +7,9 @@ import zipfile
 
 import pytest
 
-from adsum.platform import archives
-from adsum.platform.archives import MAX_DIRECTORY_BYTES, BoundedZipFile, LongDirectory
-from adsum.platform.workbook_rows import UnreadableWorkbook, workbook_rows
+from adsum.platform.files import archives
+from adsum.platform.files.archives import MAX_DIRECTORY_BYTES, BoundedZipFile, LongDirectory
+from adsum.platform.files.workbook_rows import UnreadableWorkbook, workbook_rows
 
 
 def zip_of_folders(count: int) -> bytes:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adsum.platform import csv_files
-from adsum.platform.csv_files import CsvForm, Line, UnreadableCsv
 from adsum.platform.errors import Invalid, Violation
-from adsum.platform.file_violations import row_violation
+from adsum.platform.files import csv_files
+from adsum.platform.files.csv_files import CsvForm, Line, UnreadableCsv
+from adsum.platform.files.file_violations import row_violation
 
 FORM = CsvForm("marks.csv", (("class", "classId"), ("student",), ("date",)), ("note",))
 OPEN_FORM = CsvForm("users.csv", (("class",), ("student",), ("date",)), ignores_others=True)

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from openpyxl import Workbook as OpenpyxlWorkbook
 from xlsxwriter import Workbook
 
-from adsum.platform import workbook_rows as reading
-from adsum.platform.csv_export import Cell
-from adsum.platform.csv_files import CsvForm, Line, UnreadableCsv
 from adsum.platform.errors import Invalid
-from adsum.platform.workbook_rows import UnreadableWorkbook, workbook_rows
-from adsum.platform.workbooks import make_workbook
+from adsum.platform.files import workbook_rows as reading
+from adsum.platform.files.csv_export import Cell
+from adsum.platform.files.csv_files import CsvForm, Line, UnreadableCsv
+from adsum.platform.files.workbook_rows import UnreadableWorkbook, workbook_rows
+from adsum.platform.files.workbooks import make_workbook
 
 NAMESPACE = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from adsum.accounts.access import Caller, Role, rights_of
+from adsum.accounts.rules import User
 from adsum.accounts.second_factors.tables import recovery_codes
-from adsum.accounts.service import User
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.single_sign_on.attempts import Invitation
 from adsum.accounts.single_sign_on.rules import Identity, SignInRefused

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.platform.archives import MAX_DIRECTORY_BYTES
+from adsum.platform.files.archives import MAX_DIRECTORY_BYTES
 from adsum.roster.oneroster.files import MAX_FILES, UnreadableRoster, roster_files, uploaded_roster_files
 from adsum.roster.oneroster.package import read_package
 from tests.roster.files import a_school, in_folder, in_zip

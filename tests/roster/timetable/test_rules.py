@@ -8,7 +8,7 @@ import pytest
 
 from adsum.platform.days import Span
 from adsum.platform.errors import Invalid, Malformed
-from adsum.platform.listed_violations import MAX_LISTED_VIOLATIONS, ListedViolations
+from adsum.platform.files.listed_violations import MAX_LISTED_VIOLATIONS, ListedViolations
 from adsum.roster.naming.rules import Name
 from adsum.roster.timetable.rules import TIMETABLE, TimetableRow, read_timetable, times_after
 from adsum.schools.calendar.rules import SessionTime

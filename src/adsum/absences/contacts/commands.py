@@ -25,7 +25,7 @@ from adsum.platform.command_line.options import (
 )
 from adsum.platform.command_line.output import STDOUT, Json, show_item, show_items, show_one, whole_file
 from adsum.platform.command_line.session import run_with
-from adsum.platform.csv_export import csv_lines
+from adsum.platform.files.csv_export import csv_lines
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.api_keys.repository import StoredKey
 from adsum.accounts.repository import keep_user, user_of_email, users_of_ids
-from adsum.accounts.service import may_be_email, normalised_email
+from adsum.accounts.rules import may_be_email, normalised_email
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Forbidden, NotFound, Violation
 

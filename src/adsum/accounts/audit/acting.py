@@ -39,8 +39,8 @@ class _Use:
 class ActingRecords:
     """Collects what is to be recorded. One task writes it, with one connection, whatever the number of people.
 
-    No request waits for it, and an outage fails none. What does not fit, or is lost in an outage, is recorded at the
-    next request of the key for this person.
+    No request waits for it, and an outage fails none. An entry that does not fit, or is lost in an outage, is recorded
+    at the next request of the key for this person.
     """
 
     def __init__(self, database: Database, now: Clock) -> None:

@@ -19,11 +19,11 @@ audit_entries = Table(
     # By the clock of the database, which all processes share.
     Column("created_at", Instant, nullable=False),
     Column("action", String(48), nullable=False),
-    # Who. All NULL: nobody has signed in. The role is `system` for the command line and the library.
+    # The caller. All NULL: nobody has signed in. The role is `system` for the command line and the library.
     Column("caller_role", String(32)),
     Column("caller_user_id", BigInt),
     Column("caller_key_id", BigInt),
-    # From where.
+    # The origin of the call.
     Column("os_user", String(64)),
     Column("address", String(64)),
     Column("request_id", String(64)),

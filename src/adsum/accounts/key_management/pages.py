@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from adsum.accounts.access import Permission
 from adsum.accounts.api_keys.rules import ApiKey, KeyState
 from adsum.accounts.api_keys.service import ApiKeys, KeyChanges, NewKey
-from adsum.accounts.service import MAX_EMAIL, Accounts
+from adsum.accounts.rules import MAX_EMAIL
+from adsum.accounts.service import Accounts
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.errors import AdsumError, ConfirmationNeeded, Forbidden
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided
@@ -125,7 +126,7 @@ async def change_key(
     now: Now,
     form: Annotated[KeyForm, Form()],
 ) -> Response:
-    """Changes a key. What was not edited stays, also if it could no longer be entered: an owner who has left."""
+    """Changes a key. Fields that were not edited stay, also if their values are no longer valid: an owner who left."""
     found = await api_keys.get(key_id, visitor.caller)
     stored = _stored(found)
     changes = KeyChanges(name=form.name)

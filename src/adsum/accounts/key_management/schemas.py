@@ -9,7 +9,7 @@ from pydantic import Field
 from adsum.accounts.access import Permission
 from adsum.accounts.api_keys.rules import MAX_NETWORKS, MAX_OVERLAP, ApiKey, KeyState, KeyStatus, KeyWarning
 from adsum.accounts.api_keys.service import KeyChanges
-from adsum.accounts.service import MAX_EMAIL
+from adsum.accounts.rules import MAX_EMAIL
 from adsum.platform.http.schemas import Id, Moment, PlainText, Schema, SentMoment, SentSchema
 
 A_DAY_S = 24 * 3600

@@ -20,7 +20,7 @@ Authenticated = Annotated[Caller, Depends(authenticated)]
 
 @router.get("/auth/profile", name="getProfile", summary="Your profile")
 async def get_profile(profiles: ProfilesService, caller: Authenticated) -> ProfileItem:
-    """Who the token belongs to. 403 for an API key."""
+    """The user of the token. 403 for an API key."""
     return ProfileItem.of(await profiles.find(caller))
 
 

@@ -37,7 +37,7 @@ class Profile:
 
 
 class ProfileChange(TypedDict, total=False):
-    """What changes of a profile; missing values stay. `language` None: that of the browser."""
+    """Changes of a profile; missing values stay. `language` None: that of the browser."""
 
     name: NameChange
     language: str | None

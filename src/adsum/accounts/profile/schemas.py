@@ -41,7 +41,7 @@ class ProfileItem(Schema):
 
 
 class ChangeProfile(SentSchema):
-    """What changes; omitted fields stay, each part of the name too."""
+    """Changes of a profile; omitted fields stay, each part of the name too."""
 
     given_name: NameText | None = None
     family_name: NameText | None = None

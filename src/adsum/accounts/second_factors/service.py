@@ -137,7 +137,7 @@ class SecondFactors:
             )
 
     async def confirmed_user(self, caller: Caller) -> StoredUser:
-        """The calling user, if they may change their factors now. Who has factors proves one first.
+        """The calling user, if they may change their factors now. A user with factors proves one first.
 
         Raises:
             ConfirmationNeeded: the sign-in was confirmed too long ago, or without a factor that the user has.

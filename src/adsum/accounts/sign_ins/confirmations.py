@@ -10,10 +10,11 @@ from enum import StrEnum
 from typing import Any
 
 from adsum.accounts.access import Caller
+from adsum.accounts.rules import User
 from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.rules import FactorKind, Proof
 from adsum.accounts.second_factors.service import Prover, SecondFactors
-from adsum.accounts.service import Accounts, User
+from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.rules import Client
 from adsum.accounts.sign_ins.service import PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Confirmed, Tokens

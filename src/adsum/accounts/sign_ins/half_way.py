@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adsum.accounts.repository import keep_user
-from adsum.accounts.service import User
+from adsum.accounts.rules import User
 from adsum.accounts.sign_ins import repository as statements
 from adsum.accounts.sign_ins.repository import PendingSignIn, ProviderSession
 from adsum.platform.clock import Clock

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from adsum.accounts.rules import User
 from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.rules import FactorKind, Proof, is_asked_after_provider
 from adsum.accounts.second_factors.service import Prover, SecondFactors
-from adsum.accounts.service import Accounts, User
+from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.rules import Client

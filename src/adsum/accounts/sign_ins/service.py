@@ -24,16 +24,18 @@ from dataclasses import dataclass, replace
 from adsum.accounts.access import Caller, require_confirmed
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.passwords.hashing import CONCURRENT_HASHES
+from adsum.accounts.rules import User, normalised_email
 from adsum.accounts.second_factors.attempts import CodeAttempt
 from adsum.accounts.second_factors.rules import FactorKind, Proof, SecondFactorNeeded
 from adsum.accounts.second_factors.service import Prover, SecondFactors
-from adsum.accounts.service import Accounts, User, normalised_email
+from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.fair_queue import FairQueue
 from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.rules import Client
-from adsum.accounts.sign_ins.tokens import Token, Tokens
+from adsum.accounts.sign_ins.token_texts import Token
+from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.addresses import source_of
 from adsum.platform.errors import Forbidden, TooManyAttempts, Unauthenticated, Violation, refuse
 from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts

@@ -1,36 +1,27 @@
-"""Sign-ins of users and their bearer tokens: JWTs with a user id and the key of a sign-in."""
+"""Sign-ins of users, and their bearer tokens."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
-from functools import lru_cache
 from typing import Any
-
-import jwt
 
 from adsum.accounts import repository as users
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
-from adsum.accounts.service import (
-    WRONG,
-    FirstPassword,
-    FirstPasswordUsed,
-    User,
-    caller_of_user,
-    normalised_email,
-)
+from adsum.accounts.rules import WRONG, FirstPassword, FirstPasswordUsed, User, normalised_email
+from adsum.accounts.service import caller_of_user
 from adsum.accounts.sign_ins import repository as statements
 from adsum.accounts.sign_ins.repository import ProviderSession, StoredSignIn
 from adsum.accounts.sign_ins.rules import SignIn, SignInKind
+from adsum.accounts.sign_ins.token_texts import Claims, Token, TokenTexts, signed
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
 from adsum.platform.errors import (
@@ -42,25 +33,14 @@ from adsum.platform.errors import (
     Unauthenticated,
     Unavailable,
 )
-from adsum.platform.ids import MAX_ID
-from adsum.platform.keys import DerivedKey, KeyPurpose, KeyRing
+from adsum.platform.keys import KeyPurpose, KeyRing
 from adsum.platform.telemetry import logger
 
 # The longest time between two notes of the use of a sign-in, each of which is a write.
 NOTED_EVERY = timedelta(minutes=1)
 MAX_AGENT = 255
-ALGORITHM = "HS256"
-CACHED_TOKENS = 4_096
 
 log = logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """The text of a new token. `expires_in` is in seconds."""
-
-    text: str
-    expires_in: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +76,6 @@ class Demands:
     confirmed_for: timedelta = timedelta(minutes=10)
 
 
-@dataclass(frozen=True, slots=True)
-class _Claims:
-    """The verified claims of a token. `ends_at` is in seconds since 1970."""
-
-    user_id: int
-    key: str
-    ends_at: int
-
-
 class Tokens:
     """Creates, verifies and ends tokens. Each belongs to a sign-in, which is a row of the database.
 
@@ -133,15 +104,13 @@ class Tokens:
         self._database = database
         self._sign_ins = BatchedLookup(database, statements.sign_ins_of_keys)
         self._keys = keys
+        self._texts = TokenTexts(keys)
         self._now = now
         self._lifetime = lifetime
         self._idle_timeout = idle_timeout
         # Far below the idle timeout, else it ends sign-ins that are used all the time.
         self._noted_every = min(NOTED_EVERY, idle_timeout / 4)
         self._pending_uses: dict[str, asyncio.Task[None]] = {}
-        # Caches the verified signature, for one version of the keys. Expiry and the sign-in are checked on every
-        # request. A forged token raises and is not cached.
-        self._verified = lru_cache(CACHED_TOKENS)(self._verify)
 
     async def create(  # noqa: PLR0913 - the columns of a row
         self,
@@ -207,7 +176,7 @@ class Tokens:
             after: dict[str, Any] = {"kind": kind.value} | ({"hasSecondFactor": True} if has_second_factor else {})
             after |= {} if provider is None else {"issuer": provider.issuer}
             await record(connection, by, Action.SIGNED_IN, school_id=school_id, user_id=user.id, after=after)
-        return _token(signs, user.id, key, now, ends_at)
+        return signed(signs, user.id, key, now, ends_at)
 
     async def caller_of(self, token: str, *, is_use: bool = True, despite: Collection[Outstanding] = ()) -> Caller:
         """The user of a token, as a caller.
@@ -221,7 +190,7 @@ class Tokens:
             Unauthenticated: the token is forged or expired, the sign-in has ended, or the user is disabled.
             SignInIncomplete: the user has to take another step first, such as choosing a password.
         """
-        claims = self._claims_of(token)
+        claims = self._texts.claims_of(token)
         now = self._now()
         if claims.ends_at <= now.timestamp():
             raise Unauthenticated("the token has expired")
@@ -260,7 +229,7 @@ class Tokens:
             if ends_at is None:
                 raise Unauthenticated("the token has ended")
             await record_about_user(connection, caller, Action.SIGN_IN_CONFIRMED, user_id)
-        token = _token(signs, user_id, key, now.replace(microsecond=0), ends_at)
+        token = signed(signs, user_id, key, now.replace(microsecond=0), ends_at)
         return Confirmed(now + self.demands.confirmed_for, token)
 
     async def revoke(self, token: str) -> None:
@@ -278,7 +247,7 @@ class Tokens:
     def key_of(self, token: str) -> str | None:
         """The key of the sign-in of a token, which may have ended; None: the token is not valid."""
         try:
-            return self._claims_of(token).key
+            return self._texts.claims_of(token).key
         except Unauthenticated:
             return None
 
@@ -343,7 +312,7 @@ class Tokens:
             return False
         return found.confirmed_at is None or now - found.confirmed_at >= self.demands.confirmed_for
 
-    def _is_valid(self, found: StoredSignIn, claims: _Claims, now: datetime) -> bool:
+    def _is_valid(self, found: StoredSignIn, claims: Claims, now: datetime) -> bool:
         user = found.user
         is_enabled = not user.disabled and user.email is not None and user.token_generation == found.generation
         return is_enabled and user.id == claims.user_id and not self._is_idle(found.kind, found.last_used_at, now)
@@ -364,44 +333,6 @@ class Tokens:
             log.warning("the use of a sign-in was not noted")
         finally:
             del self._pending_uses[key]
-
-    def _claims_of(self, token: str) -> _Claims:
-        return self._verified(token, self._keys.version)
-
-    def _verify(self, token: str, _version: int) -> _Claims:
-        for key in self._keys_of(token):
-            try:
-                return _verify(token, key)
-            except (jwt.InvalidTokenError, ValueError, TypeError):
-                continue
-        raise Unauthenticated("the token is not valid")
-
-    def _keys_of(self, token: str) -> Sequence[DerivedKey]:
-        """The key that the token names. Tokens of versions without key ids were signed by a signing key itself."""
-        try:
-            header: dict[str, Any] = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError:
-            return ()
-        if "kid" not in header:
-            return self._keys.all_plain()
-        named = self._keys.find(KeyPurpose.TOKENS, header["kid"])
-        return () if named is None else (named,)
-
-
-def _token(signs: DerivedKey, user_id: int, key: str, now: datetime, ends_at: datetime) -> Token:
-    claims = {"sub": str(user_id), "sid": key, "iat": now, "exp": ends_at}
-    text = jwt.encode(claims, signs.secret, ALGORITHM, {"kid": signs.key_id})  # pyright: ignore[reportUnknownMemberType] - as in `_verify`
-    return Token(text, int((ends_at - now).total_seconds()))
-
-
-def _verify(token: str, key: DerivedKey) -> _Claims:
-    """Raises an error of PyJWT, ValueError or TypeError."""
-    # verify_iat would refuse a new token of a process whose clock is ahead.
-    options: Any = {"require": ["sub", "sid", "iat", "exp"], "verify_iat": False, "verify_exp": False}
-    # PyJWT's types for keys need `cryptography`, which HS256 does not use.
-    found = jwt.decode(token, key.secret, [ALGORITHM], options)  # pyright: ignore[reportUnknownMemberType]
-    ends_at = int(found["exp"]) if key.ends_at is None else min(int(found["exp"]), int(key.ends_at.timestamp()))
-    return _Claims(_user_id(found["sub"]), _key_of(found["sid"]), ends_at)
 
 
 def _require_unchanged(checked: User, user: StoredUser | None) -> StoredUser:
@@ -437,18 +368,6 @@ def _user_id_of(caller: Caller) -> int:
     if caller.user_id is None or caller.key_id is not None:
         raise Forbidden("only users have sign-ins")
     return caller.user_id
-
-
-def _user_id(subject: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,19}", subject) or int(subject) > MAX_ID:
-        raise ValueError("not a user id")
-    return int(subject)
-
-
-def _key_of(text: str) -> str:
-    if not re.fullmatch(r"[0-9a-f]{32}", text):
-        raise ValueError("not the key of a sign-in")
-    return text
 
 
 def _printable(text: str) -> str:

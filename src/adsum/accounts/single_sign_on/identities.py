@@ -19,7 +19,8 @@ from adsum.accounts.access import (
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
-from adsum.accounts.service import User, caller_of_user, normalised_email, user_of_row
+from adsum.accounts.rules import User, normalised_email
+from adsum.accounts.service import caller_of_user, user_of_row
 from adsum.accounts.single_sign_on import repository as statements
 from adsum.accounts.single_sign_on.attempts import Attempts, Invitation
 from adsum.accounts.single_sign_on.repository import StoredIdentity

@@ -23,7 +23,7 @@ MAX_TOKEN = 100_000
 # A provider has two or three keys while it rotates them.
 MAX_TRIED = 5
 SIGN_OUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
-# What a broken token or key makes the libraries raise.
+# The errors of the libraries for a broken token or key.
 BROKEN = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
 # 256 bytes in base64url.
 MIN_RSA_DIGITS = 342

@@ -9,7 +9,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any, TypeGuard, cast
 
-from adsum.accounts.service import may_be_email, normalised_email
+from adsum.accounts.rules import may_be_email, normalised_email
 from adsum.platform.errors import Forbidden, Unavailable
 from adsum.platform.oidc_settings import GOOGLE, OidcProvider, is_private_address
 from adsum.platform.texts import UNSTORABLE

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.audit.repository import record_about_user
 from adsum.accounts.audit.rules import Action
-from adsum.accounts.service import User
+from adsum.accounts.rules import User
 from adsum.accounts.sign_ins.repository import ProviderSession
 from adsum.accounts.sign_ins.rules import Client
 from adsum.accounts.sign_ins.second_step import SecondStep

@@ -121,7 +121,7 @@ class Statuses:
 
 
 def _recorded(status: Status) -> dict[str, str | int | bool]:
-    """What the audit log says about a status. Its label is a free text."""
+    """A status in the audit log, without its label, which is a free text."""
     return {
         "status": status.code,
         "letter": status.letter,

@@ -19,13 +19,13 @@ from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.rules import OnExisting
 from adsum.batches.run import ChangedMark, MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
-from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.database.tombstones import NO_TOMBSTONES, Tombstones
 from adsum.platform.days import WrongDay, day_in_file, time_of
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
-from adsum.platform.file_violations import file_violation, missing_value
+from adsum.platform.files.csv_files import CsvForm, Line
+from adsum.platform.files.file_violations import file_violation, missing_value
+from adsum.platform.files.listed_violations import ListedViolations
 from adsum.platform.ids import MAX_ID, Batch
-from adsum.platform.listed_violations import ListedViolations
 from adsum.roster.naming.rules import (
     CLASS_COLUMNS,
     SESSION_COLUMNS,

@@ -38,8 +38,8 @@ from adsum.platform.database.answers import (
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.tombstones import Erased, find_tombstones
 from adsum.platform.errors import AdsumError, Conflict, Invalid, refuse
+from adsum.platform.files.listed_violations import ListedViolations
 from adsum.platform.ids import Batch
-from adsum.platform.listed_violations import ListedViolations
 from adsum.platform.telemetry import logger
 from adsum.roster.naming.repository import (
     schools_of_classes,

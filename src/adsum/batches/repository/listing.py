@@ -162,7 +162,7 @@ async def runs_of_batch(connection: AsyncConnection, batch: Batch, newest: Batch
 
 
 async def authors_of_runs(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, RunAuthor]:
-    """Who has submitted each of these runs."""
+    """The authors of these runs, by run."""
     c = batch_runs.c
     found = select(c.run_id, c.accepted_role, c.user_id, c.key_id).where(c.run_id.in_(run_ids))
     return {row[0]: RunAuthor(*row[1:]) for row in await connection.execute(found)}

@@ -21,7 +21,7 @@ from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import SchoolId, StudentId, one_of
 from adsum.platform.command_line.output import STDOUT, Json, compact_json, show_item, show_one, show_rows, whole_file
 from adsum.platform.command_line.session import run_with
-from adsum.platform.csv_export import BOM, csv_lines
+from adsum.platform.files.csv_export import BOM, csv_lines
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.verification import ProblemKind, Verification
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
-from adsum.platform.csv_export import Cell
+from adsum.platform.files.csv_export import Cell
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Moment, Schema, SentMoment
 from adsum.platform.ids import MAX_ID

@@ -22,7 +22,7 @@ _WORKING = (Role.TEACHER.value, Role.OFFICE.value)
 
 
 async def facts_of_schools(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SetupFacts]:
-    """What is known about the setup of each of these schools."""
+    """The facts about the setup of each of these schools."""
     ids, c = sorted(school_ids), schools.c
     with_times = (
         select(session_times.c.id)

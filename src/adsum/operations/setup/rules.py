@@ -34,7 +34,7 @@ DISMISSED = "all"
 
 @dataclass(frozen=True, slots=True)
 class SetupFacts:
-    """What is known about the setup of a school.
+    """The facts about the setup of a school.
 
     Attributes:
         changed_settings: names of settings that were changed, such as `time_zone`.

@@ -96,7 +96,7 @@ def decrypt_file(encrypted: Path, target: Path, identities: Sequence[x25519.Iden
     """Writes a new file that only this user can read.
 
     Raises:
-        BackupRefused: no key fits, or the file is damaged. What was written so far is not to be used.
+        BackupRefused: no key fits, or the file is damaged. The output that was written so far must not be used.
     """
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -17,10 +17,10 @@ from functools import partial
 from itertools import chain, islice
 from typing import IO, Self
 
-from adsum.platform.csv_export import BOM, unescaped
 from adsum.platform.errors import Invalid, Malformed, Violation
-from adsum.platform.file_violations import file_violation, row_violation, wrong_quotes
-from adsum.platform.workbook_rows import TooManyRows, UnreadableWorkbook, is_workbook, workbook_rows
+from adsum.platform.files.csv_export import BOM, unescaped
+from adsum.platform.files.file_violations import file_violation, row_violation, wrong_quotes
+from adsum.platform.files.workbook_rows import TooManyRows, UnreadableWorkbook, is_workbook, workbook_rows
 
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 ANY_SEPARATOR = "commas, semicolons or tabs"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from adsum.platform.csv_files import CsvForm
 from adsum.platform.errors import Invalid, Violation, number_of_errors
+from adsum.platform.files.csv_files import CsvForm
 
 MAX_LISTED_VIOLATIONS = 1_000
 """Violations of one file that are listed. Each takes about 1 kB."""

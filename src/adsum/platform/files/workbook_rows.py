@@ -21,7 +21,7 @@ from xml.parsers import expat
 
 from typing_extensions import override
 
-from adsum.platform.archives import BoundedZipFile, LongDirectory
+from adsum.platform.files.archives import BoundedZipFile, LongDirectory
 
 if TYPE_CHECKING:
     from openpyxl.cell.read_only import EmptyCell, ReadOnlyCell

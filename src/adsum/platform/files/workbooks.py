@@ -12,7 +12,7 @@ from typing import BinaryIO
 from xlsxwriter import Workbook
 from xlsxwriter.worksheet import Worksheet
 
-from adsum.platform.csv_export import Cell, harmless
+from adsum.platform.files.csv_export import Cell, harmless
 
 # The limit of XLSX, including the header. Further rows go into the next sheet.
 ROWS_OF_A_SHEET = 1_048_576

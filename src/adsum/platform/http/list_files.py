@@ -12,11 +12,11 @@ from typing import Annotated, Any, BinaryIO, TypeVar
 from fastapi import Header
 from fastapi.responses import StreamingResponse
 
-from adsum.platform.csv_export import BOM, Cell, csv_lines
+from adsum.platform.files.csv_export import BOM, Cell, csv_lines
+from adsum.platform.files.workbooks import make_workbook
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, Schema
 from adsum.platform.paging import MAX_LIMIT, PageRequest
-from adsum.platform.workbooks import make_workbook
 
 ItemPage = TypeVar("ItemPage", bound=Page[Any])
 Pieces = AsyncGenerator[Sequence[Sequence[Cell]]]

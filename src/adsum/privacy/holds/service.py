@@ -17,7 +17,7 @@ from adsum.platform.telemetry import logger
 from adsum.privacy.access import require_student
 from adsum.privacy.holds import repository as statements
 from adsum.privacy.holds.rules import Hold, HoldExists, HoldReason, validate_reference
-from adsum.privacy.repository import lock_schools_of
+from adsum.privacy.repository.references import lock_schools_of
 
 QUERY = "holds"
 

@@ -25,7 +25,7 @@ from adsum.privacy.merging.rules import (
     answer_for_kept_student,
     with_kept_student,
 )
-from adsum.privacy.repository import answers_with_student, runs_with_student, set_answers, set_plans
+from adsum.privacy.repository.references import answers_with_student, runs_with_student, set_answers, set_plans
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries

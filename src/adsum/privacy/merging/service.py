@@ -26,7 +26,7 @@ from adsum.privacy.merging.repository import (
     move,
 )
 from adsum.privacy.merging.rules import ChoiceNeeded, Merge, MergeChoices, NamesNotConfirmed
-from adsum.privacy.repository import lock_schools_of, open_batches_with
+from adsum.privacy.repository.references import lock_schools_of, open_batches_with
 from adsum.privacy.rules import StudentIsBeingMarked
 from adsum.roster.repository.students import find_student
 from adsum.roster.session_fence import advance_fences

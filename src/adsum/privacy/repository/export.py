@@ -1,4 +1,4 @@
-"""Statements that export and erase the data of one student.
+"""Exports the data of one student.
 
 Each table that `erase_student` changes is exported, except for the summaries of classes and schools, which contain no
 personal data. Audit entries are exported, and stay: they name the student by the id alone, which is not used again.
@@ -7,35 +7,26 @@ personal data. Audit entries are exported, and stay: they name the student by th
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Date, String, bindparam, delete, select, tuple_, update
+from sqlalchemy import Boolean, Date, String, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.rules import content_by_field
-from adsum.absences.tables import absence_contacts, absence_versions, absences, due_absences
-from adsum.attendance.statuses.repository import statuses_of_school
-from adsum.attendance.tables import attendance_changes, attendances, contradictions
+from adsum.absences.tables import absences
 from adsum.batches.run import STUDENT_KEY, AttendanceJob
-from adsum.batches.tables import batch_runs, job_failures
-from adsum.platform.database.answers import idempotency_keys
-from adsum.platform.database.columns import BigInt, Instant, Json, RunId
+from adsum.platform.database.columns import BigInt, Instant, Json
 from adsum.platform.database.sql_files import FileStatement, sql_file
-from adsum.platform.database.tombstones import Erased, SourceId, add_tombstones
-from adsum.platform.ids import Batch
-from adsum.privacy.rules import IsAbout, PersonalData, Row, is_about_student, parts_about, without_parts
-from adsum.privacy.tables import student_holds, student_merges
-from adsum.registers.order.tables import student_seats
-from adsum.registers.tables import desk_entries
-from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
-from adsum.roster.repository.membership import schools_of_student, student_names
-from adsum.roster.tables import enrolments, named_student_id, student_schools, students
-from adsum.schools.locks import lock_school
+from adsum.privacy.repository.references import (
+    STUDENT,
+    answers_with_student,
+    is_in_answer,
+    rows_about,
+    runs_with_student,
+)
+from adsum.privacy.rules import PersonalData, Row, parts_about
 
-_STUDENT = {"student_id": BigInt}
 # The columns of each statement with their types.
 COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "export_student": {
@@ -181,20 +172,6 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "class_id": BigInt,
         "session_id": BigInt,
     },
-    "runs_with_student": {
-        "run_id": RunId,
-        "learning_date": Date(),
-        "class_id": BigInt,
-        "session_id": BigInt,
-        "accepted_at": Instant(),
-        "plan": Json,
-        "kept": Json,
-    },
-    "open_runs_with_student": {
-        "class_id": BigInt,
-        "session_id": BigInt,
-        "learning_date": Date(),
-    },
     "export_merges": {
         "removed": Json,
         "moved": Json,
@@ -216,13 +193,6 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "lifted_at": Instant(),
         "lifted_role": String(),
     },
-    "answers_with_student": {
-        "actor": String(),
-        "key": String(),
-        "created_at": Instant(),
-        "answer": Json,
-        "sourced_id": String(),
-    },
 }
 
 COLUMNS_OF_SINGLE_RECORD = (
@@ -231,10 +201,9 @@ COLUMNS_OF_SINGLE_RECORD = (
 
 
 def _statement(name: str) -> FileStatement:
-    return sql_file("adsum.privacy", name, parameters=_STUDENT, returns=COLUMNS[name])
+    return sql_file("adsum.privacy", name, parameters=STUDENT, returns=COLUMNS[name])
 
 
-_OPEN_RUNS = _statement("open_runs_with_student")
 _PERSON = _statement("export_student")
 _SCHOOLS = _statement("export_schools")
 _ENROLMENTS = _statement("export_enrolments")
@@ -253,8 +222,6 @@ _UNMARKED = _statement("export_unmarked")
 _HOLDS = _statement("export_holds")
 _MERGES = _statement("export_merges")
 _AUDIT_ENTRIES = _statement("export_audit_entries")
-_RUNS = _statement("runs_with_student")
-_ANSWERS = _statement("answers_with_student")
 
 
 async def personal_data(connection: AsyncConnection, student_id: int) -> PersonalData:
@@ -263,7 +230,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
     changes = _by(await _rows(connection, _CHANGES, student_id), "attendance_id")
     versions = _by(await _rows(connection, _ABSENCE_VERSIONS, student_id), "absence_id")
     pending = _by(await _rows(connection, _DUE_ABSENCES, student_id), "absence_id")
-    runs = await _rows(connection, _RUNS, student_id)
+    runs = await runs_with_student(connection, student_id)
     answers = await answers_with_student(connection, student_id)
     return PersonalData(
         student=student,
@@ -278,7 +245,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         answers=[
             {"answered_at": row["created_at"], "content": part}
             for row in answers
-            for part in parts_about(row["answer"].get("body"), _about(row, student_id))
+            for part in parts_about(row["answer"].get("body"), is_in_answer(row, student_id))
         ],
         absences=[
             row | {"versions": [_version(each) for each in versions[row["id"]]], "pending": pending[row["id"]]}
@@ -297,8 +264,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
 
 
 async def _rows(connection: AsyncConnection, statement: FileStatement, student_id: int) -> list[dict[str, Any]]:
-    rows = await statement.fetch_all(connection, {"student_id": student_id})
-    return [dict(zip(COLUMNS[statement.name], row, strict=True)) for row in rows]
+    return await rows_about(connection, statement, COLUMNS[statement.name], student_id)
 
 
 def _by(rows: Iterable[dict[str, Any]], column: str) -> Mapping[int, Sequence[Row]]:
@@ -374,159 +340,3 @@ def _version(row: Row) -> Row:
     content = row["content"]
     own = {name: row[name] for name in ("version", "changed_at", "changed_role")}
     return own | content_by_field(content) | {"revoked": content.get("revoked", False)}
-
-
-async def lock_schools_of(connection: AsyncConnection, student_ids: Collection[int]) -> None:
-    """Locks the schools of students in the order of their ids. Taken before any lock on rows of the schools.
-
-    Without it, a concurrent transaction that has read the student's records would add them to a summary.
-    """
-    of_students = {each for student_id in student_ids for each in await schools_of_student(connection, student_id)}
-    for school_id in sorted(of_students):
-        await lock_school(connection, school_id)
-
-
-async def open_batches_with(connection: AsyncConnection, student_id: int) -> list[Batch]:
-    """The batches whose open run names the student. Its plan is a promise and cannot be changed."""
-    return [Batch(**row) for row in await _rows(connection, _OPEN_RUNS, student_id)]
-
-
-async def runs_with_student(connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
-    """The runs that name the student, with `run_id`, `plan` and `kept`."""
-    return await _rows(connection, _RUNS, student_id)
-
-
-async def set_plans(connection: AsyncConnection, runs: Sequence[Mapping[str, Any]]) -> None:
-    """Stores other plans of ended runs, each with `run_id`, `plan` and `kept`.
-
-    Of a run that has ended, the position of a job in its chunk is no longer used.
-    """
-    changed = [{"of_run": run["run_id"], "plan": run["plan"], "kept": run["kept"]} for run in runs]
-    if changed:
-        await connection.execute(update(batch_runs).where(batch_runs.c.run_id == bindparam("of_run")), changed)
-
-
-async def answers_with_student(connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
-    """The stored responses that name the student, with `actor`, `key` and `answer`.
-
-    `sourced_ids`: those of the student, and of merged records, by which they do.
-    """
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in await _rows(connection, _ANSWERS, student_id):
-        answer = found.setdefault((row["actor"], row["key"]), row | {"sourced_ids": list[str | None]()})
-        answer["sourced_ids"].append(row["sourced_id"])
-    return list(found.values())
-
-
-async def set_answers(connection: AsyncConnection, answers: Sequence[Mapping[str, Any]]) -> None:
-    """Stores other responses, each with `actor`, `key` and `answer`."""
-    c = idempotency_keys.c
-    changed = [{"of_actor": row["actor"], "of_key": row["key"], "answer": row["answer"]} for row in answers]
-    if changed:
-        one = update(idempotency_keys).where(c.actor == bindparam("of_actor"), c.key == bindparam("of_key"))
-        await connection.execute(one, changed)
-
-
-async def erase_student(connection: AsyncConnection, student_id: int, now: datetime) -> int:
-    """Deletes all data about a student, who is in no open run. Returns the number of deleted records.
-
-    Tombstones of their source ids stay. The schools have to be locked, so that the student exists until the end.
-    """
-    names = await _source_ids(connection, student_names.c.student_id == student_id)
-    # Waits for transactions that store something about the student, such as an answer, and hides them from later ones.
-    locked = select(students.c.id).where(named_student_id == student_id).order_by(students.c.id)
-    await connection.execute(locked.with_for_update())
-    places = await _lock_records(connection, student_id)
-    await _erase_from_plans(connection, student_id)
-    await _erase_from_answers(connection, student_id)
-    records = select(attendances.c.id).where(attendances.c.student_id == student_id)
-    await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
-    erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
-    # Before the summaries, in which the student would be an unmarked one of the classes.
-    await connection.execute(delete(enrolments).where(enrolments.c.student_id == student_id))
-    await connection.execute(delete(student_seats).where(student_seats.c.student_id == student_id))
-    await erase_from_summaries(connection, student_id)
-    for school_id, of_school in places.items():
-        statuses = await statuses_of_school(connection, school_id)
-        await summarise_classes(connection, school_id, of_school, statuses)
-    await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
-    of_student = select(absences.c.id).where(absences.c.student_id == student_id)
-    await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
-    await connection.execute(delete(absence_versions).where(absence_versions.c.absence_id.in_(of_student)))
-    for table in (
-        absences,
-        absence_contacts,
-        desk_entries,
-        contradictions,
-        student_schools,
-        student_holds,
-        student_merges,
-    ):
-        await connection.execute(delete(table).where(table.c.student_id == student_id))
-    await connection.execute(delete(students).where(named_student_id == student_id))
-    # A source id may also name another student of the school, who would be left out of imports.
-    n = student_names.c
-    in_use: set[SourceId] = set()
-    if names:
-        in_use = await _source_ids(connection, tuple_(n.school_id, n.source_id).in_(names))
-    await add_tombstones(connection, Erased.STUDENT, names - in_use, now)
-    return erased.rowcount
-
-
-async def _source_ids(connection: AsyncConnection, condition: ColumnElement[bool]) -> set[SourceId]:
-    """The source ids of students, merged records too, each with its school."""
-    n = student_names.c
-    query = select(n.school_id, n.source_id).where(condition, n.source_id.is_not(None))
-    return {(school_id, source_id) for school_id, source_id in await connection.execute(query)}
-
-
-async def _lock_records(connection: AsyncConnection, student_id: int) -> Mapping[int, set[tuple[int, date]]]:
-    """Locks the records of a student and returns their classes and days, by school.
-
-    Records are locked before their runs, in the same order as for a correction, so that the two do not deadlock.
-    """
-    c = attendances.c
-    records = select(c.school_id, c.class_id, c.learning_date).where(c.student_id == student_id).order_by(c.id)
-    places: defaultdict[int, set[tuple[int, date]]] = defaultdict(set)
-    for school_id, class_id, day in await connection.execute(records.with_for_update()):
-        places[school_id].add((class_id, day))
-    return places
-
-
-async def _erase_from_plans(connection: AsyncConnection, student_id: int) -> None:
-    erased = [
-        {
-            "run_id": run["run_id"],
-            "plan": [[job for job in chunk if job[STUDENT_KEY] != student_id] for chunk in run["plan"]],
-            "kept": [kept for kept in run["kept"] if kept != student_id],
-        }
-        for run in await runs_with_student(connection, student_id)
-    ]
-    await set_plans(connection, erased)
-
-
-async def _erase_from_answers(connection: AsyncConnection, student_id: int) -> None:
-    for row in await answers_with_student(connection, student_id):
-        await remove_from_answer(connection, row, _about(row, student_id))
-
-
-async def remove_from_answer(connection: AsyncConnection, row: Row, is_about: IsAbout) -> None:
-    """Removes a person from the lists of a stored answer. Deletes an answer that is only about this person.
-
-    Args:
-        connection: of an open transaction.
-        row: with `actor`, `key` and `answer`.
-        is_about: whether an object in the answer is about the person.
-    """
-    c = idempotency_keys.c
-    of_row = c.actor == row["actor"], c.key == row["key"]
-    answer = without_parts(row["answer"], is_about)
-    if next(parts_about(answer, is_about), None) is None:
-        await connection.execute(update(idempotency_keys).where(*of_row).values(answer=answer))
-    else:
-        await connection.execute(delete(idempotency_keys).where(*of_row))
-
-
-def _about(row: Row, student_id: int) -> IsAbout:
-    by_id = [partial(is_about_student, student_id, sourced_id) for sourced_id in row["sourced_ids"]]
-    return lambda part: any(is_about(part) for is_about in by_id)

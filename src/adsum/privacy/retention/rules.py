@@ -23,8 +23,8 @@ FIRST_MONTH = 8
 
 
 class Kind(StrEnum):
-    """What has a period of its own. Periods of records and notes are those of their days, of an absence its last day's,
-    and of a student the day after their last enrolment.
+    """A kind of data with a period of its own. Periods of records and notes are those of their days, of an absence its
+    last day's, and of a student the day after their last enrolment.
     """
 
     RECORDS = "records"
@@ -105,7 +105,7 @@ def validate_periods(periods: Periods) -> Iterator[Violation]:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What goes of one kind and school year: the number of rows, the first and the last of their days."""
+    """The rows of one kind and school year that are due: their number, the first and the last of their days."""
 
     school_id: int
     kind: str

@@ -88,7 +88,7 @@ class RetentionAnswer(Schema):
 
 
 class DueItem(Schema):
-    """What goes of one kind and school year, which begins on `year`."""
+    """The rows of one kind and school year that are due. The year begins on `year`."""
 
     school_id: int
     kind: str

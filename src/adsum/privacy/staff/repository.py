@@ -22,7 +22,7 @@ from adsum.platform.database.columns import Json
 from adsum.platform.database.search import with_search_text
 from adsum.platform.database.sql_files import sql_file
 from adsum.platform.database.tombstones import Erased, add_tombstones
-from adsum.privacy.repository import remove_from_answer
+from adsum.privacy.repository.references import remove_from_answer
 from adsum.privacy.staff.rules import LoginData, is_about_user
 from adsum.roster.people.repository import end_duties
 from adsum.roster.people.rules import PersonRow

@@ -17,7 +17,7 @@ from adsum.registers.rules import LocalTime
 
 
 class DeskKind(StrEnum):
-    """What a student does at the desk."""
+    """The kind of an entry at the desk."""
 
     ARRIVAL = "arrival"
     DEPARTURE = "departure"
@@ -185,7 +185,7 @@ class DeskFilters:
 
 
 def marks_of(new: NewEntry, sessions: Sequence[DeskSession], missed: str, statuses: SchoolStatuses) -> DeskMarks:
-    """What an entry makes of the sessions of its day, with the status `missed` of the missed ones."""
+    """The marks of an entry in the sessions of its day, with the status `missed` of the missed ones."""
     if new.kind is DeskKind.ARRIVAL:
         return marks_of_arrival(sessions, new.time, missed, statuses)
     return marks_of_departure(sessions, new.time, statuses)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from adsum.accounts.access import Role, system_caller
 from adsum.accounts.passwords.hashing import generated_password
-from adsum.accounts.service import Accounts, EmailTaken, NewLogin
+from adsum.accounts.rules import EmailTaken
+from adsum.accounts.service import Accounts, NewLogin
 from adsum.platform.database.engine import Database
 from adsum.roster.demo import repository as statements
 from adsum.roster.importing.rules import ImportOptions

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
-from adsum.platform.csv_export import BOM, Cell, csv_lines
 from adsum.platform.errors import AdsumError, Forbidden
+from adsum.platform.files.csv_export import BOM, Cell, csv_lines
 from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import MAX_ENTRIES
 from adsum.platform.http.rate_limits import costly

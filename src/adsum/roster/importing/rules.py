@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import file_violation
+from adsum.platform.files.file_violations import file_violation
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.package import LINES_IN_MEMORY
 

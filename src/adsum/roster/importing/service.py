@@ -14,7 +14,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, Violation, refuse
-from adsum.platform.file_violations import file_violation
+from adsum.platform.files.file_violations import file_violation
 from adsum.platform.telemetry import logger
 from adsum.platform.time_zones import validate_time_zone
 from adsum.roster.importing.repository.staging import begin_staging, end_staging

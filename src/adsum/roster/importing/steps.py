@@ -15,7 +15,7 @@ from adsum.platform.database.engine import Connection
 from adsum.platform.database.tombstones import Erased, Tombstones, find_tombstones
 from adsum.platform.days import Span, today_in
 from adsum.platform.errors import Forbidden, Violation
-from adsum.platform.file_violations import row_violation
+from adsum.platform.files.file_violations import row_violation
 from adsum.roster.importing.repository import changes, comparison, sessions, staging, transfers
 from adsum.roster.importing.repository.changes import (
     CLASSES,

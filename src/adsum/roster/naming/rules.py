@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import missing_value
+from adsum.platform.files.file_violations import missing_value
 from adsum.platform.texts import is_roster_text
 
 CLASS_COLUMNS = ("class", "classId", "classSourcedId")

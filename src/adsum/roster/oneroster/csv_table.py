@@ -12,10 +12,10 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import IO, Any, TypeVar
 
-from adsum.platform.csv_files import MAX_LINE_LENGTH, CsvForm, CsvRows, UnreadableCsv, require_encoding
 from adsum.platform.days import AMBIGUOUS_DAY, WrongDay, day_in_file
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import file_violation, row_violation
+from adsum.platform.files.csv_files import MAX_LINE_LENGTH, CsvForm, CsvRows, UnreadableCsv, require_encoding
+from adsum.platform.files.file_violations import file_violation, row_violation
 from adsum.platform.texts import CONTROL
 from adsum.roster.oneroster.files import SourceFile, UnreadableRoster
 

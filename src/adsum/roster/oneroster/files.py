@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from adsum.platform.archives import BoundedZipFile, LongDirectory
 from adsum.platform.errors import Malformed, Violation
-from adsum.platform.file_violations import file_violation
+from adsum.platform.files.archives import BoundedZipFile, LongDirectory
+from adsum.platform.files.file_violations import file_violation
 
 MAX_FILES = 500
 MAX_SHOWN_FOLDERS = 10

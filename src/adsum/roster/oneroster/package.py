@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import file_violation, row_violation
+from adsum.platform.files.file_violations import file_violation, row_violation
 from adsum.roster.oneroster.csv_table import MAX_LINES, CsvTable, LeftOut, Mode, Row
 from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster
 from adsum.roster.oneroster.records import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from adsum.accounts.access import Caller, Permission, Role, require_may_manage, require_permission
-from adsum.accounts.service import normalised_email
+from adsum.accounts.rules import normalised_email
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import NotFound, Violation
 from adsum.roster.people.repository import find_person, has_other_district_admin

@@ -7,7 +7,8 @@ from adsum.accounts.access import Caller, Role
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
-from adsum.accounts.service import EmailTaken, PreparedPassword
+from adsum.accounts.rules import EmailTaken
+from adsum.accounts.service import PreparedPassword
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Violation
 from adsum.roster.people.repository import lock_roles, move_to_login
@@ -49,7 +50,7 @@ async def adopt(
     """Makes the unlinked login that of the person, with a new password. Returns its id; None: see `unlinked_login`.
 
     The login keeps its id, so everything that refers to it stays: second factors, covers, and the authorship of marks.
-    Its sign-ins end. What the roster says about the person moves to it: names, source id, classes and covers.
+    Its sign-ins end. The data of the person in the roster move to it: names, source id, classes and covers.
     """
     await lock_rosters(connection, [school_id])  # an import refers to the person, who goes
     await lock_roles(connection)  # the login stays a teacher of this school

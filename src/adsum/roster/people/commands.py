@@ -10,8 +10,8 @@ import typer
 from adsum.accounts.access import Role, system_caller
 from adsum.accounts.names import NameChange
 from adsum.accounts.profile.schemas import sent_name
+from adsum.accounts.rules import ROLES
 from adsum.accounts.schemas import SignInItem
-from adsum.accounts.service import ROLES
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of

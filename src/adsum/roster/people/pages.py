@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
 from adsum.accounts.access import Role, may_erase, may_manage
 from adsum.accounts.names import MAX_NAME, NameChange, PersonName
-from adsum.accounts.service import ROLES
+from adsum.accounts.rules import ROLES
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import provided, services_of
@@ -49,7 +49,7 @@ DISTRICT_ADMIN = "district-admin"
 
 
 class Done(StrEnum):
-    """What the visitor has done with a login."""
+    """The action of the visitor on a login."""
 
     CHANGED = "changed"
     RENAMED = "renamed"

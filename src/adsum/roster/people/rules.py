@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from adsum.accounts.access import Caller, Role, may_manage
 from adsum.accounts.names import NameChange, PersonName
-from adsum.accounts.service import ROLES
+from adsum.accounts.rules import ROLES
 from adsum.platform.errors import Conflict, Violation
 from adsum.roster.rules import NameOrder, name_order
 
@@ -108,7 +108,7 @@ class PersonFilters:
 
 
 class PersonChange(TypedDict, total=False):
-    """What changes of a login; missing values stay. `school_id` None: all schools, for an admin."""
+    """Changes of a login; missing values stay. `school_id` None: all schools, for an admin."""
 
     role: Role
     school_id: int | None

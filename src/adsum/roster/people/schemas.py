@@ -9,7 +9,7 @@ from pydantic import Field
 from adsum.accounts.access import Role
 from adsum.accounts.names import NameChange
 from adsum.accounts.profile.schemas import NameText
-from adsum.accounts.service import MAX_EMAIL
+from adsum.accounts.rules import MAX_EMAIL
 from adsum.platform.http.queries import PageQuery, SentInBody, Words
 from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, RosterText, Schema, SentSchema
 from adsum.roster.people.rules import NewPassword, PersonChange, PersonFilters
@@ -90,7 +90,7 @@ class NewUser(SentSchema):
 
 
 class ChangeUser(SentSchema):
-    """What changes of a user; omitted fields stay, each part of the name too."""
+    """Changes of a user; omitted fields stay, each part of the name too."""
 
     role: Role | None = None
     school_id: Annotated[Id | None, Field(description="null: all schools, for an admin")] = None

@@ -21,8 +21,9 @@ from adsum.accounts.access import (
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.names import PersonName, refuse_name_of_roster
+from adsum.accounts.rules import chosen_school, normalised_email
 from adsum.accounts.second_factors.service import reset_factors
-from adsum.accounts.service import Accounts, chosen_school, normalised_email
+from adsum.accounts.service import Accounts
 from adsum.accounts.visibility import can_see_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database

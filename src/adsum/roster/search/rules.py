@@ -1,4 +1,4 @@
-"""What a search finds."""
+"""The hits of a search."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def first_of(rows: Sequence[Row], limit: int) -> Found[Row]:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """What a search finds. `schools`: the names of the schools of all hits, by id."""
+    """The hits of a search. `schools`: the names of the schools of all hits, by id."""
 
     students: Found[StudentRow]
     classes: Found[ClassRow]

@@ -44,7 +44,7 @@ class UserHits(Schema):
 
 
 class SearchAnswer(Schema):
-    """What was found."""
+    """The hits of a search."""
 
     students: StudentHits
     classes: ClassHits

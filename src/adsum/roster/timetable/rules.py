@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import TypeAlias
 
-from adsum.platform.csv_files import CsvForm, Line
 from adsum.platform.days import Span, time_of, weekday_named
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import missing_value
-from adsum.platform.listed_violations import ListedViolations
+from adsum.platform.files.csv_files import CsvForm, Line
+from adsum.platform.files.file_violations import missing_value
+from adsum.platform.files.listed_violations import ListedViolations
 from adsum.roster.naming.rules import CLASS_COLUMNS, SESSION_COLUMNS, Names, RosterNames, names_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times

@@ -15,7 +15,7 @@ from adsum.platform.database.answers import KeyedRequest, claim_key, require_una
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Conflict, NotFound, refuse
-from adsum.platform.listed_violations import ListedViolations
+from adsum.platform.files.listed_violations import ListedViolations
 from adsum.roster.naming.repository import schools_with_classes, visible_sessions
 from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
 from adsum.roster.repository.classes import find_class, is_visible_session, school_of_session

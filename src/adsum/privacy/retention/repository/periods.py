@@ -108,7 +108,7 @@ async def due_of(connection: AsyncConnection, school: SchoolPeriods, cutoffs: Ma
 def _dated_rows(school_id: int) -> Mapping[Kind, Sequence[tuple[ColumnElement[date], Sequence[ColumnElement[bool]]]]]:
     """By kind: the day and the conditions of the rows that `DELETIONS` deletes or empties of it.
 
-    What is derived from them goes with them and is not counted: histories, summaries, plans of runs, stored answers.
+    Rows derived from them go with them and are not counted: histories, summaries, plans of runs, stored answers.
     """
     a, b, c = attendances.c, absences.c, contradictions.c
     r, e, d = register_reminders.c, absence_contacts.c, desk_entries.c

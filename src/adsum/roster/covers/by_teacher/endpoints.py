@@ -33,7 +33,7 @@ async def list_needed_covers(
     teachers: Annotated[TeachersAway, Depends(provided(TeachersAway))],
     caller: Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))],
 ) -> CoverNeeds:
-    """What the teacher teaches or covers, day by day, with the teachers of the school who have no session at that time.
-    `assignCovers` assigns several covers at once.
+    """The sessions that the teacher teaches or covers, day by day, with the teachers of the school who have none at
+    that time. `assignCovers` assigns several covers at once.
     """
     return CoverNeeds.of(await teachers.plan(query.teacher_id, query.first_day, query.last_day, caller))

@@ -34,7 +34,7 @@ MAX_SESSIONS = 20 * MAX_DAYS
 
 @dataclass(frozen=True, slots=True)
 class Away:
-    """Who is away, and when, as the visitor typed it."""
+    """The teacher who is away, and the days, as the visitor typed them."""
 
     teacher: int
     first_day: str

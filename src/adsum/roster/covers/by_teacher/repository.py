@@ -52,7 +52,7 @@ async def held_sessions(connection: AsyncConnection, school_id: int, day: date) 
 
 
 async def duties_of_day(connection: AsyncConnection, school_id: int, day: date) -> list[Duty]:
-    """Who teaches and who covers the classes of a school on a day."""
+    """The teachers of the classes of a school on a day, and those who cover them."""
     t, c = class_teachers.c, class_covers.c
     teaching = (
         select(t.user_id, t.class_id, null().cast(BigInt), literal(0, Integer))

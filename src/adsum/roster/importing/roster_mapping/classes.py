@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import row_violation
+from adsum.platform.files.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.roster_mapping.terms import KnownTerms
 from adsum.roster.importing.rules import Findings, Staged

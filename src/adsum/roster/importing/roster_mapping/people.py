@@ -13,7 +13,7 @@ from typing import Any
 
 from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import row_violation
+from adsum.platform.files.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.roles import StoredPeople, StoredRoles, named_role
 from adsum.roster.importing.roster_mapping.schools import Orgs
 from adsum.roster.importing.rules import DoubleStudent, Findings, Staged

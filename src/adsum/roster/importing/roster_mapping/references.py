@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import row_violation
+from adsum.platform.files.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.classes import FILE as CLASSES_FILE
 from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_FILE
 from adsum.roster.importing.roster_mapping.people import FILE as USERS_FILE

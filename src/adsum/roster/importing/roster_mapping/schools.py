@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import row_violation
+from adsum.platform.files.file_violations import row_violation
 from adsum.platform.time_zones import ASSUMED
 from adsum.roster.importing.rules import Findings, ImportSchool
 from adsum.roster.oneroster.csv_table import LeftOut, Mode

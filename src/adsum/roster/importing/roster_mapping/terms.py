@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from adsum.platform.errors import Violation
-from adsum.platform.file_violations import file_violation, row_violation
+from adsum.platform.files.file_violations import file_violation, row_violation
 from adsum.roster.importing.rules import Findings
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.package import Package

@@ -1,0 +1,74 @@
+"""Types of settings: texts of one form."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_network
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, SecretStr
+
+from adsum.platform.signing_keys import WrongKeys, parse_keys
+
+# A test compares them with those of `accounts`.
+ROLES_OF_USERS = ("admin", "office", "teacher", "viewer", "operator")
+
+
+def _key_prefix(text: str) -> str:
+    if any(character.isspace() for character in text):
+        raise ValueError("a key prefix has no blanks")
+    return text
+
+
+def _origin(url: str) -> str:
+    """The origin of a site, without a slash at its end."""
+    parts = urlsplit(url)
+    is_origin = parts.scheme in {"http", "https"} and parts.hostname and parts.path in {"", "/"}
+    if not is_origin or parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(f"{url!r} is not the address of a site, such as https://adsum.school.example")
+    return f"{parts.scheme}://{parts.netloc}".lower()
+
+
+def _addresses(text: str) -> str:
+    """Checks addresses and networks that are separated by commas. `*` alone is all addresses."""
+    for each in (part.strip() for part in text.split(",") if text.strip() != "*"):
+        try:
+            ip_network(each)
+        except ValueError:
+            raise ValueError(
+                f"{each!r} is neither an IP address nor a network, such as 10.0.0.7 or 10.0.0.0/8"
+            ) from None
+    return text
+
+
+def _signing_keys(text: SecretStr) -> SecretStr:
+    try:
+        parse_keys(text.get_secret_value())
+    except WrongKeys as wrong:
+        raise ValueError(str(wrong)) from None
+    return text
+
+
+def _roles(text: str) -> str:
+    """Checks roles that are separated by commas."""
+    for each in (part.strip() for part in text.split(",") if part.strip()):
+        if each not in ROLES_OF_USERS:
+            raise ValueError(f"{each!r} is no role: name some of {', '.join(ROLES_OF_USERS)}")
+    return text
+
+
+def _emails(text: str) -> str:
+    """Checks email addresses that are separated by commas."""
+    for each in (part.strip() for part in text.split(",") if text.strip()):
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", each):
+            raise ValueError(f"{each!r} is not an email address")
+    return text
+
+
+KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
+Origin = Annotated[str, AfterValidator(_origin)]
+Addresses = Annotated[str, AfterValidator(_addresses)]
+SigningKeys = Annotated[SecretStr, AfterValidator(_signing_keys)]
+Roles = Annotated[str, AfterValidator(_roles)]
+Emails = Annotated[str, AfterValidator(_emails)]
