@@ -48,7 +48,7 @@ from adsum.platform.errors import (
     Violation,
     refuse,
 )
-from adsum.platform.http.cookies import cookie_of, delete_cookie, set_cookie
+from adsum.platform.http.cookies import A_YEAR_S, cookie_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided, services_of
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.rate_limits import limited_by_address
@@ -74,7 +74,6 @@ PASSWORD = CHOICE_OF_PASSWORD
 SECOND_STEP = "/sign-in/second-factor"
 START_PAGES = {Role.TEACHER: "/today", Role.OPERATOR: "/batches"}
 A_MINUTE_S = 60
-A_YEAR_S = 365 * 24 * 3600
 SIGNED_OUT = "signed-out"
 
 

@@ -29,6 +29,8 @@ _APOSTROPHES = "'`\u00b4\u2018\u2019\u201b\u2032\uff07\u02b9\u02bb\u02bc\u02bd\u
 _DASHES = "\u2010\u2011\u2012\u2013\u2014\u2212"
 _UNIFIED = str.maketrans({**dict.fromkeys(_APOSTROPHES, ""), **dict.fromkeys(_DASHES, "-")})
 _DIGITS = re.compile("([0-9]+)")
+# Of these, one character is a name or a part of it: kana, Chinese characters, and syllables of Hangul.
+_SYLLABLE = re.compile("[\u3041-\u30ff\u31f0-\u31ff\u3400-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff]")
 _BETWEEN_WORDS = re.compile(rf"[\s,;،、]+|(?<=[^\W\d_])[-{_DASHES}](?=[^\W\d_])")
 
 
@@ -82,6 +84,11 @@ def search_spellings(text: str) -> list[str]:
 def search_words(text: str) -> list[str]:
     """The words that are searched: `Family, Given` and `Anna-Lena` are two, `k-7` is one."""
     return [word for word in _BETWEEN_WORDS.split(text) if word]
+
+
+def is_searchable(words: str) -> bool:
+    """Whether words are searched: one of them has two letters or digits, or a character that is a syllable."""
+    return any(len(search_spellings(word)[0]) > 1 or _SYLLABLE.search(word) for word in search_words(words))
 
 
 def note_text(note: str) -> str:

@@ -121,6 +121,19 @@ async def test_pages_are_in_the_language_of_the_profile_before_that_of_the_brows
     assert "Ihr Profil" in visible_text(await pages.open("/account", language="de"))
 
 
+async def test_shortcuts_of_single_keys_are_turned_off_in_one_browser(api: Api) -> None:
+    pages = Pages(api)
+    assert "data-no-single-keys" not in (await pages.open("/account")).text
+    off = await pages.send("/account/keys", {})
+    assert "adsum-no-single-keys=true" in off.headers["set-cookie"]
+    headers = {"Accept": "text/html", "Cookie": f"adsum={api.tokens['office']}; adsum-no-single-keys=true"}
+    page = (await api.client.get("/account", headers=headers)).text
+    assert "data-no-single-keys" in page
+    assert 'aria-keyshortcuts="Control+K"' in page
+    on = await pages.send("/account/keys", {"single": "true"})
+    assert 'adsum-no-single-keys=""' in on.headers["set-cookie"]
+
+
 async def test_a_wrong_name_is_shown_beside_the_form_with_what_was_typed(api: Api) -> None:
     page = await Pages(api).send("/account", {"givenName": " ", "familyName": "", "language": "de"})
     assert page.status_code == 422

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from adsum.accounts.access import Caller, Permission, Role, system_caller
 from adsum.migrations import tables
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Forbidden
+from adsum.platform.errors import Forbidden, Invalid
 from adsum.roster.search.rules import Hits
 from adsum.roster.search.service import Search
 from tests.support.schools import (
@@ -70,13 +70,30 @@ async def test_names_are_found_however_accented_and_wildcards_are_letters(search
         assert names(await search.find(words, 10, office)) == [], words
 
 
-async def test_a_search_without_words_finds_nothing(search: Search, database: Database) -> None:
+async def test_one_letter_is_not_searched(search: Search, database: Database) -> None:
     async with database.transaction() as connection:
         school = await make_school(connection)
     office = caller(Role.OFFICE, school.school_id)
-    for words in ("", "  ", " , "):
-        assert (await search.find(words, 10, office)).count == 0
-        assert await search.students_of_day(words, school.school_id, TODAY, 10, office) == []
+    for words in ("", "  ", " , ", "f", "É", "7", "f g", "\u02bc\u02bc"):
+        for found in (
+            search.find(words, 10, office),
+            search.students_of_day(words, school.school_id, TODAY, 10, office),
+        ):
+            with pytest.raises(Invalid) as refused:
+                await found
+            assert [(each.code, each.pointer) for each in refused.value.violations] == [("too_short", "/q")], words
+    assert names(await search.find("f gi", 10, office)) == names(await search.find("family", 10, office))
+
+
+@pytest.mark.parametrize(("given", "family"), [("偉", "王"), ("はな", "林"), ("민준", "김")])
+async def test_one_character_of_a_chinese_japanese_or_korean_name_is_searched(
+    search: Search, database: Database, given: str, family: str
+) -> None:
+    async with database.transaction() as connection:
+        school_id = await make_bare_school(connection)
+        student_id = await make_student(connection, school_id, given=given, family=family)
+    hits = await search.find(family, 10, caller(Role.OFFICE, school_id))
+    assert [row.id for row in hits.students.rows] == [student_id]
 
 
 async def test_more_matches_than_the_limit_are_said_by_kind(search: Search, database: Database) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -33,8 +35,14 @@ def test_the_search_and_the_profile_are_accessible_and_fit_the_window(
     page.keyboard.type("an")
     expect(page.locator("#finder .hits a").first).to_be_visible()
     assert_accessible(page)
-    for path in ("/search", "/search?words=an", "/search?words=nobody", "/account"):
+    for path in ("/search", "/account"):
         page.goto(path)
+        assert_accessible(page)
+        assert_fits(page)
+    page.goto("/search")
+    for words, hits in (("an", ".hits a"), ("nobody", ".empty"), ("a", ".empty")):
+        page.locator("main input").fill(words)
+        expect(page.locator(f"main {hits}").first).to_be_visible()
         assert_accessible(page)
         assert_fits(page)
 
@@ -102,12 +110,47 @@ def test_words_are_searched_without_scripts(browsing: Browsing) -> None:
 
 def test_arrows_move_on_the_page_of_the_search_too(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE)
-    page.goto("/search?words=a")
-    page.locator("[data-finder-page] input").focus()
+    page.goto("/search")
+    page.keyboard.type("an")
+    expect(page.locator("main .hits a").first).to_be_visible()
     page.keyboard.press("ArrowDown")
     expect(page.locator("main .hits a").first).to_be_focused()
-    page.keyboard.type("b")
-    expect(page.locator("[data-finder-page] input")).to_be_focused()
+    page.keyboard.type("d")
+    expect(page.locator("main input")).to_be_focused()
+    assert urlsplit(page.url).query == ""
+
+
+def test_more_matches_are_shown_in_place(browsing: Browsing) -> None:
+    page = browsing.visitor(ADMIN)
+    page.goto("/overview")
+    page.keyboard.press("/")
+    page.keyboard.type("an")
+    more = finder(page).get_by_role("button", name="Show more matches")
+    more.click()
+    expect(page.locator("#finder .hits a").first).to_be_focused()
+    expect(more).to_be_hidden()
+    assert page.locator("#finder .hits ul").first.locator("a").count() > 6
+
+
+def test_single_keys_can_be_turned_off(browsing: Browsing) -> None:
+    page = browsing.visitor(VIEWER)
+    page.goto("/account")
+    page.get_by_label("Single keys are shortcuts").uncheck()
+    page.get_by_role("button", name="Save").last.click()
+    expect(page.get_by_role("status")).to_have_text("Your profile is saved.")
+    page.keyboard.press("/")
+    expect(page.locator("#finder")).to_be_hidden()
+    page.keyboard.press("Control+k")
+    finder(page)
+
+
+def test_an_expired_sign_in_leads_to_the_page_of_the_search_without_the_words(browsing: Browsing) -> None:
+    page = browsing.visitor(OFFICE)
+    page.goto("/overview")
+    page.keyboard.press("/")
+    page.context.clear_cookies(name="adsum")
+    page.keyboard.type("garcia")
+    page.wait_for_url("**/sign-in?next=/search")
 
 
 def test_the_search_says_that_it_is_not_available(browsing: Browsing) -> None:

@@ -1,4 +1,6 @@
-"""`/account`: the name of the visitor, the language of their pages, and the way to their password and factors."""
+"""`/account`: the name of the visitor, the language and the keys of their pages, and the way to their password and
+factors.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,12 @@ from adsum.accounts.profile.rules import ProfileChange, changed_name
 from adsum.accounts.profile.service import Profiles
 from adsum.accounts.visitors import Visitor, signed_in
 from adsum.platform.errors import AdsumError
-from adsum.platform.http.cookies import delete_cookie
+from adsum.platform.http.cookies import A_YEAR_S, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.schemas import PlainText
 from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.languages import COOKIE
-from adsum.platform.pages.rendering import site_of
+from adsum.platform.pages.rendering import NO_SINGLE_KEYS, site_of
 from adsum.platform.pages.routing import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -55,6 +57,17 @@ async def change_profile(
         return await _page(request, profiles, visitor, typed=change, error=error)
     response = redirect_to(f"{PROFILE}?saved=true")
     delete_cookie(request, response, COOKIE)
+    return response
+
+
+@router.post(f"{PROFILE}/keys", dependencies=[Depends(signed_in)])
+async def choose_keys(request: Request, *, single: Annotated[bool, Form()] = False) -> Response:
+    """Turns the shortcuts of single keys on or off, in this browser."""
+    response = redirect_to(f"{PROFILE}?saved=true")
+    if single:
+        delete_cookie(request, response, NO_SINGLE_KEYS)
+    else:
+        set_cookie(request, response, NO_SINGLE_KEYS, "true", A_YEAR_S)
     return response
 
 

@@ -14,6 +14,9 @@ from fastapi import Request, Response
 HTTPS_NAME = "__Host-adsum"
 PLAIN_HTTP_NAME = "adsum"
 
+A_YEAR_S = 365 * 24 * 3600
+"""How long the choices of a visitor are kept in a browser."""
+
 SESSION = ""
 """The cookie with the token of the visitor has the bare name."""
 

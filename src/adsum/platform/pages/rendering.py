@@ -18,6 +18,9 @@ from adsum.platform.pages.charts import absence_scale
 from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
 from adsum.platform.pages.static_files import static_url
 
+NO_SINGLE_KEYS: Final = "no-single-keys"
+"""The cookie of browsers in which no single key is a shortcut, for visitors who press keys by mistake or by voice."""
+
 # Images come from this server; the stylesheet holds small ones as data: URLs.
 PAGE_POLICY: Final = f"{POLICY}; img-src 'self' data:"
 
@@ -42,7 +45,8 @@ class Site:
     def text(self, request: Request, template: str, **shown: Any) -> str:
         """Renders a template as text."""
         environment = self.environment(self.language_of(request))
-        return environment.get_template(template).render(request=request, **shown)
+        has_single_keys = cookie_of(request, NO_SINGLE_KEYS) is None
+        return environment.get_template(template).render(request=request, has_single_keys=has_single_keys, **shown)
 
     def environment(self, language: Language) -> Environment:
         """The templates in a language, with the formats of its region."""

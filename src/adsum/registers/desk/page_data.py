@@ -10,6 +10,7 @@ from adsum.accounts.access import Caller
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.paging import every_item
+from adsum.platform.texts import is_searchable
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, default_status
 from adsum.registers.desk.service import Desk, StudentDay
 from adsum.roster.rules import NamedIds, Names, StudentRow
@@ -17,7 +18,6 @@ from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming
 
 MAX_FOUND = 8
-MIN_LETTERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class FoundStudents:
     """The best matches of a search for students. `has_more`: there are more."""
 
     students: Sequence[StudentRow]
-    has_more: bool = False
+    has_more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class DeskPageData:
         self._statuses = statuses
         self._naming = naming
 
-    async def found(self, school_id: int, day: date, words: str, caller: Caller) -> FoundStudents:
-        """The students of a school who are enrolled on the day and whom these words find."""
-        if len(words.strip()) < MIN_LETTERS:
-            return FoundStudents([])
+    async def found(self, school_id: int, day: date, words: str, caller: Caller) -> FoundStudents | None:
+        """The students of a school who are enrolled on the day and whom these words find. None: they are too short."""
+        if not is_searchable(words):
+            return None
         best = await self._search.students_of_day(words, school_id, day, MAX_FOUND + 1, caller)
         return FoundStudents(best[:MAX_FOUND], len(best) > MAX_FOUND)
 

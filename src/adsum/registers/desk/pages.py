@@ -163,7 +163,7 @@ async def _page(
         visitor=visitor,
         of=of,
         desk=await page_data.read(of.school.id, of.day, student_id, visitor.caller),
-        found=found or FoundStudents([]),
+        found=found,
         words=words,
         typed=typed,
         error=error,

@@ -25,6 +25,7 @@ async def search(
     """The best matches of each kind, among what you see. A teacher sees the classes that they teach today, and their
     students. Users are found with `user:manage`, by email too.
 
-    Whole words come first, then beginnings of words. A body, because proxies write addresses into logs.
+    Whole words come first, then beginnings of words. One of the words has two letters, or a Chinese, Japanese or Korean
+    character. A body, because proxies write addresses into logs.
     """
     return SearchAnswer.of(await service.find(body.q, body.limit, caller))

@@ -8,7 +8,8 @@ from datetime import date
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.texts import search_words
+from adsum.platform.errors import Invalid, Violation
+from adsum.platform.texts import is_searchable
 from adsum.roster.people.repository import search_people
 from adsum.roster.people.rules import PersonRow
 from adsum.roster.repository.classes import search_classes
@@ -26,17 +27,18 @@ class Search:
         self._now = now
 
     async def find(self, words: str, limit: int, caller: Caller) -> Hits:
-        """At most `limit` students, classes and people each that match the words; none without words.
+        """At most `limit` students, classes and people each that match the words.
 
         Each word occurs in the names, the title or the ids: see `search_spellings`. Those that have the words as whole
         words come first, then those with words that begin with them. People are found by callers with `user:manage`,
         by email too.
 
-        Raises Forbidden without `roster:read`.
+        Raises:
+            Forbidden: without `roster:read`.
+            Invalid: the words are not `is_searchable`.
         """
         require_permission(caller, Permission.ROSTER_READ)
-        if not search_words(words):
-            return hits_of((), (), (), {}, limit)
+        _require_searchable(words)
         async with self._database.snapshot() as connection:
             today = await today_of_schools(connection, caller, self._now())
             students = await search_students(connection, caller, words, today, limit + 1)
@@ -51,13 +53,18 @@ class Search:
     ) -> Sequence[StudentRow]:
         """At most `limit` students of a school who are enrolled on a day, as `find`: the best matches first.
 
-        Raises Forbidden without `roster:read`.
+        Raises Forbidden, Invalid: as `find`.
         """
         require_permission(caller, Permission.ROSTER_READ)
-        if not search_words(words):
-            return []
+        _require_searchable(words)
         async with self._database.snapshot() as connection:
             return await search_students(connection, caller, words, day, limit, school_id=school_id, day=day)
+
+
+def _require_searchable(words: str) -> None:
+    if not is_searchable(words):
+        detail = "a search needs a word of at least two letters"
+        raise Invalid(detail, [Violation("too_short", detail, "/q", {"minimum": 2})])
 
 
 async def _people(connection: Connection, caller: Caller, words: str, limit: int) -> list[PersonRow]:

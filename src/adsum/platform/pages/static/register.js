@@ -20,6 +20,7 @@ if (form) {
   let rested = null; // the step of the undo that marked the rest present
   let pressed = null; // the segment that was chosen already when it was pressed
   let isSignedOut = false;
+  const hasSingleKeys = !("noSingleKeys" in document.documentElement.dataset); // of the page; the keys of a row stay
 
   for (const each of document.querySelectorAll(".no-script")) each.hidden = true;
   for (const tool of [rest, search?.parentElement]) if (tool) tool.hidden = false;
@@ -134,8 +135,8 @@ if (form) {
     const row = sheet.rowOf(event.target);
     if (event.target === search) onSearchKey(event);
     else if (isText) onTextKey(event, row);
-    else if (event.key === "/" && search) { event.preventDefault(); search.select(); search.focus(); }
-    else if (event.key === "0" && rest) { event.preventDefault(); markRest(); }
+    else if (hasSingleKeys && event.key === "/" && search) { event.preventDefault(); search.select(); search.focus(); }
+    else if (hasSingleKeys && event.key === "0" && rest) { event.preventDefault(); markRest(); }
     else if (event.key === "Escape" && search?.value) clearSearch();
     else if (row && event.target.matches("[type=radio]")) onRowKey(event, row);
   }
