@@ -260,6 +260,7 @@ def _pages(
     planned_absences = AbsencePageData(
         absences.absences, roster.directory, schools.schools, attendance.statuses, roster.naming
     )
+    call_list = CallListPageData(absences.contacts, attendance.statuses, roster.naming)
     return PageServices(
         unexplained_page_data=unexplained,
         student_page_data=StudentPageData(
@@ -267,6 +268,7 @@ def _pages(
             reports=reports.reports,
             year=reports.year,
             planned_absences=planned_absences,
+            call_list=call_list,
             unexplained=unexplained,
         ),
         batch_page_data=BatchPageData(
@@ -282,7 +284,7 @@ def _pages(
             ),
         ),
         absence_page_data=planned_absences,
-        call_list_page_data=CallListPageData(absences.contacts, attendance.statuses, roster.naming),
+        call_list_page_data=call_list,
         cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
         desk_page_data=DeskPageData(
             registers.desk, roster.directory, roster.search, attendance.statuses, roster.naming
@@ -299,6 +301,7 @@ def _pages(
             on_site=registers.on_site,
             reports=reports.reports,
             unexplained=unexplained,
+            contacts=absences.contacts,
             disputed_marks=attendance.disputed_marks,
             batches=batches.batches,
             statuses=attendance.statuses,

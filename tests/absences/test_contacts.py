@@ -9,8 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
+from adsum.absences.contacts.page_data import SHOWN
 from adsum.absences.contacts.rules import ContactFilters, ContactResult, NewContact
-from adsum.absences.contacts.schemas import CallItem
+from adsum.absences.contacts.schemas import StudentToCallItem
 from adsum.accounts.access import Permission, Role
 from adsum.platform.errors import Invalid, NotFound
 from adsum.platform.paging import PageRequest
@@ -22,7 +23,7 @@ from tests.support.schools import caller, make_bare_school
 
 
 async def calls(office: Office, **query: Any) -> list[dict[str, Any]]:
-    answer = await office.api.get("/contacts/calls", schoolId=office.school.school_id, date=DAY, **query)
+    answer = await office.api.get("/contacts/to-call", schoolId=office.school.school_id, date=DAY, **query)
     assert answer.status_code == HTTPStatus.OK, answer.text
     return answer.json()["items"]
 
@@ -125,7 +126,7 @@ async def test_calls_are_the_offices_and_of_its_school(office: Office) -> None:
     assert (await contacts.page(other, ContactFilters(), PageRequest())).items == []
     for role in ("teacher", "viewer"):
         assert (await office.api.get("/contacts", role)).status_code == HTTPStatus.FORBIDDEN
-        assert (await office.api.get("/contacts/calls", role, schoolId=1)).status_code == HTTPStatus.FORBIDDEN
+        assert (await office.api.get("/contacts/to-call", role, schoolId=1)).status_code == HTTPStatus.FORBIDDEN
     try:
         await contacts.to_call(office.school.school_id, None, other, PageRequest())
     except NotFound:
@@ -150,7 +151,7 @@ async def test_contacts_are_filtered_and_paged(office: Office) -> None:
     for query, number in filters:
         assert len((await office.api.get("/contacts", **query)).json()["items"]) == number, query
     await office.take(unselectedStudentIds=[first, second])
-    listed = await office.api.get("/contacts/calls", schoolId=office.school.school_id, date=DAY, limit=1)
+    listed = await office.api.get("/contacts/to-call", schoolId=office.school.school_id, date=DAY, limit=1)
     cursor = listed.json()["nextCursor"]
     assert [item["studentId"] for item in listed.json()["items"] + await calls(office, cursor=cursor)] == [
         first,
@@ -164,7 +165,7 @@ async def test_without_rights_to_rosters_the_list_has_no_names(office: Office) -
     whole = caller(Role.OFFICE, office.school.school_id)
     key = type(whole)(Role.KEY, frozenset({Permission.ATTENDANCE_OVERRULE}), key_id=None, schools=whole.schools)
     found = await office.adsum.contacts.to_call(office.school.school_id, date.fromisoformat(DAY), key, PageRequest())
-    item = CallItem.of(found.items[0])
+    item = StudentToCallItem.of(found.items[0])
     assert (item.given_name, item.family_name, item.classes) == (None, None, str(office.school.session_id))
 
 
@@ -203,6 +204,36 @@ async def test_the_page_stores_calls_and_shows_what_became_of_them(office: Offic
     assert "No absence of this day is unexplained" in visible_text(await pages.open(day_before))
 
 
+async def test_the_overview_counts_the_students_about_whom_nobody_was_called(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    pages, path = Pages(office.api), f"/overview?school={office.school.school_id}&date={DAY}"
+    assert "to call" not in visible_text(await pages.open(path))
+    await office.take(unselectedStudentIds=[first, second])
+    assert "Call list of the day 2 to call" in visible_text(await pages.open(path))
+    await call(office, first)
+    assert "Call list of the day 1 to call" in visible_text(await pages.open(path))
+    assert "to call" not in visible_text(await pages.open(path, "viewer"))
+    await call(office, second, "reached", note="flu", explainAs="excused")
+    assert "to call" not in visible_text(await pages.open(path))
+
+
+async def test_the_page_of_a_student_shows_the_newest_calls_to_the_office(office: Office) -> None:
+    student = office.school.student_ids[0]
+    pages, path = Pages(office.api), f"/year/students/{student}"
+    assert "Calls about absences" not in visible_text(await pages.open(path))
+    await call(office, student, "message_left", person="mother", note="custody case")
+    shown = visible_text(await pages.open(path))
+    assert "Calls about absences Dec 25, 2024 Message left mother custody case" in shown
+    assert "Older calls" not in shown
+    for role in ("teacher", "viewer"):
+        assert "custody" not in (await pages.open(path, role)).text, role
+    for number in range(SHOWN):
+        await call(office, student, "no_answer", note=f"attempt {number}")
+    many = await pages.open(path)
+    assert "Older calls" in visible_text(many)
+    assert "custody" not in many.text
+
+
 async def test_a_form_that_is_sent_twice_stores_one_call(office: Office) -> None:
     student = office.school.student_ids[0]
     await office.take(unselectedStudentIds=[student])
@@ -224,7 +255,7 @@ async def test_the_list_is_a_csv_file_for_programs_that_send_messages(office: Of
     await call(office, student, "reached", note="flu")
     address = f"/calls.csv?school={office.school.school_id}&date={DAY}"
     page = await Pages(office.api).open(address)
-    assert page.headers["content-disposition"] == 'attachment; filename="calls.csv"'
+    assert page.headers["content-disposition"] == 'attachment; filename="call-list.csv"'
     (row,) = csv.DictReader(io.StringIO(page.text.removeprefix("\ufeff")))
     assert (row["date"], row["studentId"], row["result"], row["note"]) == (DAY, str(student), "reached", "flu")
 

@@ -8,22 +8,22 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
 from adsum.accounts.access import Caller, Role
-from adsum.accounts.tables import class_teachers
+from adsum.accounts.tables import class_teachers, users
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
-from adsum.registers.reminders.rules import ReminderFilters
+from adsum.registers.reminders.rules import Reminded, ReminderFilters
 from adsum.registers.reminders.service import Reminders
 from adsum.roster.tables import session_times
 from tests.absences.conftest import Office
 from tests.support.api import Api, violations
 from tests.support.pages import Pages, visible_text
 from tests.support.runs import inserts, make_run
-from tests.support.schools import SchoolIds, caller, make_bare_school, make_records, make_school, make_user
+from tests.support.schools import SchoolIds, assign, caller, make_bare_school, make_records, make_school, make_user
 from tests.support.statements import statements_sent
 
 TODAY = date(2024, 12, 25)
@@ -43,7 +43,9 @@ class At:
 @pytest.fixture
 async def school(database: Database) -> SchoolIds:
     async with database.transaction() as connection:
-        return await make_school(connection)
+        school = await make_school(connection)
+        await connection.execute(update(users).where(users.c.id == school.teacher_id).values(email="eve@a.example"))
+        return school
 
 
 @pytest.fixture
@@ -136,7 +138,42 @@ async def test_a_register_that_is_being_saved_is_not_reminded_of(
         await make_run(connection, school, inserts(school.student_ids), batch=batch)
     assert await reminders.shown_to(teacher_of(school)) == []
     nothing = await reminders.remind(school.school_id, None, None, office_of(school))
-    assert (nothing.sent, nothing.recent, nothing.without_teacher) == ([], [], [])
+    assert nothing == Reminded([], [], [], [])
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"email": None}, {"disabled": True}, {"left_roster": True}, {"enabled_in_roster": False}],
+    ids=["no-email", "disabled", "left", "disabled-in-roster"],
+)
+async def test_a_teacher_who_cannot_sign_in_is_not_reminded(
+    database: Database, school: SchoolIds, reminders: Reminders, columns: dict[str, Any]
+) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(update(users).where(users.c.id == school.teacher_id).values(columns))
+    nobody = await reminders.remind(school.school_id, None, None, office_of(school))
+    assert ([], [school.session_id]) == (nobody.sent, [each.session_id for each in nobody.without_login])
+    assert (await reminders.page(office_of(school), ReminderFilters(), PageRequest())).items == []
+
+    async with database.transaction() as connection:
+        other = await make_user(connection, Role.TEACHER, school.school_id, email="other@a.example")
+        await assign(connection, school.class_id, other, begin=None)
+    (sent,) = (await reminders.remind(school.school_id, None, None, office_of(school))).sent
+    assert sent.user_ids_without_login == [school.teacher_id]
+
+
+async def test_days_older_than_two_weeks_are_not_reminded_of(school: SchoolIds, reminders: Reminders, at: At) -> None:
+    office, oldest = office_of(school), TODAY - timedelta(14)
+    assert (await reminders.remind(school.school_id, oldest, None, office)).sent
+    assert await reminders.shown_to(teacher_of(school))
+    at.now += timedelta(1)
+    assert await reminders.shown_to(teacher_of(school)) == []
+    for session_ids in (None, [school.session_id]):
+        with pytest.raises(Invalid) as refused:
+            await reminders.remind(school.school_id, oldest, session_ids, office)
+        (violation,) = refused.value.violations
+        assert (violation.code, violation.pointer) == ("date_too_early", "/date")
+        assert violation.params == {"earliest": "2024-12-12"}
 
 
 async def test_reminders_are_the_offices_and_of_its_school(
@@ -175,8 +212,8 @@ async def test_reminders_are_filtered_and_paged_with_the_newest_first(
 
 
 async def test_the_api_reminds_and_names_sessions_that_are_not_missing(api: Api) -> None:
-    school = api.school
-    body = {"schoolId": school.school_id, "date": "2024-12-24", "sessionIds": [school.session_id]}
+    school, day = api.school, newest_school_day().isoformat()
+    body = {"schoolId": school.school_id, "date": day, "sessionIds": [school.session_id]}
     answer = await api.post("/registers/reminders", body, "office")
     assert answer.status_code == HTTPStatus.OK, answer.text
     (sent,) = answer.json()["sent"]
@@ -184,12 +221,15 @@ async def test_the_api_reminds_and_names_sessions_that_are_not_missing(api: Api)
     # The answer is stored under an idempotency key. The erasure of a person does not find names there.
     assert not {"teachers", "missingStudentIds"} & sent.keys()
     (again,) = (await api.post("/registers/reminders", body, "office")).json()["recent"]
-    (missing,) = (await api.get("/registers/missing", "teacher", date="2024-12-24")).json()["items"]
+    (missing,) = (await api.get("/registers/missing", "teacher", date=day)).json()["items"]
     assert again["reminder"] == missing["reminder"]
     (listed,) = (await api.get("/registers/reminders", schoolId=school.school_id)).json()["items"]
     assert (listed["remindedAt"], listed["classId"]) == (missing["reminder"]["remindedAt"], school.class_id)
     wrong = await api.post("/registers/reminders", body | {"sessionIds": [school.session_id, 999]}, "office")
     assert violations(wrong) == {("/sessionIds/1", "register_not_missing")}
+    assert (sent["userIdsWithoutLogin"], missing["teachers"][0]["hasLogin"]) == ([], True)
+    old = await api.post("/registers/reminders", body | {"date": "2024-12-24"}, "office")
+    assert violations(old) == {("/date", "date_too_early")}
 
 
 async def test_the_overview_reminds_and_the_teachers_pages_show_the_notice(office: Office) -> None:
@@ -213,6 +253,27 @@ async def test_the_overview_reminds_and_the_teachers_pages_show_the_notice(offic
     assert done_of(await pages.send("/overview/remind", form)) == "taken"
     del form["session"]
     assert done_of(await pages.send("/overview/remind", form)) == "nobody"
+
+
+async def test_the_overview_says_who_cannot_be_reminded(office: Office) -> None:
+    school, pages, today = office.school, Pages(office.api), newest_school_day()
+    overview = f"/overview?school={school.school_id}&date={today}"
+    form: dict[str, Any] = {"school": school.school_id, "date": today, "session": school.session_id}
+    async with office.adsum.database.transaction() as connection:
+        bea = {"given_name": "Bea", "family_name": "Substitute"}
+        without = await make_user(connection, Role.TEACHER, school.school_id, **bea)
+        await assign(connection, school.class_id, without, begin=None)
+    shown = await pages.open(overview)
+    assert "Bea Substitute (no login)" in visible_text(shown)
+    assert 'action="/overview/remind"' in shown.text
+    async with office.adsum.database.transaction() as connection:
+        await connection.execute(delete(class_teachers).where(class_teachers.c.user_id == school.teacher_id))
+    assert 'action="/overview/remind"' not in (await pages.open(overview)).text
+    assert done_of(await pages.send("/overview/remind", form)) == "no-login"
+    assert "the teachers have no login" in visible_text(await pages.open(f"{overview}&done=no-login"))
+    old = f"/overview?school={school.school_id}&date=2024-12-24"
+    assert 'action="/overview/remind"' not in (await pages.open(old)).text
+    assert done_of(await pages.send("/overview/remind", form | {"date": "2024-12-24"})) == "old"
 
 
 def newest_school_day() -> date:

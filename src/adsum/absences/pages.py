@@ -14,8 +14,7 @@ from pydantic import BaseModel, Field
 from adsum.absences.page_data import AbsencePageData, Search, TypedAbsence
 from adsum.absences.rules import MAX_SESSIONS, NO_SESSION_MEETS, AbsenceFilters
 from adsum.absences.service import AbsenceResult, Absences
-from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.accounts.visitors import OfficeVisitor, Visitor
 from adsum.platform.errors import AdsumError, Invalid, StaleVersion, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
@@ -31,7 +30,6 @@ PATH = "/planned-absences"
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=PageRoute)
 
 AbsenceId = Annotated[PathId, Path(alias="id")]
-Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 AbsencesService = Annotated[Absences, Depends(provided(Absences))]
 PageDataService = Annotated[AbsencePageData, Depends(provided(AbsencePageData))]
 Text = Annotated[PlainText, Field(max_length=2_000)]
@@ -127,7 +125,7 @@ class ChangeForm(ContentForm):
 async def list_page(
     request: Request,
     page_data: PageDataService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     of: RequestedDay,
     query: Annotated[ListQuery, Query()],
 ) -> Response:
@@ -173,7 +171,7 @@ async def list_page(
 async def entry_page(
     request: Request,
     page_data: PageDataService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     of: RequestedDay,
     student: Annotated[list[PathId], Query(max_length=100)] = [],  # noqa: B006 - never changed
     class_id: Annotated[PlainText, Query(alias="class")] = "",
@@ -188,7 +186,7 @@ async def enter(
     request: Request,
     page_data: PageDataService,
     absences: AbsencesService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     of: RequestedDay,
     form: Annotated[EntryForm, Form()],
 ) -> Response:
@@ -219,7 +217,7 @@ async def absence_page(
     request: Request,
     absence_id: AbsenceId,
     page_data: PageDataService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     history: str | None = None,
     done: str = "",
 ) -> Response:
@@ -233,7 +231,7 @@ async def change(
     absence_id: AbsenceId,
     page_data: PageDataService,
     absences: AbsencesService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     form: Annotated[ChangeForm, Form()],
 ) -> Response:
     """Changes the absence, if it has still the version that the visitor saw."""
@@ -253,7 +251,7 @@ async def revoke(
     absence_id: AbsenceId,
     page_data: PageDataService,
     absences: AbsencesService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     version: Annotated[int, Form()],
 ) -> Response:
     """Revokes the absence, if it has still the version that the visitor saw. A second click changes nothing."""

@@ -119,6 +119,10 @@ def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visi
     return permitted
 
 
+OfficeVisitor = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
+"""The visitor of a page of the office."""
+
+
 def require_visitor_of_page(visitor: Visitor, user_id: int | str | None) -> None:
     """Raises OtherVisitor if a page was made for another user than the one who is signed in now.
 

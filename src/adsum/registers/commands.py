@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 
 import typer
@@ -11,7 +10,7 @@ import typer
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.id_lists import parse_ids
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.options import FirstDay, LastDay, SchoolId, SessionId, read_day, school_option
+from adsum.platform.command_line.options import FirstDay, LastDay, SchoolDay, SchoolId, SessionId, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.paging import every_item
@@ -36,13 +35,9 @@ REMINDER_COLUMNS = (
     *("remindedAt", "remindedByRole", "remindedByUserId", "remindedByKeyId"),
 )
 
-RegisterDay = Annotated[
-    date | None, typer.Option("--date", parser=read_day, metavar="DATE", help="[default: the school's today]")
-]
-
 
 @app.command()
-def missing(*, day: RegisterDay = None, school_id: SchoolId = None, as_json: Json = False) -> None:
+def missing(*, day: SchoolDay = None, school_id: SchoolId = None, as_json: Json = False) -> None:
     """Show the registers of a day that are not taken, or only partly."""
     filters = RegisterFilters(day, school_id, missing_only=True)
     found = run_with(
@@ -61,7 +56,7 @@ def missing(*, day: RegisterDay = None, school_id: SchoolId = None, as_json: Jso
 def remind(
     *,
     school_id: Annotated[int, school_option("The school of the registers.")],
-    day: RegisterDay = None,
+    day: SchoolDay = None,
     session: Annotated[
         list[str], typer.Option(metavar="IDS", help="Only these sessions. [default: all whose register is missing]")
     ] = [],  # noqa: B006 - never changed
@@ -74,6 +69,12 @@ def remind(
         show_item(RemindedAnswer.model_validate(reminded), as_json=True)
         return
     _show_table([RegisterItem.model_validate(each) for each in reminded.sent], "nobody was reminded")
+    for each in (*reminded.sent, *reminded.recent, *reminded.without_login):
+        for teacher in each.teachers:
+            if not teacher.has_login and not teacher.is_erased:
+                show_notice(
+                    f"{each.class_name}, {each.session_title}: {teacher.name} has no login, and sees no reminder"
+                )
     for each in reminded.recent:
         show_notice(f"{each.class_name}, {each.session_title}: reminded a few minutes ago")
     for each in reminded.without_teacher:

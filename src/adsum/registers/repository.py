@@ -280,7 +280,7 @@ async def _with_details(connection: AsyncConnection, registers: Sequence[Registe
 
 def _detailed(
     register: Register,
-    teachers: list[tuple[int, str, str, bool, bool]] | None,
+    teachers: list[tuple[int, str, str, bool, bool, bool]] | None,
     missing_students: list[int] | None,
     status_counts: list[tuple[str, int]] | None,
     times: list[tuple[str, str]] | None,
@@ -288,8 +288,8 @@ def _detailed(
     *author: Any,
 ) -> Register:
     named = [
-        RegisterTeacher(user_id, f"{given} {family}".strip(), is_erased=bool(is_erased), covers=bool(covers))
-        for user_id, given, family, is_erased, covers in teachers or ()
+        RegisterTeacher(user_id, f"{given} {family}".strip(), *map(bool, flags))
+        for user_id, given, family, *flags in teachers or ()
     ]
     return replace(
         register,

@@ -46,13 +46,16 @@ class RegisterFilters:
 class RegisterTeacher:
     """A user who teaches or covers the session of a register on its day. An erased one has no name.
 
-    `covers`: the user does not teach the class on that day.
+    Attributes:
+        has_login: whether the user can sign in: those of a roster may have no login, or a disabled one.
+        covers: whether the user does not teach the class on that day.
     """
 
     user_id: int
     name: str
-    is_erased: bool = False
-    covers: bool = False
+    is_erased: bool
+    has_login: bool
+    covers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,11 @@ class Register:
     status_counts: Mapping[str, int] = field(default_factory=dict[str, int])
     times: tuple[tuple[str, str], ...] = ()
     reminder: Reminder | None = None
+
+    @property
+    def user_ids_without_login(self) -> list[int]:
+        """The teachers who see no reminder."""
+        return [teacher.user_id for teacher in self.teachers if not teacher.has_login]
 
     @property
     def state(self) -> RegisterState:

@@ -20,6 +20,7 @@ class TeacherItem(Schema):
     user_id: int
     name: Annotated[str, Field(description="Empty: the roster has none, or the user was erased")]
     is_erased: bool = False
+    has_login: Annotated[bool, Field(description="Whether they can sign in, and see reminders")] = True
 
 
 class ReminderItem(Schema):

@@ -139,7 +139,7 @@ async def test_an_import_of_marks_is_recorded_with_counts_and_digest(adsum: Adsu
         ("/reports/rates", "rates", {"by": "student", "from": DAY, "to": DAY}),
         ("/reports/in-the-house", "in-the-house", {}),
         ("/reports/in-the-house/unknown", "unknown", {}),
-        ("/contacts/calls", "calls", {}),
+        ("/contacts/to-call", "call-list", {}),
     ],
 )
 async def test_an_export_of_a_list_is_recorded_without_the_values_of_its_filters(

@@ -84,7 +84,7 @@ def test_calls_are_entered_and_an_absence_is_explained_by_one(browsing: Browsing
     assert_accessible(page)
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV file").click()
-    assert download.value.suggested_filename == "calls.csv"
+    assert download.value.suggested_filename == "call-list.csv"
 
 
 def test_a_call_is_entered_without_scripts(browsing: Browsing) -> None:

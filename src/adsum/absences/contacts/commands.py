@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adsum.absences.contacts.rules import ContactFilters, ContactResult, NewContact
-from adsum.absences.contacts.schemas import CallItem, ContactItem, EnteredContactItem
+from adsum.absences.contacts.schemas import ContactItem, EnteredContactItem, StudentToCallItem
 from adsum.absences.contacts.service import Contacts
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import (
@@ -31,7 +31,7 @@ from adsum.platform.paging import every_item
 
 app = typer.Typer(no_args_is_help=True)
 
-CALLS = ("studentId", "familyName", "givenName", "classes", "sessions", "contacts", "result", "person", "contactedAt")
+TO_CALL = ("studentId", "familyName", "givenName", "classes", "sessions", "contacts", "result", "person", "contactedAt")
 COLUMNS = ("id", "studentId", "date", "result", "person", "note", "contactedAt", "contactedByRole", "contactedByUserId")
 
 AbsentOn = Annotated[
@@ -46,8 +46,8 @@ Result = Annotated[
 ]
 
 
-@app.command()
-def calls(
+@app.command("to-call")
+def to_call(
     *,
     school_id: Annotated[int, school_option("The school of the students.")],
     day: AbsentOn = None,
@@ -61,13 +61,13 @@ def calls(
         Contacts,
         lambda contacts: every_item(lambda page: contacts.to_call(school_id, day, system_caller(), page)),
     )
-    items = [CallItem.of(each) for each in found]
+    items = [StudentToCallItem.of(each) for each in found]
     if output is None:
         dropped_first = ("contactedAt", "person", "sessions", "classes")
-        show_items(CALLS, items, as_json=as_json, dropped_first=dropped_first, none="no absence is unexplained")
+        show_items(TO_CALL, items, as_json=as_json, dropped_first=dropped_first, none="no absence is unexplained")
         return
-    columns = [field.alias or name for name, field in CallItem.model_fields.items()]
-    rows = ([getattr(item, name) for name in CallItem.model_fields] for item in items)
+    columns = [field.alias or name for name, field in StudentToCallItem.model_fields.items()]
+    rows = ([getattr(item, name) for name in StudentToCallItem.model_fields] for item in items)
     lines = csv_lines([columns, *rows]).encode()
     if output == STDOUT:
         sys.stdout.buffer.write(lines)

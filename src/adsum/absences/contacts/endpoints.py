@@ -10,12 +10,12 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from adsum.absences.contacts.schemas import (
-    CallItem,
-    CallQuery,
     ContactItem,
     ContactQuery,
     EnterContact,
     EnteredContactItem,
+    StudentToCallItem,
+    ToCallQuery,
 )
 from adsum.absences.contacts.service import Contacts
 from adsum.accounts.access import Caller, Permission
@@ -56,24 +56,24 @@ async def list_contacts(
 
 
 @router.get(
-    "/calls",
-    name="listCalls",
+    "/to-call",
+    name="listStudentsToCall",
     summary="Students to call because of an unexplained absence",
-    response_model=Page[CallItem],
+    response_model=Page[StudentToCallItem],
     responses=AS_FILE,
 )
 @costly_as_file
-async def list_calls(
-    query: Annotated[CallQuery, Query()],
+async def list_students_to_call(
+    query: Annotated[ToCallQuery, Query()],
     contacts: ContactsService,
     caller: Office,
     exports: Annotated[ListExports, Depends(provided(ListExports))],
     accept: Accept = "",
-) -> Page[CallItem] | StreamingResponse:
+) -> Page[StudentToCallItem] | StreamingResponse:
     """By student. A student leaves the list when the absences of the day are explained; the contacts stay."""
 
-    async def fetch(page: PageRequest) -> Page[CallItem]:
+    async def fetch(page: PageRequest) -> Page[StudentToCallItem]:
         found = await contacts.to_call(query.school_id, query.day, caller, page)
-        return Page(items=[CallItem.of(each) for each in found.items], next_cursor=found.next_cursor)
+        return Page(items=[StudentToCallItem.of(each) for each in found.items], next_cursor=found.next_cursor)
 
-    return await page_or_file(accept, "calls", partial(exports.begin, caller), query, CallItem, fetch)
+    return await page_or_file(accept, "call-list", partial(exports.begin, caller), query, StudentToCallItem, fetch)

@@ -7,15 +7,18 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from adsum.absences.contacts.rules import Call, Contact, ContactFilters
+from adsum.absences.contacts.rules import Contact, ContactFilters, StudentToCall
 from adsum.absences.contacts.service import Contacts
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, Permission
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
-from adsum.platform.paging import every_item
+from adsum.platform.paging import PageRequest, every_item
 from adsum.platform.texts import list_key
 from adsum.roster.rules import NamedIds, Names, name_order
 from adsum.roster.service import Naming
+
+# On the page of a student.
+SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +34,25 @@ class CallList:
         explanations: the statuses that explain an absence.
     """
 
-    open: Sequence[Call]
-    tried: Sequence[Call]
+    open: Sequence[StudentToCall]
+    tried: Sequence[StudentToCall]
     explained: Mapping[int, Sequence[Contact]]
     names: Names
     statuses: Mapping[str, ShownStatus]
     explanations: Sequence[ShownStatus]
 
 
+@dataclass(frozen=True, slots=True)
+class ContactsOfStudent:
+    """The newest contacts about a student, and the names of the callers. `has_more`: there are older ones."""
+
+    contacts: Sequence[Contact]
+    names: Names
+    has_more: bool
+
+
 class CallListPageData:
-    """Combines calls and contacts with names and statuses."""
+    """Combines students to call and contacts with names and statuses."""
 
     def __init__(self, contacts: Contacts, statuses: Statuses, naming: Naming) -> None:
         self._contacts = contacts
@@ -55,23 +67,34 @@ class CallListPageData:
             NotFound: there is no such school, or the caller does not see it.
         """
         found = await every_item(lambda page: self._contacts.to_call(school_id, day, caller, page))
-        calls = sorted(found, key=lambda call: name_order(*call.name, call.student_id))
+        to_call = sorted(found, key=lambda each: name_order(*each.name, each.student_id))
         filters = ContactFilters(school_id=school_id, first_day=day, last_day=day)
         contacts = await every_item(lambda page: self._contacts.page(caller, filters, page))
-        explained = _by_student(contacts, {call.student_id for call in calls})
-        people = {each.contacted_by_user_id for each in contacts if each.contacted_by_user_id is not None}
-        names = await self._naming.names_of(NamedIds(students=explained, people=people), caller)
+        explained = _by_student(contacts, {each.student_id for each in to_call})
+        names = await self._naming.names_of(NamedIds(students=explained, people=_callers(contacts)), caller)
         statuses = await self._statuses.all_of(school_id, caller)
         shown = shown_statuses(statuses)
         by_name = sorted(explained, key=lambda student_id: (list_key(names.students.get(student_id, "")), student_id))
         return CallList(
-            [call for call in calls if not call.contacts],
-            [call for call in calls if call.contacts],
+            [each for each in to_call if not each.contacts],
+            [each for each in to_call if each.contacts],
             {student_id: explained[student_id] for student_id in by_name},
             names,
             shown,
             [shown[code] for code in statuses.authorised_absences],
         )
+
+    async def of_student(self, student_id: int, caller: Caller) -> ContactsOfStudent | None:
+        """The contacts about a student. None: the caller may not see any."""
+        if not caller.may(Permission.ATTENDANCE_OVERRULE):
+            return None
+        page = await self._contacts.page(caller, ContactFilters(student_id=student_id), PageRequest(limit=SHOWN))
+        names = await self._naming.names_of(NamedIds(people=_callers(page.items)), caller)
+        return ContactsOfStudent(page.items, names, page.next_cursor is not None)
+
+
+def _callers(contacts: Sequence[Contact]) -> Collection[int]:
+    return {each.contacted_by_user_id for each in contacts if each.contacted_by_user_id is not None}
 
 
 def _by_student(contacts: Sequence[Contact], without: Collection[int]) -> Mapping[int, Sequence[Contact]]:

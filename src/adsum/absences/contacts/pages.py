@@ -13,10 +13,9 @@ from adsum.absences.contacts import endpoints
 from adsum.absences.contacts.endpoints import ContactsService
 from adsum.absences.contacts.page_data import CallListPageData
 from adsum.absences.contacts.rules import ContactResult, EnteredContact, NewContact
-from adsum.absences.contacts.schemas import CallQuery
-from adsum.accounts.access import Permission
+from adsum.absences.contacts.schemas import ToCallQuery
 from adsum.accounts.audit.exports import ListExports
-from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.accounts.visitors import OfficeVisitor, Visitor
 from adsum.platform.database.answers import AlreadyAnswered
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import Now, provided
@@ -32,7 +31,6 @@ PATH = "/calls"
 CSV = WantedFile(FileKind.CSV, has_bom=True).accept
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
-Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 PageDataService = Annotated[CallListPageData, Depends(provided(CallListPageData))]
 
 
@@ -54,7 +52,7 @@ class ContactForm(OnceForm):
 
 @router.get(PATH)
 async def call_list(
-    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, done: str = ""
+    request: Request, page_data: PageDataService, visitor: OfficeVisitor, of: RequestedDay, done: str = ""
 ) -> Response:
     """The call list of a day. `done` names the action that led back to the page."""
     return await _page(request, page_data, visitor, of, done=done)
@@ -64,12 +62,12 @@ async def call_list(
 async def call_list_file(
     contacts: ContactsService,
     exports: Annotated[ListExports, Depends(provided(ListExports))],
-    visitor: Office,
+    visitor: OfficeVisitor,
     of: RequestedDay,
 ) -> StreamingResponse:
     """The list as a CSV file."""
-    query = CallQuery.model_validate({"schoolId": of.school.id, "date": of.day.isoformat()})
-    answer = await endpoints.list_calls(query, contacts, visitor.caller, exports, CSV)
+    query = ToCallQuery.model_validate({"schoolId": of.school.id, "date": of.day.isoformat()})
+    answer = await endpoints.list_students_to_call(query, contacts, visitor.caller, exports, CSV)
     assert isinstance(answer, StreamingResponse), "a file was asked for"
     return answer
 
@@ -80,7 +78,7 @@ async def enter(
     contacts: ContactsService,
     page_data: PageDataService,
     schools: SchoolsService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     now: Now,
     form: Annotated[ContactForm, Form()],
 ) -> Response:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Select, insert, select
+from sqlalchemy import Select, distinct, exists, func, insert, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.contacts.rules import Contact, ContactFilters, ContactResult
+from adsum.absences.contacts.rules import Contact, ContactFilters, ContactResult, NewContact
+from adsum.absences.rules import Author
 from adsum.absences.tables import absence_contacts
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.tables import attendances
+from adsum.platform.database.columns import columns_of
 from adsum.platform.database.filters import equal, in_period
+from adsum.platform.texts import note_text
 
-# The columns of the fields of `Contact` whose names differ.
-_AUTHOR = {
-    "contacted_by_role": "contacted_role",
-    "contacted_by_user_id": "user_id",
-    "contacted_by_key_id": "key_id",
-}
+_COLUMNS = columns_of(absence_contacts, Contact, author="contacted")
 
 
 async def absent_students(
@@ -41,12 +39,34 @@ async def absent_students(
     return list(await connection.scalars(absent.distinct().order_by(a.student_id).limit(limit)))
 
 
-async def add_contact(connection: AsyncConnection, values: dict[str, Any]) -> Contact:
-    """Stores a contact. `values` are the fields of `Contact` without the id."""
-    row = {_AUTHOR.get(name, name): value for name, value in values.items()}
-    contact_id = await connection.scalar(insert(absence_contacts).values(row).returning(absence_contacts.c.id))
-    assert contact_id is not None, "it was inserted"
-    return Contact(id=contact_id, **values)
+async def count_uncalled(connection: AsyncConnection, school_id: int, day: date, statuses: Collection[str]) -> int:
+    """The number of students with a record with one of these statuses on the day, and without a contact about it."""
+    a, c = attendances.c, absence_contacts.c
+    called = select(c.id).where(c.school_id == school_id, c.day == day, c.student_id == a.student_id)
+    statement = select(func.count(distinct(a.student_id))).where(
+        a.school_id == school_id, a.learning_date == day, a.status.in_(sorted(statuses)), not_(exists(called))
+    )
+    return (await connection.execute(statement)).scalar_one()
+
+
+async def add_contact(
+    connection: AsyncConnection, school_id: int, student_id: int, day: date, contact: NewContact, author: Author
+) -> Contact:
+    """Stores a contact."""
+    row = {
+        "school_id": school_id,
+        "student_id": student_id,
+        "day": day,
+        "result": contact.result,
+        "person": note_text(contact.person or "") or None,
+        "note": note_text(contact.note or "") or None,
+        "contacted_at": author.at,
+        "contacted_role": author.caller.role.value,
+        "user_id": author.caller.user_id,
+        "key_id": author.caller.key_id,
+    }
+    added = await connection.execute(insert(absence_contacts).values(row).returning(*_COLUMNS))
+    return _contact(*added.one())
 
 
 async def contacts_of_day(
@@ -55,7 +75,7 @@ async def contacts_of_day(
     """The contacts about these students and this day, the newest first."""
     c = absence_contacts.c
     of_day = (c.school_id == school_id, c.day == day, c.student_id.in_(student_ids))
-    return _contacts(await connection.execute(_select_contacts().where(*of_day)))
+    return [_contact(*row) for row in await connection.execute(_select_contacts().where(*of_day))]
 
 
 async def list_contacts(
@@ -70,18 +90,13 @@ async def list_contacts(
     statement = _select_contacts().where(in_visible_school(caller, c.school_id), *conditions).limit(limit)
     if before is not None:
         statement = statement.where(c.id < before)
-    return _contacts(await connection.execute(statement))
+    return [_contact(*row) for row in await connection.execute(statement)]
 
 
 def _select_contacts() -> Select[*tuple[Any, ...]]:
-    columns = (absence_contacts.c[_AUTHOR.get(each.name, each.name)] for each in fields(Contact))
-    return select(*columns).order_by(absence_contacts.c.id.desc())
+    return select(*_COLUMNS).order_by(absence_contacts.c.id.desc())
 
 
-def _contacts(rows: Iterable[Sequence[Any]]) -> list[Contact]:
-    found: list[Contact] = []
-    for row in rows:
-        values: dict[str, Any] = {each.name: value for each, value in zip(fields(Contact), row, strict=True)}
-        values["result"] = ContactResult(values["result"])
-        found.append(Contact(**values))
-    return found
+def _contact(*row: Any) -> Contact:
+    found = Contact(*row)
+    return replace(found, result=ContactResult(found.result))

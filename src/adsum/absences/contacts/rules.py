@@ -84,8 +84,8 @@ class ContactFilters:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A student on the call list of a day: the unexplained records, by session, and the contacts, the newest first."""
+class StudentToCall:
+    """A student to call about on a day: the unexplained records, by session, and the contacts, the newest first."""
 
     student_id: int
     records: Sequence[DescribedRecord]

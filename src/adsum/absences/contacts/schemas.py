@@ -7,7 +7,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adsum.absences.contacts.rules import MAX_PERSON, Call, ContactFilters, ContactResult, EnteredContact, NewContact
+from adsum.absences.contacts.rules import (
+    MAX_PERSON,
+    ContactFilters,
+    ContactResult,
+    EnteredContact,
+    NewContact,
+    StudentToCall,
+)
 from adsum.attendance.rules import DescribedRecord
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.platform.http.queries import Day, PageQuery
@@ -74,14 +81,14 @@ class ContactQuery(PageQuery):
         return ContactFilters(self.school_id, self.student_id, self.first_day, self.last_day)
 
 
-class CallQuery(PageQuery):
+class ToCallQuery(PageQuery):
     """The school and the day of the call list."""
 
     school_id: PathId
     day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
 
 
-class CallItem(Schema):
+class StudentToCallItem(Schema):
     """A student with unexplained absences on the day, and the newest contact about them."""
 
     day: Annotated[date, Field(alias="date")]
@@ -100,18 +107,18 @@ class CallItem(Schema):
     note: str | None
 
     @classmethod
-    def of(cls, call: Call) -> CallItem:
-        first, newest = call.records[0], call.contacts[0] if call.contacts else None
+    def of(cls, student: StudentToCall) -> StudentToCallItem:
+        first, newest = student.records[0], student.contacts[0] if student.contacts else None
         return cls(
-            day=call.day,
-            student_id=call.student_id,
+            day=student.day,
+            student_id=student.student_id,
             sourced_id=first.student_source_id,
             given_name=first.given_name,
             family_name=first.family_name,
-            sessions=len(call.records),
-            classes=", ".join(_place(each) for each in call.records),
-            notes=", ".join(each.note for each in call.records if each.note),
-            contacts=len(call.contacts),
+            sessions=len(student.records),
+            classes=", ".join(_place(each) for each in student.records),
+            notes=", ".join(each.note for each in student.records if each.note),
+            contacts=len(student.contacts),
             contacted_at=newest and newest.contacted_at,
             contacted_by_user_id=newest and newest.contacted_by_user_id,
             result=newest and newest.result,

@@ -6,16 +6,23 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import date
 
-from adsum.absences.contacts.repository import absent_students, add_contact, contacts_of_day, list_contacts
+from adsum.absences.contacts.repository import (
+    absent_students,
+    add_contact,
+    contacts_of_day,
+    count_uncalled,
+    list_contacts,
+)
 from adsum.absences.contacts.rules import (
     EXPLAINED_BY_CALL,
-    Call,
     Contact,
     ContactFilters,
     EnteredContact,
     NewContact,
+    StudentToCall,
     validate_contact,
 )
+from adsum.absences.rules import Author
 from adsum.absences.unexplained import Explanation, explain_days, validate_explanation
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.repository import describe, find_records_with_statuses
@@ -28,7 +35,6 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.platform.texts import note_text
 from adsum.roster.service import school_of_student
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import time_zone_of
@@ -45,7 +51,7 @@ class Contacts:
         self._database = database
         self._now = now
 
-    async def to_call(self, school_id: int, day: date | None, caller: Caller, page: PageRequest) -> Page[Call]:
+    async def to_call(self, school_id: int, day: date | None, caller: Caller, page: PageRequest) -> Page[StudentToCall]:
         """The students of a school with an unexplained absence on a day, by id, each with the contacts about it.
 
         Args:
@@ -59,7 +65,7 @@ class Contacts:
             Invalid: the cursor belongs to another query, or is not a cursor.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
-        query = ("calls", school_id, day)
+        query = ("to_call", school_id, day)
         after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
@@ -71,7 +77,18 @@ class Contacts:
             )
             described = await describe(connection, records, caller)
             contacts = await contacts_of_day(connection, school_id, day, ids)
-        return page_of(_calls(ids, described, contacts), page, query, lambda call: (call.student_id,))
+        return page_of(_students_to_call(ids, described, contacts), page, query, lambda each: (each.student_id,))
+
+    async def count_to_call(self, school_id: int, day: date, caller: Caller) -> int:
+        """The number of students with an unexplained absence on a day about whom nobody was called.
+
+        Raises NotFound: there is no such school, or the caller does not see it.
+        """
+        require_permission(caller, Permission.ATTENDANCE_OVERRULE)
+        async with self._database.snapshot() as connection:
+            await require_school(connection, caller, school_id)
+            codes = (await statuses_of_school(connection, school_id)).unexplained
+            return await count_uncalled(connection, school_id, day, codes)
 
     async def page(self, caller: Caller, filters: ContactFilters, page: PageRequest) -> Page[Contact]:
         """A page of the contacts, the newest first. Raises Invalid for a cursor of another query."""
@@ -126,21 +143,7 @@ class Contacts:
                 days = [(student_id, day)]
                 records = await explain_days(connection, own_school, days, explanation, caller, now=now)
                 explained = len(records)
-            stored = await add_contact(
-                connection,
-                {
-                    "school_id": own_school,
-                    "student_id": student_id,
-                    "day": day,
-                    "result": contact.result,
-                    "person": note_text(contact.person or "") or None,
-                    "note": note_text(contact.note or "") or None,
-                    "contacted_at": now,
-                    "contacted_by_role": caller.role.value,
-                    "contacted_by_user_id": caller.user_id,
-                    "contacted_by_key_id": caller.key_id,
-                },
-            )
+            stored = await add_contact(connection, own_school, student_id, day, contact, Author(caller, now))
             entered = EnteredContact(stored, explained)
             await store_result(connection, keyed, entered)
         return entered
@@ -167,14 +170,14 @@ async def _wrong_at(
     return found
 
 
-def _calls(
+def _students_to_call(
     student_ids: Sequence[int], records: Collection[DescribedRecord], contacts: Collection[Contact]
-) -> list[Call]:
+) -> list[StudentToCall]:
     by_student: defaultdict[int, list[DescribedRecord]] = defaultdict(list)
     for record in records:
         by_student[record.student_id].append(record)
     return [
-        Call(student_id, by_student[student_id], [each for each in contacts if each.student_id == student_id])
+        StudentToCall(student_id, by_student[student_id], [each for each in contacts if each.student_id == student_id])
         for student_id in student_ids
         if student_id in by_student
     ]

@@ -43,6 +43,9 @@ SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, m
 StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="Last learning date.")]
+SchoolDay = Annotated[
+    date | None, typer.Option("--date", parser=read_day, metavar="DATE", help="[default: the school's today]")
+]
 Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,6 +79,17 @@ def id_column() -> Column[int]:
 def _autoincrement(_column: Column[int], table: Table) -> None:
     """Postgres takes ids from a sequence. SQLite would take the one after the largest that is left."""
     table.dialect_options["sqlite"]["autoincrement"] = True
+
+
+def columns_of(table: Table, kind: type[Any], *, author: str) -> list[Column[Any]]:
+    """The columns of a table that hold the fields of a dataclass, in their order.
+
+    `author`: the verb of the fields of its author. `entered_by_role`, `entered_by_user_id` and `entered_by_key_id` are
+    the columns `entered_role`, `user_id` and `key_id`.
+    """
+    by = f"{author}_by_"
+    renamed = {f"{by}role": f"{author}_role", f"{by}user_id": "user_id", f"{by}key_id": "key_id"}
+    return [table.c[renamed.get(each.name, each.name)] for each in fields(kind)]
 
 
 def reference(table: str, *, nullable: bool = False) -> Column[int]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import FirstDay, LastDay, SchoolId, StudentId, read_day, school_option
+from adsum.platform.command_line.options import FirstDay, LastDay, SchoolDay, SchoolId, StudentId, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -27,9 +27,6 @@ COLUMNS = (
 Student = Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
 Time = Annotated[str, typer.Option(metavar="HH:MM", help="The local time.")]
 Reason = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
-DeskDay = Annotated[
-    date | None, typer.Option("--date", parser=read_day, metavar="DATE", help="[default: the school's today]")
-]
 OfSchool = Annotated[int | None, school_option("[default: the home school of the student]")]
 
 
@@ -40,7 +37,7 @@ def arrival(
     time: Time,
     reason: Reason,
     status: Annotated[str, typer.Option(metavar="CODE", help="The status of the sessions that are over.")] = "absent",
-    day: DeskDay = None,
+    day: SchoolDay = None,
     school_id: OfSchool = None,
     as_json: Json = False,
 ) -> None:
@@ -58,7 +55,7 @@ def departure(
         str | None,
         typer.Option(metavar="CODE", help="The status of the later sessions. [default: the first authorised absence]"),
     ] = None,
-    day: DeskDay = None,
+    day: SchoolDay = None,
     school_id: OfSchool = None,
     as_json: Json = False,
 ) -> None:

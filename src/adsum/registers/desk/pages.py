@@ -9,8 +9,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from pydantic import BaseModel, Field
 
-from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.accounts.visitors import OfficeVisitor, Visitor
 from adsum.platform.database.answers import AlreadyAnswered
 from adsum.platform.days import time_of
 from adsum.platform.errors import AdsumError, Conflict
@@ -28,7 +27,6 @@ from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, schoo
 PATH = "/desk"
 
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=PageRoute)
-Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 DeskService = Annotated[Desk, Depends(provided(Desk))]
 PageDataService = Annotated[DeskPageData, Depends(provided(DeskPageData))]
 EntryId = Annotated[PathId, Path(alias="id")]
@@ -64,7 +62,7 @@ class UndoForm(BaseModel):
 async def desk_page(
     request: Request,
     page_data: PageDataService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     of: RequestedDay,
     student: PathId | None = None,
     done: str = "",
@@ -76,7 +74,7 @@ async def desk_page(
 # The searches are POST, because browsers and proxies keep addresses.
 @router.post("/search")
 async def search(
-    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, words: TypedWords = ""
+    request: Request, page_data: PageDataService, visitor: OfficeVisitor, of: RequestedDay, words: TypedWords = ""
 ) -> Response:
     """The desk with the students whom the words find."""
     found = await page_data.found(of.school.id, of.day, words, visitor.caller)
@@ -85,7 +83,7 @@ async def search(
 
 @router.post("/search/hits")
 async def hits(
-    request: Request, page_data: PageDataService, visitor: Office, of: RequestedDay, words: TypedWords = ""
+    request: Request, page_data: PageDataService, visitor: OfficeVisitor, of: RequestedDay, words: TypedWords = ""
 ) -> Response:
     """The students whom the page finds while a name is typed."""
     found = await page_data.found(of.school.id, of.day, words, visitor.caller)
@@ -98,7 +96,7 @@ async def enter(
     desk: DeskService,
     page_data: PageDataService,
     schools: SchoolsService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     now: Now,
     form: Annotated[EntryForm, Form()],
 ) -> Response:
@@ -116,7 +114,9 @@ async def enter(
 
 
 @router.post("/{id}/undo")
-async def undo(desk: DeskService, visitor: Office, entry_id: EntryId, form: Annotated[UndoForm, Form()]) -> Response:
+async def undo(
+    desk: DeskService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[UndoForm, Form()]
+) -> Response:
     """Undoes an entry. While a register is being saved, nothing is undone, and the page says so."""
     try:
         await desk.undo(entry_id, visitor.caller)
@@ -127,7 +127,7 @@ async def undo(desk: DeskService, visitor: Office, entry_id: EntryId, form: Anno
 
 @router.get("/{id}/slip")
 async def slip(
-    request: Request, page_data: PageDataService, schools: SchoolsService, visitor: Office, entry_id: EntryId
+    request: Request, page_data: PageDataService, schools: SchoolsService, visitor: OfficeVisitor, entry_id: EntryId
 ) -> Response:
     """A slip for the student to show in class."""
     entry, names = await page_data.entry(entry_id, visitor.caller)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from adsum.absences.rules import Author, absences_of_session
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.tables import attendances
+from adsum.platform.database.columns import columns_of
 from adsum.platform.database.filters import equal, in_period
 from adsum.platform.database.validity import valid_on
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, DeskMarks, DeskRun, DeskSession, NewEntry
@@ -25,8 +26,7 @@ from adsum.roster.timetable.repository import times_of_sessions
 from adsum.schools.calendar.rules import times_on
 from adsum.schools.tables import schools
 
-# The columns of the fields of `DeskEntry` whose names differ.
-_AUTHOR = {"entered_by_role": "entered_role", "entered_by_user_id": "user_id", "entered_by_key_id": "key_id"}
+_COLUMNS = columns_of(desk_entries, DeskEntry, author="entered")
 
 
 async def sessions_of_student(
@@ -107,8 +107,7 @@ async def add_entry(
         "key_id": author.caller.key_id,
         "pending": pending.to_json(),
     }
-    columns = [desk_entries.c[_AUTHOR.get(each.name, each.name)] for each in fields(DeskEntry)]
-    added = await connection.execute(insert(desk_entries).values(row).returning(*columns))
+    added = await connection.execute(insert(desk_entries).values(row).returning(*_COLUMNS))
     return _entry(*added.one())
 
 
@@ -149,14 +148,14 @@ async def set_undone(connection: AsyncConnection, entry_id: int, at: datetime) -
 
 
 def _select_entries() -> Select[*tuple[Any, ...]]:
-    columns = (desk_entries.c[_AUTHOR.get(each.name, each.name)] for each in fields(DeskEntry))
-    return select(*columns).order_by(desk_entries.c.id.desc())
+    return select(*_COLUMNS).order_by(desk_entries.c.id.desc())
 
 
 def _entry(*row: Any) -> DeskEntry:
-    values: dict[str, Any] = {each.name: value for each, value in zip(fields(DeskEntry), row, strict=True)}
-    values["kind"] = DeskKind(values["kind"])
-    runs: Sequence[tuple[str, str]] = values["runs"]
-    values["runs"] = [DeskRun(*run) for run in runs]
-    values["pending"] = None if values["pending"] is None else DeskMarks.of_json(values["pending"])
-    return DeskEntry(**values)
+    stored: Any = DeskEntry(*row)
+    return replace(
+        stored,
+        kind=DeskKind(stored.kind),
+        runs=[DeskRun(*run) for run in stored.runs],
+        pending=None if stored.pending is None else DeskMarks.of_json(stored.pending),
+    )

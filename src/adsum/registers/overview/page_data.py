@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from adsum.absences.contacts.service import Contacts
 from adsum.absences.unexplained import StudentDay
 from adsum.accounts.access import Caller, Permission
 from adsum.attendance.disputed_marks.rules import DisputeFilters
@@ -52,11 +53,14 @@ class DayOverview:
 
     Attributes:
         since: the first day of the unexplained absences.
+        to_call: the number of students about whose unexplained absence on the day nobody was called yet; None: the
+            caller makes no calls.
         closed: the closing of the school on the day.
         failed_students: the first students of each of the batches in `failed`, by its id.
     """
 
     since: date
+    to_call: int | None
     closed: RecordedClosedDay | None
     figures: Figures
     registers: Page[Register]
@@ -90,6 +94,7 @@ class OverviewPageData:
         on_site: OnSite,
         reports: Reports,
         unexplained: UnexplainedPageData,
+        contacts: Contacts,
         disputed_marks: DisputedMarks,
         batches: Batches,
         statuses: Statuses,
@@ -100,6 +105,7 @@ class OverviewPageData:
         self._on_site = on_site
         self._reports = reports
         self._unexplained = unexplained
+        self._contacts = contacts
         self._disputed_marks = disputed_marks
         self._batches = batches
         self._statuses = statuses
@@ -126,6 +132,7 @@ class OverviewPageData:
             failed_students = await self._batches.failed_students(caller, failed.items, FAILED_STUDENTS)
         return DayOverview(
             since=day - LOOKBACK,
+            to_call=await self._to_call(caller, school_id, day),
             closed=await self._closed(caller, school_id, day),
             figures=await self._figures(caller, filters, school_id, day, is_today=is_today),
             registers=registers,
@@ -144,6 +151,11 @@ class OverviewPageData:
         on_site = await self._on_site.count(school_id, caller) if is_today else None
         registers = await self._registers.count(caller, filters)
         return Figures(registers, total(rate.counts for rate in rates.items), on_site)
+
+    async def _to_call(self, caller: Caller, school_id: int, day: date) -> int | None:
+        if not caller.may(Permission.ATTENDANCE_OVERRULE):
+            return None
+        return await self._contacts.count_to_call(school_id, day, caller)
 
     async def _closed(self, caller: Caller, school_id: int, day: date) -> RecordedClosedDay | None:
         page = await self._calendar.closed_days(school_id, ClosedDayFilters(day, day), caller, PageRequest())

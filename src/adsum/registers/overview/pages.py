@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from adsum.absences.page_data import AbsencePageData
 from adsum.absences.unexplained import MAX_EXPLAINED, UnexplainedAbsences
 from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.accounts.visitors import OfficeVisitor, Visitor, visitor_with
 from adsum.attendance.disputed_marks.rules import Holds
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.batches.retry_cancel import RetryCancel
@@ -24,7 +24,7 @@ from adsum.platform.pages.forms import redirect_to
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.overview.page_data import Cursors, DayOverview, OverviewPageData, few_missing, reasons_of
-from adsum.registers.reminders.rules import PAUSE
+from adsum.registers.reminders.rules import PAUSE, oldest_reminded
 from adsum.registers.reminders.service import Reminders
 from adsum.reports.explaining import ExplanationForm, StudentDayText, address_after, student_days
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
@@ -32,7 +32,6 @@ from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, schoo
 router = APIRouter(prefix="/overview", include_in_schema=False, route_class=PageRoute)
 
 Reader = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_READ, Permission.ROSTER_READ))]
-Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 Operator = Annotated[Visitor, Depends(visitor_with(Permission.BATCH_OPERATE))]
 AbsencesService = Annotated[AbsencePageData, Depends(provided(AbsencePageData))]
 OverviewsService = Annotated[OverviewPageData, Depends(provided(OverviewPageData))]
@@ -125,7 +124,7 @@ async def explain(
     absences: AbsencesService,
     unexplained_absences: Annotated[UnexplainedAbsences, Depends(provided(UnexplainedAbsences))],
     schools: SchoolsService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     now: Now,
     form: Annotated[ExplanationOnDay, Form()],
 ) -> Response:
@@ -144,7 +143,7 @@ async def explain(
 @router.post("/settle")
 async def settle(
     disputed_marks: Annotated[DisputedMarks, Depends(provided(DisputedMarks))],
-    visitor: Office,
+    visitor: OfficeVisitor,
     form: Annotated[DecisionForm, Form()],
 ) -> Response:
     """Settles a disputed mark: either the office's mark holds, or the mark from class."""
@@ -171,18 +170,18 @@ async def retry(
 @router.post("/remind")
 async def remind(
     reminders: Annotated[Reminders, Depends(provided(Reminders))],
-    visitor: Office,
+    visitor: OfficeVisitor,
     form: Annotated[ReminderForm, Form()],
 ) -> Response:
     """Reminds the teachers of one missing register, or of all that are missing on the day."""
     session_ids = None if form.session is None else [form.session]
     try:
         reminded = await reminders.remind(form.school, form.date, session_ids, visitor.caller)
-    except Invalid:
-        return _redirect(form, "taken")
+    except Invalid as error:
+        return _redirect(form, "old" if error.violations[0].code == "date_too_early" else "taken")
     if reminded.sent:
-        return _redirect(form, "reminded")
-    return _redirect(form, "recent" if reminded.recent else "nobody")
+        return _redirect(form, "some" if reminded.without_login or reminded.without_teacher else "reminded")
+    return _redirect(form, "recent" if reminded.recent else "no-login" if reminded.without_login else "nobody")
 
 
 async def _read(overviews: OverviewPageData, visitor: Visitor, of: SchoolDay, cursors: Cursors) -> DayOverview:
@@ -209,6 +208,7 @@ def _shown(visitor: Visitor, of: SchoolDay, content: DayOverview, **context: Any
         "overview": content,
         "few_missing": few_missing,
         "pause": PAUSE,
+        "reminds": visitor.may(Permission.ATTENDANCE_OVERRULE) and of.day >= oldest_reminded(of.today),
         "reasons_of": reasons_of,
         "cursors": Cursors(),
         "done": "",

@@ -24,7 +24,9 @@ RemindersService = Annotated[Reminders, Depends(provided(Reminders))]
 async def remind_teachers(
     body: RemindTeachers, reminders: RemindersService, caller: Office, key: SentKey
 ) -> RemindedAnswer:
-    """They see a notice on their pages until the register is taken. Nobody is reminded twice within five minutes."""
+    """They see a notice on their pages until the register is taken. Nobody is reminded twice within five minutes,
+    or of a day older than 14 days. Teachers without a login see no notice: the answer says of which registers.
+    """
     keyed = key.answering(body, RemindedAnswer.model_validate, HTTPStatus.OK)
     reminded = await reminders.remind(body.school_id, body.day, body.session_ids, caller, keyed)
     return RemindedAnswer.model_validate(reminded)

@@ -12,24 +12,25 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school, is_taught_by
 from adsum.platform.database.filters import equal, in_period
 from adsum.registers.reminders.rules import ReminderFilters, SentReminder
-from adsum.registers.rules import Register, Reminder
+from adsum.registers.rules import Register
 from adsum.registers.tables import register_reminders
 from adsum.roster.tables import sessions
 
 
-async def add_reminders(connection: AsyncConnection, registers: Sequence[Register], reminder: Reminder) -> None:
-    """Stores the same reminder of each register."""
+async def add_reminders(connection: AsyncConnection, registers: Sequence[Register]) -> None:
+    """Stores the reminders of registers."""
     rows = [
         {
             "school_id": each.school_id,
             "session_id": each.session_id,
             "learning_date": each.learning_date,
-            "reminded_at": reminder.reminded_at,
-            "reminded_role": reminder.reminded_by_role,
-            "user_id": reminder.reminded_by_user_id,
-            "key_id": reminder.reminded_by_key_id,
+            "reminded_at": each.reminder.reminded_at,
+            "reminded_role": each.reminder.reminded_by_role,
+            "user_id": each.reminder.reminded_by_user_id,
+            "key_id": each.reminder.reminded_by_key_id,
         }
         for each in registers
+        if each.reminder is not None
     ]
     if rows:
         await connection.execute(insert(register_reminders), rows)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from adsum.platform.errors import Violation
 from adsum.registers.rules import LocalTime, Register, Reminder
 
 PAUSE = timedelta(minutes=5)
 """The teachers of a register are not reminded again within this time."""
 SHOWN = timedelta(days=14)
-"""Registers of older days are not shown to their teachers."""
+"""Nobody is reminded of registers of older days."""
 MAX_REGISTERS = 2_000
 """The registers of a school on a day that one request can remind of."""
 
@@ -44,12 +45,27 @@ class Reminded:
     Attributes:
         sent: registers whose teachers are reminded now.
         recent: registers whose teachers were reminded less than `PAUSE` ago; they are not reminded again.
+        without_login: registers whose teachers all have no login, and would see no reminder.
         without_teacher: registers that nobody teaches or covers on that day.
     """
 
     sent: Sequence[Register]
     recent: Sequence[Register]
+    without_login: Sequence[Register]
     without_teacher: Sequence[Register]
+
+
+def oldest_reminded(today: date) -> date:
+    """The oldest day of whose registers somebody is reminded."""
+    return today - SHOWN
+
+
+def validate_day(day: date, today: date) -> Iterator[Violation]:
+    """The violation of reminders of a day."""
+    oldest = oldest_reminded(today)
+    if day < oldest:
+        detail = f"nobody is reminded of registers from before {oldest}"
+        yield Violation("date_too_early", detail, "/date", {"earliest": oldest.isoformat()})
 
 
 @dataclass(frozen=True, slots=True)

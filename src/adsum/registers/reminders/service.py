@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
@@ -18,14 +18,15 @@ from adsum.registers.reminders.repository import add_reminders, list_reminders, 
 from adsum.registers.reminders.rules import (
     MAX_REGISTERS,
     PAUSE,
-    SHOWN,
     Reminded,
     ReminderFilters,
     SentReminder,
     ShownReminder,
+    oldest_reminded,
+    validate_day,
 )
 from adsum.registers.repository import list_registers
-from adsum.registers.rules import LocalTime, RegisterFilters, Reminder
+from adsum.registers.rules import LocalTime, Register, RegisterFilters, Reminder
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import time_zone_of
 from adsum.schools.service import require_school
@@ -59,7 +60,7 @@ class Reminders:
         Raises:
             Forbidden: without `attendance:overrule`.
             NotFound: there is no such school, or the caller does not see it.
-            Invalid: one of the sessions has no missing register on that day: one violation for each.
+            Invalid: the day is older than `SHOWN`, or sessions have no missing register on it: one violation for each.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
@@ -68,22 +69,16 @@ class Reminders:
             # Two requests at once would not find each other's reminders.
             await lock_school(connection, school_id)
             now = self._now()
-            filters = RegisterFilters(day=day, school_id=school_id)
+            today = today_in(await time_zone_of(connection, school_id), now)
+            refuse(list(validate_day(day or today, today)))
+            filters = RegisterFilters(day=day or today, school_id=school_id)
             found = await list_registers(connection, caller, filters, now, None, MAX_REGISTERS)
             missing = [each for each in found if not each.is_processing]
             if session_ids is not None:
                 refuse(list(_not_missing(session_ids, {each.session_id for each in missing})))
                 missing = [each for each in missing if each.session_id in session_ids]
-            taught = [each for each in missing if any(not teacher.is_erased for teacher in each.teachers)]
-            recent = [each for each in taught if each.reminder and now - each.reminder.reminded_at < PAUSE]
-            due = [each for each in taught if each not in recent]
-            reminder = Reminder(now, caller.role.value, caller.user_id, caller.key_id)
-            await add_reminders(connection, due, reminder)
-            result = Reminded(
-                [replace(each, reminder=reminder) for each in due],
-                recent,
-                [each for each in missing if each not in taught],
-            )
+            result = _reminded(missing, Reminder(now, caller.role.value, caller.user_id, caller.key_id))
+            await add_reminders(connection, result.sent)
             await store_result(connection, keyed, result)
         return result
 
@@ -114,14 +109,30 @@ class Reminders:
         if caller.user_id is None:
             return found  # a program teaches nothing
         async with self._database.snapshot() as connection:
-            for day in await reminded_days(connection, caller, caller.user_id, (now - SHOWN).date()):
+            # The day before that of UTC may be today in a time zone.
+            since = oldest_reminded(now.date()) - timedelta(1)
+            for day in await reminded_days(connection, caller, caller.user_id, since):
                 filters = RegisterFilters(day=day, teacher_id=caller.user_id, reminded_only=True)
                 for each in await list_registers(connection, caller, filters, now, None, MAX_REGISTERS):
-                    if each.reminder is not None and not each.is_processing:
-                        zone = await time_zone_of(connection, each.school_id)
+                    zone = await time_zone_of(connection, each.school_id)
+                    today = today_in(zone, now)
+                    if each.reminder is not None and not each.is_processing and day >= oldest_reminded(today):
                         reminded = LocalTime.at(zone, each.reminder.reminded_at)
-                        found.append(ShownReminder(each, today_in(zone, now), reminded))
+                        found.append(ShownReminder(each, today, reminded))
         return found
+
+
+def _reminded(missing: Sequence[Register], reminder: Reminder) -> Reminded:
+    """The result of a reminder of these registers."""
+    taught = [each for each in missing if any(not teacher.is_erased for teacher in each.teachers)]
+    reachable = [each for each in taught if any(teacher.has_login for teacher in each.teachers)]
+    recent = [each for each in reachable if each.reminder and reminder.reminded_at - each.reminder.reminded_at < PAUSE]
+    return Reminded(
+        [replace(each, reminder=reminder) for each in reachable if each not in recent],
+        recent,
+        [each for each in taught if each not in reachable],
+        [each for each in missing if each not in taught],
+    )
 
 
 def _not_missing(session_ids: Sequence[int], missing: Collection[int]) -> Iterator[Violation]:

@@ -14,6 +14,8 @@ SELECT
     (
         SELECT json_group_array(json_array(
             u.id, u.given_name, u.family_name, u.erased_at IS NOT NULL,
+            u.email IS NOT NULL
+                AND NOT (u.disabled OR (u.role = 'teacher' AND (u.left_roster OR NOT u.enabled_in_roster))),
             NOT EXISTS (
                 SELECT 1
                 FROM class_teachers own

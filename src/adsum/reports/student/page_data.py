@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from adsum.absences.contacts.page_data import CallListPageData, ContactsOfStudent
 from adsum.absences.page_data import AbsencePageData, ListedAbsences
 from adsum.absences.unexplained import StudentDay
 from adsum.accounts.access import Caller
@@ -28,12 +29,14 @@ class Surroundings:
         teachers: their names by class. Classes without teachers are missing.
         upcoming: the planned absences of today or later; past: those since the first day of the period. None for
             visitors who may not see any.
+        contacts: calls about absences, the newest first. None for visitors who may not see any.
     """
 
     classes: Sequence[ClassRow]
     teachers: Mapping[int, Sequence[str]]
     upcoming: ListedAbsences | None
     past: ListedAbsences | None
+    contacts: ContactsOfStudent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +58,14 @@ class StudentPageData:
         reports: Reports,
         year: Year,
         planned_absences: AbsencePageData,
+        call_list: CallListPageData,
         unexplained: UnexplainedPageData,
     ) -> None:
         self._directory = directory
         self._reports = reports
         self._year = year
         self._planned_absences = planned_absences
+        self._call_list = call_list
         self._unexplained = unexplained
 
     async def surroundings(self, student: StudentRow, since: date, today: date, caller: Caller) -> Surroundings:
@@ -72,6 +77,7 @@ class StudentPageData:
             await self._directory.teachers_of_classes(caller, [each.id for each in classes]),
             await self._planned_absences.upcoming(student.school_id, student.id, today, caller),
             await self._planned_absences.past(student.school_id, student.id, since, today, caller),
+            await self._call_list.of_student(student.id, caller),
         )
 
     async def period(

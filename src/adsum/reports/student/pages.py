@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Path, Request, Response
 
 from adsum.absences.unexplained import UnexplainedAbsences
-from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.accounts.visitors import OfficeVisitor, Visitor
 from adsum.attendance import endpoints as attendances
 from adsum.platform.days import EARLIEST
 from adsum.platform.errors import Invalid
@@ -26,7 +25,6 @@ from adsum.roster.service import Directory
 router = APIRouter(prefix="/year/students", include_in_schema=False, route_class=PageRoute)
 
 Id = Annotated[PathId, Path(alias="id")]
-Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 DirectoryService = Annotated[Directory, Depends(provided(Directory))]
 PageDataService = Annotated[StudentPageData, Depends(provided(StudentPageData))]
 
@@ -60,7 +58,7 @@ async def explain(
     directory: DirectoryService,
     page_data: PageDataService,
     unexplained_absences: Annotated[UnexplainedAbsences, Depends(provided(UnexplainedAbsences))],
-    visitor: Office,
+    visitor: OfficeVisitor,
     student_id: Id,
     form: Annotated[ExplanationForm, Form()],
 ) -> Response:

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from adsum.absences.unexplained import UnexplainedAbsences
-from adsum.accounts.access import Permission
-from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.accounts.visitors import OfficeVisitor, Visitor
 from adsum.platform.errors import Invalid
 from adsum.platform.http.dependencies import provided
 from adsum.platform.pages.forms import redirect_to, status_with
@@ -24,7 +23,6 @@ PATH = "/year/unexplained"
 
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=PageRoute)
 
-Office = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 UnexplainedService = Annotated[UnexplainedAbsences, Depends(provided(UnexplainedAbsences))]
 ListService = Annotated[UnexplainedPageData, Depends(provided(UnexplainedPageData))]
 
@@ -52,7 +50,7 @@ async def explain(
     reading: RequestedView,
     lists: ListService,
     unexplained_absences: UnexplainedService,
-    visitor: Office,
+    visitor: OfficeVisitor,
     form: Annotated[ExplanationForm, Form()],
 ) -> Response:
     """Explains the chosen absences. The query is that of the page."""
@@ -65,7 +63,7 @@ async def explain(
 
 @router.post("/undo")
 async def undo(
-    unexplained_absences: UnexplainedService, visitor: Office, form: Annotated[UndoForm, Form()]
+    unexplained_absences: UnexplainedService, visitor: OfficeVisitor, form: Annotated[UndoForm, Form()]
 ) -> Response:
     """Takes explanations back, and returns to the page with the list."""
     await unexplained_absences.undo(form.school, student_days(form.absence), visitor.caller)
