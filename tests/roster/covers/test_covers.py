@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy import update
+from sqlalchemy import delete, update
 
 from adsum.accounts.access import Role
-from adsum.accounts.tables import users
+from adsum.accounts.tables import class_teachers, users
 from adsum.platform.clock import system_clock
 from adsum.platform.days import today_in
 from adsum.platform.errors import NotFound
@@ -21,6 +21,7 @@ from tests.absences.conftest import Office
 from tests.accounts.audit.conftest import entries_of
 from tests.support.api import DAY, violations
 from tests.support.pages import Pages, visible_text
+from tests.support.schools import assign as assign_teacher
 from tests.support.schools import caller, make_class, make_school, make_session, make_user
 
 EVE, NEXT_DAY = "2024-12-24", "2024-12-26"
@@ -178,6 +179,29 @@ async def test_an_ended_cover_keeps_its_days_before_today(office: Office, substi
     assert await marks(office) == 202
 
 
+async def test_a_cover_names_the_other_teachers_of_the_class_on_its_days(office: Office, substitute: int) -> None:
+    school = office.school
+    async with office.adsum.database.transaction() as connection:
+        await connection.execute(delete(class_teachers))
+        teachers = [await make_user(connection, Role.TEACHER, school.school_id, given_name=name) for name in "ABCD"]
+        before, on_eve, open_end, after = teachers
+        await assign_teacher(connection, school.class_id, before, begin=None, end=date.fromisoformat(EVE))
+        await assign_teacher(connection, school.class_id, on_eve, begin=None, end=date.fromisoformat(DAY))
+        await assign_teacher(connection, school.class_id, open_end, begin=date.fromisoformat(DAY))
+        await assign_teacher(connection, school.class_id, after, begin=date.fromisoformat(NEXT_DAY))
+        await assign_teacher(connection, school.class_id, substitute, begin=None)
+    assigned = (await assign(office, substitute, **{"from": EVE})).json()
+    assert assigned["replacedTeacherIds"] == [on_eve, open_end]
+    assert (await assign(office, substitute, **{"from": EVE})).json() == assigned
+    assert await items(office, "/covers", "office") == [assigned]
+
+    day = today_in("UTC", system_clock()).isoformat()
+    await assign(office, substitute, **{"from": day, "to": day})
+    page = visible_text(await Pages(office.api).open(f"/admin/covers?school={school.school_id}"))
+    assert "Instead of" in page
+    assert "Eve Early C , D" in page
+
+
 async def test_covers_are_narrowed_by_each_filter(office: Office, substitute: int, afternoon: int) -> None:
     first = (await assign(office, substitute)).json()
     again = await assign(office, substitute)
@@ -247,7 +271,7 @@ async def test_the_page_of_a_school_offers_its_enabled_teachers_and_covers_its_o
     assert {teacher.id for teacher in choice.teachers} == {school.teacher_id, substitute}
     assert [session.id for session in choice.sessions] == [school.session_id]
     assert [row.id for row in page.items] == [assigned.row.id]
-    assert names.people == {substitute: "Eve Early"}
+    assert names.people[substitute] == "Eve Early"
 
 
 async def test_the_classes_for_a_cover_are_the_active_ones_of_the_school_with_the_typed_words(office: Office) -> None:

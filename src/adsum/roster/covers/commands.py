@@ -19,8 +19,8 @@ from adsum.roster.covers.service import Covers
 
 app = typer.Typer(no_args_is_help=True)
 
-COLUMNS = ("id", "classId", "sessionId", "teacherId", "from", "to", "createdAt", "createdByRole")
-DROPPED_FIRST = ("createdByRole", "createdAt")
+COLUMNS = ("id", "classId", "sessionId", "teacherId", "replacedTeacherIds", "from", "to", "createdAt", "createdByRole")
+DROPPED_FIRST = ("createdByRole", "createdAt", "replacedTeacherIds")
 
 TEACHER = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help="The id of a user: see `user list --json`.")
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]

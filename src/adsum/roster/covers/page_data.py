@@ -49,7 +49,7 @@ class CoverPageData:
         ids = NamedIds(
             classes={cover.class_id for cover in covers},
             sessions={cover.session_id for cover in covers if cover.session_id is not None},
-            people={cover.teacher_id for cover in covers},
+            people={id_ for row in page.items for id_ in (row.cover.teacher_id, *row.replaced_ids)},
         )
         return page, await self._naming.names_of(ids, caller)
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, not_, select, tuple_, update
+from sqlalchemy import Select, delete, insert, not_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
-from adsum.accounts.tables import class_covers, is_disabled, users
+from adsum.accounts.tables import class_covers, class_teachers, is_disabled, users
 from adsum.accounts.visibility import in_visible_school
 from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow
 from adsum.schools.tables import schools
@@ -33,7 +36,7 @@ async def same_cover(connection: AsyncConnection, caller: Caller, cover: Cover) 
     """An existing cover with the same class, session, teacher and days."""
     values = _columns(cover)
     row = (await connection.execute(_covers(caller).filter_by(**values).limit(1))).one_or_none()
-    return None if row is None else _row(*row)
+    return None if row is None else (await _with_replaced(connection, [_row(*row)]))[0]
 
 
 async def add_cover(connection: AsyncConnection, school_id: int, cover: Cover, caller: Caller, now: datetime) -> int:
@@ -64,7 +67,7 @@ async def list_covers(
         statement = statement.where(c.begin_date <= filters.last_day)
     if after is not None:
         statement = statement.where(tuple_(c.begin_date, c.id) < after)
-    return [_row(*row) for row in await connection.execute(statement)]
+    return await _with_replaced(connection, [_row(*row) for row in await connection.execute(statement)])
 
 
 async def find_cover(
@@ -74,7 +77,7 @@ async def find_cover(
     statement = _covers(caller).where(class_covers.c.id == cover_id)
     locked = statement.with_for_update(of=class_covers) if lock else statement
     row = (await connection.execute(locked)).one_or_none()
-    return None if row is None else _row(*row)
+    return None if row is None else (await _with_replaced(connection, [_row(*row)]))[0]
 
 
 async def end_cover(connection: AsyncConnection, row: CoverRow, today: date) -> None:
@@ -97,6 +100,25 @@ def _covers(caller: Caller) -> Select[*tuple[Any, ...]]:
         .join(schools, schools.c.id == c.school_id)
         .where(in_visible_school(caller, c.school_id))
     )
+
+
+async def _with_replaced(connection: AsyncConnection, rows: Sequence[CoverRow]) -> list[CoverRow]:
+    c, t = class_covers.c, class_teachers.c
+    statement = (
+        select(c.id, t.user_id)
+        .distinct()
+        .join(class_teachers, t.class_id == c.class_id)
+        .where(
+            *(c.id.in_([row.id for row in rows]), t.user_id != c.user_id),
+            or_(t.begin_date.is_(None), t.begin_date < c.end_date),
+            or_(t.end_date.is_(None), t.end_date > c.begin_date),
+        )
+        .order_by(t.user_id)
+    )
+    replaced = defaultdict[int, list[int]](list)
+    for cover_id, user_id in await connection.execute(statement):
+        replaced[cover_id].append(user_id)
+    return [replace(row, replaced_ids=replaced[row.id]) for row in rows]
 
 
 def _columns(cover: Cover) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -31,7 +31,12 @@ class Cover:
 
 @dataclass(frozen=True, slots=True)
 class CoverRow:
-    """A stored cover, with its author. `time_zone`: IANA name, of its school."""
+    """A stored cover, with its author.
+
+    Attributes:
+        time_zone: IANA name, of its school.
+        replaced_ids: the other teachers of the class on the days of the cover, who are away as far as the roster tells.
+    """
 
     id: int
     school_id: int
@@ -41,6 +46,7 @@ class CoverRow:
     created_role: str
     created_user_id: int | None
     created_key_id: int | None
+    replaced_ids: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
@@ -40,6 +41,7 @@ class CoverItem(Schema):
     class_id: int
     session_id: Annotated[int | None, Field(description="null: the whole class")]
     teacher_id: int
+    replaced_teacher_ids: Annotated[Sequence[int], Field(description="The other teachers of the class on these days")]
     first_day: Annotated[date, Field(alias="from")]
     last_day: Annotated[date, Field(alias="to")]
     created_at: Moment
@@ -54,6 +56,7 @@ class CoverItem(Schema):
             class_id=row.cover.class_id,
             session_id=row.cover.session_id,
             teacher_id=row.cover.teacher_id,
+            replaced_teacher_ids=row.replaced_ids,
             first_day=row.cover.first_day,
             last_day=row.cover.last_day,
             created_at=row.created_at,
