@@ -1,0 +1,127 @@
+"""The marks that late arrivals and early departures make."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from adsum.attendance.rules import Mark
+from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
+from adsum.registers.desk.rules import (
+    DeskKind,
+    DeskSession,
+    NewEntry,
+    default_status,
+    field_of,
+    marks_of_arrival,
+    marks_of_departure,
+    validate_entry,
+)
+from adsum.registers.rules import LocalTime
+from tests.registers.desk.entering import HOURS
+from tests.support.api import DAY
+
+USUAL = SchoolStatuses()
+TODAY = date.fromisoformat(DAY)
+NOW = LocalTime(TODAY, "12:00")
+
+
+def day_of(*marks: str | None, **fields: Any) -> list[DeskSession]:
+    """Four sessions with these marks."""
+    rows = zip(HOURS, [*marks, None, None, None, None], strict=False)
+    return [DeskSession(1, "7b", i, f"{i}", *times, mark, **fields) for i, (times, mark) in enumerate(rows, start=1)]
+
+
+def arrival(sessions: list[DeskSession], time: str, missed: str = "absent") -> dict[int, Mark]:
+    return {each.session_id: each.mark for each in marks_of_arrival(sessions, time, missed, USUAL).marks}
+
+
+def departure(
+    sessions: list[DeskSession], time: str, statuses: SchoolStatuses = USUAL
+) -> tuple[dict[int, Mark], list[int]]:
+    made = marks_of_departure(sessions, time, statuses)
+    return {each.session_id: each.mark for each in made.marks}, list(made.absent_from)
+
+
+def test_an_arrival_is_absent_before_late_in_the_running_session_and_nothing_after_it() -> None:
+    assert arrival(day_of(), "10:10") == {1: Mark("absent"), 2: Mark("absent"), 3: Mark("late", arrived_at="10:10")}
+    assert arrival(day_of(), "09:50") == {1: Mark("absent"), 2: Mark("absent")}
+    assert arrival(day_of(), "10:00", "excused") == {1: Mark("excused"), 2: Mark("excused")}, "it begins on time"
+
+
+def test_marks_that_say_more_stay() -> None:
+    assert arrival(day_of("present", "absent"), "10:10") == {3: Mark("late", arrived_at="10:10")}
+    assert arrival(day_of(None, "present"), "10:10") == {3: Mark("late", arrived_at="10:10")}, "from the first missed"
+    assert arrival(day_of("excused", "absent"), "10:10", "excused") == {
+        2: Mark("excused"),
+        3: Mark("late", arrived_at="10:10"),
+    }
+    assert arrival(day_of("excused", None), "10:10") == {2: Mark("absent"), 3: Mark("late", arrived_at="10:10")}
+    assert arrival(day_of("absent", "absent", "present"), "10:10") == {}, "the class has seen the student"
+    assert arrival(day_of("absent", "absent", "late"), "10:10") == {3: Mark("late", arrived_at="10:10")}
+    assert arrival(day_of("absent", "absent", "late", arrived_at="10:05"), "10:10") == {}
+
+
+def test_a_departure_is_a_time_in_the_running_session_and_an_absence_from_the_later_ones() -> None:
+    assert departure(day_of(), "09:20") == ({2: Mark("present", left_at="09:20")}, [3, 4])
+    assert departure(day_of("late", "late", arrived_at="09:05"), "09:20") == (
+        {2: Mark("late", None, "09:05", "09:20")},
+        [3, 4],
+    )
+    assert departure(day_of("present", "absent"), "09:20") == ({}, [3, 4])
+    assert departure(day_of(None, "present", left_at="09:20"), "09:20") == ({}, [3, 4])
+    assert departure(day_of(), "10:00") == ({}, [3, 4])
+    assert departure(day_of(), "12:00") == ({}, [])
+    left = Status("left", "Left early", "X", CountsAs.ATTENDED, frozenset({StatusFlag.LEFT_EARLY}))
+    assert departure(day_of("present", "present"), "09:20", SchoolStatuses([left]))[0] == {
+        2: Mark("left", left_at="09:20")
+    }
+
+
+def test_a_session_without_times_is_concerned_only_if_no_session_has_any() -> None:
+    untimed = DeskSession(1, "7b", 9, "Attendance", None, None)
+    assert arrival([untimed], "10:10") == {9: Mark("late", arrived_at="10:10")}
+    assert departure([untimed], "10:10") == ({9: Mark("present", left_at="10:10")}, [])
+    assert 9 not in arrival([untimed, *day_of()], "10:10")
+
+
+def test_every_wrong_field_of_an_entry_is_named() -> None:
+    wrong = NewEntry(DeskKind.ARRIVAL, 1, "25:00", " ", "present")
+    found = [(each.code, each.pointer) for each in validate_entry(wrong, "present", USUAL, TODAY, NOW)]
+    assert found == [("wrong_form", "/time"), ("reason_missing", "/reason"), ("not_absent", "/status")]
+    unknown = NewEntry(DeskKind.ARRIVAL, 1, "09:00", "bus")
+    assert [each.code for each in validate_entry(unknown, "ill", USUAL, TODAY, NOW)] == ["unknown_status"]
+    assert default_status(DeskKind.DEPARTURE, USUAL) == "excused"
+    retired = Status("excused", "Excused", "E", CountsAs.ABSENT, retired_at=datetime.now(UTC))
+    assert default_status(DeskKind.DEPARTURE, SchoolStatuses([retired])) == "absent"
+
+
+def test_an_arrival_of_today_is_not_in_the_future() -> None:
+    def codes(kind: DeskKind, time: str, day: date = TODAY) -> list[tuple[str, str]]:
+        new = NewEntry(kind, 1, time, "bus")
+        return [(each.code, each.pointer) for each in validate_entry(new, "absent", USUAL, day, NOW)]
+
+    assert codes(DeskKind.ARRIVAL, "12:01") == [("time_in_future", "/time")]
+    assert codes(DeskKind.ARRIVAL, "12:00") == []
+    assert codes(DeskKind.ARRIVAL, "12:01", TODAY - timedelta(1)) == []
+    assert codes(DeskKind.DEPARTURE, "12:01") == [], "the student has said so"
+
+
+def test_marks_that_are_recorded_already_concern_the_entry() -> None:
+    recorded = day_of("absent", "absent", "late", arrived_at="10:10")
+    made = marks_of_arrival([*recorded[:2], replace(recorded[2], arrived_at="10:10")], "10:10", "absent", USUAL)
+    assert (list(made.marks), made.concern_nothing) == ([], False)
+    assert marks_of_arrival(day_of(), "07:00", "absent", USUAL).concern_nothing
+
+
+def test_violations_of_batches_and_absences_are_those_of_the_entry() -> None:
+    pointers = [
+        "/marks/0/status",
+        "/marks/0/leftAt",
+        "/marks/0/studentId",
+        "/learningDate",
+        "/sessionIds/1",
+        "/classId",
+    ]
+    assert [field_of(each) for each in pointers] == ["/status", "/time", "/studentId", "/date", "/date", ""]
