@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from tests.support.commands import Commands
+from tests.support.schools import newest_school_day
 
 
 def test_missing_registers_are_listed(demo: Commands) -> None:
@@ -19,13 +21,20 @@ def test_missing_registers_are_listed(demo: Commands) -> None:
 
 
 def test_teachers_are_reminded_of_a_missing_register_once(demo: Commands) -> None:
-    command = ("register", "remind", "--school", "1", "--date", "2024-12-24", "--session", "456")
+    day = newest_school_day()
+    remind = ("register", "remind", "--school", "1", "--session", "456", "--date")
+    command = (*remind, day.isoformat())
     assert "Class 123" in demo.output(*command)
     again = demo.run(*command)
     assert "reminded a few minutes ago" in again.stderr
     (reminder,) = json.loads(demo.output("register", "reminders", "--school", "1", "--json"))
     assert (reminder["sessionId"], reminder["remindedByRole"]) == (456, "admin")
     assert json.loads(demo.output(*command, "--json"))["sent"] == []
-    wrong = demo.run("register", "remind", "--school", "1", "--date", "2024-08-01", "--session", "456")
-    assert wrong.returncode == 1
-    assert "no register of session 456 is missing on that day" in wrong.stderr
+    sunday = day - timedelta(day.isoweekday())
+    for wrong, message in (
+        (sunday.isoformat(), "no register of session 456 is missing on that day"),
+        ("2024-12-24", "nobody is reminded of registers from before"),
+    ):
+        refused = demo.run(*remind, wrong)
+        assert refused.returncode == 1
+        assert message in refused.stderr

@@ -17,7 +17,7 @@ async def test_a_missing_register_names_the_students_without_a_mark(api: Api) ->
         "sessionId": school.session_id,
         "sessionTitle": "Attendance",
         "learningDate": "2024-12-24",
-        "teachers": [{"userId": school.teacher_id, "name": "", "isErased": False}],
+        "teachers": [{"userId": school.teacher_id, "name": "", "isErased": False, "hasLogin": True}],
         "state": "missing",
         "marked": 0,
         "expected": 3,

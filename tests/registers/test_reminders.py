@@ -23,7 +23,16 @@ from tests.absences.conftest import Office
 from tests.support.api import Api, violations
 from tests.support.pages import Pages, visible_text
 from tests.support.runs import inserts, make_run
-from tests.support.schools import SchoolIds, assign, caller, make_bare_school, make_records, make_school, make_user
+from tests.support.schools import (
+    SchoolIds,
+    assign,
+    caller,
+    make_bare_school,
+    make_records,
+    make_school,
+    make_user,
+    newest_school_day,
+)
 from tests.support.statements import statements_sent
 
 TODAY = date(2024, 12, 25)
@@ -274,12 +283,6 @@ async def test_the_overview_says_who_cannot_be_reminded(office: Office) -> None:
     old = f"/overview?school={school.school_id}&date=2024-12-24"
     assert 'action="/overview/remind"' not in (await pages.open(old)).text
     assert done_of(await pages.send("/overview/remind", form | {"date": "2024-12-24"})) == "old"
-
-
-def newest_school_day() -> date:
-    """Today, or the Friday before a weekend, on which no register is due."""
-    today = datetime.now(UTC).date()
-    return today - timedelta(max(0, today.weekday() - 4))
 
 
 def done_of(answer: httpx2.Response) -> str:

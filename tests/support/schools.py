@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Table, insert
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import PERMISSIONS, Caller, Role
 from adsum.migrations import tables
+from adsum.platform.clock import system_clock
 from adsum.platform.ids import Batch
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
@@ -31,6 +32,12 @@ class SchoolIds:
     session_id: int
     student_ids: list[int]
     teacher_id: int
+
+
+def newest_school_day() -> date:
+    """Today, or the Friday before a weekend, on which no register is due."""
+    today = system_clock().date()
+    return today - timedelta(max(0, today.weekday() - 4))
 
 
 async def make_school(

@@ -48,7 +48,7 @@ class PersonalData:
         days: daily summaries.
         months: monthly summaries.
         seats: the places in the seating orders of classes.
-        unmarked: taken sessions without a mark, as reports count them.
+        unmarked: partly taken registers without a mark of the student, as reports count them.
         holds: on the data, lifted ones too.
         merges: second records that were merged into the student's, with the days on which both had a record.
         audit_entries: who has read or received the data as a whole, and when.

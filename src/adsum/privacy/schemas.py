@@ -244,7 +244,7 @@ class DayOfData(Schema):
 
 
 class UnmarkedOfData(Schema):
-    """A session that was taken, in which the student has no mark."""
+    """A partly taken register, in which the student has no mark."""
 
     day: date
     class_id: int

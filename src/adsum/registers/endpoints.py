@@ -64,7 +64,7 @@ async def list_registers(
 
 
 @router.get(
-    "/registers/missing", name="listMissingRegisters", summary="Registers that were not taken", tags=["registers"]
+    "/registers/missing", name="listMissingRegisters", summary="Registers that are not taken", tags=["registers"]
 )
 async def list_missing(
     query: Annotated[RegisterQuery, Query()], registers: RegistersService, caller: AttendanceReader

@@ -25,6 +25,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    not_,
     or_,
     select,
     tuple_,
@@ -112,8 +113,8 @@ async def count_registers(
     if not zones:
         return RegisterCount(0, 0)
     each = _counted(caller, filters, zones, None).subquery("register").c
-    is_taken = case((each.marked >= each.expected, 1), else_=0)
-    statement = select(func.count(), func.coalesce(func.sum(is_taken), 0)).where(each.expected > 0)
+    taken = func.sum(case((_is_taken(each), 1), else_=0))
+    statement = select(func.count(), func.coalesce(taken, 0)).where(each.expected > 0)
     return RegisterCount(*(await connection.execute(statement)).one())
 
 
@@ -205,8 +206,13 @@ def _page(counted: Select[*tuple[Any, ...]], limit: int, *, missing_only: bool) 
         *(each.marked, each.expected, each.is_processing),
     ).where(each.expected > 0)
     if missing_only:
-        statement = statement.where(each.marked < each.expected)
+        statement = statement.where(not_(_is_taken(each)))
     return statement.order_by(each.class_id, each.session_id).limit(limit)
+
+
+def _is_taken(register: Any) -> ColumnElement[bool]:
+    """As `Register.state`. `register` has the counts of `_counted`."""
+    return register.marked >= register.expected
 
 
 def _by_zone(

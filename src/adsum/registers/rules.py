@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 
 
 class RegisterState(StrEnum):
-    """A register is taken if every student of the day's roster has a mark, partial if some have, else missing.
+    """A register is taken if every student of the day's roster has a mark, partly taken if some have, else missing.
 
-    Registers are listed from the minute in which their session begins.
+    Every page, the API, reminders and reports use these words so. The office's work, "missing registers", are those that
+    are not taken: both others. Registers are listed from the minute in which their session begins.
     """
 
     TAKEN = "taken"
@@ -28,7 +29,7 @@ class RegisterFilters:
         day: the day; None: the today of each school.
         school_id, class_id: of the class.
         teacher_id: of a user who teaches or covers the session on that day.
-        missing_only: leaves out registers that are taken; those that are taken in part stay.
+        missing_only: leaves out registers that are taken; those that are partly taken stay.
         with_upcoming: includes registers that are not due yet: of a later time today, or of a later day.
         reminded_only: leaves out registers that the office has sent no reminder of.
     """

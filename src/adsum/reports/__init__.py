@@ -4,5 +4,5 @@
 - `service`: the reports, and `Summaries`, which keeps the tables of summaries up to date.
 - `year`: the numbers of the pages below `/year`; `heat_maps` draws their calendars.
 - `repository`: `summaries` writes the tables of summaries, `reading` reads them as the caller may see them.
-  `unmarked` finds the students without a mark in registers that were taken.
+  `unmarked` finds the students without a mark in partly taken registers.
 """

@@ -69,7 +69,7 @@ def rates(
         lambda reports, scope, page: reports.rates(scope, by, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
-    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no register was taken")
+    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="nothing is recorded")
 
 
 @app.command()
@@ -185,7 +185,7 @@ def _every_item(
 
         items = await every_item(fetch)
         if reports[0].unmarked:
-            show_notice(f"{_missing(reports[0].unmarked)} missing in registers that were taken")
+            show_notice(f"{_missing(reports[0].unmarked)} missing in partly taken registers")
         return items
 
     return run_with_services(work)

@@ -31,14 +31,14 @@ def in_english(definition: Definition) -> str:
 
 
 _COUNTED = Sentence(
-    "A session counts for a student who was expected in it, once its register was taken and if the school was open. "
+    "A session counts for each student with a mark in its register, if the school was open. "
     "Late counts as attended, excused as absent."
 )
-_UNMARKED = Sentence("A student without a mark in a register that was taken counts as unmarked, and is in no rate.")
+_UNMARKED = Sentence("A student without a mark in a partly taken register counts as unmarked, and is in no rate.")
 _RATE = Sentence("The rate is the share attended, of sessions and of days.")
 _DAY = Sentence(
-    "A day counts as absent if at least half of its session time was missed, in registers that were taken; if a "
-    "session has no times, at least half of the sessions."
+    "A day counts as absent if at least half of the time of its sessions with a mark was missed; if one of them has no "
+    "times, at least half of these sessions."
 )
 _MINUTES = Sentence(
     "Minutes missed are those of absences, and those before an arrival and after a departure. A session without times "

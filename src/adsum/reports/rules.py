@@ -67,15 +67,15 @@ class Counts:
     """Sessions and days of students.
 
     Attributes:
-        sessions: pairs of a student and a session that was taken and in which the student was expected.
+        sessions: pairs of a student and a session in which the student has a mark.
         attended, absent: of these; late counts as attended, excused as absent.
         authorised: of the absent ones.
         late: of the attended ones.
-        days: pairs of a student and a day on which any such session was taken.
+        days: pairs of a student and a day with any such session.
         days_absent: of these, with at least half of the time missed.
         minutes: of these sessions, as far as they have times.
         minutes_missed: of these; of an absence all, else those before the arrival and after the departure.
-        unmarked: pairs of a student and a session that was taken, but without a mark of this student. No rate has them.
+        unmarked: pairs of a student and a partly taken register without a mark of this student. No rate has them.
     """
 
     sessions: int = 0

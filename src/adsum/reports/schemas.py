@@ -11,9 +11,7 @@ from adsum.platform.http.schemas import Page, Schema
 from adsum.reports.rules import Counts, Rate
 from adsum.reports.service import Report, Streak, StudentRecord, Unexplained
 
-OfGroup = Annotated[
-    int, Field(description="students without a mark in sessions whose register was taken; no rate includes them")
-]
+OfGroup = Annotated[int, Field(description="students without a mark in partly taken registers; no rate includes them")]
 
 
 Minutes = Annotated[int, Field(description="of sessions with times")]
@@ -80,7 +78,7 @@ class StreakItem(Schema):
 
 
 class StudentDayItem(Schema):
-    """A day of a student: sessions in which they were expected, and how they went."""
+    """A day of a student: the sessions with a mark, and how they went."""
 
     day: Annotated[date, Field(alias="date")]
     sessions: int
@@ -89,7 +87,7 @@ class StudentDayItem(Schema):
     authorised: int
     late: int
     is_absent: Annotated[bool, Field(description="at least half of the time was missed")]
-    unmarked: Annotated[int, Field(description="taken sessions in which the student has no mark")] = 0
+    unmarked: Annotated[int, Field(description="partly taken registers in which the student has no mark")] = 0
     minutes: Minutes = 0
     minutes_missed: MinutesMissed = 0
 
@@ -103,7 +101,7 @@ class UnexplainedItem(Schema):
     absent: Annotated[int, Field(description="sessions")]
     unexplained: Annotated[int, Field(description="sessions whose status is not authorised")]
     sourced_id: Annotated[str | None, Field(description="of the student")] = None
-    sessions: Annotated[int, Field(description="taken sessions of the day in which the student was expected")] = 0
+    sessions: Annotated[int, Field(description="sessions of the day with a mark of the student")] = 0
 
     @classmethod
     def of(cls, found: Unexplained) -> UnexplainedItem:
@@ -119,7 +117,7 @@ class UnexplainedItem(Schema):
         )
 
 
-Unmarked = Annotated[int, Field(description="students without a mark in taken sessions of the whole scope")]
+Unmarked = Annotated[int, Field(description="students without a mark in partly taken registers of the whole scope")]
 
 
 class RatesAnswer(Page[RateItem]):

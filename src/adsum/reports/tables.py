@@ -20,7 +20,7 @@ student_days = Table(
     Column("school_id", BigInt, nullable=False),
     Column("day", Date, nullable=False),
     Column("student_id", BigInt, nullable=False),
-    # Sessions in which the student was expected and that were taken; the other numbers are of these.
+    # Sessions with a mark of the student; the other numbers are of these.
     Column("sessions", Integer, nullable=False),
     Column("attended", Integer, nullable=False),
     Column("absent", Integer, nullable=False),
@@ -99,7 +99,7 @@ student_months = Table(
     Index(None, "student_id"),
 )
 
-# A student without a mark in a session whose register was taken. Few rows where registers are taken completely.
+# A student without a mark in a partly taken register. Few rows where registers are taken completely.
 unmarked_students = Table(
     "unmarked_students",
     metadata,

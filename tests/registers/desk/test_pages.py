@@ -19,9 +19,9 @@ from tests.support.schools import enrol, make_school, make_student
 TODAY = date.fromisoformat(DAY)
 
 
-async def test_the_desk_finds_a_student_enters_prints_and_undoes(office: Office, lessons: list[int]) -> None:
-    pages, school, student = Pages(office.api), office.school, office.school.student_ids[0]
-    path = f"/desk?school={school.school_id}&date={DAY}"
+async def test_the_desk_finds_a_student_from_two_letters_on(office: Office, lessons: list[int]) -> None:
+    pages, student = Pages(office.api), office.school.student_ids[0]
+    path = f"/desk?school={office.school.school_id}&date={DAY}"
     search = path.replace("/desk?", "/desk/search?")
     found = await pages.send(path.replace("/desk?", "/desk/search/hits?"), {"words": "fam"})
     assert f"student={student}" in found.text
@@ -34,7 +34,12 @@ async def test_the_desk_finds_a_student_enters_prints_and_undoes(office: Office,
     shown = visible_text(await pages.open(f"{path}&student={student}"))
     assert "Lesson 0" in shown
     assert "not marked" in shown
+    assert len(lessons) == len(HOURS)
 
+
+async def test_the_desk_enters_prints_and_undoes(office: Office, lessons: list[int]) -> None:
+    pages, school, student = Pages(office.api), office.school, office.school.student_ids[0]
+    path = f"/desk?school={school.school_id}&date={DAY}"
     form: dict[str, Any] = {"school": school.school_id, "date": DAY, "student": student, "kind": "departure"}
     refused = await pages.send("/desk", form | {"time": "23:00", "reason": "tooth"})
     assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY

@@ -49,21 +49,22 @@ async def test_a_wrong_search_names_each_violation(api: Api) -> None:
 
 
 async def test_the_page_lists_matches_with_links_for_a_browser_without_scripts(api: Api) -> None:
-    page = await Pages(api).send("/search", {"words": "family"}, "admin")
+    page = await Pages(api).send("/search/results", {"words": "family"}, "admin")
     for text in ("Given 1 Family 0001", "Eve Family", "eve@a.example", "family9@a.example", "family-9"):
         assert text in visible_text(page)
     assert f'href="/year/students/{api.school.student_ids[0]}"' in page.text
-    assert "Nothing matches these words." in visible_text(await Pages(api).send("/search", {"words": "nobody"}))
-    none = visible_text(await Pages(api).send("/search", {"words": "nobody"}, "teacher"))
+    assert "Nothing matches these words." in visible_text(await Pages(api).send("/search/results", {"words": "nobody"}))
+    none = visible_text(await Pages(api).send("/search/results", {"words": "nobody"}, "teacher"))
     assert "among your classes and their students" in none
-    assert "Type at least two letters." in visible_text(await Pages(api).send("/search", {"words": " f "}))
+    assert "Type at least two letters." in visible_text(await Pages(api).send("/search/results", {"words": " f "}))
 
 
 async def test_words_are_in_no_address(api: Api) -> None:
     api.tokens["ended"] = "ended"
-    expired = await Pages(api).send("/search", {"words": "family"}, "ended")
-    assert expired.headers["location"] == "/sign-in?next=/search"
-    pages = [await Pages(api).open("/search"), await Pages(api).send("/search", {"words": "family"})]
+    expired = await Pages(api).send("/search/results", {"words": "family"}, "ended")
+    assert expired.headers["location"] == "/sign-in?next=/search/results"
+    assert (await Pages(api).open("/search/results")).headers["location"] == "/search"
+    pages = [await Pages(api).open("/search"), await Pages(api).send("/search/results", {"words": "family"})]
     hits = await Pages(api).send("/search/hits", {"words": "family"})
     for page in (*pages, hits):
         assert "words=" not in page.text

@@ -142,7 +142,7 @@ def test_a_cover_is_assigned_to_a_class_found_by_search_and_is_ended(browsing: B
     page.goto("/admin/covers")
     page.get_by_label("Class").fill("nowhere")
     page.get_by_role("button", name="Find").click()
-    expect(page.get_by_text("No class matches. Try part of its name, or its ID.")).to_be_visible()
+    expect(page.get_by_text("No class matches. Try part of its name, or its id.")).to_be_visible()
     page.get_by_label("Class").fill("")
     page.get_by_role("button", name="Find").click()
     page.locator("#assign .links a").first.click()

@@ -65,7 +65,7 @@ def test_reports_lead_from_the_school_to_a_class_to_a_student(browsing: Browsing
     page = browsing.visitor(VIEWER)
     page.goto(f"/year?{PERIOD}")
     # The picture is first, the rules are folded below it.
-    rule = page.get_by_text("A session counts for a student who was expected").first
+    rule = page.get_by_text("A session counts for each student with a mark").first
     expect(rule).to_be_hidden()
     page.get_by_text("How this is counted").click()
     expect(rule).to_be_visible()

@@ -40,7 +40,7 @@ class SetupFacts:
         changed_settings: names of settings that were changed, such as `time_zone`.
         has_terms, has_times, has_own_statuses: whether there are any.
         logins: teachers and office staff who can sign in.
-        has_register: whether a register was ever taken.
+        has_register: whether a register was ever saved.
         confirmed: steps that somebody has confirmed, and `DISMISSED`.
     """
 

@@ -1,4 +1,4 @@
--- Exports the taken sessions in which a student has no mark, as reports count them. Locks nothing.
+-- Exports the partly taken registers in which a student has no mark, as reports count them. Locks nothing.
 SELECT
     u.day,
     u.class_id,

@@ -176,7 +176,7 @@ def reasons_of(failed: Sequence[FailedStudent]) -> Sequence[str]:
 
 
 def few_missing(register: Register) -> Sequence[int]:
-    """The students without a mark in a register that is partly taken, if they are few enough to be named."""
+    """The students without a mark in a partly taken register, if they are few enough to be named."""
     missing = register.missing_student_ids or ()
     return missing if register.marked and len(missing) <= FEW else ()
 

@@ -191,19 +191,19 @@ def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> S
     `minutes_missed` is of all minutes if the status is absent, else of those before the arrival and after the
     departure. A session of which the school's share was missed counts as absent, whatever its status.
     """
-    absent, a, taken = _codes(statuses, CountsAs.ABSENT), attendances.c, _open_sessions(runs)
-    is_same_session = and_(taken.c.session_id == a.session_id, taken.c.day == a.learning_date)
+    absent, a, marked = _codes(statuses, CountsAs.ABSENT), attendances.c, _open_sessions(runs)
+    is_same_session = and_(marked.c.session_id == a.session_id, marked.c.day == a.learning_date)
     missed = case(
-        (a.status.in_(absent), taken.c.minutes),
-        (or_(a.arrived_at.is_not(None), a.left_at.is_not(None)), _minutes_away(taken)),
-        else_=case((taken.c.minutes.is_not(None), 0)),
+        (a.status.in_(absent), marked.c.minutes),
+        (or_(a.arrived_at.is_not(None), a.left_at.is_not(None)), _minutes_away(marked)),
+        else_=case((marked.c.minutes.is_not(None), 0)),
     )
     each = (
         select(
-            *(a.learning_date.label("day"), a.student_id, a.class_id, a.status, taken.c.minutes, taken.c.missed_from),
+            *(a.learning_date.label("day"), a.student_id, a.class_id, a.status, marked.c.minutes, marked.c.missed_from),
             missed.label("minutes_missed"),
         )
-        .join(taken, is_same_session)
+        .join(marked, is_same_session)
         .where(a.status.in_(_codes(statuses, CountsAs.ATTENDED) + absent))
         .subquery("each")
     ).c
@@ -217,7 +217,7 @@ def _marks(runs: Collection[ColumnElement[bool]], statuses: SchoolStatuses) -> S
     ).subquery("mark")
 
 
-def _minutes_away(taken: CTE) -> ScalarSelect[int]:
+def _minutes_away(marked: CTE) -> ScalarSelect[int]:
     """The minutes of a session before the arrival and after the departure of a mark."""
     a, m = attendances.c, session_times.c
     begins = case((a.arrived_at > m.begins, a.arrived_at), else_=m.begins)
@@ -225,9 +225,9 @@ def _minutes_away(taken: CTE) -> ScalarSelect[int]:
     attended = case((ends > begins, _minutes(ends) - _minutes(begins)), else_=0)
     return (
         select(func.sum(_minutes(m.ends) - _minutes(m.begins) - attended))
-        .where(m.session_id == taken.c.session_id, m.weekday == taken.c.weekday)
-        .where(valid_on(session_times, taken.c.day))
-        .correlate(taken, attendances)
+        .where(m.session_id == marked.c.session_id, m.weekday == marked.c.weekday)
+        .where(valid_on(session_times, marked.c.day))
+        .correlate(marked, attendances)
         .scalar_subquery()
     )
 
@@ -238,21 +238,21 @@ def _unmarked(runs: Collection[ColumnElement[bool]], school_id: int) -> Select[*
     Not a file, since the conditions on the runs vary, and `_open_sessions` has the one definition of a session that
     counts, here as for the marks.
     """
-    taken, a = _open_sessions(runs), attendances.alias("mark")
-    of_session = (a.c.session_id == taken.c.session_id, a.c.learning_date == taken.c.day, a.c.status.is_not(None))
+    marked, a = _open_sessions(runs), attendances.alias("mark")
+    of_session = (a.c.session_id == marked.c.session_id, a.c.learning_date == marked.c.day, a.c.status.is_not(None))
     return (
         select(
             literal(school_id).label("school_id"),
-            taken.c.day,
-            taken.c.session_id,
+            marked.c.day,
+            marked.c.session_id,
             enrolments.c.student_id,
             enrolments.c.class_id,
         )
         .distinct()
-        .join(sessions, sessions.c.id == taken.c.session_id)
+        .join(sessions, sessions.c.id == marked.c.session_id)
         .join(enrolments, enrolments.c.class_id == sessions.c.class_id)
         .where(
-            valid_on(enrolments, taken.c.day),
+            valid_on(enrolments, marked.c.day),
             exists().where(*of_session),
             not_(exists().where(*of_session, a.c.student_id == enrolments.c.student_id)),
         )
@@ -262,26 +262,26 @@ def _unmarked(runs: Collection[ColumnElement[bool]], school_id: int) -> Select[*
 def _open_sessions(runs: Collection[ColumnElement[bool]]) -> CTE:
     """Each session and day of these runs for which the school was open, with its weekday and its minutes."""
     r = batch_runs.c
-    taken = select(r.session_id, r.learning_date.label("day")).where(*runs).distinct().subquery("taken")
-    weekday = weekday_of(taken.c.day)
+    marked = select(r.session_id, r.learning_date.label("day")).where(*runs).distinct().subquery("marked")
+    weekday = weekday_of(marked.c.day)
     m = session_times.c
     minutes = (
         select(func.sum(_minutes(m.ends) - _minutes(m.begins)))
-        .where(m.session_id == taken.c.session_id, m.weekday == weekday, valid_on(session_times, taken.c.day))
-        .correlate(taken)
+        .where(m.session_id == marked.c.session_id, m.weekday == weekday, valid_on(session_times, marked.c.day))
+        .correlate(marked)
         .scalar_subquery()
     )
     return (
         select(
-            *(taken.c.session_id, taken.c.day, weekday.label("weekday"), minutes.label("minutes")),
+            *(marked.c.session_id, marked.c.day, weekday.label("weekday"), minutes.label("minutes")),
             schools.c.missed_from_percent.label("missed_from"),
         )
-        .join(sessions, sessions.c.id == taken.c.session_id)
+        .join(sessions, sessions.c.id == marked.c.session_id)
         .join(classes, classes.c.id == sessions.c.class_id)
         .join(schools, schools.c.id == classes.c.school_id)
-        .where(*can_meet(taken.c.day, weekday))
+        .where(*can_meet(marked.c.day, weekday))
         # Of earlier days only the records of students on hold are left.
-        .where(or_(schools.c.records_from.is_(None), taken.c.day >= schools.c.records_from))
+        .where(or_(schools.c.records_from.is_(None), marked.c.day >= schools.c.records_from))
         .cte("open_session")
         .prefix_with("MATERIALIZED")
     )

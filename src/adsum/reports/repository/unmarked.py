@@ -1,4 +1,4 @@
-"""Statements that find the students without a mark in registers that were taken, as far as the caller may see them."""
+"""Statements that find the students without a mark in partly taken registers, as far as the caller may see them."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ async def search_page(request: Request, service: SearchService, visitor: Reader)
     return await _page(request, service, visitor, "search.html", "", shows_all=True)
 
 
-@router.post("")
-async def search(request: Request, service: SearchService, visitor: Reader, words: TypedWords = "") -> Response:
+@router.post("/results")
+async def results(request: Request, service: SearchService, visitor: Reader, words: TypedWords = "") -> Response:
     """The form, and what matches the words."""
     return await _page(request, service, visitor, "search.html", words, shows_all=True)
 
