@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 class RegisterState(StrEnum):
     """A register is taken if every student of the day's roster has a mark, partly taken if some have, else missing.
 
-    Every page, the API, reminders and reports use these words so. The office's work, "missing registers", are those that
-    are not taken: both others. Registers are listed from the minute in which their session begins.
+    Every page, the API, reminders and reports use the words in this sense. Lists of missing registers have those that
+    are not taken, the partly taken ones, too. Registers are listed from the minute in which their session begins.
     """
 
     TAKEN = "taken"

@@ -69,7 +69,6 @@ async def test_words_are_in_no_address(api: Api) -> None:
     for page in (*pages, hits):
         assert "words=" not in page.text
         assert 'method="get" action="/search"' not in page.text
-    assert (await Pages(api).open("/search", words="family")).status_code == 404
 
 
 async def test_the_hits_while_typing_are_a_part_of_a_page(api: Api) -> None:

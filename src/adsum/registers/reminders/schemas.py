@@ -35,7 +35,7 @@ class RemindedItem(Schema):
     session_title: str
     learning_date: date
     reminder: Annotated[ReminderItem | None, Field(description="The newest one")]
-    user_ids_without_login: Annotated[Sequence[int], Field(description="Teachers who cannot sign in to see it")]
+    user_ids_without_login: Annotated[Sequence[int], Field(description="Teachers who cannot sign in to see it")] = ()
 
 
 class RemindedAnswer(Schema):
@@ -43,8 +43,8 @@ class RemindedAnswer(Schema):
 
     sent: Annotated[Sequence[RemindedItem], Field(description="Their teachers are reminded")]
     recent: Annotated[Sequence[RemindedItem], Field(description="Their teachers were reminded a few minutes ago")]
-    without_login: Annotated[Sequence[RemindedItem], Field(description="None of their teachers can sign in")]
     without_teacher: Annotated[Sequence[RemindedItem], Field(description="Nobody teaches or covers them on that day")]
+    without_login: Annotated[Sequence[RemindedItem], Field(description="None of their teachers can sign in")] = ()
 
 
 class ReminderQuery(PageQuery):

@@ -41,7 +41,9 @@ class CoverItem(Schema):
     class_id: int
     session_id: Annotated[int | None, Field(description="null: the whole class")]
     teacher_id: int
-    replaced_teacher_ids: Annotated[Sequence[int], Field(description="The other teachers of the class on these days")]
+    replaced_teacher_ids: Annotated[
+        Sequence[int], Field(description="The other teachers of the class on these days")
+    ] = ()
     first_day: Annotated[date, Field(alias="from")]
     last_day: Annotated[date, Field(alias="to")]
     created_at: Moment
