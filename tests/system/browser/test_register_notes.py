@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from playwright.sync_api import Locator, Page, expect
 
 from tests.system.browser.browsing import Browsing, assert_accessible, sign_in
-from tests.system.browser.test_register import OFFICE, STUDENTS, TEACHER, records, row, states, take
+from tests.system.browser.registers import OFFICE, STUDENTS, TEACHER, records, row, states, take
 
 
 def a_day(number: int) -> str:

@@ -89,6 +89,7 @@ class Walk:
         for each in found:
             self.findings.append(f"{names} {look} {path}: {each}")
             sys.stdout.write(f"{self.findings[-1]}\n")
+            sys.stdout.flush()  # a walk takes long, and may be ended
         if self.pictures is not None:
             name = re.sub(r"\W+", "-", f"{names}-{look}-{_kind(path)}").strip("-")
             page.screenshot(path=self.pictures / f"{name}.png", full_page=True)
