@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from http import HTTPStatus
 from typing import Any
 
@@ -13,6 +14,7 @@ from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Submission
 from adsum.platform.errors import Invalid, Unavailable, Violation
+from adsum.platform.ids import Batch
 from adsum.registers.desk import service
 from tests.absences.conftest import Office
 from tests.registers.desk.entering import enter, marks, settled
@@ -113,8 +115,9 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("killed_at", ["before the mark", "before the absence", "before the end"])
-async def test_an_entry_whose_process_is_killed_is_completed_by_the_same_entry(
-    office: Office, lessons: list[int], monkeypatch: pytest.MonkeyPatch, killed_at: str
+@pytest.mark.parametrize("by", ["the same entry", "its id", "the page"])
+async def test_an_entry_whose_process_is_killed_is_completed(
+    office: Office, lessons: list[int], monkeypatch: pytest.MonkeyPatch, killed_at: str, by: str
 ) -> None:
     _, second, *later = lessons
     places: dict[str, tuple[Any, str]] = {
@@ -133,10 +136,19 @@ async def test_an_entry_whose_process_is_killed_is_completed_by_the_same_entry(
     (pending,) = (await office.api.get("/desk-entries")).json()["items"]
     assert pending["isComplete"] is False
 
-    entered = (await enter(office, "departure", "09:20")).json()
+    page = {"school": office.school.school_id, "date": DAY}
+    if by == "the same entry":
+        await enter(office, "departure", "09:20")
+    elif by == "its id":
+        await office.api.post(f"/desk-entries/{pending['id']}/complete", {}, "office")
+    else:
+        completed = await Pages(office.api).send(f"/desk/{pending['id']}/complete", page)
+        assert completed.headers["location"].endswith(f"done=entered#entry-{pending['id']}")
+    (entered,) = (await office.api.get("/desk-entries")).json()["items"]
 
     assert (entered["id"], entered["isComplete"], len(entered["runs"])) == (pending["id"], True, 1)
-    assert (await office.api.get("/desk-entries")).json()["items"] == [entered]
+    again = await office.api.post(f"/desk-entries/{entered['id']}/complete", {}, "office")
+    assert again.json() == entered, "a complete entry stays as it is"
     (absence,) = (await office.api.get("/absences", studentId=office.school.student_ids[0])).json()["items"]
     assert (absence["id"], absence["sessionIds"]) == (entered["absenceId"], later)
     await settled(office, entered)
@@ -144,3 +156,30 @@ async def test_an_entry_whose_process_is_killed_is_completed_by_the_same_entry(
     await office.api.post(f"/desk-entries/{entered['id']}/undo", {}, "office")
     assert {mark[0] for mark in (await marks(office)).values()} == {None}
     assert (await office.api.get(f"/absences/{absence['id']}")).json()["revokedAt"] is not None
+
+
+async def test_an_entry_that_can_no_longer_be_recorded_is_refused_and_undone(
+    office: Office, lessons: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def outage(*_: object) -> BatchResult:
+        raise Unavailable("the database is unavailable")
+
+    with monkeypatch.context() as patches:
+        patches.setattr(AttendancesService, "create_batch", outage)
+        assert (await enter(office, "arrival", "08:50")).status_code == HTTPStatus.SERVICE_UNAVAILABLE
+    (pending,) = (await office.api.get("/desk-entries")).json()["items"]
+    pages, page = Pages(office.api), {"school": office.school.school_id, "date": DAY}
+    complete = f"/desk/{pending['id']}/complete"
+    await office.api.create("teacher", isSelectedAll=True)
+    assert (await pages.send(complete, page)).headers["location"].endswith("done=busy")
+    async with office.worker():
+        await ended(office.adsum, Batch(office.school.class_id, lessons[0], date.fromisoformat(DAY)).id)
+    closed = {"from": DAY, "to": DAY, "reason": "snow"}
+    await office.api.post(f"/schools/{office.school.school_id}/closed-days", closed, "office")
+    assert (await pages.send(complete, page)).headers["location"].endswith("done=refused")
+    refused = await pages.open(f"/desk?school={office.school.school_id}&date={DAY}&done=refused")
+    assert "can no longer be recorded" in visible_text(refused)
+    await office.api.post(f"/desk-entries/{pending['id']}/undo", {}, "office")
+    (undone,) = (await office.api.get("/desk-entries")).json()["items"]
+    assert (undone["undoneAt"] is None, undone["isComplete"], undone["runs"]) == (False, True, [])
+    assert (await pages.send(complete, page)).headers["location"].endswith(f"entered#entry-{pending['id']}")

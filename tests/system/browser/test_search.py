@@ -171,14 +171,14 @@ def test_a_name_and_a_language_hold_in_every_browser(browsing: Browsing) -> None
     page.get_by_label("Given name").fill("Vera")
     page.get_by_label("Family name").fill("Viewer")
     page.get_by_label("Language of the pages").select_option("de")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save").first.click()
     expect(page.get_by_role("status")).to_have_text("Ihr Profil ist gespeichert.")
     expect(page.locator(".me summary")).to_have_text("Vera Viewer")
     other = browsing.visitor(VIEWER, java_script_enabled=False, locale="en-GB")
     other.goto("/account")
     expect(other.get_by_role("heading", level=1)).to_have_text("Ihr Profil")
     other.get_by_label("Sprache der Seiten").select_option("")
-    other.get_by_role("button", name="Speichern").click()
+    other.get_by_role("button", name="Speichern").first.click()
     expect(other.get_by_role("heading", level=1)).to_have_text("Your profile")
 
 

@@ -21,7 +21,7 @@ app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = (
     *("id", "studentId", "date", "kind", "time", "reason", "status", "absenceId"),
-    *("enteredAt", "enteredByRole", "undoneAt"),
+    *("isComplete", "enteredAt", "enteredByRole", "undoneAt"),
 )
 
 Student = Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
@@ -78,6 +78,17 @@ def list_entries(
     items = [DeskEntryItem.model_validate(each) for each in found]
     dropped_first = ("enteredByRole", "absenceId", "enteredAt", "status")
     show_items(COLUMNS, items, as_json=as_json, dropped_first=dropped_first, none="no entries")
+
+
+@app.command()
+def complete(
+    *,
+    entry_id: Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the entry: see `list`.")],
+    as_json: Json = False,
+) -> None:
+    """Complete an entry that was interrupted: submit the marks that are missing."""
+    completed = run_with(Desk, lambda desk: desk.complete(entry_id, system_caller()))
+    show_item(DeskEntryItem.model_validate(completed), as_json=as_json)
 
 
 @app.command()

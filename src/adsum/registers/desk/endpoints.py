@@ -41,6 +41,12 @@ async def list_entries(query: Annotated[DeskQuery, Query()], desk: DeskService, 
     return Page(items=[DeskEntryItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
 
 
+@router.post("/{id}/complete", name="completeDeskEntry", summary="Complete an entry that was interrupted")
+async def complete_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
+    """Submits the marks and the absence that are missing. A complete or undone entry stays as it is."""
+    return DeskEntryItem.model_validate(await desk.complete(entry_id, caller))
+
+
 @router.post("/{id}/undo", name="undoDeskEntry", summary="Undo a late arrival or an early departure")
 async def undo_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
     """Its marks return to those before it, unless somebody has changed them since. Its absence is revoked."""

@@ -10,9 +10,10 @@ from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from adsum.accounts.visitors import OfficeVisitor, Visitor
+from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.platform.database.answers import AlreadyAnswered
 from adsum.platform.days import time_of
-from adsum.platform.errors import AdsumError, Conflict
+from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.queries import Day, Words
 from adsum.platform.http.schemas import PathId, PlainText
@@ -50,7 +51,7 @@ class EntryForm(OnceForm):
         return NewEntry(self.kind, self.student, time_of(self.time.strip()), self.reason, self.status or None)
 
 
-class UndoForm(BaseModel):
+class DayOfPage(BaseModel):
     """The school and the day of the page that sent the form."""
 
     school: PathId
@@ -113,14 +114,28 @@ async def enter(
     return _back(form, f"entered#entry-{entry_id}")
 
 
+@router.post("/{id}/complete")
+async def complete(
+    desk: DeskService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[DayOfPage, Form()]
+) -> Response:
+    """Completes an entry that was interrupted."""
+    try:
+        await desk.complete(entry_id, visitor.caller)
+    except BatchIsOpen:
+        return _back(form, "busy")
+    except WRONG:
+        return _back(form, "refused")
+    return _back(form, f"entered#entry-{entry_id}")
+
+
 @router.post("/{id}/undo")
 async def undo(
-    desk: DeskService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[UndoForm, Form()]
+    desk: DeskService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[DayOfPage, Form()]
 ) -> Response:
     """Undoes an entry. While a register is being saved, nothing is undone, and the page says so."""
     try:
         await desk.undo(entry_id, visitor.caller)
-    except Conflict:
+    except BatchIsOpen:
         return _back(form, "busy")
     return _back(form, "undone")
 
@@ -139,7 +154,7 @@ def _entered(entry: DeskEntry) -> dict[str, Any]:
     return {"id": entry.id}
 
 
-def _back(form: EntryForm | UndoForm, done: str) -> Response:
+def _back(form: EntryForm | DayOfPage, done: str) -> Response:
     query = {"school": form.school, "date": form.date.isoformat()}
     return redirect_to(f"{PATH}?{urlencode(query)}&done={done}")
 

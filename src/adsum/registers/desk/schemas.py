@@ -63,7 +63,7 @@ class DeskEntryItem(Schema):
     entered_by_key_id: Annotated[int | None, Field(description="of an API key")]
     undone_at: Moment | None
     is_complete: Annotated[
-        bool, Field(description="false: a server failed; sending the entry again submits the marks that are missing")
+        bool, Field(description="false: a server failed; completing the entry submits the marks that are missing")
     ]
 
 

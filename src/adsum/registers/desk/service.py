@@ -126,8 +126,9 @@ class Desk:
         absence from the later ones.
 
         Each mark is a batch of one student, as a register makes it. All of them are checked, the entry is stored, and
-        then they are submitted. If that is interrupted, the entry is incomplete: the same entry again submits what is
-        missing, and its undo undoes all of it. As long as an entry is not undone, the same entry again returns it.
+        then they are submitted. If that is interrupted, the entry is incomplete: the same entry again, or `complete`,
+        submits what is missing, and its undo undoes all of it. As long as an entry is not undone, the same entry again
+        returns it.
 
         Raises:
             Invalid: with all violations; nothing was written.
@@ -140,6 +141,17 @@ class Desk:
             checked = replace(checked, made=await self._preview(checked, caller))
         entry = await self._find_or_add(checked, caller, keyed)
         return entry if entry.is_complete else await self._complete(entry, caller, keyed)
+
+    async def complete(self, entry_id: int, caller: Caller) -> DeskEntry:
+        """Submits what is missing of an entry that was interrupted. A complete or undone entry stays as it is.
+
+        Raises:
+            NotFound: there is no such entry, or the caller does not see it.
+            Invalid: a part of it can no longer be recorded. `undo` undoes the rest.
+            BatchIsOpen: a register that it concerns is being saved.
+        """
+        entry = await self.find(entry_id, caller)
+        return entry if entry.is_complete or entry.undone_at is not None else await self._complete(entry, caller)
 
     async def undo(self, entry_id: int, caller: Caller) -> DeskEntry:
         """Undoes an entry: sets its marks back, unless somebody has changed them since, and revokes its absence.

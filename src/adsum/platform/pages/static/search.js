@@ -29,7 +29,8 @@ if (opener && template) {
     if (isSlash && filter) { filter.select(); filter.focus(); } else open();
   });
   dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("[data-close]")) dialog.close(); });
-  dialog.addEventListener("close", () => finding.stop());
+  // Until the next frame, the hidden field would have the focus, and "/" would be a letter in it.
+  dialog.addEventListener("close", () => { finding.stop(); finding.input.blur(); });
   // Browsers clear a field of this type first.
   dialog.addEventListener("keydown", (event) => {
     if (event.key === "Escape") { event.preventDefault(); dialog.close(); }
