@@ -194,6 +194,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
+        openapi_external_docs=_documentation(settings),
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
@@ -213,6 +214,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Observation, failure=failure_of)
     app.add_middleware(SecurityHeaders, covers_subdomains=settings.hsts_subdomains)
     return app
+
+
+def _documentation(settings: Settings) -> dict[str, str] | None:
+    """The link to the documentation in the OpenAPI description, which the page `/docs` shows."""
+    url = settings.documentation_url
+    return None if url is None else {"description": "Documentation", "url": url}
 
 
 def attach(app: FastAPI, adsum: wiring.Adsum) -> None:

@@ -30,6 +30,13 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}".lower()
 
 
+def _web_address(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise ValueError(f"{url!r} is not the address of a page, such as https://docs.school.example/adsum/index.html")
+    return url
+
+
 def _addresses(text: str) -> str:
     """Checks addresses and networks that are separated by commas. `*` alone is all addresses."""
     for each in (part.strip() for part in text.split(",") if text.strip() != "*"):
@@ -68,6 +75,7 @@ def _emails(text: str) -> str:
 
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 Origin = Annotated[str, AfterValidator(_origin)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 Addresses = Annotated[str, AfterValidator(_addresses)]
 SigningKeys = Annotated[SecretStr, AfterValidator(_signing_keys)]
 Roles = Annotated[str, AfterValidator(_roles)]

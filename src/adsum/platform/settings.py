@@ -19,7 +19,7 @@ from typing_extensions import override
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.oidc_settings import MAX_PROVIDERS, OidcProvider, distinct_providers, is_loopback_host, providers_in
 from adsum.platform.setting_files import PREFIX, FileSource
-from adsum.platform.setting_values import Addresses, Emails, KeyPrefix, Origin, Roles, SigningKeys
+from adsum.platform.setting_values import Addresses, Emails, KeyPrefix, Origin, Roles, SigningKeys, WebAddress
 from adsum.platform.signing_keys import MIN_KEY_LENGTH
 from adsum.platform.time_zones import known_time_zone
 
@@ -68,6 +68,10 @@ class Settings(BaseSettings):
     public_url: Annotated[
         Origin | None,
         Field(description="The address that people use, such as `https://adsum.school.example`."),
+    ] = None
+    documentation_url: Annotated[
+        WebAddress | None,
+        Field(description="The address of the documentation, to which `/docs` links, where a web server serves it."),
     ] = None
     trusted_proxies: Annotated[
         Addresses,

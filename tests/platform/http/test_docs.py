@@ -6,10 +6,12 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-from pydantic import SecretStr
+import pytest
+from pydantic import SecretStr, ValidationError
 from typing_extensions import override
 
 from adsum.accounts.access import Permission
+from adsum.app import create_app
 from adsum.platform.settings import Settings
 from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
 from tests.support.live import ROOT
@@ -83,6 +85,20 @@ async def test_the_description_names_every_way_to_authenticate_and_the_form_of_e
     for item in description["paths"].values():
         for operation in item.values():
             assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
+
+
+async def test_the_description_links_to_the_documentation_where_a_setting_names_it(sqlite_url: str) -> None:
+    url = "https://docs.school.example/adsum/index.html"
+    settings = Settings(database_url=sqlite_url, secret_key=SecretStr(SECRET))
+    assert "externalDocs" not in create_app(settings).openapi()
+    linked = create_app(settings.model_copy(update={"documentation_url": url})).openapi()
+    assert linked["externalDocs"] == {"description": "Documentation", "url": url}
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "docs.school.example", "https://", "https://a:b@docs.example/"])
+def test_the_documentation_is_at_the_address_of_a_page(url: str) -> None:
+    with pytest.raises(ValidationError, match="is not the address of a page"):
+        Settings(documentation_url=url)
 
 
 async def test_every_response_has_the_security_headers(frame: Frame) -> None:
