@@ -32,6 +32,7 @@ from adsum.batches import endpoints as batches
 from adsum.batches import pages as batch_pages
 from adsum.batches.marks_import import endpoints as marks_import
 from adsum.batches.marks_import import pages as marks_pages
+from adsum.events import endpoints as events
 from adsum.operations import endpoints as operations
 from adsum.operations.audit import endpoints as audit
 from adsum.operations.audit import pages as audit_pages
@@ -123,6 +124,7 @@ ROUTERS = (
     reminders.router,
     desk.router,
     reports.router,
+    events.router,
     audit.router,
     users.router,
     staff_erasure.router,

@@ -88,6 +88,7 @@ GROUPS = {
     "contact": LazyGroup("adsum.absences.contacts.commands:app", "Calls about unexplained absences."),
     "desk": LazyGroup("adsum.registers.desk.commands:app", "Late arrivals and early departures."),
     "register": LazyGroup("adsum.registers.commands:app", "Registers that were not taken, and reminders of them."),
+    "event": LazyGroup("adsum.events.commands:app", "What happened, for other systems: list and follow events."),
     "cover": LazyGroup(
         "adsum.roster.covers.commands:app",
         "Teachers who cover the classes of others.",

@@ -27,6 +27,7 @@ from adsum.batches.activity.service import ActivityService
 from adsum.batches.page_data import BatchPageData
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.wiring import BatchServices, batch_services, queue_control
+from adsum.events.wiring import EventServices, event_services
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
@@ -158,6 +159,7 @@ class Adsum(
     ReportServices,
     RegisterServices,
     PageServices,
+    EventServices,
     OperationServices,
 ):
     """All open services of a process."""
@@ -188,6 +190,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         reports = _reports(on)
         registers = _registers(on, attendance, absences, batches)
         pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
+        events = event_services(on)
         operations = operation_services(
             on,
             api_keys=accounts.api_keys,
@@ -196,8 +199,12 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
             people=roster.people,
             directory=roster.directory,
             queue=batches.queue,
+            event_chores=events.event_chores,
         )
-        features = (accounts, schools, roster, attendance, absences, batches, reports, registers, pages, operations)
+        features = (
+            *(accounts, schools, roster, attendance, absences, batches, reports, registers, pages),
+            *(events, operations),
+        )
         built = {name: service for feature in features for name, service in vars(feature).items()}
         yield Adsum(**built, settings=settings, database=database, now=now)
 

@@ -30,6 +30,7 @@ from adsum.attendance.repository import select_records
 from adsum.attendance.rules import Record, RecordChange, RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
+from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.database.search import mentions
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.roster.importing.tables import import_schools, import_students, import_transfers
@@ -360,3 +361,17 @@ async def _add_versions(connection: AsyncConnection, planned: Sequence[PlannedAb
             for each in planned
         ],
     )
+    events = [NewEvent(_event_type(each), each.school_id, _event_data(each)) for each in planned]
+    await write_events(connection, events, author.at)
+
+
+def _event_type(planned: PlannedAbsence) -> EventType:
+    if planned.revoked_at is not None:
+        return EventType.ABSENCE_REVOKED
+    return EventType.ABSENCE_ENTERED if planned.version == 1 else EventType.ABSENCE_CHANGED
+
+
+def _event_data(planned: PlannedAbsence) -> dict[str, Any]:
+    """The content of an absence without its reason, which is a text about a person."""
+    content = {name: value for name, value in planned.absence.to_json().items() if name != "reason"}
+    return {"absenceId": planned.id, "studentId": planned.student_id, "version": planned.version, **content}

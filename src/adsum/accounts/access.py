@@ -27,6 +27,8 @@ class Permission(StrEnum):
     KEY_MANAGE = "key:manage"
     METRICS_READ = "metrics:read"
     AUDIT_READ = "audit:read"
+    EVENT_READ = "event:read"
+    WEBHOOK_MANAGE = "webhook:manage"
 
 
 class Role(StrEnum):

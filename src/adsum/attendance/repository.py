@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, fields
-from datetime import date
+from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -32,6 +33,7 @@ _ORDER = (
     attendances.c.student_id,
 )
 
+_INSERT_CHANGE_EVENTS = sql_file("adsum.attendance", "insert_change_events")
 _APPLY_CHANGE = sql_file("adsum.attendance", "apply_change", parameters={"marked_at": Instant()})
 # Its columns are the fields of `RecordChange`, in their order.
 _LIST_CHANGES = sql_file(
@@ -136,6 +138,25 @@ async def find_records_with_statuses(
     return [record for record in records if (record.student_id, record.learning_date) in student_days]
 
 
+async def find_students_with_statuses(
+    connection: AsyncConnection,
+    school_id: int,
+    sessions_of_days: Collection[tuple[int, date]],
+    statuses: Collection[str],
+    *,
+    marked_before: datetime,
+) -> set[tuple[int, date]]:
+    """The students and days of the records in these sessions that have one of these statuses since `marked_before`."""
+    a = attendances.c
+    query = select(a.student_id, a.learning_date).where(
+        a.school_id == school_id,
+        tuple_(a.session_id, a.learning_date).in_(sorted(sessions_of_days)),
+        a.status.in_(sorted(statuses)),
+        a.marked_at <= marked_before,
+    )
+    return {(student_id, day) for student_id, day in await connection.execute(query)}
+
+
 def select_records() -> Select[*tuple[Any, ...]]:
     """The fields of `Record`, in their order, without a condition. The last is computed, the others are columns."""
     *stored, is_offices = (each.name for each in fields(Record))
@@ -152,7 +173,7 @@ def is_set_by_office() -> ColumnElement[bool]:
 
 
 async def apply_changes(connection: AsyncConnection, changes: Mapping[int, RecordChange]) -> None:
-    """Changes records, by id, and adds the changes to their history.
+    """Changes records, by id, adds the changes to their history, and writes an event of each.
 
     The caller has locked the records. A second change to the same version violates the key of `attendance_changes`.
     """
@@ -161,7 +182,14 @@ async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Recor
     rows = [{"attendance_id": record_id, **asdict(change)} for record_id, change in changes.items()]
     await connection.execute(insert(attendance_changes), rows)
     await _APPLY_CHANGE.execute_many(connection, [_new_values(each, change) for each, change in changes.items()])
+    await insert_change_events(connection, changes.keys())
     await mark_stale_records(connection, changes.keys())
+
+
+async def insert_change_events(connection: AsyncConnection, record_ids: Collection[int]) -> None:
+    """Writes an event for the newest change of each record, which this transaction has made."""
+    if record_ids:
+        await _INSERT_CHANGE_EVENTS.fetch_all(connection, {"record_ids": json.dumps(sorted(record_ids))})
 
 
 async def list_changes(

@@ -27,7 +27,16 @@ from adsum.batches.queue.ledger import lock_key
 from adsum.batches.repository import runs
 from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
 from adsum.batches.rules import OnExisting, RunState
-from adsum.batches.run import MarkConflict, Plan, Run, changed_marks, conflicts_with, make_plan, recorded_already
+from adsum.batches.run import (
+    MarkConflict,
+    Plan,
+    Run,
+    changed_marks,
+    completes_register,
+    conflicts_with,
+    make_plan,
+    recorded_already,
+)
 from adsum.batches.submission import BatchResult, Submission, first_result
 from adsum.batches.validate import CheckedSubmission, Request, check_submissions
 from adsum.platform.clock import Clock
@@ -339,7 +348,7 @@ class Decisions:
         if not plan.jobs:
             result = nothing_to_do(batch, snapshot.newest_run, plan.total)
             return Accepted(_described(result, check, plan.conflicts), ended=snapshot.ended)
-        run = self._new_run(check, plan, snapshot.number + 1)
+        run = self._new_run(check, plan, snapshot)
         self.runs[batch], self._fences[batch.session_id] = run, check.fence
         return Accepted(_initiated(check, plan, run), run, snapshot.ended)
 
@@ -361,12 +370,12 @@ class Decisions:
         ]
         return ruling.requested
 
-    def _new_run(self, check: CheckedSubmission, plan: Plan, number: int) -> Run:
+    def _new_run(self, check: CheckedSubmission, plan: Plan, snapshot: BatchSnapshot) -> Run:
         return Run(
             run_id=str(uuid7()),
             school_id=check.context.school_id,
             batch=check.batch,
-            number=number,
+            number=snapshot.number + 1,
             state=RunState.OPEN,
             on_existing=check.submission.on_existing,
             chunk_size=self._chunk_size,
@@ -377,6 +386,7 @@ class Decisions:
             user_id=check.caller.user_id,
             key_id=check.caller.key_id,
             forced_reason=check.forced_reason,
+            completes_register=completes_register(plan, check.roster, snapshot.records),
         )
 
 

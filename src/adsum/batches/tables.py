@@ -61,6 +61,8 @@ batch_runs = Table(
     Column("not_undone_jobs", Integer, nullable=False, server_default="0"),
     # Why attendance was recorded although the school was closed on that day.
     Column("forced_reason", String(500)),
+    # Whether its jobs are all that the register lacked when the run was accepted.
+    Column("completes_register", Boolean, nullable=False, server_default=false()),
     # Whether the summaries that reports read include its records: see reports/repository/summaries.py.
     Column("summarised", Boolean, nullable=False, server_default=false()),
     # When the plan and the failures of a run that ended long ago were removed; the counts above stay.

@@ -41,7 +41,8 @@ class CheckedSubmission:
         context: the class, its school and its session.
         batch: to which it belongs.
         violations: found so far; a submission that `check_submissions` returns has none.
-        requested: the mark of each student, in the order of the roster; known once the roster is checked.
+        roster: the students who are enrolled on that day; known once it is checked.
+        requested: the mark of each student, in the order of the roster; known then, too.
     """
 
     submission: Submission
@@ -49,6 +50,7 @@ class CheckedSubmission:
     context: ClassContext
     batch: Batch
     violations: Sequence[Violation]
+    roster: Sequence[int] = ()
     requested: Mapping[int, Mark] = field(default_factory=dict[int, Mark])
 
     @property
@@ -183,7 +185,7 @@ def _with_roster(
     if len(requested) > max_batch_size:
         violations.append(_too_large(len(requested), max_batch_size))
     refuse(violations)
-    return replace(check, violations=(), requested=requested)
+    return replace(check, violations=(), roster=roster, requested=requested)
 
 
 def _no_class(submission: Submission) -> NotFound:

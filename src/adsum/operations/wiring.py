@@ -65,6 +65,7 @@ def operation_services(
     people: People,
     directory: Directory,
     queue: QueueService,
+    event_chores: Sequence[Chore],
 ) -> OperationServices:
     """The services of privacy and operations on open servers."""
     metrics, chain_keys = Metrics(), ChainKeys(on.keys)
@@ -96,6 +97,7 @@ def operation_services(
         verifier=verifier,
         chores=[
             Sealing(on.database, chain_keys).seal,
+            *event_chores,
             DueAbsences(on.database, on.now).apply,
             KeyWarnings(api_keys, on.now).log_if_due,
             EndedSignIns(on.database, on.now).delete_if_due,

@@ -140,6 +140,12 @@ class RecordsExist(Conflict):
     code = "records_exist"
 
 
+class Gone(AdsumError):
+    """It existed, and was deleted for good (410). `code` names what."""
+
+    code = "gone"
+
+
 class StaleVersion(AdsumError):
     """The resource has a newer version than the caller's (412)."""
 

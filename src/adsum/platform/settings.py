@@ -260,6 +260,32 @@ class Settings(BaseSettings):
             description="Days after which an ended run is reduced to its counts. 0: runs are kept permanently.",
         ),
     ] = 400
+    keep_events_days: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=3_650,
+            description="Days for which the feed of events reaches back. At most ADSUM_KEEP_RUNS_DAYS.",
+        ),
+    ] = 30
+    register_missing_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_440,
+            description="Minutes after the beginning of a session after which its register is reported as missing, "
+            "by an event. 0: never.",
+        ),
+    ] = 30
+    unexplained_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1_440,
+            description="Minutes after the mark of an unexplained absence after which the student is reported, "
+            "by an event. 0: never.",
+        ),
+    ] = 60
     keep_audit_years: Annotated[
         int,
         Field(
@@ -327,6 +353,15 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"{PREFIX}PASSWORD_SIGN_IN: nobody could sign in: set {PREFIX}OIDC_PROVIDERS or "
                 f"{PREFIX}EMERGENCY_ACCOUNTS, too"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_runs_of_events(self) -> Settings:
+        if 0 < self.keep_runs_days < self.keep_events_days:
+            raise ValueError(
+                f"{PREFIX}KEEP_EVENTS_DAYS: may not exceed {PREFIX}KEEP_RUNS_DAYS, since events about a batch are read "
+                "from its run"
             )
         return self
 

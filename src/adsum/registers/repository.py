@@ -45,7 +45,7 @@ from adsum.platform.texts import list_key
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterTeacher, Reminder
 from adsum.registers.tables import register_reminders
 from adsum.roster.tables import classes, enrolments, sessions
-from adsum.roster.timetable.repository import can_meet, meets_by
+from adsum.roster.timetable.repository import begins_since, can_meet, meets_by
 from adsum.schools.tables import schools
 
 Value = TypeVar("Value")
@@ -71,10 +71,13 @@ _REGISTER_DETAILS = sql_file(
 
 @dataclass(frozen=True, slots=True)
 class _DueUntil:
-    """For a time zone: the day of the registers, and the local time 'HH:MM' before which a due session begins."""
+    """For a time zone: the day of the registers, and the local times 'HH:MM' from which and before which a due session
+    begins.
+    """
 
     day: date
     time: str
+    since: str = ""
 
     @property
     def weekday(self) -> int:
@@ -152,7 +155,14 @@ def _due_until(zone: str, filters: RegisterFilters, now: datetime) -> _DueUntil:
     day = filters.day or today
     if filters.with_upcoming or day < today:
         return _DueUntil(day, "24:00")
-    return _DueUntil(day, f"{local:%H:%M}" if day == today else "")
+    return _DueUntil(day, f"{local:%H:%M}" if day == today else "", _since(zone, filters, today))
+
+
+def _since(zone: str, filters: RegisterFilters, today: date) -> str:
+    if filters.begun_since is None:
+        return ""
+    local = filters.begun_since.astimezone(ZoneInfo(zone))
+    return f"{local:%H:%M}" if local.date() == today else ""
 
 
 def _counted(
@@ -189,6 +199,9 @@ def _counted(
         statement = statement.where(is_taught_by(filters.teacher_id, classes.c.id, sessions.c.id, day))
     if filters.reminded_only:
         statement = statement.where(_is_reminded(day))
+    if filters.begun_since is not None:
+        since = _by_zone(zones, lambda due: due.since, String())
+        statement = statement.where(begins_since(day, weekday, since))
     return statement
 
 

@@ -32,6 +32,7 @@ class RegisterFilters:
         missing_only: leaves out registers that are taken; those that are partly taken stay.
         with_upcoming: includes registers that are not due yet: of a later time today, or of a later day.
         reminded_only: leaves out registers that the office has sent no reminder of.
+        begun_since: leaves out registers of today whose session began before this moment, or has no known time.
     """
 
     day: date | None = None
@@ -41,6 +42,7 @@ class RegisterFilters:
     missing_only: bool = True
     with_upcoming: bool = False
     reminded_only: bool = False
+    begun_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

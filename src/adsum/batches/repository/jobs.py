@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, String
+from sqlalchemy import Date, String, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.batches.repository.runs import insert_end_events
 from adsum.batches.repository.tallies import FINAL_COUNTS
 from adsum.batches.rules import Outcome, RunState, Tally
+from adsum.batches.tables import job_failures
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.ids import Batch
@@ -110,6 +112,7 @@ async def record_jobs(
         outcomes = await slice_outcomes(connection, slices)
         recorded = [each.run_id for each in outcomes if each.is_all_recorded]
         closed = await _close_recorded_runs(connection, recorded, now, by) if recorded else {}
+        await insert_end_events(connection, closed)
         return [_closed(each, closed.get(each.run_id), now) for each in outcomes]
     rows = await _RECORD_JOBS.fetch_all(connection, {**_input(slices), "now": now, "ended_by": by})
     width = len(_SLICE_OUTCOME)
@@ -157,6 +160,13 @@ async def job_outcomes(connection: AsyncConnection, slices: Sequence[JobSlice]) 
     """The outcome of each job of slices, by run and student, whatever the state of the run."""
     rows = await _JOB_OUTCOMES.fetch_all(connection, _input(slices))
     return {(run_id, student_id): Outcome(outcome) for run_id, student_id, outcome in rows}
+
+
+async def failure_codes(connection: AsyncConnection, run_ids: Sequence[str]) -> dict[tuple[str, int], str]:
+    """The codes of stored failures, by run and student. A job with one may have been recorded by a later attempt."""
+    c = job_failures.c
+    rows = await connection.execute(select(c.run_id, c.student_id, c.code).where(c.run_id.in_(run_ids)))
+    return {(run_id, student_id): code for run_id, student_id, code in rows}
 
 
 async def pending_students(connection: AsyncConnection, slices: Sequence[JobSlice]) -> dict[str, set[int]]:

@@ -22,6 +22,8 @@ from adsum.platform.ids import Batch
 _INSERT_RUNS = sql_file(
     "adsum.batches", "insert_runs", parameters={"accepted_at": Instant()}, returns={"run_id": RunId}
 )
+_INSERT_ACCEPTED_EVENTS = sql_file("adsum.batches", "insert_accepted_events")
+_INSERT_END_EVENTS = sql_file("adsum.batches", "insert_end_events")
 _LOCK_RUNS = sql_file("adsum.batches", "lock_runs")
 _CLOSE_RUNS = sql_file(
     "adsum.batches", "close_runs", parameters={"now": Instant()}, returns={"run_id": RunId, **FINAL_COUNTS}
@@ -34,6 +36,8 @@ async def insert_runs(connection: AsyncConnection, runs: Sequence[Run], fences: 
 
     `fences`: by session, the value of its fence when the first of the state was read that the runs depend on.
 
+    Writes the events of these runs.
+
     Returns:
         The ids of the runs that were inserted. For the others, the session's fence is held or was advanced, or another
         run of the batch was inserted.
@@ -42,7 +46,11 @@ async def insert_runs(connection: AsyncConnection, runs: Sequence[Run], fences: 
         return set()
     (accepted_at,) = {run.accepted_at for run in runs}
     rows = input_rows(_row(run, fences[run.batch.session_id]) for run in runs)
-    return {run_id for (run_id,) in await _INSERT_RUNS.fetch_all(connection, {**rows, "accepted_at": accepted_at})}
+    inserted = await _INSERT_RUNS.fetch_all(connection, {**rows, "accepted_at": accepted_at})
+    run_ids = {run_id for (run_id,) in inserted}
+    if connection.dialect.name == "sqlite":
+        await _INSERT_ACCEPTED_EVENTS.fetch_all(connection, {"run_ids": json.dumps(sorted(run_ids))})
+    return run_ids
 
 
 def _row(run: Run, fence: int) -> dict[str, Any]:
@@ -66,6 +74,7 @@ def _row(run: Run, fence: int) -> dict[str, Any]:
         "user_id": run.user_id,
         "key_id": run.key_id,
         "forced_reason": run.forced_reason,
+        "completes_register": run.completes_register,
     }
 
 
@@ -106,7 +115,15 @@ async def _end(
 ) -> dict[str, Tally]:
     ending = {"state": state, "now": now, "ended_by": by}
     rows = await _CLOSE_RUNS.fetch_all(connection, {"run_ids": json.dumps(run_ids), **ending})
-    return {run_id: Tally(*counts) for run_id, *counts in rows}
+    ended = {run_id: Tally(*counts) for run_id, *counts in rows}
+    await insert_end_events(connection, ended)
+    return ended
+
+
+async def insert_end_events(connection: AsyncConnection, run_ids: Collection[str]) -> None:
+    """Writes the events of runs that this transaction has ended."""
+    if run_ids:
+        await _INSERT_END_EVENTS.fetch_all(connection, {"run_ids": json.dumps(list(run_ids))})
 
 
 async def open_run(connection: AsyncConnection, batch: Batch) -> Run | None:
@@ -178,6 +195,23 @@ async def find_endings(
     return {run_id: (RunState(state), ended_at) for run_id, state, ended_at in rows}
 
 
+async def batches_of_runs(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, Batch]:
+    """The batches of runs, by run."""
+    c = batch_runs.c
+    rows = await connection.execute(
+        select(c.run_id, c.class_id, c.session_id, c.learning_date).where(c.run_id.in_(run_ids))
+    )
+    return {run_id: Batch(*batch) for run_id, *batch in rows}
+
+
+async def find_final_counts(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, Tally]:
+    """The final counts of runs that have ended, by id."""
+    c = batch_runs.c
+    counts = (c.recorded_jobs, c.skipped_jobs, c.failed_jobs, c.cancelled_jobs)
+    rows = await connection.execute(select(c.run_id, *counts).where(c.run_id.in_(run_ids), c.state != RunState.OPEN))
+    return {run_id: Tally(*counts) for run_id, *counts in rows}
+
+
 async def find_ended(connection: AsyncConnection, run_ids: Collection[str]) -> dict[str, datetime | None]:
     """The runs of which nothing will ever be written again, and when each completed; None: it was cancelled.
 
@@ -202,7 +236,7 @@ def _runs() -> Select[*tuple[Any, ...]]:
     return select(
         *(c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.number, c.state, c.on_existing),
         *(c.chunk_size, c.plan, c.kept, c.carried_recorded, c.carried_skipped, c.carried_cancelled, c.accepted_at),
-        *(c.accepted_role, c.user_id, c.key_id, c.forced_reason, c.ended_at),
+        *(c.accepted_role, c.user_id, c.key_id, c.forced_reason, c.completes_register, c.ended_at),
     )
 
 
@@ -228,5 +262,6 @@ def _run(row: Row[*tuple[Any, ...]]) -> Run:
         user_id=row.user_id,
         key_id=row.key_id,
         forced_reason=row.forced_reason,
+        completes_register=row.completes_register,
         ended_at=row.ended_at,
     )

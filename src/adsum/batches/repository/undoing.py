@@ -10,6 +10,7 @@ from sqlalchemy import Boolean, Date, String, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
+from adsum.attendance.repository import insert_change_events
 from adsum.attendance.rules import RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.batches.rules import UndoneRun
@@ -77,7 +78,7 @@ async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneR
 
 
 async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> tuple[int, dict[int, RecordedMark]]:
-    """Sets back the records whose newest version is that of the run, with a change entry each.
+    """Sets back the records whose newest version is that of the run, with a change entry and an event each.
 
     Returns:
         Their number, and by student the current records that the run has written and that stay. If any was ever set
@@ -93,7 +94,9 @@ async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> tuple[int,
         "reason": undo.reason,
     }
     await _INSERT_UNDO_CHANGES.fetch_all(connection, undo.values | changes)
-    undone = len(await _APPLY_UNDO.fetch_all(connection, undo.values))
+    record_ids = [record_id for (record_id,) in await _APPLY_UNDO.fetch_all(connection, undo.values)]
+    await insert_change_events(connection, record_ids)
+    undone = len(record_ids)
     kept = await _changed_since(connection, undo)
     c = batch_runs.c
     run = update(batch_runs).where(c.run_id == undo.run_id)

@@ -11,7 +11,8 @@ WITH input AS (
            value ->> 'carried_recorded' AS carried_recorded, value ->> 'carried_skipped' AS carried_skipped,
            value ->> 'carried_cancelled' AS carried_cancelled, value ->> 'total_jobs' AS total_jobs,
            value ->> 'accepted_role' AS accepted_role, value ->> 'user_id' AS user_id, value ->> 'key_id' AS key_id,
-           value ->> 'forced_reason' AS forced_reason, value ->> 'fence' AS fence
+           value ->> 'forced_reason' AS forced_reason, value ->> 'completes_register' AS completes_register,
+           value ->> 'fence' AS fence
     FROM json_each(:input_rows)
 ),
 unchanged AS (
@@ -20,12 +21,12 @@ unchanged AS (
 INSERT INTO batch_runs (
     run_id, school_id, class_id, session_id, learning_date, number, on_existing, plan, kept, chunk_size,
     carried_recorded, carried_skipped, carried_cancelled, total_jobs, accepted_role, user_id, key_id, forced_reason,
-    state, accepted_at
+    completes_register, state, accepted_at
 )
 SELECT input.run_id, input.school_id, input.class_id, input.session_id, input.learning_date, input.number,
        input.on_existing, input.plan, input.kept, input.chunk_size, input.carried_recorded, input.carried_skipped,
        input.carried_cancelled, input.total_jobs, input.accepted_role, input.user_id, input.key_id,
-       input.forced_reason, 'open', :accepted_at
+       input.forced_reason, input.completes_register, 'open', :accepted_at
 FROM input
 JOIN unchanged ON unchanged.id = input.session_id AND unchanged.turn = input.fence
 WHERE true

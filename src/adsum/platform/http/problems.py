@@ -30,6 +30,7 @@ STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
     (errors.Forbidden, HTTPStatus.FORBIDDEN),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.Gone, HTTPStatus.GONE),
     (errors.StaleVersion, HTTPStatus.PRECONDITION_FAILED),
     (errors.VersionRequired, HTTPStatus.PRECONDITION_REQUIRED),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -230,6 +231,7 @@ CODES: Mapping[str, str] = {
             "date_too_far",
             "days_reversed",
             "wrong_cursor",
+            "unknown_event_type",
             "unknown_time_zone",
         )
     },

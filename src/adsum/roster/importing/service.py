@@ -13,6 +13,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.files.file_violations import file_violation
 from adsum.platform.telemetry import logger
@@ -115,11 +116,16 @@ class RosterImport:
                 await end_staging(connection)
                 after = _counts(report) | {"sha256": digests}
                 await record(connection, caller, Action.ROSTER_IMPORTED, school_id=_only_school(caller), after=after)
+                await write_events(connection, [_imported(report, _only_school(caller))], self._now())
                 await store_result(connection, keyed, report)
         except _DryRunRollback as rollback:
             return rollback.report
         log.info("roster imported", actor=caller.actor, **_counts(report))
         return report
+
+
+def _imported(report: ImportReport, school_id: int | None) -> NewEvent:
+    return NewEvent(EventType.ROSTER_IMPORTED, school_id, _counts(report))
 
 
 def _counts(report: ImportReport) -> dict[str, Any]:

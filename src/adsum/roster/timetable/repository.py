@@ -117,6 +117,13 @@ def meets_by(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) ->
     return is_valid(day), time != "", or_(begun, and_(~has_times, is_school_day))
 
 
+def begins_since(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]) -> ColumnElement[bool]:
+    """The condition on sessions that one begins on `day` at the local time 'HH:MM' or later."""
+    c = session_times.c
+    own = (c.session_id == sessions.c.id, valid_on(session_times, day), c.weekday == weekday, c.begins >= time)
+    return exists(select(c.id).where(*own).correlate(sessions, schools))
+
+
 def can_meet(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:
     """Conditions on classes and sessions: the session can be held on `day`, as `Calendar.closure` has it."""
     return ~_is_closed(day, weekday), _is_in_terms(day), _is_in_terms_of_class(day)

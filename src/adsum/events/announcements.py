@@ -1,0 +1,215 @@
+"""Writes events about what is late: registers that are not taken, and absences that nobody has explained.
+
+The sweeper that leads calls both once in a few seconds. `announcements` has what was announced, so that each register
+and each student of a day is announced once, whoever leads.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from itertools import takewhile
+from typing import Any
+
+from adsum.accounts.access import system_caller
+from adsum.attendance.repository import find_records_with_statuses, find_students_with_statuses
+from adsum.attendance.rules import Record
+from adsum.attendance.statuses.repository import statuses_of_school
+from adsum.batches.repository.runs import batches_of_runs
+from adsum.events.repository import (
+    StoredEvent,
+    announce,
+    read_ends,
+    read_events,
+    read_position,
+    set_position,
+)
+from adsum.events.rules import EventFilters
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.registers.repository import RegisterPosition, list_registers
+from adsum.registers.rules import Register, RegisterFilters
+
+PAUSE = timedelta(seconds=20)
+# Registers are looked at twice, since clocks differ.
+OVERLAP = timedelta(minutes=5)
+REGISTERS_AT_ONCE = 200
+EVENTS_AT_ONCE = 200
+SCANNED_AT_ONCE = 10_000
+# Absences that are recorded later are history: nobody has to be told at once.
+RECENT = timedelta(days=7)
+_MARKING = frozenset({EventType.BATCH_COMPLETED, EventType.BATCH_COMPLETED_WITH_ERRORS, EventType.ATTENDANCE_CORRECTED})
+
+
+class MissingRegisters:
+    """Announces registers that are not taken a while after their session began: `after`.
+
+    A session without a time in the timetable has no beginning, and is never announced.
+    """
+
+    def __init__(self, database: Database, now: Clock, *, after: timedelta) -> None:
+        self._database = database
+        self._now = now
+        self._after = after
+        self._due = now()
+        self._begun_since: datetime | None = None
+
+    async def announce_if_due(self) -> int:
+        """Announces the registers that are late now. The first call looks at all of today's, the next ones only at
+        those whose session began meanwhile. Returns the number of registers.
+        """
+        now = self._now()
+        if now < self._due:
+            return 0
+        begun_until = now - self._after
+        announced, position = 0, None
+        while True:
+            page = await self._page(begun_until, position)
+            announced += await self._announce(page, now)
+            if len(page) < REGISTERS_AT_ONCE:
+                break
+            position = page[-1].class_id, page[-1].session_id
+        self._begun_since = begun_until - OVERLAP
+        self._due = now + PAUSE
+        return announced
+
+    async def _page(self, begun_until: datetime, position: RegisterPosition | None) -> Sequence[Register]:
+        filters = RegisterFilters(begun_since=self._begun_since)
+        async with self._database.snapshot() as connection:
+            return await list_registers(connection, system_caller(), filters, begun_until, position, REGISTERS_AT_ONCE)
+
+    async def _announce(self, registers: Sequence[Register], now: datetime) -> int:
+        late = {(each.learning_date, each.session_id): each for each in registers if each.times}
+        if not late:
+            return 0
+        async with self._database.transaction() as connection:
+            new = await announce(connection, EventType.REGISTER_MISSING, late.keys())
+            events = [
+                NewEvent(EventType.REGISTER_MISSING, late[each].school_id, _register_data(late[each]))
+                for each in sorted(new)
+            ]
+            await write_events(connection, events, now)
+        return len(new)
+
+
+def _register_data(register: Register) -> Mapping[str, Any]:
+    return {
+        "classId": register.class_id,
+        "sessionId": register.session_id,
+        "learningDate": register.learning_date.isoformat(),
+        "state": register.state.value,
+        "marked": register.marked,
+        "expected": register.expected,
+        "beganAt": register.times[0][0],
+    }
+
+
+class UnexplainedStudents:
+    """Announces students who are absent, and whose absence nobody has explained within `after`.
+
+    It follows the events that tell of new marks, so that its work depends on what happens, not on the number of
+    records.
+    """
+
+    def __init__(self, database: Database, now: Clock, *, after: timedelta) -> None:
+        self._database = database
+        self._now = now
+        self._after = after
+
+    async def announce(self) -> int:
+        """Looks at the marks that are old enough by now. Returns the number of announced students."""
+        announced, has_more = 0, True
+        while has_more:
+            now = self._now()
+            async with self._database.snapshot() as connection:
+                begin = await read_position(connection, EventType.STUDENT_UNEXPLAINED)
+                events, position, has_more = await self._old_events(connection, begin, now - self._after)
+            if position > begin:
+                async with self._database.transaction() as connection:
+                    announced += await self._announce(connection, events, now)
+                    await set_position(connection, EventType.STUDENT_UNEXPLAINED, position)
+        return announced
+
+    async def _old_events(
+        self, connection: Connection, position: int, before: datetime
+    ) -> tuple[list[StoredEvent], int, bool]:
+        """The next events that tell of marks and happened before a time; the position after them; whether more may
+        follow at once.
+        """
+        ends = await read_ends(connection)
+        begin = max(position, ends.pruned_id)
+        ids = range(begin + 1, min(begin + SCANNED_AT_ONCE, ends.last_id) + 1)
+        rows = await read_events(connection, system_caller(), EventFilters(_MARKING), ids, EVENTS_AT_ONCE)
+        old = list(takewhile(lambda row: row[0].occurred_at <= before, rows))
+        if len(old) < len(rows):
+            return old, rows[len(old)][0].id - 1, False
+        if len(rows) == EVENTS_AT_ONCE:
+            return old, rows[-1][0].id, True
+        return old, ids.stop - 1, ids.stop <= ends.last_id
+
+    async def _announce(self, connection: Connection, rows: Sequence[StoredEvent], now: datetime) -> int:
+        announced = 0
+        for school_id, sessions in (await _recent_sessions(connection, rows, now)).items():
+            codes = (await statuses_of_school(connection, school_id)).unexplained
+            absent = await find_students_with_statuses(
+                connection, school_id, sessions, codes, marked_before=now - self._after
+            )
+            new = await announce(
+                connection, EventType.STUDENT_UNEXPLAINED, {(day, student_id) for student_id, day in absent}
+            )
+            records = await find_records_with_statuses(
+                connection, system_caller(), school_id, {(student_id, day) for day, student_id in new}, codes
+            )
+            await write_events(connection, _unexplained_events(school_id, records), now)
+            announced += len(new)
+        return announced
+
+
+async def _recent_sessions(
+    connection: Connection, rows: Sequence[StoredEvent], now: datetime
+) -> Mapping[int, Collection[tuple[int, date]]]:
+    """By school, the sessions and days that events are about, without days long ago."""
+    first_day = (now - RECENT).date()
+    batches = await batches_of_runs(connection, {run_id for _, run_id in rows if run_id is not None})
+    found: defaultdict[int, set[tuple[int, date]]] = defaultdict(set)
+    for event, run_id in rows:
+        if run_id is None:
+            session, day = event.data["sessionId"], date.fromisoformat(event.data["learningDate"])
+        elif run_id in batches:
+            session, day = batches[run_id].session_id, batches[run_id].learning_date
+        else:
+            continue
+        if event.school_id is not None and day >= first_day:
+            found[event.school_id].add((session, day))
+    return found
+
+
+def _unexplained_events(school_id: int, records: Sequence[Record]) -> list[NewEvent]:
+    """One event for each student and day."""
+    by_day: defaultdict[tuple[int, date], list[Record]] = defaultdict(list)
+    for record in records:
+        by_day[record.student_id, record.learning_date].append(record)
+    return [
+        NewEvent(
+            EventType.STUDENT_UNEXPLAINED,
+            school_id,
+            {
+                "studentId": student_id,
+                "learningDate": day.isoformat(),
+                "absences": [_absence_data(record) for record in of_day],
+            },
+        )
+        for (student_id, day), of_day in by_day.items()
+    ]
+
+
+def _absence_data(record: Record) -> Mapping[str, Any]:
+    return {
+        "classId": record.class_id,
+        "sessionId": record.session_id,
+        "learningDate": record.learning_date.isoformat(),
+        "attendanceId": record.id,
+        "status": record.status,
+    }

@@ -1,0 +1,151 @@
+"""Statements on events: number, read and prune them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date, datetime
+from typing import NamedTuple, TypeAlias
+
+from sqlalchemy import Date, delete, exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.accounts.access import Caller
+from adsum.accounts.visibility import in_visible_school
+from adsum.events.rules import Event, EventFilters
+from adsum.events.tables import announcements, event_log, event_readers, events
+from adsum.platform.database.columns import BigInt
+from adsum.platform.database.filters import equal
+from adsum.platform.database.new_events import EventType, new_events
+from adsum.platform.database.sql_files import input_rows, sql_file
+
+_ADD_LOG = sql_file("adsum.events", "add_log")
+_NUMBER_EVENTS = sql_file("adsum.events", "number_events")
+_DELETE_NUMBERED = sql_file("adsum.events", "delete_numbered")
+_SET_POSITION = sql_file("adsum.events", "set_position")
+_ANNOUNCE = sql_file("adsum.events", "announce", returns={"day": Date(), "subject_id": BigInt})
+
+
+StoredEvent: TypeAlias = tuple[Event, str | None]
+"""An event, and the run that it is about. An event about a run has no data of its own."""
+
+
+class LogEnds(NamedTuple):
+    """The id of the newest numbered event, and of the newest one that was pruned; 0: none."""
+
+    last_id: int
+    pruned_id: int
+
+
+async def has_new_events(connection: AsyncConnection) -> bool:
+    """Whether a committed event has no number yet."""
+    return bool(await connection.scalar(select(exists(select(new_events.c.id)))))
+
+
+async def read_ends(connection: AsyncConnection) -> LogEnds:
+    """The ends of the log. Before the first event is numbered there is no row."""
+    return await _read_ends(connection, locking=False) or LogEnds(0, 0)
+
+
+async def lock_ends(connection: AsyncConnection) -> LogEnds:
+    """The ends of the log, locked, so that one transaction at a time numbers or prunes."""
+    ends = await _read_ends(connection, locking=True)
+    if ends is None:
+        await _ADD_LOG.fetch_all(connection, {})
+        ends = await _read_ends(connection, locking=True)
+    assert ends is not None
+    return ends
+
+
+async def _read_ends(connection: AsyncConnection, *, locking: bool) -> LogEnds | None:
+    query = select(event_log.c.last_id, event_log.c.pruned_id)
+    row = (await connection.execute(query.with_for_update() if locking else query)).one_or_none()
+    return None if row is None else LogEnds(*row)
+
+
+async def number_events(connection: AsyncConnection, last_id: int, limit: int) -> int:
+    """Gives at most `limit` new events the ids after `last_id`. The caller has locked the ends of the log.
+
+    Returns:
+        The number of events that got one.
+    """
+    values = {"last_id": last_id, "limit": limit}
+    count = len(await _NUMBER_EVENTS.fetch_all(connection, values))
+    if count:
+        if connection.dialect.name == "sqlite":
+            await _DELETE_NUMBERED.fetch_all(connection, {"limit": limit})
+        await connection.execute(update(event_log).values(last_id=last_id + count))
+    return count
+
+
+async def read_events(
+    connection: AsyncConnection, caller: Caller, filters: EventFilters, ids: range, limit: int
+) -> list[StoredEvent]:
+    """At most `limit` of the events with these ids that match the filters and that the caller may see, by id. An event
+    about a run comes with the id of the run, and without data.
+
+    Events about all schools are for callers of all schools.
+    """
+    c = events.c
+    query = (
+        select(c.id, c.type, c.school_id, c.occurred_at, c.data, c.run_id)
+        .where(c.id >= ids.start, c.id < ids.stop, in_visible_school(caller, c.school_id))
+        .where(*equal((c.school_id, filters.school_id)))
+        .order_by(c.id)
+        .limit(limit)
+    )
+    if filters.types:
+        query = query.where(c.type.in_(sorted(filters.types)))
+    rows = await connection.execute(query)
+    return [
+        (Event(event_id, kind, school_id, occurred_at, data or {}), run_id)
+        for event_id, kind, school_id, occurred_at, data, run_id in rows
+    ]
+
+
+async def prune_events(connection: AsyncConnection, before: datetime, limit: int) -> int:
+    """Deletes the oldest events, at most `limit`, as far as all are from before a time. Returns their number."""
+    c = events.c
+    ends = await lock_ends(connection)
+    oldest = select(c.id, c.occurred_at).where(c.id > ends.pruned_id).order_by(c.id).limit(limit)
+    last = ends.pruned_id
+    for event_id, occurred_at in await connection.execute(oldest):
+        if occurred_at >= before:
+            break
+        last = event_id
+    if last > ends.pruned_id:
+        await connection.execute(delete(events).where(c.id <= last))
+        await connection.execute(update(event_log).values(pruned_id=last))
+    return last - ends.pruned_id
+
+
+async def count_new_events(connection: AsyncConnection) -> tuple[int, datetime | None]:
+    """The number of events without a number, and the time of the oldest."""
+    row = (await connection.execute(select(func.count(), func.min(new_events.c.occurred_at)))).one()
+    return int(row[0]), row[1]
+
+
+async def read_position(connection: AsyncConnection, name: str) -> int:
+    """The id of the last event that a reader inside of Adsum has read; 0: none."""
+    return await connection.scalar(select(event_readers.c.position).where(event_readers.c.name == name)) or 0
+
+
+async def set_position(connection: AsyncConnection, name: str, position: int) -> None:
+    """Stores the position of a reader."""
+    await _SET_POSITION.fetch_all(connection, {"name": name, "position": position})
+
+
+async def announce(
+    connection: AsyncConnection, kind: EventType, subjects: Collection[tuple[date, int]]
+) -> set[tuple[date, int]]:
+    """Notes that these subjects are announced on their days. Returns those that were not announced before.
+
+    Of two transactions that announce the same subject, the second waits for the first.
+    """
+    rows = input_rows({"day": day.isoformat(), "subject_id": subject_id} for day, subject_id in sorted(subjects))
+    added = await _ANNOUNCE.fetch_all(connection, {**rows, "type": kind.value})
+    return {(day, subject_id) for day, subject_id in added}
+
+
+async def forget_announcements(connection: AsyncConnection, before: date) -> None:
+    """Deletes the announcements of earlier days, of which nothing is announced any more."""
+    await connection.execute(delete(announcements).where(announcements.c.day < before))

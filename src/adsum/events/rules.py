@@ -1,0 +1,58 @@
+"""Events as they are read, and the filters of the feed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from adsum.platform.database.new_events import EventType
+
+RUN_ENDED = frozenset({EventType.BATCH_COMPLETED, EventType.BATCH_COMPLETED_WITH_ERRORS, EventType.BATCH_CANCELLED})
+"""The types whose data have the outcome of each student."""
+
+VERSION = 1
+"""The version of the data of every type. A field that is added does not change it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened.
+
+    Attributes:
+        id: the position in the log, from 1 without gaps.
+        type: of the event; a newer version may have stored others.
+        school_id: the school that it is about; None: all schools.
+        occurred_at: when it happened.
+        data: by the schema of its type.
+    """
+
+    id: int
+    type: str
+    school_id: int | None
+    occurred_at: datetime
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilters:
+    """Filters of the feed. `types` empty: all types; `school_id` None: all visible schools."""
+
+    types: frozenset[str] = frozenset()
+    school_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A part of the feed.
+
+    Attributes:
+        items: the events, by id.
+        next_after: the cursor of the next page: nothing up to this id is missing from this page.
+        has_more: whether numbered events follow it.
+    """
+
+    items: Sequence[Event]
+    next_after: int
+    has_more: bool

@@ -1,0 +1,315 @@
+"""Wire format of events: one model for each type. Its data contain ids, days and counts, never names or notes."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic_core import PydanticCustomError
+
+from adsum.batches.rules import Outcome
+from adsum.events.rules import VERSION, Event, EventFilters
+from adsum.platform.database.new_events import EventType
+from adsum.platform.http.queries import WholeQuery
+from adsum.platform.http.schemas import Moment, Schema
+from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import DEFAULT_LIMIT, MAX_LIMIT
+from adsum.registers.rules import RegisterState
+
+NEWEST = "latest"
+"""The cursor of a reader who wants only what happens from now on."""
+
+LocalTime = Annotated[str, Field(description="A local time of the school.", pattern="^[0-9]{2}:[0-9]{2}$")]
+
+
+class _Session(Schema):
+    class_id: Annotated[int, Field(description="The class.")]
+    session_id: Annotated[int, Field(description="The session.")]
+    learning_date: Annotated[date, Field(description="The day, in the time zone of the school.")]
+
+
+class BatchData(_Session):
+    """A batch and its run."""
+
+    batch_id: Annotated[str, Field(description="The id of the batch.")]
+    run_id: Annotated[str, Field(description="The id of the run: one accepted submission of the batch.")]
+    total_jobs: Annotated[int, Field(description="The number of students of the batch.")]
+
+
+class StudentOutcome(Schema):
+    """The outcome of one student."""
+
+    student_id: Annotated[int, Field(description="The student.")]
+    outcome: Annotated[Outcome, Field(description="The outcome of the attendance job.")]
+    status: Annotated[str | None, Field(description="The recorded status; null unless the outcome is `recorded`.")]
+    reason: Annotated[str | None, Field(description="The code of a failure; null unless the outcome is `failed`.")]
+
+
+class EndedBatchData(BatchData):
+    """A batch whose run has ended, with the outcome of each student of the run. A retry has the students whom it
+    tried again; its counts are those of the batch.
+    """
+
+    recorded_jobs: Annotated[int, Field(description="Students whose mark was recorded.")]
+    skipped_jobs: Annotated[int, Field(description="Students who kept the record that they had.")]
+    failed_jobs: Annotated[int, Field(description="Students whose mark could not be recorded.")]
+    cancelled_jobs: Annotated[int, Field(description="Students whose job was cancelled.")]
+    students: Annotated[list[StudentOutcome], Field(description="Empty if the run has been pruned.")]
+
+
+class ChangedMarkData(_Session):
+    """A record after a change."""
+
+    attendance_id: Annotated[int, Field(description="The record.")]
+    student_id: Annotated[int, Field(description="The student.")]
+    status: Annotated[str | None, Field(description="The new status; null if the mark was cleared.")]
+    previous_status: Annotated[str | None, Field(description="The status before; null if there was no mark.")]
+    version: Annotated[int, Field(description="The version of the record after the change.")]
+
+
+class MissingRegisterData(_Session):
+    """A register that is late. `marked` of `expected` students have a mark."""
+
+    state: Annotated[RegisterState, Field(description="`missing`, or `partial` if some students have a mark.")]
+    marked: Annotated[int, Field(description="Students of the register with a mark.")]
+    expected: Annotated[int, Field(description="Students of the register.")]
+    began_at: Annotated[LocalTime, Field(description="The local time at which the session began.")]
+
+
+class UnexplainedAbsence(_Session):
+    """An absence without explanation."""
+
+    attendance_id: Annotated[int, Field(description="The record.")]
+    status: Annotated[str, Field(description="The recorded status.")]
+
+
+class UnexplainedStudentData(Schema):
+    """A student who is absent on a day without explanation, with the absences that are known by then."""
+
+    student_id: Annotated[int, Field(description="The student.")]
+    learning_date: Annotated[date, Field(description="The day, in the time zone of the school.")]
+    absences: Annotated[list[UnexplainedAbsence], Field(description="The unexplained absences of the day.")]
+
+
+class AbsenceData(Schema):
+    """A planned absence. Its reason is not part of the event."""
+
+    absence_id: Annotated[int, Field(description="The planned absence.")]
+    student_id: Annotated[int, Field(description="The student.")]
+    version: Annotated[int, Field(description="The version of the absence, from 1.")]
+    from_: Annotated[date, Field(alias="from", description="The first day.")]
+    to: Annotated[date, Field(description="The last day, included.")]
+    status: Annotated[str, Field(description="The status that registers record.")]
+    session_ids: Annotated[list[int] | None, Field(description="Only these sessions; null: all sessions.")]
+    from_time: Annotated[str | None, Field(description="From this local time `HH:MM` on; null: all day.")]
+    to_time: Annotated[str | None, Field(description="Until this local time `HH:MM`; null: all day.")]
+
+
+class ImportedRosterData(Schema):
+    """A roster that was imported, with the number of rows of all its tables."""
+
+    added: Annotated[int, Field(description="Rows that were added.")]
+    changed: Annotated[int, Field(description="Rows that were changed.")]
+    ended: Annotated[int, Field(description="Rows that have ended.")]
+    unchanged: Annotated[int, Field(description="Rows that stayed the same.")]
+    failed: Annotated[int, Field(description="Findings: rows that were left out.")]
+
+
+class DisabledWebhookData(Schema):
+    """A webhook that Adsum has disabled."""
+
+    webhook_id: Annotated[int, Field(description="The webhook.")]
+    reason: Annotated[
+        Literal["failing", "gone"],
+        Field(description="`failing`: deliveries failed for three days; `gone`: the receiver answered 410."),
+    ]
+
+
+class _Event(Schema):
+    id: Annotated[int, Field(description="The position of the event, from 1 without gaps. It is also its cursor.")]
+    version: Annotated[int, Field(description="The version of the data of this type.")]
+    school_id: Annotated[int | None, Field(description="The school; null: the event is about all schools.")]
+    occurred_at: Annotated[Moment, Field(description="When it happened.")]
+
+
+class BatchAccepted(_Event):
+    """A batch was accepted, and is being processed."""
+
+    type: Literal[EventType.BATCH_ACCEPTED]
+    data: BatchData
+
+
+class BatchCompleted(_Event):
+    """A batch is complete, and no student failed."""
+
+    type: Literal[EventType.BATCH_COMPLETED]
+    data: EndedBatchData
+
+
+class BatchCompletedWithErrors(_Event):
+    """A batch is complete, and students failed."""
+
+    type: Literal[EventType.BATCH_COMPLETED_WITH_ERRORS]
+    data: EndedBatchData
+
+
+class BatchCancelled(_Event):
+    """A batch was cancelled. What was recorded before stays."""
+
+    type: Literal[EventType.BATCH_CANCELLED]
+    data: EndedBatchData
+
+
+class AttendanceCorrected(_Event):
+    """The mark of a student was changed after it had been recorded, by a person, a planned absence or an undo."""
+
+    type: Literal[EventType.ATTENDANCE_CORRECTED]
+    data: ChangedMarkData
+
+
+class AttendanceCleared(_Event):
+    """The mark of a student was removed."""
+
+    type: Literal[EventType.ATTENDANCE_CLEARED]
+    data: ChangedMarkData
+
+
+class RegisterTaken(_Event):
+    """The last student of a register got a mark. A student who joins later can make a register incomplete again."""
+
+    type: Literal[EventType.REGISTER_TAKEN]
+    data: BatchData
+
+
+class RegisterMissing(_Event):
+    """A register is not taken `ADSUM_REGISTER_MISSING_MINUTES` after its session began. Once for each register."""
+
+    type: Literal[EventType.REGISTER_MISSING]
+    data: MissingRegisterData
+
+
+class StudentUnexplained(_Event):
+    """A student is absent without explanation `ADSUM_UNEXPLAINED_MINUTES` after the mark. Once for each day."""
+
+    type: Literal[EventType.STUDENT_UNEXPLAINED]
+    data: UnexplainedStudentData
+
+
+class AbsenceEntered(_Event):
+    """A planned absence was entered."""
+
+    type: Literal[EventType.ABSENCE_ENTERED]
+    data: AbsenceData
+
+
+class AbsenceChanged(_Event):
+    """A planned absence was changed."""
+
+    type: Literal[EventType.ABSENCE_CHANGED]
+    data: AbsenceData
+
+
+class AbsenceRevoked(_Event):
+    """A planned absence was revoked."""
+
+    type: Literal[EventType.ABSENCE_REVOKED]
+    data: AbsenceData
+
+
+class RosterImported(_Event):
+    """A roster was imported."""
+
+    type: Literal[EventType.ROSTER_IMPORTED]
+    data: ImportedRosterData
+
+
+class WebhookDisabled(_Event):
+    """A webhook was disabled, because its receiver does not take deliveries any more."""
+
+    type: Literal[EventType.WEBHOOK_DISABLED]
+    data: DisabledWebhookData
+
+
+EventItem = Annotated[
+    BatchAccepted
+    | BatchCompleted
+    | BatchCompletedWithErrors
+    | BatchCancelled
+    | AttendanceCorrected
+    | AttendanceCleared
+    | RegisterTaken
+    | RegisterMissing
+    | StudentUnexplained
+    | AbsenceEntered
+    | AbsenceChanged
+    | AbsenceRevoked
+    | RosterImported
+    | WebhookDisabled,
+    Field(discriminator="type"),
+]
+"""An event of any type."""
+
+_EVENT: TypeAdapter[EventItem] = TypeAdapter(EventItem)
+
+
+def event_item(event: Event) -> EventItem:
+    """An event as the feed returns it and webhooks deliver it."""
+    return _EVENT.validate_python(
+        {
+            "id": event.id,
+            "type": event.type,
+            "version": VERSION,
+            "schoolId": event.school_id,
+            "occurredAt": event.occurred_at,
+            "data": event.data,
+        }
+    )
+
+
+def _names(types: str) -> list[str]:
+    return [name.strip() for name in types.split(",") if name.strip()]
+
+
+def _known_types(types: str) -> str:
+    unknown = sorted(set(_names(types)).difference(EventType))
+    if unknown:
+        named = ", ".join(unknown)
+        raise PydanticCustomError("unknown_event_type", "no event has the type {named}", {"named": named})
+    return types
+
+
+class EventPageItem(Schema):
+    """A part of the feed."""
+
+    items: Annotated[list[EventItem], Field(description="The events, in their order.")]
+    next_cursor: Annotated[
+        str, Field(description="The `after` of the next request. It is never null: the feed has no end.")
+    ]
+    has_more: Annotated[
+        bool, Field(description="Whether events follow at once, so that the next request needs no pause.")
+    ]
+
+
+class EventQuery(WholeQuery):
+    """The filters of `GET /events`."""
+
+    after: Annotated[
+        str | None,
+        Field(
+            pattern=f"^([0-9]{{1,19}}|{NEWEST})$",
+            description="The `nextCursor` of the page before, or the `id` of an event. Without it: the oldest event "
+            "that is kept. `latest`: no event, but the cursor of what happens from now on.",
+        ),
+    ] = None
+    types: Annotated[
+        str | None,
+        AfterValidator(_known_types),
+        Field(max_length=500, description="Types, separated by commas, such as `batch.completed,register.missing`."),
+    ] = None
+    school_id: Annotated[int | None, Field(ge=1, le=MAX_ID, description="Only events about this school.")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="The maximum number of events.")] = DEFAULT_LIMIT
+
+    @property
+    def filters(self) -> EventFilters:
+        return EventFilters(frozenset(_names(self.types or "")), self.school_id)

@@ -1,0 +1,153 @@
+"""The feed of events, and what keeps it: numbering and pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.batches.run_events import RunData, data_of_runs
+from adsum.events.repository import (
+    forget_announcements,
+    has_new_events,
+    lock_ends,
+    number_events,
+    prune_events,
+    read_ends,
+    read_events,
+)
+from adsum.events.rules import RUN_ENDED, Event, EventFilters, EventPage
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Gone, Invalid, Violation
+from adsum.platform.telemetry import logger
+
+# Events of one transaction, which holds no lock for which any action waits.
+NUMBERED_AT_ONCE = 1_000
+# Ids that one request looks through: a filter may leave out nearly all events.
+SCANNED_AT_ONCE = 10_000
+PRUNED_AT_ONCE = 5_000
+PRUNE_PAUSE = timedelta(hours=1)
+# Longer than anything of a day is announced.
+ANNOUNCED_FOR = timedelta(days=30)
+
+log = logger(__name__)
+
+
+class EventsPruned(Gone):
+    """Events after the cursor have been deleted. The param `oldest` is the first cursor that is complete."""
+
+    code = "events_pruned"
+
+
+class EventNumbering:
+    """Numbers committed events. Any number of processes may do so at once: one at a time holds the log."""
+
+    def __init__(self, database: Database, at_once: int = NUMBERED_AT_ONCE) -> None:
+        self._database = database
+        self._at_once = at_once
+
+    async def number(self) -> int:
+        """Gives every committed event its id. Returns the number of events that got one.
+
+        An id becomes visible only after all smaller ids: its transaction holds the lock of the log until its commit.
+        """
+        numbered = 0
+        while await self._has_new_events():
+            async with self._database.transaction() as connection:
+                ends = await lock_ends(connection)
+                numbered += await number_events(connection, ends.last_id, self._at_once)
+        return numbered
+
+    async def _has_new_events(self) -> bool:
+        async with self._database.autocommit_read() as connection:
+            return await has_new_events(connection)
+
+
+class EventFeed:
+    """Events in the order of their ids. `scanned_at_once` is a number of ids."""
+
+    def __init__(self, database: Database, numbering: EventNumbering, scanned_at_once: int = SCANNED_AT_ONCE) -> None:
+        self._database = database
+        self._numbering = numbering
+        self._scanned_at_once = scanned_at_once
+
+    async def page(self, caller: Caller, filters: EventFilters, after: int | None, limit: int) -> EventPage:
+        """At most `limit` events after the id `after`; None: from the oldest that is kept.
+
+        Raises:
+            Forbidden: without `event:read`.
+            EventsPruned: events after this cursor were deleted.
+            Invalid: the cursor is larger than any id, as after a backup was restored.
+        """
+        require_permission(caller, Permission.EVENT_READ)
+        await self._numbering.number()
+        async with self._database.snapshot() as connection:
+            ends = await read_ends(connection)
+            begin = ends.pruned_id if after is None else after
+            if begin < ends.pruned_id:
+                raise EventsPruned("events after this cursor have been deleted", oldest=ends.pruned_id)
+            if begin > ends.last_id:
+                detail = f"no event has this id yet; the newest is {ends.last_id}"
+                raise Invalid(detail, [Violation("unknown_cursor", detail, "/after")])
+            through = min(begin + self._scanned_at_once, ends.last_id)
+            items, next_after = await find_events(connection, caller, filters, range(begin + 1, through + 1), limit)
+        return EventPage(items, next_after, has_more=next_after < ends.last_id)
+
+    async def newest(self, caller: Caller) -> int:
+        """The id of the newest event, after which a new reader may begin."""
+        require_permission(caller, Permission.EVENT_READ)
+        await self._numbering.number()
+        async with self._database.autocommit_read() as connection:
+            return (await read_ends(connection)).last_id
+
+
+async def find_events(
+    connection: Connection, caller: Caller, filters: EventFilters, ids: range, limit: int
+) -> tuple[Sequence[Event], int]:
+    """At most `limit` of the events with these ids that match and are visible, with their data.
+
+    Returns:
+        The events by id, and the id up to which they are complete. An event about a run that retention has deleted is
+        left out.
+    """
+    rows = await read_events(connection, caller, filters, ids, limit)
+    complete = rows[-1][0].id if len(rows) == limit else ids.stop - 1
+    run_ids = {run_id for _, run_id in rows if run_id is not None}
+    data = await data_of_runs(connection, run_ids) if run_ids else {}
+    found = [
+        event if run_id is None else _with_data(event, data[run_id])
+        for event, run_id in rows
+        if run_id is None or run_id in data
+    ]
+    return found, complete
+
+
+def _with_data(event: Event, run: RunData) -> Event:
+    return replace(event, data=run.ended if event.type in RUN_ENDED else run.brief)
+
+
+class EventPruning:
+    """Deletes old events once an hour; with more than a page of them, at every call."""
+
+    def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PRUNED_AT_ONCE) -> None:
+        self._database = database
+        self._now = now
+        self._keep = keep
+        self._page = page
+        self._due = now()
+
+    async def prune_if_due(self) -> int:
+        """Deletes at most one page of events. Returns their number."""
+        now = self._now()
+        if now < self._due:
+            return 0
+        async with self._database.transaction() as connection:
+            pruned = await prune_events(connection, now - self._keep, self._page)
+            await forget_announcements(connection, (now - ANNOUNCED_FOR).date())
+        if pruned < self._page:
+            self._due = now + PRUNE_PAUSE
+        if pruned:
+            log.info("old events removed", rows=pruned)
+        return pruned

@@ -1,0 +1,135 @@
+"""Late registers and unexplained absences are announced once each."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+
+from adsum.events.announcements import MissingRegisters, UnexplainedStudents
+from adsum.platform.clock import system_clock
+from adsum.roster.tables import session_times
+from tests.attendance.corrections.conftest import Register
+from tests.events.conftest import reader_of
+from tests.support.installation import ended
+
+# A Thursday, and a moment in the time zone of the school, UTC.
+TODAY = date(2024, 12, 26)
+
+
+def at(hour: int, minute: int = 0) -> datetime:
+    return datetime(2024, 12, 26, hour, minute, tzinfo=UTC)
+
+
+async def begins(register: Register, time: str) -> None:
+    values = {"session_id": register.api.school.session_id, "weekday": 4, "begins": time, "ends": "12:00"}
+    async with register.adsum.database.transaction() as connection:
+        await connection.execute(insert(session_times).values(values))
+
+
+async def mark_some(register: Register, learning_date: str, **statuses: Any) -> None:
+    answer = await register.api.create("teacher", learningDate=learning_date, **statuses)
+    assert answer.is_success, answer.text
+    async with register.worker():
+        await ended(register.adsum, answer.json()["batchId"])
+
+
+async def test_a_register_is_announced_once_it_is_late(register: Register) -> None:
+    await begins(register, "08:00")
+    reader = reader_of(register.adsum)
+    await reader.read()
+    now = at(8, 29)
+    late = MissingRegisters(register.adsum.database, lambda: now, after=timedelta(minutes=30))
+
+    counts = [await late.announce_if_due()]
+    now = at(8, 31)
+    counts += [await late.announce_if_due()]
+    now = at(9)
+    counts += [await late.announce_if_due()]
+    another = MissingRegisters(register.adsum.database, lambda: now, after=timedelta(minutes=30))
+    counts += [await another.announce_if_due()]
+
+    school = register.api.school
+    assert counts == [0, 1, 0, 0]
+    (item,) = await reader.items()
+    assert (item["type"], item["schoolId"], item["occurredAt"]) == (
+        "register.missing",
+        school.school_id,
+        "2024-12-26T08:31:00Z",
+    )
+    assert item["data"] == {
+        "classId": school.class_id,
+        "sessionId": school.session_id,
+        "learningDate": "2024-12-26",
+        "state": "missing",
+        "marked": 0,
+        "expected": 3,
+        "beganAt": "08:00",
+    }
+
+
+async def test_a_register_without_a_time_is_never_late(register: Register) -> None:
+    late = MissingRegisters(register.adsum.database, lambda: at(23), after=timedelta(minutes=30))
+
+    assert await late.announce_if_due() == 0
+
+
+async def test_a_late_register_is_found_by_the_next_look_and_a_taken_one_is_not(register: Register) -> None:
+    await begins(register, "08:00")
+    now = at(8)
+    late = MissingRegisters(register.adsum.database, lambda: now, after=timedelta(minutes=30))
+    first = await late.announce_if_due()
+    await mark_some(register, "2024-12-26")
+    now = at(8, 45)
+
+    assert (first, await late.announce_if_due()) == (0, 0)
+
+
+async def test_students_are_announced_whose_absence_stays_unexplained(register: Register) -> None:
+    first, second, third = register.api.school.student_ids
+    today = system_clock().date().isoformat()
+    await mark_some(
+        register,
+        today,
+        unselectedStudentIds=[first, second],
+        marks=[{"studentId": third, "status": "excused"}],
+    )
+    reader = reader_of(register.adsum)
+    await reader.read()
+    later = system_clock() + timedelta(minutes=61)
+    early = UnexplainedStudents(register.adsum.database, system_clock, after=timedelta(minutes=60))
+    students = UnexplainedStudents(register.adsum.database, lambda: later, after=timedelta(minutes=60))
+
+    too_early = await early.announce()
+    (record,) = (await register.api.get("/attendances", studentId=second, **{"from": today})).json()["items"]
+    await register.api.change("PATCH", f"/attendances/{record['id']}", "office", '"1"', json={"status": "excused"})
+    counts = [await students.announce(), await students.announce()]
+
+    assert (too_early, counts) == (0, [1, 0])
+    *_, item = await reader.items()
+    assert (item["type"], item["data"]["studentId"], item["data"]["learningDate"]) == (
+        "student.unexplained",
+        first,
+        today,
+    )
+    assert [(each["status"], each["sessionId"]) for each in item["data"]["absences"]] == [
+        ("absent", register.api.school.session_id)
+    ]
+
+
+async def test_a_correction_to_absent_is_announced_and_old_days_are_not(register: Register) -> None:
+    first, second, _ = register.api.school.student_ids
+    today = system_clock().date().isoformat()
+    await mark_some(register, today)
+    await mark_some(register, "2024-12-24", unselectedStudentIds=[second])
+    (record,) = (await register.api.get("/attendances", studentId=first, **{"from": today})).json()["items"]
+    await register.api.change("PATCH", f"/attendances/{record['id']}", "teacher", '"1"', json={"status": "absent"})
+    await register.adsum.event_numbering.number()
+    later = system_clock() + timedelta(minutes=61)
+
+    students = UnexplainedStudents(register.adsum.database, lambda: later, after=timedelta(minutes=60))
+
+    assert await students.announce() == 1
+    *_, item = await reader_of(register.adsum).items()
+    assert item["data"]["studentId"] == first
