@@ -8,9 +8,10 @@ from fastapi import APIRouter, Depends, Query
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
-from adsum.events.schemas import NEWEST, EventPageItem, EventQuery, event_item
+from adsum.events.schemas import EventPageItem, EventQuery, event_item
 from adsum.events.service import EventFeed
 from adsum.platform.http.dependencies import provided
+from adsum.platform.paging import NEWEST
 
 router = APIRouter(tags=["events"])
 

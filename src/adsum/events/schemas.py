@@ -11,16 +11,14 @@ from pydantic_core import PydanticCustomError
 from adsum.batches.rules import Outcome
 from adsum.events.rules import VERSION, Event, EventFilters
 from adsum.platform.database.new_events import EventType
+from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import WholeQuery
 from adsum.platform.http.schemas import Moment, Schema
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import DEFAULT_LIMIT, MAX_LIMIT
+from adsum.platform.paging import DEFAULT_LIMIT, MAX_LIMIT, POSITION_PATTERN
 from adsum.registers.rules import RegisterState
 
-NEWEST = "latest"
-"""The cursor of a reader who wants only what happens from now on."""
-
-LocalTime = Annotated[str, Field(description="A local time of the school.", pattern="^[0-9]{2}:[0-9]{2}$")]
+LocalTime = Annotated[str, Field(description="A local time of the school.", pattern=TIME_PATTERN)]
 
 
 class _Session(Schema):
@@ -297,7 +295,7 @@ class EventQuery(WholeQuery):
     after: Annotated[
         str | None,
         Field(
-            pattern=f"^([0-9]{{1,19}}|{NEWEST})$",
+            pattern=POSITION_PATTERN,
             description="The `nextCursor` of the page before, or the `id` of an event. Without it: the oldest event "
             "that is kept. `latest`: no event, but the cursor of what happens from now on.",
         ),

@@ -20,6 +20,10 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 MAX_CURSOR_LENGTH = 500
 
+NEWEST = "latest"
+POSITION_PATTERN = f"^([0-9]{{1,19}}|{NEWEST})$"
+"""The cursor of a feed, which has no last page: a position, or the newest one."""
+
 Key = tuple[int, ...]
 """The sort key of a row. Dates are ordinals."""
 

@@ -18,6 +18,7 @@ from adsum.platform.days import TIME_PATTERN
 from adsum.platform.errors import AdsumError, UnsupportedMediaType, Violation, number_of_errors
 from adsum.platform.http.idempotency import KEY_PATTERN
 from adsum.platform.http.refusals import note_refusal
+from adsum.platform.paging import POSITION_PATTERN
 
 MEDIA_TYPE = "application/problem+json"
 # The students of the largest batch. Writing a longer list would block the process.
@@ -261,6 +262,7 @@ FORMS: Mapping[str, str] = {
     TIME_PATTERN: "must be a time of the form HH:MM, such as 08:00",
     KEY_PATTERN: "must consist of visible ASCII characters, without blanks",
     "^password$": "must be password",
+    POSITION_PATTERN: "must be the nextCursor of a page, the id of an event, or latest",
 }
 # The values of types without a name in JSON, in words, by the beginnings of pydantic's error types.
 OTHER_TYPES: Mapping[str, str] = {
