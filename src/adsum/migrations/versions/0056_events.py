@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0057"
+revision = "0056"
 down_revision = "0055"
 
 ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
