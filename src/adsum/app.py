@@ -84,6 +84,7 @@ from adsum.roster.people import endpoints as users
 from adsum.roster.people import pages as people
 from adsum.roster.search import endpoints as search
 from adsum.roster.search import pages as search_pages
+from adsum.roster.student_contacts import endpoints as student_contacts
 from adsum.roster.timetable import endpoints as timetables
 from adsum.roster.timetable import pages as timetable_pages
 from adsum.schools import endpoints as schools
@@ -108,6 +109,7 @@ ROUTERS = (
     covers.router,
     roster.router,
     search.router,
+    student_contacts.router,
     rosters.router,
     sourced_roster.router,
     schools.router,

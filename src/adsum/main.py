@@ -108,8 +108,11 @@ GROUPS = {
     "status": LazyGroup("adsum.attendance.statuses.commands:app", "The statuses of a school: present, absent, a trip."),
     "student": LazyGroup(
         "adsum.privacy.commands:app",
-        "Export, erase or merge the data of students.",
-        (ExtraCommand("merge", "adsum.privacy.merging.commands:merge", after="erase"),),
+        "Export, erase or merge the data of students, and show their contacts.",
+        (
+            ExtraCommand("contacts", "adsum.roster.student_contacts.commands:contacts", after="readmit"),
+            ExtraCommand("merge", "adsum.privacy.merging.commands:merge", after="erase"),
+        ),
     ),
     "hold": LazyGroup("adsum.privacy.holds.commands:app", "Data of students that nobody may delete for now."),
     "retention": LazyGroup("adsum.privacy.retention.commands:app", "For how many years data are kept, and what goes."),

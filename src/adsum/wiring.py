@@ -62,6 +62,7 @@ from adsum.roster.importing.service import RosterImport
 from adsum.roster.people.service import People
 from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming
+from adsum.roster.student_contacts.service import StudentContacts
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
@@ -89,6 +90,7 @@ class RosterServices:
     naming: Naming
     roster_import: RosterImport
     sourced_roster: SourcedRoster
+    student_contacts: StudentContacts
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,7 @@ def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:
         naming=Naming(on.database),
         roster_import=RosterImport(on.database, on.settings.timezone, on.now, warnings_of_transfers),
         sourced_roster=SourcedRoster(on.database, on.now),
+        student_contacts=StudentContacts(on.database),
     )
 
 
@@ -272,6 +275,7 @@ def _pages(
         unexplained_page_data=unexplained,
         student_page_data=StudentPageData(
             directory=roster.directory,
+            student_contacts=roster.student_contacts,
             reports=reports.reports,
             year=reports.year,
             planned_absences=planned_absences,

@@ -19,7 +19,7 @@ from adsum.privacy.merging.rules import MergeChoices
 from tests.absences.conftest import Office
 from tests.support.api import DAY, violations
 from tests.support.pages import Pages, visible_text
-from tests.support.schools import caller, make_bare_school
+from tests.support.schools import caller, make_bare_school, make_contact
 
 
 async def calls(office: Office, **query: Any) -> list[dict[str, Any]]:
@@ -167,6 +167,24 @@ async def test_without_rights_to_rosters_the_list_has_no_names(office: Office) -
     found = await office.adsum.contacts.to_call(office.school.school_id, date.fromisoformat(DAY), key, PageRequest())
     item = StudentToCallItem.of(found.items[0])
     assert (item.given_name, item.family_name, item.classes) == (None, None, str(office.school.session_id))
+
+
+async def test_the_list_says_whom_to_call_and_the_number(office: Office) -> None:
+    first, second, _ = office.school.student_ids
+    await office.take(unselectedStudentIds=[first, second])
+    async with office.adsum.database.transaction() as connection:
+        await make_contact(connection, office.school.school_id, first)
+        await make_contact(connection, office.school.school_id, first, "g-1", role="guardian", sms="0170 5")
+    listed = "Maria Byron (guardian) 030 1234, 0170 5; Maria Byron (parent) 030 1234"
+    assert [item["whomToCall"] for item in await calls(office)] == [listed, ""]
+
+    page = await Pages(office.api).open(f"/calls?school={office.school.school_id}&date={DAY}")
+    assert "Maria Byron Guardian 030 1234 0170 5 Maria Byron Parent 030 1234" in visible_text(page)
+    assert '<a href="tel:01705">0170 5</a>' in page.text
+    whole = caller(Role.OFFICE, office.school.school_id)
+    key = type(whole)(Role.KEY, frozenset({Permission.ATTENDANCE_OVERRULE}), key_id=None, schools=whole.schools)
+    found = await office.adsum.contacts.to_call(office.school.school_id, date.fromisoformat(DAY), key, PageRequest())
+    assert {StudentToCallItem.of(each).whom_to_call for each in found.items} == {""}
 
 
 async def test_the_page_stores_calls_and_shows_what_became_of_them(office: Office) -> None:

@@ -20,12 +20,13 @@ from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries
 from adsum.reports.tables import student_days, student_months, unmarked_students
-from adsum.roster.tables import enrolments, student_schools, students
+from adsum.roster.tables import enrolments, student_contacts, student_schools, students
 
 # The statement that exports each table.
 STATEMENTS = {
     students: "export_student",
     student_schools: "export_schools",
+    student_contacts: "export_student_contacts",
     enrolments: "export_enrolments",
     attendances: "export_records",
     attendance_changes: "export_changes",
@@ -54,6 +55,10 @@ LEFT_OUT = {
     "students.merged_into": "a row with it is in `merges`",
     "student_schools.school_id": "exported as the name of the school",
     "student_schools.student_id": STUDENT,
+    "student_contacts.school_id": "exported as the name of the school",
+    "student_contacts.student_id": STUDENT,
+    "student_contacts.named_by_student": "about the roster file, not about the student",
+    "student_contacts.named_by_contact": "about the roster file, not about the student",
     "enrolments.id": "nothing refers to it",
     "enrolments.student_id": STUDENT,
     "enrolments.begin_from_terms": "about the roster file, not about the student",

@@ -43,6 +43,7 @@ from tests.support.schools import (
     enrol,
     make_bare_school,
     make_class,
+    make_contact,
     make_session,
     make_student,
 )
@@ -95,7 +96,7 @@ async def with_traces_everywhere(register: Register) -> None:
 
 
 async def with_visits_and_calls(register: Register) -> None:
-    """Enters a call about the first student, and a late arrival."""
+    """Enters a call about the first student, a late arrival, and a contact of the roster."""
     call = {"studentId": student_of(register), "date": "2024-12-18", "result": "reached", "person": NOTE, "note": NOTE}
     assert (await register.api.post("/contacts", call, "office")).is_success
     visit = {"school_id": register.api.school.school_id, "student_id": student_of(register), "kind": "arrival"}
@@ -103,6 +104,7 @@ async def with_visits_and_calls(register: Register) -> None:
     async with register.adsum.database.transaction() as connection:
         entered = insert(desk_entries).values(day=date(2024, 12, 18), entered_at=system_clock(), **visit)
         await connection.execute(entered)
+        await make_contact(connection, register.api.school.school_id, student_of(register), email=NOTE)
 
 
 def tables_after(words: str, sent: Sent) -> set[str]:
@@ -133,6 +135,9 @@ async def test_all_data_about_a_student_is_exported(register: Register) -> None:
         ("present", "late", NOTE)
     ]
     assert [(each["classTitle"], each["place"]) for each in data["seats"]] == [("7b", 1)]
+    assert [(each["familyName"], each["phone"], each["email"]) for each in data["studentContacts"]] == [
+        ("Byron", "030 1234", NOTE)
+    ]
     assert [each["code"] for each in data["failures"]] == ["not_enrolled"]
     (absence,) = data["absences"]
     assert [(each["version"], each["reason"]) for each in absence["versions"]] == [(1, NOTE), (2, f"{NOTE}, again")]

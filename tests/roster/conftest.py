@@ -57,6 +57,7 @@ class Importing:
         written = (
             tables.schools,
             tables.students,
+            tables.student_contacts,
             tables.student_schools,
             tables.users,
             tables.classes,

@@ -98,6 +98,16 @@ async def add_school(
     await connection.execute(insert(tables.student_schools).values(row))
 
 
+async def make_contact(
+    connection: AsyncConnection, school_id: int, student_id: int, source_id: str = "parent-1", **columns: Any
+) -> None:
+    """Gives a student a contact: a parent, named Maria Byron, with a phone number."""
+    person = {"role": "parent", "given_name": "Maria", "family_name": "Byron", "phone": "030 1234"} | columns
+    named = {"named_by_student": True, "named_by_contact": False}
+    of_student = {"school_id": school_id, "student_id": student_id, "source_id": source_id}
+    await connection.execute(insert(tables.student_contacts).values(**of_student, **person, **named))
+
+
 async def enrol(
     connection: AsyncConnection,
     class_id: int,

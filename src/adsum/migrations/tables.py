@@ -22,6 +22,7 @@ from adsum.roster.tables import (
     session_gaps,
     session_times,
     sessions,
+    student_contacts,
     student_schools,
     students,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "sessions",
     "setup_steps",
     "statuses",
+    "student_contacts",
     "student_days",
     "student_holds",
     "student_merges",

@@ -34,6 +34,7 @@ class PersonalData:
     Attributes:
         student: identity and home school.
         schools: other schools of the student, former ones too.
+        student_contacts: guardians, parents and relatives in the roster.
         enrolments: in classes, by first day.
         records: attendance by day and session, each with its `changes`.
         requests: marks in the plans of runs. Plans of old runs are pruned.
@@ -56,6 +57,7 @@ class PersonalData:
 
     student: Row
     schools: Sequence[Row]
+    student_contacts: Sequence[Row]
     enrolments: Sequence[Row]
     records: Sequence[Row]
     requests: Sequence[Row]

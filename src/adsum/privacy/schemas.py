@@ -33,6 +33,19 @@ class SchoolOfData(Schema):
     active: bool
 
 
+class StudentContactOfData(Schema):
+    """A guardian, parent or relative, whom the roster of a school names."""
+
+    school: str
+    sourced_id: str
+    role: str
+    given_name: str
+    family_name: str
+    phone: str | None
+    sms: str | None
+    email: str | None
+
+
 class EnrolmentOfData(Schema):
     """An enrolment. `endDate` is the first day without the student."""
 
@@ -369,6 +382,7 @@ class StudentDataAnswer(Schema):
     holds: list[HoldOfData] = []  # noqa: RUF012 - pydantic copies it
     merges: list[MergeOfData] = []  # noqa: RUF012 - pydantic copies it
     contacts: list[ContactOfData] = []  # noqa: RUF012 - pydantic copies it
+    student_contacts: list[StudentContactOfData] = []  # noqa: RUF012 - pydantic copies it
     desk_entries: list[DeskEntryOfData] = []  # noqa: RUF012 - pydantic copies it
     audit_entries: list[AuditEntryOfData] = []  # noqa: RUF012 - pydantic copies it
 

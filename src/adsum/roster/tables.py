@@ -154,3 +154,23 @@ student_schools = Table(
     Index(None, "student_id"),
     Index(None, "school_id", "source_id"),
 )
+
+# The guardians, parents and relatives whom the newest roster of a school names for a student, in OneRoster: agents. The
+# row of the student in users.csv names them, or theirs the student; a delta file may have one of both rows.
+student_contacts = Table(
+    "student_contacts",
+    metadata,
+    reference("school"),
+    reference("student"),
+    Column("source_id", String(255), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("given_name", String(255), nullable=False),
+    Column("family_name", String(255), nullable=False),
+    Column("phone", String(255)),
+    Column("sms", String(255)),
+    Column("email", String(255)),
+    Column("named_by_student", Boolean, nullable=False),
+    Column("named_by_contact", Boolean, nullable=False),
+    PrimaryKeyConstraint("school_id", "student_id", "source_id"),
+    Index(None, "student_id"),
+)

@@ -23,10 +23,11 @@ from adsum.privacy.tables import retention_runs
 from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
-from adsum.roster.tables import enrolments, students
+from adsum.roster.tables import enrolments, student_contacts, students
 from adsum.schools.tables import schools
 from tests.attendance.corrections.conftest import Register, register
 from tests.support.api import DAY, violations
+from tests.support.schools import make_contact
 
 __all__ = ["register"]
 OFFICE = system_caller()
@@ -186,12 +187,15 @@ async def test_a_student_who_has_left_goes_after_their_data_and_may_come_back(re
             of_student = enrolments.c.student_id == student_id
             await connection.execute(update(enrolments).where(of_student).values(end_date=end))
         await connection.execute(update(students).values(active=False))
+        for student_id in (left, stays):
+            await make_contact(connection, school_of(register), student_id)
     await keep(register)
 
     await runs(register).delete_all()
 
     async with register.adsum.database.snapshot() as connection:
         assert set(await connection.scalars(select(students.c.id))) == {stays, never_ended}
+        assert list(await connection.scalars(select(student_contacts.c.student_id))) == [stays]
     assert (await register.api.get(f"/students/{left}/data")).status_code == HTTPStatus.NOT_FOUND
 
 

@@ -36,6 +36,7 @@ async def test_a_delta_file_ends_no_student_who_is_absent_from_it(importing: Imp
         "schools": (0, 0, 0, 0),
         "terms": (0, 0, 0, 0),
         "students": (0, 1, 0, 0),
+        "contacts": (0, 0, 0, 0),
         "teachers": (0, 0, 0, 0),
         "classes": (0, 0, 0, 0),
         "sessions": (0, 0, 0, 0),

@@ -73,6 +73,7 @@ async def test_a_zip_as_the_body_is_imported(client: httpx2.AsyncClient, importi
             "schools": {"added": 1, "changed": 0, "ended": 0, "unchanged": 0},
             "terms": {"added": 0, "changed": 0, "ended": 0, "unchanged": 0},
             "students": {"added": 3, "changed": 0, "ended": 0, "unchanged": 0},
+            "contacts": {"added": 0, "changed": 0, "ended": 0, "unchanged": 0},
             "teachers": {"added": 1, "changed": 0, "ended": 0, "unchanged": 0},
             "classes": {"added": 1, "changed": 0, "ended": 0, "unchanged": 0},
             "sessions": {"added": 1, "changed": 0, "ended": 0, "unchanged": 0},

@@ -23,6 +23,7 @@ async def test_the_real_files_are_imported_without_errors_and_a_second_import_ch
         "schools": 2,
         "terms": 2,
         "students": 86,
+        "contacts": 0,
         "teachers": 12,
         "classes": 28,
         "sessions": 28,

@@ -27,7 +27,7 @@ async def test_other_roles_and_orgs_are_ignored_and_counted(importing: Importing
         "enrollments.csv: proctor": 1,
         "orgs.csv: no school": 1,
         "users.csv: extension": 1,
-        "users.csv: guardian": 1,
+        "users.csv: guardian without a student": 1,
     }
 
 

@@ -182,7 +182,7 @@ def test_the_roles_of_a_delta_are_found_without_a_search_through_the_orgs() -> N
     findings, erased = Findings(), dict.fromkeys(Erased, Tombstones())
     people = PeopleMapping(Orgs(is_complete=False, ids=orgs), findings, TODAY, erased, is_delta=True)
     gone = [PersonRole(i, True, f"person-{i}", "", "", is_primary=False, end=None) for i in range(100)]
-    people.read_roles(gone, stored)
+    people.read_roles(gone, stored, {})
     names = [PersonRecord(i, f"person-{i}", False, "A", "B", (), "", (), "", None) for i in range(200)]
     people.map(names)
 

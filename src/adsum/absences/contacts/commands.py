@@ -31,7 +31,17 @@ from adsum.platform.paging import every_item
 
 app = typer.Typer(no_args_is_help=True)
 
-TO_CALL = ("studentId", "familyName", "givenName", "classes", "sessions", "contacts", "result", "person", "contactedAt")
+TO_CALL = (
+    "studentId",
+    "familyName",
+    "givenName",
+    "classes",
+    "whomToCall",
+    "contacts",
+    "result",
+    "person",
+    "contactedAt",
+)
 COLUMNS = ("id", "studentId", "date", "result", "person", "note", "contactedAt", "contactedByRole", "contactedByUserId")
 
 AbsentOn = Annotated[
@@ -63,7 +73,7 @@ def to_call(
     )
     items = [StudentToCallItem.of(each) for each in found]
     if output is None:
-        dropped_first = ("contactedAt", "person", "sessions", "classes")
+        dropped_first = ("contactedAt", "person", "classes")
         show_items(TO_CALL, items, as_json=as_json, dropped_first=dropped_first, none="no absence is unexplained")
         return
     columns = [field.alias or name for name, field in StudentToCallItem.model_fields.items()]

@@ -10,6 +10,7 @@ from enum import StrEnum
 from adsum.attendance.rules import DescribedRecord
 from adsum.platform.errors import Violation
 from adsum.platform.texts import note_text, validate_note
+from adsum.roster.student_contacts.rules import StudentContact
 
 MAX_PERSON = 100
 EXPLAINED_BY_CALL = "Explained by a call"
@@ -85,11 +86,15 @@ class ContactFilters:
 
 @dataclass(frozen=True, slots=True)
 class StudentToCall:
-    """A student to call about on a day: the unexplained records, by session, and the contacts, the newest first."""
+    """A student to call about on a day: the unexplained records, by session, and the contacts, the newest first.
+
+    `people`: whom to call, by the roster.
+    """
 
     student_id: int
     records: Sequence[DescribedRecord]
     contacts: Sequence[Contact]
+    people: Sequence[StudentContact] = ()
 
     @property
     def day(self) -> date:

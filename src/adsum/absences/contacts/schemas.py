@@ -99,6 +99,9 @@ class StudentToCallItem(Schema):
     sessions: Annotated[int, Field(description="Number of sessions with an unexplained absence")]
     classes: Annotated[str, Field(description="Class and title of each of these sessions")]
     notes: Annotated[str, Field(description="The notes of their marks")]
+    whom_to_call: Annotated[
+        str, Field(description="The guardians, parents and relatives in the roster, with their phone numbers")
+    ] = ""
     contacts: Annotated[int, Field(description="Number of contacts about the day")]
     contacted_at: Annotated[Moment | None, Field(description="of the newest contact")]
     contacted_by_user_id: int | None
@@ -118,6 +121,7 @@ class StudentToCallItem(Schema):
             sessions=len(student.records),
             classes=", ".join(_place(each) for each in student.records),
             notes=", ".join(each.note for each in student.records if each.note),
+            whom_to_call="; ".join(each.text for each in student.people),
             contacts=len(student.contacts),
             contacted_at=newest and newest.contacted_at,
             contacted_by_user_id=newest and newest.contacted_by_user_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from adsum.absences.contacts.repository import (
@@ -25,6 +25,7 @@ from adsum.absences.contacts.rules import (
 from adsum.absences.rules import Author
 from adsum.absences.unexplained import Explanation, explain_days, validate_explanation
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.visibility import sees_names
 from adsum.attendance.repository import describe, find_records_with_statuses
 from adsum.attendance.rules import DescribedRecord
 from adsum.attendance.statuses.repository import statuses_of_school
@@ -36,6 +37,8 @@ from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.roster.service import school_of_student
+from adsum.roster.student_contacts.repository import contacts_of_students
+from adsum.roster.student_contacts.rules import StudentContact
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import time_zone_of
 from adsum.schools.service import require_school
@@ -52,7 +55,7 @@ class Contacts:
         self._now = now
 
     async def to_call(self, school_id: int, day: date | None, caller: Caller, page: PageRequest) -> Page[StudentToCall]:
-        """The students of a school with an unexplained absence on a day, by id, each with the contacts about it.
+        """The students of a school with an unexplained absence on a day, by id, with its contacts and whom to call.
 
         Args:
             school_id: of the students.
@@ -77,7 +80,9 @@ class Contacts:
             )
             described = await describe(connection, records, caller)
             contacts = await contacts_of_day(connection, school_id, day, ids)
-        return page_of(_students_to_call(ids, described, contacts), page, query, lambda each: (each.student_id,))
+            people = await contacts_of_students(connection, caller, ids) if sees_names(caller) else {}
+        found = _students_to_call(ids, described, contacts, people)
+        return page_of(found, page, query, lambda each: (each.student_id,))
 
     async def count_to_call(self, school_id: int, day: date, caller: Caller) -> int:
         """The number of students with an unexplained absence on a day about whom nobody was called.
@@ -171,13 +176,21 @@ async def _wrong_at(
 
 
 def _students_to_call(
-    student_ids: Sequence[int], records: Collection[DescribedRecord], contacts: Collection[Contact]
+    student_ids: Sequence[int],
+    records: Collection[DescribedRecord],
+    contacts: Collection[Contact],
+    people: Mapping[int, Sequence[StudentContact]],
 ) -> list[StudentToCall]:
     by_student: defaultdict[int, list[DescribedRecord]] = defaultdict(list)
     for record in records:
         by_student[record.student_id].append(record)
     return [
-        StudentToCall(student_id, by_student[student_id], [each for each in contacts if each.student_id == student_id])
+        StudentToCall(
+            student_id,
+            by_student[student_id],
+            [each for each in contacts if each.student_id == student_id],
+            people.get(student_id, ()),
+        )
         for student_id in student_ids
         if student_id in by_student
     ]

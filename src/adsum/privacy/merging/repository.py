@@ -31,7 +31,7 @@ from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries
 from adsum.reports.tables import student_days, student_months, unmarked_students
 from adsum.roster.rules import StudentRow
-from adsum.roster.tables import enrolments, student_schools, students
+from adsum.roster.tables import enrolments, student_contacts, student_schools, students
 
 RUNS_PER_STATEMENT = 10_000
 
@@ -96,6 +96,7 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
     await _move_rows(connection, absence_contacts, (), student_id, removed_id)
     await _move_rows(connection, desk_entries, (), student_id, removed_id)
     await _move_rows(connection, student_holds, (), student_id, removed_id)
+    await _move_rows(connection, student_contacts, ("school_id", "source_id"), student_id, removed_id)
     await _move_rows(connection, enrolments, (), student_id, removed_id)
     await _move_rows(connection, student_seats, ("class_id",), student_id, removed_id)
     runs = await runs_with_student(connection, removed_id)

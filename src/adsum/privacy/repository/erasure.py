@@ -31,7 +31,7 @@ from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries
 from adsum.reports.repository.summaries import erase_from_summaries, summarise_classes
 from adsum.roster.repository.membership import student_names
-from adsum.roster.tables import enrolments, named_student_id, student_schools, students
+from adsum.roster.tables import enrolments, named_student_id, student_contacts, student_schools, students
 
 
 async def erase_student(connection: AsyncConnection, student_id: int, now: datetime) -> int:
@@ -65,6 +65,7 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
         absence_contacts,
         desk_entries,
         contradictions,
+        student_contacts,
         student_schools,
         student_holds,
         student_merges,

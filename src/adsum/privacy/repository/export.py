@@ -43,6 +43,16 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
         "sourced_id": String(),
         "active": Boolean(),
     },
+    "export_student_contacts": {
+        "school": String(),
+        "sourced_id": String(),
+        "role": String(),
+        "given_name": String(),
+        "family_name": String(),
+        "phone": String(),
+        "sms": String(),
+        "email": String(),
+    },
     "export_enrolments": {
         "class_id": BigInt,
         "class_title": String(),
@@ -206,6 +216,7 @@ def _statement(name: str) -> FileStatement:
 
 _PERSON = _statement("export_student")
 _SCHOOLS = _statement("export_schools")
+_STUDENT_CONTACTS = _statement("export_student_contacts")
 _ENROLMENTS = _statement("export_enrolments")
 _SEATS = _statement("export_seats")
 _RECORDS = _statement("export_records")
@@ -235,6 +246,7 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
     return PersonalData(
         student=student,
         schools=await _rows(connection, _SCHOOLS, student_id),
+        student_contacts=await _rows(connection, _STUDENT_CONTACTS, student_id),
         enrolments=await _rows(connection, _ENROLMENTS, student_id),
         seats=await _rows(connection, _SEATS, student_id),
         records=[row | {"changes": changes[row["id"]]} for row in await _rows(connection, _RECORDS, student_id)],

@@ -18,6 +18,8 @@ from adsum.reports.unexplained.page_data import AbsentDays, UnexplainedPageData
 from adsum.reports.year import StudentMarks, Year
 from adsum.roster.rules import ClassFilters, ClassRow, StudentRow
 from adsum.roster.service import Directory
+from adsum.roster.student_contacts.rules import StudentContact
+from adsum.roster.student_contacts.service import StudentContacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Surroundings:
     Attributes:
         classes: those of today that the visitor sees, by title.
         teachers: their names by class. Classes without teachers are missing.
+        people: whom to call, by the roster; None for visitors who are not of the office.
         upcoming: the planned absences of today or later; past: those since the first day of the period. None for
             visitors who may not see any.
         contacts: calls about absences, the newest first. None for visitors who may not see any.
@@ -34,6 +37,7 @@ class Surroundings:
 
     classes: Sequence[ClassRow]
     teachers: Mapping[int, Sequence[str]]
+    people: Sequence[StudentContact] | None
     upcoming: ListedAbsences | None
     past: ListedAbsences | None
     contacts: ContactsOfStudent | None
@@ -55,6 +59,7 @@ class StudentPageData:
         self,
         *,
         directory: Directory,
+        student_contacts: StudentContacts,
         reports: Reports,
         year: Year,
         planned_absences: AbsencePageData,
@@ -62,6 +67,7 @@ class StudentPageData:
         unexplained: UnexplainedPageData,
     ) -> None:
         self._directory = directory
+        self._student_contacts = student_contacts
         self._reports = reports
         self._year = year
         self._planned_absences = planned_absences
@@ -75,6 +81,7 @@ class StudentPageData:
         return Surroundings(
             sorted(classes, key=lambda each: (list_key(each.title), each.id)),
             await self._directory.teachers_of_classes(caller, [each.id for each in classes]),
+            await self._student_contacts.of_student(student.id, caller) if caller.overrules else None,
             await self._planned_absences.upcoming(student.school_id, student.id, today, caller),
             await self._planned_absences.past(student.school_id, student.id, since, today, caller),
             await self._call_list.of_student(student.id, caller),

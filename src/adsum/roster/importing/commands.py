@@ -55,7 +55,8 @@ def import_roster(
         bool,
         typer.Option(
             "--allow-removals",
-            help="Allow more than 10 % of students, classes or enrolments to end, and most teachers to leave.",
+            help="Allow more than 10 % of students, classes or enrolments to end, and most teachers or contacts to "
+            "leave.",
         ),
     ] = False,
     timezone: Annotated[

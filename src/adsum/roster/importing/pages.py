@@ -22,6 +22,7 @@ from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
 from adsum.roster.importing.rules import (
+    LEAVING,
     MAX_LEAVING_PERCENT,
     MAX_REMOVED_PERCENT,
     ClassChange,
@@ -104,6 +105,7 @@ def _page(
         "most_warnings": MAX_VIOLATIONS,
         "most_removed": MAX_REMOVED_PERCENT,
         "most_leaving": MAX_LEAVING_PERCENT,
+        "leaving": LEAVING,
         "time_zone": settings.timezone or ASSUMED,
         "max_mebibytes": settings.max_import_bytes // 2**20,
         "is_scripted": is_scripted(request),

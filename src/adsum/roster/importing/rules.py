@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import TypeAlias
 
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import file_violation
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.package import LINES_IN_MEMORY
+from adsum.roster.oneroster.records import PersonRecord
 
 MAX_VIOLATIONS = 10_000
 MAX_REMOVED_PERCENT = 10
 """The share of the active students, classes or enrolments that an import may end without `allow_removals`."""
 MAX_LEAVING_PERCENT = 50
-"""The share of the teachers who may leave without `allow_removals`."""
+"""The share of the teachers, and of the contacts, who may leave without `allow_removals`."""
 MAY_LEAVE = 3
-"""The number of teachers who may leave in any case, unless several leave and nobody stays: a school has few, and a
-leaver must not keep access."""
+"""The number of teachers or contacts who may leave in any case, unless several leave and nobody stays: a school has few
+teachers, and a leaver must not keep access."""
+LEAVING = frozenset({"teachers", "contacts"})
+"""The tables whose rows leave, and do not end."""
 SOON = timedelta(days=31)
 """An enrolment that now ends within this time counts as leaving its class. Later ends are those of terms."""
 
@@ -33,7 +37,7 @@ class ImportOptions:
         dry_run: reports the changes, and makes none.
         strict: refuses the whole import if there is a violation.
         allow_removals: allows more than 10 % of the active students, classes or enrolments to end, and more than half
-            of the teachers to leave.
+            of the teachers or of the contacts to leave.
         time_zone: IANA name for new schools, instead of the default. Without either it is UTC, with a warning.
         valid_from: the day from which sessions that the files add are due, and those that they lack are not; None: the
             today of each school, and every day for the sessions with which a class starts.
@@ -128,8 +132,9 @@ class ImportReport:
     Attributes:
         dry_run: nothing was changed; `tables` has the changes that the import would make.
         refused: in a dry run, whether the import would be refused.
-        tables: by name, in this order: schools, terms, students, teachers, classes, sessions, enrolments, teachings.
-        ignored: numbers of rows that are valid and not imported, such as guardians.
+        tables: by name, in this order: schools, terms, students, contacts, teachers, classes, sessions, enrolments,
+            teachings.
+        ignored: numbers of rows that are valid and not imported, such as guardians without a student.
         ignored_files: files that are not read.
         violations: by file and row. At most 10,000 are kept; `violation_count` counts all.
         warnings: as `violations`, of rows that are imported anyway.
@@ -163,12 +168,12 @@ class Removal:
 
     @property
     def allowed_percent(self) -> int:
-        return MAX_LEAVING_PERCENT if self.table == "teachers" else MAX_REMOVED_PERCENT
+        return MAX_LEAVING_PERCENT if self.table in LEAVING else MAX_REMOVED_PERCENT
 
     @property
     def is_excessive(self) -> bool:
         """Whether it needs `allow_removals`."""
-        if self.table == "teachers" and self.ended <= MAY_LEAVE:
+        if self.table in LEAVING and self.ended <= MAY_LEAVE:
             return self.ended == self.active > 1
         return self.ended * 100 > self.active * self.allowed_percent
 
@@ -209,6 +214,32 @@ class DoubleStudent:
     source_id: str
     known_id: int
     known_school: str
+
+
+ContactKey: TypeAlias = tuple[int, int, str]
+"""A school, a student, and the source id of their contact."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedContact:
+    """A contact of a student. `named_by_student`, `named_by_contact`: whose row in the file names the other one."""
+
+    role: str
+    given_name: str
+    family_name: str
+    phone: str | None
+    sms: str | None
+    email: str | None
+    named_by_student: bool
+    named_by_contact: bool
+
+    @classmethod
+    def of(cls, person: PersonRecord, role: str, *, by_student: bool, by_contact: bool) -> ImportedContact:
+        numbers = (person.phone or None, person.sms or None, person.email or None)
+        return cls(role, person.given_name, person.family_name, *numbers, by_student, by_contact)
+
+    def named(self, *, by_student: bool, by_contact: bool) -> ImportedContact:
+        return replace(self, named_by_student=by_student, named_by_contact=by_contact)
 
 
 class Staged(StrEnum):

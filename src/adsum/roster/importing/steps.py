@@ -16,6 +16,7 @@ from adsum.platform.database.tombstones import Erased, Tombstones, find_tombston
 from adsum.platform.days import Span, today_in
 from adsum.platform.errors import Forbidden, Violation
 from adsum.platform.files.file_violations import row_violation
+from adsum.roster.importing.contact_steps import apply_contacts, count_before, stored_roles
 from adsum.roster.importing.repository import changes, comparison, sessions, staging, transfers
 from adsum.roster.importing.repository.changes import (
     CLASSES,
@@ -28,6 +29,7 @@ from adsum.roster.importing.repository.changes import (
 )
 from adsum.roster.importing.repository.unplaced import only_school, stored_elsewhere
 from adsum.roster.importing.roster_mapping.classes import ClassMapping
+from adsum.roster.importing.roster_mapping.contacts import COLUMN
 from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_FILE
 from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, References, reassigned_id
 from adsum.roster.importing.roster_mapping.people import PeopleMapping
@@ -119,6 +121,7 @@ class RosterSteps:
             "schools": schools,
             "terms": table_of_terms,
             "students": await self._apply_students(people),
+            "contacts": await self._apply_contacts(people),
             "teachers": await self._apply_teachers(),
             "classes": await self._apply_classes(),
             "sessions": await self._apply_sessions(classes, valid_from),
@@ -133,6 +136,8 @@ class RosterSteps:
             "enrolments": (ENROLMENTS_FILE, ENROLMENTS),
         }
         self.removals = [Removal(name, file, tables[name].ended, before[kind]) for name, (file, kind) in ends.items()]
+        contacts = tables["contacts"]
+        self.removals.append(Removal("contacts", "users.csv", contacts.ended, count_before(contacts)))
         return tables
 
     async def finish(self) -> None:
@@ -196,7 +201,8 @@ class RosterSteps:
         people = PeopleMapping(self._orgs, self.findings, today, self._tombstones, is_delta=is_delta)
         if has_roles:
             known = await self._stored_people() if is_delta else {}
-            await asyncio.to_thread(people.read_roles, self._package.roles(), known)
+            contacts = await stored_roles(self._connection) if is_delta else {}
+            await asyncio.to_thread(people.read_roles, self._package.roles(), known, contacts)
         async for batch in self._batches("users", self._package.people()):
             await asyncio.to_thread(people.map, batch)
             await self._stage_people(people)
@@ -267,6 +273,11 @@ class RosterSteps:
         ended = await transfers.end_missing_students(connection, absent=absent)
         changed = transferred + again
         return TableReport(report.added + joined, report.changed + changed, ended, report.unchanged - joined - changed)
+
+    async def _apply_contacts(self, people: PeopleMapping) -> TableReport:
+        """A file without the column of the agents changes the contacts that it has, and ends none."""
+        is_complete = self._absence_means_gone("users") and self._package.has_column("users", COLUMN)
+        return await apply_contacts(self._connection, people, self.findings, is_complete=is_complete)
 
     async def _apply_teachers(self) -> TableReport:
         table = await self._apply(TEACHERS, "teachers")

@@ -197,7 +197,10 @@ class Row:
 
     def listed(self, column: str, max_length: int = MAX_LENGTH) -> tuple[str, ...]:
         """A OneRoster list, `1` or `"1,2"`, without blanks and repetitions. `max_length` limits each of its items."""
-        items = (item.strip().strip('"').strip() for item in self.text(column, MAX_LINE_LENGTH).split(","))
+        text = self.text(column, MAX_LINE_LENGTH)
+        if not text:
+            return ()
+        items = (item.strip().strip('"').strip() for item in text.split(","))
         listed = tuple(dict.fromkeys(item for item in items if item))
         if any(len(item) > max_length for item in listed):
             predicate = f"has an item of more than {max_length} characters"

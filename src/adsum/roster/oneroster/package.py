@@ -30,7 +30,10 @@ from adsum.roster.oneroster.records import (
 USED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "orgs": (("sourcedId", "name", "type"), ("status",)),
     "academicsessions": (("sourcedId", "title", "type", "startDate", "endDate"), ("status", "parentSourcedId")),
-    "users": (("sourcedId", "givenName", "familyName"), ("status", "grades", "primaryOrgSourcedId", "enabledUser")),
+    "users": (
+        ("sourcedId", "givenName", "familyName"),
+        ("status", "grades", "primaryOrgSourcedId", "enabledUser", "agentSourcedIds", "phone", "sms", "email"),
+    ),
     "roles": (("sourcedId", "userSourcedId", "role", "orgSourcedId"), ("status", "roleType", "endDate")),
     "classes": (("sourcedId", "title", "schoolSourcedId"), ("status", "classCode", "periods", "termSourcedIds")),
     "enrollments": (
@@ -68,6 +71,9 @@ class Package:
 
     def mode(self, name: str) -> Mode:
         return self.tables[name].layout.mode if name in self.tables else Mode.ABSENT
+
+    def has_column(self, name: str, column: str) -> bool:
+        return name in self.tables and column in self.tables[name].layout.positions
 
     @property
     def has_roles(self) -> bool:

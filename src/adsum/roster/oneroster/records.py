@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from adsum.platform.errors import Violation
 from adsum.roster.oneroster.csv_table import Row
 from adsum.roster.rules import MAX_GRADE
 from adsum.roster.terms.rules import GRADING_PERIOD
@@ -31,7 +32,9 @@ STAFF_ROLES = frozenset(
 """Roles of people who teach a class if an enrolment says so."""
 KINDS_OF_TERMS = {kind.lower(): kind for kind in (GRADING_PERIOD, "semester", "schoolYear", "term")}
 """The kinds of academic sessions in lower case, each as OneRoster spells it."""
-ROLES = STAFF_ROLES | {STUDENT, "guardian", "parent", "relative"}
+CONTACT_ROLES = ("guardian", "parent", "relative")
+"""Roles of the contacts of students, in the order in which they are named."""
+ROLES = STAFF_ROLES | {STUDENT, *CONTACT_ROLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,12 @@ class Org:
 class PersonRecord:
     """A row of users.csv. `role` and `orgs` are those of OneRoster 1.1; 1.2 has them in roles.csv.
 
-    `is_enabled`: whether the person may sign in; None if the file does not tell.
+    Attributes:
+        is_enabled: whether the person may sign in; None if the file does not tell.
+        agents: the source ids of related users: of a student, their contacts; of a contact, the students. None: the
+            file does not tell.
+        phone, sms, email: read of contacts only, and of everybody in 1.2.
+        doubts: the violations in these columns. They are warnings, if the person is a student or a contact.
     """
 
     row: int
@@ -66,6 +74,11 @@ class PersonRecord:
     orgs: tuple[str, ...]
     primary_org: str
     is_enabled: bool | None
+    agents: tuple[str, ...] | None = None
+    phone: str = ""
+    sms: str = ""
+    email: str = ""
+    doubts: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +167,8 @@ def read_person_of_1_2(row: Row) -> PersonRecord:
 
 def _person(row: Row, *, carries_role: bool) -> PersonRecord:
     is_gone = row.is_gone()
+    role = _role(row, required=not is_gone) if carries_role else ""
+    agents, (phone, sms, email), doubts = _relations(row, has_numbers=not carries_role or role in CONTACT_ROLES)
     person = PersonRecord(
         row=row.number,
         source_id=row.source_id(),
@@ -161,14 +176,33 @@ def _person(row: Row, *, carries_role: bool) -> PersonRecord:
         given_name=row.text("givenName"),
         family_name=row.text("familyName"),
         grades=row.listed("grades", MAX_GRADE),
-        role=_role(row, required=not is_gone) if carries_role else "",
+        role=role,
         orgs=row.listed("orgSourcedIds") if carries_role else (),
         primary_org=row.text("primaryOrgSourcedId"),
         is_enabled=_is_true(row, "enabledUser"),
+        agents=agents,
+        phone=phone,
+        sms=sms,
+        email=email,
+        doubts=doubts,
     )
     if not is_gone and not row.violations and not person.given_name and not person.family_name:
         row.violation("missing_value", "givenName", "and familyName are both empty")
     return person
+
+
+def _relations(
+    row: Row, *, has_numbers: bool
+) -> tuple[tuple[str, ...] | None, tuple[str, str, str], tuple[Violation, ...]]:
+    """The agents, the phone numbers and the email, and their violations, which do not leave out the row."""
+    before = len(row.violations)
+    agents = row.listed("agentSourcedIds") if row.has("agentSourcedIds") else None
+    if len(row.violations) > before:
+        agents = None
+    numbers = (row.text("phone"), row.text("sms"), row.text("email")) if has_numbers else ("", "", "")
+    doubts = tuple(row.violations[before:])
+    del row.violations[before:]
+    return agents, numbers, doubts
 
 
 def read_role(row: Row) -> PersonRole:

@@ -24,7 +24,7 @@ from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.repository.membership import schools_of_student
-from adsum.roster.tables import classes, enrolments, named_student_id, student_schools, students
+from adsum.roster.tables import classes, enrolments, named_student_id, student_contacts, student_schools, students
 from adsum.schools.locks import lock_school, try_lock_imports
 
 Deletion: TypeAlias = Callable[[AsyncConnection, int, date, int], Awaitable[int]]
@@ -220,7 +220,7 @@ async def delete_students(connection: AsyncConnection, school_id: int, before: d
     others = {each for student_id in ids for each in await schools_of_student(connection, student_id)}
     for other in sorted(others - {school_id}):
         await lock_school(connection, other)
-    for table in (enrolments, student_schools, student_merges, student_holds, *_SUMMARIES):
+    for table in (enrolments, student_contacts, student_schools, student_merges, student_holds, *_SUMMARIES):
         await connection.execute(delete(table).where(table.c.student_id.in_(ids)))
     await connection.execute(delete(students).where(named_student_id.in_(ids)))
     return len(ids)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from sqlalchemy import ColumnElement, Date, FromClause, Select, literal, not_, select
+from sqlalchemy import ColumnElement, Date, FromClause, Select, literal, not_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -17,7 +17,7 @@ from adsum.roster.importing.repository.staging import MAX_IDS_PER_STATEMENT
 from adsum.roster.importing.rules import Stored
 from adsum.roster.importing.tables import import_schools
 from adsum.roster.repository.membership import student_names
-from adsum.roster.tables import classes, enrolments
+from adsum.roster.tables import classes, enrolments, student_contacts
 from adsum.schools.tables import schools
 
 # The source id, and the school where it is stored.
@@ -59,7 +59,7 @@ async def stored_elsewhere(
 
 
 def _places(thing: Stored, today: Day) -> tuple[Places, ...]:
-    """Active students and teachers, active classes, or enrolments that have not ended, with their schools."""
+    """Active students, teachers and contacts, active classes, or enrolments that have not ended, with their schools."""
     if thing is Stored.CLASS:
         return (_at_school(classes, classes.c.school_id, classes.c.active),)
     if thing is Stored.ENROLMENT:
@@ -79,6 +79,7 @@ def _places(thing: Stored, today: Day) -> tuple[Places, ...]:
     return (
         _at_school(student_names, student_names.c.school_id, student_names.c.active),
         _at_school(users, users.c.school_id, not_(users.c.left_roster)),
+        _at_school(student_contacts, student_contacts.c.school_id, true()),
     )
 
 

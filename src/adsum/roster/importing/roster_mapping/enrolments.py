@@ -11,7 +11,7 @@ from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.days import Span
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import row_violation
-from adsum.roster.importing.roster_mapping.people import KINDS
+from adsum.roster.importing.roster_mapping.staged_people import KINDS
 from adsum.roster.importing.rules import Findings, KnownStudents, Staged
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import STUDENT, TEACHER, Enrolment

@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
 from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import row_violation
+from adsum.roster.importing.roster_mapping.contacts import ListedContacts
 from adsum.roster.importing.roster_mapping.roles import StoredPeople, StoredRoles, named_role
 from adsum.roster.importing.roster_mapping.schools import Orgs
-from adsum.roster.importing.rules import DoubleStudent, Findings, Staged
+from adsum.roster.importing.roster_mapping.staged_people import FILE, ROLES, StagedPeople
+from adsum.roster.importing.rules import DoubleStudent, Findings
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.records import (
+    CONTACT_ROLES,
     STAFF_ROLES,
     STUDENT,
     TEACHER,
@@ -26,18 +28,9 @@ from adsum.roster.oneroster.records import (
     PersonRecord,
     PersonRole,
 )
-from adsum.roster.rules import grade_text
 
-FILE = "users.csv"
 ROLES_FILE = "roles.csv"
-ROLES = (STUDENT, TEACHER)
 NO_SCHOOL = "this user is of no school, and enrolled at none"
-KINDS = {STUDENT: Erased.STUDENT, TEACHER: Erased.USER}
-
-EMPTY_CELLS: Mapping[str, Mapping[str, Any]] = {
-    STUDENT: dict.fromkeys(("given_name", "family_name", "grade")),
-    TEACHER: dict.fromkeys(("given_name", "family_name", "enabled_in_roster")),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +76,20 @@ class PeopleMapping:
         # The schools of enrolments of unplaced students, by whether the enrolment has not ended.
         self._enrolled: dict[bool, dict[str, set[int]]] = {True: {}, False: {}}
         self.staged = StagedPeople(tombstones, findings)
+        self.contacts = ListedContacts(findings)
+        self._stored_contacts: Mapping[str, str] = {}
         self.listed: set[str] = set()
         self.gone: set[str] = set()
         self.left_out: set[str] = set()
 
-    def read_roles(self, entries: Iterable[PersonRole | LeftOut], stored: StoredPeople) -> None:
-        """Reads roles.csv, before `map`. `stored` supplies the roles of delta rows that name none."""
+    def read_roles(
+        self, entries: Iterable[PersonRole | LeftOut], stored: StoredPeople, contacts: Mapping[str, str]
+    ) -> None:
+        """Reads roles.csv, before `map`. `stored` supplies the roles of delta rows that name none, and `contacts`
+        those of contacts, by source id.
+        """
         self._by_user = {}
+        self._stored_contacts = contacts
         self._stored = StoredRoles(self._orgs.ids, stored)
         for entry in entries:
             if isinstance(entry, LeftOut):
@@ -133,7 +133,8 @@ class PeopleMapping:
     def map_roles_without_person(self) -> None:
         """Maps roles of users who are not in users.csv, after `map`. Valid only for changes of stored people."""
         for role in [role for of_user in (self._by_user or {}).values() for role in of_user]:
-            is_stored = (role.role, role.org) in self._stored.of(role.user)
+            is_stored_contact = role.role in CONTACT_ROLES and role.user in self._stored_contacts
+            is_stored = is_stored_contact or (role.role, role.org) in self._stored.of(role.user)
             if role.is_gone and self._is_delta:
                 self._end_role(role)
             elif role.user not in self.left_out and not role.is_gone and not (is_stored and self._is_delta):
@@ -219,7 +220,8 @@ class PeopleMapping:
             return
         self._findings.warn(*unplaced.unknown)
         without_class = " without a class" if TEACHER in unplaced.roles else ""
-        self._findings.ignore(FILE, " and ".join(unplaced.roles) + without_class)
+        if others := [role for role in unplaced.roles if role not in CONTACT_ROLES]:
+            self._findings.ignore(FILE, " and ".join(others) + without_class)
 
     def warn_of_doubles(self, doubles: Iterable[DoubleStudent], ids: Mapping[tuple[int, str], int] | None) -> None:
         """Warns of new students whose source id is known at a school that is not in the files.
@@ -288,6 +290,7 @@ class PeopleMapping:
 
     def _map_with_orgs(self, person: PersonRecord) -> None:
         """OneRoster 1.1: a user has one role at each of their orgs."""
+        self.contacts.add(person, (person.role,), self._orgs.found(person.orgs))
         if not self._stage(person, {person.role: person.orgs}, "orgSourcedIds") or not self._is_delta:
             return
         self.staged.gone(STUDENT, person.row, None, person.source_id)  # except at the schools staged above
@@ -306,6 +309,8 @@ class PeopleMapping:
                 if self._is_delta:
                     self._end_role(role)
         if orgs:
+            of_contact = {org for role in CONTACT_ROLES for org in orgs.get(role, ())}
+            self.contacts.add(person, orgs, self._orgs.found(of_contact))
             self._stage(person, orgs, "sourcedId")
         elif not self._is_delta:
             self._end(person)
@@ -315,7 +320,11 @@ class PeopleMapping:
         places = self._stored.of(person.source_id)
         for role, org in places:
             self._place(role, self._orgs.ids[org], person)
-        if not places:
+        roles = [role for role, _ in places]
+        if person.source_id in self._stored_contacts:
+            roles.append(self._stored_contacts[person.source_id])
+        self.contacts.add(person, roles)
+        if not roles:
             self._findings.ignore(FILE, "no role")
 
     def _end(self, person: PersonRecord) -> None:
@@ -337,68 +346,11 @@ class PeopleMapping:
         school_id = self._orgs.ids.get(role.org)
         if school_id is not None and role.role in ROLES:
             self.staged.gone(role.role, role.row, school_id, role.user)
+        if role.role in CONTACT_ROLES or not role.role:
+            self.contacts.ended.add((role.user, school_id))
 
     def _leave_out(self, file: str, entry: LeftOut) -> None:
         self._findings.leave_out(file, entry)
         if entry.source_id is not None and not entry.is_repeated:
             self.left_out.add(entry.source_id)
             self.staged.kept(entry.row, entry.source_id)
-
-
-class StagedPeople:
-    """Staged rows by role. A row without a school applies to every school of the import.
-
-    The erased are not staged: they do not come back with a file that still lists them.
-    """
-
-    def __init__(self, tombstones: Mapping[Erased, Tombstones], findings: Findings) -> None:
-        self._tombstones = tombstones
-        self._findings = findings
-        self._rows: dict[str, list[dict[str, Any]]] = {role: [] for role in ROLES}
-
-    def take_rows(self) -> dict[str, list[dict[str, Any]]]:
-        """Returns and removes all rows."""
-        taken = self._rows
-        self._rows = {role: [] for role in ROLES}
-        return taken
-
-    def active(self, role: str, school_id: int, person: PersonRecord) -> None:
-        if self._tombstones[KINDS[role]].has(school_id, person.source_id):
-            self._findings.warn(_erased(role, person.row, school_id))
-            return
-        cells: dict[str, Any] = {"given_name": person.given_name, "family_name": person.family_name}
-        if role == STUDENT:
-            cells["grade"] = grade_text(person.grades)
-        else:
-            cells["enabled_in_roster"] = person.is_enabled
-        self._add(role, person.row, school_id, person.source_id, Staged.ACTIVE, cells)
-
-    def gone(self, role: str, row: int, school_id: int | None, source_id: str) -> None:
-        self._add(role, row, school_id, source_id, Staged.GONE)
-
-    def gone_everywhere(self, row: int, source_id: str) -> None:
-        for role in ROLES:
-            self.gone(role, row, None, source_id)
-
-    def kept(self, row: int, source_id: str) -> None:
-        for role in ROLES:
-            self._add(role, row, None, source_id, Staged.KEPT)
-
-    def _add(
-        self,
-        role: str,
-        row: int,
-        school_id: int | None,
-        source_id: str,
-        state: Staged,
-        cells: Mapping[str, Any] | None = None,
-    ) -> None:
-        staged = {"row": row, "school_id": school_id, "source_id": source_id, "state": state.value}
-        self._rows[role].append({**staged, **(cells or EMPTY_CELLS[role])})
-
-
-def _erased(role: str, row: int, school_id: int) -> Violation:
-    """The warning of a row that is left out. It does not repeat the id of the erased person, which it would store."""
-    command = f"; to let them come back: adsum student readmit --school {school_id} SOURCED_ID"
-    detail = f"this {role} was erased at school {school_id} and is left out{command if role == STUDENT else ''}"
-    return row_violation("erased_person", FILE, row, detail, column="sourcedId", schoolId=school_id)

@@ -13,8 +13,8 @@ from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.classes import FILE as CLASSES_FILE
 from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_FILE
-from adsum.roster.importing.roster_mapping.people import FILE as USERS_FILE
 from adsum.roster.importing.roster_mapping.people import ROLES_FILE
+from adsum.roster.importing.roster_mapping.staged_people import FILE as USERS_FILE
 from adsum.roster.importing.rules import Stored
 from adsum.roster.oneroster.csv_table import LeftOut
 from adsum.roster.oneroster.package import Package

@@ -1,0 +1,27 @@
+"""The contacts of a student in the API and in `--json`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from adsum.platform.http.schemas import Schema
+
+
+class StudentContactItem(Schema):
+    """A guardian, parent or relative of a student, as the roster names them."""
+
+    source_id: Annotated[str, Field(alias="sourcedId")]
+    role: Annotated[str, Field(description="`guardian`, `parent` or `relative`")]
+    given_name: str
+    family_name: str
+    phone: str | None
+    sms: Annotated[str | None, Field(description="the number for text messages")]
+    email: str | None
+
+
+class StudentContactsAnswer(Schema):
+    """The contacts of a student: first those with a phone number."""
+
+    items: list[StudentContactItem]
