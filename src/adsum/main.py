@@ -72,7 +72,9 @@ SINGLE = {
 }
 GROUPS = {
     "roster": LazyGroup(
-        "adsum.roster.importing.commands:app", "Import schools, classes and students from OneRoster files."
+        "adsum.roster.importing.commands:app",
+        "Import schools, classes and students from OneRoster files or a service.",
+        (ExtraCommand("sync", "adsum.roster.syncing.commands:sync", after="import"),),
     ),
     "batch": LazyGroup("adsum.batches.commands:app", "Mark a whole class, and follow the batch."),
     "queue": LazyGroup("adsum.operations.commands:queue_app", "Pause, resume and inspect the queue."),

@@ -63,6 +63,8 @@ from adsum.roster.people.service import People
 from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming
 from adsum.roster.student_contacts.service import StudentContacts
+from adsum.roster.syncing.schedule import ScheduledSync, schedule_of
+from adsum.roster.syncing.service import RosterSync
 from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
@@ -89,6 +91,8 @@ class RosterServices:
     timetables: Timetables
     naming: Naming
     roster_import: RosterImport
+    roster_sync: RosterSync
+    scheduled_sync: ScheduledSync
     sourced_roster: SourcedRoster
     student_contacts: StudentContacts
 
@@ -212,6 +216,8 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
 
 
 def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:
+    roster_import = RosterImport(on.database, on.settings.timezone, on.now, warnings_of_transfers)
+    roster_sync = RosterSync(on.database, roster_import, on.now)
     return RosterServices(
         people=People(on.database, accounts.accounts, on.now),
         directory=Directory(on.database, on.now),
@@ -220,7 +226,9 @@ def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:
         teachers_away=TeachersAway(on.database),
         timetables=Timetables(on.database, on.now),
         naming=Naming(on.database),
-        roster_import=RosterImport(on.database, on.settings.timezone, on.now, warnings_of_transfers),
+        roster_import=roster_import,
+        roster_sync=roster_sync,
+        scheduled_sync=ScheduledSync(roster_sync, schedule_of(on.settings), on.now),
         sourced_roster=SourcedRoster(on.database, on.now),
         student_contacts=StudentContacts(on.database),
     )

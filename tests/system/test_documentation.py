@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 import adsum
 from adsum.operations.doctor.keys import CHECK as API_KEYS
+from adsum.operations.doctor.roster_sync import CHECK as ROSTER_SYNC
 from tests.support.reference import COMMAND, FOLDER, PAGES, description_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -130,7 +131,7 @@ def test_every_public_name_of_the_library_can_be_imported(name: str) -> None:
 def test_the_guide_lists_every_check_of_the_doctor() -> None:
     text = (DOCS / "how-to" / "monitor-and-repair.md").read_text(encoding="utf-8")
     code = "".join(path.read_text("utf-8") for path in (ROOT / "src/adsum/operations/doctor").glob("*.py"))
-    checks = set(re.findall(r'\b(?:ok|warning|error)\(\s*"([^"]+)"', code)) | {API_KEYS}
+    checks = set(re.findall(r'\b(?:ok|warning|error)\(\s*"([^"]+)"', code)) | {API_KEYS, ROSTER_SYNC}
     cells = re.findall(r"^\| ([a-z ,:]+) \|", text, re.MULTILINE)
     listed = {name.partition(":")[0] for cell in cells for name in cell.split(", ")}
     assert len(checks) >= 16

@@ -16,6 +16,7 @@ from adsum.privacy.tables import retention_periods, retention_runs, student_hold
 from adsum.registers.order.tables import register_orders, student_seats
 from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
+from adsum.roster.syncing.tables import roster_sources
 from adsum.roster.tables import (
     classes,
     enrolments,
@@ -58,6 +59,7 @@ __all__ = [
     "register_reminders",
     "retention_periods",
     "retention_runs",
+    "roster_sources",
     "school_changes",
     "school_days",
     "schools",

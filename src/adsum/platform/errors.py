@@ -200,6 +200,14 @@ class Overloaded(Unavailable):
     code = "overloaded"
 
 
+class UnusableAnswer(Exception):
+    """An answer of another server that cannot be used. The text says why, without personal data."""
+
+
+class Unreachable(UnusableAnswer):
+    """Another server does not answer, or not to the end. A later request may succeed."""
+
+
 def reason(outage: AdsumError) -> str:
     """The first line of the error of the server or the driver, for operators. It has no password."""
     cause = outage.__cause__

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
+from adsum.platform.oidc_settings import is_private_address
 from adsum.platform.signing_keys import WrongKeys, parse_keys
 
+MAX_ADDRESS = 255
 # A test compares them with those of `accounts`.
 ROLES_OF_USERS = ("admin", "office", "teacher", "viewer", "operator")
 
@@ -35,6 +37,13 @@ def _web_address(url: str) -> str:
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
         raise ValueError(f"{url!r} is not the address of a page, such as https://docs.school.example/adsum/index.html")
     return url
+
+
+def service_address(url: str) -> str:
+    """The address of a service to which secrets are sent. Raises ValueError."""
+    if not is_private_address(url) or urlsplit(url).query or len(url) > MAX_ADDRESS:
+        raise ValueError(f"{url!r} is not an https address of at most {MAX_ADDRESS} characters without a query")
+    return url.rstrip("/")
 
 
 def _addresses(text: str) -> str:
@@ -76,6 +85,7 @@ def _emails(text: str) -> str:
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
 Origin = Annotated[str, AfterValidator(_origin)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
+ServiceAddress = Annotated[str, AfterValidator(service_address)]
 Addresses = Annotated[str, AfterValidator(_addresses)]
 SigningKeys = Annotated[SecretStr, AfterValidator(_signing_keys)]
 Roles = Annotated[str, AfterValidator(_roles)]

@@ -59,7 +59,9 @@ async def _work(settings: Settings) -> None:
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
             worker = ChunkWorker(options, process)
             freeze_startup_objects()
-            await asyncio.gather(worker.run(stop), adsum.sweeper.run(stop, adsum.chores))
+            await asyncio.gather(
+                worker.run(stop), adsum.sweeper.run(stop, adsum.chores), adsum.scheduled_sync.run(stop)
+            )
         log.info("worker stopped")
 
 

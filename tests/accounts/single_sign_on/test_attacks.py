@@ -23,8 +23,8 @@ from joserfc.jwk import RSAKey
 from adsum.accounts.access import Role
 from adsum.accounts.single_sign_on import provider as provider_module
 from adsum.accounts.single_sign_on import transport
-from adsum.accounts.single_sign_on.rules import UnusableAnswer
 from adsum.accounts.single_sign_on.service import BY_ADDRESS
+from adsum.platform.errors import UnusableAnswer
 from adsum.platform.redis.attempts import AttemptLimit
 from tests.accounts.single_sign_on.conftest import CALLBACK, EMAIL, FOR_BROWSERS, Visit, browser
 from tests.support.pages import visible_text

@@ -9,12 +9,12 @@ import pytest
 from adsum.accounts.single_sign_on.rules import (
     Refusal,
     SignInRefused,
-    UnusableAnswer,
     identity_of,
     keys_of,
     metadata_of,
     session_of,
 )
+from adsum.platform.errors import UnusableAnswer
 from adsum.platform.oidc_settings import OidcProvider
 
 

@@ -24,7 +24,10 @@ def test_an_empty_folder_is_reported_line_by_line_without_a_traceback(tmp_path: 
     assert [line.split()[:2] for line in lines[:2]] == [["error", "database"], ["error", "redis"]]
     assert lines[0].endswith("  ->  adsum up")
     assert lines[-2:] == [
-        "Not checked: migrations, eviction, persistence, memory, queue, workers, batches, keys, audit, api keys.",
+        (
+            "Not checked: migrations, eviction, persistence, memory, queue, workers, batches, keys, audit, api keys, "
+            "roster sync."
+        ),
         "2 errors, 0 warnings.",
     ]
     assert not (tmp_path / "data").exists()

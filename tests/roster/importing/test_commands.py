@@ -37,7 +37,7 @@ async def test_the_real_files_are_imported_and_the_second_time_nothing_changes(
 
     assert "Imported." in first
     assert "students    86     0        0      0" in first
-    assert "Nothing changes: the roster equals the files." in second
+    assert "Nothing changes: the roster is up to date." in second
     assert {row["time_zone"] for row in await importing.rows(tables.schools)} == {"America/Chicago"}
 
 

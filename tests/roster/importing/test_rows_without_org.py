@@ -180,7 +180,9 @@ def test_the_roles_of_a_delta_are_found_without_a_search_through_the_orgs() -> N
         "student": {(7, "person-8"), (500, "person-9")},
     }
     findings, erased = Findings(), dict.fromkeys(Erased, Tombstones())
-    people = PeopleMapping(Orgs(is_complete=False, ids=orgs), findings, TODAY, erased, is_delta=True)
+    people = PeopleMapping(
+        Orgs(is_complete=False, ids=orgs), findings, TODAY, erased, is_delta=True, lists_all_roles=False
+    )
     gone = [PersonRole(i, True, f"person-{i}", "", "", is_primary=False, end=None) for i in range(100)]
     people.read_roles(gone, stored, {})
     names = [PersonRecord(i, f"person-{i}", False, "A", "B", (), "", (), "", None) for i in range(200)]

@@ -16,7 +16,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
-from adsum.accounts.single_sign_on.rules import UnusableAnswer
+from adsum.platform.errors import UnusableAnswer
 
 LEEWAY_S = 60
 MAX_TOKEN = 100_000

@@ -20,7 +20,6 @@ from adsum.accounts.single_sign_on.rules import (
     ProviderUnavailable,
     Refusal,
     SignInRefused,
-    UnusableAnswer,
     identity_of,
     is_subject,
     keys_of,
@@ -28,7 +27,7 @@ from adsum.accounts.single_sign_on.rules import (
     session_of,
 )
 from adsum.platform.clock import Clock
-from adsum.platform.errors import Overloaded
+from adsum.platform.errors import Overloaded, UnusableAnswer
 from adsum.platform.oidc_settings import OidcProvider
 from adsum.platform.telemetry import logger
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, TypeGuard, cast
 
 from adsum.accounts.rules import may_be_email, normalised_email
-from adsum.platform.errors import Forbidden, Unavailable
+from adsum.platform.errors import Forbidden, Unavailable, UnusableAnswer
 from adsum.platform.oidc_settings import GOOGLE, OidcProvider, is_private_address
 from adsum.platform.texts import UNSTORABLE
 
@@ -55,10 +55,6 @@ class ProviderUnavailable(Unavailable):
     """A provider does not answer, or gives answers that cannot be used."""
 
     code = "provider_unavailable"
-
-
-class UnusableAnswer(Exception):
-    """An answer of a provider that cannot be used. The text says why, without personal data."""
 
 
 @dataclass(frozen=True, slots=True)

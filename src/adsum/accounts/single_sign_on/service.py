@@ -20,10 +20,10 @@ from adsum.accounts.single_sign_on import repository as statements
 from adsum.accounts.single_sign_on.attempts import LIFETIME, Attempt, Attempts, Invitation
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.provider import Provider
-from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused, UnusableAnswer
+from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused
 from adsum.platform.addresses import source_of
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Malformed, NotFound, TooManyAttempts, Unauthenticated
+from adsum.platform.errors import Malformed, NotFound, TooManyAttempts, Unauthenticated, UnusableAnswer
 from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.telemetry import logger
 

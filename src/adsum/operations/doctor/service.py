@@ -36,11 +36,14 @@ from adsum.operations.doctor.queue import (
     find_open_batches,
     find_stale_keys,
 )
+from adsum.operations.doctor.roster_sync import CHECK as ROSTER_SYNC
+from adsum.operations.doctor.roster_sync import check_roster_sync
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Unavailable, reason
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.inspection import RedisInspection
+from adsum.roster.syncing.schedule import Schedule
 
 # The limit for all checks that need both servers.
 TIMEOUT_S = 20.0
@@ -48,6 +51,7 @@ TIMEOUT_S = 20.0
 SERVER_CHECKS = (
     *("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys", "audit"),
     API_KEYS,
+    ROSTER_SYNC,
 )
 
 
@@ -64,6 +68,7 @@ class Deployment:
     key_scanner: KeyScanner
     api_keys: ApiKeys
     installation: Installation
+    roster_schedule: Schedule | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,7 @@ class Doctor:
             *check_stale_keys(stale_keys),
             *await check_keys(parts.api_keys),
             await check_audit(parts.database, KeyRing(parts.installation.signing_keys, self._now), self._now),
+            await check_roster_sync(parts.database, parts.roster_schedule, self._now),
         ]
         return CheckReport([*findings, *more], batches, stale_keys)
 

@@ -20,6 +20,7 @@ from adsum.platform.oidc_settings import is_loopback_host
 from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.settings import Settings
+from adsum.roster.syncing.schedule import schedule_of
 from adsum.servers import key_ring, open_servers, redis_url
 
 CHECK_URL = "adsum config show  # check the URL"
@@ -62,6 +63,7 @@ def _doctor(
         key_scanner=key_scanner,
         api_keys=ApiKeys(database, now, key_lifetime(settings)),
         installation=installation,
+        roster_schedule=schedule_of(settings),
     )
     sweeper = new_sweeper(settings, database, queue, Completion(database, queue.ledger, now), now)
     repair = Repair(

@@ -37,46 +37,51 @@ MAX_STUDENTS = 20
 MAX_CLASSES = 4
 PROGRESS_AFTER_S = 1.0
 
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Import nothing if any row is invalid.")]
+AllowRemovals = Annotated[
+    bool,
+    typer.Option(
+        "--allow-removals",
+        help="Allow more than 10 % of students, classes or enrolments to end, and most teachers or contacts to leave.",
+    ),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        parser=time_zone_given,
+        metavar="ZONE",
+        help="The time zone of new schools, such as Europe/Berlin. [default: ADSUM_TIMEZONE; unset: UTC, with a "
+        "warning]",
+    ),
+]
+ValidFrom = Annotated[
+    date | None,
+    typer.Option(
+        "--valid-from",
+        parser=read_day,
+        metavar="DATE",
+        help="The day on which sessions begin and end that the files add or lack. Default: today.",
+    ),
+]
+
 app = typer.Typer(no_args_is_help=True)
 
 
 @app.callback()
 def roster() -> None:
-    """Import schools, classes and students from OneRoster files."""
+    """Import schools, classes and students from OneRoster files or a service."""
 
 
 @app.command("import")
 def import_roster(
     path: Annotated[Path, typer.Argument(exists=True, readable=True, metavar="PATH", help="A folder or a zip file.")],
     *,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without making them.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Import nothing if any row is invalid.")] = False,
-    allow_removals: Annotated[
-        bool,
-        typer.Option(
-            "--allow-removals",
-            help="Allow more than 10 % of students, classes or enrolments to end, and most teachers or contacts to "
-            "leave.",
-        ),
-    ] = False,
-    timezone: Annotated[
-        str | None,
-        typer.Option(
-            parser=time_zone_given,
-            metavar="ZONE",
-            help="The time zone of new schools, such as Europe/Berlin. [default: ADSUM_TIMEZONE; unset: UTC, with a "
-            "warning]",
-        ),
-    ] = None,
-    valid_from: Annotated[
-        date | None,
-        typer.Option(
-            "--valid-from",
-            parser=read_day,
-            metavar="DATE",
-            help="The day on which sessions begin and end that the files add or lack. Default: today.",
-        ),
-    ] = None,
+    dry_run: DryRun = False,
+    strict: Strict = False,
+    allow_removals: AllowRemovals = False,
+    timezone: TimeZone = None,
+    valid_from: ValidFrom = None,
     as_json: Json = False,
 ) -> None:
     """Import OneRoster 1.1 or 1.2 CSV files. Exits with 1 if rows were left out or the import was refused."""
@@ -91,14 +96,14 @@ def import_roster(
     try:
         report = run_with(RosterImport, run)
     except (Malformed, Invalid, Forbidden) as error:
-        _show_refusal(error, as_json=as_json)
+        show_refusal(error, as_json=as_json)
         sys.exit(1)
-    _show_report(report, as_json=as_json)
+    show_report(report, as_json=as_json)
     if report.violation_count:
         sys.exit(1)
 
 
-def _show_report(report: ImportReport, *, as_json: bool) -> None:
+def show_report(report: ImportReport, *, as_json: bool) -> None:
     """Prints the whole report as JSON, or a table, a summary line, and the first violations."""
     if as_json:
         show_item(ImportAnswer.of(report), as_json=True)
@@ -119,7 +124,7 @@ def _show_report(report: ImportReport, *, as_json: bool) -> None:
     _show_violations("error", report.violations, report.violation_count)
 
 
-def _show_refusal(error: AdsumError, *, as_json: bool) -> None:
+def show_refusal(error: AdsumError, *, as_json: bool) -> None:
     """Prints why an import was refused."""
     if as_json:
         violations = [
@@ -136,7 +141,7 @@ def _summary(report: ImportReport) -> str:
     if report.refused:
         return "A dry run. Without --dry-run nothing would be imported, for the reasons below."
     if report.changes_nothing:
-        return "Nothing changes: the roster equals the files." if not report.violation_count else "Nothing changes."
+        return "Nothing changes: the roster is up to date." if not report.violation_count else "Nothing changes."
     if report.dry_run:
         return "A dry run: these are the changes; nothing was changed."
     return "Imported."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from adsum.accounts.access import Caller, Permission, require_permission
@@ -29,7 +29,7 @@ from adsum.roster.importing.rules import (
 )
 from adsum.roster.importing.steps import ReportProgress, RosterSteps
 from adsum.roster.oneroster.files import RosterFiles
-from adsum.roster.oneroster.package import USED, read_package
+from adsum.roster.oneroster.package import USED, Package, read_package
 
 log = logger(__name__)
 
@@ -86,11 +86,32 @@ class RosterImport:
             Invalid: an unknown time zone.
             ImportRefused: with every violation.
         """
-        require_permission(caller, Permission.ROSTER_IMPORT)
-        if options.time_zone is not None:
-            refuse(list(validate_time_zone(options.time_zone, "/query/timezone")))
+        self._require(caller, options)
         package = await asyncio.to_thread(read_package, files, options.max_lines)
-        digests = {} if options.dry_run else await asyncio.to_thread(_digests, files)
+        origin = {} if options.dry_run else {"sha256": await asyncio.to_thread(_digests, files)}
+        return await self.run_package(
+            package, caller=caller, options=options, progress=progress, keyed=keyed, origin=origin
+        )
+
+    async def run_package(
+        self,
+        package: Package,
+        *,
+        caller: Caller,
+        origin: Mapping[str, Any],
+        options: ImportOptions = NO_OPTIONS,
+        progress: ReportProgress | None = None,
+        keyed: KeyedRequest[ImportReport] | None = None,
+        confirm: Callable[[Connection, ImportReport], Awaitable[None]] | None = None,
+    ) -> ImportReport:
+        """As `run`, of a roster that has been read.
+
+        Args:
+            package: read more than once.
+            origin: for the audit log.
+            confirm: the last step of the transaction; an error rolls it back. Not called in a dry run.
+        """
+        self._require(caller, options)
         try:
             async with self._database.transaction() as connection:
                 await claim_key(connection, keyed)
@@ -114,7 +135,9 @@ class RosterImport:
                 _roll_back_or_refuse(report, removals)
                 await steps.finish()
                 await end_staging(connection)
-                after = _counts(report) | {"sha256": digests}
+                if confirm is not None:
+                    await confirm(connection, report)
+                after = {**_counts(report), **origin}
                 await record(connection, caller, Action.ROSTER_IMPORTED, school_id=_only_school(caller), after=after)
                 await write_events(connection, [_imported(report, _only_school(caller))], self._now())
                 await store_result(connection, keyed, report)
@@ -122,6 +145,11 @@ class RosterImport:
             return rollback.report
         log.info("roster imported", actor=caller.actor, **_counts(report))
         return report
+
+    def _require(self, caller: Caller, options: ImportOptions) -> None:
+        require_permission(caller, Permission.ROSTER_IMPORT)
+        if options.time_zone is not None:
+            refuse(list(validate_time_zone(options.time_zone, "/query/timezone")))
 
 
 def _imported(report: ImportReport, school_id: int | None) -> NewEvent:

@@ -198,7 +198,10 @@ class RosterSteps:
         today = min(self._orgs.today.values(), default=today_in(time_zone.name, self._now))
         has_roles = self._package.has_roles
         is_delta = self._package.mode("roles" if has_roles else "users") is Mode.DELTA
-        people = PeopleMapping(self._orgs, self.findings, today, self._tombstones, is_delta=is_delta)
+        lists_all_roles = not is_delta or self._package.lists_all_roles
+        people = PeopleMapping(
+            *(self._orgs, self.findings, today, self._tombstones), is_delta=is_delta, lists_all_roles=lists_all_roles
+        )
         if has_roles:
             known = await self._stored_people() if is_delta else {}
             contacts = await stored_roles(self._connection) if is_delta else {}

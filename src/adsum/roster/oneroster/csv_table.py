@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from datetime import date
 from enum import StrEnum
 from functools import lru_cache
 from typing import IO, Any, TypeVar
+
+from typing_extensions import override
 
 from adsum.platform.days import AMBIGUOUS_DAY, WrongDay, day_in_file
 from adsum.platform.errors import Violation
@@ -25,8 +28,32 @@ MAX_LINES = 10_000_000
 PROGRESS_ROWS = 1024
 
 
-class CsvTable:
-    """A file with a valid header. `position` of its `size` bytes have been read."""
+class RosterTable(ABC):
+    """The rows of a file or of a collection, which are read several times. `position` of its `size` have been read."""
+
+    def __init__(self, name: str, layout: Layout, size: int) -> None:
+        self.name = name
+        self.layout = layout
+        self.size = size
+        self.position = 0
+
+    def records(self, read: Callable[[Row], RosterRecord], key: str = "sourcedId") -> Iterator[RosterRecord | LeftOut]:
+        """Each row as a record or a `LeftOut`. `key` is the column with the source id."""
+        for row in self.rows(key):
+            if isinstance(row, LeftOut):
+                yield row
+                continue
+            record = read(row)
+            violations = tuple(row.violations)
+            yield LeftOut(row.number, row.text(key) or None, violations) if violations else record
+
+    @abstractmethod
+    def rows(self, key: str) -> Iterator[Row | LeftOut]:
+        """Each row that can be read, or its violations."""
+
+
+class CsvTable(RosterTable):
+    """A file with a valid header. Its `size` is in bytes."""
 
     def __init__(
         self,
@@ -40,24 +67,14 @@ class CsvTable:
         self._form = CsvForm(source.name, tuple((column,) for column in required), optional, ignores_others=True)
         self._source = source
         self.name = source.name
-        self.size = source.size
-        self.position = 0
         with self._opened() as raw:
             require_encoding(self.name, raw, max_lines)
         with self._opened() as raw, CsvRows(self._form, raw) as rows:
-            self.layout = Layout(self.name, mode, rows.width, rows.positions)
+            layout = Layout(self.name, mode, rows.width, rows.positions)
+        super().__init__(source.name, layout, source.size)
 
-    def records(self, read: Callable[[Row], RosterRecord], key: str = "sourcedId") -> Iterator[RosterRecord | LeftOut]:
-        """Each row as a record or a `LeftOut`. `key` is the column with the source id."""
-        for row in self._rows(key):
-            if isinstance(row, LeftOut):
-                yield row
-                continue
-            record = read(row)
-            violations = tuple(row.violations)
-            yield LeftOut(row.number, row.text(key) or None, violations) if violations else record
-
-    def _rows(self, key: str) -> Iterator[Row | LeftOut]:
+    @override
+    def rows(self, key: str) -> Iterator[Row | LeftOut]:
         with self._opened() as raw, CsvRows(self._form, raw) as rows:
             last: Row | LeftOut | None = None
             for number, cells, violation in rows:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import file_violation, row_violation
-from adsum.roster.oneroster.csv_table import MAX_LINES, CsvTable, LeftOut, Mode, Row
+from adsum.roster.oneroster.csv_table import MAX_LINES, CsvTable, LeftOut, Mode, RosterTable, Row
 from adsum.roster.oneroster.files import RosterFiles, UnreadableRoster
 from adsum.roster.oneroster.records import (
     AcademicSession,
@@ -64,10 +64,14 @@ RosterRecord = TypeVar("RosterRecord", Org, AcademicSession, PersonRecord, Schoo
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """The used files of a roster, with valid headers. `tables` lacks files that are not sent."""
+    """The used files of a roster, with valid headers. `tables` lacks files that are not sent.
 
-    tables: dict[str, CsvTable]
-    ignored_files: tuple[str, ...]
+    `lists_all_roles`: a changed user has all of their roles in the roles of a delta.
+    """
+
+    tables: Mapping[str, RosterTable]
+    ignored_files: tuple[str, ...] = ()
+    lists_all_roles: bool = False
 
     def mode(self, name: str) -> Mode:
         return self.tables[name].layout.mode if name in self.tables else Mode.ABSENT
@@ -132,7 +136,7 @@ def read_package(files: RosterFiles, max_lines: Mapping[str, int] = LINES_IN_MEM
     """
     modes = _modes(files, read_manifest(files))
     violations: list[Violation] = []
-    tables: dict[str, CsvTable] = {}
+    tables: dict[str, RosterTable] = {}
     for name, mode in modes.items():
         try:
             tables[name] = _table(files, name, mode, max_lines.get(name, MAX_LINES), has_roles="roles" in modes)
@@ -154,7 +158,7 @@ def _modes(files: RosterFiles, manifest: Manifest | None) -> dict[str, Mode]:
     violations = [
         file_violation(
             "undeclared_file",
-            _file(name),
+            file_of(name),
             f"this file is there, and manifest.csv has no property {_property_of(name)}",
             property=_property_of(name),
         )
@@ -175,7 +179,7 @@ def _table(files: RosterFiles, name: str, mode: Mode, max_lines: int, *, has_rol
     source = files.get(f"{name}.csv")
     if source is None:
         raise UnreadableRoster(
-            f"{_file(name)} is missing", [file_violation("missing_file", _file(name), _missing(files, name, mode))]
+            f"{file_of(name)} is missing", [file_violation("missing_file", file_of(name), _missing(files, name, mode))]
         )
     required, optional = USED[name]
     if name == "users" and not has_roles:
@@ -190,7 +194,8 @@ def _missing(files: RosterFiles, name: str, mode: Mode) -> str:
     return f"the file is missing{stated}"
 
 
-def _file(name: str) -> str:
+def file_of(name: str) -> str:
+    """The name of a used file, as violations spell it."""
     return f"{SPELLED.get(name, name)}.csv"
 
 
@@ -276,7 +281,7 @@ def _add_mode(entry: _Property, files: RosterFiles, modes: dict[str, Mode]) -> I
     is_read = name in USED and f"{name}.csv" in files
     value = entry.value.lower() or ("" if is_read else Mode.ABSENT)
     if value not in set(Mode):
-        detail = "is neither bulk, delta nor absent" if value else f"is empty, and {_file(name)} is there"
+        detail = "is neither bulk, delta nor absent" if value else f"is empty, and {file_of(name)} is there"
         yield _wrong_property("unknown_mode", entry, detail)
     elif modes.setdefault(name, Mode(value)) is not Mode(value):
         yield _wrong_property("repeated_property", entry, f"has been {modes[name]} in an earlier row")

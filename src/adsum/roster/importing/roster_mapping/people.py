@@ -58,11 +58,14 @@ class PeopleMapping:
         tombstones: Mapping[Erased, Tombstones],
         *,
         is_delta: bool,
+        lists_all_roles: bool,
     ) -> None:
+        """`lists_all_roles`: users have all of their roles in roles.csv, also those that do not change."""
         self._orgs = orgs
         self._today = today
         self._findings = findings
         self._is_delta = is_delta
+        self._lists_all_roles = lists_all_roles
         self._by_user: dict[str, list[PersonRole]] | None = None
         self._stored = StoredRoles({}, {})
         self._deleted: dict[str, PersonRecord] = {}
@@ -110,7 +113,7 @@ class PeopleMapping:
                 self._map_with_orgs(person)
             elif of_user := self._by_user.pop(person.source_id, []):
                 self._map_with_roles(person, of_user)
-            elif self._is_delta:
+            elif not self._lists_all_roles:
                 self._map_with_stored_roles(person)
             else:
                 violation = row_violation(
@@ -291,7 +294,11 @@ class PeopleMapping:
     def _map_with_orgs(self, person: PersonRecord) -> None:
         """OneRoster 1.1: a user has one role at each of their orgs."""
         self.contacts.add(person, (person.role,), self._orgs.found(person.orgs))
-        if not self._stage(person, {person.role: person.orgs}, "orgSourcedIds") or not self._is_delta:
+        self._stage_everywhere(person, {person.role: person.orgs}, "orgSourcedIds")
+
+    def _stage_everywhere(self, person: PersonRecord, orgs: Mapping[str, tuple[str, ...]], column: str) -> None:
+        """Stages a person at all of their schools. In a delta they leave the others."""
+        if not self._stage(person, orgs, column) or not self._is_delta:
             return
         self.staged.gone(STUDENT, person.row, None, person.source_id)  # except at the schools staged above
         if person.source_id not in self._staff:
@@ -308,11 +315,14 @@ class PeopleMapping:
                 self._note_ended(role)
                 if self._is_delta:
                     self._end_role(role)
+        of_contact = {org for role in CONTACT_ROLES for org in orgs.get(role, ())}
         if orgs:
-            of_contact = {org for role in CONTACT_ROLES for org in orgs.get(role, ())}
             self.contacts.add(person, orgs, self._orgs.found(of_contact))
+        if orgs and self._lists_all_roles:
+            self._stage_everywhere(person, orgs, "sourcedId")
+        elif orgs:
             self._stage(person, orgs, "sourcedId")
-        elif not self._is_delta:
+        elif self._lists_all_roles:
             self._end(person)
 
     def _map_with_stored_roles(self, person: PersonRecord) -> None:
