@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import tarfile
 import tracemalloc
@@ -96,6 +97,48 @@ def test_a_file_that_was_changed_anywhere_or_cut_off_is_refused(
         with pytest.raises(BackupRefused):
             put_back(folder, archive, force=True, identity=identity)
         assert state(folder) == before
+
+
+def test_pieces_of_a_file_that_are_left_out_repeated_or_exchanged_are_refused(tmp_path: Path) -> None:
+    """age encrypts pieces of 64 KiB, which are followed by 16 bytes."""
+    plain, made, back = tmp_path / "plain", tmp_path / "made.age", tmp_path / "back"
+    plain.write_bytes(os.urandom(3 * 64 * 1024 + 1))
+    encryption.encrypt_file(plain, made, [KEY.to_public()])
+    size, whole = 64 * 1024 + 16, made.read_bytes()
+    begin = len(whole) - 3 * size - 17
+    header, *pieces = whole[:begin], *(whole[at : at + size] for at in range(begin, len(whole), size))
+    first, second, third, last = pieces
+    wrong = [
+        (first, second, third),
+        (second, third, last),
+        (first, third, last),
+        (first, first, second, third, last),
+        (second, first, third, last),
+        (first, second, third, last, last),
+        (),
+    ]
+    for damaged in wrong:
+        made.write_bytes(header + b"".join(damaged))
+        with pytest.raises(BackupRefused, match="damaged or cut off"):
+            encryption.decrypt_file(made, back, [KEY])
+        back.unlink()
+    made.write_bytes(header + b"".join(pieces))
+    encryption.decrypt_file(made, back, [KEY])
+    assert back.read_bytes() == plain.read_bytes()
+
+
+@pytest.mark.parametrize("armored", [False, True])
+def test_a_header_with_thousands_of_recipients_is_refused_before_it_is_read(
+    archive: Path, tmp_path: Path, armored: bool
+) -> None:
+    whole = archive.read_bytes()
+    first, rest = whole[:22], whole[22:]
+    content = first + (b"-> X " + b"A" * 40 + b"\n\n") * 5_000 + rest
+    if armored:
+        content = b"-----BEGIN AGE ENCRYPTED FILE-----\n" + base64.encodebytes(content)
+    archive.write_bytes(content)
+    with pytest.raises(BackupRefused, match="its header does not end"):
+        encryption.decrypt_file(archive, tmp_path / "plain", [KEY])
 
 
 def test_a_file_that_was_encrypted_by_somebody_else_is_checked_as_every_backup(

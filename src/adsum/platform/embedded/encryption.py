@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import os
 from collections.abc import Callable, Sequence
@@ -14,6 +15,8 @@ from adsum.platform.embedded.archive import BackupRefused, digest_of
 
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
 _MAGIC = (b"age-encryption.org/", _ARMOR)
+# Of about 600 recipients. The library reads a header in a time that grows with the square of its size.
+_MAX_HEADER = 64 * 1024
 _SECRET_PREFIX = "AGE-SECRET-KEY-1"  # noqa: S105 - of every key
 
 
@@ -123,6 +126,8 @@ class _Output:
 
 
 def _decrypt(encrypted: Path, output: _Output, identities: Sequence[x25519.Identity]) -> None:
+    if not _has_short_header(encrypted):
+        raise BackupRefused(f"{encrypted} is damaged or cut off: its header does not end")
     with encrypted.open("rb") as source:
         try:
             pyrage.decrypt_io(source, output, list(identities))
@@ -132,3 +137,12 @@ def _decrypt(encrypted: Path, output: _Output, identities: Sequence[x25519.Ident
             if "No matching keys" in str(error):
                 raise BackupRefused(f"{encrypted} is not encrypted to this identity") from None
             raise BackupRefused(f"{encrypted} is damaged or cut off: {error}") from None
+
+
+def _has_short_header(encrypted: Path) -> bool:
+    with encrypted.open("rb") as file:
+        begin = file.read(_MAX_HEADER)
+    if begin.startswith(_ARMOR):
+        text = b"".join(begin.removeprefix(_ARMOR).split())
+        begin = binascii.a2b_base64(text[: len(text) // 4 * 4])
+    return b"\n---" in begin
