@@ -25,6 +25,7 @@ from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.idempotency import IdempotencyKeyHeader, RequestKey
 from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER, wrong_names
 from adsum.platform.http.transport import address_of, require_same_origin
+from adsum.platform.pages.page_visitor import require_own_page
 
 bearer_token = OAuth2PasswordBearer(
     "/auth/token", scheme_name="bearerToken", description="A token of `POST /auth/token`.", auto_error=False
@@ -63,7 +64,9 @@ async def _find_sender(request: Request, callers: Callers, despite: Collection[O
         return await callers.of_key(key, address_of(request))
     if cookie := session_token(request):
         require_same_origin(request)
-        return await callers.of_token(cookie, is_use=is_use(request), despite=despite)
+        caller = await callers.of_token(cookie, is_use=is_use(request), despite=despite)
+        require_own_page(request, caller.user_id)
+        return caller
     raise Unauthenticated("send a bearer token in Authorization, or an API key in X-API-Key")
 
 

@@ -62,6 +62,7 @@ from adsum.platform.http.transport import (
 )
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.languages import COOKIE
+from adsum.platform.pages.page_visitor import require_own_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import CHOICE_OF_PASSWORD, START, PageRoute, after_sign_in, local_path, wants_json
 from adsum.platform.settings import Settings
@@ -216,12 +217,16 @@ async def sign_out(
     Also if the sign-in has ended before, for example without use: what the browser stores is still there.
     """
     token, then = session_token(request), START
+    caller = None
+    if token:
+        with suppress(Unauthenticated):
+            caller = await tokens.caller_of(token, despite=tuple(Outstanding))
+            await require_own_form(request, caller.user_id)
     provider = await _provider_of(request, single_sign_on, token)
-    if token and everywhere:
-        try:
-            await accounts.end_tokens(await tokens.caller_of(token, despite=tuple(Outstanding)))
-        except Unauthenticated:
-            then = SIGN_INS  # after signing in, the visitor ends the others there
+    if token and everywhere and caller is None:
+        then = SIGN_INS  # after signing in, the visitor ends the others there
+    elif caller is not None and everywhere:
+        await accounts.end_tokens(caller)
     elif token:
         await tokens.revoke(token)
     response = _after_sign_out(request, provider, f"/sign-in?next={then}")

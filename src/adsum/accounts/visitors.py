@@ -19,13 +19,14 @@ from adsum.accounts.sign_ins.half_way import LIFETIME as HALF_WAY_LIFETIME
 from adsum.accounts.sign_ins.rules import Client, SignInKind
 from adsum.accounts.sign_ins.service import NewSignIn
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
-from adsum.platform.errors import Forbidden, OtherVisitor, Unauthenticated
+from adsum.platform.errors import Forbidden, Unauthenticated
 from adsum.platform.http.cookies import SESSION, cookie_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import services_of
 from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.rate_limits import spend, spend_of_address
 from adsum.platform.http.refusals import note_actor
 from adsum.platform.http.transport import address_of, require_same_origin
+from adsum.platform.pages.page_visitor import note_visitor
 from adsum.platform.pages.rendering import speak
 from adsum.platform.pages.routing import asks_for_page
 
@@ -62,6 +63,7 @@ async def visitor_of(request: Request) -> Visitor:
         Unauthenticated: without a valid token.
         SignInIncomplete: the visitor has to take another step first, such as choosing a password.
         Forbidden: another site has sent the request.
+        OtherVisitor: the page that sends the request was made for another user.
     """
     return await _find_visitor_once(request)
 
@@ -73,6 +75,7 @@ async def _find_visitor_once(request: Request, despite: Collection[Outstanding] 
             visitor = await _find_visitor(request, despite)
         count_for_caller(request, visitor.caller)
         request.state.visitor = visitor
+        await note_visitor(request, visitor.user_id)
     return visitor
 
 
@@ -121,15 +124,6 @@ def visitor_with(*permissions: Permission) -> Callable[[Visitor], Awaitable[Visi
 
 OfficeVisitor = Annotated[Visitor, Depends(visitor_with(Permission.ATTENDANCE_OVERRULE, Permission.ROSTER_READ))]
 """The visitor of a page of the office."""
-
-
-def require_visitor_of_page(visitor: Visitor, user_id: int | str | None) -> None:
-    """Raises OtherVisitor if a page was made for another user than the one who is signed in now.
-
-    A page that stays open may send what one user has entered after another one has signed in.
-    """
-    if str(user_id) != str(visitor.user_id):
-        raise OtherVisitor("another user has signed in since the page was opened")
 
 
 def count_for_caller(request: Request, caller: Caller) -> None:

@@ -128,8 +128,8 @@ class RosterChanged(Conflict):
     code = "roster_changed"
 
 
-class OtherVisitor(Conflict):
-    """A page sends what one user has entered, and another one has signed in since."""
+class OtherVisitor(AdsumError):
+    """A page sends what one user has entered, and another one has signed in since (409)."""
 
     code = "other_visitor"
 

@@ -103,7 +103,7 @@ def test_marks_are_not_saved_as_those_of_another_user_who_signs_in(browsing: Bro
     sign_in_again(page, browsing, OFFICE)
     problem.get_by_role("button", name="Discard the marks").click()
     expect(states(page, "saved")).to_have_count(STUDENTS)
-    expect(page.locator("[name=userId]")).not_to_have_value("")
+    expect(page.locator("#register [name=visitor]")).not_to_have_value("")
     assert records(browsing, day)[1] == "present"
 
 

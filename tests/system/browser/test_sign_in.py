@@ -91,3 +91,20 @@ def test_a_chosen_language_is_kept(browsing: Browsing) -> None:
     page.goto("/sign-in")
     page.get_by_role("button", name="Deutsch").click()
     expect(page.locator("html")).to_have_attribute("lang", "de")
+
+
+def test_what_one_user_has_opened_does_nothing_for_another_one_who_signs_in(browsing: Browsing) -> None:
+    office = "office@school.example"
+    page = browsing.visitor(office)
+    page.goto("/planned-absences/new")
+    live = page.context.new_page()
+    live.goto("/overview")
+    name = live.locator(".me summary bdi").inner_text()
+    page.context.clear_cookies()
+    sign_in(page.context.new_page(), "viewer@school.example", browsing.system.passwords["viewer@school.example"])
+    # The overview updates itself: it becomes that of the other user.
+    expect(live.locator(".me summary bdi")).not_to_have_text(name)
+    page.locator("footer").get_by_role("button", name="Deutsch").click()
+    expect(page.get_by_text("Another user has signed in since this page was opened.")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert_accessible(page)

@@ -25,14 +25,14 @@ from adsum.accounts.visitors import (
     Visitor,
     client_of,
     relying_party_of,
-    require_visitor_of_page,
     set_session_cookie,
     visitor_confirming,
 )
-from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, OtherVisitor, Overloaded, TooManyAttempts
+from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Overloaded, TooManyAttempts
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import require_private_transport
+from adsum.platform.pages.page_visitor import FIELD
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import CONFIRMATION, START, PageRoute, local_path
 
@@ -43,8 +43,8 @@ AccountsService = Annotated[Accounts, Depends(provided(Accounts))]
 Confirming = Annotated[Visitor, Depends(visitor_confirming)]
 # The fields of this page. All others are those of the action.
 PASSWORD, CODE, PASSKEY = "confirmPassword", "confirmCode", "confirmPasskey"
-IS_FORM, USER = "confirmForm", "confirmUser"
-OWN = frozenset({PASSWORD, CODE, PASSKEY, IS_FORM, USER})
+IS_FORM = "confirmForm"
+OWN = frozenset({PASSWORD, CODE, PASSKEY, IS_FORM})
 # Fields of actions that no page may contain.
 SECRETS = frozenset({"password", "newPassword"})
 
@@ -69,17 +69,12 @@ async def confirm(
 ) -> Response:
     """Confirms, and sends the form on to `then`, or redirects to the page."""
     given = [(name, value) for name, value in (await request.form()).multi_items() if isinstance(value, str)]
-    fields = [(name, value) for name, value in given if name not in OWN]
+    fields = [(name, value) for name, value in given if name not in {*OWN, FIELD}]
     typed = {name: value for name, value in given if name in OWN}
     has_secret = any(name in SECRETS for name, _ in fields)
     if has_secret:
         fields = []
     is_form = typed.get(IS_FORM) != "no" and not has_secret
-    if USER in typed:
-        try:
-            require_visitor_of_page(visitor, typed[USER])
-        except OtherVisitor as error:  # what the other user has entered is neither shown nor sent
-            return await _form(request, service, accounts, visitor, START, error)
     if not typed.keys() & {PASSWORD, CODE, PASSKEY}:  # the form of an action
         return await _form(
             request, service, accounts, visitor, then, fields=fields, is_form=is_form, is_emptied=has_secret

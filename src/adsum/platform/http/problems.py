@@ -31,6 +31,7 @@ STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
     (errors.Forbidden, HTTPStatus.FORBIDDEN),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.Conflict, HTTPStatus.CONFLICT),
+    (errors.OtherVisitor, HTTPStatus.CONFLICT),
     (errors.Gone, HTTPStatus.GONE),
     (errors.StaleVersion, HTTPStatus.PRECONDITION_FAILED),
     (errors.VersionRequired, HTTPStatus.PRECONDITION_REQUIRED),

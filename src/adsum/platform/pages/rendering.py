@@ -16,6 +16,7 @@ from adsum.platform.http.cookies import cookie_of
 from adsum.platform.http.middleware import POLICY
 from adsum.platform.pages.charts import absence_scale
 from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
+from adsum.platform.pages.page_visitor import with_field
 from adsum.platform.pages.static_files import static_url
 
 NO_SINGLE_KEYS: Final = "no-single-keys"
@@ -61,7 +62,7 @@ class Site:
     ) -> HTMLResponse:
         """Renders a template as a response: a page, or a fragment of a page."""
         headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Cookie, Accept-Language"}
-        return HTMLResponse(self.text(request, template, **shown), status, headers)
+        return HTMLResponse(with_field(request, self.text(request, template, **shown)), status, headers)
 
 
 def open_site(packages: Sequence[str]) -> Site:

@@ -20,6 +20,7 @@ from adsum.platform.errors import (
     Malformed,
     NoSchoolYet,
     NotFound,
+    OtherVisitor,
     PasswordChangeRequired,
     SecondFactorSetupRequired,
     SignInIncomplete,
@@ -67,6 +68,8 @@ class PageRoute(GuardedRoute):
                 if wants_json(request):
                     raise
                 return _page_of(request, error)
+            finally:
+                await request.close()  # the files of its form, also of one that was refused
 
         return answer
 
@@ -158,7 +161,12 @@ def _page_of(request: Request, error: AdsumError | RequestValidationError) -> Re
             # The request is for a fragment. Reloading the whole page leads to the sign-in page and back.
             return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Refresh": "true"})
         return RedirectResponse(f"{SIGN_IN}?next={quote(_path_of(request))}", HTTPStatus.SEE_OTHER)
-    return refusal_page(request, error if isinstance(error, AdsumError) else _unreadable(request, error))
+    response = refusal_page(request, error if isinstance(error, AdsumError) else _unreadable(request, error))
+    if isinstance(error, OtherVisitor) and "HX-Request" in request.headers:
+        # The page is another user's: a poll reloads it, and the answer to a form replaces all of its content.
+        answers = {"HX-Retarget": "#main", "HX-Reselect": "#main", "HX-Reswap": "outerHTML"}
+        response.headers.update({"HX-Refresh": "true"} if request.method in SAFE else answers)
+    return response
 
 
 def confirmation_of(request: Request) -> Response:

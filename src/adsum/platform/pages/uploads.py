@@ -17,8 +17,9 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 from adsum.platform.errors import Invalid, Violation
+from adsum.platform.pages.page_visitor import FIELD, own_form
 
-MAX_FIELDS = 5
+MAX_FIELDS = 6
 BLOCK = 1024 * 1024
 
 
@@ -48,14 +49,14 @@ class Upload:
 @asynccontextmanager
 async def uploaded(request: Request) -> AsyncGenerator[Upload]:
     """The file of a form. The body is read here, after the check of permissions. Raises Invalid: there is no file."""
-    async with request.form(max_files=1, max_fields=MAX_FIELDS) as form:
+    async with own_form(request, max_files=1, max_fields=MAX_FIELDS) as form:
         file, confirmed = form.get("file"), form.get("digest")
         if not isinstance(file, UploadFile) or not file.filename:
             detail = "choose a file"
             raise Invalid(detail, [Violation("missing_field", detail, "/file")])
         digest = await asyncio.to_thread(_digest, file.file)
         await file.seek(0)
-        fields = {name: value.strip() for name, value in form.items() if isinstance(value, str)}
+        fields = {name: value.strip() for name, value in form.items() if isinstance(value, str) and name != FIELD}
         choices = frozenset(name for name, value in fields.items() if value == "true")
         texts = {name: value for name, value in fields.items() if value and name not in choices and name != "digest"}
         is_other = bool(confirmed) and confirmed != digest

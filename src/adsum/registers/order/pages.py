@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from adsum.platform.http.dependencies import provided
+from adsum.platform.pages.page_visitor import own_form, reads_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.order.rules import RegisterOrder, SortBy
@@ -34,9 +35,10 @@ async def show_order(request: Request, batch: RequestedRegister, orders: OrdersS
 
 
 @router.post("")
+@reads_form
 async def choose_order(request: Request, batch: RequestedRegister, orders: OrdersService, visitor: Taker) -> Response:
     """Chooses the order, and returns to the register."""
-    async with request.form(max_fields=MAX_FIELDS) as form:
+    async with own_form(request, max_fields=MAX_FIELDS) as form:
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     await orders.choose(batch, _order(fields), visitor.caller)
     register = request.url.path.removesuffix("/order")

@@ -16,17 +16,18 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import ValidationError
 
-from adsum.accounts.visitors import Visitor, require_visitor_of_page
+from adsum.accounts.visitors import Visitor
 from adsum.attendance.statuses.rules import PRESENT, tone_of
 from adsum.batches.job_outcomes import reason_text
 from adsum.platform.days import time_of
-from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, OtherVisitor, StaleVersion, number_of_errors
+from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed, StaleVersion, number_of_errors
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import json_of
 from adsum.platform.http.problems import BODY, violation_of
 from adsum.platform.http.schemas import Schema
 from adsum.platform.ids import Batch
+from adsum.platform.pages.page_visitor import own_form, reads_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute, wants_json
 from adsum.platform.texts import note_text
@@ -40,7 +41,6 @@ SheetsService = Annotated[RegisterSheets, Depends(provided(RegisterSheets))]
 
 # A few fields for each student of the largest batch.
 MAX_FIELDS = 130_000
-_ID = re.compile(r"[0-9]{1,18}")
 _RECORD = re.compile(r"([0-9]{1,18}):([0-9]{1,9}):([a-z0-9_-]{1,32})")
 
 
@@ -66,6 +66,7 @@ async def show_blank_register(
 
 
 @router.post("/{class_id}/{session_id}/{day}")
+@reads_form
 async def save_register(
     request: Request,
     batch: RequestedRegister,
@@ -76,16 +77,13 @@ async def save_register(
     """Saves new and changed marks. The answer to a form is the page with the recorded marks."""
     sent = await _sent_sheet(request)
     try:
-        require_visitor_of_page(visitor, sent.user_id)
         sent.require_statuses()
         saved = await sheets.save(sent.submitted(batch, idempotency_key), visitor.caller)
     except (Invalid, Conflict, Forbidden) as error:
         if wants_json(request):
             raise
         sheet = await sheets.sheet(*_parts(batch), visitor.caller)
-        # Marks of another user stay out of the form, which would send them as those of this one.
-        is_own = not isinstance(error, OtherVisitor)
-        typed = {each.student_id: each.mark.mark for each in sent.marks} if is_own else {}
+        typed = {each.student_id: each.mark.mark for each in sent.marks}
         status = HTTPStatus.CONFLICT if isinstance(error, Conflict) else HTTPStatus.UNPROCESSABLE_ENTITY
         return _page(request, visitor, sheet, status=status, error=error, typed=typed, wrong=sent.wrong_marks(error))
     if not wants_json(request):
@@ -155,10 +153,9 @@ async def _sent_sheet(request: Request) -> SentSheet:
 
 
 async def _form(request: Request) -> dict[str, object]:
-    async with request.form(max_fields=MAX_FIELDS) as form:
+    async with own_form(request, max_fields=MAX_FIELDS) as form:
         fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     return {
-        **({"userId": int(fields["userId"])} if _ID.fullmatch(fields.get("userId", "")) else {}),
         "rosterVersion": fields.get("rosterVersion", ""),
         "marks": list(_marks(fields)),
         "force": "force" in fields,

@@ -39,9 +39,8 @@ class SentMark(SentSchema):
 
 
 class SentSheet(SentSchema):
-    """The new and changed marks of a sheet, and the user who has entered them."""
+    """The new and changed marks of a sheet."""
 
-    user_id: Id
     roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)]
     marks: Annotated[Sequence[SentMark], StudentList]
     force: Flag = False

@@ -16,6 +16,7 @@ from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import MAX_ENTRIES
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.pages.forms import WRONG, day_typed, status_with
+from adsum.platform.pages.page_visitor import reads_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
@@ -50,6 +51,7 @@ async def roster(request: Request, settings: CurrentSettings, visitor: Importer)
 
 
 @router.post(PATH)
+@reads_form
 @costly
 async def import_roster(
     request: Request,

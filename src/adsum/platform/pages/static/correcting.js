@@ -3,7 +3,9 @@
 const dialog = document.getElementById("correcting");
 
 async function correct(link) {
-  const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+  // Refused if another user has signed in: the form would be theirs.
+  const headers = { Accept: "text/html", "X-Page-Visitor": document.body.dataset.visitor };
+  const answer = await fetch(link.href, { headers });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const form = page.getElementById("correction");
   if (!answer.ok || !form) throw new Error("there is no form");

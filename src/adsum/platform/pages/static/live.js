@@ -1,5 +1,6 @@
 // Parts of a page that poll for updates. Polling pauses while the page is hidden, and a note shows stale content.
 // It stops when a form is submitted: a response that reloads the page would replace the response of the form.
+// A poll is refused, and the page reloaded, if another user has signed in: its forms would be theirs.
 // A form that changes a part of the page makes the polls stale that began before its response was shown.
 let leaving = false;
 let changes = 0;
@@ -7,9 +8,13 @@ const begun = new WeakMap();
 const stale = document.querySelector("[data-stale]");
 
 document.addEventListener("htmx:before:request", (event) => {
+  const { ctx } = event.detail;
   if (!event.target.matches("[data-live]")) changes += 1;
   else if (document.hidden || leaving) event.preventDefault();
-  else begun.set(event.detail.ctx, changes);
+  else {
+    ctx.request.headers["X-Page-Visitor"] = document.body.dataset.visitor;
+    begun.set(ctx, changes);
+  }
 });
 document.addEventListener("htmx:before:response", (event) => {
   const isStale = leaving || begun.get(event.detail.ctx) !== changes;

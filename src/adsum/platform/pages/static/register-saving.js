@@ -21,6 +21,9 @@ export class Saving {
 
   get wouldLose() { return this.sheet.touched.length > 0; }
 
+  // The server refuses what was entered by another user than the one who is signed in.
+  get author() { return { "X-Page-Visitor": String(this.sheet.userId) }; }
+
   async save() {
     if (this.pending || this.openRun) { this.isWanted = true; this.tell(); return; }
     const rows = this.sheet.toSend;
@@ -35,7 +38,7 @@ export class Saving {
       studentId: row.id, ...row.mark, ...(row.known.recordId ? { recordId: row.known.recordId, version: row.known.version } : {}),
     }));
     const body = JSON.stringify({
-      userId: this.sheet.userId, rosterVersion: this.sheet.version.value, marks,
+      rosterVersion: this.sheet.version.value, marks,
       force: this.form.elements.force?.checked ?? false, reason: this.form.elements.reason?.value.trim() || null,
     });
     for (const row of rows) { row.isSending = true; row.sent = row.mark; row.fault = null; }
@@ -56,7 +59,7 @@ export class Saving {
     try {
       answer = await fetch(location.pathname, {
         method: "POST", body: pending.body,
-        headers: { "Content-Type": "application/json", Accept: "application/json", "Idempotency-Key": pending.key },
+        headers: { "Content-Type": "application/json", Accept: "application/json", "Idempotency-Key": pending.key, ...this.author },
       });
       if (AWAY.includes(answer.status)) throw new TypeError("away");
     } catch {
@@ -215,7 +218,7 @@ export class Saving {
     retry.type = "button";
     retry.addEventListener("click", async () => {
       retry.disabled = true;
-      const answer = await fetch(`/attendances/batches/${batchId}/retry`, { method: "POST" }).catch(() => null);
+      const answer = await fetch(`/attendances/batches/${batchId}/retry`, { method: "POST", headers: this.author }).catch(() => null);
       retry.disabled = false;
       if (!answer?.ok) return;
       this.hasSaved = true;

@@ -17,7 +17,7 @@ export class Sheet {
     this.data = data;
     this.texts = data.texts;
     this.statuses = data.statuses;
-    this.userId = Number(form.elements.userId.value);
+    this.userId = Number(form.elements.visitor.value);
     this.visitor = form.dataset.visitor;
     this.version = form.elements.rosterVersion;
     this.list = document.getElementById("students");
