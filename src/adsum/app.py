@@ -15,6 +15,7 @@ from adsum.absences.contacts import pages as call_list
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
 from adsum.accounts.confirming import pages as confirming
+from adsum.accounts.kept_words import pages as list_searches
 from adsum.accounts.key_management import endpoints as keys
 from adsum.accounts.key_management import pages as key_pages
 from adsum.accounts.own_factors import endpoints as second_factors
@@ -148,6 +149,7 @@ PAGES = (
     record.router,
     batch_pages.router,
     search_pages.router,
+    list_searches.router,
     schools_admin.router,
     people.router,
     staff_erasure_pages.router,

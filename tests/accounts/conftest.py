@@ -19,7 +19,7 @@ from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
-from adsum.platform.keys import KeyRing
+from adsum.platform.keys import KeyPurpose, KeyRing
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import open_redis
 from adsum.roster.people.service import People
@@ -58,7 +58,9 @@ def new_factors(
 ) -> SecondFactors:
     keys = keys or KeyRing.of(KEY)
     passkeys = Passkeys(Challenges(keys, now))
-    return SecondFactors(database, passkeys, SecretBox(keys), CodeAttempts(attempts), now, required_for)
+    return SecondFactors(
+        database, passkeys, SecretBox(keys, KeyPurpose.SECOND_FACTORS), CodeAttempts(attempts), now, required_for
+    )
 
 
 @pytest.fixture

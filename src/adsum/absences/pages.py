@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from adsum.absences.page_data import AbsencePageData, Search, TypedAbsence
 from adsum.absences.rules import MAX_SESSIONS, NO_SESSION_MEETS, AbsenceFilters
 from adsum.absences.service import AbsenceResult, Absences
+from adsum.accounts.kept_words.pages import SearchedWords
 from adsum.accounts.visitors import OfficeVisitor, Visitor
 from adsum.platform.errors import AdsumError, Invalid, StaleVersion, Violation
 from adsum.platform.http.dependencies import provided
@@ -50,7 +51,6 @@ class ListQuery(BaseModel):
     last_day: Annotated[Text, Field(alias="to")] = ""
     class_id: Annotated[Text, Field(alias="class")] = ""
     student: Text = ""
-    q: Words = ""
     revoked: bool = False
     cursor: str | None = None
     entered: int | None = None
@@ -58,7 +58,7 @@ class ListQuery(BaseModel):
     unaffected: Annotated[list[PathId], Field(max_length=MAX_SESSIONS)] = []
     none_meets: bool = False
 
-    def filters(self, begin: str, today: date, violations: list[Violation]) -> AbsenceFilters:
+    def filters(self, words: str, begin: str, today: date, violations: list[Violation]) -> AbsenceFilters:
         """The filters. A day that cannot be read is a violation, and does not filter.
 
         Absences from today on are listed the earliest first, others the latest first.
@@ -70,7 +70,7 @@ class ListQuery(BaseModel):
             first_day=first_day,
             last_day=day_or_violation(self.last_day, "/to", violations) if self.last_day else None,
             with_revoked=self.revoked,
-            words=self.q.strip() or None,
+            words=words or None,
             earliest_first=first_day is not None and first_day >= today,
         )
 
@@ -127,12 +127,13 @@ async def list_page(
     page_data: PageDataService,
     visitor: OfficeVisitor,
     of: RequestedDay,
+    searched: SearchedWords,
     query: Annotated[ListQuery, Query()],
 ) -> Response:
     """The absences that include any of the days; by default of today and later."""
     violations: list[Violation] = []
     begin = of.today.isoformat() if query.first_day is None else query.first_day
-    filters = query.filters(begin, of.today, violations)
+    filters = query.filters(searched.words, begin, of.today, violations)
     try:
         listed = await page_data.listed(of.school.id, filters, PageRequest(query.cursor), visitor.caller)
     except Invalid:  # The cursor comes from a page of yesterday, which had another first day.
@@ -141,7 +142,7 @@ async def list_page(
         "school": of.school.id,
         "class": query.class_id,
         "student": query.student,
-        "q": query.q,
+        "search": searched.sealed,
         "revoked": "true" if query.revoked else "",
     }
 
@@ -157,6 +158,7 @@ async def list_page(
         listed=listed,
         classes=await page_data.classes(of.school.id, visitor.caller),
         query=query,
+        searched=searched,
         begin=begin,
         filters=filters,
         periods=[(of.today.isoformat(), ""), ("", (of.today - timedelta(days=1)).isoformat()), ("", "")],

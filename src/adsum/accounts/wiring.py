@@ -10,6 +10,7 @@ from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.accounts.audit.exports import ListExports
 from adsum.accounts.audit.failures import FailedSignIns
 from adsum.accounts.callers import Callers, Impersonation
+from adsum.accounts.kept_words.service import WordKeeper
 from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.passwords.policy import PasswordPolicy
@@ -30,6 +31,7 @@ from adsum.accounts.single_sign_on.attempts import Attempts
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.provider import Provider
 from adsum.accounts.single_sign_on.service import SingleSignOn
+from adsum.platform.keys import KeyPurpose
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.settings import Settings
 from adsum.servers import OpenServers
@@ -51,6 +53,7 @@ class AccountServices:
     api_keys: ApiKeys
     callers: Callers
     list_exports: ListExports
+    word_keeper: WordKeeper
 
 
 def password_policy(settings: Settings) -> PasswordPolicy:
@@ -72,7 +75,7 @@ def account_services(on: OpenServers) -> AccountServices:
     factors = SecondFactors(
         on.database,
         Passkeys(Challenges(on.keys, on.now)),
-        SecretBox(on.keys),
+        SecretBox(on.keys, KeyPurpose.SECOND_FACTORS),
         CodeAttempts(attempts),
         on.now,
         required_for,
@@ -108,5 +111,6 @@ def account_services(on: OpenServers) -> AccountServices:
         confirmations=Confirmations(accounts, tokens, password_sign_in, factors),
         api_keys=api_keys,
         list_exports=ListExports(on.database),
+        word_keeper=WordKeeper(SecretBox(on.keys, KeyPurpose.SEARCHED_WORDS)),
         callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
     )

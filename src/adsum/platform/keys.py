@@ -27,6 +27,7 @@ class KeyPurpose(StrEnum):
     PASSKEY_CHALLENGES = "passkey challenges"
     HALF_WAY_SIGN_INS = "half-way sign-ins"
     SINGLE_SIGN_ON = "single sign-on"
+    SEARCHED_WORDS = "searched words"
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ from adsum.platform.errors import (
     Unauthenticated,
     WrongSecondFactor,
 )
-from adsum.platform.keys import KeyRing
+from adsum.platform.keys import KeyPurpose, KeyRing
 from adsum.platform.signing_keys import SigningKey
 from adsum.roster.people.service import People
 from tests.accounts.conftest import KEY, new_factors, unused_attempts
@@ -326,7 +326,7 @@ async def test_secrets_are_encrypted_and_survive_a_rotation_of_keys(
 
 
 def test_a_sealed_text_belongs_to_its_owner() -> None:
-    box = SecretBox(KeyRing.of(KEY))
+    box = SecretBox(KeyRing.of(KEY), KeyPurpose.SECOND_FACTORS)
     sealed = box.seal("secret", "ada")
     assert box.open(sealed, "ada", is_stored=True).text == "secret"
     assert box.seal("secret", "ada") != sealed

@@ -27,7 +27,7 @@ PAGES = (
     "/admin/roster",
     "/admin/keys",
     "/admin/audit?action=sign_ins&period=days&from=2024-01-01",
-    "/admin/students/merge?keep=1&remove=2&words=a",
+    "/admin/students/merge?keep=1&remove=2",
 )
 
 

@@ -1,4 +1,4 @@
-"""Encrypts secrets of authenticator apps with a key that is derived from the signing key."""
+"""Encrypts texts, such as secrets of authenticator apps, with a key that is derived from the signing key."""
 
 from __future__ import annotations
 
@@ -33,17 +33,19 @@ class SecretBox:
 
     Args:
         keys: the signing keys. Without one, every call raises ConfigurationError.
+        purpose: of the texts.
     """
 
-    def __init__(self, keys: KeyRing) -> None:
+    def __init__(self, keys: KeyRing, purpose: KeyPurpose) -> None:
         self._keys = keys
+        self._purpose = purpose
 
     def seal(self, text: str, owner: str) -> str:
         """Encrypts a text. Only `open` with the same owner decrypts it."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only in the API process
 
         nonce = os.urandom(_NONCE)
-        key = self._keys.derive(KeyPurpose.SECOND_FACTORS)
+        key = self._keys.derive(self._purpose)
         sealed = AESGCM(key.secret).encrypt(nonce, text.encode(), owner.encode())
         return _FORM + base64.urlsafe_b64encode(nonce + sealed).decode()
 
@@ -62,7 +64,7 @@ class SecretBox:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - as above
 
         content = _decoded(sealed.removeprefix(_FORM))
-        keys = self._keys.all_derived(KeyPurpose.SECOND_FACTORS, with_ended=is_stored)
+        keys = self._keys.all_derived(self._purpose, with_ended=is_stored)
         for number, key in enumerate(keys):
             try:
                 text = AESGCM(key.secret).decrypt(content[:_NONCE], content[_NONCE:], owner.encode())

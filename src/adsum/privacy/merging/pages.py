@@ -6,16 +6,18 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from adsum.accounts.access import Permission
+from adsum.accounts.kept_words.pages import SearchedWords
+from adsum.accounts.kept_words.service import KeptWords
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId
 from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
+from adsum.platform.pages.page_visitor import own_form, reads_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.privacy.merging.page_data import MergePageData
@@ -45,7 +47,7 @@ async def merging(
     request: Request,
     page_data: PageDataService,
     visitor: Responsible,
-    words: Annotated[Words, Query()] = "",
+    searched: SearchedWords,
     keep: PathId | None = None,
     remove: PathId | None = None,
     merged: bool = False,
@@ -56,16 +58,17 @@ async def merging(
     With `merged`, the page after a merge: it says so, and shows the merges instead of the form. `warned`: the records
     had been merged before.
     """
-    return await _page(request, page_data, visitor, words, keep, remove, merged=merged, warned=warned)
+    return await _page(request, page_data, visitor, searched, keep, remove, merged=merged, warned=warned)
 
 
 @router.post(PATH)
+@reads_form
 async def merge(request: Request, page_data: PageDataService, visitor: Responsible) -> Response:
     """Merges, if each session and day on which both have a record is chosen: fields such as `on-2026-11-25-456`.
 
     The form may have more fields than FastAPI reads.
     """
-    async with request.form(max_fields=MAX_FIELDS) as form:
+    async with own_form(request, max_fields=MAX_FIELDS) as form:
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
     keep, remove = (_id_in(fields, name) for name in ("keep", "remove"))
     choices, violations = _choices(fields)
@@ -73,7 +76,7 @@ async def merge(request: Request, page_data: PageDataService, visitor: Responsib
         refuse(violations)
         done = await page_data.merge(keep, remove, choices, visitor.caller)
     except (*WRONG, NotFound) as error:
-        return await _page(request, page_data, visitor, "", keep, remove, choices=choices, error=error)
+        return await _page(request, page_data, visitor, KeptWords(), keep, remove, choices=choices, error=error)
     warned = (
         f"&warned={MergeNotice.IGNORED if done.ignores_choices else MergeNotice.REPEATED}" if done.is_repeated else ""
     )
@@ -110,7 +113,7 @@ async def _page(
     request: Request,
     page_data: MergePageData,
     visitor: Visitor,
-    words: str,
+    searched: KeptWords,
     keep: int | None,
     remove: int | None,
     *,
@@ -119,12 +122,12 @@ async def _page(
     merged: bool = False,
     warned: MergeNotice | None = None,
 ) -> Response:
-    view = await page_data.view(words.strip(), keep, remove, choices, visitor.caller)
+    view = await page_data.view(searched.words, keep, remove, choices, visitor.caller)
     response = site_of(request).page(
         *(request, "admin/merge.html"),
         status=status_with(error or view.refusal),
         visitor=visitor,
-        words=words,
+        searched=searched,
         keep=keep,
         remove=remove,
         view=view,

@@ -9,9 +9,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
+from adsum.accounts.kept_words.pages import SearchedWords
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_with
@@ -36,15 +36,15 @@ async def covers(
     request: Request,
     page_data: PageDataService,
     context: CurrentSchool,
-    words: Annotated[Words, Query()] = "",
+    searched: SearchedWords,
     cursor: str | None = None,
     class_id: Annotated[PathId | None, Query(alias="class")] = None,
 ) -> Response:
     """Recent and later covers. `class`: the class that the form assigns a cover of."""
     try:
-        return await _page(request, page_data, context, class_id, words=words, cursor=cursor)
+        return await _page(request, page_data, context, class_id, words=searched.words, cursor=cursor)
     except Invalid:  # The cursor comes from a page of yesterday, which had another first day.
-        return await _page(request, page_data, context, class_id, words=words)
+        return await _page(request, page_data, context, class_id, words=searched.words)
 
 
 @router.post("/admin/covers")

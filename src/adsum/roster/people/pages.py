@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
 from adsum.accounts.access import Role, may_erase, may_manage
+from adsum.accounts.kept_words.pages import SearchedWords
 from adsum.accounts.names import MAX_NAME, NameChange, PersonName
 from adsum.accounts.rules import ROLES
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import provided, services_of
-from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
@@ -81,7 +81,7 @@ async def people(
     request: Request,
     service: PeopleService,
     context: CurrentSchool,
-    words: Annotated[Words, Query()] = "",
+    searched: SearchedWords,
     role: Literal["", "admin", "office", "teacher", "viewer", "operator"] = "",
     shown: Shown = Shown.ALL,
     cursor: str | None = None,
@@ -93,7 +93,7 @@ async def people(
     has erased a person.
     """
     typed = {"teacher": teacher, "role": Role.TEACHER.value if teacher else ""}
-    chosen = {"words": words, "role": role, "shown": shown.value}
+    chosen = {"words": searched.words, "search": searched.sealed, "role": role, "shown": shown.value}
     return await _list(request, service, context, chosen=chosen, cursor=cursor, typed=typed, erased=erased)
 
 
@@ -270,7 +270,7 @@ async def _list(
     new: NewPassword | None = None,
     erased: bool = False,
 ) -> Response:
-    chosen = {"words": "", "role": "", "shown": ""} | (chosen or {})
+    chosen = {"words": "", "search": "", "role": "", "shown": ""} | (chosen or {})
     role = Role(chosen["role"]) if chosen["role"] else None
     shown, caller = Shown(chosen["shown"]), context.caller
     filters = shown.filters(context.school.id, role, chosen["words"])

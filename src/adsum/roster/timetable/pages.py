@@ -10,14 +10,15 @@ from datetime import date, timedelta
 from itertools import zip_longest
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Query, Request, Response
+from fastapi import APIRouter, Depends, Form, Request, Response
 
+from adsum.accounts.kept_words.pages import SearchedWords
 from adsum.platform.errors import AdsumError, NotFound
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.queries import Words
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_with
+from adsum.platform.pages.page_visitor import reads_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
@@ -91,11 +92,11 @@ async def timetable(
     directory: DirectoryService,
     timetables: TimetablesService,
     context: CurrentSchool,
-    words: Annotated[Words, Query()] = "",
+    searched: SearchedWords,
     cursor: str | None = None,
 ) -> Response:
     """The active classes of the school, with the times of their sessions."""
-    filters = ClassFilters(context.school.id, words.strip() or None, active=True)
+    filters = ClassFilters(context.school.id, searched.words or None, active=True)
     page = await directory.classes(context.caller, filters, PageRequest(cursor, CLASSES_PER_PAGE))
     found = await timetables.of_classes(context.school.id, [row.id for row in page.items], context.caller)
     sessions = defaultdict[int, list[TimedSession]](list)
@@ -108,7 +109,7 @@ async def timetable(
         classes=sorted(page.items, key=lambda row: list_key(row.title)),
         sessions=sessions,
         next_cursor=page.next_cursor,
-        words=words,
+        searched=searched,
         week=WEEK,
     )
 
@@ -120,6 +121,7 @@ async def timetable_file(request: Request, context: CurrentSchool) -> Response:
 
 
 @router.post("/admin/timetable/file")
+@reads_form
 @costly
 async def import_timetable(request: Request, timetables: TimetablesService, context: CurrentSchool) -> Response:
     """Shows what a file would change; a confirmed upload applies it. A repeated upload changes nothing."""
