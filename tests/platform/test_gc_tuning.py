@@ -16,9 +16,10 @@ from adsum.platform.gc_tuning import MAX_OBJECTS, YOUNG_THRESHOLD, collect_regul
 
 @pytest.fixture
 def as_before() -> Generator[None]:
+    """Later tests find the thresholds as they were, and everything frozen, as after the collection of tests."""
     thresholds = gc.get_threshold()
     yield
-    gc.unfreeze()
+    gc.freeze()
     gc.set_threshold(*thresholds)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import limits.util
 import pytest
 from bullmq import redis_connection
+from httpx2 import create_ssl_context
+from httpx2._transports import default as httpx_transports
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
@@ -91,8 +93,11 @@ def no_search_for_absent_settings() -> Generator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def same_files_and_modules() -> Generator[None]:
-    """Reads BullMQ's scripts once, and looks for the modules of `limits` once: not whenever a test opens Redis."""
+    """Reads BullMQ's scripts once, and looks for the modules of `limits` once: not whenever a test opens Redis. Reads
+    the certificates of authorities once, not for each client of HTTP, which takes 20 milliseconds.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(httpx_transports, "create_ssl_context", cache(create_ssl_context))
         patch.setattr(redis_connection, "loadScript", cache(redis_connection.loadScript))
         patch.setattr(limits.util, "get_dependency", cache(limits.util.get_dependency))
         yield

@@ -15,6 +15,7 @@ WARM = (
     "adsum.processes.serve",
     "adsum.processes.worker",
     "uvicorn.protocols.http.httptools_impl",
+    "tests.support.forked",  # whose function the forked process runs
 )
 
 # As without a terminal. Typer reads this once, at import.
