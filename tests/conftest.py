@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from adsum.platform.gc_tuning import freeze_startup_objects
 from tests.support.measuring import Measurement
+from tests.support.unmeasured import RECORD, listed_in
 
 MEASUREMENT = Measurement()
 
@@ -61,8 +62,8 @@ OF_STATEMENTS = (
     "tests/reports/test_year",
     "tests/roster/timetable/test_timetables",
 )
-# Measuring coverage adds a fifth to the CPU of a test. It is left out where it adds nothing: in tests of processes and
-# adapters, whose modules need no coverage…
+# Tracing takes up to as long as a test itself. It is left out where it adds nothing: in tests of processes and of
+# adapters, whose modules need no coverage, and in those of the recorded list, which run nothing that others leave out.
 UNMEASURED = (
     SYSTEM,
     "tests/batches/queue/",
@@ -71,33 +72,8 @@ UNMEASURED = (
     "tests/platform/embedded/",
     "tests/processes/",
     "tests/support/",
-    # … and in long tests that run no branch which others leave out. If the last gate names a branch that a file below
-    # tests, take the file off this list.
-    "tests/accounts/test_authentication",
-    "tests/accounts/passwords/test_hashing",
-    "tests/attendance/test_endpoints",
-    "tests/batches/sweep/test_paused",
-    "tests/batches/sweep/test_sweeper",
-    "tests/batches/test_access",
-    "tests/batches/test_marks",
-    "tests/batches/test_refusals",
-    "tests/batches/test_the_seed",
-    "tests/registers/test_changed_timetables",
-    "tests/reports/test_edfi",
-    "tests/reports/test_endpoints",
-    "tests/reports/test_summaries",
-    "tests/reports/test_unmarked",
-    "tests/reports/test_whole_months",
-    "tests/roster/importing/test_merged_students",
-    "tests/roster/importing/test_people_and_sessions",
-    "tests/roster/importing/test_real_files",
-    "tests/roster/importing/test_small_school",
-    "tests/roster/importing/test_staff",
-    "tests/roster/importing/test_student_changes",
-    "tests/roster/oneroster/test_odd_csv",
-    "tests/roster/test_session_validity",
 )
-
+UNMEASURED_TESTS = listed_in(RECORD)
 
 ROOT = Path(__file__).resolve().parents[1]
 for prefix in (*OF_STATEMENTS, *UNMEASURED):
@@ -112,6 +88,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--long", action="store_true", help="run the long tests, too")
     parser.addoption("--coverage", action="store_true", help="measure the coverage of the modules that decide")
+    parser.addoption("--contexts", action="store_true", help="with --coverage: store what each test runs, for the list")
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
 
@@ -149,7 +126,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Measures coverage during tests that are not in `UNMEASURED`."""
     if _is_without_coverage(item):
         return (yield)
-    with MEASUREMENT.resumed():
+    with MEASUREMENT.resumed(_name_of(item) if item.config.option.contexts else ""):
         return (yield)
 
 
@@ -171,7 +148,13 @@ def _is_of_other_database(item: pytest.Item) -> bool:
 def _is_without_coverage(item: pytest.Item) -> bool:
     """Whether coverage is not measured. A test that runs on both databases is measured on SQLite only."""
     is_second_run = item.nodeid.startswith(OF_STATEMENTS) and _database(item) == "postgres"
-    return is_second_run or item.nodeid.startswith(UNMEASURED)
+    is_listed = _name_of(item) in UNMEASURED_TESTS and not item.config.option.contexts
+    return is_second_run or is_listed or item.nodeid.startswith(UNMEASURED)
+
+
+def _name_of(item: pytest.Item) -> str:
+    """Without parameters."""
+    return item.nodeid.partition("[")[0]
 
 
 def _database(item: pytest.Item) -> str | None:

@@ -43,12 +43,14 @@ class Measurement:
             _import_every_module()
 
     @contextmanager
-    def resumed(self) -> Generator[None]:
-        """Measures the block."""
+    def resumed(self, context: str = "") -> Generator[None]:
+        """Measures the block. `context`: a name for what it runs."""
         if self._coverage is None:
             yield
             return
         self._coverage.start()
+        if context:
+            self._coverage.switch_context(context)
         try:
             yield
         finally:
