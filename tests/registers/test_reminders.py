@@ -6,7 +6,6 @@ from datetime import UTC, date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
-import httpx2
 import pytest
 from sqlalchemy import delete, insert, update
 
@@ -21,7 +20,7 @@ from adsum.registers.reminders.service import Reminders
 from adsum.roster.tables import session_times
 from tests.absences.conftest import Office
 from tests.support.api import Api, violations
-from tests.support.pages import Pages, visible_text
+from tests.support.pages import Pages, done_of, visible_text
 from tests.support.runs import inserts, make_run
 from tests.support.schools import (
     SchoolIds,
@@ -283,8 +282,3 @@ async def test_the_overview_says_who_cannot_be_reminded(office: Office) -> None:
     old = f"/overview?school={school.school_id}&date=2024-12-24"
     assert 'action="/overview/remind"' not in (await pages.open(old)).text
     assert done_of(await pages.send("/overview/remind", form | {"date": "2024-12-24"})) == "old"
-
-
-def done_of(answer: httpx2.Response) -> str:
-    assert answer.status_code == HTTPStatus.SEE_OTHER, answer.text
-    return answer.headers["location"].rpartition("done=")[2]

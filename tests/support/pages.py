@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import httpx2
@@ -45,3 +46,9 @@ def visible_text(page: httpx2.Response) -> str:
     """The text of a page as people read it, on one line."""
     without_tags = re.sub(r"<[^>]+>", " ", _UNSEEN.sub(" ", page.text))
     return " ".join(html.unescape(without_tags).split())
+
+
+def done_of(answer: httpx2.Response) -> str:
+    """The name of the action, in the redirect that answers a form."""
+    assert answer.status_code == HTTPStatus.SEE_OTHER, answer.text
+    return answer.headers["location"].rpartition("done=")[2]
