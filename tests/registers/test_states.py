@@ -13,9 +13,9 @@ from tests.support.schools import newest_school_day
 async def shown(office: Office) -> dict[str, Any]:
     """What each place says of the register of the class."""
     school, day, pages = office.school, newest_school_day().isoformat(), Pages(office.api)
-    query = {"schoolId": school.school_id, "date": day}
+    query: dict[str, Any] = {"schoolId": school.school_id, "date": day}
     (register,) = (await office.api.get("/registers", **query)).json()["items"]
-    period = {"schoolId": school.school_id, "by": "school", "from": day, "to": day}
+    period: dict[str, Any] = {"schoolId": school.school_id, "by": "school", "from": day, "to": day}
     rates = (await office.api.get("/reports/rates", **period)).json()["items"]
     overview = visible_text(await pages.open(f"/overview?school={school.school_id}&date={day}"))
     today = visible_text(await pages.open(f"/today?date={day}", "teacher"))
