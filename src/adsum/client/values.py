@@ -1,0 +1,330 @@
+"""The values that the client sends and returns. Fields are those of the HTTP API in snake_case. Fields that a later
+version of the API adds are ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, Self, TypedDict
+
+Json = Mapping[str, Any]
+PROCESSING = "processing"
+
+
+@dataclass(frozen=True, slots=True)
+class StudentMark:
+    """The status of one student. It takes precedence over both lists of a batch.
+
+    Attributes:
+        status: `present`, `absent`, `late`, `excused` or another code of the school.
+        arrived_at, left_at: local times, `HH:MM`.
+    """
+
+    student_id: int
+    status: str
+    note: str | None = None
+    arrived_at: str | None = None
+    left_at: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The mark in a request."""
+        optional = {"note": self.note, "arrivedAt": self.arrived_at, "leftAt": self.left_at}
+        return {"studentId": self.student_id, "status": self.status} | _set(optional)
+
+
+@dataclass(frozen=True, slots=True)
+class NewBatch:
+    """The attendance of one class, in one session, on one day.
+
+    Attributes:
+        learning_date: a day of the school; as a text, any form that the API reads.
+        is_selected_all: every enrolled student is `present`, those in `unselected_student_ids` `absent`. Otherwise
+            only the named students get a mark.
+        selected_student_ids: are `present`.
+        unselected_student_ids: are `absent`.
+        marks: of single students, with any status of the school.
+        on_existing: `skip` keeps the record of a student who has one, `update` corrects it, `fail` refuses the request.
+        roster_version: from `GET /classes/{classId}/roster`; refuses the request if the roster has changed since.
+        force, reason: record on a closed day, and why.
+    """
+
+    class_id: int
+    session_id: int
+    learning_date: date | str
+    is_selected_all: bool = False
+    selected_student_ids: Sequence[int] = ()
+    unselected_student_ids: Sequence[int] = ()
+    marks: Sequence[StudentMark] = ()
+    on_existing: Literal["skip", "update", "fail"] = "skip"
+    roster_version: str | None = None
+    force: bool = False
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The body of the request."""
+        day = self.learning_date if isinstance(self.learning_date, str) else self.learning_date.isoformat()
+        optional = {"rosterVersion": self.roster_version, "reason": self.reason, "force": self.force or None}
+        return {
+            "classId": self.class_id,
+            "sessionId": self.session_id,
+            "learningDate": day,
+            "isSelectedAll": self.is_selected_all,
+            "selectedStudentIds": list(self.selected_student_ids),
+            "unselectedStudentIds": list(self.unselected_student_ids),
+            "marks": [mark.to_json() for mark in self.marks],
+            "onExisting": self.on_existing,
+        } | _set(optional)
+
+
+@dataclass(frozen=True, slots=True)
+class MarkConflict:
+    """A mark that was not applied. `recorded` is the status that is recorded or being recorded; None: none is."""
+
+    student_id: int
+    recorded: str | None
+    requested: str
+    recorded_note: str | None
+    requested_note: str | None
+
+    @classmethod
+    def of(cls, body: Json) -> Self:
+        return cls(
+            student_id=body["studentId"],
+            recorded=body["recorded"],
+            requested=body["requested"],
+            recorded_note=body.get("recordedNote"),
+            requested_note=body.get("requestedNote"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchWarning:
+    """An unusual circumstance of a request that was accepted. `code` never changes, `detail` is for people."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """The answer to a new batch. From now on it is durable.
+
+    Attributes:
+        total_jobs: students of the request; of them, `added_jobs` are queued, `skipped_jobs` keep their record.
+        is_skipped: nothing was queued, because another run of the batch is being processed.
+        run_id: the run of this request, or the one that is being processed; None: the batch has none.
+        conflicts: the marks that were not applied, since another mark is recorded or being recorded.
+        message: for people.
+    """
+
+    batch_id: str
+    run_id: str | None
+    total_jobs: int
+    added_jobs: int
+    skipped_jobs: int
+    is_skipped: bool
+    conflicts: tuple[MarkConflict, ...]
+    warnings: tuple[BatchWarning, ...]
+    message: str
+    lock_key: str
+    status_url: str
+
+    @classmethod
+    def of(cls, body: Json) -> Self:
+        return cls(
+            batch_id=body["batchId"],
+            run_id=body["runId"],
+            total_jobs=body["totalJobs"],
+            added_jobs=body["addedJobs"],
+            skipped_jobs=body["skippedJobs"],
+            is_skipped=body["isSkipped"],
+            conflicts=tuple(MarkConflict.of(each) for each in body["conflicts"]),
+            warnings=tuple(BatchWarning(each["code"], each["detail"]) for each in body.get("warnings", ())),
+            message=body["message"],
+            lock_key=body["lockKey"],
+            status_url=body["statusUrl"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """The newest run of a batch, counted from the rows of the database.
+
+    `total_jobs` is the sum of the recorded, skipped, failed, cancelled and remaining jobs.
+
+    Attributes:
+        state: `processing`, `completed`, `completed_with_errors`, `cancelled`, `undone` or `partly_undone`.
+        progress: per cent of the jobs that do not remain, 0 to 100.
+        started_at, completed_at: in UTC.
+        undone_jobs, not_undone_jobs: records that undos have set back, and those that the last one has left.
+    """
+
+    batch_id: str
+    run_id: str
+    state: str
+    progress: int
+    total_jobs: int
+    recorded_jobs: int
+    skipped_jobs: int
+    failed_jobs: int
+    cancelled_jobs: int
+    remaining_jobs: int
+    undone_jobs: int
+    not_undone_jobs: int
+    is_completed: bool
+    is_locked: bool
+    lock_status: str | None
+    started_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the state is final, unless the batch is submitted or retried again."""
+        return self.state != PROCESSING
+
+    @classmethod
+    def of(cls, body: Json) -> Self:
+        return cls(
+            batch_id=body["batchId"],
+            run_id=body["runId"],
+            state=body["state"],
+            progress=body["progress"],
+            total_jobs=body["totalJobs"],
+            recorded_jobs=body["recordedJobs"],
+            skipped_jobs=body["skippedJobs"],
+            failed_jobs=body["failedJobs"],
+            cancelled_jobs=body["cancelledJobs"],
+            remaining_jobs=body["remainingJobs"],
+            undone_jobs=body.get("undoneJobs", 0),
+            not_undone_jobs=body.get("notUndoneJobs", 0),
+            is_completed=body["isCompleted"],
+            is_locked=body["isLocked"],
+            lock_status=body["lockStatus"],
+            started_at=datetime.fromisoformat(body["startedAt"]),
+            completed_at=_moment(body["completedAt"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """One student of a batch.
+
+    Attributes:
+        status, note: the requested mark; None: the student kept their record, or the caller may not read records.
+        outcome: `recorded`, `skipped`, `failed`, `cancelled` or `pending`.
+        reason: the code of the reason, such as `not_enrolled`; None: recorded or pending.
+        recorded: the record now, `{"id", "status", "note", "version"}`; None: nothing is recorded.
+    """
+
+    job_id: str
+    student_id: int
+    run_id: str
+    status: str | None
+    note: str | None
+    outcome: str
+    reason: str | None
+    recorded: Json | None
+
+    @classmethod
+    def of(cls, body: Json) -> Self:
+        return cls(
+            job_id=body["jobId"],
+            student_id=body["studentId"],
+            run_id=body["runId"],
+            status=body["status"],
+            note=body["note"],
+            outcome=body["outcome"],
+            reason=body["reason"]["code"] if body["reason"] is not None else None,
+            recorded=body["recorded"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The attendance of a student in one session on one day.
+
+    Attributes:
+        status: None: the mark was cleared.
+        version: for `correct_record`.
+        marked_by_user_id: None: an API key without a person, or the command line.
+        arrived_at, left_at: local times, `HH:MM`.
+        office_note: None for callers without `attendance:overrule`.
+        contradiction: a teacher's mark that the office has not settled, as in the API; of a single record only.
+    """
+
+    id: int
+    batch_id: str
+    class_id: int
+    session_id: int
+    student_id: int
+    learning_date: date
+    status: str | None
+    note: str | None
+    version: int
+    marked_at: datetime
+    marked_by_role: str
+    marked_by_user_id: int | None
+    arrived_at: str | None
+    left_at: str | None
+    office_note: str | None
+    absence_id: int | None
+    student_sourced_id: str | None
+    given_name: str | None
+    family_name: str | None
+    class_sourced_id: str | None
+    class_title: str | None
+    session_sourced_id: str | None
+    period: str | None
+    session_title: str | None
+    contradiction: Json | None
+
+    @classmethod
+    def of(cls, body: Json) -> Self:
+        return cls(
+            id=body["id"],
+            batch_id=body["batchId"],
+            class_id=body["classId"],
+            session_id=body["sessionId"],
+            student_id=body["studentId"],
+            learning_date=date.fromisoformat(body["learningDate"]),
+            status=body["status"],
+            note=body["note"],
+            version=body["version"],
+            marked_at=datetime.fromisoformat(body["markedAt"]),
+            marked_by_role=body["markedByRole"],
+            marked_by_user_id=body["markedByUserId"],
+            arrived_at=body.get("arrivedAt"),
+            left_at=body.get("leftAt"),
+            office_note=body.get("officeNote"),
+            absence_id=body.get("absenceId"),
+            student_sourced_id=body.get("studentSourcedId"),
+            given_name=body.get("givenName"),
+            family_name=body.get("familyName"),
+            class_sourced_id=body.get("classSourcedId"),
+            class_title=body.get("classTitle"),
+            session_sourced_id=body.get("sessionSourcedId"),
+            period=body.get("period"),
+            session_title=body.get("sessionTitle"),
+            contradiction=body.get("contradiction"),
+        )
+
+
+class Correction(TypedDict, total=False):
+    """A change of one record. An omitted field stays; None removes a note or a time. `reason` goes into the history."""
+
+    status: str
+    note: str | None
+    arrivedAt: str | None
+    leftAt: str | None
+    officeNote: str | None
+    reason: str
+
+
+def _set(optional: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in optional.items() if value is not None}
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text is not None else None
