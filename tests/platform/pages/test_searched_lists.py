@@ -77,7 +77,7 @@ async def test_no_page_sends_the_words_of_a_search_in_an_address(pages: Pages, s
     sent = {
         (address, action)
         for role in ("admin", "office", "teacher")
-        for address in addresses(school, [], record=1)
+        for address in addresses(school, record=1)
         for found in [SENT_BY_GET.finditer((await pages.open(address, role)).text)]
         for action, form in ((each[1], each[0]) for each in found)
         if 'type="search"' in form
