@@ -34,6 +34,7 @@ from adsum.batches import pages as batch_pages
 from adsum.batches.marks_import import endpoints as marks_import
 from adsum.batches.marks_import import pages as marks_pages
 from adsum.events import endpoints as events
+from adsum.events.webhooks import endpoints as webhooks
 from adsum.operations import endpoints as operations
 from adsum.operations.audit import endpoints as audit
 from adsum.operations.audit import pages as audit_pages
@@ -128,6 +129,7 @@ ROUTERS = (
     desk.router,
     reports.router,
     events.router,
+    webhooks.router,
     audit.router,
     users.router,
     staff_erasure.router,

@@ -91,6 +91,7 @@ GROUPS = {
     "desk": LazyGroup("adsum.registers.desk.commands:app", "Late arrivals and early departures."),
     "register": LazyGroup("adsum.registers.commands:app", "Registers that were not taken, and reminders of them."),
     "event": LazyGroup("adsum.events.commands:app", "What happened, for other systems: list and follow events."),
+    "webhook": LazyGroup("adsum.events.webhooks.commands:app", "Endpoints of other systems that receive events."),
     "cover": LazyGroup(
         "adsum.roster.covers.commands:app",
         "Teachers who cover the classes of others.",

@@ -13,7 +13,6 @@ from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.second_factors.attempts import CodeAttempts
 from adsum.accounts.second_factors.challenges import Challenges
 from adsum.accounts.second_factors.passkeys import Passkeys
-from adsum.accounts.second_factors.secret_box import SecretBox
 from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.tokens import Tokens
@@ -22,6 +21,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.keys import KeyPurpose, KeyRing
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.secret_box import SecretBox
 from adsum.roster.people.service import People
 
 KEY = "k" * 40

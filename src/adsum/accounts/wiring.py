@@ -18,7 +18,6 @@ from adsum.accounts.profile.service import Profiles
 from adsum.accounts.second_factors.attempts import CodeAttempts
 from adsum.accounts.second_factors.challenges import Challenges
 from adsum.accounts.second_factors.passkeys import Passkeys
-from adsum.accounts.second_factors.secret_box import SecretBox
 from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.confirmations import Confirmations
@@ -33,6 +32,7 @@ from adsum.accounts.single_sign_on.provider import Provider
 from adsum.accounts.single_sign_on.service import SingleSignOn
 from adsum.platform.keys import KeyPurpose
 from adsum.platform.redis.attempts import FailedAttempts
+from adsum.platform.secret_box import SecretBox
 from adsum.platform.settings import Settings
 from adsum.servers import OpenServers
 

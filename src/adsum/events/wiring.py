@@ -1,41 +1,74 @@
-"""Builds the services of events."""
+"""Builds the services of events and webhooks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_network
 
 from adsum.batches.sweep import Chore
 from adsum.events.announcements import MissingRegisters, UnexplainedStudents
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
+from adsum.events.webhooks.delivery import Deliveries
+from adsum.events.webhooks.guard import Guard, Network
+from adsum.events.webhooks.queue import Dispatch, WebhookQueue, queue_of_webhooks
+from adsum.events.webhooks.sending import Sender
+from adsum.events.webhooks.service import DeliveryPruning, Webhooks
+from adsum.platform.keys import KeyPurpose
+from adsum.platform.secret_box import SecretBox
 from adsum.servers import OpenServers
+
+_EVERY_NETWORK = ("0.0.0.0/0", "::/0")
 
 
 @dataclass(frozen=True)
 class EventServices:
-    """Events, and what keeps their log. `event_chores`: for the sweeper that leads."""
+    """Events and webhooks. `event_chores`: for the sweeper that leads."""
 
     event_numbering: EventNumbering
     event_feed: EventFeed
+    webhooks: Webhooks
+    deliveries: Deliveries
+    dispatch: Dispatch
     event_chores: Sequence[Chore]
 
 
 def event_services(on: OpenServers) -> EventServices:
-    """The services of events on open servers."""
+    """The services of events and webhooks on open servers."""
+    settings = on.settings
     numbering = EventNumbering(on.database)
-    keep = timedelta(days=on.settings.keep_events_days)
-    missing, unexplained = (
-        timedelta(minutes=minutes)
-        for minutes in (on.settings.register_missing_minutes, on.settings.unexplained_minutes)
-    )
-    announcing: list[Chore] = []
-    if missing:
-        announcing.append(MissingRegisters(on.database, on.now, after=missing).announce_if_due)
-    if unexplained:
-        announcing.append(UnexplainedStudents(on.database, on.now, after=unexplained).announce)
+    guard, box = Guard(_networks(settings.webhook_allowed_networks)), SecretBox(on.keys, KeyPurpose.WEBHOOKS)
+    deliveries = Deliveries(on.database, on.closing(Sender(guard, on.now)), box, on.now)
+    queue = WebhookQueue(on.redis, queue_name=queue_of_webhooks(settings.queue_name), key_prefix=settings.key_prefix)
     return EventServices(
         event_numbering=numbering,
         event_feed=EventFeed(on.database, numbering),
-        event_chores=[numbering.number, *announcing, EventPruning(on.database, on.now, keep=keep).prune_if_due],
+        webhooks=Webhooks(on.database, numbering, deliveries, guard, box, on.now),
+        deliveries=deliveries,
+        dispatch=Dispatch(on.database, numbering, queue, on.now),
+        event_chores=_chores(on, numbering),
     )
+
+
+def _chores(on: OpenServers, numbering: EventNumbering) -> list[Chore]:
+    settings = on.settings
+    missing = timedelta(minutes=settings.register_missing_minutes)
+    unexplained = timedelta(minutes=settings.unexplained_minutes)
+    keep = timedelta(days=settings.keep_events_days)
+    chores: list[Chore] = [numbering.number]
+    if missing:
+        chores.append(MissingRegisters(on.database, on.now, after=missing).announce_if_due)
+    if unexplained:
+        chores.append(UnexplainedStudents(on.database, on.now, after=unexplained).announce)
+    return [
+        *chores,
+        EventPruning(on.database, on.now, keep=keep).prune_if_due,
+        DeliveryPruning(on.database, on.now, keep=keep).prune_if_due,
+    ]
+
+
+def _networks(text: str) -> list[Network]:
+    """The networks of a setting, which is checked."""
+    names = _EVERY_NETWORK if text.strip() == "*" else (each.strip() for each in text.split(",") if each.strip())
+    return [ip_network(each) for each in names]

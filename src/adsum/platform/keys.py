@@ -28,6 +28,7 @@ class KeyPurpose(StrEnum):
     HALF_WAY_SIGN_INS = "half-way sign-ins"
     SINGLE_SIGN_ON = "single sign-on"
     SEARCHED_WORDS = "searched words"
+    WEBHOOKS = "webhook secrets"
 
 
 @dataclass(frozen=True, slots=True)

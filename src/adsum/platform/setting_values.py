@@ -48,7 +48,7 @@ def service_address(url: str) -> str:
 
 def _addresses(text: str) -> str:
     """Checks addresses and networks that are separated by commas. `*` alone is all addresses."""
-    for each in (part.strip() for part in text.split(",") if text.strip() != "*"):
+    for each in (part.strip() for part in text.split(",") if text.strip() not in ("", "*")):
         try:
             ip_network(each)
         except ValueError:

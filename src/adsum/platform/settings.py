@@ -89,6 +89,13 @@ class Settings(BaseSettings):
             "trusted, separated by commas. `*`: all, and the last address that they report is the client's."
         ),
     ] = "127.0.0.1,::1"
+    webhook_allowed_networks: Annotated[
+        Addresses,
+        Field(
+            description="Addresses and networks that webhooks may reach although they are not public, also without "
+            "TLS, separated by commas, such as `10.1.0.0/16`. `*`: all."
+        ),
+    ] = ""
     allow_plain_http: Annotated[
         bool, Field(description="Accept passwords on the sign-in page over HTTP from other machines.")
     ] = False

@@ -8,12 +8,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adsum import servers, wiring
 from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.events.webhooks.queue import CONCURRENCY as WEBHOOKS_AT_ONCE
+from adsum.events.webhooks.queue import new_webhook_worker, queue_of_webhooks
 from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.gc_tuning import freeze_startup_objects
 from adsum.platform.setting_files import PREFIX
@@ -58,9 +61,17 @@ async def _work(settings: Settings) -> None:
         with adsum.metrics.served(settings.worker_metrics_host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
             worker = ChunkWorker(options, process)
+            of_webhooks = replace(
+                options, queue_name=queue_of_webhooks(settings.queue_name), concurrency=WEBHOOKS_AT_ONCE
+            )
+            webhook_worker = new_webhook_worker(of_webhooks, adsum.deliveries)
             freeze_startup_objects()
             await asyncio.gather(
-                worker.run(stop), adsum.sweeper.run(stop, adsum.chores), adsum.scheduled_sync.run(stop)
+                worker.run(stop),
+                adsum.sweeper.run(stop, adsum.chores),
+                webhook_worker.run(stop),
+                adsum.dispatch.run(stop),
+                adsum.scheduled_sync.run(stop),
             )
         log.info("worker stopped")
 

@@ -20,7 +20,6 @@ from adsum.accounts.second_factors.attempts import CodeAttempt
 from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.repository import apps_of_user
 from adsum.accounts.second_factors.rules import MAX_FACTORS, FactorExists, FactorKind, LastFactor, Proof
-from adsum.accounts.second_factors.secret_box import SecretBox, UnknownKey
 from adsum.accounts.second_factors.service import Prover, SecondFactors
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.rules import SignInKind
@@ -38,6 +37,7 @@ from adsum.platform.errors import (
     WrongSecondFactor,
 )
 from adsum.platform.keys import KeyPurpose, KeyRing
+from adsum.platform.secret_box import SecretBox, UnknownKey
 from adsum.platform.signing_keys import SigningKey
 from adsum.roster.people.service import People
 from tests.accounts.conftest import KEY, new_factors, unused_attempts

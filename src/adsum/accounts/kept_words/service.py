@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adsum.accounts.second_factors.secret_box import SecretBox, UnknownKey
+from adsum.platform.secret_box import SecretBox, UnknownKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from adsum.accounts.second_factors.rules import (
     typed_code,
     validate_name,
 )
-from adsum.accounts.second_factors.secret_box import Opened, SecretBox, UnknownKey
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database, RejectedRows
 from adsum.platform.errors import (
@@ -42,6 +41,7 @@ from adsum.platform.errors import (
     WrongSecondFactor,
     refuse,
 )
+from adsum.platform.secret_box import Opened, SecretBox, UnknownKey
 from adsum.platform.telemetry import logger
 
 ISSUER = "Adsum"

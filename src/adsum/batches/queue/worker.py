@@ -111,12 +111,18 @@ class WorkerOptions:
     drain_timeout: float = 30.0
 
 
-class ChunkWorker:
-    """A worker that passes chunks to `process`."""
+Handle = Callable[[Delivery, str], Awaitable[None]]
+"""Handles one delivery of a message, with its token. It returns nothing: BullMQ turns a value that is not plain JSON
+into a failure."""
 
-    def __init__(self, options: WorkerOptions, process: ProcessChunk) -> None:
+
+class QueueWorker:
+    """A worker that passes messages to `handle`. It logs `started` when it waits for the first one."""
+
+    def __init__(self, options: WorkerOptions, handle: Handle, started: str) -> None:
         self._options = options
-        self._process = process
+        self._handle = handle
+        self._started = started
 
     async def run(self, stop: asyncio.Event) -> None:
         """Takes chunks until `stop` is set; then finishes those that it has."""
@@ -138,7 +144,7 @@ class ChunkWorker:
         )
         worker = self._new_worker(redis)
         running = asyncio.ensure_future(worker.run())
-        log.info("waiting for chunks", queue=self._options.queue_name, worker=worker.id)
+        log.info(self._started, queue=self._options.queue_name, worker=worker.id)
         await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.done():
             # BullMQ's loop ends early only on an error: no Redis at the start, or a defect.
@@ -164,7 +170,7 @@ class ChunkWorker:
 
     def _new_worker(self, redis: RedisClient) -> Any:
         options = self._options
-        process: Any = self._work  # annotated as a Future, but any awaitable works
+        process: Any = self._handle  # annotated as a Future, but any awaitable works
         settings: Any = {
             "connection": redis,
             "prefix": bullmq_prefix(options.key_prefix),
@@ -183,8 +189,16 @@ class ChunkWorker:
         worker.on("error", _log_error)
         return worker
 
+
+class ChunkWorker(QueueWorker):
+    """A worker that passes chunks to `process`."""
+
+    def __init__(self, options: WorkerOptions, process: ProcessChunk) -> None:
+        super().__init__(options, self._work, "waiting for chunks")
+        self._process = process
+
     async def _work(self, job: Delivery, token: str) -> None:
-        """Processes one delivery. Returns None always: BullMQ turns a value that is not plain JSON into a failure."""
+        """Processes one delivery."""
         try:
             chunk = chunk_of(job.data)
         except UnreadableChunk:

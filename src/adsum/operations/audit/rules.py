@@ -63,6 +63,10 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.KEY_ROTATED,
         Action.KEY_REVOKED,
         Action.KEY_ACTED_FOR_USER,
+        Action.WEBHOOK_CREATED,
+        Action.WEBHOOK_CHANGED,
+        Action.WEBHOOK_ROTATED,
+        Action.WEBHOOK_DELETED,
     ),
     Area.SCHOOLS: (
         Action.SCHOOL_CHANGED,

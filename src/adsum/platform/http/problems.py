@@ -234,6 +234,7 @@ CODES: Mapping[str, str] = {
             "days_reversed",
             "wrong_cursor",
             "unknown_event_type",
+            "wrong_replay",
             "unknown_time_zone",
         )
     },

@@ -1,4 +1,4 @@
-"""Encrypts texts, such as secrets of authenticator apps, with a key that is derived from the signing key."""
+"""Encrypts texts, such as secrets of authenticator apps and webhooks, with a key that is derived from the signing key."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SecretBox:
 
     def seal(self, text: str, owner: str) -> str:
         """Encrypts a text. Only `open` with the same owner decrypts it."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only in the API process
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only where something is encrypted
 
         nonce = os.urandom(_NONCE)
         key = self._keys.derive(self._purpose)

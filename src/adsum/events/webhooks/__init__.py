@@ -1,0 +1,16 @@
+"""Webhooks: deliver events to endpoints of other systems, in the form of Standard Webhooks.
+
+The life of a delivery:
+
+1. Dispatch: `Dispatch.run` looks several times a second which webhooks have something to deliver: events after their
+   position, a retry whose time has come, or a replay. Of each it adds one message to a queue of its own, whose id is
+   that of the webhook. So a backlog of a million events is one message, and what Redis loses is added again.
+2. Deliver: the worker that takes the message calls `Deliveries.deliver`. It reads the next events, signs each and sends
+   it, in their order unless that is switched off.
+3. Store: one transaction adds the attempts to the log and moves the position. A process that dies before it sends the
+   same events again: they are delivered at least once, each time with the same `webhook-id`.
+4. Retry: after a failure the webhook pauses, longer each time, for three days. Then it is disabled, as it is at once
+   after the answer 410.
+
+Receivers do not wait for each other: each webhook has a message, a position and a pause of its own.
+"""

@@ -1,0 +1,201 @@
+"""`adsum webhook`: endpoints of other systems that receive events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from adsum.accounts.access import system_caller
+from adsum.events.webhooks.rules import Webhook
+from adsum.events.webhooks.schemas import (
+    AttemptItem,
+    DeliveryItem,
+    ReplayItem,
+    WebhookItem,
+    WebhookWithSecretItem,
+)
+from adsum.events.webhooks.service import MAX_OVERLAP, NewWebhook, Webhooks, WebhookWithSecret
+from adsum.platform.command_line.options import SchoolId, duration_up_to, one_of
+from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.session import run_with
+from adsum.platform.database.new_events import EventType
+from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import PageRequest
+
+app = typer.Typer(no_args_is_help=True)
+
+
+def _moment(text: str) -> datetime:
+    """Raises BadParameter: it is no time, or has no offset."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise typer.BadParameter(f"{text!r} is no time with an offset, such as 2024-12-25T08:00:00Z")
+    return moment
+
+
+COLUMNS = ("id", "url", "eventTypes", "schoolId", "disabled", "failingSince", "position")
+DROPPED_FIRST = ("position", "failingSince", "eventTypes")
+DELIVERIES = ("id", "attemptedAt", "eventId", "eventType", "status", "error", "durationMs")
+WebhookId = Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)]
+Types = Annotated[
+    list[EventType] | None,
+    typer.Option(
+        "--type", parser=one_of(EventType), metavar="TYPE", help="Only this type. Repeatable.  [default: all]"
+    ),
+]
+InAnyOrder = Annotated[
+    bool | None,
+    typer.Option(
+        "--any-order/--in-order", help="Whether events may overtake one whose delivery failed.", show_default=False
+    ),
+]
+Moment = Annotated[
+    datetime | None,
+    typer.Option(parser=_moment, metavar="TIME", help="A time with an offset: 2024-12-25T08:00:00Z"),
+]
+
+
+@app.command()
+def create(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The endpoint.")],
+    *,
+    types: Types = None,
+    school_id: SchoolId = None,
+    any_order: InAnyOrder = None,
+    as_json: Json = False,
+) -> None:
+    """Create a webhook. Its secret is shown only once."""
+    new = NewWebhook(url, tuple(types or ()), school_id, in_order=not any_order)
+    _show_secret(lambda webhooks: webhooks.create(new, system_caller()), as_json=as_json)
+
+
+@app.command("list")
+def list_webhooks(*, as_json: Json = False) -> None:
+    """Show all webhooks and the state of their deliveries."""
+    found = run_with(Webhooks, lambda webhooks: webhooks.list_webhooks(system_caller()))
+    items = [WebhookItem.of(each) for each in found]
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no webhooks")
+
+
+@app.command()
+def show(webhook_id: WebhookId, *, as_json: Json = False) -> None:
+    """Show one webhook."""
+    _show(lambda webhooks: webhooks.get(webhook_id, system_caller()), as_json=as_json)
+
+
+@app.command()
+def change(
+    webhook_id: WebhookId,
+    *,
+    url: Annotated[str | None, typer.Option(metavar="URL", help="Another endpoint.")] = None,
+    types: Types = None,
+    any_order: InAnyOrder = None,
+    as_json: Json = False,
+) -> None:
+    """Change the endpoint, the types or the order of a webhook."""
+    in_order = None if any_order is None else not any_order
+    _show(
+        lambda webhooks: webhooks.change(
+            webhook_id, system_caller(), url=url, event_types=types or None, in_order=in_order
+        ),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def enable(webhook_id: WebhookId, *, as_json: Json = False) -> None:
+    """Enable a webhook. It receives what it has missed, as far as events are kept."""
+    _show(lambda webhooks: webhooks.change(webhook_id, system_caller(), enabled=True), as_json=as_json)
+
+
+@app.command()
+def disable(webhook_id: WebhookId, *, as_json: Json = False) -> None:
+    """Disable a webhook."""
+    _show(lambda webhooks: webhooks.change(webhook_id, system_caller(), enabled=False), as_json=as_json)
+
+
+@app.command()
+def rotate(
+    webhook_id: WebhookId,
+    *,
+    overlap: Annotated[
+        timedelta,
+        typer.Option(
+            parser=duration_up_to(MAX_OVERLAP, f"an overlap is at most {MAX_OVERLAP.days} days"),
+            metavar="DURATION",
+            help="How long the present secret signs, too.",
+        ),
+    ] = timedelta(days=1),
+    as_json: Json = False,
+) -> None:
+    """Give a webhook a new secret, which is shown only once."""
+    _show_secret(lambda webhooks: webhooks.rotate(webhook_id, overlap, system_caller()), as_json=as_json)
+
+
+@app.command()
+def delete(webhook_id: WebhookId) -> None:
+    """Delete a webhook with the log of its deliveries."""
+    run_with(Webhooks, lambda webhooks: webhooks.delete(webhook_id, system_caller()))
+
+
+@app.command("test")
+def send_test(webhook_id: WebhookId, *, as_json: Json = False) -> None:
+    """Send a test to a webhook. Exits with 1 if it does not arrive."""
+    attempt = run_with(Webhooks, lambda webhooks: webhooks.test(webhook_id, system_caller()))
+    show_item(AttemptItem.of(attempt), as_json=as_json)
+    if not attempt.has_arrived:
+        raise typer.Exit(1)
+
+
+@app.command()
+def deliveries(
+    webhook_id: WebhookId,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Only attempts that did not arrive.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=200, help="The maximum number of attempts.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show the attempts to deliver, the newest first."""
+    page = PageRequest(limit=limit)
+    found = run_with(
+        Webhooks,
+        lambda webhooks: webhooks.page_of_deliveries(webhook_id, system_caller(), page, failed_only=failed),
+    )
+    items = [DeliveryItem.of_delivery(each) for each in found.items]
+    show_items(DELIVERIES, items, as_json=as_json, none="no deliveries")
+
+
+@app.command()
+def replay(
+    webhook_id: WebhookId,
+    *,
+    event: Annotated[int | None, typer.Option(min=1, max=MAX_ID, metavar="ID", help="This event.")] = None,
+    since: Moment = None,
+    until: Moment = None,
+    as_json: Json = False,
+) -> None:
+    """Deliver one event again, or the events of a period."""
+    if (event is None) != (since is not None and until is not None):
+        raise typer.BadParameter("give either --event, or --since and --until")
+
+    def again(webhooks: Webhooks) -> Awaitable[int]:
+        if since is not None and until is not None:
+            return webhooks.replay_period(webhook_id, since, until, system_caller())
+        assert event is not None, "it is checked above"
+        return webhooks.replay_event(webhook_id, event, system_caller())
+
+    show_item(ReplayItem(events=run_with(Webhooks, again)), as_json=as_json)
+
+
+def _show(read: Callable[[Webhooks], Awaitable[Webhook]], *, as_json: bool) -> None:
+    show_item(WebhookItem.of(run_with(Webhooks, read)), as_json=as_json)
+
+
+def _show_secret(make: Callable[[Webhooks], Awaitable[WebhookWithSecret]], *, as_json: bool) -> None:
+    show_item(WebhookWithSecretItem.showing(run_with(Webhooks, make)), as_json=as_json)

@@ -1,0 +1,226 @@
+"""Delivers the events of one webhook, one page after the other, and stores what became of each."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from adsum.accounts.access import system_caller
+from adsum.events.repository import read_ends
+from adsum.events.rules import Event, EventFilters
+from adsum.events.schemas import event_item
+from adsum.events.service import SCANNED_AT_ONCE, find_events
+from adsum.events.webhooks import repository as statements
+from adsum.events.webhooks.repository import SealedSecrets
+from adsum.events.webhooks.rules import MAX_ATTEMPTS, RETRY_FOR, Attempt, Disabled, Webhook, pause_after
+from adsum.events.webhooks.sending import Sender
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.secret_box import SecretBox
+from adsum.platform.telemetry import LogIcon, logger
+
+# Events that are read, sent and stored together.
+PAGE = 50
+# Requests at once to an endpoint that takes events in any order.
+AT_ONCE = 16
+# After this time a webhook makes room for others; its message comes again.
+TURN_S = 10.0
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events to send to a webhook.
+
+    Attributes:
+        webhook: the receiver.
+        secrets: sign the events.
+        events: to send, by id.
+        retries: by event, the failed attempts; empty: the events follow the position.
+        complete: nothing up to this id is missing from the events that follow the position.
+    """
+
+    webhook: Webhook
+    secrets: Sequence[str]
+    events: Sequence[Event]
+    retries: Mapping[int, int]
+    complete: int
+
+
+class Deliveries:
+    """Delivers events. Two workers that deliver for one webhook at once send events twice, and lose none."""
+
+    def __init__(self, database: Database, sender: Sender, box: SecretBox, now: Clock) -> None:
+        self._database = database
+        self._sender = sender
+        self._box = box
+        self._now = now
+
+    async def deliver(self, webhook_id: int) -> None:
+        """Delivers what the webhook has to receive, until nothing is left, an attempt fails, or its turn is over."""
+        end = time.monotonic() + TURN_S
+        while time.monotonic() < end:
+            page = await self._next_page(webhook_id)
+            if page is None or not await self._deliver_page(page):
+                return
+
+    async def test(self, webhook: Webhook, secrets: SealedSecrets) -> Attempt:
+        """Sends an event of the type `webhook.test`, which is no event of the feed."""
+        now = self._now()
+        content = {
+            "id": 0,
+            "type": "webhook.test",
+            "version": 1,
+            "schoolId": webhook.school_id,
+            "occurredAt": now.isoformat().replace("+00:00", "Z"),
+            "data": {"webhookId": webhook.id},
+        }
+        message_id = f"test_{webhook.id}_{time.time_ns()}"
+        body = json.dumps(content, separators=(",", ":"))
+        attempt = await self._sender.send(webhook.url, message_id, body, self._open(webhook.id, secrets, now))
+        async with self._database.transaction() as connection:
+            await statements.log_deliveries(connection, webhook.id, [(None, "webhook.test", attempt)])
+        return attempt
+
+    async def _next_page(self, webhook_id: int) -> Page | None:
+        """The next events of a webhook; None: there is nothing to send now."""
+        now = self._now()
+        async with self._database.snapshot() as connection:
+            webhook = await statements.find_webhook(connection, webhook_id, system_caller())
+            if webhook is None or webhook.disabled or (webhook.next_attempt_at or now) > now:
+                return None
+            secrets = self._open(webhook_id, await statements.secrets_of(connection, webhook_id), now)
+            retries = await statements.due_retries(connection, webhook_id, now, PAGE)
+            if retries:
+                events = await _events_of_ids(connection, webhook, retries)
+                return Page(webhook, secrets, events, retries, webhook.position)
+            ends = await read_ends(connection)
+            begin = max(webhook.position, ends.pruned_id)
+            if begin >= ends.last_id:
+                return None
+            ids = range(begin + 1, min(begin + SCANNED_AT_ONCE, ends.last_id) + 1)
+            events, complete = await find_events(connection, system_caller(), _filters(webhook), ids, PAGE)
+            return Page(webhook, secrets, events, {}, complete)
+
+    def _open(self, webhook_id: int, sealed: SealedSecrets, now: datetime) -> list[str]:
+        owner = owner_of_secret(webhook_id)
+        secrets = [self._box.open(sealed.current, owner, is_stored=True).text]
+        if sealed.earlier is not None and sealed.earlier_ends_at is not None and sealed.earlier_ends_at > now:
+            secrets.append(self._box.open(sealed.earlier, owner, is_stored=True).text)
+        return secrets
+
+    async def _deliver_page(self, page: Page) -> bool:
+        """Sends a page and stores the result. Returns whether the next page may follow at once."""
+        attempts = await (self._send_in_order(page) if page.webhook.in_order else self._send_in_any_order(page))
+        async with self._database.transaction() as connection:
+            webhook = await statements.find_webhook(connection, page.webhook.id, system_caller(), lock=True)
+            if webhook is None:
+                return False
+            if attempts:
+                sent = [(event.id, event.type, attempt) for event, attempt in attempts]
+                await statements.log_deliveries(connection, webhook.id, sent)
+            return await self._store(connection, webhook, page, attempts)
+
+    async def _send_in_order(self, page: Page) -> list[tuple[Event, Attempt]]:
+        """Sends events until one fails."""
+        attempts: list[tuple[Event, Attempt]] = []
+        for event in page.events:
+            attempts.append((event, await self._send(page, event)))
+            if not attempts[-1][1].has_arrived:
+                break
+        return attempts
+
+    async def _send_in_any_order(self, page: Page) -> list[tuple[Event, Attempt]]:
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def send(event: Event) -> tuple[Event, Attempt]:
+            async with places:
+                return event, await self._send(page, event)
+
+        return list(await asyncio.gather(*map(send, page.events)))
+
+    async def _send(self, page: Page, event: Event) -> Attempt:
+        body = event_item(event).model_dump_json(by_alias=True)
+        return await self._sender.send(page.webhook.url, f"evt_{event.id}", body, page.secrets)
+
+    async def _store(
+        self, connection: Connection, webhook: Webhook, page: Page, attempts: Sequence[tuple[Event, Attempt]]
+    ) -> bool:
+        """Moves the position past what has arrived, and notes what has to be sent again."""
+        now = self._now()
+        failed = [(event, attempt) for event, attempt in attempts if not attempt.has_arrived]
+        arrived = [event.id for event, attempt in attempts if attempt.has_arrived]
+        if page.retries:
+            missing = page.retries.keys() - {event.id for event in page.events}  # pruned meanwhile
+            await statements.delete_retries(connection, webhook.id, [*arrived, *missing])
+        position = webhook.position if page.retries else page.complete
+        if failed and webhook.in_order and not page.retries:
+            position = failed[0][0].id - 1
+        elif failed and not webhook.in_order:
+            again = {event.id: page.retries.get(event.id, 0) + 1 for event, _ in failed}
+            kept = {event_id: _again(attempts, now) for event_id, attempts in again.items() if attempts < MAX_ATTEMPTS}
+            await statements.set_retries(connection, webhook.id, kept)
+            await statements.delete_retries(connection, webhook.id, again.keys() - kept.keys())
+        changed = {"position": max(position, webhook.position), **_health(webhook, bool(arrived), bool(failed), now)}
+        await statements.change_webhook(connection, webhook.id, changed)
+        reason = _reason_to_disable(webhook, [attempt for _, attempt in failed], has_arrived=bool(arrived), now=now)
+        if reason is not None:
+            await disable(connection, webhook, reason, now)
+        return not failed
+
+
+def _filters(webhook: Webhook) -> EventFilters:
+    return EventFilters(frozenset(webhook.event_types), webhook.school_id)
+
+
+async def _events_of_ids(connection: Connection, webhook: Webhook, event_ids: Mapping[int, int]) -> list[Event]:
+    """The events of retries, which are near each other or few."""
+    found: list[Event] = []
+    for event_id in sorted(event_ids):
+        events, _ = await find_events(connection, system_caller(), _filters(webhook), range(event_id, event_id + 1), 1)
+        found += events
+    return found
+
+
+def _again(attempts: int, now: datetime) -> tuple[int, datetime]:
+    return attempts, now + pause_after(attempts, random.random())  # noqa: S311 - spreads attempts
+
+
+def _health(webhook: Webhook, has_arrived: bool, has_failed: bool, now: datetime) -> dict[str, object]:
+    """The columns that count failures. A webhook in any order pauses only if nothing arrives."""
+    if not has_failed or (has_arrived and not webhook.in_order):
+        return {"attempts": 0, "failing_since": None, "next_attempt_at": None}
+    attempts = 1 if has_arrived else webhook.attempts + 1
+    since = now if has_arrived else webhook.failing_since or now
+    return {"attempts": attempts, "failing_since": since, "next_attempt_at": _again(attempts, now)[1]}
+
+
+def _reason_to_disable(
+    webhook: Webhook, failed: Sequence[Attempt], *, has_arrived: bool, now: datetime
+) -> Disabled | None:
+    if any(attempt.is_gone for attempt in failed):
+        return Disabled.GONE
+    since = webhook.failing_since
+    if failed and not has_arrived and since is not None and now - since >= RETRY_FOR:
+        return Disabled.FAILING
+    return None
+
+
+async def disable(connection: Connection, webhook: Webhook, reason: Disabled, now: datetime) -> None:
+    """Disables a webhook, and tells other systems."""
+    await statements.change_webhook(connection, webhook.id, {"disabled": reason.value, "disabled_at": now})
+    data = {"webhookId": webhook.id, "reason": reason.value}
+    await write_events(connection, [NewEvent(EventType.WEBHOOK_DISABLED, webhook.school_id, data)], now)
+    log.warning("webhook disabled", mark=LogIcon.ERROR, webhook_id=webhook.id, reason=reason.value)
+
+
+def owner_of_secret(webhook_id: int) -> str:
+    """The owner for whom the secret is encrypted."""
+    return f"webhook {webhook_id}"

@@ -1,0 +1,98 @@
+"""The queue of webhooks, and the loop that adds their messages. It is BullMQ's, beside that of attendance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from bullmq import Queue
+from redis.asyncio import Redis
+
+from adsum.batches.queue.ledger import bullmq_prefix
+from adsum.batches.queue.worker import Delivery, QueueWorker, WorkerOptions
+from adsum.events.repository import read_ends
+from adsum.events.service import EventNumbering
+from adsum.events.webhooks.delivery import Deliveries
+from adsum.events.webhooks.repository import has_enabled, webhooks_to_deliver
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Unavailable
+from adsum.platform.redis.connection import translated
+from adsum.platform.telemetry import LogIcon, logger
+
+# Between two looks: while a webhook is enabled, and while none is.
+PAUSE_S = 0.05
+IDLE_PAUSE_S = 1.0
+OUTAGE_PAUSE_S = 1.0
+# Receivers that one worker serves at once. A slow one holds a place, not a thread.
+CONCURRENCY = 100
+
+log = logger(__name__)
+
+
+def queue_of_webhooks(attendance: str) -> str:
+    """The name of the queue of webhooks beside the queue of attendance."""
+    return f"{attendance}-webhooks"
+
+
+class WebhookQueue:
+    """Adds messages: one for each webhook that has something to deliver, unless it has one already."""
+
+    def __init__(self, redis: Redis, *, queue_name: str, key_prefix: str) -> None:
+        options: Any = {"connection": redis, "prefix": bullmq_prefix(key_prefix)}
+        self._queue: Any = Queue(queue_name, options)
+
+    async def add(self, webhook_ids: Sequence[int]) -> None:
+        """Adds messages. BullMQ drops one whose id it has. Raises QueueOutage."""
+        options = {"removeOnComplete": True, "removeOnFail": True}
+        jobs = [
+            {"name": "deliver", "data": {"webhook": each}, "opts": {**options, "jobId": f"webhook-{each}"}}
+            for each in webhook_ids
+        ]
+        if jobs:
+            with translated():
+                await self._queue.addBulk(cast("Any", jobs))
+
+
+class Dispatch:
+    """Numbers events and adds the messages of webhooks, several times a second. Any number of processes may do so."""
+
+    def __init__(self, database: Database, numbering: EventNumbering, queue: WebhookQueue, now: Clock) -> None:
+        self._database = database
+        self._numbering = numbering
+        self._queue = queue
+        self._now = now
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Looks again and again until `stop` is set. An outage ends a look, never the loop."""
+        while not stop.is_set():
+            pause = OUTAGE_PAUSE_S
+            try:
+                pause = PAUSE_S if await self.dispatch() else IDLE_PAUSE_S
+            except Unavailable as error:
+                log.error("outage, webhooks postponed", mark=LogIcon.ERROR, code=error.code)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), pause)
+
+    async def dispatch(self) -> bool:
+        """Adds the messages that are due. Returns whether any webhook is enabled."""
+        async with self._database.autocommit_read() as connection:
+            if not await has_enabled(connection):
+                return False
+        await self._numbering.number()
+        async with self._database.autocommit_read() as connection:
+            last_id = (await read_ends(connection)).last_id
+            due = await webhooks_to_deliver(connection, last_id, self._now())
+        await self._queue.add(due)
+        return True
+
+
+def new_webhook_worker(options: WorkerOptions, deliveries: Deliveries) -> QueueWorker:
+    """A worker that delivers the events of one webhook for each message."""
+
+    async def deliver(message: Delivery, _token: str) -> None:
+        await deliveries.deliver(message.data["webhook"])
+
+    return QueueWorker(options, deliver, "waiting for webhooks")

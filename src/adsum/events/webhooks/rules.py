@@ -1,0 +1,126 @@
+"""Values of webhooks: their state, their deliveries, and the pauses between attempts."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from standardwebhooks import Webhook as StandardWebhook
+
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every secret
+# Standard Webhooks wants 24 to 64 random bytes.
+_SECRET_BYTES = 32
+RETRY_FOR = timedelta(days=3)
+"""How long deliveries may fail before the webhook is disabled."""
+MAX_ATTEMPTS = 20
+"""Attempts for one event that others overtake: with the pauses between them they take three days. Then it stays in the
+log."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S, _JITTER = 5.0, 6 * 3600.0, 0.2
+MAX_ANSWER = 500
+"""Characters of an answer that are kept."""
+
+
+class Disabled(StrEnum):
+    """Why a webhook is disabled: a person did it, deliveries failed for `RETRY_FOR`, or the receiver answered 410."""
+
+    BY_PERSON = "by_person"
+    FAILING = "failing"
+    GONE = "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """An endpoint of another system.
+
+    Attributes:
+        id: of the webhook.
+        url: of the endpoint.
+        event_types: the types that it receives; empty: all.
+        school_id: it receives events about this school alone; None: all events.
+        in_order: whether a failed delivery holds up the events after it.
+        created_at: when it was created. It receives what happened after that.
+        disabled: why it receives nothing; None: it is enabled.
+        disabled_at: since when.
+        position: the id of the event up to which it has received everything, apart from retries.
+        attempts: failed attempts since the last delivery that arrived.
+        failing_since: the first of them.
+        next_attempt_at: there is no attempt before; None: no attempt has failed.
+    """
+
+    id: int
+    url: str
+    event_types: tuple[str, ...]
+    school_id: int | None
+    in_order: bool
+    created_at: datetime
+    disabled: Disabled | None
+    disabled_at: datetime | None
+    position: int
+    attempts: int
+    failing_since: datetime | None
+    next_attempt_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt to deliver.
+
+    Attributes:
+        attempted_at: when it began.
+        duration_ms: until the answer, or the error.
+        status: of the answer; None: there was none.
+        error: why there was no answer; None: there was one.
+        answer: the beginning of the answer.
+    """
+
+    attempted_at: datetime
+    duration_ms: int
+    status: int | None
+    error: str | None = None
+    answer: str = ""
+
+    @property
+    def has_arrived(self) -> bool:
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def is_gone(self) -> bool:
+        return self.status == 410
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """An attempt in the log of a webhook. `event_id` None: a test."""
+
+    id: int
+    webhook_id: int
+    event_id: int | None
+    event_type: str
+    attempt: Attempt
+
+
+def pause_after(attempts: int, chance: float) -> timedelta:
+    """The pause after so many failed attempts: 5 seconds, three times as long each time, at most 6 hours.
+
+    `chance` from 0 to 1 makes it up to a fifth shorter or longer, so that many webhooks of one receiver do not return
+    together.
+    """
+    pause: float = min(_FIRST_PAUSE_S * 3 ** min(attempts - 1, 20), _LONGEST_PAUSE_S)
+    return timedelta(seconds=pause * (1 - _JITTER + 2 * _JITTER * chance))
+
+
+def new_secret() -> str:
+    """A secret of a webhook, in the form of Standard Webhooks."""
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(_SECRET_BYTES)).decode()
+
+
+def signatures(message_id: str, moment: datetime, body: str, current: Sequence[str]) -> str:
+    """The header `webhook-signature` of Standard Webhooks: one signature for each secret, separated by blanks.
+
+    `moment` is in UTC, and the header `webhook-timestamp` has its whole seconds.
+    """
+    return " ".join(StandardWebhook(secret).sign(message_id, moment, body) for secret in current)

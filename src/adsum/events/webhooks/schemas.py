@@ -1,0 +1,155 @@
+"""Wire format of webhooks and their deliveries."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Webhook
+from adsum.events.webhooks.service import MAX_OVERLAP, MAX_URL, NewWebhook, WebhookWithSecret
+from adsum.platform.database.new_events import EventType
+from adsum.platform.http.queries import PageQuery
+from adsum.platform.http.schemas import Flag, Id, Moment, PlainText, Schema, SentMoment, SentSchema
+
+Url = Annotated[
+    PlainText,
+    Field(min_length=1, max_length=MAX_URL, description="The endpoint, with https unless its network is allowed."),
+]
+EventTypes = Annotated[list[EventType], Field(max_length=50, description="Only these types; empty: all types.")]
+InOrder = Annotated[Flag, Field(description="Whether a failed delivery holds up the events after it.")]
+
+
+class WebhookItem(Schema):
+    """A webhook, without its secret."""
+
+    id: Annotated[int, Field(description="The webhook.")]
+    url: Annotated[str, Field(description="The endpoint.")]
+    event_types: Annotated[list[str], Field(description="Only these types; empty: all types.")]
+    school_id: Annotated[int | None, Field(description="Only events about this school; null: all events.")]
+    in_order: Annotated[bool, Field(description="Whether a failed delivery holds up the events after it.")]
+    created_at: Annotated[Moment, Field(description="It receives what has happened since.")]
+    disabled: Annotated[
+        Disabled | None,
+        Field(
+            description="Why it receives nothing: `by_person`; `failing` for three days; `gone`: the receiver answered "
+            "410. null: it is enabled."
+        ),
+    ]
+    disabled_at: Annotated[Moment | None, Field(description="Since when it is disabled.")]
+    position: Annotated[int, Field(description="The id of the event up to which everything was delivered.")]
+    attempts: Annotated[int, Field(description="Failed attempts since the last delivery that arrived.")]
+    failing_since: Annotated[Moment | None, Field(description="The first of them.")]
+    next_attempt_at: Annotated[Moment | None, Field(description="When the next attempt follows.")]
+
+    @classmethod
+    def of(cls, webhook: Webhook) -> WebhookItem:
+        return cls.model_validate(webhook)
+
+
+class WebhookWithSecretItem(WebhookItem):
+    """A webhook and its new secret."""
+
+    secret: Annotated[str, Field(description="Signs the deliveries, `whsec_…`. It is shown only now.")]
+
+    @classmethod
+    def showing(cls, new: WebhookWithSecret) -> WebhookWithSecretItem:
+        return cls(**WebhookItem.of(new.webhook).model_dump(), secret=new.secret)
+
+
+class NewWebhookBody(SentSchema):
+    """A new webhook."""
+
+    url: Url
+    event_types: EventTypes = []  # noqa: RUF012 - pydantic copies it
+    school_id: Annotated[Id | None, Field(description="Only events about this school; null: all events.")] = None
+    in_order: InOrder = True
+
+    def to_webhook(self) -> NewWebhook:
+        return NewWebhook(self.url, tuple(self.event_types), self.school_id, self.in_order)
+
+
+class ChangedWebhookBody(SentSchema):
+    """The changes of a webhook. A field that is missing stays."""
+
+    url: Url | None = None
+    event_types: EventTypes | None = None
+    in_order: InOrder | None = None
+    enabled: Annotated[
+        Flag | None, Field(description="false disables it; true enables it: it receives what it has missed.")
+    ] = None
+
+
+class WebhookRotationBody(SentSchema):
+    """How long the present secret signs, too."""
+
+    overlap_seconds: Annotated[
+        int, Field(ge=0, le=round(MAX_OVERLAP.total_seconds()), description="Seconds; 0: it ends at once.")
+    ] = 86_400
+
+    @property
+    def overlap(self) -> timedelta:
+        return timedelta(seconds=self.overlap_seconds)
+
+
+class AttemptItem(Schema):
+    """What became of an attempt to deliver."""
+
+    attempted_at: Annotated[Moment, Field(description="When it began.")]
+    duration_ms: Annotated[int, Field(description="Milliseconds until the answer or the error.")]
+    status: Annotated[int | None, Field(description="The HTTP status of the answer; null: there was none.")]
+    error: Annotated[
+        str | None,
+        Field(
+            description="Why there was no answer: `timeout`, `connection_failed`, `connection_broken`, "
+            "`address_refused`; null: there was one."
+        ),
+    ]
+    answer: Annotated[str, Field(description="The first 500 characters of the answer.")]
+    has_arrived: Annotated[bool, Field(description="Whether the status is 200 to 299.")]
+
+    @classmethod
+    def of(cls, attempt: Attempt) -> AttemptItem:
+        return cls.model_validate(attempt)
+
+
+class DeliveryItem(AttemptItem):
+    """An attempt in the log of a webhook."""
+
+    id: Annotated[int, Field(description="The entry of the log.")]
+    event_id: Annotated[int | None, Field(description="The event; null: a test.")]
+    event_type: Annotated[str, Field(description="The type of the event; `webhook.test` of a test.")]
+
+    @classmethod
+    def of_delivery(cls, delivery: Delivery) -> DeliveryItem:
+        own = {"id": delivery.id, "event_id": delivery.event_id, "event_type": delivery.event_type}
+        return cls.model_validate(AttemptItem.of(delivery.attempt).model_dump(by_alias=False) | own)
+
+
+class DeliveryQuery(PageQuery):
+    """The filters of the log."""
+
+    failed: Annotated[bool, Field(description="Only attempts that did not arrive.")] = False
+
+
+class ReplayBody(SentSchema):
+    """What is delivered again: one event, or the events of a period."""
+
+    event_id: Annotated[Id | None, Field(description="This event.")] = None
+    since: Annotated[SentMoment | None, Field(description="Events from this moment on.")] = None
+    until: Annotated[SentMoment | None, Field(description="Events before this moment.")] = None
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> ReplayBody:
+        is_period = self.since is not None and self.until is not None
+        if (self.event_id is not None) == is_period or (self.since is None) != (self.until is None):
+            raise PydanticCustomError("wrong_replay", "a replay has either eventId, or since and until")
+        return self
+
+
+class ReplayItem(Schema):
+    """The number of events that are delivered again."""
+
+    events: Annotated[int, Field(description="Events that will be delivered again.")]

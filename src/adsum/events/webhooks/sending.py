@@ -1,0 +1,102 @@
+"""Sends one event to one endpoint: signed, within a time, without following redirects."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+import httpcore2
+
+from adsum.events.webhooks.guard import Guard, GuardedBackend, RefusedAddress
+from adsum.events.webhooks.rules import MAX_ANSWER, Attempt, signatures
+from adsum.platform.clock import Clock
+
+# Standard Webhooks recommends 15 to 30 seconds.
+DEADLINE_S = 15.0
+CONNECT_S = 5.0
+# Connections to all endpoints together, and those that stay open.
+MAX_CONNECTIONS = 500
+KEPT_CONNECTIONS = 100
+KEPT_FOR_S = 30.0
+_TIMEOUTS = {"connect": CONNECT_S, "read": DEADLINE_S, "write": DEADLINE_S, "pool": DEADLINE_S}
+
+
+class Sender:
+    """Sends signed events. `guard` decides which addresses it reaches; `now` is the clock."""
+
+    def __init__(self, guard: Guard, now: Clock) -> None:
+        self._now = now
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            max_connections=MAX_CONNECTIONS,
+            max_keepalive_connections=KEPT_CONNECTIONS,
+            keepalive_expiry=KEPT_FOR_S,
+            network_backend=GuardedBackend(guard),
+        )
+
+    async def send(self, url: str, message_id: str, body: str, secrets: Sequence[str]) -> Attempt:
+        """Makes one attempt. Whatever goes wrong is in the result."""
+        began, moment = time.monotonic(), self._now()
+        status: int | None = None
+        error: str | None = None
+        answer = b""
+        try:
+            async with asyncio.timeout(DEADLINE_S):
+                status, answer = await self._post(url, message_id, moment, body, secrets)
+        except RefusedAddress:
+            error = "address_refused"
+        except (TimeoutError, httpcore2.TimeoutException):
+            error = "timeout"
+        except httpcore2.ConnectError:
+            error = "connection_failed"
+        except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, ssl.SSLError):
+            error = "connection_broken"
+        duration = round((time.monotonic() - began) * 1000)
+        return Attempt(moment, duration, status, error, _readable(answer))
+
+    async def _post(
+        self, url: str, message_id: str, moment: datetime, body: str, secrets: Sequence[str]
+    ) -> tuple[int, bytes]:
+        content = body.encode()
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", str(len(content))),
+            ("user-agent", "Adsum"),
+            ("webhook-id", message_id),
+            ("webhook-timestamp", str(int(moment.timestamp()))),
+            ("webhook-signature", signatures(message_id, moment, body, secrets)),
+        ]
+        answer = b""
+        host = httpcore2.URL(url)
+        async with self._pool.stream(
+            "POST",
+            url,
+            headers=[("host", _host_of(host)), *headers],
+            content=content,
+            extensions={"timeout": _TIMEOUTS},
+        ) as response:
+            # The rest of a long answer is not read: the connection is closed with it.
+            async for part in response.aiter_stream():
+                answer += part
+                if len(answer) >= 4 * MAX_ANSWER:
+                    break
+        return response.status, answer
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._pool.aclose()
+
+
+def _host_of(url: httpcore2.URL) -> str:
+    host = url.host.decode()
+    host = f"[{host}]" if ":" in host else host
+    return host if url.port is None else f"{host}:{url.port}"
+
+
+def _readable(answer: bytes) -> str:
+    """The beginning of an answer as text that both databases store."""
+    text = answer.decode(errors="replace")[:MAX_ANSWER]
+    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)

@@ -1,0 +1,329 @@
+"""Webhooks: create, change, rotate and delete them, read their deliveries, and deliver again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.events.repository import read_ends
+from adsum.events.service import PRUNE_PAUSE, PRUNED_AT_ONCE, EventNumbering
+from adsum.events.webhooks import repository as statements
+from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
+from adsum.events.webhooks.guard import Guard
+from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Webhook, new_secret
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.new_events import EventType
+from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
+from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.secret_box import SecretBox
+from adsum.schools.service import require_school
+
+MAX_URL = 2_000
+MAX_OVERLAP = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class NewWebhook:
+    """What a webhook receives, and where. `event_types` empty: all types; `school_id` None: all schools."""
+
+    url: str
+    event_types: tuple[EventType, ...] = ()
+    school_id: int | None = None
+    in_order: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookWithSecret:
+    """A webhook and its new secret, which is shown only now."""
+
+    webhook: Webhook
+    secret: str
+
+
+class Webhooks:
+    """Every method raises Forbidden without `webhook:manage`, and NotFound for a webhook that the caller does not see.
+
+    Args:
+        database: has the webhooks.
+        numbering: numbers what happened before a webhook was created.
+        deliveries: sends tests.
+        guard: decides which hosts are reachable.
+        box: encrypts secrets.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        numbering: EventNumbering,
+        deliveries: Deliveries,
+        guard: Guard,
+        box: SecretBox,
+        now: Clock,
+    ) -> None:
+        self._database = database
+        self._numbering = numbering
+        self._deliveries = deliveries
+        self._guard = guard
+        self._box = box
+        self._now = now
+
+    async def create(self, new: NewWebhook, caller: Caller) -> WebhookWithSecret:
+        """Creates a webhook, which receives what happens from now on.
+
+        Raises:
+            Forbidden: also for all schools, if the caller does not belong to all schools.
+            Invalid: with all violations.
+        """
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        require_confirmed(caller)
+        refuse(await self._validate_url(new.url))
+        if new.school_id is None and caller.schools is not None:
+            detail = "only an admin of all schools creates a webhook for all schools"
+            raise Forbidden(detail, [Violation("school_missing", detail, "/schoolId")])
+        await self._numbering.number()
+        secret, now = new_secret(), self._now()
+        async with self._database.transaction() as connection:
+            if new.school_id is not None:
+                await require_school(connection, caller, new.school_id)
+            values = {
+                "url": new.url,
+                "event_types": sorted(new.event_types),
+                "school_id": new.school_id,
+                "in_order": new.in_order,
+                "secret": "",
+                "created_at": now,
+                "position": (await read_ends(connection)).last_id,
+            }
+            webhook_id = await statements.add_webhook(connection, values)
+            sealed = self._box.seal(secret, owner_of_secret(webhook_id))
+            await statements.change_webhook(connection, webhook_id, {"secret": sealed})
+            webhook = await _find(connection, webhook_id, caller)
+            await _record(connection, caller, Action.WEBHOOK_CREATED, webhook, after=_content(webhook))
+        return WebhookWithSecret(webhook, secret)
+
+    async def list_webhooks(self, caller: Caller) -> list[Webhook]:
+        """The visible webhooks, by id."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.snapshot() as connection:
+            return await statements.list_webhooks(connection, caller)
+
+    async def get(self, webhook_id: int, caller: Caller) -> Webhook:
+        """One webhook."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.snapshot() as connection:
+            return await _find(connection, webhook_id, caller)
+
+    async def change(
+        self,
+        webhook_id: int,
+        caller: Caller,
+        *,
+        url: str | None = None,
+        event_types: Collection[EventType] | None = None,
+        in_order: bool | None = None,
+        enabled: bool | None = None,
+    ) -> Webhook:
+        """Changes what is not None. A webhook that is enabled again receives what it has missed.
+
+        Raises:
+            Invalid: with all violations.
+        """
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        require_confirmed(caller)
+        refuse([] if url is None else await self._validate_url(url))
+        values: dict[str, Any] = {} if url is None else {"url": url}
+        values |= {} if event_types is None else {"event_types": sorted(event_types)}
+        values |= {} if in_order is None else {"in_order": in_order}
+        async with self._database.transaction() as connection:
+            before = await _find(connection, webhook_id, caller, lock=True)
+            if enabled is not None:
+                values |= _enabling(before, self._now(), enabled=enabled)
+            if values:
+                await statements.change_webhook(connection, webhook_id, values)
+            after = await _find(connection, webhook_id, caller)
+            if _content(after) != _content(before):
+                await _record(
+                    connection, caller, Action.WEBHOOK_CHANGED, after, before=_content(before), after=_content(after)
+                )
+        return after
+
+    async def rotate(self, webhook_id: int, overlap: timedelta, caller: Caller) -> WebhookWithSecret:
+        """Gives a webhook a new secret. The present one signs, too, until `overlap` is over.
+
+        Raises:
+            Invalid: the overlap is longer than a week.
+        """
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        require_confirmed(caller)
+        if overlap > MAX_OVERLAP:
+            detail = f"an overlap is at most {MAX_OVERLAP.days} days"
+            raise Invalid(detail, [Violation("out_of_range", detail, "/overlapSeconds")])
+        secret, now = new_secret(), self._now()
+        async with self._database.transaction() as connection:
+            webhook = await _find(connection, webhook_id, caller, lock=True)
+            present = await statements.secrets_of(connection, webhook_id)
+            values = {
+                "secret": self._box.seal(secret, owner_of_secret(webhook_id)),
+                "earlier_secret": present.current if overlap else None,
+                "earlier_ends_at": now + overlap if overlap else None,
+            }
+            await statements.change_webhook(connection, webhook_id, values)
+            await _record(connection, caller, Action.WEBHOOK_ROTATED, webhook)
+        return WebhookWithSecret(webhook, secret)
+
+    async def delete(self, webhook_id: int, caller: Caller) -> None:
+        """Deletes a webhook with the log of its deliveries."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.transaction() as connection:
+            webhook = await _find(connection, webhook_id, caller, lock=True)
+            await statements.delete_webhook(connection, webhook_id)
+            await _record(connection, caller, Action.WEBHOOK_DELETED, webhook, before=_content(webhook))
+
+    async def test(self, webhook_id: int, caller: Caller) -> Attempt:
+        """Sends a test to the endpoint, also while the webhook is disabled, and returns what became of it."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.snapshot() as connection:
+            webhook = await _find(connection, webhook_id, caller)
+            secrets = await statements.secrets_of(connection, webhook_id)
+        return await self._deliveries.test(webhook, secrets)
+
+    async def page_of_deliveries(
+        self, webhook_id: int, caller: Caller, page: PageRequest, *, failed_only: bool = False
+    ) -> Page[Delivery]:
+        """Attempts, the newest first. Raises Invalid for a cursor of another query."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        query = ("deliveries", webhook_id, failed_only)
+        before = begin_of(page, query, by_number)
+        async with self._database.snapshot() as connection:
+            await _find(connection, webhook_id, caller)
+            rows = await statements.list_deliveries(
+                connection, webhook_id, before, page.limit + 1, failed_only=failed_only
+            )
+        return page_of(rows, page, query, lambda row: (row.id,))
+
+    async def replay_event(self, webhook_id: int, event_id: int, caller: Caller) -> int:
+        """Delivers one event again. Returns 1.
+
+        Raises:
+            Invalid: the webhook does not receive this event, it is not kept, or it is still to be delivered.
+        """
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.transaction() as connection:
+            webhook = await _find(connection, webhook_id, caller, lock=True)
+            if not await statements.is_received(connection, webhook, event_id):
+                detail = f"webhook {webhook_id} has passed no event {event_id}"
+                raise Invalid(detail, [Violation("unknown_event", detail, "/eventId")])
+            await statements.set_retries(connection, webhook_id, {event_id: (0, self._now())})
+        return 1
+
+    async def replay_period(self, webhook_id: int, since: datetime, until: datetime, caller: Caller) -> int:
+        """Delivers the events of a period again, the end excluded. Returns their number."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        if until <= since:
+            detail = "the end must be after the beginning"
+            raise Invalid(detail, [Violation("times_reversed", detail, "/until")])
+        async with self._database.transaction() as connection:
+            webhook = await _find(connection, webhook_id, caller, lock=True)
+            return await statements.replay_period(connection, webhook, since, until, self._now())
+
+    async def _validate_url(self, url: str) -> Sequence[Violation]:
+        """Refuses addresses that webhooks may not reach. Without TLS only allowed networks are reached."""
+        host, port, is_secure = _parsed(url)
+        if host is None:
+            return [_wrong_url("wrong_url", "a URL is such as https://school.example/hooks, without user and fragment")]
+        try:
+            addresses = await self._guard.addresses_of(host, port)
+        except OSError:
+            return [_wrong_url("unknown_host", f"the host {host} has no address")]
+        if not all(map(self._guard.is_allowed, addresses)):
+            return [_wrong_url("address_refused", f"the host {host} is not public, and its network is not allowed")]
+        if not is_secure and not all(map(self._guard.is_inside, addresses)):
+            return [_wrong_url("https_required", "a public host needs https")]
+        return []
+
+
+def _parsed(url: str) -> tuple[str | None, int, bool]:
+    """Host, port and whether TLS is used; the host is None if the URL is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None, 0, False
+    is_plain = parts.username is None and parts.password is None and not parts.fragment
+    if parts.scheme not in ("http", "https") or not host or not is_plain or not url.isascii() or len(url) > MAX_URL:
+        return None, 0, False
+    is_secure = parts.scheme == "https"
+    return host, port or (443 if is_secure else 80), is_secure
+
+
+def _wrong_url(code: str, detail: str) -> Violation:
+    return Violation(code, detail, "/url")
+
+
+def _enabling(webhook: Webhook, now: datetime, *, enabled: bool) -> Mapping[str, Any]:
+    if not enabled:
+        return {} if webhook.disabled else {"disabled": Disabled.BY_PERSON.value, "disabled_at": now}
+    health = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
+    return health | {"disabled": None, "disabled_at": None}
+
+
+def _content(webhook: Webhook) -> dict[str, Any]:
+    """What the audit log records. The path and the query of a URL may hold a secret of the receiver."""
+    return {
+        "webhook_id": webhook.id,
+        "host": urlsplit(webhook.url).hostname,
+        "event_types": list(webhook.event_types),
+        "in_order": webhook.in_order,
+        "disabled": webhook.disabled,
+    }
+
+
+async def _record(
+    connection: Connection,
+    caller: Caller,
+    action: Action,
+    webhook: Webhook,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    if before is None and after is None:
+        after = {"webhook_id": webhook.id}
+    await record(connection, caller, action, school_id=webhook.school_id, before=before, after=after)
+
+
+async def _find(connection: Connection, webhook_id: int, caller: Caller, *, lock: bool = False) -> Webhook:
+    webhook = await statements.find_webhook(connection, webhook_id, caller, lock=lock)
+    if webhook is None:
+        raise NotFound(f"there is no webhook {webhook_id}", id=webhook_id)
+    return webhook
+
+
+class DeliveryPruning:
+    """Deletes old attempts from the logs of webhooks once an hour; with more than a page of them, at every call."""
+
+    def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PRUNED_AT_ONCE) -> None:
+        self._database = database
+        self._now = now
+        self._keep = keep
+        self._page = page
+        self._due = now()
+
+    async def prune_if_due(self) -> int:
+        """Deletes at most one page. Returns the number of deleted attempts."""
+        now = self._now()
+        if now < self._due:
+            return 0
+        async with self._database.transaction() as connection:
+            pruned = await statements.prune_deliveries(connection, now - self._keep, self._page)
+        if pruned < self._page:
+            self._due = now + PRUNE_PAUSE
+        return pruned

@@ -1,0 +1,59 @@
+"""Tables: webhooks, the log of their deliveries, and single events that are to be delivered again."""
+
+from __future__ import annotations
+
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, String, Table, text
+
+from adsum.platform.database.columns import BigInt, Instant, Json, id_column, metadata, reference
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    id_column(),
+    reference("school", nullable=True),
+    Column("url", String(2000), nullable=False),
+    # Names of types; empty: all.
+    Column("event_types", Json, nullable=False),
+    Column("in_order", Boolean, nullable=False),
+    # Encrypted: see `platform/secret_box`. The earlier secret signs, too, until it ends.
+    Column("secret", String(255), nullable=False),
+    Column("earlier_secret", String(255)),
+    Column("earlier_ends_at", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("disabled", String(16)),
+    Column("disabled_at", Instant),
+    # The id of the event up to which everything was delivered.
+    Column("position", BigInt, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("failing_since", Instant),
+    Column("next_attempt_at", Instant),
+)
+
+# Events that are delivered again: replays, and failed ones of webhooks that deliver in any order.
+webhook_retries = Table(
+    "webhook_retries",
+    metadata,
+    Column("webhook_id", BigInt, ForeignKey("webhooks.id"), nullable=False),
+    Column("event_id", BigInt, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("next_attempt_at", Instant, nullable=False),
+    PrimaryKeyConstraint("webhook_id", "event_id"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    id_column(),
+    Column("webhook_id", BigInt, ForeignKey("webhooks.id"), nullable=False),
+    # NULL: a test.
+    Column("event_id", BigInt),
+    Column("event_type", String(32), nullable=False),
+    Column("attempted_at", Instant, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    # NULL: there was no answer.
+    Column("status", Integer),
+    Column("error", String(64)),
+    Column("answer", String(500), nullable=False, server_default=text("''")),
+    Index(None, "webhook_id", "id"),
+    Index(None, "attempted_at"),
+)

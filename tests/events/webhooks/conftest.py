@@ -1,0 +1,123 @@
+"""A receiver of webhooks on loopback, and webhooks that deliver to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from adsum.accounts.access import system_caller
+from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
+from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum
+
+NOW = datetime(2024, 12, 25, 8, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request that the receiver got."""
+
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def content(self) -> dict[str, Any]:
+        return json.loads(self.body)
+
+    def is_signed_with(self, secret: str) -> bool:
+        """Whether the official library takes the signature."""
+        try:
+            Webhook(secret).verify(self.body, self.headers)
+        except WebhookVerificationError:
+            return False
+        return True
+
+
+@dataclass
+class Receiver:
+    """An HTTP server that notes what it receives. `answer_of` returns the status of each request, by its number."""
+
+    port: int = 0
+    received: list[Received] = field(default_factory=list[Received])
+    answer_of: Callable[[int], int] = lambda _: 204
+    release: asyncio.Event = field(default_factory=asyncio.Event)
+    content: bytes = b""
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hooks?key=1"
+
+    @property
+    def added(self) -> list[int]:
+        """The number in each event that `happen` has written, in the order of their arrival."""
+        return [each.content["data"]["added"] for each in self.received]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while request := await _request(reader):
+                self.received.append(request)
+                await self.release.wait()
+                status = self.answer_of(len(self.received) - 1)
+                if status == 0:  # no answer
+                    break
+                lines = (
+                    f"HTTP/1.1 {status} X",
+                    "location: http://127.0.0.1:1/",
+                    f"content-length: {len(self.content)}",
+                )
+                writer.write("\r\n".join((*lines, "", "")).encode() + self.content)
+                await writer.drain()
+        finally:
+            writer.close()
+
+
+async def _request(reader: asyncio.StreamReader) -> Received | None:
+    try:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    except asyncio.IncompleteReadError:
+        return None
+    headers = {
+        name.lower(): value for name, _, value in (line.partition(": ") for line in head.split("\r\n")[1:] if line)
+    }
+    return Received(headers, await reader.readexactly(int(headers["content-length"])))
+
+
+@pytest.fixture
+async def receiver() -> AsyncGenerator[Receiver]:
+    receiver = Receiver()
+    receiver.release.set()
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    receiver.port = server.sockets[0].getsockname()[1]
+    yield receiver
+    receiver.release.set()
+    server.close()
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"webhook_allowed_networks": "127.0.0.0/8"})
+
+
+@pytest.fixture
+async def webhook(adsum: Adsum, receiver: Receiver) -> WebhookWithSecret:
+    return await adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
+
+
+async def happen(adsum: Adsum, numbers: Sequence[int], at: datetime = NOW) -> None:
+    """Lets events happen, each with a number, and numbers them."""
+    events = [NewEvent(EventType.ROSTER_IMPORTED, None, _counts(number)) for number in numbers]
+    async with adsum.database.transaction() as connection:
+        await write_events(connection, events, at)
+    await adsum.event_numbering.number()
+
+
+def _counts(number: int) -> dict[str, int]:
+    return {"added": number, "changed": 0, "ended": 0, "unchanged": 0, "failed": 0}
