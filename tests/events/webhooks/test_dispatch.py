@@ -85,7 +85,7 @@ async def test_messages_that_redis_has_lost_are_added_again(
 ) -> None:
     await happen(adsum, [0])
     await adsum.dispatch.dispatch()
-    await redis.flushall()
+    await redis.flushall()  # pyright: ignore[reportUnknownMemberType]
 
     async with delivering(adsum):
         await until(lambda: receiver.added == [0])
