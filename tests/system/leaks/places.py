@@ -54,6 +54,7 @@ class Place:
             "schools": self.school_id,
             "users": self.teacher_id,
             "keys": 1,
+            "webhooks": 1,
         }
 
     @property

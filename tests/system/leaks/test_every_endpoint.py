@@ -37,7 +37,7 @@ UNDESCRIBED = {"/docs", "/docs/{asset}", "/openapi.json"}
 # Filters that name no data of a school.
 HARMLESS = {
     *("limit", "cursor", "state", "outcome", "status", "revoked", "active", "retired", "onBehalfOf"),
-    *("action", "disabled", "role", "since", "until", "withLogin", "extent", "after", "types"),
+    *("action", "disabled", "role", "since", "until", "withLogin", "extent", "after", "types", "failed"),
 }
 
 
