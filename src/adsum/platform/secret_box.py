@@ -1,4 +1,4 @@
-"""Encrypts texts, such as secrets of authenticator apps and webhooks, with a key that is derived from the signing key."""
+"""Encrypts texts, such as secrets of apps and webhooks, with a key that is derived from the signing key."""
 
 from __future__ import annotations
 
