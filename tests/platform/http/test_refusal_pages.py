@@ -126,8 +126,9 @@ async def test_the_sign_in_leads_back_to_the_address_of_the_api(frame: Frame) ->
 async def test_a_page_that_cannot_be_rendered_is_a_page_without_templates(
     frame: Frame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frame.app.state, "site", None)
-    answer = await frame.client.get("/trial/failures/surprise", headers=OF_A_BROWSER)
+    with monkeypatch.context() as broken:  # undone before the frame is, which other tests use, too
+        broken.setattr(frame.app.state, "site", None)
+        answer = await frame.client.get("/trial/failures/surprise", headers=OF_A_BROWSER)
     assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert "Etwas ist schiefgegangen" in answer.text
     assert answer.headers["X-Request-ID"] in answer.text
