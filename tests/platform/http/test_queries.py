@@ -22,7 +22,7 @@ async def test_the_names_of_a_route_are_found_at_its_first_request(
         return find(dependant)
 
     monkeypatch.setattr(queries, "_names_of", names_of)
-    monkeypatch.setattr(frame.app.state, "query_names", {})
+    frame.app.state.query_names = {}  # not with monkeypatch, which deletes the attribute
     await frame.adsum.accounts.add_user("ada@school.example", Role.ADMIN, password="violet kettle drum")
     token = (await frame.adsum.tokens.create("ada@school.example")).text
     headers = {"Authorization": f"Bearer {token}"}

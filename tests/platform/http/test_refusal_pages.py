@@ -123,12 +123,13 @@ async def test_the_sign_in_leads_back_to_the_address_of_the_api(frame: Frame) ->
     assert "/sign-in?next=/attendances%3FclassId%3D7" in answer.text
 
 
-async def test_a_page_that_cannot_be_rendered_is_a_page_without_templates(
-    frame: Frame, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as broken:  # undone before the frame is, which other tests use, too
-        broken.setattr(frame.app.state, "site", None)
+async def test_a_page_that_cannot_be_rendered_is_a_page_without_templates(frame: Frame) -> None:
+    site, frame.app.state.site = frame.app.state.site, None
+    try:
         answer = await frame.client.get("/trial/failures/surprise", headers=OF_A_BROWSER)
+    finally:
+        # Not with monkeypatch, which deletes the attribute: later tests use the application, too.
+        frame.app.state.site = site
     assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
     assert "Etwas ist schiefgegangen" in answer.text
     assert answer.headers["X-Request-ID"] in answer.text

@@ -140,7 +140,9 @@ async def test_registers_name_no_erased_teacher(named: Register) -> None:
     await delete(named.api, path_of(named))
     listed = await named.api.get("/registers", "office", date="2024-12-23", schoolId=named.api.school.school_id)
     (item,) = listed.json()["items"]
-    assert item["teachers"] == [{"userId": named.api.school.teacher_id, "name": "", "isErased": True, "hasLogin": False}]
+    assert item["teachers"] == [
+        {"userId": named.api.school.teacher_id, "name": "", "isErased": True, "hasLogin": False}
+    ]
 
 
 async def test_the_page_shows_what_goes_and_asks_before_it_erases(named: Register) -> None:
