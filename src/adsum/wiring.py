@@ -196,7 +196,7 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         reports = _reports(on)
         registers = _registers(on, attendance, absences, batches)
         pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
-        events = event_services(on)
+        events = event_services(on, batches.sweeper)
         operations = operation_services(
             on,
             api_keys=accounts.api_keys,

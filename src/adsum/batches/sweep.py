@@ -149,6 +149,7 @@ class Sweeper:
         self._page = page
         self._name = str(uuid7())
         self._failing: set[Chore] = set()
+        self.is_leading = False
 
     async def run(self, stop: asyncio.Event, chores: Sequence[Chore] = ()) -> None:
         """Makes one pass after another until `stop` is set; the leader does the chores, too. An outage ends a pass,
@@ -180,10 +181,10 @@ class Sweeper:
 
     async def sweep_if_leading(self) -> bool:
         """Makes a pass unless another sweeper leads. Returns whether it did."""
-        leads = await self._queue.ledger.lead(self._name, 2 * self._interval)
-        if leads:
+        self.is_leading = await self._queue.ledger.lead(self._name, 2 * self._interval)
+        if self.is_leading:
             await self.sweep()
-        return leads
+        return self.is_leading
 
     async def sweep(self) -> int:
         """Checks every open run once, and the runs that ended since the last pass.

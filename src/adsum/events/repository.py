@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import Date, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Date, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -80,16 +80,33 @@ async def number_events(connection: AsyncConnection, last_id: int, limit: int) -
 async def read_events(
     connection: AsyncConnection, caller: Caller, filters: EventFilters, ids: range, limit: int
 ) -> list[StoredEvent]:
-    """At most `limit` of the events with these ids that match the filters and that the caller may see, by id. An event
-    about a run comes with the id of the run, and without data.
+    """At most `limit` of the events in this range of ids that match the filters and that the caller may see, by id. An
+    event about a run comes with the id of the run, and without data.
 
     Events about all schools are for callers of all schools.
     """
     c = events.c
+    return await _read(connection, caller, filters, (c.id >= ids.start, c.id < ids.stop), limit)
+
+
+async def read_single_events(
+    connection: AsyncConnection, caller: Caller, filters: EventFilters, event_ids: Collection[int]
+) -> list[StoredEvent]:
+    """As `read_events`, those with these ids."""
+    return await _read(connection, caller, filters, (events.c.id.in_(event_ids),), len(event_ids))
+
+
+async def _read(
+    connection: AsyncConnection,
+    caller: Caller,
+    filters: EventFilters,
+    which: tuple[ColumnElement[bool], ...],
+    limit: int,
+) -> list[StoredEvent]:
+    c = events.c
     query = (
         select(c.id, c.type, c.school_id, c.occurred_at, c.data, c.run_id)
-        .where(c.id >= ids.start, c.id < ids.stop, in_visible_school(caller, c.school_id))
-        .where(*equal((c.school_id, filters.school_id)))
+        .where(*which, in_visible_school(caller, c.school_id), *equal((c.school_id, filters.school_id)))
         .order_by(c.id)
         .limit(limit)
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.run_events import RunData, data_of_runs
 from adsum.events.repository import (
+    StoredEvent,
     forget_announcements,
     has_new_events,
     lock_ends,
@@ -16,6 +17,7 @@ from adsum.events.repository import (
     prune_events,
     read_ends,
     read_events,
+    read_single_events,
 )
 from adsum.events.rules import RUN_ENDED, Event, EventFilters, EventPage
 from adsum.platform.clock import Clock
@@ -114,17 +116,27 @@ async def find_events(
     """
     rows = await read_events(connection, caller, filters, ids, limit)
     complete = rows[-1][0].id if len(rows) == limit else ids.stop - 1
+    return await _with_data(connection, rows), complete
+
+
+async def find_single_events(
+    connection: Connection, caller: Caller, filters: EventFilters, event_ids: Collection[int]
+) -> Sequence[Event]:
+    """As `find_events`, those with these ids."""
+    return await _with_data(connection, await read_single_events(connection, caller, filters, event_ids))
+
+
+async def _with_data(connection: Connection, rows: Sequence[StoredEvent]) -> list[Event]:
     run_ids = {run_id for _, run_id in rows if run_id is not None}
     data = await data_of_runs(connection, run_ids) if run_ids else {}
-    found = [
-        event if run_id is None else _with_data(event, data[run_id])
+    return [
+        event if run_id is None else _about_run(event, data[run_id])
         for event, run_id in rows
         if run_id is None or run_id in data
     ]
-    return found, complete
 
 
-def _with_data(event: Event, run: RunData) -> Event:
+def _about_run(event: Event, run: RunData) -> Event:
     return replace(event, data=run.ended if event.type in RUN_ENDED else run.brief)
 
 

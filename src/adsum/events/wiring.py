@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_network
 
-from adsum.batches.sweep import Chore
+from adsum.batches.sweep import Chore, Sweeper
 from adsum.events.announcements import MissingRegisters, UnexplainedStudents
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
 from adsum.events.webhooks.delivery import Deliveries
@@ -34,7 +34,7 @@ class EventServices:
     event_chores: Sequence[Chore]
 
 
-def event_services(on: OpenServers) -> EventServices:
+def event_services(on: OpenServers, sweeper: Sweeper) -> EventServices:
     """The services of events and webhooks on open servers."""
     settings = on.settings
     numbering = EventNumbering(on.database)
@@ -46,7 +46,7 @@ def event_services(on: OpenServers) -> EventServices:
         event_feed=EventFeed(on.database, numbering),
         webhooks=Webhooks(on.database, numbering, deliveries, guard, box, on.now),
         deliveries=deliveries,
-        dispatch=Dispatch(on.database, numbering, queue, on.now),
+        dispatch=Dispatch(on.database, numbering, queue, lambda: sweeper.is_leading, on.now),
         event_chores=_chores(on, numbering),
     )
 

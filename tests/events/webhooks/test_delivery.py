@@ -279,6 +279,20 @@ async def test_two_workers_that_deliver_at_once_lose_nothing_and_never_go_back(
     await happen(adsum, [10])
     page = await own._next_page(stale.id)
     await deliver(adsum, webhook)
-    await own._deliver_page(replace(page, complete=3))
+    await own._deliver_page(replace(page, complete=3), float("inf"))
 
     assert (await state(adsum, webhook)).position == 11
+
+
+async def test_a_turn_that_is_over_ends_between_two_events(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, range(3))
+    own: Any = adsum.deliveries
+
+    page = await own._next_page(webhook.webhook.id)
+    assert await own._deliver_page(page, 0)
+
+    assert (receiver.added, (await state(adsum, webhook)).position) == ([0], 1)
+    await deliver(adsum, webhook)
+    assert receiver.added == [0, 1, 2]

@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import pytest
 from redis.asyncio import Redis
 from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
 from adsum.batches.queue.worker import WorkerOptions
-from adsum.events.webhooks.queue import new_webhook_worker, queue_of_webhooks
+from adsum.events.webhooks import queue
+from adsum.events.webhooks.queue import Dispatch, WebhookQueue, new_webhook_worker, queue_of_webhooks
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.clock import system_clock
@@ -32,6 +34,7 @@ async def delivering(adsum: Adsum) -> AsyncGenerator[None]:
     assert settings.redis_url is not None
     options = WorkerOptions(settings.redis_url, queue_of_webhooks(settings.queue_name), settings.key_prefix, 10)
     worker = new_webhook_worker(options, adsum.deliveries)
+    adsum.sweeper.is_leading = True
     running = asyncio.gather(worker.run(stop), adsum.dispatch.run(stop))
     try:
         yield
@@ -107,3 +110,66 @@ async def test_without_an_enabled_webhook_there_is_nothing_to_do(adsum: Adsum, w
     await happen(adsum, [0])
 
     assert not await adsum.dispatch.dispatch()
+
+
+async def test_a_webhook_whose_secret_cannot_be_read_pauses_and_others_receive(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    broken = await adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
+    async with adsum.database.transaction() as connection:
+        await connection.execute(
+            update(webhooks).where(webhooks.c.id == broken.webhook.id).values(secret="v1.unreadable")
+        )
+
+    async with delivering(adsum):
+        await happen(adsum, [0])
+        await until(lambda: receiver.added == [0])
+
+        async def pauses() -> bool:
+            return (await adsum.webhooks.get(broken.webhook.id, system_caller())).next_attempt_at is not None
+
+        await waiting.until(pauses)
+    assert (await adsum.webhooks.get(broken.webhook.id, system_caller())).position == 0
+
+
+async def test_a_look_that_fails_ends_neither_the_loop_nor_the_worker(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = 0
+    dispatch = adsum.dispatch.dispatch
+
+    async def fail_first() -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise ZeroDivisionError
+        return await dispatch()
+
+    monkeypatch.setattr(queue, "ERROR_PAUSE_S", 0.01)
+    monkeypatch.setattr(adsum.dispatch, "dispatch", fail_first)
+
+    async with delivering(adsum):
+        await happen(adsum, [0])
+        await until(lambda: receiver.added == [0])
+
+
+async def test_a_process_that_does_not_lead_dispatches_nothing(
+    adsum: Adsum, redis: Redis, webhook: WebhookWithSecret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "IDLE_PAUSE_S", 0.01)
+    looks = 0
+
+    def is_leading() -> bool:
+        nonlocal looks
+        looks += 1
+        return False
+
+    await happen(adsum, [0])
+    stop = asyncio.Event()
+    unused = WebhookQueue(redis, queue_name="unused", key_prefix="")
+    follower = Dispatch(adsum.database, adsum.event_numbering, unused, is_leading, system_clock)
+    running = asyncio.create_task(follower.run(stop))
+    await until(lambda: looks > 2)
+    stop.set()
+    await running
+    assert not await redis.exists("bull:unused:wait")

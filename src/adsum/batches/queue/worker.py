@@ -42,7 +42,7 @@ class NotNow(Exception):
     """The chunk is delivered again in a moment. Until then no worker has it, so that it cannot stall."""
 
 
-class Delivery(Protocol):
+class QueueMessage(Protocol):
     """The members of BullMQ's `Job` that Adsum uses."""
 
     data: Any
@@ -111,7 +111,7 @@ class WorkerOptions:
     drain_timeout: float = 30.0
 
 
-Handle = Callable[[Delivery, str], Awaitable[None]]
+Handle = Callable[[QueueMessage, str], Awaitable[None]]
 """Handles one delivery of a message, with its token. It returns nothing: BullMQ turns a value that is not plain JSON
 into a failure."""
 
@@ -197,7 +197,7 @@ class ChunkWorker(QueueWorker):
         super().__init__(options, self._work, "waiting for chunks")
         self._process = process
 
-    async def _work(self, job: Delivery, token: str) -> None:
+    async def _work(self, job: QueueMessage, token: str) -> None:
         """Processes one delivery."""
         try:
             chunk = chunk_of(job.data)
@@ -216,7 +216,7 @@ class ChunkWorker(QueueWorker):
             raise ProcessingFailed(type(error).__name__) from None
 
 
-async def _delayed(job: Delivery, token: str, pause_ms: int) -> DelayedError:
+async def _delayed(job: QueueMessage, token: str, pause_ms: int) -> DelayedError:
     await job.moveToDelayed(round(time.time() * 1000) + pause_ms, token)
     return DelayedError()
 

@@ -8,13 +8,13 @@ import random
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from adsum.accounts.access import system_caller
 from adsum.events.repository import read_ends
 from adsum.events.rules import Event, EventFilters
 from adsum.events.schemas import event_item
-from adsum.events.service import SCANNED_AT_ONCE, find_events
+from adsum.events.service import SCANNED_AT_ONCE, find_events, find_single_events
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.repository import SealedSecrets
 from adsum.events.webhooks.rules import MAX_ATTEMPTS, RETRY_FOR, Attempt, Disabled, Webhook, pause_after
@@ -31,6 +31,7 @@ PAGE = 50
 AT_ONCE = 16
 # After this time a webhook makes room for others; its message comes again.
 TURN_S = 10.0
+POSTPONED_FOR = timedelta(minutes=1)
 
 log = logger(__name__)
 
@@ -68,8 +69,13 @@ class Deliveries:
         end = time.monotonic() + TURN_S
         while time.monotonic() < end:
             page = await self._next_page(webhook_id)
-            if page is None or not await self._deliver_page(page):
+            if page is None or not await self._deliver_page(page, end):
                 return
+
+    async def postpone(self, webhook_id: int) -> None:
+        """Lets a webhook pause whose events cannot be sent because of an error of Adsum, such as a missing key."""
+        async with self._database.transaction() as connection:
+            await statements.change_webhook(connection, webhook_id, {"next_attempt_at": self._now() + POSTPONED_FOR})
 
     async def test(self, webhook: Webhook, secrets: SealedSecrets) -> Attempt:
         """Sends an event of the type `webhook.test`, which is no event of the feed."""
@@ -99,7 +105,7 @@ class Deliveries:
             secrets = self._open(webhook_id, await statements.secrets_of(connection, webhook_id), now)
             retries = await statements.due_retries(connection, webhook_id, now, PAGE)
             if retries:
-                events = await _events_of_ids(connection, webhook, retries)
+                events = await find_single_events(connection, system_caller(), _filters(webhook), retries)
                 return Page(webhook, secrets, events, retries, webhook.position)
             ends = await read_ends(connection)
             begin = max(webhook.position, ends.pruned_id)
@@ -116,9 +122,9 @@ class Deliveries:
             secrets.append(self._box.open(sealed.earlier, owner, is_stored=True).text)
         return secrets
 
-    async def _deliver_page(self, page: Page) -> bool:
+    async def _deliver_page(self, page: Page, end: float) -> bool:
         """Sends a page and stores the result. Returns whether the next page may follow at once."""
-        attempts = await (self._send_in_order(page) if page.webhook.in_order else self._send_in_any_order(page))
+        attempts = await (self._send_in_order(page, end) if page.webhook.in_order else self._send_in_any_order(page))
         async with self._database.transaction() as connection:
             webhook = await statements.find_webhook(connection, page.webhook.id, system_caller(), lock=True)
             if webhook is None:
@@ -128,12 +134,12 @@ class Deliveries:
                 await statements.log_deliveries(connection, webhook.id, sent)
             return await self._store(connection, webhook, page, attempts)
 
-    async def _send_in_order(self, page: Page) -> list[tuple[Event, Attempt]]:
-        """Sends events until one fails."""
+    async def _send_in_order(self, page: Page, end: float) -> list[tuple[Event, Attempt]]:
+        """Sends events until one fails, or the turn is over: a slow receiver must not hold up the end of the worker."""
         attempts: list[tuple[Event, Attempt]] = []
         for event in page.events:
             attempts.append((event, await self._send(page, event)))
-            if not attempts[-1][1].has_arrived:
+            if not attempts[-1][1].has_arrived or time.monotonic() > end:
                 break
         return attempts
 
@@ -160,10 +166,8 @@ class Deliveries:
         if page.retries:
             missing = page.retries.keys() - {event.id for event in page.events}  # pruned meanwhile
             await statements.delete_retries(connection, webhook.id, [*arrived, *missing])
-        position = webhook.position if page.retries else page.complete
-        if failed and webhook.in_order and not page.retries:
-            position = failed[0][0].id - 1
-        elif failed and not webhook.in_order:
+        position = webhook.position if page.retries else _position_after(page, attempts)
+        if failed and not page.webhook.in_order:
             again = {event.id: page.retries.get(event.id, 0) + 1 for event, _ in failed}
             kept = {event_id: _again(attempts, now) for event_id, attempts in again.items() if attempts < MAX_ATTEMPTS}
             await statements.set_retries(connection, webhook.id, kept)
@@ -176,17 +180,19 @@ class Deliveries:
         return not failed
 
 
+def _position_after(page: Page, attempts: Sequence[tuple[Event, Attempt]]) -> int:
+    """The id up to which nothing follows the position any more. In order, that is before an event that failed."""
+    if page.webhook.in_order and attempts:
+        last, attempt = attempts[-1]
+        if not attempt.has_arrived:
+            return last.id - 1
+        if len(attempts) < len(page.events):
+            return last.id
+    return page.complete
+
+
 def _filters(webhook: Webhook) -> EventFilters:
     return EventFilters(frozenset(webhook.event_types), webhook.school_id)
-
-
-async def _events_of_ids(connection: Connection, webhook: Webhook, event_ids: Mapping[int, int]) -> list[Event]:
-    """The events of retries, which are near each other or few."""
-    found: list[Event] = []
-    for event_id in sorted(event_ids):
-        events, _ = await find_events(connection, system_caller(), _filters(webhook), range(event_id, event_id + 1), 1)
-        found += events
-    return found
 
 
 def _again(attempts: int, now: datetime) -> tuple[int, datetime]:

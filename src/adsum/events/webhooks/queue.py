@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -11,7 +11,7 @@ from bullmq import Queue
 from redis.asyncio import Redis
 
 from adsum.batches.queue.ledger import bullmq_prefix
-from adsum.batches.queue.worker import Delivery, QueueWorker, WorkerOptions
+from adsum.batches.queue.worker import QueueMessage, QueueWorker, WorkerOptions
 from adsum.events.repository import read_ends
 from adsum.events.service import EventNumbering
 from adsum.events.webhooks.delivery import Deliveries
@@ -25,7 +25,7 @@ from adsum.platform.telemetry import LogIcon, logger
 # Between two looks: while a webhook is enabled, and while none is.
 PAUSE_S = 0.05
 IDLE_PAUSE_S = 1.0
-OUTAGE_PAUSE_S = 1.0
+ERROR_PAUSE_S = 30.0
 # Receivers that one worker serves at once. A slow one holds a place, not a thread.
 CONCURRENCY = 100
 
@@ -57,22 +57,42 @@ class WebhookQueue:
 
 
 class Dispatch:
-    """Numbers events and adds the messages of webhooks, several times a second. Any number of processes may do so."""
+    """Numbers events and adds the messages of webhooks, several times a second. Two at once do no harm.
 
-    def __init__(self, database: Database, numbering: EventNumbering, queue: WebhookQueue, now: Clock) -> None:
+    Args:
+        database: has the webhooks.
+        numbering: numbers events.
+        queue: takes the messages.
+        is_leading: whether this process leads the sweepers: one process is enough.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        numbering: EventNumbering,
+        queue: WebhookQueue,
+        is_leading: Callable[[], bool],
+        now: Clock,
+    ) -> None:
         self._database = database
         self._numbering = numbering
         self._queue = queue
+        self._is_leading = is_leading
         self._now = now
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Looks again and again until `stop` is set. An outage ends a look, never the loop."""
+        """Looks again and again until `stop` is set. An error ends a look, never the loop or the worker."""
         while not stop.is_set():
-            pause = OUTAGE_PAUSE_S
+            pause = IDLE_PAUSE_S
             try:
-                pause = PAUSE_S if await self.dispatch() else IDLE_PAUSE_S
+                if self._is_leading() and await self.dispatch():
+                    pause = PAUSE_S
             except Unavailable as error:
                 log.error("outage, webhooks postponed", mark=LogIcon.ERROR, code=error.code)
+            except Exception:
+                log.exception("dispatching webhooks failed", mark=LogIcon.ERROR)
+                pause = ERROR_PAUSE_S
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
 
@@ -90,9 +110,18 @@ class Dispatch:
 
 
 def new_webhook_worker(options: WorkerOptions, deliveries: Deliveries) -> QueueWorker:
-    """A worker that delivers the events of one webhook for each message."""
+    """A worker that delivers the events of one webhook for each message. An error makes the webhook pause: its message
+    would come again at once.
+    """
 
-    async def deliver(message: Delivery, _token: str) -> None:
-        await deliveries.deliver(message.data["webhook"])
+    async def deliver(message: QueueMessage, _token: str) -> None:
+        webhook_id = int(message.data["webhook"])
+        try:
+            await deliveries.deliver(webhook_id)
+        except Unavailable as error:
+            log.error("outage, delivery postponed", mark=LogIcon.ERROR, webhook_id=webhook_id, code=error.code)
+        except Exception:
+            log.exception("delivery failed", mark=LogIcon.ERROR, webhook_id=webhook_id)
+            await deliveries.postpone(webhook_id)
 
     return QueueWorker(options, deliver, "waiting for webhooks")
