@@ -192,7 +192,7 @@ def test_a_caller_beyond_their_limit_hears_when_to_come_back(connect: Connect, s
 def test_a_request_during_an_outage_of_the_database_is_repeated_until_it_is_over(
     connect: Connect, postgres_data: Path, redis_url: str
 ) -> None:
-    with controlled_postgres(postgres_data) as (database, url):
+    with controlled_postgres(postgres_data, durable=True) as (database, url):
         asyncio.run(database.start())
         database_url = url.replace("/postgres?", "/adsum_template?")
         caller = caller_at(commands(database_url=database_url, redis_url=redis_url))
