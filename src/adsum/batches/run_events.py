@@ -56,8 +56,12 @@ def _brief_data(run: Run, total: int) -> dict[str, Any]:
 
 
 def _is_recorded_whole(run: Run, tally: Tally) -> bool:
-    """Whether the run recorded every job, which its counts tell without a look at the records."""
-    return tally.recorded - run.carried.recorded == len(run.student_ids)
+    """Whether the run recorded every job, which its counts tell without a look at the records.
+
+    Not by the number of jobs, which the erasure of a student changes.
+    """
+    skipped = tally.skipped - run.carried.skipped - len(run.kept)
+    return tally.failed == skipped == tally.cancelled - run.carried.cancelled == 0
 
 
 async def _results(connection: Connection, mixed: Sequence[Run]) -> dict[str, dict[int, JobResult]]:

@@ -1,7 +1,7 @@
 """Writes events about what is late: registers that are not taken, and absences that nobody has explained.
 
 The sweeper that leads calls both once in a few seconds. `announcements` has what was announced, so that each register
-and each student of a day is announced once, whoever leads.
+and each student of a day is announced once, also after another worker leads.
 """
 
 from __future__ import annotations
@@ -40,7 +40,14 @@ EVENTS_AT_ONCE = 200
 SCANNED_AT_ONCE = 10_000
 # Absences that are recorded later are history: nobody has to be told at once.
 RECENT = timedelta(days=7)
-_MARKING = frozenset({EventType.BATCH_COMPLETED, EventType.BATCH_COMPLETED_WITH_ERRORS, EventType.ATTENDANCE_CORRECTED})
+_MARKING = frozenset(
+    {
+        EventType.BATCH_COMPLETED,
+        EventType.BATCH_COMPLETED_WITH_ERRORS,
+        EventType.BATCH_CANCELLED,  # what it recorded before stays
+        EventType.ATTENDANCE_CORRECTED,
+    }
+)
 
 
 class MissingRegisters:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Date, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Date, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -133,12 +133,6 @@ async def prune_events(connection: AsyncConnection, before: datetime, limit: int
         await connection.execute(delete(events).where(c.id <= last))
         await connection.execute(update(event_log).values(pruned_id=last))
     return last - ends.pruned_id
-
-
-async def count_new_events(connection: AsyncConnection) -> tuple[int, datetime | None]:
-    """The number of events without a number, and the time of the oldest."""
-    row = (await connection.execute(select(func.count(), func.min(new_events.c.occurred_at)))).one()
-    return int(row[0]), row[1]
 
 
 async def read_position(connection: AsyncConnection, name: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from itertools import takewhile
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.batches.run_events import RunData, data_of_runs
@@ -22,17 +23,21 @@ from adsum.events.repository import (
 from adsum.events.rules import RUN_ENDED, Event, EventFilters, EventPage
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.new_events import EventType
 from adsum.platform.errors import Gone, Invalid, Violation
 from adsum.platform.telemetry import logger
 
 # Events of one transaction, which holds no lock for which any action waits.
 NUMBERED_AT_ONCE = 1_000
+MAX_ROUNDS = 100
 # Ids that one request looks through: a filter may leave out nearly all events.
 SCANNED_AT_ONCE = 10_000
 PRUNED_AT_ONCE = 5_000
 PRUNE_PAUSE = timedelta(hours=1)
 # Longer than anything of a day is announced.
 ANNOUNCED_FOR = timedelta(days=30)
+
+_KNOWN_TYPES = frozenset(EventType)
 
 log = logger(__name__)
 
@@ -51,15 +56,21 @@ class EventNumbering:
         self._at_once = at_once
 
     async def number(self) -> int:
-        """Gives every committed event its id. Returns the number of events that got one.
+        """Gives committed events their ids, at most those of `MAX_ROUNDS` transactions: others may write as quickly.
+        Returns the number of events that got one.
 
         An id becomes visible only after all smaller ids: its transaction holds the lock of the log until its commit.
         """
+        if not await self._has_new_events():
+            return 0
         numbered = 0
-        while await self._has_new_events():
+        for _ in range(MAX_ROUNDS):
             async with self._database.transaction() as connection:
                 ends = await lock_ends(connection)
-                numbered += await number_events(connection, ends.last_id, self._at_once)
+                count = await number_events(connection, ends.last_id, self._at_once)
+            numbered += count
+            if count < self._at_once:
+                break
         return numbered
 
     async def _has_new_events(self) -> bool:
@@ -112,11 +123,14 @@ async def find_events(
 
     Returns:
         The events by id, and the id up to which they are complete. An event about a run that retention has deleted is
-        left out.
+        left out. An event of a type that only a newer version knows, and those after it, are not shown yet.
     """
     rows = await read_events(connection, caller, filters, ids, limit)
     complete = rows[-1][0].id if len(rows) == limit else ids.stop - 1
-    return await _with_data(connection, rows), complete
+    known = list(takewhile(lambda row: row[0].type in _KNOWN_TYPES, rows))
+    if len(known) < len(rows):
+        complete = rows[len(known)][0].id - 1
+    return await _with_data(connection, known), complete
 
 
 async def find_single_events(

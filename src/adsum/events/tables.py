@@ -29,7 +29,7 @@ event_log = Table(
     CheckConstraint("number = 1", name="one_row"),
 )
 
-# What was announced once: the registers that were reported missing, and the students who were reported absent.
+# The registers that were announced as missing, and the students who were announced as absent: each once.
 announcements = Table(
     "announcements",
     metadata,

@@ -296,3 +296,34 @@ async def test_a_turn_that_is_over_ends_between_two_events(
     assert (receiver.added, (await state(adsum, webhook)).position) == ([0], 1)
     await deliver(adsum, webhook)
     assert receiver.added == [0, 1, 2]
+
+
+async def test_in_any_order_an_event_that_never_arrives_lets_the_webhook_go_on(
+    adsum: Adsum, receiver: Receiver
+) -> None:
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
+    receiver.answer_of = lambda number: 500 if receiver.added[number] == 0 else 204
+    await happen(adsum, [0, 1])
+    await deliver(adsum, webhook)
+
+    alone = await deliver(adsum, webhook, system_clock() + timedelta(seconds=10))
+    await happen(adsum, [2])
+    after = await deliver(adsum, webhook)
+
+    assert (alone.attempts, alone.next_attempt_at, after.position) == (0, None, 3)
+    assert receiver.added == [0, 1, 0, 2]
+
+
+async def test_the_answer_of_an_old_url_does_not_disable_a_changed_webhook(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, [0])
+    receiver.answer_of = lambda _: 410
+    own: Any = adsum.deliveries
+    page = await own._next_page(webhook.webhook.id)
+    await adsum.webhooks.change(webhook.webhook.id, CALLER, url=receiver.url + "2")
+
+    assert not await own._deliver_page(page, float("inf"))
+
+    after = await state(adsum, webhook)
+    assert (after.disabled, after.attempts, after.position) == (None, 0, 0)

@@ -77,7 +77,7 @@ async def test_a_host_that_leads_elsewhere_later_is_refused_at_the_connection(
     async with adsum.database.transaction() as connection:
         await connection.execute(update(webhooks).values(url=receiver.url.replace("127.0.0.1", "localhost")))
     own: Any = adsum.deliveries
-    monkeypatch.setattr(own._sender._pool._network_backend._guard, "_allowed", [])
+    monkeypatch.setattr(own._sender._guards["http"], "_allowed", [])
 
     await adsum.deliveries.deliver(webhook.webhook.id)
 

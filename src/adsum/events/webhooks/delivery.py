@@ -172,8 +172,11 @@ class Deliveries:
             kept = {event_id: _again(attempts, now) for event_id, attempts in again.items() if attempts < MAX_ATTEMPTS}
             await statements.set_retries(connection, webhook.id, kept)
             await statements.delete_retries(connection, webhook.id, again.keys() - kept.keys())
-        changed = {"position": max(position, webhook.position), **_health(webhook, bool(arrived), bool(failed), now)}
-        await statements.change_webhook(connection, webhook.id, changed)
+        changed = {"position": max(position, webhook.position)}
+        if webhook.url != page.webhook.url or webhook.disabled:  # changed meanwhile: these attempts are not about it
+            await statements.change_webhook(connection, webhook.id, changed)
+            return False
+        await statements.change_webhook(connection, webhook.id, changed | _health(webhook, page, attempts, now))
         reason = _reason_to_disable(webhook, [attempt for _, attempt in failed], has_arrived=bool(arrived), now=now)
         if reason is not None:
             await disable(connection, webhook, reason, now)
@@ -199,13 +202,24 @@ def _again(attempts: int, now: datetime) -> tuple[int, datetime]:
     return attempts, now + pause_after(attempts, random.random())  # noqa: S311 - spreads attempts
 
 
-def _health(webhook: Webhook, has_arrived: bool, has_failed: bool, now: datetime) -> dict[str, object]:
-    """The columns that count failures. A webhook in any order pauses only if nothing arrives."""
-    if not has_failed or (has_arrived and not webhook.in_order):
+def _health(
+    webhook: Webhook, page: Page, attempts: Sequence[tuple[Event, Attempt]], now: datetime
+) -> dict[str, object]:
+    """The columns that count failures. Without attempts they stay. A webhook in any order pauses only if nothing of a
+    page arrives, and not because of single events that come again.
+    """
+    arrived = [attempt.has_arrived for _, attempt in attempts]
+    if not attempts or (page.retries and not webhook.in_order and not any(arrived)):
+        return {}
+    if all(arrived) or (any(arrived) and not webhook.in_order):
         return {"attempts": 0, "failing_since": None, "next_attempt_at": None}
-    attempts = 1 if has_arrived else webhook.attempts + 1
-    since = now if has_arrived else webhook.failing_since or now
-    return {"attempts": attempts, "failing_since": since, "next_attempt_at": _again(attempts, now)[1]}
+    attempts_before = 0 if any(arrived) else webhook.attempts
+    since = None if any(arrived) else webhook.failing_since
+    return {
+        "attempts": attempts_before + 1,
+        "failing_since": since or now,
+        "next_attempt_at": _again(attempts_before + 1, now)[1],
+    }
 
 
 def _reason_to_disable(

@@ -7,6 +7,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any
 
@@ -16,9 +19,13 @@ from typing_extensions import override
 from adsum.platform.addresses import plain_address
 
 Network = IPv4Network | IPv6Network
+LOOK_UPS = 16
 
-# Ranges of IPv6 that carry an IPv4 address, which may be private: NAT64, 6to4, Teredo.
-_CARRIERS = tuple(ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+# Ranges of IPv6 that carry an IPv4 address, which may be private: NAT64, 6to4, Teredo, compatible addresses. And
+# site-local addresses.
+_CARRIERS = tuple(
+    ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")
+)
 
 
 class RefusedAddress(Exception):
@@ -26,30 +33,49 @@ class RefusedAddress(Exception):
 
 
 class Guard:
-    """Decides which addresses are reachable. `allowed` are networks that are, although they are not public."""
+    """Decides which addresses are reachable.
 
-    def __init__(self, allowed: Sequence[Network] = ()) -> None:
+    Args:
+        allowed: networks that are reachable although they are not public.
+        inside_only: whether public addresses are not, as without TLS.
+    """
+
+    def __init__(self, allowed: Sequence[Network] = (), *, inside_only: bool = False) -> None:
         self._allowed = allowed
+        self._inside_only = inside_only
+        # The event loop has a few threads for look-ups, which the connections of the database and Redis need, too. A
+        # look-up of a host whose name servers do not answer holds one for half a minute.
+        self._look_ups = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="webhook-hosts")
+
+    def inside(self) -> Guard:
+        """The guard for connections without TLS."""
+        return Guard(self._allowed, inside_only=True)
 
     def is_allowed(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether the address is public, or in an allowed network."""
         if self.is_inside(address):
             return True
-        return address.is_global and not address.is_multicast and not any(address in each for each in _CARRIERS)
+        if self._inside_only or any(address in each for each in _CARRIERS):
+            return False
+        return address.is_global and not address.is_multicast
 
     def is_inside(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether the address is in an allowed network."""
         return any(address in each for each in self._allowed)
 
     async def addresses_of(self, host: str, port: int) -> list[IPv4Address | IPv6Address]:
-        """The addresses of a host. Raises OSError: it has none."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        """The addresses of a host. Raises OSError: it has none, or is no name of a host."""
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._look_ups, partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+            )
+        except UnicodeError:
+            raise OSError(f"{host} is no name of a host") from None
         addresses = (plain_address(str(place[0])) for *_, place in found)
         return list(dict.fromkeys(each for each in addresses if each is not None))
 
-    async def reachable(self, host: str, port: int) -> IPv4Address | IPv6Address:
-        """An address of a host that may be reached.
+    async def reachable(self, host: str, port: int) -> list[IPv4Address | IPv6Address]:
+        """The addresses of a host that may be reached.
 
         Raises:
             OSError: the host has no address.
@@ -59,7 +85,11 @@ class Guard:
         addresses = await self.addresses_of(host, port)
         if not addresses or not all(map(self.is_allowed, addresses)):
             raise RefusedAddress(host)
-        return addresses[0]
+        return addresses
+
+    async def close(self) -> None:
+        """Ends the threads. It does not wait for look-ups."""
+        self._look_ups.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
@@ -81,9 +111,12 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         try:
             async with asyncio.timeout(timeout):
-                address = await self._guard.reachable(host, port)
+                addresses = await self._guard.reachable(host, port)
         except TimeoutError:
             raise httpcore2.ConnectTimeout from None
         except OSError as error:
             raise httpcore2.ConnectError(str(error)) from None
-        return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
+        for address in addresses[:-1]:
+            with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                return await self._inner.connect_tcp(str(address), port, timeout, local_address, socket_options)
+        return await self._inner.connect_tcp(str(addresses[-1]), port, timeout, local_address, socket_options)

@@ -26,6 +26,7 @@ from adsum.platform.telemetry import LogIcon, logger
 PAUSE_S = 0.05
 IDLE_PAUSE_S = 1.0
 ERROR_PAUSE_S = 30.0
+OUTAGE_PAUSE_S = 5.0
 # Receivers that one worker serves at once. A slow one holds a place, not a thread.
 CONCURRENCY = 100
 
@@ -110,8 +111,10 @@ class Dispatch:
 
 
 def new_webhook_worker(options: WorkerOptions, deliveries: Deliveries) -> QueueWorker:
-    """A worker that delivers the events of one webhook for each message. An error makes the webhook pause: its message
-    would come again at once.
+    """A worker that delivers the events of one webhook for each message.
+
+    After an error the webhook pauses: its message would come again at once, and what was sent but not stored with it.
+    No error reaches BullMQ, which publishes its text.
     """
 
     async def deliver(message: QueueMessage, _token: str) -> None:
@@ -120,6 +123,7 @@ def new_webhook_worker(options: WorkerOptions, deliveries: Deliveries) -> QueueW
             await deliveries.deliver(webhook_id)
         except Unavailable as error:
             log.error("outage, delivery postponed", mark=LogIcon.ERROR, webhook_id=webhook_id, code=error.code)
+            await asyncio.sleep(OUTAGE_PAUSE_S)  # the message stays with this worker, so that it does not come again
         except Exception:
             log.exception("delivery failed", mark=LogIcon.ERROR, webhook_id=webhook_id)
             await deliveries.postpone(webhook_id)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -87,11 +87,11 @@ async def has_enabled(connection: AsyncConnection) -> bool:
 async def webhooks_to_deliver(connection: AsyncConnection, last_id: int, now: datetime) -> list[int]:
     """The ids of enabled webhooks that have something to deliver now: events up to `last_id`, or retries."""
     c, retry = webhooks.c, webhook_retries.c
-    due = select(retry.webhook_id).where(retry.next_attempt_at <= now)
+    is_due = exists(select(retry.event_id).where(retry.webhook_id == c.id, retry.next_attempt_at <= now))
     query = select(c.id).where(
         c.disabled.is_(None),
         or_(c.next_attempt_at.is_(None), c.next_attempt_at <= now),
-        or_(c.position < last_id, c.id.in_(due)),
+        or_(c.position < last_id, is_due),
     )
     return list(await connection.scalars(query.order_by(c.id)))
 
@@ -199,10 +199,3 @@ async def prune_deliveries(connection: AsyncConnection, before: datetime, limit:
     if old:
         await connection.execute(delete(webhook_deliveries).where(c.id.in_(old)))
     return len(old)
-
-
-async def count_failing(connection: AsyncConnection) -> int:
-    """The number of enabled webhooks whose last attempt failed."""
-    c = webhooks.c
-    query = select(func.count()).where(c.disabled.is_(None), c.failing_since.is_not(None))
-    return int(await connection.scalar(query) or 0)

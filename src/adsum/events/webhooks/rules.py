@@ -16,9 +16,9 @@ SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every secret
 _SECRET_BYTES = 32
 RETRY_FOR = timedelta(days=3)
 """How long deliveries may fail before the webhook is disabled."""
-MAX_ATTEMPTS = 20
-"""Attempts for one event that others overtake: with the pauses between them they take three days. Then it stays in the
-log."""
+MAX_ATTEMPTS = 24
+"""Attempts for one event that others overtake: with the pauses between them they take four days, which is longer than
+`RETRY_FOR`. Then it stays in the log."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _JITTER = 5.0, 6 * 3600.0, 0.2
 MAX_ANSWER = 500
 """Characters of an answer that are kept."""

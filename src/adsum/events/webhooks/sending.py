@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import httpcore2
@@ -17,8 +18,11 @@ from adsum.platform.clock import Clock
 # Standard Webhooks recommends 15 to 30 seconds.
 DEADLINE_S = 15.0
 CONNECT_S = 5.0
-# Connections to all endpoints together, and those that stay open.
-MAX_CONNECTIONS = 500
+# For the body of an answer, of which only the beginning is kept.
+ANSWER_S = 2.0
+# Connections to all endpoints together: more than a worker uses at once, so that no receiver waits for another one. And
+# those that stay open.
+MAX_CONNECTIONS = 2_000
 KEPT_CONNECTIONS = 100
 KEPT_FOR_S = 30.0
 _TIMEOUTS = {"connect": CONNECT_S, "read": DEADLINE_S, "write": DEADLINE_S, "pool": DEADLINE_S}
@@ -29,16 +33,11 @@ class Sender:
 
     def __init__(self, guard: Guard, now: Clock) -> None:
         self._now = now
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=KEPT_CONNECTIONS,
-            keepalive_expiry=KEPT_FOR_S,
-            network_backend=GuardedBackend(guard),
-        )
+        self._guards = {"https": guard, "http": guard.inside()}
+        self._pools = {scheme: _pool(each) for scheme, each in self._guards.items()}
 
     async def send(self, url: str, message_id: str, body: str, secrets: Sequence[str]) -> Attempt:
-        """Makes one attempt. Whatever goes wrong is in the result."""
+        """Makes one attempt. An error is part of the result."""
         began, moment = time.monotonic(), self._now()
         status: int | None = None
         error: str | None = None
@@ -71,23 +70,37 @@ class Sender:
         ]
         answer = b""
         host = httpcore2.URL(url)
-        async with self._pool.stream(
+        async with self._pools[host.scheme.decode()].stream(
             "POST",
             url,
             headers=[("host", _host_of(host)), *headers],
             content=content,
             extensions={"timeout": _TIMEOUTS},
         ) as response:
-            # The rest of a long answer is not read: the connection is closed with it.
-            async for part in response.aiter_stream():
-                answer += part
-                if len(answer) >= 4 * MAX_ANSWER:
-                    break
+            # The rest of a long or slow answer is not read: its status counts, and the connection is closed.
+            with suppress(TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
+                async with asyncio.timeout(ANSWER_S):
+                    async for part in response.aiter_stream():
+                        answer += part
+                        if len(answer) >= 4 * MAX_ANSWER:
+                            break
         return response.status, answer
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._pool.aclose()
+        for scheme, pool in self._pools.items():
+            await pool.aclose()
+            await self._guards[scheme].close()
+
+
+def _pool(guard: Guard) -> httpcore2.AsyncConnectionPool:
+    return httpcore2.AsyncConnectionPool(
+        ssl_context=ssl.create_default_context(),
+        max_connections=MAX_CONNECTIONS,
+        max_keepalive_connections=KEPT_CONNECTIONS,
+        keepalive_expiry=KEPT_FOR_S,
+        network_backend=GuardedBackend(guard),
+    )
 
 
 def _host_of(url: httpcore2.URL) -> str:

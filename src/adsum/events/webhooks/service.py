@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -26,12 +28,13 @@ from adsum.platform.secret_box import SecretBox
 from adsum.schools.service import require_school
 
 MAX_URL = 2_000
+LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class NewWebhook:
-    """What a webhook receives, and where. `event_types` empty: all types; `school_id` None: all schools."""
+    """The content of a webhook that is to be created. `event_types` empty: all types; `school_id` None: all schools."""
 
     url: str
     event_types: tuple[EventType, ...] = ()
@@ -149,7 +152,7 @@ class Webhooks:
             if values:
                 await statements.change_webhook(connection, webhook_id, values)
             after = await _find(connection, webhook_id, caller)
-            if _content(after) != _content(before):
+            if after != before:
                 await _record(
                     connection, caller, Action.WEBHOOK_CHANGED, after, before=_content(before), after=_content(after)
                 )
@@ -240,8 +243,9 @@ class Webhooks:
         if host is None:
             return [_wrong_url("wrong_url", "a URL is such as https://school.example/hooks, without user and fragment")]
         try:
-            addresses = await self._guard.addresses_of(host, port)
-        except OSError:
+            async with asyncio.timeout(LOOK_UP_S):
+                addresses = await self._guard.addresses_of(host, port)
+        except (OSError, TimeoutError):
             return [_wrong_url("unknown_host", f"the host {host} has no address")]
         if not all(map(self._guard.is_allowed, addresses)):
             return [_wrong_url("address_refused", f"the host {host} is not public, and its network is not allowed")]
@@ -276,10 +280,11 @@ def _enabling(webhook: Webhook, now: datetime, *, enabled: bool) -> Mapping[str,
 
 
 def _content(webhook: Webhook) -> dict[str, Any]:
-    """What the audit log records. The path and the query of a URL may hold a secret of the receiver."""
+    """The content for the audit log. The path and the query of a URL may hold a secret of the receiver."""
     return {
         "webhook_id": webhook.id,
         "host": urlsplit(webhook.url).hostname,
+        "url_sha256": hashlib.sha256(webhook.url.encode()).hexdigest(),
         "event_types": list(webhook.event_types),
         "in_order": webhook.in_order,
         "disabled": webhook.disabled,

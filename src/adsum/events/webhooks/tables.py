@@ -38,6 +38,7 @@ webhook_retries = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("next_attempt_at", Instant, nullable=False),
     PrimaryKeyConstraint("webhook_id", "event_id"),
+    Index(None, "webhook_id", "next_attempt_at"),
 )
 
 webhook_deliveries = Table(

@@ -42,6 +42,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("webhook_id", "event_id", name="pk_webhook_retries"),
         sa.ForeignKeyConstraint(["webhook_id"], ["webhooks.id"], name="fk_webhook_retries_webhook_id"),
     )
+    op.create_index(
+        "ix_webhook_retries_webhook_id_next_attempt_at", "webhook_retries", ["webhook_id", "next_attempt_at"]
+    )
     op.create_table(
         "webhook_deliveries",
         sa.Column("id", ID, nullable=False),
