@@ -12,7 +12,7 @@ import statistics
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from multiprocessing.connection import Connection
+from typing import Any
 
 import uvloop
 
@@ -29,15 +29,15 @@ from benchmarks.servers import Data, Servers, own_data, started_servers
 RECEIVERS = 10
 BACKLOG = 5_000
 IDLE_EVENTS = 100
-COUNTS = dict.fromkeys(("added", "changed", "ended", "unchanged", "failed"), 0)
+COUNTS: dict[str, int] = dict.fromkeys(("added", "changed", "ended", "unchanged", "failed"), 0)
 
 
-def receive(pipe: Connection) -> None:
+def receive(pipe: Any) -> None:
     """Serves one port. Sends its number, then the time at which each request has arrived."""
     asyncio.run(_serve(pipe))
 
 
-async def _serve(pipe: Connection) -> None:
+async def _serve(pipe: Any) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
@@ -75,11 +75,11 @@ async def happen(adsum: Adsum, count: int) -> None:
         await write_events(connection, [NewEvent(EventType.ROSTER_IMPORTED, None, COUNTS)] * count, system_clock())
 
 
-async def arrivals(pipe: Connection, count: int) -> list[float]:
+async def arrivals(pipe: Any, count: int) -> list[float]:
     return [await asyncio.to_thread(pipe.recv) for _ in range(count)]
 
 
-async def measure(adsum: Adsum, pipe: Connection, port: int) -> None:
+async def measure(adsum: Adsum, pipe: Any, port: int) -> None:
     url = f"http://127.0.0.1:{port}/"
     first = await adsum.webhooks.create(NewWebhook(url), system_caller())
     async with delivering(adsum):
@@ -109,7 +109,8 @@ async def measure(adsum: Adsum, pipe: Connection, port: int) -> None:
 
 
 async def main() -> None:
-    ours, theirs = multiprocessing.Pipe()
+    pipes: tuple[Any, Any] = multiprocessing.Pipe()
+    ours, theirs = pipes
     receiver = multiprocessing.get_context("spawn").Process(target=receive, args=(theirs,), daemon=True)
     receiver.start()
     port = ours.recv()
