@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import delete, insert
 
+from adsum.batches.tables import batch_runs
 from adsum.events.announcements import MissingRegisters, UnexplainedStudents
 from adsum.platform.clock import system_clock
 from adsum.roster.tables import session_times
@@ -133,3 +134,26 @@ async def test_a_correction_to_absent_is_announced_and_old_days_are_not(register
     assert await students.announce() == 1
     *_, item = await reader_of(register.adsum).items()
     assert item["data"]["studentId"] == first
+
+
+async def test_registers_are_looked_through_in_pages_and_not_at_every_call(register: Register) -> None:
+    await begins(register, "08:00")
+    now = at(9)
+    late = MissingRegisters(register.adsum.database, lambda: now, after=timedelta(minutes=30), at_once=1)
+
+    assert [await late.announce_if_due(), await late.announce_if_due()] == [1, 0]
+
+
+async def test_marks_are_looked_through_in_pages_and_a_run_that_is_gone_is_passed(register: Register) -> None:
+    first, second, _ = register.api.school.student_ids
+    today = system_clock().date().isoformat()
+    yesterday = (system_clock() - timedelta(days=1)).date().isoformat()
+    await mark_some(register, yesterday, unselectedStudentIds=[first])
+    await mark_some(register, today, unselectedStudentIds=[second])
+    async with register.adsum.database.transaction() as connection:
+        await connection.execute(delete(batch_runs).where(batch_runs.c.learning_date == date.fromisoformat(yesterday)))
+    await register.adsum.event_numbering.number()
+    later = system_clock() + timedelta(minutes=61)
+    students = UnexplainedStudents(register.adsum.database, lambda: later, after=timedelta(minutes=60), at_once=1)
+
+    assert [await students.announce(), await students.announce()] == [1, 0]

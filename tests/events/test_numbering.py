@@ -7,8 +7,11 @@ import random
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from adsum.accounts.access import system_caller
+from adsum.events import service
+from adsum.events.rules import EventFilters
 from adsum.events.service import EventFeed, EventNumbering
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType, NewEvent, new_events, write_events
@@ -110,3 +113,23 @@ async def test_many_writers_and_readers_at_once_see_each_event_once_and_in_one_o
     for writer in range(writers):  # what happened after the commit of another event comes after it
         of_writer = [name for name in seen[0] if name // 1000 == writer]
         assert of_writer == sorted(of_writer)
+
+
+async def test_numbering_ends_while_others_write_on(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_ROUNDS", 2)
+    async with database.transaction() as connection:
+        await write(connection, *range(5))
+    numbering = EventNumbering(database, at_once=2)
+
+    assert [await numbering.number(), await numbering.number(), await numbering.number()] == [4, 1, 0]
+
+
+async def test_an_event_of_a_newer_version_waits_for_readers_that_know_it(database: Database) -> None:
+    async with database.transaction() as connection:
+        await write(connection, 1, 2, 3)
+        await connection.execute(update(new_events).where(new_events.c.id == 2).values(type="of.tomorrow"))
+    reading = reader(database)
+
+    page = await reading.feed.page(system_caller(), EventFilters(), None, 10)
+
+    assert ([event.id for event in page.items], page.next_after) == ([1], 1)

@@ -16,6 +16,7 @@ from adsum import wiring
 from adsum.accounts.access import system_caller
 from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
 from adsum.batches.rules import BatchStatus
+from adsum.events.webhooks.queue import queue_of_webhooks
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.settings import Settings
 from adsum.roster.tables import enrolments
@@ -102,7 +103,9 @@ async def one_student_away(adsum: Adsum, student_id: int) -> AsyncGenerator[None
 
 async def queue_keys(redis: Redis, prefix: str = "") -> dict[str, Any]:
     """Returns each key in Redis with its value or type, without BullMQ's permanent keys."""
-    fixed = {f"{prefix}bull:attendance:{name}" for name in ("meta", "id", "events", "stalled-check", "marker")}
+    names = ("meta", "id", "events", "stalled-check", "marker")
+    queues = ("attendance", queue_of_webhooks("attendance"))
+    fixed = {f"{prefix}bull:{queue}:{name}" for queue in queues for name in names}
     found: dict[str, Any] = {}
     keys: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     for key in sorted(keys):

@@ -17,7 +17,7 @@ Filters = Mapping[str, str | int | bool]
 PAGE_SIZE = 200
 KEY = "Idempotency-Key"
 # POSTs that take no idempotency key and whose repetition could have another answer or effect than the first one.
-ONCE = re.compile(r"/(auth|keys|users)(/.*)?|/schools/[^/]+/readmissions")
+ONCE = re.compile(r"/(auth|keys|users|webhooks)(/.*)?|/schools/[^/]+/readmissions")
 READING = re.compile(r"/(users|students|absences)/search")
 
 

@@ -56,10 +56,11 @@ class MissingRegisters:
     A session without a time in the timetable has no beginning, and is never announced.
     """
 
-    def __init__(self, database: Database, now: Clock, *, after: timedelta) -> None:
+    def __init__(self, database: Database, now: Clock, *, after: timedelta, at_once: int = REGISTERS_AT_ONCE) -> None:
         self._database = database
         self._now = now
         self._after = after
+        self._at_once = at_once
         self._due = now()
         self._begun_since: datetime | None = None
 
@@ -75,7 +76,7 @@ class MissingRegisters:
         while True:
             page = await self._page(begun_until, position)
             announced += await self._announce(page, now)
-            if len(page) < REGISTERS_AT_ONCE:
+            if len(page) < self._at_once:
                 break
             position = page[-1].class_id, page[-1].session_id
         self._begun_since = begun_until - OVERLAP
@@ -85,7 +86,7 @@ class MissingRegisters:
     async def _page(self, begun_until: datetime, position: RegisterPosition | None) -> Sequence[Register]:
         filters = RegisterFilters(begun_since=self._begun_since)
         async with self._database.snapshot() as connection:
-            return await list_registers(connection, system_caller(), filters, begun_until, position, REGISTERS_AT_ONCE)
+            return await list_registers(connection, system_caller(), filters, begun_until, position, self._at_once)
 
     async def _announce(self, registers: Sequence[Register], now: datetime) -> int:
         late = {(each.learning_date, each.session_id): each for each in registers if each.times}
@@ -120,10 +121,11 @@ class UnexplainedStudents:
     records.
     """
 
-    def __init__(self, database: Database, now: Clock, *, after: timedelta) -> None:
+    def __init__(self, database: Database, now: Clock, *, after: timedelta, at_once: int = EVENTS_AT_ONCE) -> None:
         self._database = database
         self._now = now
         self._after = after
+        self._at_once = at_once
 
     async def announce(self) -> int:
         """Looks at the marks that are old enough by now. Returns the number of announced students."""
@@ -148,11 +150,11 @@ class UnexplainedStudents:
         ends = await read_ends(connection)
         begin = max(position, ends.pruned_id)
         ids = range(begin + 1, min(begin + SCANNED_AT_ONCE, ends.last_id) + 1)
-        rows = await read_events(connection, system_caller(), EventFilters(_MARKING), ids, EVENTS_AT_ONCE)
+        rows = await read_events(connection, system_caller(), EventFilters(_MARKING), ids, self._at_once)
         old = list(takewhile(lambda row: row[0].occurred_at <= before, rows))
         if len(old) < len(rows):
             return old, rows[len(old)][0].id - 1, False
-        if len(rows) == EVENTS_AT_ONCE:
+        if len(rows) == self._at_once:
             return old, rows[-1][0].id, True
         return old, ids.stop - 1, ids.stop <= ends.last_id
 

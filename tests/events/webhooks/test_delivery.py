@@ -11,9 +11,10 @@ from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
 from adsum.events.rules import EventFilters
+from adsum.events.webhooks import delivery
 from adsum.events.webhooks.delivery import PAGE, Deliveries
 from adsum.events.webhooks.rules import MAX_ANSWER, Disabled, Webhook
-from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
+from adsum.events.webhooks.service import DeliveryPruning, NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks as webhook_table
 from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType
@@ -327,3 +328,37 @@ async def test_the_answer_of_an_old_url_does_not_disable_a_changed_webhook(
 
     after = await state(adsum, webhook)
     assert (after.disabled, after.attempts, after.position) == (None, 0, 0)
+
+
+async def test_a_webhook_that_is_deleted_meanwhile_is_left_alone(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, [0])
+    own: Any = adsum.deliveries
+    page = await own._next_page(webhook.webhook.id)
+    await adsum.webhooks.delete(webhook.webhook.id, CALLER)
+
+    assert not await own._deliver_page(page, float("inf"))
+    await adsum.deliveries.deliver(webhook.webhook.id)
+    assert receiver.added == [0]
+
+
+async def test_without_time_nothing_is_sent(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "TURN_S", 0.0)
+    await happen(adsum, [0])
+
+    await deliver(adsum, webhook)
+
+    assert receiver.added == []
+
+
+async def test_old_attempts_are_deleted_in_pages(adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret) -> None:
+    await happen(adsum, range(3))
+    await deliver(adsum, webhook)
+    later = system_clock() + timedelta(days=31)
+    pruning = DeliveryPruning(adsum.database, lambda: later, keep=timedelta(days=30), page=2)
+
+    assert [await pruning.prune_if_due() for _ in range(3)] == [2, 1, 0]
+    assert await log(adsum, webhook) == []

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Role, system_caller
 from adsum.accounts.audit.tables import audit_entries
 from adsum.events.webhooks.tables import webhooks
+from adsum.platform.errors import Invalid
 from tests.events.webhooks.conftest import Receiver, happen
 from tests.support.api import Api, violations
 from tests.support.schools import make_school
@@ -133,3 +135,29 @@ async def test_events_are_replayed(admin: Api, receiver: Receiver) -> None:
     assert (one.status_code, one.json()) == (HTTPStatus.ACCEPTED, {"events": 1})
     assert period.json() == {"events": 2}
     assert receiver.added == [0, 1, 0, 1]
+
+
+async def test_a_change_of_nothing_is_not_recorded_and_each_field_can_change(admin: Api, receiver: Receiver) -> None:
+    created = await create(admin, url=receiver.url)
+    path = f"{PATH}/{created['id']}"
+
+    unchanged = await admin.change("PATCH", path, "district", None, json={})
+    again = await admin.change("PATCH", path, "district", None, json={"enabled": True})
+    moved = await admin.change("PATCH", path, "district", None, json={"url": receiver.url + "2", "eventTypes": []})
+    off = [await admin.change("PATCH", path, "district", None, json={"enabled": False}) for _ in range(2)]
+    rotated = await admin.post(f"{path}/rotate", {"overlapSeconds": 0}, "district")
+
+    assert unchanged.json() == again.json()
+    assert moved.json()["url"] == receiver.url + "2"
+    assert off[0].json() == off[1].json()
+    assert rotated.status_code == HTTPStatus.OK
+    async with admin.adsum.database.snapshot() as connection:
+        query = select(audit_entries.c.action).where(audit_entries.c.action == "webhook_changed")
+        assert len((await connection.execute(query)).all()) == 2
+
+
+async def test_an_overlap_is_bounded_for_the_library_too(admin: Api, receiver: Receiver) -> None:
+    created = await create(admin, url=receiver.url)
+
+    with pytest.raises(Invalid):
+        await admin.adsum.webhooks.rotate(created["id"], timedelta(days=8), system_caller())

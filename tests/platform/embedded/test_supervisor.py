@@ -15,7 +15,7 @@ from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.errors import Unavailable
 from tests.support.servers.processes import eventually
 
-STAND_IN = (sys.executable, str(Path(__file__).parents[1] / "support" / "stand_in.py"))
+STAND_IN = (sys.executable, str(Path(__file__).parents[2] / "support" / "stand_in.py"))
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def test_the_search_and_the_profile_are_accessible_and_fit_the_window(
         assert_fits(page)
     page.goto("/search")
     for words, hits in (("an", ".hits a"), ("nobody", ".empty"), ("a", ".empty")):
-        page.locator("main input").fill(words)
+        page.locator("main input[type=search]").fill(words)
         expect(page.locator(f"main {hits}").first).to_be_visible()
         assert_accessible(page)
         assert_fits(page)
@@ -51,7 +51,7 @@ def test_a_student_is_opened_with_the_keyboard_alone(browsing: Browsing) -> None
     page = browsing.visitor(OFFICE)
     page.goto("/planned-absences")
     page.keyboard.press("/")
-    field = finder(page).locator("#finder input")
+    field = finder(page).locator("#finder input[type=search]")
     expect(field).to_be_focused()
     page.keyboard.type("garcia ana")
     expect(page.locator("#finder .hits a")).to_have_count(1)
@@ -95,7 +95,7 @@ def test_a_register_keeps_the_key_for_its_own_filter(browsing: Browsing) -> None
     expect(page.locator("#finder")).to_be_hidden()
     page.keyboard.press("Control+k")
     finder(page)
-    expect(page.locator("#finder input")).to_have_attribute("placeholder", "Students and classes")
+    expect(page.locator("#finder input[type=search]")).to_have_attribute("placeholder", "Students and classes")
 
 
 def test_words_are_searched_without_scripts(browsing: Browsing) -> None:
@@ -116,7 +116,7 @@ def test_arrows_move_on_the_page_of_the_search_too(browsing: Browsing) -> None:
     page.keyboard.press("ArrowDown")
     expect(page.locator("main .hits a").first).to_be_focused()
     page.keyboard.type("d")
-    expect(page.locator("main input")).to_be_focused()
+    expect(page.locator("main input[type=search]")).to_be_focused()
     assert urlsplit(page.url).query == ""
 
 

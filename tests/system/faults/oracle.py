@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 
 from adsum.batches.queue.ledger import MARKER
+from adsum.events.webhooks.queue import queue_of_webhooks
 from adsum.platform.redis.connection import open_redis, translated
 from adsum.platform.redis.rates import RATES
 from adsum.platform.retries import retry_forever
@@ -147,7 +148,8 @@ async def find_leftover_keys(installation: Installation) -> list[str]:
 async def _find_leftovers(installation: Installation, redis: Redis) -> list[str]:
     prefix = installation.settings.key_prefix
     keys: list[str] = [key async for key in redis.scan_iter(match=f"{prefix}*", count=1000)]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
-    baseline = {f"{prefix}bull:{installation.settings.queue_name}:{name}" for name in FIXED} | {
+    own = installation.settings.queue_name
+    baseline = {f"{prefix}bull:{queue}:{name}" for queue in (own, queue_of_webhooks(own)) for name in FIXED} | {
         f"{prefix}attendance-sweeper"
     }
     ours = [key for key in keys if key not in baseline]
