@@ -11,13 +11,14 @@ from typing import Any
 
 from typing_extensions import override
 
+from adsum.events.webhooks.queue import queue_of_webhooks
 from benchmarks.checks import OPEN_RUNS, Query, key_violations, of_bullmq, row_violations, run_violations
 from benchmarks.schools import KEY
 from benchmarks.servers import ROOT, Data, Servers
 from benchmarks.systems import System, remaining_violations
 from benchmarks.timetable import Timetable
 
-FIXED = (*of_bullmq("attendance"), "attendance-sweeper")
+FIXED = (*of_bullmq("attendance"), *of_bullmq(queue_of_webhooks("attendance")), "attendance-sweeper")
 
 
 def clear_settings() -> None:
