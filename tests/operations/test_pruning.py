@@ -228,9 +228,9 @@ async def test_sign_ins_are_deleted_when_their_time_is_over(database: Database) 
     deletion = EndedSignIns(database, clock, page=2)
     for lifetime in (1, 1, 1, 3):
         await tokens.create("a@school.example", timedelta(hours=lifetime))
-    assert await deletion.delete_if_due() == 0
+    assert await deletion.prune_if_due() == 0
     clock.time += timedelta(hours=2)
-    assert [await deletion.delete_if_due() for _ in range(3)] == [2, 1, 0]
+    assert [await deletion.prune_if_due() for _ in range(3)] == [2, 1, 0]
     assert len(await tokens.sign_ins_of_email("a@school.example")) == 1
 
 

@@ -8,7 +8,7 @@ The life of an event:
    transaction at a time does so, which the lock of `event_log` ensures. So an id becomes visible only after all smaller
    ids, and a cursor skips nothing, also while transactions commit out of order.
 3. Read: `EventFeed.page` returns the events after a cursor. An event about a run has no data of its own:
-   `batches/run_events` makes them of the run, which never changes once it has ended.
+   `run_data` makes them of the run, which never changes once it has ended.
 4. Prune: `EventPruning` deletes events after `ADSUM_KEEP_EVENTS_DAYS`. `event_log.pruned_id` makes the feed refuse an
    older cursor instead of skipping what was deleted.
 

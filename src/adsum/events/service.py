@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 
+from typing_extensions import override
+
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.batches.run_events import RunData, data_of_runs
 from adsum.events.repository import (
     StoredEvent,
     forget_announcements,
@@ -21,9 +22,11 @@ from adsum.events.repository import (
     read_single_events,
 )
 from adsum.events.rules import RUN_ENDED, Event, EventFilters, EventPage
+from adsum.events.run_data import RunData, data_of_runs
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
+from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.errors import Gone, Invalid, Violation
 from adsum.platform.telemetry import logger
 
@@ -154,26 +157,17 @@ def _about_run(event: Event, run: RunData) -> Event:
     return replace(event, data=run.ended if event.type in RUN_ENDED else run.brief)
 
 
-class EventPruning:
-    """Deletes old events once an hour; with more than a page of them, at every call."""
+class EventPruning(PagedPruning):
+    """Deletes old events. Its rows are events; announcements go with them."""
 
     def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PRUNED_AT_ONCE) -> None:
-        self._database = database
-        self._now = now
+        super().__init__(database, now, page=page, pause=PRUNE_PAUSE)
         self._keep = keep
-        self._page = page
-        self._due = now()
 
-    async def prune_if_due(self) -> int:
-        """Deletes at most one page of events. Returns their number."""
-        now = self._now()
-        if now < self._due:
-            return 0
-        async with self._database.transaction() as connection:
-            pruned = await prune_events(connection, now - self._keep, self._page)
-            await forget_announcements(connection, (now - ANNOUNCED_FOR).date())
-        if pruned < self._page:
-            self._due = now + PRUNE_PAUSE
+    @override
+    async def _prune(self, connection: Connection, now: datetime) -> int:
+        pruned = await prune_events(connection, now - self._keep, self._page)
+        await forget_announcements(connection, (now - ANNOUNCED_FOR).date())
         if pruned:
             log.info("old events removed", rows=pruned)
         return pruned

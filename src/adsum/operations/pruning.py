@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from typing_extensions import override
+
 from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.sealing import prune_entries
 from adsum.accounts.sign_ins.repository import delete_ended_sign_ins
 from adsum.operations.repository import prune_answers, prune_runs
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.telemetry import LogIcon, logger
 
@@ -64,25 +67,15 @@ class Pruning:
         return runs + answers
 
 
-class EndedSignIns:
-    """Deletes sign-ins whose time is over, once an hour; with more than a page of them, at every call."""
+class EndedSignIns(PagedPruning):
+    """Deletes sign-ins whose time is over."""
 
     def __init__(self, database: Database, now: Clock, page: int = PAGE) -> None:
-        self._database = database
-        self._now = now
-        self._page = page
-        self._due = now()
+        super().__init__(database, now, page=page, pause=PAUSE)
 
-    async def delete_if_due(self) -> int:
-        """Deletes at most one page. Returns the number of deleted sign-ins."""
-        now = self._now()
-        if now < self._due:
-            return 0
-        async with self._database.transaction() as connection:
-            deleted = await delete_ended_sign_ins(connection, now, self._page)
-        if deleted < self._page:
-            self._due = now + PAUSE
-        return deleted
+    @override
+    async def _prune(self, connection: Connection, now: datetime) -> int:
+        return await delete_ended_sign_ins(connection, now, self._page)
 
 
 class AuditPruning:

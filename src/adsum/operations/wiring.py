@@ -100,7 +100,7 @@ def operation_services(
             *event_chores,
             DueAbsences(on.database, on.now).apply,
             KeyWarnings(api_keys, on.now).log_if_due,
-            EndedSignIns(on.database, on.now).delete_if_due,
+            EndedSignIns(on.database, on.now).prune_if_due,
             AbandonedSignIns(on.database, on.now).record,
             LogTruncation(on.database, on.now).truncate_if_due,
             *pruning,

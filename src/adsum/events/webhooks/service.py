@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from typing_extensions import override
+
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
@@ -22,6 +24,7 @@ from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Webhook, ne
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
+from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.secret_box import SecretBox
@@ -191,7 +194,7 @@ class Webhooks:
             await _record(connection, caller, Action.WEBHOOK_DELETED, webhook, before=_content(webhook))
 
     async def test(self, webhook_id: int, caller: Caller) -> Attempt:
-        """Sends a test to the endpoint, also while the webhook is disabled, and returns what became of it."""
+        """Sends a test to the endpoint, also while the webhook is disabled, and returns the result."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.snapshot() as connection:
             webhook = await _find(connection, webhook_id, caller)
@@ -312,23 +315,13 @@ async def _find(connection: Connection, webhook_id: int, caller: Caller, *, lock
     return webhook
 
 
-class DeliveryPruning:
-    """Deletes old attempts from the logs of webhooks once an hour; with more than a page of them, at every call."""
+class DeliveryPruning(PagedPruning):
+    """Deletes old attempts from the logs of webhooks."""
 
     def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PRUNED_AT_ONCE) -> None:
-        self._database = database
-        self._now = now
+        super().__init__(database, now, page=page, pause=PRUNE_PAUSE)
         self._keep = keep
-        self._page = page
-        self._due = now()
 
-    async def prune_if_due(self) -> int:
-        """Deletes at most one page. Returns the number of deleted attempts."""
-        now = self._now()
-        if now < self._due:
-            return 0
-        async with self._database.transaction() as connection:
-            pruned = await statements.prune_deliveries(connection, now - self._keep, self._page)
-        if pruned < self._page:
-            self._due = now + PRUNE_PAUSE
-        return pruned
+    @override
+    async def _prune(self, connection: Connection, now: datetime) -> int:
+        return await statements.prune_deliveries(connection, now - self._keep, self._page)
