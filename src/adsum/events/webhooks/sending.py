@@ -34,7 +34,8 @@ class Sender:
     def __init__(self, guard: Guard, now: Clock) -> None:
         self._now = now
         self._guards = {"https": guard, "http": guard.inside()}
-        self._pools = {scheme: _pool(each) for scheme, each in self._guards.items()}
+        # Made when they are needed: certificates take memory, and most processes send nothing.
+        self._pools: dict[str, httpcore2.AsyncConnectionPool] = {}
 
     async def send(self, url: str, message_id: str, body: str, secrets: Sequence[str]) -> Attempt:
         """Makes one attempt. An error is part of the result."""
@@ -70,7 +71,7 @@ class Sender:
         ]
         answer = b""
         host = httpcore2.URL(url)
-        async with self._pools[host.scheme.decode()].stream(
+        async with self._pool_of(host.scheme.decode()).stream(
             "POST",
             url,
             headers=[("host", _host_of(host)), *headers],
@@ -88,14 +89,21 @@ class Sender:
 
     async def close(self) -> None:
         """Closes the connections."""
-        for scheme, pool in self._pools.items():
+        for pool in self._pools.values():
             await pool.aclose()
-            await self._guards[scheme].close()
+        for guard in self._guards.values():
+            await guard.close()
+
+    def _pool_of(self, scheme: str) -> httpcore2.AsyncConnectionPool:
+        if scheme not in self._pools:
+            context = ssl.create_default_context() if scheme == "https" else None
+            self._pools[scheme] = _new_pool(self._guards[scheme], context)
+        return self._pools[scheme]
 
 
-def _pool(guard: Guard) -> httpcore2.AsyncConnectionPool:
+def _new_pool(guard: Guard, context: ssl.SSLContext | None) -> httpcore2.AsyncConnectionPool:
     return httpcore2.AsyncConnectionPool(
-        ssl_context=ssl.create_default_context(),
+        ssl_context=context,
         max_connections=MAX_CONNECTIONS,
         max_keepalive_connections=KEPT_CONNECTIONS,
         keepalive_expiry=KEPT_FOR_S,
