@@ -11,7 +11,7 @@ from tests.support.schools import newest_school_day
 
 
 async def shown(office: Office) -> dict[str, Any]:
-    """What each place says of the register of the class."""
+    """The state that each place shows of the register of the class."""
     school, day, pages = office.school, newest_school_day().isoformat(), Pages(office.api)
     query: dict[str, Any] = {"schoolId": school.school_id, "date": day}
     (register,) = (await office.api.get("/registers", **query)).json()["items"]

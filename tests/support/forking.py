@@ -183,7 +183,7 @@ def _work(session: pytest.Session, folder: Path, connection: Connection, others:
     session.config.pluginmanager.register(_Sender(session.config, connection))
     steps: Sequence[Callable[[], object]] = (
         lambda: _run_received(session, connection),
-        # What has run is measured, also if the process ends early.
+        # Keeps the measurement of the tests that have run, also if the process ends early.
         session.config.hook.pytest_forked_finish,
         lambda: session._setupstate.teardown_exact(None),  # pyright: ignore[reportPrivateUsage]
     )

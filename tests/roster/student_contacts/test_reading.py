@@ -1,4 +1,4 @@
-"""Who reads the contacts of a student: the office, over HTTP, on the page of the student and on the command line."""
+"""The office alone reads the contacts of a student: over HTTP, on the page of the student and on the command line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Delivers the events of one webhook, one page after the other, and stores what became of each."""
+"""Delivers the events of one webhook, one page after the other, and stores the result of each."""
 
 from __future__ import annotations
 

@@ -90,8 +90,8 @@ async def rotate_webhook(
 
 @router.post("/{id}/test", name="testWebhook", summary="Send a test to a webhook")
 async def test_webhook(webhook_id: WebhookId, webhooks: WebhookService, caller: Manager) -> AttemptItem:
-    """Sends an event of the type `webhook.test` now, also while the webhook is disabled, and answers what became of
-    it.
+    """Sends an event of the type `webhook.test` now, also while the webhook is disabled, and answers with the
+    result.
     """
     return AttemptItem.of(await webhooks.test(webhook_id, caller))
 

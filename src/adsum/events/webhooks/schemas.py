@@ -95,7 +95,7 @@ class WebhookRotationBody(SentSchema):
 
 
 class AttemptItem(Schema):
-    """What became of an attempt to deliver."""
+    """The result of an attempt to deliver."""
 
     attempted_at: Annotated[Moment, Field(description="When it began.")]
     duration_ms: Annotated[int, Field(description="Milliseconds until the answer or the error.")]
@@ -135,7 +135,7 @@ class DeliveryQuery(PageQuery):
 
 
 class ReplayBody(SentSchema):
-    """What is delivered again: one event, or the events of a period."""
+    """The events to deliver again: one event, or those of a period."""
 
     event_id: Annotated[Id | None, Field(description="This event.")] = None
     since: Annotated[SentMoment | None, Field(description="Events from this moment on.")] = None

@@ -24,6 +24,8 @@ async def list_student_contacts(
     caller: Annotated[Caller, Depends(require(Permission.ATTENDANCE_OVERRULE))],
     _reader: Annotated[Caller, Depends(require(Permission.ROSTER_READ))],
 ) -> StudentContactsAnswer:
-    """Whom the newest roster names, in the order in which to call them. Calls that were made are `GET /contacts`."""
+    """The contacts that the newest roster names, in the order in which to call them. `GET /contacts` lists the calls
+    that were made.
+    """
     contacts = await student_contacts.of_student(student_id, caller)
     return StudentContactsAnswer(items=[StudentContactItem.model_validate(each) for each in contacts])

@@ -92,7 +92,7 @@ def source_of(
 
 @dataclass(frozen=True, slots=True)
 class SyncState:
-    """What is known about a source.
+    """The state of a source.
 
     Attributes:
         seen: by collection, the last `dateLastModified` that was imported, as the source spells it.

@@ -60,7 +60,7 @@ class RosterSync:
         self._page_size = page_size
 
     async def state(self, source: RosterSource, caller: Caller) -> SyncState:
-        """What is known about a source."""
+        """The state of a source."""
         require_permission(caller, Permission.ROSTER_IMPORT)
         async with self._database.snapshot() as connection:
             return await statements.state_of(connection, source.url)
