@@ -12,15 +12,20 @@ import pytest
 
 from adsum.platform.ids import Batch
 from adsum.wiring import open_queue_control
+from tests.support.node import first_line, install_packages, program
 from tests.support.waiting import until
-from tests.system.examples.node import first_line, needs_packages, program
+from tests.system.examples.conftest import EXAMPLES
 from tests.system.faults.classes import Classes, Platform, create_classes, platform
 from tests.system.faults.conftest import NewInstallation
 from tests.system.faults.installation import QUICK, Installation
 from tests.system.faults.oracle import Promise, verify
 
-pytestmark = needs_packages
 STUDENTS = 30
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _packages() -> None:
+    install_packages(EXAMPLES)
 
 
 @dataclass
@@ -130,6 +135,7 @@ ACTIONS: list[Action] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("action", ACTIONS, ids=lambda action: action.__name__)
 async def test_batches_complete_after_an_operator(
     action: Action, new_installation: NewInstallation, stack: AsyncExitStack
@@ -205,7 +211,7 @@ async def opened(
     given = {"ADSUM_REDIS_URL": str(settings.redis_url), "ADSUM_KEY_PREFIX": settings.key_prefix, "BOARD_PORT": "0"}
     async with (
         platform(address, classes) as client,
-        program("board.js", **given, **variables) as process,
+        program(EXAMPLES / "board.js", **given, **variables) as process,
         httpx2.AsyncClient(base_url=await first_line(process), timeout=30) as board,
     ):
         yield Board(board), client

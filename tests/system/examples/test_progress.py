@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
-from tests.system.examples.node import first_line, needs_node, program
+from tests.support.node import first_line, program
+from tests.system.examples.conftest import EXAMPLES
 from tests.system.faults.classes import create_classes, platform
 from tests.system.faults.conftest import NewInstallation
 from tests.system.faults.installation import QUICK
 
-pytestmark = needs_node
+PROGRESS = EXAMPLES / "progress.js"
 
 
 async def test_a_node_program_follows_a_batch_until_it_ends(
@@ -23,7 +24,7 @@ async def test_a_node_program_follows_a_batch_until_it_ends(
         async with platform(address, classes) as client:
             batch = next(classes.batches())
             await client.mark_accepted(batch)
-        async with program("progress.js", batch.id, ADSUM_URL=address, ADSUM_TOKEN=classes.token) as follower:
+        async with program(PROGRESS, batch.id, ADSUM_URL=address, ADSUM_TOKEN=classes.token) as follower:
             assert await first_line(follower) == "processing 0/30: 0 recorded, 0 failed"
             await installation.worker(stack, QUICK)
             out, err = await follower.communicate()
@@ -39,7 +40,7 @@ async def test_a_node_program_reports_a_request_that_is_refused(
         _, address = await installation.api(stack)
         unknown = "class-1-session-1-date-01012024"
         for token, status in ((classes.token, "404"), ("wrong", "401")):
-            async with program("progress.js", unknown, ADSUM_URL=address, ADSUM_TOKEN=token) as follower:
+            async with program(PROGRESS, unknown, ADSUM_URL=address, ADSUM_TOKEN=token) as follower:
                 out, err = await follower.communicate()
             assert (follower.returncode, out, err.decode().partition(":")[0]) == (1, b"", status)
 
@@ -55,7 +56,7 @@ async def test_a_node_program_continues_after_its_connection_was_cut(
             await client.mark_accepted(batch)
         async with (
             relayed(address) as (relay, writers),
-            program("progress.js", batch.id, ADSUM_URL=relay, ADSUM_TOKEN=classes.token) as follower,
+            program(PROGRESS, batch.id, ADSUM_URL=relay, ADSUM_TOKEN=classes.token) as follower,
         ):
             assert await first_line(follower) == "processing 0/30: 0 recorded, 0 failed"
             for writer in writers:
