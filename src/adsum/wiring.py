@@ -29,6 +29,7 @@ from adsum.batches.queue.control import QueueControl
 from adsum.batches.wiring import BatchServices, batch_services, queue_control
 from adsum.events.wiring import EventServices, event_services
 from adsum.operations.doctor.wiring import open_doctor
+from adsum.operations.metrics import Metrics
 from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
@@ -196,16 +197,17 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         reports = _reports(on)
         registers = _registers(on, attendance, absences, batches)
         pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
-        events = event_services(on, batches.sweeper)
+        metrics = Metrics()
+        events = event_services(on, batches.sweeper, metrics.events)
         operations = operation_services(
             on,
+            metrics=metrics,
             api_keys=accounts.api_keys,
             schools=schools.schools,
             naming=roster.naming,
             people=roster.people,
             directory=roster.directory,
             queue=batches.queue,
-            event_chores=events.event_chores,
         )
         features = (
             *(accounts, schools, roster, attendance, absences, batches, reports, registers, pages),

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from adsum import main as root
+from adsum.events.health import EventHealth
 from adsum.operations.metrics import Metrics
 from adsum.platform.oidc_settings import OidcProvider
 from adsum.platform.setting_files import PREFIX
@@ -100,6 +101,7 @@ def metrics_page() -> str:
     metrics.count_request("GET", "/", 200, 0.0)  # a labelled metric shows its labels with its first value
     metrics.count_rate_limited("key")
     metrics.set_warned_keys(())
+    metrics.events.set_health(EventHealth())
     rows: list[str] = []
     for family in metrics.registry.collect():
         if family.name.startswith("adsum_"):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Date, delete, exists, select, update
+from sqlalchemy import ColumnElement, Date, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -39,6 +39,18 @@ class LogEnds(NamedTuple):
 async def has_new_events(connection: AsyncConnection) -> bool:
     """Whether a committed event has no number yet."""
     return bool(await connection.scalar(select(exists(select(new_events.c.id)))))
+
+
+async def oldest_new_event(connection: AsyncConnection) -> tuple[int, datetime | None]:
+    """The number of committed events without an id, and when the oldest of them happened."""
+    c = new_events.c
+    count, oldest = (await connection.execute(select(func.count(), func.min(c.occurred_at)))).one()
+    return count, oldest
+
+
+async def occurred_at(connection: AsyncConnection, event_id: int) -> datetime | None:
+    """When an event happened; None: there is none with this id."""
+    return await connection.scalar(select(events.c.occurred_at).where(events.c.id == event_id))
 
 
 async def read_ends(connection: AsyncConnection) -> LogEnds:

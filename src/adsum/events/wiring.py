@@ -9,10 +9,13 @@ from ipaddress import ip_network
 
 from adsum.batches.sweep import Chore, Sweeper
 from adsum.events.announcements import MissingRegisters, UnexplainedStudents
+from adsum.events.health import HealthOfEvents
+from adsum.events.metrics import EventMetrics
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
 from adsum.events.webhooks.delivery import Deliveries
 from adsum.events.webhooks.guard import Guard, Network
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, queue_of_webhooks
+from adsum.events.webhooks.secret_renewal import SecretRenewal
 from adsum.events.webhooks.sending import Sender
 from adsum.events.webhooks.service import DeliveryPruning, Webhooks
 from adsum.platform.keys import KeyPurpose
@@ -28,35 +31,38 @@ class EventServices:
 
     event_numbering: EventNumbering
     event_feed: EventFeed
+    health_of_events: HealthOfEvents
     webhooks: Webhooks
     deliveries: Deliveries
     dispatch: Dispatch
     event_chores: Sequence[Chore]
 
 
-def event_services(on: OpenServers, sweeper: Sweeper) -> EventServices:
+def event_services(on: OpenServers, sweeper: Sweeper, metrics: EventMetrics) -> EventServices:
     """The services of events and webhooks on open servers."""
     settings = on.settings
     numbering = EventNumbering(on.database)
     guard, box = Guard(_networks(settings.webhook_allowed_networks)), SecretBox(on.keys, KeyPurpose.WEBHOOKS)
-    deliveries = Deliveries(on.database, on.closing(Sender(guard, on.now)), box, on.now)
+    sender = on.closing(Sender(guard, on.now))
+    deliveries = Deliveries(on.database, sender, box, on.now, metrics.count_attempt)
     queue = WebhookQueue(on.redis, queue_name=queue_of_webhooks(settings.queue_name), key_prefix=settings.key_prefix)
     return EventServices(
         event_numbering=numbering,
         event_feed=EventFeed(on.database, numbering),
+        health_of_events=HealthOfEvents(on.database, on.now),
         webhooks=Webhooks(on.database, numbering, deliveries, guard, box, on.now),
         deliveries=deliveries,
         dispatch=Dispatch(on.database, numbering, queue, lambda: sweeper.is_leading, on.now),
-        event_chores=_chores(on, numbering),
+        event_chores=_chores(on, numbering, box),
     )
 
 
-def _chores(on: OpenServers, numbering: EventNumbering) -> list[Chore]:
+def _chores(on: OpenServers, numbering: EventNumbering, box: SecretBox) -> list[Chore]:
     settings = on.settings
     missing = timedelta(minutes=settings.register_missing_minutes)
     unexplained = timedelta(minutes=settings.unexplained_minutes)
     keep = timedelta(days=settings.keep_events_days)
-    chores: list[Chore] = [numbering.number]
+    chores: list[Chore] = [numbering.number, SecretRenewal(on.database, box, on.now).renew_if_due]
     if missing:
         chores.append(MissingRegisters(on.database, on.now, after=missing).announce_if_due)
     if unexplained:

@@ -11,6 +11,7 @@ from adsum import __version__
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.authentication import require
+from adsum.events.health import HealthOfEvents
 from adsum.operations.metrics import CONTENT_TYPE, Metrics, RunMetrics
 from adsum.operations.readiness import Readiness
 from adsum.operations.schemas import Liveness, ReadinessAnswer, Version
@@ -63,9 +64,11 @@ async def show_metrics(
     run_metrics: Annotated[RunMetrics, Depends(provided(RunMetrics))],
     readiness: ReadinessService,
     api_keys: Annotated[ApiKeys, Depends(provided(ApiKeys))],
+    events: Annotated[HealthOfEvents, Depends(provided(HealthOfEvents))],
     _caller: Annotated[Caller, Depends(require(Permission.METRICS_READ))],
 ) -> Response:
     """The text format of Prometheus. No label names a person, a class or a batch."""
     await run_metrics.update()
     metrics.set_warned_keys(status.warnings for _, status in await api_keys.warned_keys())
+    metrics.events.set_health(await events.read())
     return Response(metrics.exposition(await readiness.backlog()), media_type=CONTENT_TYPE)

@@ -24,6 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from adsum.accounts.api_keys.rules import KeyWarning
 from adsum.batches.activity.metrics import BUCKETS_S, BatchMetrics
 from adsum.batches.rules import Tally
+from adsum.events.metrics import EventMetrics
 from adsum.operations.repository import runs_ended_since
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
@@ -52,6 +53,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.batches = BatchMetrics(self.registry)
+        self.events = EventMetrics(self.registry)
         self.recorded_jobs = self._counter("recorded_jobs", "Attendance jobs that made a record, of all processes.")
         self.skipped_jobs = self._counter(
             "skipped_jobs", "Attendance jobs whose student had a record, of all processes."

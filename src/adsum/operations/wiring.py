@@ -59,16 +59,16 @@ class OperationServices:
 def operation_services(
     on: OpenServers,
     *,
+    metrics: Metrics,
     api_keys: ApiKeys,
     schools: Schools,
     naming: Naming,
     people: People,
     directory: Directory,
     queue: QueueService,
-    event_chores: Sequence[Chore],
 ) -> OperationServices:
     """The services of privacy and operations on open servers."""
-    metrics, chain_keys = Metrics(), ChainKeys(on.keys)
+    chain_keys = ChainKeys(on.keys)
     audit_log, verifier = AuditLog(on.database), Verifier(on.database, chain_keys, on.now)
     keep = timedelta(days=on.settings.keep_runs_days)
     audit_years = on.settings.keep_audit_years
@@ -97,7 +97,6 @@ def operation_services(
         verifier=verifier,
         chores=[
             Sealing(on.database, chain_keys).seal,
-            *event_chores,
             DueAbsences(on.database, on.now).apply,
             KeyWarnings(api_keys, on.now).log_if_due,
             EndedSignIns(on.database, on.now).prune_if_due,

@@ -40,6 +40,11 @@ class SecretBox:
         self._keys = keys
         self._purpose = purpose
 
+    @property
+    def key_id(self) -> str:
+        """The id of the signing key with which `seal` encrypts."""
+        return self._keys.derive(self._purpose).key_id
+
     def seal(self, text: str, owner: str) -> str:
         """Encrypts a text. Only `open` with the same owner decrypts it."""
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - only where something is encrypted

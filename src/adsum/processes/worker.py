@@ -68,7 +68,7 @@ async def _work(settings: Settings) -> None:
             freeze_startup_objects()
             await asyncio.gather(
                 worker.run(stop),
-                adsum.sweeper.run(stop, adsum.chores),
+                adsum.sweeper.run(stop, [*adsum.chores, *adsum.event_chores]),
                 webhook_worker.run(stop),
                 adsum.dispatch.run(stop),
                 adsum.scheduled_sync.run(stop),

@@ -25,8 +25,8 @@ def test_an_empty_folder_is_reported_line_by_line_without_a_traceback(tmp_path: 
     assert lines[0].endswith("  ->  adsum up")
     assert lines[-2:] == [
         (
-            "Not checked: migrations, eviction, persistence, memory, queue, workers, batches, keys, audit, api keys, "
-            "roster sync."
+            "Not checked: migrations, eviction, persistence, memory, queue, workers, batches, keys, audit, events, "
+            "webhooks, api keys, roster sync."
         ),
         "2 errors, 0 warnings.",
     ]

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -56,13 +56,24 @@ class Page:
 
 
 class Deliveries:
-    """Delivers events. Two workers that deliver for one webhook at once send events twice, and lose none."""
+    """Delivers events. Two workers that deliver for one webhook at once send events twice, and lose none.
 
-    def __init__(self, database: Database, sender: Sender, box: SecretBox, now: Clock) -> None:
+    Args:
+        database: has the events and the webhooks.
+        sender: sends the requests.
+        box: decrypts the secrets.
+        now: the clock.
+        count: counts each attempt to deliver an event.
+    """
+
+    def __init__(
+        self, database: Database, sender: Sender, box: SecretBox, now: Clock, count: Callable[[Attempt], None]
+    ) -> None:
         self._database = database
         self._sender = sender
         self._box = box
         self._now = now
+        self._count = count
 
     async def deliver(self, webhook_id: int) -> None:
         """Delivers what the webhook has to receive, until nothing is left, an attempt fails, or its turn is over."""
@@ -154,7 +165,9 @@ class Deliveries:
 
     async def _send(self, page: Page, event: Event) -> Attempt:
         body = event_item(event).model_dump_json(by_alias=True)
-        return await self._sender.send(page.webhook.url, f"evt_{event.id}", body, page.secrets)
+        attempt = await self._sender.send(page.webhook.url, f"evt_{event.id}", body, page.secrets)
+        self._count(attempt)
+        return attempt
 
     async def _store(
         self, connection: Connection, webhook: Webhook, page: Page, attempts: Sequence[tuple[Event, Attempt]]

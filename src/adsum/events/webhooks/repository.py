@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, exists, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
@@ -79,6 +79,22 @@ async def secrets_of(connection: AsyncConnection, webhook_id: int) -> SealedSecr
     return SealedSecrets(*(await connection.execute(query)).one())
 
 
+async def list_secrets(connection: AsyncConnection, after: int, limit: int) -> list[tuple[int, str, str | None]]:
+    """The encrypted secrets of at most `limit` webhooks with ids after `after`: the current and the earlier one."""
+    c = webhooks.c
+    query = select(c.id, c.secret, c.earlier_secret).where(c.id > after).order_by(c.id).limit(limit)
+    return [tuple(row) for row in await connection.execute(query)]
+
+
+async def replace_secret(connection: AsyncConnection, webhook_id: int, before: str, after: str) -> bool:
+    """Replaces an encrypted secret by another text of the same secret. Returns False if it has been rotated away."""
+    changed = 0
+    for column in (webhooks.c.secret, webhooks.c.earlier_secret):
+        statement = update(webhooks).where(webhooks.c.id == webhook_id, column == before).values({column: after})
+        changed += (await connection.execute(statement)).rowcount
+    return changed > 0
+
+
 async def has_enabled(connection: AsyncConnection) -> bool:
     """Whether any webhook is enabled."""
     return await connection.scalar(select(webhooks.c.id).where(webhooks.c.disabled.is_(None)).limit(1)) is not None
@@ -102,6 +118,13 @@ async def due_retries(connection: AsyncConnection, webhook_id: int, now: datetim
     query = select(c.event_id, c.attempts).where(c.webhook_id == webhook_id, c.next_attempt_at <= now)
     rows = await connection.execute(query.order_by(c.event_id).limit(limit))
     return {row.event_id: row.attempts for row in rows}
+
+
+async def count_retries(connection: AsyncConnection) -> int:
+    """The number of events that enabled webhooks are to deliver again."""
+    c = webhook_retries.c
+    is_enabled = exists(select(webhooks.c.id).where(webhooks.c.id == c.webhook_id, webhooks.c.disabled.is_(None)))
+    return await connection.scalar(select(func.count()).select_from(webhook_retries).where(is_enabled)) or 0
 
 
 async def set_retries(

@@ -20,6 +20,7 @@ MAX_ATTEMPTS = 24
 """Attempts for one event that others overtake: with the pauses between them they take four days, which is longer than
 `RETRY_FOR`. Then it stays in the log."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _JITTER = 5.0, 6 * 3600.0, 0.2
+DELIVERED, NOT_ACCEPTED = "delivered", "not_accepted"
 MAX_ANSWER = 500
 """Characters of an answer that are kept."""
 
@@ -30,6 +31,15 @@ class Disabled(StrEnum):
     BY_PERSON = "by_person"
     FAILING = "failing"
     GONE = "gone"
+
+
+class NoAnswer(StrEnum):
+    """Why an attempt got no answer."""
+
+    TIMEOUT = "timeout"
+    CONNECTION_FAILED = "connection_failed"
+    CONNECTION_BROKEN = "connection_broken"
+    ADDRESS_REFUSED = "address_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,11 @@ class Attempt:
     @property
     def has_arrived(self) -> bool:
         return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def outcome(self) -> str:
+        """`DELIVERED`, `NOT_ACCEPTED` for another answer, or a `NoAnswer`."""
+        return self.error or (DELIVERED if self.has_arrived else NOT_ACCEPTED)
 
     @property
     def is_gone(self) -> bool:

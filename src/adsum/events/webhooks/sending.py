@@ -12,7 +12,7 @@ from datetime import datetime
 import httpcore2
 
 from adsum.events.webhooks.guard import Guard, GuardedBackend, RefusedAddress
-from adsum.events.webhooks.rules import MAX_ANSWER, Attempt, signatures
+from adsum.events.webhooks.rules import MAX_ANSWER, Attempt, NoAnswer, signatures
 from adsum.platform.clock import Clock
 
 # Standard Webhooks recommends 15 to 30 seconds.
@@ -41,19 +41,19 @@ class Sender:
         """Makes one attempt. An error is part of the result."""
         began, moment = time.monotonic(), self._now()
         status: int | None = None
-        error: str | None = None
+        error: NoAnswer | None = None
         answer = b""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 status, answer = await self._post(url, message_id, moment, body, secrets)
         except RefusedAddress:
-            error = "address_refused"
+            error = NoAnswer.ADDRESS_REFUSED
         except (TimeoutError, httpcore2.TimeoutException):
-            error = "timeout"
+            error = NoAnswer.TIMEOUT
         except httpcore2.ConnectError:
-            error = "connection_failed"
+            error = NoAnswer.CONNECTION_FAILED
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, ssl.SSLError):
-            error = "connection_broken"
+            error = NoAnswer.CONNECTION_BROKEN
         duration = round((time.monotonic() - began) * 1000)
         return Attempt(moment, duration, status, error, _readable(answer))
 

@@ -23,6 +23,7 @@ from adsum.operations.doctor.environment import (
     free_bytes,
     open_to_others,
 )
+from adsum.operations.doctor.events import check_events
 from adsum.operations.doctor.findings import Finding, counted, error, has_no_error, warning
 from adsum.operations.doctor.keys import CHECK as API_KEYS
 from adsum.operations.doctor.keys import check_keys
@@ -50,6 +51,7 @@ TIMEOUT_S = 20.0
 # Checks that are skipped while a server is unavailable.
 SERVER_CHECKS = (
     *("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys", "audit"),
+    *("events", "webhooks"),
     API_KEYS,
     ROSTER_SYNC,
 )
@@ -137,13 +139,15 @@ class Doctor:
         state = await parts.control.state()
         batches = await find_open_batches(parts.database, parts.queue, parts.control, self._now)
         stale_keys = await find_stale_keys(parts.database, parts.key_scanner, self._now)
+        keys = KeyRing(parts.installation.signing_keys, self._now)
         more = [
             *check_queue(state),
             *await self._check_workers(state, batches),
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
             *await check_keys(parts.api_keys),
-            await check_audit(parts.database, KeyRing(parts.installation.signing_keys, self._now), self._now),
+            await check_audit(parts.database, keys, self._now),
+            *await check_events(parts.database, keys, self._now),
             await check_roster_sync(parts.database, parts.roster_schedule, self._now),
         ]
         return CheckReport([*findings, *more], batches, stale_keys)

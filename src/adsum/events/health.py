@@ -1,0 +1,105 @@
+"""The state of the feed and of webhooks, for metrics and the doctor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from adsum.accounts.access import system_caller
+from adsum.events.repository import LogEnds, occurred_at, oldest_new_event, read_ends
+from adsum.events.webhooks.repository import count_retries, list_webhooks
+from adsum.events.webhooks.rules import Disabled, Webhook
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+
+_NONE = timedelta(0)
+
+
+class WebhookState(StrEnum):
+    """Whether a webhook delivers. `FAILING`: it is enabled, and its last attempt failed."""
+
+    DELIVERING = "delivering"
+    FAILING = "failing"
+    DISABLED_BY_PERSON = "disabled_by_person"
+    DISABLED_FAILING = "disabled_failing"
+    DISABLED_GONE = "disabled_gone"
+
+
+_DISABLED = {
+    Disabled.BY_PERSON: WebhookState.DISABLED_BY_PERSON,
+    Disabled.FAILING: WebhookState.DISABLED_FAILING,
+    Disabled.GONE: WebhookState.DISABLED_GONE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EventHealth:
+    """The backlog of events.
+
+    Attributes:
+        unnumbered: committed events that have no id yet.
+        unnumbered_for: the age of the oldest of them; 0 without one.
+        webhooks: the number of webhooks in each state.
+        backlog: events that enabled webhooks have not passed, summed over the webhooks.
+        undelivered_for: the age of the oldest event that an enabled webhook has not passed; 0 without one.
+        waiting_for: the same, of webhooks whose last attempt did not fail: workers are late.
+        retries: events that are to be delivered again.
+    """
+
+    unnumbered: int = 0
+    unnumbered_for: timedelta = _NONE
+    webhooks: Mapping[WebhookState, int] = field(default_factory=Counter[WebhookState])
+    backlog: int = 0
+    undelivered_for: timedelta = _NONE
+    waiting_for: timedelta = _NONE
+    retries: int = 0
+
+
+class HealthOfEvents:
+    """Reads the state of events. `now` is the clock."""
+
+    def __init__(self, database: Database, now: Clock) -> None:
+        self._database = database
+        self._now = now
+
+    async def read(self) -> EventHealth:
+        """The present state. Raises Unavailable if the database does not respond."""
+        now = self._now()
+        async with self._database.snapshot() as connection:
+            ends = await read_ends(connection)
+            unnumbered, oldest = await oldest_new_event(connection)
+            webhooks = await list_webhooks(connection, system_caller())
+            behind = [each for each in webhooks if each.disabled is None and each.position < ends.last_id]
+            waiting = [each for each in behind if not each.attempts]
+            return EventHealth(
+                unnumbered=unnumbered,
+                unnumbered_for=_age(oldest, now),
+                webhooks=Counter(map(state_of, webhooks)),
+                backlog=sum(ends.last_id - max(each.position, ends.pruned_id) for each in behind),
+                undelivered_for=await _undelivered_for(connection, ends, behind, now),
+                waiting_for=await _undelivered_for(connection, ends, waiting, now),
+                retries=await count_retries(connection),
+            )
+
+
+def state_of(webhook: Webhook) -> WebhookState:
+    """The state of a webhook."""
+    if webhook.disabled is not None:
+        return _DISABLED[webhook.disabled]
+    return WebhookState.FAILING if webhook.attempts else WebhookState.DELIVERING
+
+
+async def _undelivered_for(
+    connection: Connection, ends: LogEnds, behind: Sequence[Webhook], now: datetime
+) -> timedelta:
+    if not behind:
+        return _NONE
+    first = max(min(each.position for each in behind), ends.pruned_id) + 1
+    return _age(await occurred_at(connection, first), now)
+
+
+def _age(moment: datetime | None, now: datetime) -> timedelta:
+    return _NONE if moment is None else max(_NONE, now - moment)
