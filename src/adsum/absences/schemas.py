@@ -27,12 +27,12 @@ from adsum.platform.texts import MAX_REASON
 Time = Annotated[str, Field(pattern=TIME_PATTERN)]
 Sessions = Annotated[
     Sequence[Id],
-    Field(max_length=MAX_SESSIONS, description="Only these sessions; default: all sessions"),
+    Field(max_length=MAX_SESSIONS, description="Only these sessions; default: all sessions."),
     AfterValidator(tuple),
 ]
-Status = Annotated[PlainText, Field(max_length=MAX_CODE, description="The status that registers record")]
+Status = Annotated[PlainText, Field(max_length=MAX_CODE, description="The status that registers record.")]
 AbsenceReason = Annotated[
-    PlainText, Field(min_length=1, max_length=MAX_REASON, description="The reason, which only the office sees")
+    PlainText, Field(min_length=1, max_length=MAX_REASON, description="The reason, which only the office sees.")
 ]
 
 
@@ -44,8 +44,10 @@ class AbsenceQuery(PageQuery):
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
     last_day: Annotated[Day | None, Field(alias="to")] = None
-    revoked: Annotated[bool, Field(description="Include revoked absences")] = False
-    q: Annotated[Words | None, Field(description="Words of the student's names or sourced id, however accented")] = None
+    revoked: Annotated[bool, Field(description="Include revoked absences.")] = False
+    q: Annotated[Words | None, Field(description="Words of the student's names or sourced id, however accented.")] = (
+        None
+    )
 
     @property
     def filters(self) -> AbsenceFilters:
@@ -63,15 +65,22 @@ class EnterAbsence(SentSchema):
     An absence with times applies to a session without times only if `sessionIds` names the session.
     """
 
-    student_ids: Annotated[Sequence[Id], Field(min_length=1, max_length=MAX_STUDENTS)]
+    student_ids: Annotated[
+        Sequence[Id],
+        Field(
+            min_length=1,
+            max_length=MAX_STUDENTS,
+            description="The students, from 1 to 1,000, each once. They get the same absence.",
+        ),
+    ]
     school_id: Annotated[
-        Id | None, Field(description="The school of the absence; default: the first school that all students have")
+        Id | None, Field(description="The school of the absence; default: the first school that all students have.")
     ] = None
     first_day: Annotated[Day, Field(alias="from")]
-    last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
+    last_day: Annotated[Day, Field(alias="to", description="Inclusive.")]
     session_ids: Sessions | None = None
-    from_time: Annotated[Time | None, Field(description="Only sessions that meet after this time")] = None
-    to_time: Annotated[Time | None, Field(description="Only sessions that meet before this time")] = None
+    from_time: Annotated[Time | None, Field(description="Only sessions that meet after this time.")] = None
+    to_time: Annotated[Time | None, Field(description="Only sessions that meet before this time.")] = None
     status: Status
     reason: AbsenceReason
 
@@ -82,11 +91,19 @@ class EnterAbsence(SentSchema):
 class ChangeAbsence(SentSchema):
     """A change of an absence. Omitted fields stay; null removes sessions or times."""
 
-    first_day: Annotated[Day | None, Field(alias="from")] = None
-    last_day: Annotated[Day | None, Field(alias="to")] = None
+    first_day: Annotated[Day | None, Field(alias="from", description="The new first day, as `YYYY-MM-DD`.")] = None
+    last_day: Annotated[Day | None, Field(alias="to", description="The new last day, inclusive, as `YYYY-MM-DD`.")] = (
+        None
+    )
     session_ids: Sessions | None = None
-    from_time: Time | None = None
-    to_time: Time | None = None
+    from_time: Annotated[
+        Time | None,
+        Field(description="Only sessions that meet after this local time, `HH:MM`; null: from the morning on."),
+    ] = None
+    to_time: Annotated[
+        Time | None,
+        Field(description="Only sessions that meet before this local time, `HH:MM`; null: until the evening."),
+    ] = None
     status: Status | None = None
     reason: AbsenceReason | None = None
 
@@ -102,7 +119,7 @@ class WarningOfAbsence(Schema):
 
     code: str
     detail: str
-    session_ids: Annotated[Sequence[int], Field(description="The sessions that it is about")]
+    session_ids: Annotated[Sequence[int], Field(description="The sessions that it is about.")]
 
 
 class AbsenceItem(Schema):
@@ -112,14 +129,14 @@ class AbsenceItem(Schema):
     student_id: int
     first_day: Annotated[date, Field(alias="from")]
     last_day: Annotated[date, Field(alias="to")]
-    session_ids: Sequence[int] | None
+    session_ids: Annotated[Sequence[int] | None, Field(description="Only these sessions; null: all sessions.")]
     from_time: str | None
     to_time: str | None
-    status: str
-    reason: str
+    status: Annotated[str, Field(description="The code of the status that registers record for these days.")]
+    reason: Annotated[str, Field(description="The reason, which only the office sees.")]
     version: int
     revoked_at: Moment | None
-    warnings: Annotated[Sequence[WarningOfAbsence], Field(description="Of an absence of some hours")] = ()
+    warnings: Annotated[Sequence[WarningOfAbsence], Field(description="Of an absence of some hours.")] = ()
 
     @classmethod
     def of(cls, planned: PlannedAbsence, warnings: Sequence[AbsenceWarning] = ()) -> AbsenceItem:
@@ -136,20 +153,22 @@ class AbsenceItem(Schema):
 class EnteredAbsences(Schema):
     """The absences that were entered, in the order of `studentIds`."""
 
-    items: Sequence[AbsenceItem]
+    items: Annotated[
+        Sequence[AbsenceItem], Field(description="One absence for each student, in the order of `studentIds`.")
+    ]
     warnings: Sequence[WarningOfAbsence] = ()
-    corrected_records: Annotated[int, Field(description="Number of existing records that were corrected")]
+    corrected_records: Annotated[int, Field(description="Number of existing records that were corrected.")]
 
 
 class VersionOfAbsence(Schema):
     """One version of an absence, and its author. `said` has the fields of an absence, and `revoked`."""
 
     version: int
-    said: dict[str, Any]
+    said: Annotated[dict[str, Any], Field(description="The fields of the absence in this version, and `revoked`.")]
     changed_at: Moment
     changed_by_role: str
     changed_by_user_id: int | None
-    changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    changed_by_key_id: int | None
 
     @classmethod
     def of(cls, version: AbsenceVersion) -> VersionOfAbsence:

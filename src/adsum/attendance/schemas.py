@@ -26,7 +26,7 @@ from adsum.platform.http.queries import Day, PageQuery, StatusCode
 from adsum.platform.http.schemas import Moment, Note, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
-CorrectionReason = Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")]
+CorrectionReason = Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history.")]
 
 
 class RecordQuery(PageQuery):
@@ -36,8 +36,8 @@ class RecordQuery(PageQuery):
     class_id: PathId | None = None
     session_id: PathId | None = None
     student_id: PathId | None = None
-    first_day: Annotated[Day | None, Field(alias="from", description="First learning date")] = None
-    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date")] = None
+    first_day: Annotated[Day | None, Field(alias="from", description="First learning date.")] = None
+    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date.")] = None
     status: StatusCode | None = None
 
     @field_validator("last_day", mode="after")
@@ -64,7 +64,9 @@ class RecordQuery(PageQuery):
 class SaidInClass(Schema):
     """A teacher's mark for a student whose mark the office has set. The office has not settled it yet."""
 
-    contradiction_id: int
+    contradiction_id: Annotated[
+        int, Field(description="The `id` of the disputed mark, for `POST /contradictions/{id}/settle`.")
+    ]
     status: str
     note: str | None
     said_at: Moment
@@ -83,7 +85,7 @@ class SaidInClass(Schema):
         )
 
 
-FromRoster = Annotated[str | None, Field(description="From the roster. Names and titles need `roster:read`")]
+FromRoster = Annotated[str | None, Field(description="From the roster. Names and titles need `roster:read`.")]
 
 
 class RecordItem(Schema):
@@ -95,18 +97,18 @@ class RecordItem(Schema):
     session_id: int
     student_id: int
     learning_date: date
-    status: str | None
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     version: int
     marked_at: Moment
     marked_by_role: str
     marked_by_user_id: Annotated[
-        int | None, Field(description="null: an API key without a person, or the command line")
+        int | None, Field(description="Null: an API key without a person, or the command line.")
     ]
-    arrived_at: Annotated[str | None, Field(description="Local HH:MM")] = None
-    left_at: Annotated[str | None, Field(description="Local HH:MM")] = None
-    office_note: Annotated[str | None, Field(description="Only the office sees it; null for others")] = None
-    absence_id: Annotated[int | None, Field(description="Of the planned absence that the mark comes from")] = None
+    arrived_at: Annotated[str | None, Field(description="A local time of the school, `HH:MM`; null: not noted.")] = None
+    left_at: Annotated[str | None, Field(description="A local time of the school, `HH:MM`; null: not noted.")] = None
+    office_note: Annotated[str | None, Field(description="Only the office sees it; null for others.")] = None
+    absence_id: Annotated[int | None, Field(description="Of the planned absence that the mark comes from.")] = None
     student_sourced_id: FromRoster = None
     given_name: FromRoster = None
     family_name: FromRoster = None
@@ -116,7 +118,7 @@ class RecordItem(Schema):
     period: FromRoster = None
     session_title: FromRoster = None
     contradiction: Annotated[
-        SaidInClass | None, Field(description="Only of a single record; for lists, see `/contradictions`")
+        SaidInClass | None, Field(description="Only of a single record; for lists, see `/contradictions`.")
     ] = None
 
     @classmethod
@@ -182,12 +184,21 @@ async def rows_of_cells(
 class CorrectRecord(SentSchema):
     """A correction. Omitted fields stay; null removes the value, except of `status`."""
 
-    status: Annotated[PlainText, Field(max_length=32)] | None = None
-    note: Note | None = None
+    status: Annotated[
+        Annotated[PlainText, Field(max_length=32)] | None,
+        Field(description="The code of the new status, up to 32 characters."),
+    ] = None
+    note: Annotated[Note | None, Field(description="The new note, up to 500 characters; null removes it.")] = None
     reason: CorrectionReason | None = None
-    arrived_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
-    left_at: Annotated[str, Field(pattern=TIME_PATTERN)] | None = None
-    office_note: Annotated[Note, Field(description="Only the office sees it")] | None = None
+    arrived_at: Annotated[
+        Annotated[str, Field(pattern=TIME_PATTERN)] | None,
+        Field(description="The new local time of the arrival, `HH:MM`; null removes it."),
+    ] = None
+    left_at: Annotated[
+        Annotated[str, Field(pattern=TIME_PATTERN)] | None,
+        Field(description="The new local time of the departure, `HH:MM`; null removes it."),
+    ] = None
+    office_note: Annotated[Note, Field(description="Only the office sees it.")] | None = None
 
     def to_correction(self) -> Correction:
         return Correction(
@@ -206,27 +217,27 @@ class CorrectRecord(SentSchema):
 class MarkOfVersion(Schema):
     """The mark of a record in one version. `status` is null where the mark was cleared."""
 
-    status: str | None
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     arrived_at: str | None = None
     left_at: str | None = None
-    office_note: Annotated[str | None, Field(description="null: the change kept the office's note")] = None
+    office_note: Annotated[str | None, Field(description="Null: the change kept the office's note.")] = None
 
 
 class ChangeItem(Schema):
     """One version of a record: its author, time and reason, and the mark before it."""
 
     version: int
-    old: Annotated[MarkOfVersion | None, Field(description="null: the record begins with this version")]
-    new: MarkOfVersion
+    old: Annotated[MarkOfVersion | None, Field(description="Null: the record begins with this version.")]
+    new: Annotated[MarkOfVersion, Field(description="The mark of this version.")]
     changed_at: Moment
     changed_by_role: str
     changed_by_user_id: int | None
-    changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
-    reason: str | None
-    run_id: Annotated[str | None, Field(description="The run that made this version; null: a correction")]
-    undoes_run_id: Annotated[str | None, Field(description="The run that this version undoes")] = None
-    absence_id: Annotated[int | None, Field(description="Of the planned absence that the new mark comes from")] = None
+    changed_by_key_id: int | None
+    reason: Annotated[str | None, Field(description="The reason that was given, up to 500 characters; null: none.")]
+    run_id: Annotated[str | None, Field(description="The run that made this version; null: a correction.")]
+    undoes_run_id: Annotated[str | None, Field(description="The run that this version undoes.")] = None
+    absence_id: Annotated[int | None, Field(description="Of the planned absence that the new mark comes from.")] = None
 
     @classmethod
     def of(cls, change: RecordChange) -> ChangeItem:

@@ -62,9 +62,9 @@ class BatchQuery(PageQuery):
     school_id: PathId | None = None
     class_id: PathId | None = None
     session_id: PathId | None = None
-    first_day: Annotated[Day | None, Field(alias="from", description="First learning date")] = None
-    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date")] = None
-    state: Annotated[BatchState | None, Field(description="Of the newest run")] = None
+    first_day: Annotated[Day | None, Field(alias="from", description="First learning date.")] = None
+    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date.")] = None
+    state: Annotated[BatchState | None, Field(description="Of the newest run.")] = None
 
     @property
     def filters(self) -> BatchFilters:
@@ -81,8 +81,8 @@ class BatchQuery(PageQuery):
 class JobQuery(PageQuery):
     """Filters of the students of a batch."""
 
-    outcome: Outcome | None = None
-    run_id: Annotated[UUID | None, Field(description="Only the students of this run of the batch")] = None
+    outcome: Annotated[Outcome | None, Field(description="Only students with this outcome.")] = None
+    run_id: Annotated[UUID | None, Field(description="Only the students of this run of the batch.")] = None
 
     @property
     def filters(self) -> JobFilters:
@@ -194,7 +194,7 @@ async def _watch(
     progress: Annotated[Progress, Depends(provided(Progress))],
     caller: Reader,
     last_event_id: Annotated[
-        str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that was received")
+        str | None, Header(alias="Last-Event-ID", description="The `id` of the last event that was received.")
     ] = None,
 ) -> AsyncGenerator[Watch]:
     """Starts to listen before the response begins, so that a refusal is returned as a problem."""

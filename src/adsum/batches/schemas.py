@@ -19,9 +19,9 @@ from adsum.platform.texts import MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
 StudentList = long_list(20_000)
-UndoneJobs = Annotated[int, Field(description="Records that undos have set back")]
+UndoneJobs = Annotated[int, Field(description="Records that undos have set back.")]
 NotUndoneJobs = Annotated[
-    int, Field(description="Records of the run that the last undo has left: see `kept` of its answer")
+    int, Field(description="Records of the run that the last undo has left: see `kept` of its answer.")
 ]
 
 
@@ -29,10 +29,21 @@ class RequestedMark(SentSchema):
     """The status of one student. It takes precedence over both lists."""
 
     student_id: Id
-    status: Annotated[PlainText, Field(max_length=32)]
-    note: Note | None = None
-    arrived_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
-    left_at: Annotated[PlainText, Field(max_length=5, description="Local HH:MM")] | None = None
+    status: Annotated[
+        PlainText, Field(max_length=32, description="The code of any status of the school, up to 32 characters.")
+    ]
+    note: Annotated[
+        Note | None,
+        Field(description="A note about the mark, up to 500 characters, stored without blanks at its ends."),
+    ] = None
+    arrived_at: (
+        Annotated[PlainText, Field(max_length=5, description="A local time of the school, `HH:MM`; null: not noted.")]
+        | None
+    ) = None
+    left_at: (
+        Annotated[PlainText, Field(max_length=5, description="A local time of the school, `HH:MM`; null: not noted.")]
+        | None
+    ) = None
 
 
 class CreateBatch(SentSchema):
@@ -40,15 +51,39 @@ class CreateBatch(SentSchema):
 
     class_id: Id
     session_id: Id
-    learning_date: Annotated[PlainText, Field(max_length=64)]
-    is_selected_all: Flag
-    selected_student_ids: Annotated[Sequence[Id], StudentList] = ()
-    unselected_student_ids: Annotated[Sequence[Id], StudentList] = ()
-    marks: Annotated[Sequence[RequestedMark], StudentList] = ()
+    learning_date: Annotated[
+        PlainText,
+        Field(
+            max_length=64,
+            description="`YYYY-MM-DD`, or a timestamp: midnight UTC is that day, any other has an offset.",
+        ),
+    ]
+    is_selected_all: Annotated[
+        Flag,
+        Field(
+            description="`true`: every enrolled student gets `present` unless named otherwise. `false`: only the named."
+        ),
+    ]
+    selected_student_ids: Annotated[
+        Sequence[Id], StudentList, Field(description="Students who are `present`, by `id`; up to 20,000.")
+    ] = ()
+    unselected_student_ids: Annotated[
+        Sequence[Id], StudentList, Field(description="Students who are `absent`, by `id`; up to 20,000.")
+    ] = ()
+    marks: Annotated[
+        Sequence[RequestedMark],
+        StudentList,
+        Field(description="Statuses of single students, which take precedence over both lists."),
+    ] = ()
     on_existing: OnExisting = OnExisting.SKIP
-    roster_version: Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None = None
-    force: Annotated[Flag, Field(description="Record although the school is closed on that day")] = False
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason for `force`")] | None = None
+    roster_version: Annotated[
+        Annotated[str, Field(max_length=MAX_VERSION_LENGTH)] | None,
+        Field(
+            description="From `GET /classes/{classId}/roster`. If the roster has changed since: 409 `roster_changed`."
+        ),
+    ] = None
+    force: Annotated[Flag, Field(description="Record although the school is closed on that day.")] = False
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason for `force`.")] | None = None
 
     def to_submission(self, idempotency_key: str | None) -> Submission:
         marks = [
@@ -72,10 +107,12 @@ class ConflictOfMarks(Schema):
     """A mark that was not applied. `recorded`: the status that is recorded or being recorded; null: none."""
 
     student_id: int
-    recorded: str | None
-    requested: str
-    recorded_note: str | None = None
-    requested_note: str | None = None
+    recorded: Annotated[
+        str | None, Field(description="The code of the status that is recorded or being recorded; null: none.")
+    ]
+    requested: Annotated[str, Field(description="The code of the status that was requested and not applied.")]
+    recorded_note: Annotated[str | None, Field(description="The note that is recorded; null: none.")] = None
+    requested_note: Annotated[str | None, Field(description="The note that was requested; null: none.")] = None
 
     @classmethod
     def of(cls, conflict: MarkConflict) -> Self:
@@ -100,15 +137,20 @@ class BatchAnswer(Schema):
     """The seed's response, and what Adsum adds to it."""
 
     batch_id: str
-    total_jobs: int
-    added_jobs: int
+    total_jobs: Annotated[int, Field(description="The number of students of the submission.")]
+    added_jobs: Annotated[int, Field(description="The number of students who were queued.")]
     skipped_jobs: int
-    lock_key: str
-    message: str
-    run_id: str | None
-    is_skipped: bool
-    status_url: str
-    conflicts: list[ConflictOfMarks]
+    lock_key: Annotated[str, Field(description="The Redis key that is held while a run of the batch is open.")]
+    message: Annotated[str, Field(description="A sentence for people, which may change.")]
+    run_id: Annotated[str | None, Field(description="The run, a UUID of version 7; null: the batch has none.")]
+    is_skipped: Annotated[
+        bool, Field(description="Whether another run of the batch is being processed, so that nothing was queued.")
+    ]
+    status_url: Annotated[str, Field(description="The path of the progress of the batch.")]
+    conflicts: Annotated[
+        list[ConflictOfMarks],
+        Field(description="Marks that were not applied, because another one is recorded or being recorded."),
+    ]
     warnings: Sequence[Warned] = ()
 
     @classmethod
@@ -136,7 +178,9 @@ class BatchStatusAnswer(Schema):
     lock_status: str | None
     remaining_jobs: int
     is_completed: bool
-    state: BatchState
+    state: Annotated[
+        BatchState, Field(description="The state of the newest run. `completed_with_errors`: students failed.")
+    ]
     total_jobs: int
     recorded_jobs: int
     skipped_jobs: int
@@ -158,8 +202,8 @@ class RunItem(Schema):
     """One accepted submission of the batch. A retry's counts hold the `carriedJobs` of the runs before it."""
 
     run_id: str
-    number: Annotated[int, Field(description="Number of the run in its batch, from 1")]
-    state: BatchState
+    number: Annotated[int, Field(description="Number of the run in its batch, from 1.")]
+    state: Annotated[BatchState, Field(description="The state of the run. `completed_with_errors`: students failed.")]
     on_existing: OnExisting
     total_jobs: int
     recorded_jobs: int
@@ -167,19 +211,19 @@ class RunItem(Schema):
     failed_jobs: int
     cancelled_jobs: int
     remaining_jobs: int
-    carried_jobs: int
+    carried_jobs: Annotated[int, Field(description="Of a retry: students who were settled by the runs before it.")]
     accepted_at: Moment
     accepted_by_role: str
     accepted_by_user_id: Annotated[
-        int | None, Field(description="null: an API key without a user, or the command line")
+        int | None, Field(description="Null: an API key without a user, or the command line.")
     ]
-    accepted_by_key_id: Annotated[int | None, Field(description="The API key of the request")] = None
+    accepted_by_key_id: Annotated[int | None, Field(description="The API key of the request.")] = None
     ended_at: Moment | None
     ended_by: Annotated[
-        str | None, Field(description="The process that ended it, as `host:pid`: a worker; null: a request")
+        str | None, Field(description="The process that ended it, as `host:pid`: a worker; null: a request.")
     ] = None
-    pruned_at: Annotated[Moment | None, Field(description="When the outcomes of its students were deleted")]
-    forced_reason: Annotated[str | None, Field(description="The reason for marking on a closed day")] = None
+    pruned_at: Annotated[Moment | None, Field(description="When the outcomes of its students were deleted.")]
+    forced_reason: Annotated[str | None, Field(description="The reason for marking on a closed day.")] = None
     undone_jobs: UndoneJobs = 0
     not_undone_jobs: NotUndoneJobs = 0
 
@@ -215,8 +259,8 @@ class ReasonOfOutcome(Schema):
 class RecordOfStudent(Schema):
     """The student's current record, from this or any other source. `status` is null if the mark was cleared."""
 
-    id: int
-    status: str | None
+    id: Annotated[int, Field(description="The `id` of the attendance record.")]
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     version: int
 
@@ -224,14 +268,18 @@ class RecordOfStudent(Schema):
 class JobItem(Schema):
     """One student of the batch. `status`, `note` and `recorded` are null for callers who may not read records."""
 
-    job_id: str
+    job_id: Annotated[str, Field(description="`student-{studentId}-session-{sessionId}-date-{DDMMYYYY}`.")]
     student_id: int
-    run_id: Annotated[str, Field(description="The run whose outcome this is")]
-    status: Annotated[str | None, Field(description="The requested status; null: the record was kept from the start")]
-    note: str | None
-    outcome: Outcome
-    reason: Annotated[ReasonOfOutcome | None, Field(description="null: recorded, or pending")]
-    recorded: Annotated[RecordOfStudent | None, Field(description="null: nothing is recorded")]
+    run_id: Annotated[str, Field(description="The run whose outcome this is.")]
+    status: Annotated[str | None, Field(description="The requested status; null: the record was kept from the start.")]
+    note: Annotated[
+        str | None, Field(description="The requested note; null: none, or for callers without `attendance:read`.")
+    ]
+    outcome: Annotated[
+        Outcome, Field(description="What became of the mark. `skipped`: the student kept the record that they had.")
+    ]
+    reason: Annotated[ReasonOfOutcome | None, Field(description="Null: recorded, or pending.")]
+    recorded: Annotated[RecordOfStudent | None, Field(description="Null: nothing is recorded.")]
 
     @classmethod
     def of(cls, job: BatchJob) -> Self:
@@ -250,8 +298,8 @@ class JobItem(Schema):
 class BatchDetailsAnswer(BatchStatusAnswer):
     """One batch: its newest run, its runs, the newest of them first and 100 at most, and a page of its students."""
 
-    runs: list[RunItem]
-    jobs: Page[JobItem]
+    runs: Annotated[list[RunItem], Field(description="The newest 100 runs, the newest first.")]
+    jobs: Annotated[Page[JobItem], Field(description="A page of the students, by `id`.")]
 
     @classmethod
     def of_details(cls, details: BatchDetails) -> Self:
@@ -265,14 +313,14 @@ class BatchDetailsAnswer(BatchStatusAnswer):
 class UndoBatch(SentSchema):
     """Options of an undo."""
 
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")] | None = None
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history.")] | None = None
 
 
 class KeptRecord(Schema):
     """A record that an undo left unchanged, because it was changed after the run."""
 
     student_id: int
-    status: str | None
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     version: int
 
@@ -281,9 +329,9 @@ class UndoneAnswer(Schema):
     """The result of an undo."""
 
     batch_id: str
-    run_id: Annotated[str, Field(description="The newest run, which was undone")]
-    undone: Annotated[int, Field(description="Records that this request has set back; 0: it was undone before")]
-    kept: list[KeptRecord]
+    run_id: Annotated[str, Field(description="The newest run, which was undone.")]
+    undone: Annotated[int, Field(description="Records that this request has set back; 0: it was undone before.")]
+    kept: Annotated[list[KeptRecord], Field(description="Records that were changed after the run, and stay.")]
 
     @classmethod
     def of(cls, result: UndoResult) -> Self:

@@ -22,23 +22,23 @@ LocalTime = Annotated[str, Field(description="A local time of the school.", patt
 
 
 class _Session(Schema):
-    class_id: Annotated[int, Field(description="The class.")]
-    session_id: Annotated[int, Field(description="The session.")]
-    learning_date: Annotated[date, Field(description="The day, in the time zone of the school.")]
+    class_id: int
+    session_id: int
+    learning_date: date
 
 
 class BatchData(_Session):
     """A batch and its run."""
 
-    batch_id: Annotated[str, Field(description="The id of the batch.")]
-    run_id: Annotated[str, Field(description="The id of the run: one accepted submission of the batch.")]
-    total_jobs: Annotated[int, Field(description="The number of students of the batch.")]
+    batch_id: str
+    run_id: str
+    total_jobs: int
 
 
 class StudentOutcome(Schema):
     """The outcome of one student."""
 
-    student_id: Annotated[int, Field(description="The student.")]
+    student_id: int
     outcome: Annotated[Outcome, Field(description="The outcome of the attendance job.")]
     status: Annotated[str | None, Field(description="The recorded status; null unless the outcome is `recorded`.")]
     reason: Annotated[str | None, Field(description="The code of a failure; null unless the outcome is `failed`.")]
@@ -49,18 +49,18 @@ class EndedBatchData(BatchData):
     tried again; its counts are those of the batch.
     """
 
-    recorded_jobs: Annotated[int, Field(description="Students whose mark was recorded.")]
-    skipped_jobs: Annotated[int, Field(description="Students who kept the record that they had.")]
-    failed_jobs: Annotated[int, Field(description="Students whose mark could not be recorded.")]
-    cancelled_jobs: Annotated[int, Field(description="Students whose job was cancelled.")]
+    recorded_jobs: int
+    skipped_jobs: int
+    failed_jobs: int
+    cancelled_jobs: int
     students: Annotated[list[StudentOutcome], Field(description="Empty if the run has been pruned.")]
 
 
 class ChangedMarkData(_Session):
     """A record after a change."""
 
-    attendance_id: Annotated[int, Field(description="The record.")]
-    student_id: Annotated[int, Field(description="The student.")]
+    attendance_id: int
+    student_id: int
     status: Annotated[str | None, Field(description="The new status; null if the mark was cleared.")]
     previous_status: Annotated[str | None, Field(description="The status before; null if there was no mark.")]
     version: Annotated[int, Field(description="The version of the record after the change.")]
@@ -78,23 +78,23 @@ class MissingRegisterData(_Session):
 class UnexplainedAbsence(_Session):
     """An absence without explanation."""
 
-    attendance_id: Annotated[int, Field(description="The record.")]
+    attendance_id: int
     status: Annotated[str, Field(description="The recorded status.")]
 
 
 class UnexplainedStudentData(Schema):
     """A student who is absent on a day without explanation, with the absences that are known by then."""
 
-    student_id: Annotated[int, Field(description="The student.")]
-    learning_date: Annotated[date, Field(description="The day, in the time zone of the school.")]
+    student_id: int
+    learning_date: date
     absences: Annotated[list[UnexplainedAbsence], Field(description="The unexplained absences of the day.")]
 
 
 class AbsenceData(Schema):
     """A planned absence. Its reason is not part of the event."""
 
-    absence_id: Annotated[int, Field(description="The planned absence.")]
-    student_id: Annotated[int, Field(description="The student.")]
+    absence_id: Annotated[int, Field(description="The `id` of the planned absence.")]
+    student_id: int
     version: Annotated[int, Field(description="The version of the absence, from 1.")]
     from_: Annotated[date, Field(alias="from", description="The first day.")]
     to: Annotated[date, Field(description="The last day, included.")]
@@ -117,7 +117,7 @@ class ImportedRosterData(Schema):
 class DisabledWebhookData(Schema):
     """A webhook that Adsum has disabled."""
 
-    webhook_id: Annotated[int, Field(description="The webhook.")]
+    webhook_id: Annotated[int, Field(description="The `id` of the webhook.")]
     reason: Annotated[
         Literal["failing", "gone"],
         Field(description="`failing`: deliveries failed for three days; `gone`: the receiver answered 410."),
@@ -134,99 +134,128 @@ class _Event(Schema):
 class BatchAccepted(_Event):
     """A batch was accepted, and is being processed."""
 
-    type: Literal[EventType.BATCH_ACCEPTED]
-    data: BatchData
+    type: Annotated[
+        Literal[EventType.BATCH_ACCEPTED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[BatchData, Field(description="The batch and its run.")]
 
 
 class BatchCompleted(_Event):
     """A batch is complete, and no student failed."""
 
-    type: Literal[EventType.BATCH_COMPLETED]
-    data: EndedBatchData
+    type: Annotated[
+        Literal[EventType.BATCH_COMPLETED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[EndedBatchData, Field(description="The batch with the outcome of each student.")]
 
 
 class BatchCompletedWithErrors(_Event):
     """A batch is complete, and students failed."""
 
-    type: Literal[EventType.BATCH_COMPLETED_WITH_ERRORS]
-    data: EndedBatchData
+    type: Annotated[
+        Literal[EventType.BATCH_COMPLETED_WITH_ERRORS],
+        Field(description="The type, which determines the form of `data`."),
+    ]
+    data: Annotated[EndedBatchData, Field(description="The batch with the outcome of each student.")]
 
 
 class BatchCancelled(_Event):
     """A batch was cancelled. What was recorded before stays."""
 
-    type: Literal[EventType.BATCH_CANCELLED]
-    data: EndedBatchData
+    type: Annotated[
+        Literal[EventType.BATCH_CANCELLED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[EndedBatchData, Field(description="The batch with the outcome of each student.")]
 
 
 class AttendanceCorrected(_Event):
     """The mark of a student was changed after it had been recorded, by a person, a planned absence or an undo."""
 
-    type: Literal[EventType.ATTENDANCE_CORRECTED]
-    data: ChangedMarkData
+    type: Annotated[
+        Literal[EventType.ATTENDANCE_CORRECTED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[ChangedMarkData, Field(description="The record after the change.")]
 
 
 class AttendanceCleared(_Event):
     """The mark of a student was removed."""
 
-    type: Literal[EventType.ATTENDANCE_CLEARED]
-    data: ChangedMarkData
+    type: Annotated[
+        Literal[EventType.ATTENDANCE_CLEARED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[ChangedMarkData, Field(description="The record after the change.")]
 
 
 class RegisterTaken(_Event):
     """The last student of a register got a mark. A student who joins later can make a register incomplete again."""
 
-    type: Literal[EventType.REGISTER_TAKEN]
-    data: BatchData
+    type: Annotated[
+        Literal[EventType.REGISTER_TAKEN], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[BatchData, Field(description="The batch whose run completed the register.")]
 
 
 class RegisterMissing(_Event):
     """A register is not taken `ADSUM_REGISTER_MISSING_MINUTES` after its session began. Once for each register."""
 
-    type: Literal[EventType.REGISTER_MISSING]
-    data: MissingRegisterData
+    type: Annotated[
+        Literal[EventType.REGISTER_MISSING], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[MissingRegisterData, Field(description="The register that is late.")]
 
 
 class StudentUnexplained(_Event):
     """A student is absent without explanation `ADSUM_UNEXPLAINED_MINUTES` after the mark. Once for each day."""
 
-    type: Literal[EventType.STUDENT_UNEXPLAINED]
-    data: UnexplainedStudentData
+    type: Annotated[
+        Literal[EventType.STUDENT_UNEXPLAINED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[UnexplainedStudentData, Field(description="The student with the absences that are known by then.")]
 
 
 class AbsenceEntered(_Event):
     """A planned absence was entered."""
 
-    type: Literal[EventType.ABSENCE_ENTERED]
-    data: AbsenceData
+    type: Annotated[
+        Literal[EventType.ABSENCE_ENTERED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[AbsenceData, Field(description="The planned absence, without its reason.")]
 
 
 class AbsenceChanged(_Event):
     """A planned absence was changed."""
 
-    type: Literal[EventType.ABSENCE_CHANGED]
-    data: AbsenceData
+    type: Annotated[
+        Literal[EventType.ABSENCE_CHANGED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[AbsenceData, Field(description="The planned absence, without its reason.")]
 
 
 class AbsenceRevoked(_Event):
     """A planned absence was revoked."""
 
-    type: Literal[EventType.ABSENCE_REVOKED]
-    data: AbsenceData
+    type: Annotated[
+        Literal[EventType.ABSENCE_REVOKED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[AbsenceData, Field(description="The planned absence, without its reason.")]
 
 
 class RosterImported(_Event):
     """A roster was imported."""
 
-    type: Literal[EventType.ROSTER_IMPORTED]
-    data: ImportedRosterData
+    type: Annotated[
+        Literal[EventType.ROSTER_IMPORTED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[ImportedRosterData, Field(description="The numbers of rows of all tables.")]
 
 
 class WebhookDisabled(_Event):
     """A webhook was disabled, because its receiver does not take deliveries any more."""
 
-    type: Literal[EventType.WEBHOOK_DISABLED]
-    data: DisabledWebhookData
+    type: Annotated[
+        Literal[EventType.WEBHOOK_DISABLED], Field(description="The type, which determines the form of `data`.")
+    ]
+    data: Annotated[DisabledWebhookData, Field(description="The webhook and the reason.")]
 
 
 EventItem = Annotated[

@@ -13,20 +13,23 @@ from adsum.platform.http.schemas import Moment, Schema
 class Liveness(Schema):
     """The process answers."""
 
-    status: Literal["ok"] = "ok"
+    status: Annotated[Literal["ok"], Field(description="Always `ok`.")] = "ok"
 
 
 class ReadinessAnswer(Schema):
     """`checks` has one word for each of `database`, `migrations` and `redis`: `ok`, or what is wrong."""
 
-    status: Literal["ok", "unavailable"]
-    checks: Mapping[str, str]
+    status: Annotated[Literal["ok", "unavailable"], Field(description="`ok` if every check is.")]
+    checks: Annotated[
+        Mapping[str, str],
+        Field(description="`database`, `migrations` and `redis`, each `ok` or what is wrong with it."),
+    ]
 
 
 class Version(Schema):
     """Of Adsum, by semantic versioning."""
 
-    version: str
+    version: Annotated[str, Field(description="The version of Adsum, by semantic versioning.")]
 
 
 class SettingItem(Schema):

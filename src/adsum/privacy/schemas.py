@@ -19,7 +19,7 @@ class StudentOfData(Schema):
     family_name: str
     grade: str | None
     active: bool
-    school: str
+    school: Annotated[str, Field(description="The name of the school.")]
 
 
 class SchoolOfData(Schema):
@@ -28,22 +28,22 @@ class SchoolOfData(Schema):
     `sourcedId`: names the student in its roster.
     """
 
-    school: str
+    school: Annotated[str, Field(description="The name of the school.")]
     sourced_id: str | None = None
-    active: bool
+    active: Annotated[bool, Field(description="Whether the newest roster of the school has the student.")]
 
 
 class StudentContactOfData(Schema):
     """A guardian, parent or relative, whom the roster of a school names."""
 
-    school: str
+    school: Annotated[str, Field(description="The name of the school.")]
     sourced_id: str
-    role: str
+    role: Annotated[str, Field(description="`guardian`, `parent` or `relative`.")]
     given_name: str
     family_name: str
     phone: str | None
-    sms: str | None
-    email: str | None
+    sms: Annotated[str | None, Field(description="The number for text messages; null: none.")]
+    email: Annotated[str | None, Field(description="An email address of the roster; null: none.")]
 
 
 class EnrolmentOfData(Schema):
@@ -61,7 +61,7 @@ class SeatOfData(Schema):
 
     class_id: int
     class_title: str
-    place: int
+    place: Annotated[int, Field(description="The place in the seating order, from 1.")]
 
 
 class ChangeOfData(Schema):
@@ -76,12 +76,12 @@ class ChangeOfData(Schema):
     new_arrived_at: str | None = None
     old_left_at: str | None = None
     new_left_at: str | None = None
-    old_office_note: str | None = None
-    new_office_note: str | None = None
+    old_office_note: Annotated[str | None, Field(description="The office's note before the change; null: none.")] = None
+    new_office_note: Annotated[str | None, Field(description="The office's note after the change; null: none.")] = None
     absence_id: int | None = None
     changed_at: Moment
     changed_role: str
-    reason: str | None
+    reason: Annotated[str | None, Field(description="The reason that was given; null: none.")]
 
 
 class RecordOfData(Schema):
@@ -93,7 +93,7 @@ class RecordOfData(Schema):
     class_title: str
     session_id: int
     session_title: str
-    status: str | None
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     arrived_at: str | None = None
     left_at: str | None = None
@@ -102,7 +102,7 @@ class RecordOfData(Schema):
     version: int
     marked_at: Moment
     marked_role: str
-    changes: list[ChangeOfData]
+    changes: Annotated[list[ChangeOfData], Field(description="The changes of the record, the oldest first.")]
 
 
 class RequestOfData(Schema):
@@ -112,7 +112,7 @@ class RequestOfData(Schema):
     class_id: int
     session_id: int
     accepted_at: Moment
-    status: str
+    status: Annotated[str, Field(description="The code of the requested status.")]
     note: str | None
     arrived_at: str | None = None
     left_at: str | None = None
@@ -131,7 +131,7 @@ class KeptRecordOfData(Schema):
 class MarkOfData(Schema):
     """A mark in a stored response."""
 
-    status: str | None
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     arrived_at: str | None
     left_at: str | None
@@ -142,15 +142,15 @@ class ConflictOfData(Schema):
 
     batch_id: str
     answered_at: Moment
-    recorded: MarkOfData | None
-    requested: MarkOfData
+    recorded: Annotated[MarkOfData | None, Field(description="The mark that was recorded; null: none.")]
+    requested: Annotated[MarkOfData, Field(description="The mark that was not applied.")]
 
 
 class AnswerOfData(Schema):
     """A part of a response that is stored under an idempotency key, in the form in which it was sent."""
 
     answered_at: Moment
-    content: dict[str, Any]
+    content: Annotated[dict[str, Any], Field(description="The part of the response that is about the student.")]
 
 
 class FailureOfData(Schema):
@@ -159,8 +159,8 @@ class FailureOfData(Schema):
     learning_date: date
     class_id: int
     session_id: int
-    code: str
-    failed_at: Moment
+    code: Annotated[str, Field(description="The reason for which the mark could not be recorded.")]
+    failed_at: Annotated[Moment, Field(description="The moment of the failure, in UTC.")]
 
 
 class PendingBatchOfData(Schema):
@@ -176,10 +176,10 @@ class AbsenceContentOfData(Schema):
 
     first_day: date
     last_day: date
-    session_ids: list[int] | None
+    session_ids: Annotated[list[int] | None, Field(description="Only these sessions; null: all sessions.")]
     from_time: str | None
     to_time: str | None
-    status: str
+    status: Annotated[str, Field(description="The code of the status that registers record for these days.")]
     reason: str
 
 
@@ -187,7 +187,7 @@ class AbsenceVersionOfData(AbsenceContentOfData):
     """One version of a planned absence."""
 
     version: int
-    revoked: bool
+    revoked: Annotated[bool, Field(description="Whether the absence is revoked in this version.")]
     changed_at: Moment
     changed_role: str
 
@@ -198,8 +198,10 @@ class AbsenceOfData(AbsenceContentOfData):
     id: int
     version: int
     revoked_at: Moment | None
-    versions: list[AbsenceVersionOfData] = []  # noqa: RUF012 - pydantic copies it
-    pending: list[PendingBatchOfData] = []  # noqa: RUF012 - pydantic copies it
+    versions: Annotated[list[AbsenceVersionOfData], Field(description="Every version of the absence.")] = []  # noqa: RUF012 - pydantic copies it
+    pending: Annotated[
+        list[PendingBatchOfData], Field(description="Batches to which the absence is applied when their open run ends.")
+    ] = []  # noqa: RUF012 - pydantic copies it
 
 
 class ContactOfData(Schema):
@@ -208,7 +210,7 @@ class ContactOfData(Schema):
     day: date
     result: str
     person: str | None
-    note: str | None
+    note: Annotated[str | None, Field(description="The words of the conversation, up to 500 characters; null: none.")]
     contacted_at: Moment
     contacted_role: str
 
@@ -219,23 +221,27 @@ class ContradictionOfData(Schema):
     learning_date: date
     class_id: int
     session_id: int
-    status: str
+    status: Annotated[str, Field(description="The code of the status that the teacher has set.")]
     note: str | None
     said_at: Moment
     said_role: str
-    resolved_at: Moment | None
+    resolved_at: Annotated[
+        Moment | None, Field(description="The moment at which it was settled, in UTC; null: it is open.")
+    ]
 
 
 class DeskEntryOfData(Schema):
     """A late arrival or an early departure. `runs`: the batches that recorded its marks, each with its run."""
 
     day: date
-    kind: str
+    kind: Annotated[str, Field(description="A late arrival, or an early departure.")]
     time: str
-    reason: str
-    status: str
+    reason: Annotated[str, Field(description="The reason, which only the office sees.")]
+    status: Annotated[str, Field(description="The code of the status of the missed sessions.")]
     absence_id: int | None
-    runs: list[list[str]]
+    runs: Annotated[
+        list[list[str]], Field(description="The batches that recorded its marks: pairs of a batch id and a run id.")
+    ]
     entered_at: Moment
     entered_role: str
     undone_at: Moment | None
@@ -250,8 +256,8 @@ class DayOfData(Schema):
     absent: int
     authorised: int
     late: int
-    time: int
-    time_missed: int
+    time: Annotated[int, Field(description="The length of the sessions of the day, by which a missed half is counted.")]
+    time_missed: Annotated[int, Field(description="Of `time`, the length of the absent sessions.")]
     minutes: int = 0
     minutes_missed: int = 0
 
@@ -267,7 +273,7 @@ class UnmarkedOfData(Schema):
 class MonthOfData(Schema):
     """The summary of a month, named by its first day."""
 
-    month: date
+    month: Annotated[date, Field(description="The first day of the month, as `YYYY-MM-DD`.")]
     sessions: int
     attended: int
     absent: int
@@ -275,9 +281,11 @@ class MonthOfData(Schema):
     late: int
     days: int
     days_absent: int
-    attended_on: date | None
-    absent_after: int
-    absent_from: date | None
+    attended_on: Annotated[
+        date | None, Field(description="The last day that was not absent, as `YYYY-MM-DD`; null: none.")
+    ]
+    absent_after: Annotated[int, Field(description="The number of days absent after `attendedOn`.")]
+    absent_from: Annotated[date | None, Field(description="The first of these days, as `YYYY-MM-DD`; null: none.")]
     minutes: int = 0
     minutes_missed: int = 0
 
@@ -295,7 +303,7 @@ class RemovedRecordOfData(Schema):
 class SingleRecordOfData(Schema):
     """One of two records of a session and day."""
 
-    status: str | None
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     arrived_at: str | None
     left_at: str | None
@@ -312,10 +320,10 @@ class ResolvedOfData(Schema):
     learning_date: date
     class_id: int
     session_id: int
-    prefer: str
-    kept: SingleRecordOfData
-    removed: SingleRecordOfData
-    changes: list[ChangeOfData]
+    prefer: Annotated[str, Field(description="The record that holds: `keep`, or `remove`.")]
+    kept: Annotated[SingleRecordOfData, Field(description="The record of the student who stayed.")]
+    removed: Annotated[SingleRecordOfData, Field(description="The record of the student who was removed.")]
+    changes: Annotated[list[ChangeOfData], Field(description="The changes of the removed record, the oldest first.")]
 
 
 class MovedOfData(Schema):
@@ -331,9 +339,11 @@ class MovedOfData(Schema):
 class MergeOfData(Schema):
     """A second record that was merged into the student's."""
 
-    removed: RemovedRecordOfData
+    removed: Annotated[
+        RemovedRecordOfData, Field(description="The second record of the student, as it was before the merge.")
+    ]
     moved: MovedOfData
-    resolved: list[ResolvedOfData]
+    resolved: Annotated[list[ResolvedOfData], Field(description="Sessions and days on which both had a record.")]
     merged_at: Moment
     merged_role: str
 
@@ -341,7 +351,7 @@ class MergeOfData(Schema):
 class HoldOfData(Schema):
     """A hold on the data, in effect until `liftedAt`."""
 
-    reason: str
+    reason: Annotated[str, Field(description="The kind of the case.")]
     reference: str | None
     placed_at: Moment
     placed_role: str
@@ -356,7 +366,7 @@ class AuditEntryOfData(Schema):
     """
 
     created_at: Moment
-    action: str
+    action: Annotated[str, Field(description="What was done, such as `student_exported`.")]
     caller_role: str | None
     caller_key_id: int | None
 
@@ -364,37 +374,52 @@ class AuditEntryOfData(Schema):
 class StudentDataAnswer(Schema):
     """All data about a student."""
 
-    student: StudentOfData
-    enrolments: list[EnrolmentOfData]
-    records: list[RecordOfData]
-    requests: list[RequestOfData]
-    failures: list[FailureOfData]
-    absences: list[AbsenceOfData] = []  # noqa: RUF012 - pydantic copies it
-    contradictions: list[ContradictionOfData] = []  # noqa: RUF012 - pydantic copies it
-    kept_records: list[KeptRecordOfData] = []  # noqa: RUF012 - pydantic copies it
-    conflicts: list[ConflictOfData] = []  # noqa: RUF012 - pydantic copies it
-    answers: list[AnswerOfData] = []  # noqa: RUF012 - pydantic copies it
-    days: list[DayOfData] = []  # noqa: RUF012 - pydantic copies it
-    months: list[MonthOfData] = []  # noqa: RUF012 - pydantic copies it
-    schools: list[SchoolOfData] = []  # noqa: RUF012 - pydantic copies it
-    seats: list[SeatOfData] = []  # noqa: RUF012 - pydantic copies it
-    unmarked: list[UnmarkedOfData] = []  # noqa: RUF012 - pydantic copies it
-    holds: list[HoldOfData] = []  # noqa: RUF012 - pydantic copies it
-    merges: list[MergeOfData] = []  # noqa: RUF012 - pydantic copies it
-    contacts: list[ContactOfData] = []  # noqa: RUF012 - pydantic copies it
-    student_contacts: list[StudentContactOfData] = []  # noqa: RUF012 - pydantic copies it
-    desk_entries: list[DeskEntryOfData] = []  # noqa: RUF012 - pydantic copies it
-    audit_entries: list[AuditEntryOfData] = []  # noqa: RUF012 - pydantic copies it
+    student: Annotated[StudentOfData, Field(description="The student, as in the roster.")]
+    enrolments: Annotated[list[EnrolmentOfData], Field(description="Enrolments in classes, past ones included.")]
+    records: Annotated[list[RecordOfData], Field(description="Attendance records with their history.")]
+    requests: Annotated[list[RequestOfData], Field(description="Requested marks of runs whose plan is still stored.")]
+    failures: Annotated[list[FailureOfData], Field(description="Marks that could not be recorded.")]
+    absences: Annotated[list[AbsenceOfData], Field(description="Planned absences, revoked ones included.")] = []  # noqa: RUF012 - pydantic copies it
+    contradictions: Annotated[
+        list[ContradictionOfData], Field(description="Marks of teachers that contradict the office.")
+    ] = []  # noqa: RUF012 - pydantic copies it
+    kept_records: Annotated[
+        list[KeptRecordOfData], Field(description="Runs that left the student's record unchanged.")
+    ] = []  # noqa: RUF012 - pydantic copies it
+    conflicts: Annotated[
+        list[ConflictOfData], Field(description="Marks that were not applied, in stored responses.")
+    ] = []  # noqa: RUF012 - pydantic copies it
+    answers: Annotated[
+        list[AnswerOfData], Field(description="Parts of responses that are stored under idempotency keys.")
+    ] = []  # noqa: RUF012 - pydantic copies it
+    days: Annotated[list[DayOfData], Field(description="The summary of each day.")] = []  # noqa: RUF012 - pydantic copies it
+    months: Annotated[list[MonthOfData], Field(description="The summary of each month.")] = []  # noqa: RUF012 - pydantic copies it
+    schools: Annotated[list[SchoolOfData], Field(description="Other schools of the student.")] = []  # noqa: RUF012 - pydantic copies it
+    seats: Annotated[list[SeatOfData], Field(description="Places in seating orders.")] = []  # noqa: RUF012 - pydantic copies it
+    unmarked: Annotated[
+        list[UnmarkedOfData], Field(description="Partly taken registers in which the student has no mark.")
+    ] = []  # noqa: RUF012 - pydantic copies it
+    holds: Annotated[list[HoldOfData], Field(description="Holds on the data.")] = []  # noqa: RUF012 - pydantic copies it
+    merges: Annotated[list[MergeOfData], Field(description="Second records that were merged into this one.")] = []  # noqa: RUF012 - pydantic copies it
+    contacts: Annotated[list[ContactOfData], Field(description="Calls about absences.")] = []  # noqa: RUF012 - pydantic copies it
+    student_contacts: Annotated[list[StudentContactOfData], Field(description="Guardians, parents and relatives.")] = []  # noqa: RUF012 - pydantic copies it
+    desk_entries: Annotated[list[DeskEntryOfData], Field(description="Late arrivals and early departures.")] = []  # noqa: RUF012 - pydantic copies it
+    audit_entries: Annotated[
+        list[AuditEntryOfData], Field(description="Entries of the audit log about the student.")
+    ] = []  # noqa: RUF012 - pydantic copies it
 
 
 class ErasedAnswer(Schema):
     """The erased student, and the number of their records."""
 
     student_id: int
-    records: int
+    records: Annotated[int, Field(description="The number of attendance records that were erased.")]
 
 
 class Readmission(SentSchema):
     """An erased student who may come back: their id in the roster of the school."""
 
-    sourced_id: Annotated[RosterText, Field(min_length=1, max_length=255)]
+    sourced_id: Annotated[
+        RosterText,
+        Field(min_length=1, max_length=255, description="The id of the erased student in the roster of the school."),
+    ]

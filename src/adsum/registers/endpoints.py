@@ -33,10 +33,14 @@ RegistersService = Annotated[Registers, Depends(provided(Registers))]
 class RegisterQuery(PageQuery):
     """Filters of the list of registers."""
 
-    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
+    day: Annotated[
+        Day | None, Field(alias="date", description="The day, as `YYYY-MM-DD`; default: today at the school.")
+    ] = None
     school_id: PathId | None = None
     class_id: PathId | None = None
-    teacher_id: Annotated[PathId | None, Field(description="The id of a user who teaches the class on that day")] = None
+    teacher_id: Annotated[PathId | None, Field(description="The id of a user who teaches the class on that day.")] = (
+        None
+    )
 
     def filters(self, *, missing_only: bool) -> RegisterFilters:
         return RegisterFilters(self.day, self.school_id, self.class_id, self.teacher_id, missing_only)
@@ -45,14 +49,16 @@ class RegisterQuery(PageQuery):
 class RosterQuery(WholeQuery):
     """The day and the session of a roster."""
 
-    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
-    session_id: Annotated[PathId | None, Field(description="Adds the planned absences of this session")] = None
+    day: Annotated[
+        Day | None, Field(alias="date", description="The day, as `YYYY-MM-DD`; default: today at the school.")
+    ] = None
+    session_id: Annotated[PathId | None, Field(description="Adds the planned absences of this session.")] = None
 
 
 class OnSiteQuery(PageQuery):
     """The school of the on-site list."""
 
-    school_id: PathId
+    school_id: Annotated[PathId, Field(description="The school whose students are listed.")]
 
 
 @router.get("/registers", name="listRegisters", summary="Registers of a day", tags=["registers"])

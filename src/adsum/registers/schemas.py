@@ -18,9 +18,9 @@ class TeacherItem(Schema):
     """A teacher of the class on that day."""
 
     user_id: int
-    name: Annotated[str, Field(description="Empty: the roster has none, or the user was erased")]
-    is_erased: bool = False
-    has_login: Annotated[bool, Field(description="Whether they can sign in, and see reminders")] = True
+    name: Annotated[str, Field(description="Empty: the roster has none, or the user was erased.")]
+    is_erased: Annotated[bool, Field(description="Whether the data of the user were erased.")] = False
+    has_login: Annotated[bool, Field(description="Whether they can sign in, and see reminders.")] = True
 
 
 class ReminderItem(Schema):
@@ -29,7 +29,7 @@ class ReminderItem(Schema):
     reminded_at: Moment
     reminded_by_role: str
     reminded_by_user_id: int | None
-    reminded_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    reminded_by_key_id: int | None
 
 
 class RegisterItem(Schema):
@@ -41,13 +41,18 @@ class RegisterItem(Schema):
     session_id: int
     session_title: str
     learning_date: date
-    teachers: Sequence[TeacherItem]
-    state: RegisterState
-    marked: int
-    expected: int
-    missing_student_ids: Annotated[Sequence[int] | None, Field(description="null without roster:read")]
-    is_processing: Annotated[bool, Field(description="Whether a run of it is open")]
-    reminder: Annotated[ReminderItem | None, Field(description="The newest one")] = None
+    teachers: Annotated[
+        Sequence[TeacherItem],
+        Field(description="The teachers of the class and those who cover the session on that day."),
+    ]
+    state: Annotated[
+        RegisterState, Field(description="`taken`, `partial` if students lack a mark, or `missing` if nobody has one.")
+    ]
+    marked: Annotated[int, Field(description="The number of students with a mark.")]
+    expected: Annotated[int, Field(description="The number of students of the register.")]
+    missing_student_ids: Annotated[Sequence[int] | None, Field(description="Null without roster:read.")]
+    is_processing: Annotated[bool, Field(description="Whether a run of it is open.")]
+    reminder: Annotated[ReminderItem | None, Field(description="The newest one.")] = None
 
 
 class RosterItem(Schema):
@@ -59,7 +64,7 @@ class RosterItem(Schema):
     family_name: str
     grade: str | None
     known_status: Annotated[
-        str | None, Field(description="The status of the planned absence that applies to that session")
+        str | None, Field(description="The status of the planned absence that applies to that session.")
     ] = None
 
     @classmethod
@@ -79,8 +84,11 @@ class RosterAnswer(Schema):
 
     class_id: int
     day: Annotated[date, Field(alias="date")]
-    roster_version: str
-    items: Sequence[RosterItem]
+    roster_version: Annotated[
+        str,
+        Field(description="An opaque text that create-batch may send back, to be refused if the roster has changed."),
+    ]
+    items: Annotated[Sequence[RosterItem], Field(description="The students of the day, by family name and given name.")]
 
     @classmethod
     def of(cls, roster: DayRoster) -> RosterAnswer:
@@ -103,7 +111,7 @@ class PresentItem(Schema):
     session_id: int
     status: str
     marked_at: Moment
-    sourced_id: Annotated[str | None, Field(description="of the student")] = None
+    sourced_id: Annotated[str | None, Field(description="The `sourcedId` of the student; null: none.")] = None
     class_sourced_id: str | None = None
     class_title: str | None = None
     session_sourced_id: str | None = None
@@ -137,7 +145,7 @@ class UnknownItem(Schema):
     grade: str | None
     class_id: int
     session_id: int
-    sourced_id: Annotated[str | None, Field(description="of the student")]
+    sourced_id: Annotated[str | None, Field(description="The `sourcedId` of the student; null: none.")]
     class_sourced_id: str | None
     class_title: str
     session_sourced_id: str | None

@@ -42,16 +42,16 @@ router = APIRouter(prefix="/reports", tags=["reports"])
 Reader = Annotated[Caller, Depends(require(Permission.ATTENDANCE_READ))]
 Exports = Annotated[ListExports, Depends(provided(ListExports))]
 ReportsService = Annotated[Reports, Depends(provided(Reports))]
-Percent = Annotated[int, Field(ge=1, le=100, description="Minimum percentage of the days")]
-LeastDays = Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS, description="Students with fewer days are left out")]
+Percent = Annotated[int, Field(ge=1, le=100, description="Minimum percentage of the days.")]
+LeastDays = Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS, description="Students with fewer days are left out.")]
 
 
 class ReportQuery(PageQuery):
     """The scope of a report; days are inclusive."""
 
-    school_id: PathId
-    first_day: Annotated[Day, Field(alias="from")]
-    last_day: Annotated[Day, Field(alias="to")]
+    school_id: Annotated[PathId, Field(description="The school of the report.")]
+    first_day: Annotated[Day, Field(alias="from", description="The first day of the report, as `YYYY-MM-DD`.")]
+    last_day: Annotated[Day, Field(alias="to", description="The last day of the report, inclusive, as `YYYY-MM-DD`.")]
     class_id: PathId | None = None
     grade: Words | None = None
 
@@ -63,7 +63,9 @@ class ReportQuery(PageQuery):
 class RatesQuery(ReportQuery):
     """The groups and the scope of rates."""
 
-    by: GroupBy
+    by: Annotated[
+        GroupBy, Field(description="The groups: one item for each school, class, grade, student, day, week or month.")
+    ]
     student_id: PathId | None = None
 
     @property
@@ -85,14 +87,16 @@ class ChronicQuery(ReportQuery):
 class StreaksQuery(ReportQuery):
     """The least number of days in a row."""
 
-    least_days: Annotated[int, Field(ge=1, le=MAX_LEAST_DAYS)] = DEFAULT_STREAK_DAYS
+    least_days: Annotated[
+        int, Field(ge=1, le=MAX_LEAST_DAYS, description="The least number of days in a row, 1 to 400.")
+    ] = DEFAULT_STREAK_DAYS
 
 
 class UnexplainedQuery(ReportQuery):
     """The scope, and how much of the day the students missed."""
 
     extent: Annotated[
-        Extent | None, Field(description="Only absences from all sessions of the day, or only from a part of them")
+        Extent | None, Field(description="Only absences from all sessions of the day, or only from a part of them.")
     ] = None
 
 

@@ -11,12 +11,12 @@ from adsum.platform.http.schemas import Page, Schema
 from adsum.reports.rules import Counts, Rate
 from adsum.reports.service import Report, Streak, StudentRecord, Unexplained
 
-OfGroup = Annotated[int, Field(description="students without a mark in partly taken registers; no rate includes them")]
+OfGroup = Annotated[int, Field(description="Students without a mark in partly taken registers; no rate includes them.")]
 
 
-Minutes = Annotated[int, Field(description="of sessions with times")]
+Minutes = Annotated[int, Field(description="The length of the sessions that have times, in minutes.")]
 MinutesMissed = Annotated[
-    int, Field(description="of `minutes`: of absences all, else those before the arrival and after the departure")
+    int, Field(description="Of `minutes`, those of absences, before arrivals and after departures.")
 ]
 
 
@@ -25,21 +25,30 @@ class CountsItem(Schema):
 
     sessions: int
     attended: int
-    absent: Annotated[int, Field(description="excused included")]
-    authorised: Annotated[int, Field(description="of the absent ones")]
-    late: Annotated[int, Field(description="of the attended ones")]
+    absent: int
+    authorised: int
+    late: int
     days: int
     days_absent: int
-    attendance_rate: float | None
-    days_attendance_rate: float | None
+    attendance_rate: Annotated[
+        float | None, Field(description="`attended` in percent of `sessions`; null: no session.")
+    ]
+    days_attendance_rate: Annotated[
+        float | None, Field(description="Days that are not absent, in percent of `days`; null: no day.")
+    ]
 
 
 class RateItem(CountsItem):
     """The counts of one group. `key`: an id, a first day or a grade; null: students without a grade."""
 
-    key: int | str | date | None
-    name: str | None
-    sourced_id: Annotated[str | None, Field(description="of the class or the student")] = None
+    key: Annotated[
+        int | str | date | None,
+        Field(description="The group: an `id`, a grade, or the first day of a period. Null: students without a grade."),
+    ]
+    name: Annotated[str | None, Field(description="The name of the group; null: a period, or without `roster:read`.")]
+    sourced_id: Annotated[str | None, Field(description="The `sourcedId` of the class or the student; null: none.")] = (
+        None
+    )
     unmarked: OfGroup = 0
     minutes: Minutes = 0
     minutes_missed: MinutesMissed = 0
@@ -61,10 +70,10 @@ class StreakItem(Schema):
     """A student who is absent on each of the newest `days` days."""
 
     student_id: int
-    name: str | None
-    days: int
-    since: date
-    sourced_id: Annotated[str | None, Field(description="of the student")] = None
+    name: Annotated[str | None, Field(description="The name of the student; null without `roster:read`.")]
+    days: Annotated[int, Field(description="The number of days in a row, up to the newest one.")]
+    since: Annotated[date, Field(description="The first of these days, as `YYYY-MM-DD`.")]
+    sourced_id: Annotated[str | None, Field(description="The `sourcedId` of the student; null: none.")] = None
 
     @classmethod
     def of(cls, streak: Streak) -> StreakItem:
@@ -86,8 +95,8 @@ class StudentDayItem(Schema):
     absent: int
     authorised: int
     late: int
-    is_absent: Annotated[bool, Field(description="at least half of the time was missed")]
-    unmarked: Annotated[int, Field(description="partly taken registers in which the student has no mark")] = 0
+    is_absent: Annotated[bool, Field(description="At least half of the time was missed.")]
+    unmarked: Annotated[int, Field(description="Partly taken registers in which the student has no mark.")] = 0
     minutes: Minutes = 0
     minutes_missed: MinutesMissed = 0
 
@@ -97,11 +106,11 @@ class UnexplainedItem(Schema):
 
     day: Annotated[date, Field(alias="date")]
     student_id: int
-    name: str | None
-    absent: Annotated[int, Field(description="sessions")]
-    unexplained: Annotated[int, Field(description="sessions whose status is not authorised")]
-    sourced_id: Annotated[str | None, Field(description="of the student")] = None
-    sessions: Annotated[int, Field(description="sessions of the day with a mark of the student")] = 0
+    name: Annotated[str | None, Field(description="The name of the student; null without `roster:read`.")]
+    absent: int
+    unexplained: Annotated[int, Field(description="The number of sessions whose status is not authorised.")]
+    sourced_id: Annotated[str | None, Field(description="The `sourcedId` of the student; null: none.")] = None
+    sessions: Annotated[int, Field(description="The number of sessions of the day with a mark of the student.")] = 0
 
     @classmethod
     def of(cls, found: Unexplained) -> UnexplainedItem:
@@ -117,7 +126,7 @@ class UnexplainedItem(Schema):
         )
 
 
-Unmarked = Annotated[int, Field(description="students without a mark in partly taken registers of the whole scope")]
+Unmarked = Annotated[int, Field(description="Students without a mark in partly taken registers of the whole scope.")]
 
 
 class RatesAnswer(Page[RateItem]):
@@ -160,15 +169,19 @@ class StudentRecordAnswer(CountsItem):
     """A student's own record: the counts, and each day."""
 
     student_id: int
-    is_chronically_absent: bool
+    is_chronically_absent: Annotated[
+        bool, Field(description="Whether the student meets the rule of chronic absence in `definition`.")
+    ]
     definition: str
-    calendar: list[StudentDayItem]
+    calendar: Annotated[
+        list[StudentDayItem], Field(description="One item for each day with a mark, the earliest first.")
+    ]
     unmarked: OfGroup = 0
     minutes: Minutes = 0
     minutes_missed: MinutesMissed = 0
     elsewhere: Annotated[
         CountsItem | None,
-        Field(description="of the counts, those of days at schools that the caller does not see; `calendar` has none"),
+        Field(description="Of the counts, those of days at schools that the caller does not see; `calendar` has none."),
     ] = None
 
     @classmethod

@@ -28,11 +28,11 @@ class ClassQuery(PageQuery):
     school_id: PathId | None = None
     q: Annotated[
         Words | None,
-        Field(description="Words of the title, code or sourced id, however accented"),
+        Field(description="Words of the title, code or sourced id, however accented."),
     ] = None
     sourced_id: SourcedId | None = None
-    active: Annotated[bool | None, Field(description="Whether the newest roster file contains it")] = None
-    student_id: Annotated[PathId | None, Field(description="In which this student is enrolled today")] = None
+    active: Annotated[bool | None, Field(description="Whether the newest roster file contains it.")] = None
+    student_id: Annotated[PathId | None, Field(description="In which this student is enrolled today.")] = None
 
     @property
     def filters(self) -> ClassFilters:
@@ -44,7 +44,7 @@ class SessionQuery(PageQuery):
 
     school_id: PathId | None = None
     class_id: PathId | None = None
-    day: Annotated[Day | None, Field(alias="date", description="Valid on this day")] = None
+    day: Annotated[Day | None, Field(alias="date", description="Valid on this day.")] = None
 
     @property
     def filters(self) -> SessionFilters:
@@ -55,11 +55,11 @@ class StudentQuery(PageQuery):
     """Filters of the list of students."""
 
     school_id: PathId | None = None
-    q: Annotated[Words | None, Field(description="Words of the names or the sourced id, however accented")] = None
+    q: Annotated[Words | None, Field(description="Words of the names or the sourced id, however accented.")] = None
     sourced_id: SourcedId | None = None
-    class_id: Annotated[PathId | None, Field(description="Enrolled in this class")] = None
+    class_id: Annotated[PathId | None, Field(description="Enrolled in this class.")] = None
     day: Annotated[
-        Day | None, Field(alias="date", description="Enrolled on this day; default with `classId`: today")
+        Day | None, Field(alias="date", description="Enrolled on this day; default with `classId`: today.")
     ] = None
 
     @property

@@ -17,8 +17,8 @@ class ClassItem(Schema):
     id: int
     school_id: int
     sourced_id: str | None
-    title: str
-    code: str | None
+    title: Annotated[str, Field(description="The title in the roster.")]
+    code: Annotated[str | None, Field(description="The short name in the roster; null: none.")]
     active: bool
 
     @classmethod
@@ -38,11 +38,11 @@ class SessionItem(Schema):
 
     id: int
     class_id: int
-    period: str
-    title: str
-    active: Annotated[bool, Field(description="Whether the newest roster file contains it")]
-    begin_date: Annotated[date | None, Field(description="First day on which it is valid; null: ever")] = None
-    end_date: Annotated[date | None, Field(description="Day after the last one; null: no end")] = None
+    period: Annotated[str, Field(description="The lesson in the roster, such as `2`; empty: the roster names none.")]
+    title: Annotated[str, Field(description="The title in the roster.")]
+    active: Annotated[bool, Field(description="Whether the newest roster file contains it.")]
+    begin_date: Annotated[date | None, Field(description="First day on which it is valid; null: ever.")] = None
+    end_date: Annotated[date | None, Field(description="Day after the last one; null: no end.")] = None
 
     @classmethod
     def of(cls, row: SessionRow) -> SessionItem:

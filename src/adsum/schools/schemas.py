@@ -24,14 +24,18 @@ class SchoolItem(Schema):
 
     id: int
     sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
-    name: str
+    name: Annotated[str, Field(description="The name in the roster.")]
     time_zone: str
-    edit_window_days: Annotated[int | None, Field(description="null: no limit")] = None
-    missed_from_percent: Annotated[int | None, Field(description="null: no session counts as missed")] = None
-    weekdays: Annotated[Sequence[int], BeforeValidator(_listed), Field(description="1 is Monday")] = (1, 2, 3, 4, 5)
+    edit_window_days: Annotated[
+        int | None, Field(description="Days after which teachers no longer mark and correct a day; null: no limit.")
+    ] = None
+    missed_from_percent: Annotated[
+        int | None, Field(description="Percent of the minutes from which a session counts as absent; null: none does.")
+    ] = None
+    weekdays: Annotated[Sequence[int], BeforeValidator(_listed), Field(description="1 is Monday.")] = (1, 2, 3, 4, 5)
     office_manages_logins: bool = False
     records_from: Annotated[
-        date | None, Field(description="Retention has deleted the records of the days before; null: of no day")
+        date | None, Field(description="Retention has deleted the records of the days before; null: of no day.")
     ] = None
 
 
@@ -42,7 +46,7 @@ def _known(name: str) -> str:
     return name
 
 
-TimeZoneName = Annotated[PlainText, Field(max_length=64, description="An IANA name"), AfterValidator(_known)]
+TimeZoneName = Annotated[PlainText, Field(max_length=64, description="An IANA name."), AfterValidator(_known)]
 
 
 class ChangeSchool(SentSchema):
@@ -56,7 +60,7 @@ class ChangeSchool(SentSchema):
                 ge=0,
                 le=MAX_EDIT_WINDOW_DAYS,
                 strict=True,
-                description="Days after a learning date within which teachers may mark and correct; null: no limit",
+                description="Days after a learning date within which teachers may mark and correct; null: no limit.",
             ),
         ]
         | None
@@ -69,7 +73,7 @@ class ChangeSchool(SentSchema):
                 le=100,
                 strict=True,
                 description="A session of which a student missed this percentage of the minutes counts as absent in "
-                "reports; null: none does",
+                "reports; null: none does.",
             ),
         ]
         | None
@@ -79,7 +83,9 @@ class ChangeSchool(SentSchema):
         Annotated[
             Sequence[Annotated[int, Field(ge=1, le=7, strict=True)]],
             Field(
-                min_length=1, max_length=7, description="The weekdays on which sessions without times meet; 1 is Monday"
+                min_length=1,
+                max_length=7,
+                description="The weekdays on which sessions without times meet; 1 is Monday.",
             ),
         ]
         | None
@@ -90,7 +96,7 @@ class ChangeSchool(SentSchema):
             Flag,
             Field(
                 description="Whether the office manages the logins of teachers and viewers; changed by those who may "
-                "manage the office"
+                "manage the office."
             ),
         ]
         | None
@@ -114,13 +120,13 @@ class ChangeSchool(SentSchema):
 class SchoolChangeItem(Schema):
     """A change of one setting. From `changedAt` on the new value holds."""
 
-    setting: Annotated[str, Field(description="The name of a field of the school")]
-    old_value: Any
-    new_value: Any
+    setting: Annotated[str, Field(description="The name of a field of the school.")]
+    old_value: Annotated[Any, Field(description="The value before the change.")]
+    new_value: Annotated[Any, Field(description="The value from `changedAt` on.")]
     changed_at: Moment
     changed_by_role: str
-    changed_by_user_id: Annotated[int | None, Field(description="null: a key without a person, or the command line")]
-    changed_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    changed_by_user_id: Annotated[int | None, Field(description="Null: a key without a person, or the command line.")]
+    changed_by_key_id: int | None
 
     @classmethod
     def of(cls, change: SchoolChange) -> SchoolChangeItem:

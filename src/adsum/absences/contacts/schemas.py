@@ -25,16 +25,21 @@ class EnterContact(SentSchema):
     """A call about the absence of a student. Only the office reads `person` and `note`."""
 
     student_id: Id
-    school_id: Annotated[Id | None, Field(description="Default: the home school of the student")] = None
-    day: Annotated[Day | None, Field(alias="date", description="Of the absence; default: the school's today")] = None
-    result: ContactResult
-    person: Annotated[
-        PlainText | None, Field(max_length=MAX_PERSON, description="Who was called, such as `mother`")
+    school_id: Annotated[
+        Id | None, Field(description="The `id` of the school; default: the home school of the student.")
     ] = None
-    note: Annotated[Note | None, Field(description="What was said; required for `other`")] = None
+    day: Annotated[
+        Day | None,
+        Field(alias="date", description="The day of the absence, as `YYYY-MM-DD`; default: today at the school."),
+    ] = None
+    result: Annotated[ContactResult, Field(description="How the call ended. `other` needs a `note`.")]
+    person: Annotated[
+        PlainText | None, Field(max_length=MAX_PERSON, description="Who was called, such as `mother`.")
+    ] = None
+    note: Annotated[Note | None, Field(description="What was said; required for `other`.")] = None
     explain_as: Annotated[
         PlainText | None,
-        Field(max_length=MAX_CODE, description="An authorised absence, which explains the absence of the day"),
+        Field(max_length=MAX_CODE, description="An authorised absence, which explains the absence of the day."),
     ] = None
 
     def to_contact(self) -> NewContact:
@@ -47,20 +52,20 @@ class ContactItem(Schema):
     id: int
     school_id: int
     student_id: int
-    day: Annotated[date, Field(alias="date", description="Of the absence")]
+    day: Annotated[date, Field(alias="date", description="The day of the absence, as `YYYY-MM-DD`.")]
     result: ContactResult
     person: str | None
-    note: str | None
+    note: Annotated[str | None, Field(description="The words of the conversation, up to 500 characters; null: none.")]
     contacted_at: Moment
     contacted_by_role: str
     contacted_by_user_id: int | None
-    contacted_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    contacted_by_key_id: int | None
 
 
 class EnteredContactItem(ContactItem):
     """A contact that was entered."""
 
-    explained: Annotated[int | None, Field(description="Number of records explained; null without `explainAs`")]
+    explained: Annotated[int | None, Field(description="Number of records explained; null without `explainAs`.")]
 
     @classmethod
     def of(cls, entered: EnteredContact) -> EnteredContactItem:
@@ -84,8 +89,10 @@ class ContactQuery(PageQuery):
 class ToCallQuery(PageQuery):
     """The school and the day of the call list."""
 
-    school_id: PathId
-    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
+    school_id: Annotated[PathId, Field(description="The school of the call list.")]
+    day: Annotated[
+        Day | None, Field(alias="date", description="The day, as `YYYY-MM-DD`; default: today at the school.")
+    ] = None
 
 
 class StudentToCallItem(Schema):
@@ -93,21 +100,25 @@ class StudentToCallItem(Schema):
 
     day: Annotated[date, Field(alias="date")]
     student_id: int
-    sourced_id: Annotated[str | None, Field(description="of the student")]
+    sourced_id: Annotated[str | None, Field(description="The `sourcedId` of the student; null: none.")]
     given_name: str | None
     family_name: str | None
-    sessions: Annotated[int, Field(description="Number of sessions with an unexplained absence")]
-    classes: Annotated[str, Field(description="Class and title of each of these sessions")]
-    notes: Annotated[str, Field(description="The notes of their marks")]
+    sessions: Annotated[int, Field(description="Number of sessions with an unexplained absence.")]
+    classes: Annotated[str, Field(description="Class and title of each of these sessions.")]
+    notes: Annotated[str, Field(description="The notes of their marks.")]
     whom_to_call: Annotated[
-        str, Field(description="The guardians, parents and relatives in the roster, with their phone numbers")
+        str, Field(description="The guardians, parents and relatives in the roster, with their phone numbers.")
     ] = ""
-    contacts: Annotated[int, Field(description="Number of contacts about the day")]
-    contacted_at: Annotated[Moment | None, Field(description="of the newest contact")]
+    contacts: Annotated[int, Field(description="Number of contacts about the day.")]
+    contacted_at: Annotated[
+        Moment | None, Field(description="The moment of the newest call about the day, in UTC; null: none.")
+    ]
     contacted_by_user_id: int | None
-    result: ContactResult | None
+    result: Annotated[
+        ContactResult | None, Field(description="How the newest call about the day ended; null: nobody has called.")
+    ]
     person: str | None
-    note: str | None
+    note: Annotated[str | None, Field(description="The words of the conversation, up to 500 characters; null: none.")]
 
     @classmethod
     def of(cls, student: StudentToCall) -> StudentToCallItem:

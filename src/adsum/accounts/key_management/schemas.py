@@ -14,10 +14,10 @@ from adsum.platform.http.schemas import Id, Moment, PlainText, Schema, SentMomen
 
 A_DAY_S = 24 * 3600
 
-Name = Annotated[PlainText, Field(max_length=1_000, description="1 to 255 visible characters")]
-Email = Annotated[PlainText, Field(max_length=MAX_EMAIL, description="The email of the user who is responsible")]
+Name = Annotated[PlainText, Field(max_length=1_000, description="1 to 255 visible characters.")]
+Email = Annotated[PlainText, Field(max_length=MAX_EMAIL, description="The email of the user who is responsible.")]
 Expiry = Annotated[
-    SentMoment | None, Field(description="null: never, or as late as the setting and the calling key allow")
+    SentMoment | None, Field(description="Null: never, or as late as the setting and the calling key allow.")
 ]
 Networks = Annotated[
     list[Annotated[PlainText, Field(max_length=100)]] | None,
@@ -33,8 +33,10 @@ class NewKeyBody(SentSchema):
     """A new key. `owner` is an email; omitted: the calling user, or the owner of the calling key."""
 
     name: Name
-    permissions: Annotated[list[Permission], Field(max_length=100)]
-    schools: Annotated[list[Id] | None, Field(max_length=10_000, description="null: all schools")] = None
+    permissions: Annotated[
+        list[Permission], Field(max_length=100, description="The permissions of the key, at most those of the caller.")
+    ]
+    schools: Annotated[list[Id] | None, Field(max_length=10_000, description="Null: all schools.")] = None
     owner: Email | None = None
     expires_at: Expiry = None
     networks: Networks = None
@@ -64,7 +66,15 @@ class ChangedKeyBody(SentSchema):
 class RotationBody(SentSchema):
     """How long earlier secrets still work. 0: they end now."""
 
-    overlap_seconds: Annotated[int, Field(ge=0, le=int(MAX_OVERLAP.total_seconds()), strict=True)] = A_DAY_S
+    overlap_seconds: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=int(MAX_OVERLAP.total_seconds()),
+            strict=True,
+            description="Seconds for which earlier secrets still work, up to 90 days; 0: they end now.",
+        ),
+    ] = A_DAY_S
 
 
 class SecretItem(Schema):
@@ -74,7 +84,10 @@ class SecretItem(Schema):
     """
 
     created_at: Moment
-    ends_at: Moment | None
+    ends_at: Annotated[
+        Moment | None,
+        Field(description="The moment from which the secret no longer works; null: it is the present one."),
+    ]
     last_used_at: Moment | None
     last_address: str | None
 
@@ -87,20 +100,27 @@ class KeyItem(Schema):
     """
 
     id: int
-    name: str
+    name: Annotated[str, Field(description="1 to 255 visible characters, which tell people what the key is for.")]
     permissions: list[Permission]
-    schools: list[int] | None
+    schools: Annotated[list[int] | None, Field(description="The schools of the key, by `id`; null: all schools.")]
     created_at: Moment
     revoked_at: Moment | None
     expires_at: Moment | None
     networks: list[str] | None
-    owner_id: int | None
+    owner_id: Annotated[
+        int | None, Field(description="The `id` of the user who is responsible for the key; null: none.")
+    ]
     owner: str | None
-    state: KeyState
-    warnings: list[KeyWarning]
+    state: Annotated[KeyState, Field(description="Whether the key works, has expired, or was revoked.")]
+    warnings: Annotated[list[KeyWarning], Field(description="Reasons to look after the key, such as `expires_soon`.")]
     last_used_at: Moment | None
     last_address: str | None
-    secrets: list[SecretItem]
+    secrets: Annotated[
+        list[SecretItem],
+        Field(
+            description="The secrets that work, without their text: the present one, and earlier ones after a rotation."
+        ),
+    ]
 
     @classmethod
     def of(cls, key: ApiKey, status: KeyStatus) -> KeyItem:
@@ -110,7 +130,7 @@ class KeyItem(Schema):
 class KeyWithSecret(KeyItem):
     """A key with a new secret, which is shown only now."""
 
-    secret: str
+    secret: Annotated[str, Field(description="The text to send as `X-API-Key`. It is shown only now.")]
 
     @classmethod
     def showing(cls, key: ApiKey, status: KeyStatus, secret: str) -> KeyWithSecret:

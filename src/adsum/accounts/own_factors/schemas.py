@@ -16,9 +16,9 @@ from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
 class FactorItem(Schema):
     """A passkey, or an authenticator app. `id` is unique within its kind."""
 
-    kind: FactorKind
-    id: int
-    name: str
+    kind: Annotated[FactorKind, Field(description="`passkey`, or `totp` for an authenticator app.")]
+    id: Annotated[int, Field(description="Unique among the factors of its kind.")]
+    name: Annotated[str, Field(description="1 to 64 visible characters, chosen by the user.")]
     created_at: Moment
     last_used_at: Moment | None
 
@@ -30,9 +30,9 @@ class FactorItem(Schema):
 class FactorsAnswer(Schema):
     """`recoveryCodes`: how many are left. `isRequired`: the caller's role needs a factor."""
 
-    items: list[FactorItem]
-    recovery_codes: int
-    is_required: bool
+    items: Annotated[list[FactorItem], Field(description="The passkeys and authenticator apps of the caller.")]
+    recovery_codes: Annotated[int, Field(description="The number of recovery codes that are left.")]
+    is_required: Annotated[bool, Field(description="Whether the role of the caller needs a second factor.")]
 
     @classmethod
     def of(cls, own: OwnFactors) -> FactorsAnswer:
@@ -44,26 +44,31 @@ class FactorsAnswer(Schema):
 class TotpSetup(Schema):
     """The secret of a new app in base32, and as `otpauth://…` for a QR code. `setup` is sent with the app's code."""
 
-    secret: str
-    address: str
-    setup: str
+    secret: Annotated[str, Field(description="The secret of the app in base32, to be typed.")]
+    address: Annotated[str, Field(description="The secret as an `otpauth://` address, for a QR code.")]
+    setup: Annotated[str, Field(description="An opaque text that `POST /auth/second-factors/totp/confirm` takes back.")]
 
 
 class NewTotp(SentSchema):
     """`setup`, as `POST /auth/second-factors/totp` has returned it, and the code that the app shows."""
 
-    setup: Annotated[str, Field(max_length=MAX_TYPED)]
-    code: Annotated[str, Field(max_length=MAX_TYPED)]
-    name: Annotated[PlainText, Field(max_length=MAX_TYPED)]
+    setup: Annotated[str, Field(max_length=MAX_TYPED, description="The `setup` of `POST /auth/second-factors/totp`.")]
+    code: Annotated[str, Field(max_length=MAX_TYPED, description="The six digits that the app shows.")]
+    name: Annotated[
+        PlainText, Field(max_length=MAX_TYPED, description="The name of the app, 1 to 64 visible characters.")
+    ]
 
 
 class FactorName(SentSchema):
     """A new name."""
 
-    name: Annotated[PlainText, Field(max_length=MAX_TYPED)]
+    name: Annotated[PlainText, Field(max_length=MAX_TYPED, description="The new name, 1 to 64 visible characters.")]
 
 
 class RecoveryCodes(Schema):
     """The codes, which can be shown only now. Empty: the user has a factor already, and keeps the earlier codes."""
 
-    recovery_codes: list[str]
+    recovery_codes: Annotated[
+        list[str],
+        Field(description="Ten codes, shown only now, each of which works once. Empty: the earlier ones stay."),
+    ]

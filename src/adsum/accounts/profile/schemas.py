@@ -22,9 +22,11 @@ class ProfileItem(Schema):
     given_name: str
     family_name: str
     role: Role
-    school: Annotated[str | None, Field(description="The name of the school; null: all schools")]
-    sourced_id: str | None
-    language: Annotated[str | None, Field(description="Of the pages, such as `de`; null: that of the browser")]
+    school: Annotated[str | None, Field(description="The name of the school; null: all schools.")]
+    sourced_id: Annotated[
+        str | None, Field(description="The id in the roster, from which the name then comes; null: not in the roster.")
+    ]
+    language: Annotated[str | None, Field(description="Of the pages, such as `de`; null: that of the browser.")]
 
     @classmethod
     def of(cls, profile: Profile) -> ProfileItem:
@@ -45,7 +47,7 @@ class ChangeProfile(SentSchema):
 
     given_name: NameText | None = None
     family_name: NameText | None = None
-    language: Annotated[PlainText | None, Field(description="`en` or `de`; null: that of the browser")] = None
+    language: Annotated[PlainText | None, Field(description="`en` or `de`; null: that of the browser.")] = None
 
     def to_change(self) -> ProfileChange:
         change = ProfileChange()

@@ -37,15 +37,15 @@ class ContradictionItem(Schema):
     learning_date: date
     student_id: int
     attendance_id: int
-    version: Annotated[int, Field(description="of the record")]
-    recorded: str
-    recorded_note: str | None
-    said: str
-    said_note: str | None
+    version: Annotated[int, Field(description="The version of the attendance record.")]
+    recorded: Annotated[str, Field(description="The code of the status that the office has set.")]
+    recorded_note: Annotated[str | None, Field(description="The note of the office's mark; null: none.")]
+    said: Annotated[str, Field(description="The code of the status that the teacher has set.")]
+    said_note: Annotated[str | None, Field(description="The note of the teacher's mark; null: none.")]
     said_at: Moment
     said_by_role: str
     said_by_user_id: int | None
-    said_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    said_by_key_id: int | None
 
     @classmethod
     def of(cls, dispute: OpenDispute) -> ContradictionItem:
@@ -71,5 +71,7 @@ class ContradictionItem(Schema):
 class Settle(SentSchema):
     """The mark that holds."""
 
-    holds: Holds
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history")] | None = None
+    holds: Annotated[
+        Holds, Field(description="The mark that holds: `recorded`, of the office, or `said`, of the teacher.")
+    ]
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason, for the history.")] | None = None

@@ -22,7 +22,7 @@ router = APIRouter(
     route_class=JsonRoute,
 )
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
-Code = Annotated[str, Path(max_length=MAX_CODE)]
+Code = Annotated[str, Path(max_length=MAX_CODE, description="The `code` of the status.")]
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]
 Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]
 StatusesService = Annotated[Statuses, Depends(provided(Statuses))]
@@ -34,7 +34,7 @@ async def list_statuses(
     statuses: StatusesService,
     caller: Reader,
     *,
-    retired: Annotated[bool, Query(description="Include retired statuses")] = False,
+    retired: Annotated[bool, Query(description="Include retired statuses.")] = False,
 ) -> Page[StatusItem]:
     """In the school's order."""
     found = await statuses.all_of(school_id, caller)

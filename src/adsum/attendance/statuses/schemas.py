@@ -17,21 +17,21 @@ from adsum.attendance.statuses.rules import (
 )
 from adsum.platform.http.schemas import Flag, Moment, PlainText, Schema, SentSchema
 
-Label = Annotated[PlainText, Field(max_length=MAX_LABEL, description="The name of the status")]
-Letter = Annotated[PlainText, Field(max_length=8, description="One character, on registers and on the keyboard")]
-Position = Annotated[int, Field(ge=0, le=MAX_POSITION, strict=True, description="The lowest first")]
+Label = Annotated[PlainText, Field(max_length=MAX_LABEL, description="The name of the status.")]
+Letter = Annotated[PlainText, Field(max_length=8, description="One character, on registers and on the keyboard.")]
+Position = Annotated[int, Field(ge=0, le=MAX_POSITION, strict=True, description="The lowest first.")]
 
 
 class StatusItem(Schema):
     """A status. Its `code`, its effect on counts and its flags never change."""
 
-    code: str
+    code: Annotated[str, Field(description="A short name in lower case, unique in the school. It never changes.")]
     label: str
     letter: str
     counts_as: CountsAs
     flags: list[StatusFlag]
-    position: int
-    retired_at: Annotated[Moment | None, Field(description="The time at which it was retired")]
+    position: Annotated[int, Field(description="The place in the order of the school: the lowest first.")]
+    retired_at: Annotated[Moment | None, Field(description="The time at which it was retired.")]
 
     @classmethod
     def of(cls, status: Status) -> StatusItem:
@@ -49,11 +49,20 @@ class StatusItem(Schema):
 class NewStatus(SentSchema):
     """A status that a school is to have."""
 
-    code: Annotated[PlainText, Field(max_length=MAX_CODE)]
+    code: Annotated[
+        PlainText,
+        Field(
+            max_length=MAX_CODE,
+            description="A letter, then up to 31 characters of `a-z`, `0-9`, `_` and `-`. It never changes.",
+        ),
+    ]
     label: Label
     letter: Letter
     counts_as: CountsAs
-    flags: Annotated[list[StatusFlag], Field(max_length=len(StatusFlag))] = []  # noqa: RUF012 - pydantic copies it
+    flags: Annotated[
+        list[StatusFlag],
+        Field(max_length=len(StatusFlag), description="More about the status, such as `late` or `authorised`."),
+    ] = []  # noqa: RUF012 - pydantic copies it
     position: Position = 100
 
     def to_status(self) -> Status:
@@ -66,7 +75,7 @@ class ChangeStatus(SentSchema):
     label: Label | None = None
     letter: Letter | None = None
     position: Position | None = None
-    retired: Annotated[Flag, Field(description="true: retired; records keep it")] | None = None
+    retired: Annotated[Flag, Field(description="True: retired; records keep it.")] | None = None
 
     def to_change(self) -> StatusChange:
         return StatusChange(self.label, self.letter, self.position, self.retired)

@@ -31,11 +31,14 @@ PATH = "/attendances/import"
 class MarksQuery(WholeQuery):
     """Options of an import of marks."""
 
-    school_id: Annotated[PathId | None, Field(description="Optional for a caller who sees one school")] = None
-    dry_run: Annotated[bool, Field(description="Validate the file, and record nothing")] = False
-    on_existing: Literal["skip", "update"] = "skip"
-    force: Annotated[bool, Field(description="Record although the school is closed on some of the days")] = False
-    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason for `force`")] | None = None
+    school_id: Annotated[PathId | None, Field(description="Optional for a caller who sees one school.")] = None
+    dry_run: Annotated[bool, Field(description="Validate the file, and record nothing.")] = False
+    on_existing: Annotated[
+        Literal["skip", "update"],
+        Field(description="For students who have a record: `skip` keeps it, `update` corrects it."),
+    ] = "skip"
+    force: Annotated[bool, Field(description="Record although the school is closed on some of the days.")] = False
+    reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason for `force`.")] | None = None
 
     @property
     def options(self) -> MarksOptions:

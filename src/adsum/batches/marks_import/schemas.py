@@ -21,8 +21,10 @@ class CorrectedMark(Schema):
 
     batch_id: str
     student_id: int
-    old_status: Annotated[str | None, Field(description="null: the mark was cleared")]
-    new_status: str
+    old_status: Annotated[
+        str | None, Field(description="The code of the status before the change; null: the mark was cleared.")
+    ]
+    new_status: Annotated[str, Field(description="The code of the status that the record would get.")]
     old_note: str | None
     new_note: str | None
     old_arrived_at: str | None
@@ -50,8 +52,8 @@ class CorrectedMark(Schema):
 class LineLeftOut(Schema):
     """A line of the file that was left out, because its student was erased."""
 
-    row: int
-    column: str
+    row: Annotated[int, Field(description="The line of the file, where the header is line 1.")]
+    column: Annotated[str, Field(description="The column that names the student.")]
     code: str
     detail: str
 
@@ -68,11 +70,13 @@ class MarksAnswer(Schema):
     """
 
     dry_run: bool
-    rows: int
-    batches: list[BatchAnswer]
-    left_out: Sequence[LineLeftOut] = ()
-    left_out_count: int = 0
-    changes: Annotated[Sequence[CorrectedMark], Field(description="Of a dry run: the records that are corrected")] = ()
+    rows: Annotated[int, Field(description="The number of lines that were read, without the header.")]
+    batches: Annotated[
+        list[BatchAnswer], Field(description="One answer of `create-batch` for each class, session and day.")
+    ]
+    left_out: Annotated[Sequence[LineLeftOut], Field(description="The first 1,000 lines that were left out.")] = ()
+    left_out_count: Annotated[int, Field(description="The number of all lines that were left out.")] = 0
+    changes: Annotated[Sequence[CorrectedMark], Field(description="Of a dry run: the records that are corrected.")] = ()
 
     @classmethod
     def of(cls, report: MarksReport) -> Self:

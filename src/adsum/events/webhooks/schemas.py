@@ -25,8 +25,8 @@ InOrder = Annotated[Flag, Field(description="Whether a failed delivery holds up 
 class WebhookItem(Schema):
     """A webhook, without its secret."""
 
-    id: Annotated[int, Field(description="The webhook.")]
-    url: Annotated[str, Field(description="The endpoint.")]
+    id: int
+    url: Annotated[str, Field(description="The address that receives the deliveries.")]
     event_types: Annotated[list[str], Field(description="Only these types; empty: all types.")]
     school_id: Annotated[int | None, Field(description="Only events about this school; null: all events.")]
     in_order: Annotated[bool, Field(description="Whether a failed delivery holds up the events after it.")]
@@ -78,7 +78,7 @@ class ChangedWebhookBody(SentSchema):
     event_types: EventTypes | None = None
     in_order: InOrder | None = None
     enabled: Annotated[
-        Flag | None, Field(description="false disables it; true enables it: it receives what it has missed.")
+        Flag | None, Field(description="False disables it; true enables it: it receives what it has missed.")
     ] = None
 
 

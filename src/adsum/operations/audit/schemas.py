@@ -27,23 +27,37 @@ class AuditItem(Schema):
     """
 
     id: int
-    position: int | None
-    hash: str | None
+    position: Annotated[
+        int | None,
+        Field(description="The place in the chain, from 1; null for some seconds, until the entry is sealed."),
+    ]
+    hash: Annotated[
+        str | None,
+        Field(
+            description="SHA-256 of the entry and the one before it, in hexadecimal; null until the entry is sealed."
+        ),
+    ]
     created_at: Moment
-    action: str
+    action: Annotated[str, Field(description="What was done, such as `user_added`.")]
     caller_role: str | None
-    caller_user_id: int | None
+    caller_user_id: Annotated[int | None, Field(description="The `id` of the user who acted; null: none.")]
     caller_key_id: int | None
-    os_user: str | None
-    address: str | None
-    request_id: str | None
-    agent: str | None
-    school_id: int | None
-    student_id: int | None
-    user_id: int | None
-    key_id: int | None
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
+    os_user: Annotated[
+        str | None, Field(description="The account of the operating system that ran the command; null: not a command.")
+    ]
+    address: Annotated[str | None, Field(description="The IP address of the request; null: none.")]
+    request_id: Annotated[str | None, Field(description="The `X-Request-ID` of the request; null: none.")]
+    agent: Annotated[str | None, Field(description="The browser or program, as it names itself; null: none.")]
+    school_id: Annotated[int | None, Field(description="The `id` of the school that the action is about; null: none.")]
+    student_id: Annotated[
+        int | None, Field(description="The `id` of the student whom the action is about; null: none.")
+    ]
+    user_id: Annotated[int | None, Field(description="The `id` of the user whom the action is about; null: none.")]
+    key_id: Annotated[int | None, Field(description="The `id` of the API key that the action is about; null: none.")]
+    before: Annotated[dict[str, Any] | None, Field(description="The values before the action; null: none.")]
+    after: Annotated[
+        dict[str, Any] | None, Field(description="The values after the action, or its extent; null: none.")
+    ]
 
 
 COLUMNS = tuple(str(field.alias) for field in AuditItem.model_fields.values())
@@ -60,13 +74,13 @@ async def rows_of_cells(chunks: AsyncGenerator[Sequence[AuditEntry]]) -> AsyncGe
 class AuditQuery(PageQuery):
     """The filters of `GET /audit`."""
 
-    since: Annotated[SentMoment | None, Field(description="The earliest time, with an offset")] = None
-    until: Annotated[SentMoment | None, Field(description="The time after the last one, with an offset")] = None
-    action: Action | None = None
-    user_id: Annotated[Id | None, Field(description="The user who acted, or whom the action is about")] = None
-    key_id: Annotated[Id | None, Field(description="The API key that acted, or that the action is about")] = None
-    student_id: Id | None = None
-    school_id: Id | None = None
+    since: Annotated[SentMoment | None, Field(description="The earliest time, with an offset.")] = None
+    until: Annotated[SentMoment | None, Field(description="The time after the last one, with an offset.")] = None
+    action: Annotated[Action | None, Field(description="Only this action.")] = None
+    user_id: Annotated[Id | None, Field(description="The user who acted, or whom the action is about.")] = None
+    key_id: Annotated[Id | None, Field(description="The API key that acted, or that the action is about.")] = None
+    student_id: Annotated[Id | None, Field(description="Only actions about this student.")] = None
+    school_id: Annotated[Id | None, Field(description="Only actions about this school.")] = None
 
     @property
     def filters(self) -> AuditFilters:

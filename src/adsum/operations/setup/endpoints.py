@@ -18,6 +18,7 @@ from adsum.platform.http.schemas import PathId
 router = APIRouter(prefix="/schools/{schoolId}/setup", tags=["schools"], route_class=JsonRoute)
 SetupService = Annotated[SchoolSetup, Depends(provided(SchoolSetup))]
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
+ConfirmedStep = Annotated[Step, Path(description="The step of the setup.")]
 Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]
 
 
@@ -35,7 +36,7 @@ async def change_setup(school_id: SchoolId, body: SentSetup, setup: SetupService
 
 @router.put("/{step}", name="confirmSetupStep", summary="Confirm a step of the setup")
 async def confirm_step(
-    school_id: SchoolId, step: Step, body: SentStep, setup: SetupService, caller: Manager
+    school_id: SchoolId, step: ConfirmedStep, body: SentStep, setup: SetupService, caller: Manager
 ) -> SetupItem:
     """Says that a step is done, or that the school does not need it; `false` takes that back."""
     return SetupItem.of(await setup.confirm(school_id, step, caller, confirmed=body.confirmed))

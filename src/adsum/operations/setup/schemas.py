@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
 from adsum.operations.setup.rules import Setup, Step, StepState
 from adsum.platform.http.schemas import Flag, Schema, SentSchema
 
@@ -9,17 +13,20 @@ from adsum.platform.http.schemas import Flag, Schema, SentSchema
 class SetupStepItem(Schema):
     """A step. `done`: Adsum sees it; `confirmed`: somebody says that it is done or not needed."""
 
-    step: Step
-    state: StepState
+    step: Annotated[Step, Field(description="The step of the setup.")]
+    state: Annotated[
+        StepState,
+        Field(description="`open`; `done`, which Adsum sees; or `confirmed`: done or not needed, as somebody says."),
+    ]
 
 
 class SetupItem(Schema):
     """The checklist of a school, in the order of its steps. `isDismissed`: the start page does not show it."""
 
     school_id: int
-    steps: list[SetupStepItem]
-    is_complete: bool
-    is_dismissed: bool
+    steps: Annotated[list[SetupStepItem], Field(description="The steps, in the order in which they are best taken.")]
+    is_complete: Annotated[bool, Field(description="Whether no step is `open`.")]
+    is_dismissed: Annotated[bool, Field(description="Whether the start page hides the checklist.")]
 
     @classmethod
     def of(cls, setup: Setup) -> SetupItem:
@@ -34,10 +41,10 @@ class SetupItem(Schema):
 class SentStep(SentSchema):
     """Whether a step is confirmed."""
 
-    confirmed: Flag
+    confirmed: Annotated[Flag, Field(description="`true`: done, or not needed. `false`: no longer.")]
 
 
 class SentSetup(SentSchema):
     """Whether the checklist is dismissed."""
 
-    dismissed: Flag
+    dismissed: Annotated[Flag, Field(description="`true` hides the checklist on the start page of admins.")]

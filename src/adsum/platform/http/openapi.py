@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse
 from typing_extensions import override
 
 from adsum.platform.errors import NotFound
+from adsum.platform.http.field_descriptions import of_field, of_parameter
 from adsum.platform.http.middleware import POLICY
 from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER
 
@@ -32,13 +33,17 @@ _PROBLEM = {
     "description": "RFC 9457, with one entry in `errors` for each violation.",
     "required": ["type", "title", "status", "detail", "code", "params", "errors"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
+        "type": {"type": "string", "description": "`urn:adsum:problem:` and the code."},
+        "title": {"type": "string", "description": "The code in words."},
+        "status": {"type": "integer", "description": "The status of the response."},
         "detail": {"type": "string", "description": "For people; it may change."},
         "code": {"type": "string", "description": "For programs; it does not change."},
         "params": {"type": "object", "description": "The parameters of the code.", "additionalProperties": True},
-        "errors": {"type": "array", "items": {"$ref": "#/components/schemas/ProblemEntry"}},
+        "errors": {
+            "type": "array",
+            "description": "One entry for each violation; without violations, the problem itself.",
+            "items": {"$ref": "#/components/schemas/ProblemEntry"},
+        },
     },
 }
 _RESPONSE = {
@@ -108,6 +113,8 @@ def _completed(description: dict[str, Any]) -> dict[str, Any]:
     schemas |= {"Problem": _PROBLEM, "ProblemEntry": _ENTRY}
     components["responses"] = {"Problem": _RESPONSE, "RateLimited": _RATE_LIMITED}
     components["headers"] = _HEADERS
+    for schema in schemas.values():
+        _describe_fields(schema)
     for path, item in description["paths"].items():
         for method in METHODS:
             if method in item:
@@ -116,7 +123,32 @@ def _completed(description: dict[str, Any]) -> dict[str, Any]:
                 _answer_with_problem(item[method]["responses"])
                 if "security" in item[method]:
                     item[method].setdefault("parameters", []).extend(_ON_BEHALF_OF)
+                _describe_parameters(item[method], path)
     return description
+
+
+def _describe_fields(schema: dict[str, Any]) -> None:
+    for name, field in schema.get("properties", {}).items():
+        text = _description_of(field) or of_field(name)
+        if text is not None:
+            field["description"] = text
+
+
+def _describe_parameters(operation: dict[str, Any], path: str) -> None:
+    for parameter in operation.get("parameters", ()):
+        own = parameter.get("description") or _description_of(parameter["schema"])
+        text = own or of_parameter(parameter["in"], parameter["name"], path)
+        if text is not None:
+            parameter["description"] = text
+
+
+def _description_of(schema: dict[str, Any]) -> str | None:
+    """The description of a schema; of one that may be null, the one of its type."""
+    own: str | None = schema.get("description")
+    if own is not None:
+        return own
+    descriptions = [each.pop("description") for each in schema.get("anyOf", ()) if "description" in each]
+    return descriptions[0] if descriptions else None
 
 
 def _limit(responses: dict[str, Any]) -> None:

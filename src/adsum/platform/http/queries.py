@@ -129,10 +129,10 @@ class SentInBody(SentSchema):
 class PageQuery(WholeQuery):
     """The query of a list."""
 
-    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Maximum number of items per page")] = DEFAULT_LIMIT
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT, description="Maximum number of items per page.")] = DEFAULT_LIMIT
     cursor: Annotated[
         Annotated[str, StringConstraints(max_length=MAX_CURSOR_LENGTH), AfterValidator(_cursor)] | None,
-        Field(description="The `nextCursor` of the previous page, with the same filters"),
+        Field(description="The `nextCursor` of the previous page, with the same filters."),
     ] = None
 
     @property

@@ -20,7 +20,7 @@ def etag(version: int) -> str:
 
 async def _versions(
     if_match: Annotated[
-        str | None, Header(description='The version on which the change is based, in quotes: `"3"`')
+        str | None, Header(description='The version on which the change is based, in quotes: `"3"`.')
     ] = None,
 ) -> frozenset[int]:
     """The versions in `If-Match`. Weak tags do not count, and `*`, which matches any version, is refused."""

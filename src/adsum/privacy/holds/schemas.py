@@ -13,7 +13,7 @@ from adsum.privacy.holds.rules import MAX_REFERENCE, HoldReason
 class PlaceHold(SentSchema):
     """A hold to place. `reference`: the number of the case, without names and facts."""
 
-    reason: HoldReason
+    reason: Annotated[HoldReason, Field(description="The kind of the case.")]
     reference: Annotated[PlainText, Field(max_length=MAX_REFERENCE)] | None = None
 
 
@@ -22,7 +22,7 @@ class HoldItem(Schema):
 
     id: int
     student_id: int
-    reason: str
+    reason: Annotated[str, Field(description="The kind of the case.")]
     reference: str | None
     placed_at: Moment
     placed_by_role: Annotated[str, Field(validation_alias="placed_role")]

@@ -19,20 +19,27 @@ class ChoiceBody(SentSchema):
     """The record that holds on a day, in one session or, without `sessionId`, in all of them."""
 
     learning_date: Day
-    session_id: Id | None = None
+    session_id: Annotated[Id | None, Field(description="Only this session; null: all sessions of the day.")] = None
     prefer: Prefer
 
 
 class MergeBody(SentSchema):
     """The record to remove, and which record holds in sessions in which both have one."""
 
-    removed_student_id: Id
-    prefer: Annotated[Prefer | None, Field(description="For every session without a choice of its own")] = None
-    choices: Annotated[Sequence[ChoiceBody], Field(max_length=MAX_ENTRIES), long_list(MAX_ENTRIES)] = ()
+    removed_student_id: Annotated[Id, Field(description="The `id` of the record to remove.")]
+    prefer: Annotated[Prefer | None, Field(description="For every session without a choice of its own.")] = None
+    choices: Annotated[
+        Sequence[ChoiceBody],
+        Field(
+            max_length=MAX_ENTRIES,
+            description="Exceptions from `prefer`: the record that holds on single days and in single sessions.",
+        ),
+        long_list(MAX_ENTRIES),
+    ] = ()
     allow_different_names: Annotated[
-        Flag, Field(description="Both are records of one student although their names differ")
+        Flag, Field(description="Both are records of one student although their names differ.")
     ] = False
-    dry_run: Annotated[Flag, Field(description="Report what would move, and change nothing")] = False
+    dry_run: Annotated[Flag, Field(description="Report what would move, and change nothing.")] = False
 
     def to_choices(self) -> MergeChoices:
         single = [RecordChoice(each.learning_date, each.prefer, each.session_id) for each in self.choices]
@@ -42,7 +49,7 @@ class MergeBody(SentSchema):
 class MovedItem(Schema):
     """The numbers of rows that move to the kept student. `records` leaves out `doubles`."""
 
-    records: int
+    records: Annotated[int, Field(description="The number of attendance records, without `doubles`.")]
     absences: int
     enrolments: int
     disputed_marks: int
@@ -53,14 +60,19 @@ class SingleRecordItem(Schema):
     """One of two records of a session and day. A cleared mark has no status."""
 
     id: int
-    status: str | None
+    status: Annotated[str | None, Field(description="The code of the status; null: the mark was cleared.")]
     note: str | None
     arrived_at: str | None
     left_at: str | None
     version: int
     marked_at: Moment
     marked_role: str
-    user_id: int | None
+    user_id: Annotated[
+        int | None,
+        Field(
+            description="The `id` of the author of the mark; null: an API key without a person, or the command line."
+        ),
+    ]
 
     @classmethod
     def of(cls, record: SingleRecord) -> SingleRecordItem:
@@ -75,9 +87,9 @@ class DoubleRecordItem(Schema):
     class_title: str | None
     session_id: int
     session_title: str | None
-    keep: SingleRecordItem
-    remove: SingleRecordItem
-    prefer: Prefer | None
+    keep: Annotated[SingleRecordItem, Field(description="The record of the student who stays.")]
+    remove: Annotated[SingleRecordItem, Field(description="The record of the student who is removed.")]
+    prefer: Annotated[Prefer | None, Field(description="The record that holds; null: not chosen yet.")]
 
 
 class MergeWarning(Schema):
@@ -92,18 +104,23 @@ class MergeAnswer(Schema):
 
     student_id: int
     removed_student_id: int
-    student: StudentItem
-    removed: StudentItem
+    student: Annotated[StudentItem, Field(description="The student who stays, as in the roster.")]
+    removed: Annotated[StudentItem, Field(description="The student who is removed, as in the roster.")]
     moved: MovedItem
-    doubles: list[DoubleRecordItem]
+    doubles: Annotated[list[DoubleRecordItem], Field(description="Sessions and days on which both have a record.")]
     merged_at: Moment | None
-    merged_role: str | None
-    user_id: int | None
+    merged_role: Annotated[
+        str | None, Field(description="The role of the author of the merge; null: nothing was changed.")
+    ]
+    user_id: Annotated[
+        int | None,
+        Field(description="The `id` of the author; null: an API key, the command line, or nothing was changed."),
+    ]
     warnings: Annotated[
         Sequence[MergeWarning],
         Field(
             description="Of a dry run: `different_names`, `different_schools`. `already_merged`: this is the merge that"
-            " happened before, and whether the choices of the request were applied"
+            " happened before, and whether the choices of the request were applied."
         ),
     ] = ()
 
@@ -139,4 +156,4 @@ class MergeAnswer(Schema):
 class Merges(Schema):
     """The merges into a student, the newest first."""
 
-    items: list[MergeAnswer]
+    items: Annotated[list[MergeAnswer], Field(description="The merges, the newest first.")]

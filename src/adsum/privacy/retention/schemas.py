@@ -25,12 +25,18 @@ class SetPeriods(SentSchema):
     year begins; 8 by default. `confirmation`: of the preview, where more would go than before.
     """
 
-    records: Years = None
-    notes: Years = None
-    absences: Years = None
-    students: Years = None
-    first_month: Month = None
-    confirmation: Annotated[str, Field(max_length=64)] | None = None
+    records: Annotated[Years, Field(description="For how long attendance records are kept.")] = None
+    notes: Annotated[Years, Field(description="For how long notes of marks are kept.")] = None
+    absences: Annotated[Years, Field(description="For how long planned absences and calls are kept.")] = None
+    students: Annotated[Years, Field(description="For how long students are kept after they have left.")] = None
+    first_month: Annotated[
+        Month,
+        Field(description="The month in which the school year begins, 1 to 12; null: that of the default, or August."),
+    ] = None
+    confirmation: Annotated[
+        Annotated[str, Field(max_length=64)] | None,
+        Field(description="The `confirmation` of the preview; needed if more would be deleted than before."),
+    ] = None
 
     def to_periods(self) -> Periods:
         years = {kind.value: getattr(self, kind.value) for kind in Kind}
@@ -41,19 +47,21 @@ class SetPeriods(SentSchema):
 class PeriodItem(Schema):
     """For how many years one kind of data is kept. `years` null: for ever. `before`: the day before which it goes."""
 
-    kind: str
-    years: int | None
-    is_default: bool
-    before: date | None
+    kind: Annotated[str, Field(description="`records`, `notes`, `absences` or `students`.")]
+    years: Annotated[int | None, Field(description="Years after the end of the school year; null: for ever.")]
+    is_default: Annotated[bool, Field(description="Whether the school has no period of its own for this kind.")]
+    before: Annotated[
+        date | None, Field(description="The day before which data are deleted, as `YYYY-MM-DD`; null: nothing is.")
+    ]
 
 
 class RetentionRunItem(Schema):
     """A deletion. `endedAt` null: it goes on."""
 
-    kind: str
-    before: date
-    deleted: int
-    began_at: Moment
+    kind: Annotated[str, Field(description="`records`, `notes`, `absences` or `students`.")]
+    before: Annotated[date, Field(description="The day before which data were deleted, as `YYYY-MM-DD`.")]
+    deleted: Annotated[int, Field(description="The number of rows that were deleted.")]
+    began_at: Annotated[Moment, Field(description="The moment at which the deletion began, in UTC.")]
     ended_at: Moment | None
 
     @classmethod
@@ -64,10 +72,10 @@ class RetentionRunItem(Schema):
 class RetentionAnswer(Schema):
     """The periods of a school, or the default (`schoolId` null), and what was deleted."""
 
-    school_id: int | None
-    first_month: int
-    periods: Sequence[PeriodItem]
-    runs: Sequence[RetentionRunItem]
+    school_id: Annotated[int | None, Field(description="The `id` of the school; null: the default of all schools.")]
+    first_month: Annotated[int, Field(description="The month in which the school year begins, 1 to 12.")]
+    periods: Annotated[Sequence[PeriodItem], Field(description="The period of each kind of data.")]
+    runs: Annotated[Sequence[RetentionRunItem], Field(description="The newest deletions, the newest first.")]
 
     @classmethod
     def of(cls, retention: SchoolRetention) -> Self:
@@ -91,9 +99,9 @@ class DueItem(Schema):
     """The rows of one kind and school year that are due. The year begins on `year`."""
 
     school_id: int
-    kind: str
-    year: date
-    count: int
+    kind: Annotated[str, Field(description="`records`, `notes`, `absences` or `students`.")]
+    year: Annotated[date, Field(description="The first day of the school year, as `YYYY-MM-DD`.")]
+    count: Annotated[int, Field(description="The number of rows that are due.")]
     first_day: date
     last_day: date
 
@@ -101,9 +109,9 @@ class DueItem(Schema):
 class PreviewAnswer(Schema):
     """Data that a run would delete. `held`: the students on hold, whose data stay. `confirmation` confirms it."""
 
-    items: Sequence[DueItem]
-    count: int
-    held: int
+    items: Annotated[Sequence[DueItem], Field(description="The rows that are due, by kind and school year.")]
+    count: Annotated[int, Field(description="The number of rows of all items.")]
+    held: Annotated[int, Field(description="The number of students on hold, whose data stay.")]
     confirmation: str
 
     @classmethod

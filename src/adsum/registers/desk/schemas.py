@@ -19,17 +19,21 @@ from adsum.registers.desk.rules import DeskFilters, DeskKind, NewEntry
 class NewDeskEntry(SentSchema):
     """A student who arrives late or leaves early."""
 
-    kind: DeskKind
+    kind: Annotated[DeskKind, Field(description="A late arrival, or an early departure.")]
     student_id: Id
-    school_id: Annotated[Id | None, Field(description="Default: the home school of the student")] = None
-    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
-    time: Annotated[str, Field(pattern=TIME_PATTERN, description="Local `HH:MM`")]
-    reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON, description="Only the office sees it")]
+    school_id: Annotated[
+        Id | None, Field(description="The `id` of the school; default: the home school of the student.")
+    ] = None
+    day: Annotated[
+        Day | None, Field(alias="date", description="The day, as `YYYY-MM-DD`; default: today at the school.")
+    ] = None
+    time: Annotated[str, Field(pattern=TIME_PATTERN, description="Local `HH:MM`.")]
+    reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON, description="Only the office sees it.")]
     status: Annotated[
         PlainText | None,
         Field(
             max_length=MAX_CODE,
-            description="Of the missed sessions; default: `absent`, of a departure the first authorised absence",
+            description="Of the missed sessions; default: `absent`, of a departure the first authorised absence.",
         ),
     ] = None
 
@@ -51,19 +55,19 @@ class DeskEntryItem(Schema):
     school_id: int
     student_id: int
     day: Annotated[date, Field(alias="date")]
-    kind: DeskKind
+    kind: Annotated[DeskKind, Field(description="A late arrival, or an early departure.")]
     time: str
-    reason: str
-    status: Annotated[str, Field(description="Of the missed sessions")]
-    absence_id: Annotated[int | None, Field(description="The planned absence from the later sessions")]
-    runs: Annotated[Sequence[RunOfEntry], Field(description="The batches that record its marks")]
+    reason: Annotated[str, Field(description="The reason, which only the office sees.")]
+    status: Annotated[str, Field(description="The code of the status of the missed sessions.")]
+    absence_id: Annotated[int | None, Field(description="The planned absence from the later sessions.")]
+    runs: Annotated[Sequence[RunOfEntry], Field(description="The batches that record its marks.")]
     entered_at: Moment
     entered_by_role: str
     entered_by_user_id: int | None
-    entered_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    entered_by_key_id: int | None
     undone_at: Moment | None
     is_complete: Annotated[
-        bool, Field(description="false: a server failed; completing the entry submits the marks that are missing")
+        bool, Field(description="False: a server failed; completing the entry submits the marks that are missing.")
     ]
 
 

@@ -17,11 +17,13 @@ from adsum.registers.schemas import ReminderItem
 class RemindTeachers(SentSchema):
     """The missing registers whose teachers are to be reminded."""
 
-    school_id: Id
-    day: Annotated[Day | None, Field(alias="date", description="Default: the school's today")] = None
+    school_id: Annotated[Id, Field(description="The `id` of the school whose teachers are reminded.")]
+    day: Annotated[
+        Day | None, Field(alias="date", description="The day, as `YYYY-MM-DD`; default: today at the school.")
+    ] = None
     session_ids: Annotated[
         Sequence[Id] | None,
-        Field(min_length=1, max_length=MAX_REGISTERS, description="Default: all sessions whose register is missing"),
+        Field(min_length=1, max_length=MAX_REGISTERS, description="Default: all sessions whose register is missing."),
     ] = None
 
 
@@ -34,17 +36,17 @@ class RemindedItem(Schema):
     session_id: int
     session_title: str
     learning_date: date
-    reminder: Annotated[ReminderItem | None, Field(description="The newest one")]
-    user_ids_without_login: Annotated[Sequence[int], Field(description="Teachers who cannot sign in to see it")] = ()
+    reminder: Annotated[ReminderItem | None, Field(description="The newest one.")]
+    user_ids_without_login: Annotated[Sequence[int], Field(description="Teachers who cannot sign in to see it.")] = ()
 
 
 class RemindedAnswer(Schema):
     """The registers of the request, by what has happened."""
 
-    sent: Annotated[Sequence[RemindedItem], Field(description="Their teachers are reminded")]
-    recent: Annotated[Sequence[RemindedItem], Field(description="Their teachers were reminded a few minutes ago")]
-    without_teacher: Annotated[Sequence[RemindedItem], Field(description="Nobody teaches or covers them on that day")]
-    without_login: Annotated[Sequence[RemindedItem], Field(description="None of their teachers can sign in")] = ()
+    sent: Annotated[Sequence[RemindedItem], Field(description="Their teachers are reminded.")]
+    recent: Annotated[Sequence[RemindedItem], Field(description="Their teachers were reminded a few minutes ago.")]
+    without_teacher: Annotated[Sequence[RemindedItem], Field(description="Nobody teaches or covers them on that day.")]
+    without_login: Annotated[Sequence[RemindedItem], Field(description="None of their teachers can sign in.")] = ()
 
 
 class ReminderQuery(PageQuery):

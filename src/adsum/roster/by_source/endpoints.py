@@ -34,7 +34,7 @@ class RestOfPath(PathConvertor):
 register_url_convertor("rest", RestOfPath())
 router = APIRouter(tags=["roster"], route_class=JsonRoute)
 Importer = Annotated[Caller, Depends(require(Permission.ROSTER_IMPORT))]
-OwnId = Annotated[SourcedId, Path(alias="sourcedId", min_length=1, description="The id on the other platform")]
+OwnId = Annotated[SourcedId, Path(alias="sourcedId", min_length=1, description="The id on the other platform.")]
 RosterService = Annotated[SourcedRoster, Depends(provided(SourcedRoster))]
 
 
@@ -42,7 +42,7 @@ async def _school(
     schools: Annotated[Schools, Depends(provided(Schools))],
     caller: Importer,
     school_id: Annotated[
-        PathId | None, Query(alias="schoolId", description="Optional for callers who see one school")
+        PathId | None, Query(alias="schoolId", description="Optional for callers who see one school.")
     ] = None,
 ) -> int:
     return school_id or (await schools.only(caller)).id
@@ -50,7 +50,7 @@ async def _school(
 
 School = Annotated[int, Depends(_school)]
 ValidFrom = Annotated[
-    Day | None, Query(alias="validFrom", description="Day on which sessions begin or end; default: today")
+    Day | None, Query(alias="validFrom", description="Day on which sessions begin or end; default: today.")
 ]
 
 

@@ -23,9 +23,9 @@ Name = Annotated[RosterText, Field(min_length=1, max_length=MAX_NAME)]
 class ClassOfPlatform(SentSchema):
     """A class."""
 
-    title: Name
-    code: Name | None = None
-    active: Flag = True
+    title: Annotated[Name, Field(description="The title of the class, 1 to 255 characters.")]
+    code: Annotated[Name | None, Field(description="A short name, such as `MA-7B`, 1 to 255 characters.")] = None
+    active: Annotated[Flag, Field(description="`false` if the platform no longer has it. Its records stay.")] = True
 
     def to_class(self) -> SourcedClass:
         return SourcedClass(self.title, self.code, self.active)
@@ -34,10 +34,10 @@ class ClassOfPlatform(SentSchema):
 class StudentOfPlatform(SentSchema):
     """A student, whom an enrolment puts into a class. `grade`: `9`, or `9,10` for several."""
 
-    given_name: Name
-    family_name: Name
+    given_name: Annotated[Name, Field(description="1 to 255 characters.")]
+    family_name: Annotated[Name, Field(description="1 to 255 characters.")]
     grade: RosterText | None = None
-    active: Flag = True
+    active: Annotated[Flag, Field(description="`false` if the platform no longer has it. Its records stay.")] = True
 
     def to_student(self) -> SourcedStudent:
         return SourcedStudent(self.given_name, self.family_name, self.grade, self.active)
@@ -47,9 +47,12 @@ class SessionOfPlatform(SentSchema):
     """A session of a class; `period` is unique in the class."""
 
     class_sourced_id: Name
-    title: Name
-    period: Annotated[RosterText, Field(max_length=MAX_PERIOD)] = ""
-    active: Flag = True
+    title: Annotated[Name, Field(description="The title of the session, 1 to 255 characters.")]
+    period: Annotated[
+        RosterText,
+        Field(max_length=MAX_PERIOD, description="The lesson, such as `2`, up to 64 characters; unique in the class."),
+    ] = ""
+    active: Annotated[Flag, Field(description="`false` if the platform no longer has it. Its records stay.")] = True
 
     def to_session(self) -> SourcedSession:
         return SourcedSession(self.class_sourced_id, self.title, self.period, self.active)

@@ -19,10 +19,10 @@ class AssignCover(SentSchema):
     """A cover by a teacher of the school, on these days."""
 
     class_id: Id
-    session_id: Annotated[Id | None, Field(description="Only this session; default: the whole class")] = None
-    teacher_id: Annotated[Id, Field(description="The id of the covering user")]
+    session_id: Annotated[Id | None, Field(description="Only this session; default: the whole class.")] = None
+    teacher_id: Annotated[Id, Field(description="The id of the covering user.")]
     first_day: Annotated[Day, Field(alias="from")]
-    last_day: Annotated[Day, Field(alias="to", description="Inclusive")]
+    last_day: Annotated[Day, Field(alias="to", description="Inclusive.")]
 
     def to_cover(self) -> Cover:
         return Cover(self.class_id, self.session_id, self.teacher_id, self.first_day, self.last_day)
@@ -31,7 +31,12 @@ class AssignCover(SentSchema):
 class AssignCovers(SentSchema):
     """Covers that are assigned together."""
 
-    covers: Annotated[list[AssignCover], Field(min_length=1, max_length=MAX_COVERS)]
+    covers: Annotated[
+        list[AssignCover],
+        Field(
+            min_length=1, max_length=MAX_COVERS, description="From 1 to 300 covers, all of which are assigned, or none."
+        ),
+    ]
 
 
 class CoverItem(Schema):
@@ -39,17 +44,17 @@ class CoverItem(Schema):
 
     id: int
     class_id: int
-    session_id: Annotated[int | None, Field(description="null: the whole class")]
+    session_id: Annotated[int | None, Field(description="The `id` of the session; null: the whole class.")]
     teacher_id: int
     replaced_teacher_ids: Annotated[
-        Sequence[int], Field(description="The other teachers of the class on these days")
+        Sequence[int], Field(description="The other teachers of the class on these days.")
     ] = ()
     first_day: Annotated[date, Field(alias="from")]
     last_day: Annotated[date, Field(alias="to")]
     created_at: Moment
     created_by_role: str
     created_by_user_id: int | None
-    created_by_key_id: Annotated[int | None, Field(description="of an API key")]
+    created_by_key_id: int | None
 
     @classmethod
     def of(cls, row: CoverRow) -> CoverItem:
@@ -71,4 +76,4 @@ class CoverItem(Schema):
 class AssignedCovers(Schema):
     """The covers that were assigned together, in the order of the request."""
 
-    items: list[CoverItem]
+    items: Annotated[list[CoverItem], Field(description="The covers, in the order of the request.")]

@@ -47,24 +47,24 @@ _BODY = {
 class ImportQuery(WholeQuery):
     """Options of an import."""
 
-    dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
-    strict: Annotated[bool, Field(description="Import nothing if any row is invalid")] = False
+    dry_run: Annotated[bool, Field(description="Report the changes without making them.")] = False
+    strict: Annotated[bool, Field(description="Import nothing if any row is invalid.")] = False
     allow_removals: Annotated[
         bool,
         Field(
-            description="Allow more than 10 % of the students, classes or enrolments to end, and most teachers to leave"
+            description="Allow more than 10 % of the students, classes or enrolments to end, and most teachers to go."
         ),
     ] = False
     timezone: Annotated[
         PlainText | None,
         Field(
             max_length=64,
-            description="The IANA time zone of new schools. Default: `ADSUM_TIMEZONE`; unset: UTC, with a warning",
+            description="The IANA time zone of new schools. Default: `ADSUM_TIMEZONE`; unset: UTC, with a warning.",
         ),
     ] = None
     valid_from: Annotated[
         Day | None,
-        Field(description="Day on which sessions begin and end that the files add or lack; default: today"),
+        Field(description="Day on which sessions begin and end that the files add or lack; default: today."),
     ] = None
 
     @property

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from adsum.platform.http.schemas import Schema
 from adsum.roster.importing.rules import ChangedStudent, ClassChange, ImportReport, StudentChange
@@ -13,28 +15,33 @@ from adsum.roster.importing.rules import ChangedStudent, ClassChange, ImportRepo
 class TableItem(Schema):
     """The numbers of rows of one table by their change. A dry run returns the expected numbers."""
 
-    added: int
-    changed: int
-    ended: int
-    unchanged: int
+    added: Annotated[int, Field(description="The number of rows that are new.")]
+    changed: Annotated[int, Field(description="The number of rows with other values.")]
+    ended: Annotated[int, Field(description="The number of rows that the file no longer has.")]
+    unchanged: Annotated[int, Field(description="The number of rows that stay the same.")]
 
 
 class ImportEntry(Schema):
     """A row that was left out, or a warning of one that was not. `pointer`: such as `enrollments.csv:17`."""
 
-    pointer: str
+    pointer: Annotated[str, Field(description="The file and the line, such as `enrollments.csv:17`.")]
     detail: str
     code: str
-    params: Mapping[str, Any]
+    params: Annotated[
+        Mapping[str, Any], Field(description="The parameters of the code, such as the id that is unknown.")
+    ]
 
 
 class ClassChangeItem(Schema):
     """A class that a student joins or leaves. `day`: the first day, or the first day without it; null: no bound."""
 
     sourced_id: str | None
-    title: str | None
-    school: str | None
-    day: date | None
+    title: Annotated[str | None, Field(description="The title of the class; null without `roster:read`.")]
+    school: Annotated[str | None, Field(description="The name of the school; null without `roster:read`.")]
+    day: Annotated[
+        date | None,
+        Field(description="The first day, or the first day without the student, as `YYYY-MM-DD`; null: no bound."),
+    ]
 
 
 class ChangedStudentItem(Schema):
@@ -43,12 +50,12 @@ class ChangedStudentItem(Schema):
     Without the permission `roster:read` there are no names, titles and schools.
     """
 
-    student_id: int | None
+    student_id: Annotated[int | None, Field(description="The `id` of the student; null: a new student.")]
     sourced_id: str | None
     given_name: str | None
     family_name: str | None
-    joined_classes: Sequence[ClassChangeItem]
-    left_classes: Sequence[ClassChangeItem]
+    joined_classes: Annotated[Sequence[ClassChangeItem], Field(description="The classes that the student joins.")]
+    left_classes: Annotated[Sequence[ClassChangeItem], Field(description="The classes that the student leaves.")]
 
     @classmethod
     def of(cls, student: ChangedStudent) -> ChangedStudentItem:
@@ -66,7 +73,7 @@ class ChangedStudentsItem(Schema):
     """The students with one kind of change, by name. `items` are 10,000 at most; `count` counts all of them."""
 
     count: int
-    items: Sequence[ChangedStudentItem]
+    items: Annotated[Sequence[ChangedStudentItem], Field(description="The students by name, 10,000 at most.")]
 
 
 class ImportAnswer(Schema):
@@ -78,16 +85,23 @@ class ImportAnswer(Schema):
     """
 
     dry_run: bool
-    refused: bool
-    changes_nothing: bool
-    tables: Mapping[str, TableItem]
-    ignored: Mapping[str, int]
-    ignored_files: list[str]
-    error_count: int
-    errors: list[ImportEntry]
-    warning_count: int = 0
-    warnings: Sequence[ImportEntry] = ()
-    students: Mapping[StudentChange, ChangedStudentsItem] | None = None
+    refused: Annotated[bool, Field(description="Of a dry run: whether the real import would be refused.")]
+    changes_nothing: Annotated[bool, Field(description="Whether no row is added, changed or ended.")]
+    tables: Annotated[Mapping[str, TableItem], Field(description="The numbers of rows by table.")]
+    ignored: Annotated[
+        Mapping[str, int], Field(description="The number of rows that Adsum does not need, by their kind.")
+    ]
+    ignored_files: Annotated[list[str], Field(description="The files that Adsum does not need.")]
+    error_count: Annotated[int, Field(description="The number of all errors.")]
+    errors: Annotated[list[ImportEntry], Field(description="Rows that were left out, 10,000 at most.")]
+    warning_count: Annotated[int, Field(description="The number of all warnings.")] = 0
+    warnings: Annotated[
+        Sequence[ImportEntry], Field(description="Rows that were taken but look wrong, 10,000 at most.")
+    ] = ()
+    students: Annotated[
+        Mapping[StudentChange, ChangedStudentsItem] | None,
+        Field(description="Of a dry run: the students who join, leave or move; null: not a dry run."),
+    ] = None
 
     @classmethod
     def of(cls, report: ImportReport, max_errors: int | None = None) -> ImportAnswer:

@@ -14,7 +14,7 @@ from adsum.platform.http.queries import PageQuery, SentInBody, Words
 from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, RosterText, Schema, SentSchema
 from adsum.roster.people.rules import NewPassword, PersonChange, PersonFilters
 
-Email = Annotated[PlainText, Field(max_length=MAX_EMAIL, description="In any case")]
+Email = Annotated[PlainText, Field(max_length=MAX_EMAIL, description="The email address, in upper or lower case.")]
 
 
 class UserItem(Schema):
@@ -24,21 +24,23 @@ class UserItem(Schema):
     """
 
     id: int
-    email: Annotated[str | None, Field(description="null: a person of the roster who cannot sign in")]
+    email: Annotated[str | None, Field(description="Null: a person of the roster who cannot sign in.")]
     role: Role
-    school_id: Annotated[int | None, Field(description="null: all schools")]
+    school_id: Annotated[int | None, Field(description="Null: all schools.")]
     sourced_id: Annotated[str | None, Field(validation_alias="source_id")]
     given_name: str
     family_name: str
     disabled: bool
-    has_first_password: bool
+    has_first_password: Annotated[
+        bool, Field(description="Whether the password was generated, and the user has to choose their own.")
+    ]
 
 
 class UserWithPassword(Schema):
     """A user and their new first password, which is shown only here and works once."""
 
-    user: UserItem
-    password: str
+    user: Annotated[UserItem, Field(description="The user after the change.")]
+    password: Annotated[str, Field(description="The first password, which is shown only now and works once.")]
 
     @classmethod
     def of(cls, new: NewPassword) -> UserWithPassword:
@@ -49,9 +51,9 @@ class UserQuery(PageQuery):
     """Filters of the list of users."""
 
     school_id: PathId | None = None
-    role: Role | None = None
-    disabled: bool | None = None
-    with_login: Annotated[bool | None, Field(description="Whether they have an email")] = None
+    role: Annotated[Role | None, Field(description="Only users with this role.")] = None
+    disabled: Annotated[bool | None, Field(description="Only disabled users, or only the others.")] = None
+    with_login: Annotated[bool | None, Field(description="Whether they have an email.")] = None
 
     @property
     def filters(self) -> PersonFilters:
@@ -61,7 +63,7 @@ class UserQuery(PageQuery):
 class UserSearch(SentInBody, UserQuery):
     """Filters of a search for users."""
 
-    q: Annotated[Words | None, Field(description="Words of the names, the email or the sourced id")] = None
+    q: Annotated[Words | None, Field(description="Words of the names, the email or the sourced id.")] = None
 
     @property
     def filters(self) -> PersonFilters:
@@ -80,21 +82,23 @@ class NewUser(SentSchema):
     email: Email
     role: Role
     school_id: Annotated[
-        Id | None, Field(description="null: all schools, for an admin; else the only school that you see")
+        Id | None, Field(description="Null: all schools, for an admin; else the only school that you see.")
     ] = None
     teacher: Annotated[
-        Annotated[RosterText, Field(max_length=255)] | None, Field(description="The sourced id of a teacher")
+        Annotated[RosterText, Field(max_length=255)] | None, Field(description="The sourced id of a teacher.")
     ] = None
-    given_name: Annotated[NameText | None, Field(description="Not with `teacher`: the roster has the name")] = None
-    family_name: Annotated[NameText | None, Field(description="Not with `teacher`")] = None
+    given_name: Annotated[NameText | None, Field(description="Not with `teacher`: the roster has the name.")] = None
+    family_name: Annotated[NameText | None, Field(description="Not with `teacher`.")] = None
 
 
 class ChangeUser(SentSchema):
     """Changes of a user; omitted fields stay, each part of the name too."""
 
     role: Role | None = None
-    school_id: Annotated[Id | None, Field(description="null: all schools, for an admin")] = None
-    disabled: Flag | None = None
+    school_id: Annotated[Id | None, Field(description="Null: all schools, for an admin.")] = None
+    disabled: Annotated[
+        Flag | None, Field(description="`true` ends all sign-ins of the user, who can no longer sign in.")
+    ] = None
     given_name: NameText | None = None
     family_name: NameText | None = None
 

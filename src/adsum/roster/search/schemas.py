@@ -18,37 +18,37 @@ DEFAULT_HITS = 10
 class SentSearch(SentSchema):
     """Words that each have to occur, and how many hits of each kind are returned."""
 
-    q: Annotated[Words, Field(min_length=1, description="Words of names, titles and ids, however accented")]
-    limit: Annotated[int, Field(ge=1, le=MAX_HITS, description="Maximum number of hits of each kind")] = DEFAULT_HITS
+    q: Annotated[Words, Field(min_length=1, description="Words of names, titles and ids, however accented.")]
+    limit: Annotated[int, Field(ge=1, le=MAX_HITS, description="Maximum number of hits of each kind.")] = DEFAULT_HITS
 
 
 class StudentHits(Schema):
     """Students, the best match first. `hasMore`: there are others."""
 
-    items: list[StudentItem]
+    items: Annotated[list[StudentItem], Field(description="The best matches, the best first.")]
     has_more: bool
 
 
 class ClassHits(Schema):
     """Classes, the best match first."""
 
-    items: list[ClassItem]
+    items: Annotated[list[ClassItem], Field(description="The best matches, the best first.")]
     has_more: bool
 
 
 class UserHits(Schema):
     """Users, the best match first; without `user:manage` none."""
 
-    items: list[UserItem]
+    items: Annotated[list[UserItem], Field(description="The best matches, the best first.")]
     has_more: bool
 
 
 class SearchAnswer(Schema):
     """The hits of a search."""
 
-    students: StudentHits
-    classes: ClassHits
-    users: UserHits
+    students: Annotated[StudentHits, Field(description="Students whose names or ids match.")]
+    classes: Annotated[ClassHits, Field(description="Classes whose titles, codes or ids match.")]
+    users: Annotated[UserHits, Field(description="Users whose names or emails match; none without `user:manage`.")]
 
     @classmethod
     def of(cls, hits: Hits) -> SearchAnswer:

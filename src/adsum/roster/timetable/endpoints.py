@@ -31,14 +31,14 @@ TimetablesService = Annotated[Timetables, Depends(provided(Timetables))]
 
 ValidFrom = Annotated[
     Day | None,
-    Field(description="From this day on; default: today, or every day for a session that has no times yet"),
+    Field(description="From this day on; default: today, or every day for a session that has no times yet."),
 ]
 
 
 class TimesQuery(WholeQuery):
     """The day of the times."""
 
-    day: Annotated[Day | None, Field(alias="date", description="Default: today")] = None
+    day: Annotated[Day | None, Field(alias="date", description="Default: today.")] = None
 
 
 class ChangeQuery(WholeQuery):
@@ -50,7 +50,7 @@ class ChangeQuery(WholeQuery):
 class TimetableQuery(ChangeQuery):
     """Options of an import."""
 
-    dry_run: Annotated[bool, Field(description="Report the changes without making them")] = False
+    dry_run: Annotated[bool, Field(description="Report the changes without making them.")] = False
 
 
 @router.get("/sessions/{id}/times", name="readTimes", summary="Times of a session")

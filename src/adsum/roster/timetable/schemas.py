@@ -17,7 +17,7 @@ Time = Annotated[str, Field(pattern=TIME_PATTERN)]
 class TimeItem(SentSchema):
     """A time of the week: `weekday` 1 is Monday, 7 Sunday; local times as HH:MM."""
 
-    weekday: Annotated[int, Strict(), Field(ge=1, le=7)]
+    weekday: Annotated[int, Strict(), Field(ge=1, le=7, description="1 is Monday, 7 Sunday.")]
     begins: Time
     ends: Time
 
@@ -25,7 +25,9 @@ class TimeItem(SentSchema):
 class Times(SentSchema):
     """All times of a session."""
 
-    times: Annotated[Sequence[TimeItem], Field(max_length=MAX_TIMES)]
+    times: Annotated[
+        Sequence[TimeItem], Field(max_length=MAX_TIMES, description="All times of the session in a week, up to 100.")
+    ]
 
     @classmethod
     def of(cls, times: Sequence[SessionTime]) -> Times:
@@ -36,6 +38,6 @@ class TimetableAnswer(Schema):
     """The number of sessions in the file, of their times, and of the sessions that get other times than they have."""
 
     dry_run: bool
-    sessions: int
-    times: int
-    changed: int = 0
+    sessions: Annotated[int, Field(description="The number of sessions in the file.")]
+    times: Annotated[int, Field(description="The number of their times.")]
+    changed: Annotated[int, Field(description="The number of sessions that get other times than they have.")] = 0

@@ -31,6 +31,7 @@ router = APIRouter(prefix="/schools/{schoolId}", tags=["calendar"], route_class=
 
 CalendarService = Annotated[SchoolCalendar, Depends(provided(SchoolCalendar))]
 SchoolId = Annotated[PathId, Path(alias="schoolId")]
+ClosedDayOfPath = Annotated[Day, Path(description="The closed day, as `YYYY-MM-DD`.")]
 Reader = Annotated[Caller, Depends(require(Permission.ROSTER_READ))]
 Manager = Annotated[Caller, Depends(require(Permission.SCHOOL_MANAGE))]
 
@@ -60,7 +61,7 @@ def _closed_days(rows: Sequence[RecordedClosedDay]) -> ClosedDays:
 
 @router.put("/closed-days/{day}", name="closeDay", summary="Close a school on a day")
 async def close_day(
-    school_id: SchoolId, day: Annotated[Day, Path()], body: CloseDay, calendar: CalendarService, caller: Manager
+    school_id: SchoolId, day: ClosedDayOfPath, body: CloseDay, calendar: CalendarService, caller: Manager
 ) -> ClosedDayItem:
     """Replaces an existing closed day. Marks of that day stay."""
     closed = ClosedDay(day, body.reason, body.from_time)
@@ -81,9 +82,7 @@ async def open_days(
 
 
 @router.delete("/closed-days/{day}", name="openDay", summary="Remove a closed day", status_code=HTTPStatus.NO_CONTENT)
-async def open_day(
-    school_id: SchoolId, day: Annotated[Day, Path()], calendar: CalendarService, caller: Manager
-) -> None:
+async def open_day(school_id: SchoolId, day: ClosedDayOfPath, calendar: CalendarService, caller: Manager) -> None:
     """404 if the school is not closed on that day."""
     await calendar.open_day(school_id, day, caller)
 

@@ -22,9 +22,11 @@ router = APIRouter(prefix="/covers", tags=["schools"], route_class=JsonRoute)
 class NeededQuery(WholeQuery):
     """A teacher, and the days on which they are away."""
 
-    teacher_id: Annotated[PathId, Field(description="The id of the user who is away")]
-    first_day: Annotated[Day, Field(alias="from")]
-    last_day: Annotated[Day, Field(alias="to", description="Inclusive; at most 14 days")]
+    teacher_id: Annotated[PathId, Field(description="The id of the user who is away.")]
+    first_day: Annotated[
+        Day, Field(alias="from", description="The first day on which the teacher is away, as `YYYY-MM-DD`.")
+    ]
+    last_day: Annotated[Day, Field(alias="to", description="Inclusive; at most 14 days.")]
 
 
 @router.get("/needed", name="listNeededCovers", summary="Sessions of a teacher who is away")

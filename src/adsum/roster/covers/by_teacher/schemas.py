@@ -21,10 +21,10 @@ class HeldTime(Schema):
 class FreeTeacherItem(Schema):
     """A teacher who is free. `sessionsOnDay`: how many sessions they have on that day."""
 
-    teacher_id: int
+    teacher_id: Annotated[int, Field(description="The `id` of the user.")]
     given_name: str
     family_name: str
-    sessions_on_day: int
+    sessions_on_day: Annotated[int, Field(description="The number of sessions that they have on that day.")]
 
     @classmethod
     def of(cls, free: FreeTeacher) -> FreeTeacherItem:
@@ -45,10 +45,10 @@ class CoverNeedItem(Schema):
     class_title: str
     session_id: int
     session_title: str
-    times: Annotated[list[HeldTime], Field(description="Empty: the times are unknown, and count as the whole day")]
-    with_class: Annotated[list[int], Field(description="Ids of other teachers of the class")]
-    covered_by: Annotated[list[int], Field(description="Ids of teachers who cover the session already")]
-    free: Annotated[list[FreeTeacherItem], Field(description="Those with the fewest sessions on that day first")]
+    times: Annotated[list[HeldTime], Field(description="Empty: the times are unknown, and count as the whole day.")]
+    with_class: Annotated[list[int], Field(description="Ids of other teachers of the class.")]
+    covered_by: Annotated[list[int], Field(description="Ids of teachers who cover the session already.")]
+    free: Annotated[list[FreeTeacherItem], Field(description="Those with the fewest sessions on that day first.")]
 
     @classmethod
     def of(cls, need: CoverNeed) -> CoverNeedItem:
@@ -68,7 +68,7 @@ class CoverNeedItem(Schema):
 class CoverNeeds(Schema):
     """The sessions of a teacher on some days."""
 
-    items: list[CoverNeedItem]
+    items: Annotated[list[CoverNeedItem], Field(description="The sessions, day by day.")]
 
     @classmethod
     def of(cls, plan: AwayPlan) -> CoverNeeds:
