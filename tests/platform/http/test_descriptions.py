@@ -46,7 +46,7 @@ def headers() -> Iterator[Described]:
 
 
 def words_of(text: str) -> set[str]:
-    """The words of a description or a name in camelCase, without fillers. "The `id` of …" names the kind of a number."""
+    """The words of a description or a name in camelCase, without fillers. "The `id` of …" says what a number is."""
     return {word.lower().rstrip("s") for word in re.findall(r"`id`|[A-Z]?[a-z]+|[A-Z]+|[0-9]+", text)} - FILLERS
 
 

@@ -24,7 +24,7 @@ Networks = Annotated[
     Field(
         max_length=1_000,
         description=f"At most {MAX_NETWORKS} addresses and networks (CIDR) from which the key may be used; null: "
-        "all, or those of the calling key",
+        "all, or those of the calling key.",
     ),
 ]
 
