@@ -10,10 +10,12 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.passwords.hashing import Passwords
+from adsum.accounts.second_factors.app_secrets import AppSecrets
 from adsum.accounts.second_factors.attempts import CodeAttempts
 from adsum.accounts.second_factors.challenges import Challenges
 from adsum.accounts.second_factors.passkeys import Passkeys
 from adsum.accounts.second_factors.service import SecondFactors
+from adsum.accounts.second_factors.verifier import FactorVerifier
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import Clock, system_clock
@@ -55,12 +57,12 @@ def new_factors(
     *,
     required_for: Collection[Role] = (),
     keys: KeyRing | None = None,
-) -> SecondFactors:
+) -> tuple[SecondFactors, FactorVerifier]:
     keys = keys or KeyRing.of(KEY)
     passkeys = Passkeys(Challenges(keys, now))
-    return SecondFactors(
-        database, passkeys, SecretBox(keys, KeyPurpose.SECOND_FACTORS), CodeAttempts(attempts), now, required_for
-    )
+    secrets = AppSecrets(SecretBox(keys, KeyPurpose.SECOND_FACTORS), now)
+    verifier = FactorVerifier(database, passkeys, secrets, CodeAttempts(attempts), now)
+    return SecondFactors(database, passkeys, secrets, now, required_for), verifier
 
 
 @pytest.fixture

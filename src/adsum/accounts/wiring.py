@@ -15,10 +15,12 @@ from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.passwords.policy import PasswordPolicy
 from adsum.accounts.profile.service import Profiles
+from adsum.accounts.second_factors.app_secrets import AppSecrets
 from adsum.accounts.second_factors.attempts import CodeAttempts
 from adsum.accounts.second_factors.challenges import Challenges
 from adsum.accounts.second_factors.passkeys import Passkeys
 from adsum.accounts.second_factors.service import SecondFactors
+from adsum.accounts.second_factors.verifier import FactorVerifier
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.confirmations import Confirmations
 from adsum.accounts.sign_ins.devices import Devices
@@ -72,14 +74,9 @@ def account_services(on: OpenServers) -> AccountServices:
     accounts = Accounts(on.database, Passwords(), password_policy(on.settings))
     tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands))
     api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
-    factors = SecondFactors(
-        on.database,
-        Passkeys(Challenges(on.keys, on.now)),
-        SecretBox(on.keys, KeyPurpose.SECOND_FACTORS),
-        CodeAttempts(attempts),
-        on.now,
-        required_for,
-    )
+    passkeys = Passkeys(Challenges(on.keys, on.now))
+    secrets = AppSecrets(SecretBox(on.keys, KeyPurpose.SECOND_FACTORS), on.now)
+    factors = FactorVerifier(on.database, passkeys, secrets, CodeAttempts(attempts), on.now)
     half_ways = HalfWays(on.database, on.keys, on.now)
     devices = Devices(on.keys, on.now)
     failures = on.closing(FailedSignIns(on.database))
@@ -98,7 +95,7 @@ def account_services(on: OpenServers) -> AccountServices:
         profiles=Profiles(on.database),
         tokens=tokens,
         password_sign_in=password_sign_in,
-        second_factors=factors,
+        second_factors=SecondFactors(on.database, passkeys, secrets, on.now, required_for),
         second_step=second_step,
         identities=identities,
         single_sign_on=on.closing(

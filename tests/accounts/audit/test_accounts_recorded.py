@@ -19,9 +19,8 @@ from adsum.accounts.audit import acting
 from adsum.accounts.audit.acting import SLICE, ActingRecords
 from adsum.accounts.audit.failures import WINDOW_S, FailedSignIns
 from adsum.accounts.audit.repository import lock_acting
-from adsum.accounts.second_factors.attempts import CodeAttempt
 from adsum.accounts.second_factors.rules import Proof
-from adsum.accounts.second_factors.service import Prover
+from adsum.accounts.sign_ins.rules import Client
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Unavailable
@@ -193,8 +192,7 @@ async def test_every_entry_about_a_user_is_in_the_log_of_their_school(adsum: Ads
     await adsum.tokens.end_others(caller)
     setup = await adsum.second_factors.new_app(caller)
     codes = await adsum.second_factors.add_app(caller, setup.sealed, TOTP(setup.secret).now(), "phone")
-    prover = Prover(CodeAttempt("sign-in", "account", "source", None), "sign-in")
-    await adsum.second_factors.prove(user.id, Proof(codes[0]), prover)
+    await adsum.confirmations.confirm(caller, "", Proof(codes[0]), Client(None))
     await adsum.second_factors.renew_recovery_codes(caller)
     await adsum.accounts.end_tokens(caller)
     await adsum.tokens.end_of_email(EMAIL)

@@ -20,11 +20,12 @@ from adsum.accounts.second_factors.attempts import CodeAttempt
 from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.repository import apps_of_user
 from adsum.accounts.second_factors.rules import MAX_FACTORS, FactorExists, FactorKind, LastFactor, Proof
-from adsum.accounts.second_factors.service import Prover, SecondFactors
+from adsum.accounts.second_factors.service import SecondFactors
+from adsum.accounts.second_factors.verifier import FactorVerifier, Prover
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.rules import SignInKind
 from adsum.accounts.sign_ins.tokens import Tokens
-from adsum.platform.clock import system_clock
+from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import (
     AdsumError,
@@ -63,8 +64,18 @@ def times() -> Times:
 
 
 @pytest.fixture
-def factors(database: Database, times: Times) -> SecondFactors:
+def services(database: Database, times: Times) -> tuple[SecondFactors, FactorVerifier]:
     return new_factors(database, unused_attempts(), times)
+
+
+@pytest.fixture
+def factors(services: tuple[SecondFactors, FactorVerifier]) -> SecondFactors:
+    return services[0]
+
+
+@pytest.fixture
+def verifier(services: tuple[SecondFactors, FactorVerifier]) -> FactorVerifier:
+    return services[1]
 
 
 async def user(accounts: Accounts, tokens: Tokens, email: str = EMAIL) -> Caller:
@@ -78,14 +89,12 @@ def prover(number: int = 0, purpose: str = "here", party: RelyingParty | None = 
     return Prover(CodeAttempt(f"sign-in {number}", f"account {number}", "source", None), purpose, party)
 
 
-async def add_app(factors: SecondFactors, caller: Caller, name: str = "phone") -> tuple[TOTP, list[str]]:
+async def add_app(
+    factors: SecondFactors, caller: Caller, name: str = "phone", clock: Clock = system_clock
+) -> tuple[TOTP, list[str]]:
     setup = await factors.new_app(caller)
     app = TOTP(setup.secret)
-    return app, await factors.add_app(caller, setup.sealed, app.at(_now(factors)), name)
-
-
-def _now(factors: SecondFactors) -> datetime:
-    return factors._now()  # pyright: ignore[reportPrivateUsage]
+    return app, await factors.add_app(caller, setup.sealed, app.at(clock()), name)
 
 
 async def add_passkey(factors: SecondFactors, caller: Caller, device: Authenticator) -> list[str]:
@@ -101,11 +110,11 @@ async def successes(calls: list[Awaitable[object]]) -> int:
 
 
 async def test_an_app_counts_once_its_code_is_right(
-    factors: SecondFactors, accounts: Accounts, tokens: Tokens, times: Times
+    factors: SecondFactors, verifier: FactorVerifier, accounts: Accounts, tokens: Tokens, times: Times
 ) -> None:
     ada = await user(accounts, tokens)
     setup = await factors.new_app(ada)
-    assert await factors.kinds_of(ada.user_id or 0) == ()
+    assert await verifier.kinds_of(ada.user_id or 0) == ()
     with pytest.raises(Invalid) as refused:
         await factors.add_app(ada, setup.sealed, "000000", "")
     assert [each.code for each in refused.value.violations] == ["wrong_factor_name", "wrong_second_factor"]
@@ -118,37 +127,37 @@ async def test_an_app_counts_once_its_code_is_right(
         await factors.add_app(ada, setup.sealed, TOTP(setup.secret).at(times()), "late")
     with pytest.raises(NotFound):
         await factors.reopened_app(ada, "v1.%%%")
-    app, codes = await add_app(factors, ada)
+    app, codes = await add_app(factors, ada, clock=times)
     assert len(codes) == 10
     own = await factors.own(ada)
     assert ([each.name for each in own.apps], own.count, own.recovery_codes) == (["phone"], 1, 10)
-    assert await factors.kinds_of(ada.user_id or 0) == (FactorKind.TOTP, FactorKind.RECOVERY_CODE)
+    assert await verifier.kinds_of(ada.user_id or 0) == (FactorKind.TOTP, FactorKind.RECOVERY_CODE)
     # The code that has confirmed the secret is used up.
     with pytest.raises(WrongSecondFactor):
-        await factors.prove(ada.user_id or 0, Proof(app.at(times())), prover())
-    second, none = await add_app(factors, ada, "tablet")
+        await verifier.prove(ada.user_id or 0, Proof(app.at(times())), prover())
+    second, none = await add_app(factors, ada, "tablet", times)
     assert none == []
     times.ahead += timedelta(seconds=60)
     for each in (app, second):
-        assert await factors.prove(ada.user_id or 0, Proof(each.at(times())), prover()) is FactorKind.TOTP
+        assert await verifier.prove(ada.user_id or 0, Proof(each.at(times())), prover()) is FactorKind.TOTP
 
 
 async def test_of_many_proofs_with_one_code_one_succeeds(
-    factors: SecondFactors, accounts: Accounts, tokens: Tokens, times: Times
+    factors: SecondFactors, verifier: FactorVerifier, accounts: Accounts, tokens: Tokens, times: Times
 ) -> None:
     ada = await user(accounts, tokens)
     app, codes = await add_app(factors, ada)
     times.ahead = timedelta(seconds=60)
     user_id = ada.user_id or 0
     for code in (app.at(times()), codes[0]):
-        assert await successes([factors.prove(user_id, Proof(code), prover(number)) for number in range(5)]) == 1
+        assert await successes([verifier.prove(user_id, Proof(code), prover(number)) for number in range(5)]) == 1
     assert (await factors.own(ada)).recovery_codes == 9
     with pytest.raises(WrongSecondFactor):
-        await factors.prove((await user(accounts, tokens, OTHER)).user_id or 0, Proof(codes[1]), prover())
+        await verifier.prove((await user(accounts, tokens, OTHER)).user_id or 0, Proof(codes[1]), prover())
     new = await factors.renew_recovery_codes(ada)
     with pytest.raises(WrongSecondFactor):
-        await factors.prove(user_id, Proof(codes[1]), prover(6))
-    assert await factors.prove(user_id, Proof(new[0].upper()), prover(7)) is FactorKind.RECOVERY_CODE
+        await verifier.prove(user_id, Proof(codes[1]), prover(6))
+    assert await verifier.prove(user_id, Proof(new[0].upper()), prover(7)) is FactorKind.RECOVERY_CODE
 
 
 async def test_the_first_factor_ends_all_other_sign_ins_and_makes_codes_once(
@@ -168,45 +177,45 @@ async def test_the_first_factor_ends_all_other_sign_ins_and_makes_codes_once(
 
 
 async def test_a_passkey_proves_once_per_challenge_and_only_for_its_user(
-    factors: SecondFactors, accounts: Accounts, tokens: Tokens
+    factors: SecondFactors, verifier: FactorVerifier, accounts: Accounts, tokens: Tokens
 ) -> None:
     ada, bob = await user(accounts, tokens), await user(accounts, tokens, OTHER)
     device = Authenticator(counter=None)
     await add_passkey(factors, ada, device)
     ada_id = ada.user_id or 0
-    answer = device.get(await factors.options_to_prove(ada_id, "here", PARTY))
-    calls = [factors.prove(ada_id, Proof(passkey=answer), prover(number)) for number in range(4)]
+    answer = device.get(await verifier.options_to_prove(ada_id, "here", PARTY))
+    calls = [verifier.prove(ada_id, Proof(passkey=answer), prover(number)) for number in range(4)]
     assert await successes([*calls]) == 1
-    foreign = device.get(await factors.options_to_prove(bob.user_id or 0, "here", PARTY))
+    foreign = device.get(await verifier.options_to_prove(bob.user_id or 0, "here", PARTY))
     with pytest.raises(WrongSecondFactor):
-        await factors.prove(bob.user_id or 0, Proof(passkey=foreign), prover())
+        await verifier.prove(bob.user_id or 0, Proof(passkey=foreign), prover())
     with pytest.raises(WrongSecondFactor):
-        await factors.prove(ada_id, Proof(passkey=foreign), prover(party=None))
-    unknown = Authenticator().get(await factors.options_to_prove(ada_id, "here", PARTY))
+        await verifier.prove(ada_id, Proof(passkey=foreign), prover(party=None))
+    unknown = Authenticator().get(await verifier.options_to_prove(ada_id, "here", PARTY))
     with pytest.raises(WrongSecondFactor):
-        await factors.prove(ada_id, Proof(passkey=unknown), prover())
+        await verifier.prove(ada_id, Proof(passkey=unknown), prover())
 
 
 async def test_a_passkey_signs_in_its_user_by_a_handle_that_is_random(
-    factors: SecondFactors, accounts: Accounts, tokens: Tokens
+    factors: SecondFactors, verifier: FactorVerifier, accounts: Accounts, tokens: Tokens
 ) -> None:
     ada, bob = await user(accounts, tokens), await user(accounts, tokens, OTHER)
     device, others = Authenticator(), Authenticator()
     await add_passkey(factors, ada, device)
     await add_passkey(factors, bob, others)
     assert (len(device.handle), device.handle == others.handle) == (43, False)
-    here = await factors.options_to_sign_in("browser", PARTY)
-    assert await factors.user_of_passkey(device.get(here), "browser", PARTY) == ada.user_id
+    here = await verifier.options_to_sign_in("browser", PARTY)
+    assert await verifier.user_of_passkey(device.get(here), "browser", PARTY) == ada.user_id
     for wrong in (replace(device, handle=others.handle), Authenticator(handle=device.handle)):
-        answer = wrong.get(await factors.options_to_sign_in("browser", PARTY))
+        answer = wrong.get(await verifier.options_to_sign_in("browser", PARTY))
         with pytest.raises(WrongSecondFactor):
-            await factors.user_of_passkey(answer, "browser", PARTY)
+            await verifier.user_of_passkey(answer, "browser", PARTY)
     for options, passkey in (
-        (await factors.options_to_sign_in("another browser", PARTY), device),
-        (await factors.options_to_sign_in("browser", PARTY), replace(device, verifies_user=False)),
+        (await verifier.options_to_sign_in("another browser", PARTY), device),
+        (await verifier.options_to_sign_in("browser", PARTY), replace(device, verifies_user=False)),
     ):
         with pytest.raises(WrongSecondFactor):
-            await factors.user_of_passkey(passkey.get(options), "browser", PARTY)
+            await verifier.user_of_passkey(passkey.get(options), "browser", PARTY)
 
 
 async def test_factors_are_renamed_and_removed_by_their_owner_alone(
@@ -271,7 +280,7 @@ async def test_a_setup_that_is_sent_twice_adds_one_app(
 ) -> None:
     ada = await user(accounts, tokens)
     setup = await factors.new_app(ada)
-    code = TOTP(setup.secret).at(_now(factors))
+    code = TOTP(setup.secret).at(system_clock())
     assert await successes([factors.add_app(ada, setup.sealed, code, "phone") for _ in range(3)]) == 1
     assert (await factors.own(ada)).count == 1
     with pytest.raises(FactorExists):
@@ -281,7 +290,7 @@ async def test_a_setup_that_is_sent_twice_adds_one_app(
 async def test_a_role_that_needs_a_factor_keeps_the_last_one(
     database: Database, accounts: Accounts, tokens: Tokens
 ) -> None:
-    factors = new_factors(database, unused_attempts(), required_for=[Role.ADMIN])
+    factors, verifier = new_factors(database, unused_attempts(), required_for=[Role.ADMIN])
     ada = await user(accounts, tokens)
     await add_app(factors, ada)
     own = await factors.own(ada)
@@ -291,17 +300,17 @@ async def test_a_role_that_needs_a_factor_keeps_the_last_one(
     device = Authenticator()
     await add_passkey(factors, ada, device)
     await factors.remove(ada, FactorKind.TOTP, own.apps[0].id)
-    assert await factors.kinds_of(ada.user_id or 0) == (FactorKind.PASSKEY, FactorKind.RECOVERY_CODE)
+    assert await verifier.kinds_of(ada.user_id or 0) == (FactorKind.PASSKEY, FactorKind.RECOVERY_CODE)
 
 
 async def test_a_reset_removes_all_factors_and_ends_all_sign_ins(
-    factors: SecondFactors, accounts: Accounts, people: People, tokens: Tokens
+    factors: SecondFactors, verifier: FactorVerifier, accounts: Accounts, people: People, tokens: Tokens
 ) -> None:
     ada = await user(accounts, tokens)
     await add_app(factors, ada)
     await add_passkey(factors, ada, Authenticator())
     assert [await people.reset_factors(EMAIL.upper(), system_caller()) for _ in range(2)] == [True, False]
-    assert await factors.kinds_of(ada.user_id or 0) == ()
+    assert await verifier.kinds_of(ada.user_id or 0) == ()
     assert await tokens.sign_ins_of_email(EMAIL) == []
     with pytest.raises(NotFound):
         await people.reset_factors("nobody@school.example", system_caller())
@@ -311,7 +320,7 @@ async def test_secrets_are_encrypted_and_survive_a_rotation_of_keys(
     database: Database, accounts: Accounts, tokens: Tokens, times: Times
 ) -> None:
     old, new = SigningKey(KEY), SigningKey("n" * 40)
-    before = new_factors(database, unused_attempts(), times)
+    before, _ = new_factors(database, unused_attempts(), times)
     ada = await user(accounts, tokens)
     app, _ = await add_app(before, ada)
     async with database.snapshot() as connection:
@@ -320,8 +329,8 @@ async def test_secrets_are_encrypted_and_survive_a_rotation_of_keys(
     overlapping, alone = KeyRing(lambda: (new, old)), KeyRing.of(new.secret)
     for keys, works in ((alone, False), (overlapping, True), (alone, True)):
         times.ahead += timedelta(seconds=60)
-        factors = new_factors(database, unused_attempts(), times, keys=keys)
-        calls: list[Awaitable[object]] = [factors.prove(ada.user_id or 0, Proof(app.at(times())), prover())]
+        _, verifier = new_factors(database, unused_attempts(), times, keys=keys)
+        calls: list[Awaitable[object]] = [verifier.prove(ada.user_id or 0, Proof(app.at(times())), prover())]
         assert await successes(calls) == works
 
 
@@ -354,7 +363,11 @@ class Importers(MetaPathFinder):
 
 
 async def test_the_library_of_passkeys_is_imported_in_a_thread(
-    factors: SecondFactors, accounts: Accounts, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+    factors: SecondFactors,
+    verifier: FactorVerifier,
+    accounts: Accounts,
+    tokens: Tokens,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ada = await user(accounts, tokens)
     importers = Importers()
@@ -362,10 +375,10 @@ async def test_the_library_of_passkeys_is_imported_in_a_thread(
     for call in (
         lambda: factors.options_to_register(ada, PARTY),
         lambda: factors.add_passkey(ada, PARTY, "{}", "key"),
-        lambda: factors.options_to_prove(ada.user_id or 0, "here", PARTY),
-        lambda: factors.options_to_sign_in("browser", PARTY),
-        lambda: factors.user_of_passkey("{}", "browser", PARTY),
-        lambda: factors.prove(ada.user_id or 0, Proof(passkey="{}"), prover()),
+        lambda: verifier.options_to_prove(ada.user_id or 0, "here", PARTY),
+        lambda: verifier.options_to_sign_in("browser", PARTY),
+        lambda: verifier.user_of_passkey("{}", "browser", PARTY),
+        lambda: verifier.prove(ada.user_id or 0, Proof(passkey="{}"), prover()),
     ):
         for name in [each for each in sys.modules if each.partition(".")[0] == "webauthn"]:
             monkeypatch.delitem(sys.modules, name)

@@ -72,9 +72,9 @@ def password_sign_in(
         max_delayed=2,
     )
     attempts = FailedAttempts(redis, key_prefix="trial-")
-    factors = new_factors(database, attempts)
+    _, verifier = new_factors(database, attempts)
     half_ways = HalfWays(database, KeyRing.of(KEY), system_clock)
-    return PasswordSignIn(accounts, tokens, DEVICES, attempts, FailedSignIns(database), factors, half_ways, limits)
+    return PasswordSignIn(accounts, tokens, DEVICES, attempts, FailedSignIns(database), verifier, half_ways, limits)
 
 
 async def fail(service: PasswordSignIn, email: str, address: str | None = HERE, device: str | None = None) -> None:

@@ -10,9 +10,10 @@ from fastapi.responses import JSONResponse
 from markupsafe import Markup
 
 from adsum.accounts.schemas import MAX_TYPED
+from adsum.accounts.second_factors.app_secrets import AppSetup
 from adsum.accounts.second_factors.passkeys import MAX_ANSWER
 from adsum.accounts.second_factors.rules import MAX_NAME, FactorExists, FactorKind, NamedKind
-from adsum.accounts.second_factors.service import AppSetup, SecondFactors
+from adsum.accounts.second_factors.service import SecondFactors
 from adsum.accounts.visitors import Visitor, relying_party_of, visitor_setting_up
 from adsum.platform.errors import AdsumError, NotFound, WrongSecondFactor
 from adsum.platform.http.dependencies import Now, provided

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from secrets import token_urlsafe
 from typing import Any
 
 from adsum.accounts import repository as users
@@ -14,22 +13,21 @@ from adsum.accounts.audit.repository import record, record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import StoredUser
 from adsum.accounts.second_factors import repository as statements
-from adsum.accounts.second_factors.attempts import CodeAttempt, CodeAttempts
-from adsum.accounts.second_factors.passkeys import KnownPasskey, Passkeys, RelyingParty, credential_of, load_library
-from adsum.accounts.second_factors.repository import FactorRow, StoredApp
+from adsum.accounts.second_factors.app_secrets import AppSecrets, AppSetup
+from adsum.accounts.second_factors.passkeys import Passkeys, RelyingParty, load_library
+from adsum.accounts.second_factors.repository import FactorRow
 from adsum.accounts.second_factors.rules import (
     MAX_FACTORS,
     FactorExists,
     FactorKind,
     LastFactor,
-    Proof,
     hash_of_code,
-    is_totp,
     new_recovery_codes,
     step_of_code,
     typed_code,
     validate_name,
 )
+from adsum.accounts.second_factors.verifier import kinds_of
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database, RejectedRows
 from adsum.platform.errors import (
@@ -38,17 +36,8 @@ from adsum.platform.errors import (
     NotFound,
     Unauthenticated,
     Violation,
-    WrongSecondFactor,
     refuse,
 )
-from adsum.platform.secret_box import Opened, SecretBox, UnknownKey
-from adsum.platform.telemetry import logger
-
-ISSUER = "Adsum"
-SETUP_LIFETIME = timedelta(minutes=30)
-WRONG = "the code or the passkey is wrong, or was used before"
-
-log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,41 +54,13 @@ class OwnFactors:
         return len(self.passkeys) + len(self.apps)
 
 
-@dataclass(frozen=True, slots=True)
-class AppSetup:
-    """A new secret for an authenticator app, which counts once a code confirms it.
-
-    Attributes:
-        secret: base32, for typing.
-        address: `otpauth://…`, for a QR code.
-        sealed: the secret, encrypted; the form sends it back.
-    """
-
-    secret: str
-    address: str
-    sealed: str
-
-
-@dataclass(frozen=True, slots=True)
-class Prover:
-    """The origin of a proof: the author of its codes, the purpose of its passkey's challenge, and this site.
-
-    `party` is None where passkeys cannot be used.
-    """
-
-    attempt: CodeAttempt
-    purpose: str
-    party: RelyingParty | None = None
-
-
 class SecondFactors:
-    """Manages and checks second factors.
+    """Manages second factors.
 
     Args:
         database: of the users.
         passkeys: checks their answers.
-        box: encrypts secrets of apps.
-        attempts: limits codes.
+        secrets: of apps.
         now: the clock.
         required_for: roles whose users keep at least one factor.
     """
@@ -108,22 +69,15 @@ class SecondFactors:
         self,
         database: Database,
         passkeys: Passkeys,
-        box: SecretBox,
-        attempts: CodeAttempts,
+        secrets: AppSecrets,
         now: Clock,
         required_for: Collection[Role] = (),
     ) -> None:
         self._database = database
         self._passkeys = passkeys
-        self._box = box
-        self._attempts = attempts
+        self._secrets = secrets
         self._now = now
         self._required_for = frozenset(required_for)
-
-    async def kinds_of(self, user_id: int) -> tuple[FactorKind, ...]:
-        """The ways in which a user can prove a second factor; none: they have no factor."""
-        async with self._database.snapshot() as connection:
-            return await _kinds(connection, user_id)
 
     async def own(self, caller: Caller) -> OwnFactors:
         """The factors of the calling user. Raises Forbidden for an API key."""
@@ -148,24 +102,20 @@ class SecondFactors:
         user_id = _user_id_of(caller)
         async with self._database.snapshot() as connection:
             user = (await users.users_of_ids(connection, [user_id])).get(user_id)
-            require_confirmed(caller, by_factor=bool(await _kinds(connection, user_id)))
+            require_confirmed(caller, by_factor=bool(await kinds_of(connection, user_id)))
         if user is None:
             raise Unauthenticated("there is no such user")
         return user
 
     async def new_app(self, caller: Caller) -> AppSetup:
         """A secret for an app. Nothing is stored before `add_app`. Raises ConfirmationNeeded, Forbidden."""
-        import pyotp  # noqa: PLC0415 - only where an app is set up
-
         user = await self.confirmed_user(caller)
-        secret = pyotp.random_base32()
-        ends_at = int((self._now() + SETUP_LIFETIME).timestamp())
-        return self._setup(user, secret, self._box.seal(f"{ends_at}|{secret}", _setup_of(user.id)))
+        return self._secrets.new_setup(user.id, user.email or "")
 
     async def reopened_app(self, caller: Caller, sealed: str) -> AppSetup:
         """The secret of a setup whose code was wrong. Raises NotFound: it is too old, or belongs to another user."""
         user = await self.confirmed_user(caller)
-        return self._setup(user, self._secret_of(user.id, sealed), sealed)
+        return self._secrets.reopened_setup(user.id, user.email or "", sealed)
 
     async def add_app(self, caller: Caller, sealed: str, code: str, name: str) -> list[str]:
         """Adds an authenticator app.
@@ -187,20 +137,20 @@ class SecondFactors:
             Conflict: there are too many apps.
         """
         user = await self.confirmed_user(caller)
-        secret, name, now = self._secret_of(user.id, sealed), name.strip(), self._now()
+        secret, name, now = self._secrets.secret_of_setup(user.id, sealed), name.strip(), self._now()
         step = step_of_code(secret, typed_code(code), now, after=0)
         wrong = Violation("wrong_second_factor", "the app shows another code: check the clock of its device", "/code")
         refuse([*validate_name(name), *([] if step is not None else [wrong])])
         assert step is not None, "a missing step is refused"
         async with self._database.transaction() as connection:
             codes = await self._before_addition(connection, caller, FactorKind.TOTP)
-            opened = [self._opened(user.id, app) for app in await statements.apps_of_user(connection, user.id)]
+            opened = [self._secrets.open(user.id, app) for app in await statements.apps_of_user(connection, user.id)]
             if secret in [each.text for each in opened if each is not None]:
                 raise FactorExists("this app is set up already")
             await statements.insert_app(
                 *(connection, user.id),
                 name=name,
-                sealed_secret=self._box.seal(secret, _app_of(user.id)),
+                sealed_secret=self._secrets.seal(user.id, secret),
                 last_step=step,
                 now=now,
             )
@@ -212,7 +162,7 @@ class SecondFactors:
         user = await self.confirmed_user(caller)
         async with self._database.transaction() as connection:
             await _require_confirmed(connection, caller, user.id)
-            handle = await statements.passkey_handle(connection, user.id, secrets.token_urlsafe(32))
+            handle = await statements.passkey_handle(connection, user.id, token_urlsafe(32))
             known = await statements.passkeys_of_user(connection, user.id)
         await load_library()
         return self._passkeys.options_to_register(party, _registration_of(caller), handle, user.email or "", known)
@@ -254,7 +204,7 @@ class SecondFactors:
             await _require_confirmed(connection, caller, user_id)
             if not await statements.delete_factor(connection, user_id, kind, factor_id):
                 raise NotFound("there is no such second factor")
-            if not await _kinds(connection, user_id):
+            if not await kinds_of(connection, user_id):
                 if caller.role in self._required_for:
                     raise LastFactor("your role needs a second factor: add another one before you remove this one")
                 await statements.replace_recovery_codes(connection, user_id, [])
@@ -271,107 +221,6 @@ class SecondFactors:
             await record_about_user(connection, caller, Action.RECOVERY_CODES_RENEWED, user_id)
         return codes
 
-    async def prove(self, user_id: int, proof: Proof, prover: Prover) -> FactorKind:
-        """Checks the proof of a second factor, and uses it up.
-
-        Raises:
-            WrongSecondFactor: it is wrong, or was used before.
-            TooManyAttempts: the code was not checked.
-        """
-        if proof.passkey:
-            await self._prove_by_passkey(user_id, proof.passkey, prover)
-            return FactorKind.PASSKEY
-        code = typed_code(proof.code)
-        await self._attempts.take(prover.attempt, is_totp=is_totp(code))
-        is_right = await (self._use_totp(user_id, code) if is_totp(code) else self._use_recovery_code(user_id, code))
-        if not is_right:
-            log.warning("wrong second factor", user_id=user_id)
-            raise WrongSecondFactor(WRONG)
-        await self._attempts.succeeded(prover.attempt)
-        return FactorKind.TOTP if is_totp(code) else FactorKind.RECOVERY_CODE
-
-    async def options_to_prove(self, user_id: int, purpose: str, party: RelyingParty) -> dict[str, Any]:
-        """The options with which a browser lets a passkey of this user answer."""
-        async with self._database.snapshot() as connection:
-            known = await statements.passkeys_of_user(connection, user_id)
-        await load_library()
-        return self._passkeys.options_to_answer(party, purpose, known, verifies_user=False)
-
-    async def options_to_sign_in(self, purpose: str, party: RelyingParty) -> dict[str, Any]:
-        """The options with which a browser lets any passkey of this site answer, instead of a password."""
-        await load_library()
-        return self._passkeys.options_to_answer(party, purpose, (), verifies_user=True)
-
-    async def user_of_passkey(self, answer: str, purpose: str, party: RelyingParty) -> int:
-        """The id of the user whose passkey has answered instead of a password.
-
-        The passkey has verified the user, so that it is a second factor, too. Raises WrongSecondFactor.
-        """
-        await load_library()
-        credential_id, handle = credential_of(answer)
-        async with self._database.snapshot() as connection:
-            found = await statements.passkey_of_credential(connection, credential_id)
-        if found is None or found[1] != handle:
-            raise WrongSecondFactor("nobody has this passkey here")
-        known = found[0]
-        await self._use_passkey(party, purpose, answer, known, verifies_user=True)
-        return known.user_id
-
-    async def _prove_by_passkey(self, user_id: int, answer: str, prover: Prover) -> None:
-        if prover.party is None:
-            raise WrongSecondFactor("passkeys need HTTPS and an address with a name")
-        await load_library()
-        credential_id, _ = credential_of(answer)
-        async with self._database.snapshot() as connection:
-            found = await statements.passkey_of_credential(connection, credential_id)
-        if found is None or found[0].user_id != user_id:
-            raise WrongSecondFactor("this user has no such passkey")
-        await self._use_passkey(prover.party, prover.purpose, answer, found[0], verifies_user=False)
-
-    async def _use_passkey(
-        self, party: RelyingParty, purpose: str, answer: str, known: KnownPasskey, *, verifies_user: bool
-    ) -> None:
-        answered = self._passkeys.check_answer(party, purpose, answer, known, verifies_user=verifies_user)
-        async with self._database.transaction() as connection:
-            is_new = await statements.use_passkey(
-                connection, known, answered.sign_count, answered.challenge_made_at, self._now()
-            )
-        if not is_new:
-            raise WrongSecondFactor("this answer of the passkey was used before")
-
-    async def _use_totp(self, user_id: int, code: str) -> bool:
-        now = self._now()
-        async with self._database.transaction() as connection:
-            for app in await statements.apps_of_user(connection, user_id):
-                step = await self._step_of(connection, user_id, app, code)
-                if step is not None:
-                    return await statements.use_app(connection, app.id, step, now)
-        return False
-
-    async def _step_of(self, connection: Connection, user_id: int, app: StoredApp, code: str) -> int | None:
-        opened = self._opened(user_id, app)
-        if opened is None:
-            return None
-        step = step_of_code(opened.text, code, self._now(), app.last_step)
-        if step is not None and not opened.is_current:
-            await statements.set_sealed_secret(connection, app.id, self._box.seal(opened.text, _app_of(user_id)))
-        return step
-
-    def _opened(self, user_id: int, app: StoredApp) -> Opened | None:
-        """The secret of an app; None: the signing key was replaced without overlap, and the user sets it up again."""
-        try:
-            return self._box.open(app.sealed_secret, _app_of(user_id), is_stored=True)
-        except UnknownKey:
-            log.error("the secret of an authenticator app cannot be decrypted", user_id=user_id)
-            return None
-
-    async def _use_recovery_code(self, user_id: int, code: str) -> bool:
-        async with self._database.transaction() as connection:
-            is_right = await statements.use_recovery_code(connection, user_id, hash_of_code(code), self._now())
-            if is_right:
-                await record_about_user(connection, None, Action.RECOVERY_CODE_USED, user_id)
-        return is_right
-
     async def _before_addition(self, connection: Connection, caller: Caller, kind: FactorKind) -> list[str]:
         """Locks the user and makes recovery codes if this is their first factor: then all other sign-ins end."""
         user_id = _user_id_of(caller)
@@ -386,34 +235,13 @@ class SecondFactors:
         await statements.keep_only_sign_in(connection, user_id, caller.sign_in_id)
         return codes
 
-    def _setup(self, user: StoredUser, secret: str, sealed: str) -> AppSetup:
-        from pyotp.totp import TOTP  # noqa: PLC0415 - only where an app is set up
-
-        address = TOTP(secret).provisioning_uri(name=user.email or "", issuer_name=ISSUER)
-        return AppSetup(secret, address, sealed)
-
-    def _secret_of(self, user_id: int, sealed: str) -> str:
-        try:
-            ends_at, _, secret = self._box.open(sealed, _setup_of(user_id), is_stored=False).text.partition("|")
-        except UnknownKey:
-            raise NotFound("there is no such setup: begin again") from None
-        if self._now().timestamp() >= int(ends_at):
-            raise NotFound("this setup was begun too long ago: begin again")
-        return secret
-
-
-async def _kinds(connection: Connection, user_id: int) -> tuple[FactorKind, ...]:
-    kinds = (FactorKind.PASSKEY, FactorKind.TOTP)
-    found = [kind for kind in kinds if await statements.factors_of_user(connection, user_id, kind)]
-    return (*found, FactorKind.RECOVERY_CODE) if found else ()
-
 
 async def _require_confirmed(connection: Connection, caller: Caller, user_id: int) -> bool:
     """Locks the user whose factors change. Returns whether they have any. Raises as `confirmed_user`."""
     require_confirmed(caller)
     if not await statements.lock_user(connection, user_id):
         raise Unauthenticated("there is no such user")
-    has_factors = bool(await _kinds(connection, user_id))
+    has_factors = bool(await kinds_of(connection, user_id))
     require_confirmed(caller, by_factor=has_factors)
     return has_factors
 
@@ -430,14 +258,6 @@ def _user_id_of(caller: Caller) -> int:
 
 def _registration_of(caller: Caller) -> str:
     return f"registration by sign-in {caller.sign_in_id}"
-
-
-def _setup_of(user_id: int) -> str:
-    return f"setup of an app of user {user_id}"
-
-
-def _app_of(user_id: int) -> str:
-    return f"app of user {user_id}"
 
 
 async def reset_factors(connection: Connection, user_id: int, school_id: int | None, caller: Caller) -> bool:

@@ -13,7 +13,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.rules import User
 from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.rules import FactorKind, Proof
-from adsum.accounts.second_factors.service import Prover, SecondFactors
+from adsum.accounts.second_factors.verifier import FactorVerifier, Prover
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.rules import Client
 from adsum.accounts.sign_ins.service import PasswordSignIn
@@ -33,7 +33,7 @@ class ConfirmedBy(StrEnum):
 class Confirmations:
     """Confirms sign-ins."""
 
-    def __init__(self, accounts: Accounts, tokens: Tokens, passwords: PasswordSignIn, factors: SecondFactors) -> None:
+    def __init__(self, accounts: Accounts, tokens: Tokens, passwords: PasswordSignIn, factors: FactorVerifier) -> None:
         self._accounts = accounts
         self._tokens = tokens
         self._passwords = passwords

@@ -7,7 +7,7 @@ from typing import Any
 from adsum.accounts.rules import User
 from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.rules import FactorKind, Proof, is_asked_after_provider
-from adsum.accounts.second_factors.service import Prover, SecondFactors
+from adsum.accounts.second_factors.verifier import FactorVerifier, Prover
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
@@ -31,7 +31,7 @@ class SecondStep:
         accounts: Accounts,
         tokens: Tokens,
         passwords: PasswordSignIn,
-        factors: SecondFactors,
+        factors: FactorVerifier,
         half_ways: HalfWays,
         *,
         trusts_provider: bool = False,

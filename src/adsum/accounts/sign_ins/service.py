@@ -27,7 +27,7 @@ from adsum.accounts.passwords.hashing import CONCURRENT_HASHES
 from adsum.accounts.rules import User, normalised_email
 from adsum.accounts.second_factors.attempts import CodeAttempt
 from adsum.accounts.second_factors.rules import FactorKind, Proof, SecondFactorNeeded
-from adsum.accounts.second_factors.service import Prover, SecondFactors
+from adsum.accounts.second_factors.verifier import FactorVerifier, Prover
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.fair_queue import FairQueue
@@ -131,7 +131,7 @@ class PasswordSignIn:
         devices: Devices,
         attempts: FailedAttempts,
         failures: FailedSignIns,
-        factors: SecondFactors,
+        factors: FactorVerifier,
         half_ways: HalfWays,
         limits: Limits | None = None,
         *,
