@@ -20,6 +20,7 @@ from adsum.batches.repository.runs import batches_of_runs
 from adsum.events.repository import (
     StoredEvent,
     announce,
+    end_of_scan,
     read_ends,
     read_events,
     read_position,
@@ -149,7 +150,7 @@ class UnexplainedStudents:
         """
         ends = await read_ends(connection)
         begin = max(position, ends.pruned_id)
-        ids = range(begin + 1, min(begin + SCANNED_AT_ONCE, ends.last_id) + 1)
+        ids = range(begin + 1, await end_of_scan(connection, ends, begin, SCANNED_AT_ONCE) + 1)
         rows = await read_events(connection, system_caller(), EventFilters(_MARKING), ids, self._at_once)
         old = list(takewhile(lambda row: row[0].occurred_at <= before, rows))
         if len(old) < len(rows):

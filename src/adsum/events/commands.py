@@ -11,9 +11,10 @@ import typer
 from adsum.accounts.access import system_caller
 from adsum.events.rules import Event, EventFilters
 from adsum.events.schemas import event_item
-from adsum.events.service import EventFeed
+from adsum.events.service import EventFeed, EventNumbering
+from adsum.platform.clock import system_clock
 from adsum.platform.command_line.options import SchoolId, one_of
-from adsum.platform.command_line.output import Json, show_line, show_rows
+from adsum.platform.command_line.output import Json, show_line, show_one, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.database.new_events import EventType
 from adsum.platform.ids import MAX_ID
@@ -80,6 +81,16 @@ def follow(
                 await asyncio.sleep(PAUSE_S)
 
     run_with(EventFeed, read)
+
+
+@app.command("skip-ids")
+def skip_ids(*, as_json: Json = False) -> None:
+    """Give new events ids that no event has had. Run it after the database was restored by other tools than adsum.
+
+    Readers of the feed and receivers of webhooks would otherwise take new events for those that the restore has lost.
+    """
+    last_id = run_with(EventNumbering, lambda numbering: numbering.skip_ids(system_clock()))
+    show_one({"lastId": last_id}, as_json=as_json)
 
 
 def _rows(events: Sequence[Event], *, as_json: bool) -> list[dict[str, Any]]:

@@ -26,8 +26,10 @@ async def list_events(
 
     Ask again with `nextCursor`, at once while `hasMore` is true, else after a pause. A page may be empty although more
     events follow, since a filter may leave out all events of a page. Events are kept for `ADSUM_KEEP_EVENTS_DAYS`; an
-    older cursor is 410 `events_pruned`, with the `oldest` cursor that is complete. A caller of some schools sees the
-    events about these schools. Ids in events refer to the other endpoints; they contain neither names nor notes.
+    older cursor is 410 `events_pruned`, with the `oldest` cursor that is complete. The cursor of an event that was
+    lost when a backup was restored is 410 `events_restored`, with the cursor of the last event that was `kept`. A
+    caller of some schools sees the events about these schools. Ids in events refer to the other endpoints; they contain
+    neither names nor notes.
     """
     if query.after == NEWEST:
         return EventPageItem(items=[], next_cursor=str(await feed.newest(caller)), has_more=False)

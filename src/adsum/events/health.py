@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from adsum.accounts.access import system_caller
-from adsum.events.repository import LogEnds, occurred_at, oldest_new_event, read_ends
+from adsum.events.repository import LogEnds, count_events, oldest_event_after, oldest_new_event, read_ends
 from adsum.events.webhooks.repository import count_retries, list_webhooks
 from adsum.events.webhooks.rules import Disabled, Webhook
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 
+MAX_BACKLOG = 100_000
 _NONE = timedelta(0)
 
 
@@ -43,7 +44,7 @@ class EventHealth:
         unnumbered: committed events that have no id yet.
         unnumbered_for: the age of the oldest of them; 0 without one.
         webhooks: the number of webhooks in each state.
-        backlog: events that enabled webhooks have not passed, summed over the webhooks.
+        backlog: events after the position of the enabled webhook that is furthest behind, at most `MAX_BACKLOG`.
         undelivered_for: the age of the oldest event that an enabled webhook has not passed; 0 without one.
         waiting_for: the same, of webhooks whose last attempt did not fail: workers are late.
         retries: events that are to be delivered again.
@@ -74,11 +75,12 @@ class HealthOfEvents:
             webhooks = await list_webhooks(connection, system_caller())
             behind = [each for each in webhooks if each.disabled is None and each.position < ends.last_id]
             waiting = [each for each in behind if not each.attempts]
+            first = max(min((each.position for each in behind), default=ends.last_id), ends.pruned_id)
             return EventHealth(
                 unnumbered=unnumbered,
                 unnumbered_for=_age(oldest, now),
                 webhooks=Counter(map(state_of, webhooks)),
-                backlog=sum(ends.last_id - max(each.position, ends.pruned_id) for each in behind),
+                backlog=await count_events(connection, first, MAX_BACKLOG),
                 undelivered_for=await _undelivered_for(connection, ends, behind, now),
                 waiting_for=await _undelivered_for(connection, ends, waiting, now),
                 retries=await count_retries(connection),
@@ -97,8 +99,8 @@ async def _undelivered_for(
 ) -> timedelta:
     if not behind:
         return _NONE
-    first = max(min(each.position for each in behind), ends.pruned_id) + 1
-    return _age(await occurred_at(connection, first), now)
+    position = max(min(each.position for each in behind), ends.pruned_id)
+    return _age(await oldest_event_after(connection, position), now)
 
 
 def _age(moment: datetime | None, now: datetime) -> timedelta:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from adsum.events.health import EventHealth, WebhookState
+from adsum.events.health import MAX_BACKLOG, EventHealth, WebhookState
 from adsum.events.webhooks.rules import DELIVERED, NOT_ACCEPTED, Attempt, NoAnswer
 
 # An attempt takes 15 seconds at most.
@@ -38,7 +38,7 @@ class EventMetrics:
         self._backlog = _gauge(
             registry,
             "webhook_backlog_events",
-            "Events that enabled webhooks have not passed, summed over the webhooks.",
+            f"Events that the enabled webhook which is furthest behind has not passed, at most {MAX_BACKLOG:,}.",
         )
         self._undelivered = _gauge(
             registry,

@@ -48,9 +48,10 @@ async def oldest_new_event(connection: AsyncConnection) -> tuple[int, datetime |
     return count, oldest
 
 
-async def occurred_at(connection: AsyncConnection, event_id: int) -> datetime | None:
-    """When an event happened; None: there is none with this id."""
-    return await connection.scalar(select(events.c.occurred_at).where(events.c.id == event_id))
+async def oldest_event_after(connection: AsyncConnection, position: int) -> datetime | None:
+    """When the first event after a position happened; None: there is none."""
+    c = events.c
+    return await connection.scalar(select(c.occurred_at).where(c.id > position).order_by(c.id).limit(1))
 
 
 async def read_ends(connection: AsyncConnection) -> LogEnds:
@@ -74,6 +75,41 @@ async def _read_ends(connection: AsyncConnection, *, locking: bool) -> LogEnds |
     return None if row is None else LogEnds(*row)
 
 
+async def is_cursor(connection: AsyncConnection, ends: LogEnds, position: int) -> bool:
+    """Whether a position within the log is the id of an event, or the end before an event.
+
+    It is neither if the event that had this id was lost, since a backup from before it was restored.
+    """
+    if position in ends:
+        return True
+    return await connection.scalar(select(events.c.id).where(events.c.id.in_((position, position + 1)))) is not None
+
+
+async def newest_before(connection: AsyncConnection, ends: LogEnds, position: int) -> int:
+    """The id of the newest event before a position."""
+    return await connection.scalar(select(func.max(events.c.id)).where(events.c.id < position)) or ends.pruned_id
+
+
+async def end_of_scan(connection: AsyncConnection, ends: LogEnds, position: int, limit: int) -> int:
+    """The id of the last of `limit` events after a position; of the newest event, if fewer follow."""
+    if ends.last_id - position <= limit:
+        return ends.last_id
+    c = events.c
+    query = select(c.id).where(c.id > position).order_by(c.id).offset(limit - 1).limit(1)
+    return await connection.scalar(query) or ends.last_id
+
+
+async def count_events(connection: AsyncConnection, position: int, limit: int) -> int:
+    """The number of events after a position, at most `limit`."""
+    following = select(events.c.id).where(events.c.id > position).limit(limit).subquery()
+    return await connection.scalar(select(func.count()).select_from(following)) or 0
+
+
+async def set_last_id(connection: AsyncConnection, last_id: int) -> None:
+    """Lets the ids of the next events follow an id. The caller has locked the ends of the log."""
+    await connection.execute(update(event_log).values(last_id=last_id))
+
+
 async def number_events(connection: AsyncConnection, last_id: int, limit: int) -> int:
     """Gives at most `limit` new events the ids after `last_id`. The caller has locked the ends of the log.
 
@@ -85,7 +121,7 @@ async def number_events(connection: AsyncConnection, last_id: int, limit: int) -
     if count:
         if connection.dialect.name == "sqlite":
             await _DELETE_NUMBERED.fetch_all(connection, {"limit": limit})
-        await connection.execute(update(event_log).values(last_id=last_id + count))
+        await set_last_id(connection, last_id + count)
     return count
 
 

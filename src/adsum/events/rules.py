@@ -16,12 +16,23 @@ VERSION = 1
 """The version of the data of every type. A field that is added does not change it."""
 
 
+_SKIPPED = 1_000_000
+
+
+def last_id_after_restore(last_id: int, now: datetime) -> int:
+    """The id after which a log continues that was restored from a backup, so that no id is given twice.
+
+    It is the number of milliseconds since 1970: no log has had as many events, and each restore gets another one.
+    """
+    return max(last_id + _SKIPPED, int(now.timestamp() * 1000))
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened.
 
     Attributes:
-        id: the position in the log, from 1 without gaps.
+        id: the position in the log, from 1. Ids have no gaps, except after a backup was restored.
         type: of the event; a newer version may have stored others.
         school_id: the school that it is about; None: all schools.
         occurred_at: when it happened.

@@ -125,7 +125,9 @@ class DisabledWebhookData(Schema):
 
 
 class _Event(Schema):
-    id: Annotated[int, Field(description="The position of the event, from 1 without gaps. It is also its cursor.")]
+    id: Annotated[
+        int, Field(description="The position of the event. It is also its cursor, and no other event gets it.")
+    ]
     version: Annotated[int, Field(description="The version of the data of this type.")]
     school_id: Annotated[int | None, Field(description="The school; null: the event is about all schools.")]
     occurred_at: Annotated[Moment, Field(description="When it happened.")]

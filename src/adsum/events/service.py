@@ -12,16 +12,20 @@ from typing_extensions import override
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.events.repository import (
     StoredEvent,
+    end_of_scan,
     forget_announcements,
     has_new_events,
+    is_cursor,
     lock_ends,
+    newest_before,
     number_events,
     prune_events,
     read_ends,
     read_events,
     read_single_events,
+    set_last_id,
 )
-from adsum.events.rules import RUN_ENDED, Event, EventFilters, EventPage
+from adsum.events.rules import RUN_ENDED, Event, EventFilters, EventPage, last_id_after_restore
 from adsum.events.run_data import RunData, data_of_runs
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -51,6 +55,14 @@ class EventsPruned(Gone):
     code = "events_pruned"
 
 
+class EventsRestored(Gone):
+    """The event of this cursor was lost when a backup was restored. The param `kept` is the cursor of the newest event
+    before it that is left.
+    """
+
+    code = "events_restored"
+
+
 class EventNumbering:
     """Numbers committed events. Any number of processes may do so at once: one at a time holds the log."""
 
@@ -76,6 +88,17 @@ class EventNumbering:
                 break
         return numbered
 
+    async def skip_ids(self, now: datetime) -> int:
+        """Leaves out the ids that events had which a restore of the database has lost. Returns the last one.
+
+        Called after each restore. A call without a restore does no harm.
+        """
+        async with self._database.transaction() as connection:
+            last_id = last_id_after_restore((await lock_ends(connection)).last_id, now)
+            await set_last_id(connection, last_id)
+        log.info("ids of events skipped", last_id=last_id)
+        return last_id
+
     async def _has_new_events(self) -> bool:
         async with self._database.autocommit_read() as connection:
             return await has_new_events(connection)
@@ -95,7 +118,8 @@ class EventFeed:
         Raises:
             Forbidden: without `event:read`.
             EventsPruned: events after this cursor were deleted.
-            Invalid: the cursor is larger than any id, as after a backup was restored.
+            EventsRestored: the event of this cursor was lost at a restore.
+            Invalid: the cursor is larger than any id.
         """
         require_permission(caller, Permission.EVENT_READ)
         await self._numbering.number()
@@ -107,7 +131,10 @@ class EventFeed:
             if begin > ends.last_id:
                 detail = f"no event has this id yet; the newest is {ends.last_id}"
                 raise Invalid(detail, [Violation("unknown_cursor", detail, "/after")])
-            through = min(begin + self._scanned_at_once, ends.last_id)
+            if not await is_cursor(connection, ends, begin):
+                detail = "a backup was restored that does not have the event of this cursor"
+                raise EventsRestored(detail, kept=await newest_before(connection, ends, begin))
+            through = await end_of_scan(connection, ends, begin, self._scanned_at_once)
             items, next_after = await find_events(connection, caller, filters, range(begin + 1, through + 1), limit)
         return EventPage(items, next_after, has_more=next_after < ends.last_id)
 

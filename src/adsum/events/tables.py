@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Column, Date, Integer, PrimaryKeyConstra
 
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId, metadata
 
-# The columns are those of `new_events`. Ids have no gaps: they are positions.
+# The columns are those of `new_events`. Ids are positions, without gaps except after a restore of a backup.
 events = Table(
     "events",
     metadata,

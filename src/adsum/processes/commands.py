@@ -17,6 +17,7 @@ DataDir = Annotated[Path | None, typer.Option(help="The data folder.  [default: 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.  [default: ADSUM_HOST]")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on.  [default: ADSUM_PORT]")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+FIRST_REVISION_WITH_EVENTS = "0056"
 
 
 def up(
@@ -150,7 +151,12 @@ def restore(
     folder = _data_folder(load_settings(data_dir=data_dir), "restore")
     with waiting("Restoring"):
         done = restore_backup(
-            folder, path, newest_schema=newest_revision(), now=system_clock(), force=force, identity=identity
+            *(folder, path),
+            newest_schema=newest_revision(),
+            now=system_clock(),
+            force=force,
+            prepare=_skip_event_ids,
+            identity=identity,
         )
     _record(
         folder,
@@ -164,6 +170,25 @@ def restore(
         "keptAside": None if done.kept_aside is None else str(done.kept_aside),
     }
     show_one(row, as_json=as_json)
+
+
+def _skip_event_ids(database: Path, revision: str) -> None:
+    """Gives new events of a restored database ids that no event has had."""
+    import asyncio
+
+    from adsum.events.service import EventNumbering
+    from adsum.platform.clock import system_clock
+    from adsum.platform.database.engine import open_database
+
+    async def skip() -> None:
+        opened = open_database(f"sqlite:///{database}")
+        try:
+            await EventNumbering(opened).skip_ids(system_clock())
+        finally:
+            await opened.close()
+
+    if revision >= FIRST_REVISION_WITH_EVENTS:
+        asyncio.run(skip())
 
 
 def _record(folder: DataFolder, action: str, after: dict[str, Any]) -> None:

@@ -28,7 +28,13 @@ def put_back(
     identity: Path | None = None,
 ) -> Restored:
     newest_schema = newest or newest_revision()
-    return restore(folder, archive, newest_schema=newest_schema, now=NOW, force=force, identity=identity)
+    return restore(
+        folder, archive, newest_schema=newest_schema, now=NOW, force=force, prepare=unchanged, identity=identity
+    )
+
+
+def unchanged(database: Path, revision: str) -> None:
+    """Changes nothing in the database of a backup."""
 
 
 def state(folder: DataFolder) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from adsum.accounts.access import system_caller
-from adsum.events.repository import read_ends
+from adsum.events.repository import end_of_scan, read_ends
 from adsum.events.rules import Event, EventFilters
 from adsum.events.schemas import event_item
 from adsum.events.service import SCANNED_AT_ONCE, find_events, find_single_events
@@ -122,7 +122,7 @@ class Deliveries:
             begin = max(webhook.position, ends.pruned_id)
             if begin >= ends.last_id:
                 return None
-            ids = range(begin + 1, min(begin + SCANNED_AT_ONCE, ends.last_id) + 1)
+            ids = range(begin + 1, await end_of_scan(connection, ends, begin, SCANNED_AT_ONCE) + 1)
             events, complete = await find_events(connection, system_caller(), _filters(webhook), ids, PAGE)
             return Page(webhook, secrets, events, {}, complete)
 

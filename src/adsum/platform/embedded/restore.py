@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from adsum.platform.embedded.archive import FILES, BackupManifest, BackupRefused, checked_revision, unpack, workspace_in
+from adsum.platform.embedded.archive import (
+    DATABASE,
+    FILES,
+    BackupManifest,
+    BackupRefused,
+    checked_revision,
+    unpack,
+    workspace_in,
+)
 from adsum.platform.embedded.backup import sync_folder
 from adsum.platform.embedded.data_folder import DataFolder
 
@@ -32,6 +40,7 @@ def restore(
     newest_schema: str,
     now: datetime,
     force: bool,
+    prepare: Callable[[Path, str], None],
     identity: Path | None = None,
 ) -> Restored:
     """Checks the whole backup, then moves its files into place. The sweeper rebuilds the queue from the database.
@@ -42,6 +51,7 @@ def restore(
         newest_schema: the newest revision that this version knows.
         now: the current time.
         force: whether the folder may hold data, which is moved aside.
+        prepare: changes the database of the backup, given its file and its revision, before it is moved into place.
         identity: the file with the secret keys of an encrypted backup.
 
     Raises:
@@ -57,7 +67,7 @@ def restore(
             raise BackupRefused(f"{folder.root} contains data: --force moves it aside and restores the backup")
         with workspace_in(folder.root, ".restore-") as staging:
             manifest = unpack(archive if decrypt is None else decrypt(staging), staging)
-            _check(staging, manifest, newest_schema)
+            prepare(staging / DATABASE, _checked_revision(staging, manifest, newest_schema))
             aside = folder.root / f"before-restore-{now:%Y%m%d-%H%M%S}" if present else None
             try:
                 _swap(folder, staging, aside, present)
@@ -118,13 +128,14 @@ def _remove(folder: DataFolder, made: Sequence[Path]) -> None:
             path.rmdir()
 
 
-def _check(staging: Path, manifest: BackupManifest, newest_schema: str) -> None:
-    revision = checked_revision(staging / "adsum.db")
+def _checked_revision(staging: Path, manifest: BackupManifest, newest_schema: str) -> str:
+    revision = checked_revision(staging / DATABASE)
     if revision > newest_schema:
         raise BackupRefused(
             f"the backup's schema {revision} is newer than this version's, {newest_schema}: "
             f"restore it with Adsum {manifest.version} or later"
         )
+    return revision
 
 
 def _swap(folder: DataFolder, staging: Path, aside: Path | None, present: list[str]) -> None:
