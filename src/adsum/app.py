@@ -35,6 +35,7 @@ from adsum.batches.marks_import import endpoints as marks_import
 from adsum.batches.marks_import import pages as marks_pages
 from adsum.events import endpoints as events
 from adsum.events.webhooks import endpoints as webhooks
+from adsum.events.webhooks import pages as webhook_pages
 from adsum.operations import endpoints as operations
 from adsum.operations.audit import endpoints as audit
 from adsum.operations.audit import pages as audit_pages
@@ -156,6 +157,7 @@ PAGES = (
     people.router,
     staff_erasure_pages.router,
     key_pages.router,
+    webhook_pages.router,
     status_pages.router,
     calendar_pages.router,
     away_pages.router,
@@ -182,6 +184,7 @@ TEMPLATES = (
     "adsum.accounts",
     "adsum.attendance",
     "adsum.batches",
+    "adsum.events",
     "adsum.operations.audit",
     "adsum.operations.setup",
     "adsum.privacy",

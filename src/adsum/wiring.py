@@ -196,9 +196,9 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
         batches = batch_services(on, schools.schools)
         reports = _reports(on)
         registers = _registers(on, attendance, absences, batches)
-        pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers)
         metrics = Metrics()
-        events = event_services(on, batches.sweeper, metrics.events)
+        events = event_services(on, batches.sweeper, schools.schools, metrics.events)
+        pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers, events)
         operations = operation_services(
             on,
             metrics=metrics,
@@ -264,7 +264,7 @@ def _registers(
     )
 
 
-def _pages(
+def _pages(  # noqa: PLR0913, PLR0917 - the services of all pages
     on: OpenServers,
     schools: SchoolServices,
     roster: RosterServices,
@@ -273,6 +273,7 @@ def _pages(
     batches: BatchServices,
     reports: ReportServices,
     registers: RegisterServices,
+    events: EventServices,
 ) -> PageServices:
     unexplained = UnexplainedPageData(
         reports.reports, absences.unexplained_absences, attendance.statuses, roster.naming
@@ -328,6 +329,7 @@ def _pages(
             statuses=attendance.statuses,
             naming=roster.naming,
             calendar=schools.school_calendar,
+            stopped_webhooks=events.webhooks.stopped,
         ),
     )
 

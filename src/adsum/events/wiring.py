@@ -14,12 +14,14 @@ from adsum.events.metrics import EventMetrics
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
 from adsum.events.webhooks.delivery import Deliveries
 from adsum.events.webhooks.guard import Guard, Network
+from adsum.events.webhooks.page_data import WebhookPageData
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, queue_of_webhooks
 from adsum.events.webhooks.secret_renewal import SecretRenewal
 from adsum.events.webhooks.sending import Sender
 from adsum.events.webhooks.service import DeliveryPruning, Webhooks
 from adsum.platform.keys import KeyPurpose
 from adsum.platform.secret_box import SecretBox
+from adsum.schools.service import Schools
 from adsum.servers import OpenServers
 
 _EVERY_NETWORK = ("0.0.0.0/0", "::/0")
@@ -33,12 +35,13 @@ class EventServices:
     event_feed: EventFeed
     health_of_events: HealthOfEvents
     webhooks: Webhooks
+    webhook_page_data: WebhookPageData
     deliveries: Deliveries
     dispatch: Dispatch
     event_chores: Sequence[Chore]
 
 
-def event_services(on: OpenServers, sweeper: Sweeper, metrics: EventMetrics) -> EventServices:
+def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics: EventMetrics) -> EventServices:
     """The services of events and webhooks on open servers."""
     settings = on.settings
     numbering = EventNumbering(on.database)
@@ -46,11 +49,13 @@ def event_services(on: OpenServers, sweeper: Sweeper, metrics: EventMetrics) -> 
     sender = on.closing(Sender(guard, on.now))
     deliveries = Deliveries(on.database, sender, box, on.now, metrics.count_attempt)
     queue = WebhookQueue(on.redis, queue_name=queue_of_webhooks(settings.queue_name), key_prefix=settings.key_prefix)
+    webhooks = Webhooks(on.database, numbering, deliveries, guard, box, on.now)
     return EventServices(
         event_numbering=numbering,
         event_feed=EventFeed(on.database, numbering),
         health_of_events=HealthOfEvents(on.database, on.now),
-        webhooks=Webhooks(on.database, numbering, deliveries, guard, box, on.now),
+        webhooks=webhooks,
+        webhook_page_data=WebhookPageData(webhooks, schools),
         deliveries=deliveries,
         dispatch=Dispatch(on.database, numbering, queue, lambda: sweeper.is_leading, on.now),
         event_chores=_chores(on, numbering, box),

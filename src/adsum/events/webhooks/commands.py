@@ -41,7 +41,7 @@ def _moment(text: str) -> datetime:
 
 COLUMNS = ("id", "url", "eventTypes", "schoolId", "disabled", "failingSince", "position")
 DROPPED_FIRST = ("position", "failingSince", "eventTypes")
-DELIVERIES = ("id", "attemptedAt", "eventId", "eventType", "status", "error", "durationMs")
+DELIVERIES = ("id", "attemptedAt", "eventId", "eventType", "number", "status", "error", "durationMs", "nextAttemptAt")
 WebhookId = Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)]
 Types = Annotated[
     list[EventType] | None,

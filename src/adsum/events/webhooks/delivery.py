@@ -103,7 +103,7 @@ class Deliveries:
         body = json.dumps(content, separators=(",", ":"))
         attempt = await self._sender.send(webhook.url, message_id, body, self._open(webhook.id, secrets, now))
         async with self._database.transaction() as connection:
-            await statements.log_deliveries(connection, webhook.id, [(None, "webhook.test", attempt)])
+            await statements.log_deliveries(connection, webhook.id, [(None, "webhook.test", 1, attempt)])
         return attempt
 
     async def _next_page(self, webhook_id: int) -> Page | None:
@@ -141,7 +141,7 @@ class Deliveries:
             if webhook is None:
                 return False
             if attempts:
-                sent = [(event.id, event.type, attempt) for event, attempt in attempts]
+                sent = [(event.id, event.type, _number(page, event), attempt) for event, attempt in attempts]
                 await statements.log_deliveries(connection, webhook.id, sent)
             return await self._store(connection, webhook, page, attempts)
 
@@ -194,6 +194,13 @@ class Deliveries:
         if reason is not None:
             await disable(connection, webhook, reason, now)
         return not failed
+
+
+def _number(page: Page, event: Event) -> int:
+    """Which attempt for an event this is. In order, the webhook counts those that failed for the first of a page."""
+    if page.webhook.in_order:
+        return page.webhook.attempts + 1 if event is page.events[0] else 1
+    return page.retries.get(event.id, 0) + 1
 
 
 def _position_after(page: Page, attempts: Sequence[tuple[Event, Attempt]]) -> int:

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.events.tables import events
-from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Webhook
+from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Retry, Webhook, next_attempt_after
 from adsum.events.webhooks.tables import webhook_deliveries, webhook_retries, webhooks
 from adsum.platform.database.filters import equal
 
 _COLUMNS = tuple(webhooks.c[each.name] for each in fields(Webhook))
+_DELIVERY = tuple(
+    webhook_deliveries.c[name]
+    for name in ("id", "webhook_id", "event_id", "event_type", "number", *(each.name for each in fields(Attempt)))
+)
 
 
 class SealedSecrets(NamedTuple):
@@ -44,9 +48,13 @@ async def find_webhook(
     return None if row is None else _webhook(*row)
 
 
-async def list_webhooks(connection: AsyncConnection, caller: Caller) -> list[Webhook]:
-    """The webhooks that the caller sees, by id."""
+async def list_webhooks(
+    connection: AsyncConnection, caller: Caller, disabled: Collection[Disabled] = ()
+) -> list[Webhook]:
+    """The webhooks that the caller sees, by id; with `disabled` those that are disabled for one of these reasons."""
     query = _select(in_visible_school(caller, webhooks.c.school_id)).order_by(webhooks.c.id)
+    if disabled:
+        query = query.where(webhooks.c.disabled.in_(disabled))
     return [_webhook(*row) for row in await connection.execute(query)]
 
 
@@ -177,42 +185,70 @@ def _received_by(webhook: Webhook) -> list[ColumnElement[bool]]:
     return [*which, events.c.type.in_(webhook.event_types)] if webhook.event_types else which
 
 
+async def count_waiting(connection: AsyncConnection, webhook: Webhook, limit: int) -> int:
+    """The number of events that the webhook has still to receive, counted up to `limit`."""
+    c = webhook_retries.c
+    following = select(events.c.id).where(events.c.id > webhook.position, *_received_by(webhook)).limit(limit)
+    again = select(c.event_id).where(c.webhook_id == webhook.id).limit(limit)
+    counts = [select(func.count()).select_from(each.subquery()).scalar_subquery() for each in (following, again)]
+    return min(limit, await connection.scalar(select(counts[0] + counts[1])) or 0)
+
+
 async def log_deliveries(
-    connection: AsyncConnection, webhook_id: int, attempts: Sequence[tuple[int | None, str, Attempt]]
+    connection: AsyncConnection, webhook_id: int, attempts: Sequence[tuple[int | None, str, int, Attempt]]
 ) -> None:
-    """Adds attempts to the log, each with the id and the type of its event."""
+    """Adds attempts to the log, each with the id and the type of its event, and its number."""
     rows = [
         {
             "webhook_id": webhook_id,
             "event_id": event_id,
             "event_type": event_type,
+            "number": number,
             **{each.name: getattr(attempt, each.name) for each in fields(Attempt)},
         }
-        for event_id, event_type, attempt in attempts
+        for event_id, event_type, number, attempt in attempts
     ]
     await connection.execute(insert(webhook_deliveries), rows)
 
 
 async def list_deliveries(
-    connection: AsyncConnection, webhook_id: int, before: int | None, limit: int, *, failed_only: bool
+    connection: AsyncConnection, webhook: Webhook, before: int | None, limit: int, *, failed_only: bool
 ) -> list[Delivery]:
     """At most `limit` attempts, the newest first, from before the id `before`."""
-    c = webhook_deliveries.c
-    query = _select_deliveries().where(c.webhook_id == webhook_id).order_by(c.id.desc()).limit(limit)
+    c, retry = webhook_deliveries.c, webhook_retries.c
+    query = (
+        select(*_DELIVERY, retry.attempts, retry.next_attempt_at)
+        .outerjoin(webhook_retries, and_(retry.webhook_id == c.webhook_id, retry.event_id == c.event_id))
+        .where(c.webhook_id == webhook.id)
+        .order_by(c.id.desc())
+        .limit(limit)
+    )
     if before is not None:
         query = query.where(c.id < before)
     if failed_only:
         query = query.where(or_(c.status.is_(None), c.status < 200, c.status > 299))
-    return [_delivery(*row) for row in await connection.execute(query)]
+    found: list[Delivery] = []
+    for row in await connection.execute(query):
+        *values, attempts, due = tuple[Any, ...](row)
+        delivery = _delivery(*values)
+        retry_of_event = None if due is None else Retry(attempts, due)
+        found.append(replace(delivery, next_attempt_at=next_attempt_after(webhook, delivery, retry_of_event)))
+    return found
 
 
-def _select_deliveries() -> Select[*tuple[Any, ...]]:
-    c = webhook_deliveries.c
-    return select(c.id, c.webhook_id, c.event_id, c.event_type, *(c[each.name] for each in fields(Attempt)))
+async def last_deliveries(connection: AsyncConnection, caller: Caller) -> dict[int, Delivery]:
+    """The newest attempt of each webhook that the caller sees, by the id of the webhook."""
+    entries = webhook_deliveries.alias()
+    newest = select(func.max(entries.c.id)).where(entries.c.webhook_id == webhooks.c.id).scalar_subquery()
+    both = webhooks.join(webhook_deliveries, webhook_deliveries.c.id == newest.correlate(webhooks))
+    query = select(*_DELIVERY).select_from(both).where(in_visible_school(caller, webhooks.c.school_id))
+    return {each.webhook_id: each for each in [_delivery(*row) for row in await connection.execute(query)]}
 
 
-def _delivery(delivery_id: int, webhook_id: int, event_id: int | None, event_type: str, *attempt: Any) -> Delivery:
-    return Delivery(delivery_id, webhook_id, event_id, event_type, Attempt(*attempt))
+def _delivery(
+    delivery_id: int, webhook_id: int, event_id: int | None, event_type: str, number: int, *attempt: Any
+) -> Delivery:
+    return Delivery(delivery_id, webhook_id, event_id, event_type, number, Attempt(*attempt))
 
 
 async def prune_deliveries(connection: AsyncConnection, before: datetime, limit: int) -> int:

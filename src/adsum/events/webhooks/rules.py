@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook as StandardWebhook
 
@@ -59,6 +60,7 @@ class Webhook:
         attempts: failed attempts since the last delivery that arrived.
         failing_since: the first of them.
         next_attempt_at: there is no attempt before; None: no attempt has failed.
+        earlier_ends_at: until when the secret before the last rotation signs, too; it may be over.
     """
 
     id: int
@@ -73,6 +75,12 @@ class Webhook:
     attempts: int
     failing_since: datetime | None
     next_attempt_at: datetime | None
+    earlier_ends_at: datetime | None = None
+
+    @property
+    def host(self) -> str:
+        """The host of the URL, whose path and query may hold a secret of the receiver."""
+        return urlsplit(self.url).hostname or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +117,47 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """An attempt in the log of a webhook. `event_id` None: a test."""
+    """An attempt in the log of a webhook.
+
+    Attributes:
+        id: of the entry.
+        webhook_id: of the webhook.
+        event_id: of the event; None: a test.
+        event_type: of the event.
+        number: 1, and one more after each failure. It begins anew if the event is delivered again.
+        attempt: the result.
+        next_attempt_at: when the next attempt follows; None: none does, or a later entry has it.
+    """
 
     id: int
     webhook_id: int
     event_id: int | None
     event_type: str
+    number: int
     attempt: Attempt
+    next_attempt_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An event that is to be delivered again, after so many failed attempts."""
+
+    attempts: int
+    next_attempt_at: datetime
+
+
+def next_attempt_after(webhook: Webhook, delivery: Delivery, retry: Retry | None) -> datetime | None:
+    """When the attempt that follows this one is due; None: none follows, or it was made already."""
+    if webhook.disabled or delivery.event_id is None or delivery.attempt.has_arrived:
+        return None
+    if retry is not None:
+        failed = webhook.attempts if webhook.in_order else retry.attempts
+        due = max(retry.next_attempt_at, webhook.next_attempt_at or retry.next_attempt_at)
+    else:
+        failed, due = webhook.attempts, webhook.next_attempt_at
+        if delivery.event_id <= webhook.position:
+            return None
+    return due if delivery.number == failed else None
 
 
 def pause_after(attempts: int, chance: float) -> timedelta:

@@ -43,6 +43,9 @@ class WebhookItem(Schema):
     attempts: Annotated[int, Field(description="Failed attempts since the last delivery that arrived.")]
     failing_since: Annotated[Moment | None, Field(description="The first of them.")]
     next_attempt_at: Annotated[Moment | None, Field(description="When the next attempt follows.")]
+    earlier_ends_at: Annotated[
+        Moment | None, Field(description="Until when the secret before the last rotation signs, too; it may be over.")
+    ]
 
     @classmethod
     def of(cls, webhook: Webhook) -> WebhookItem:
@@ -121,10 +124,22 @@ class DeliveryItem(AttemptItem):
     id: Annotated[int, Field(description="The entry of the log.")]
     event_id: Annotated[int | None, Field(description="The event; null: a test.")]
     event_type: Annotated[str, Field(description="The type of the event; `webhook.test` of a test.")]
+    number: Annotated[
+        int, Field(description="1, and one more after each failure. It begins anew if the event is delivered again.")
+    ]
+    next_attempt_at: Annotated[
+        Moment | None, Field(description="When the next attempt follows; null: none does, or a later entry has it.")
+    ]
 
     @classmethod
     def of_delivery(cls, delivery: Delivery) -> DeliveryItem:
-        own = {"id": delivery.id, "event_id": delivery.event_id, "event_type": delivery.event_type}
+        own = {
+            "id": delivery.id,
+            "event_id": delivery.event_id,
+            "event_type": delivery.event_type,
+            "number": delivery.number,
+            "next_attempt_at": delivery.next_attempt_at,
+        }
         return cls.model_validate(AttemptItem.of(delivery.attempt).model_dump(by_alias=False) | own)
 
 

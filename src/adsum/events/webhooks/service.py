@@ -33,6 +33,7 @@ from adsum.schools.service import require_school
 MAX_URL = 2_000
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
+MAX_COUNTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Webhooks:
         """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         require_confirmed(caller)
-        refuse(await self._validate_url(new.url))
+        refuse(await self.violations_of_url(new.url, caller))
         if new.school_id is None and caller.schools is not None:
             detail = "only an admin of all schools creates a webhook for all schools"
             raise Forbidden(detail, [Violation("school_missing", detail, "/schoolId")])
@@ -121,6 +122,25 @@ class Webhooks:
         async with self._database.snapshot() as connection:
             return await statements.list_webhooks(connection, caller)
 
+    async def last_deliveries(self, caller: Caller) -> Mapping[int, Delivery]:
+        """The newest attempt of each visible webhook, by the id of the webhook."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.snapshot() as connection:
+            return await statements.last_deliveries(connection, caller)
+
+    async def stopped(self, caller: Caller) -> list[Webhook]:
+        """The visible webhooks that Adsum has disabled, by id."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.snapshot() as connection:
+            return await statements.list_webhooks(connection, caller, (Disabled.FAILING, Disabled.GONE))
+
+    async def count_waiting(self, webhook_id: int, caller: Caller) -> int:
+        """The number of events that a webhook has still to receive, counted up to `MAX_COUNTED`."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
+        async with self._database.snapshot() as connection:
+            webhook = await _find(connection, webhook_id, caller)
+            return await statements.count_waiting(connection, webhook, MAX_COUNTED)
+
     async def get(self, webhook_id: int, caller: Caller) -> Webhook:
         """One webhook."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
@@ -144,7 +164,7 @@ class Webhooks:
         """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         require_confirmed(caller)
-        refuse([] if url is None else await self._validate_url(url))
+        refuse([] if url is None else await self.violations_of_url(url, caller))
         values: dict[str, Any] = {} if url is None else {"url": url}
         values |= {} if event_types is None else {"event_types": sorted(event_types)}
         values |= {} if in_order is None else {"in_order": in_order}
@@ -209,9 +229,9 @@ class Webhooks:
         query = ("deliveries", webhook_id, failed_only)
         before = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
-            await _find(connection, webhook_id, caller)
+            webhook = await _find(connection, webhook_id, caller)
             rows = await statements.list_deliveries(
-                connection, webhook_id, before, page.limit + 1, failed_only=failed_only
+                connection, webhook, before, page.limit + 1, failed_only=failed_only
             )
         return page_of(rows, page, query, lambda row: (row.id,))
 
@@ -240,8 +260,9 @@ class Webhooks:
             webhook = await _find(connection, webhook_id, caller, lock=True)
             return await statements.replay_period(connection, webhook, since, until, self._now())
 
-    async def _validate_url(self, url: str) -> Sequence[Violation]:
-        """Refuses addresses that webhooks may not reach. Without TLS only allowed networks are reached."""
+    async def violations_of_url(self, url: str, caller: Caller) -> Sequence[Violation]:
+        """Why a URL would be refused. Webhooks reach public addresses with TLS, and allowed networks."""
+        require_permission(caller, Permission.WEBHOOK_MANAGE)
         host, port, is_secure = _parsed(url)
         if host is None:
             return [_wrong_url("wrong_url", "a URL is such as https://school.example/hooks, without user and fragment")]
@@ -286,7 +307,7 @@ def _content(webhook: Webhook) -> dict[str, Any]:
     """The content for the audit log. The path and the query of a URL may hold a secret of the receiver."""
     return {
         "webhook_id": webhook.id,
-        "host": urlsplit(webhook.url).hostname,
+        "host": webhook.host,
         "url_sha256": hashlib.sha256(webhook.url.encode()).hexdigest(),
         "event_types": list(webhook.event_types),
         "in_order": webhook.in_order,

@@ -49,6 +49,8 @@ webhook_deliveries = Table(
     # NULL: a test.
     Column("event_id", BigInt),
     Column("event_type", String(32), nullable=False),
+    # Which attempt it was since the last success.
+    Column("number", Integer, nullable=False, server_default="1"),
     Column("attempted_at", Instant, nullable=False),
     Column("duration_ms", Integer, nullable=False),
     # NULL: there was no answer.

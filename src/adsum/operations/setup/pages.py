@@ -6,6 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
+from adsum.accounts.access import Permission
+from adsum.events.webhooks.service import Webhooks
 from adsum.operations.setup.rules import Step, StepState
 from adsum.operations.setup.service import SchoolSetup
 from adsum.platform.http.dependencies import provided
@@ -30,21 +32,24 @@ async def admin(
     schools: Annotated[Schools, Depends(provided(Schools))],
     directory: Annotated[Directory, Depends(provided(Directory))],
     setup: SetupService,
+    webhooks: Annotated[Webhooks, Depends(provided(Webhooks))],
     visitor: Manager,
     cursor: str | None = None,
     opened: PathId | None = None,
 ) -> Response:
     """The schools that the visitor sees. `opened`: the school whose setup is unfolded."""
-    page = await schools.page(visitor.caller, PageRequest(cursor, SCHOOLS_PER_PAGE))
+    caller = visitor.caller
+    page = await schools.page(caller, PageRequest(cursor, SCHOOLS_PER_PAGE))
     school_ids = [school.id for school in page.items]
     return site_of(request).page(
         *(request, "admin/start.html"),
         visitor=visitor,
         page=page,
-        sizes=await directory.sizes_of_schools(school_ids, visitor.caller),
-        setups=await setup.of_schools(school_ids, visitor.caller),
+        sizes=await directory.sizes_of_schools(school_ids, caller),
+        setups=await setup.of_schools(school_ids, caller),
         states=StepState,
         opened=opened,
+        stopped_webhooks=await webhooks.stopped(caller) if caller.may(Permission.WEBHOOK_MANAGE) else (),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -100,6 +100,7 @@ class OverviewPageData:
         statuses: Statuses,
         naming: Naming,
         calendar: SchoolCalendar,
+        stopped_webhooks: Callable[[Caller], Awaitable[Sequence[object]]],
     ) -> None:
         self._registers = registers
         self._on_site = on_site
@@ -111,6 +112,7 @@ class OverviewPageData:
         self._statuses = statuses
         self._naming = naming
         self._calendar = calendar
+        self._stopped_webhooks = stopped_webhooks
 
     async def read(self, caller: Caller, school_id: int, day: date, cursors: Cursors, *, is_today: bool) -> DayOverview:
         """The overview of a school on a day.
@@ -143,6 +145,10 @@ class OverviewPageData:
             names=await self._naming.names_of(_named_ids(registers, disputes, failed, failed_students), caller),
             statuses=shown_statuses(await self._statuses.all_of(school_id, caller)),
         )
+
+    async def stopped_webhooks(self, caller: Caller) -> Sequence[object]:
+        """The webhooks of the notice above the page, for those who manage them."""
+        return await self._stopped_webhooks(caller) if caller.may(Permission.WEBHOOK_MANAGE) else ()
 
     async def _figures(
         self, caller: Caller, filters: RegisterFilters, school_id: int, day: date, *, is_today: bool

@@ -97,7 +97,16 @@ async def overview(
     """The overview. `done` names the action that led back to the page, `at` the absence to which it leads back."""
     content = await _read(overviews, visitor, of, cursors)
     planned = await absences.of_day(of.school.id, of.day, visitor.caller)
-    return _page(request, visitor, of, content, now=now, planned=planned, done=done, cursors=cursors, at=at)
+    stopped = await overviews.stopped_webhooks(visitor.caller)
+    return _page(
+        *(request, visitor, of, content),
+        now=now,
+        planned=planned,
+        done=done,
+        cursors=cursors,
+        at=at,
+        stopped_webhooks=stopped,
+    )
 
 
 @router.get("/now")
@@ -215,6 +224,7 @@ def _shown(visitor: Visitor, of: SchoolDay, content: DayOverview, **context: Any
         "at": "",
         "typed": None,
         "error": None,
+        "stopped_webhooks": (),
         **context,
     }
 

@@ -1,0 +1,15 @@
+"""Numbers of attempts to deliver to webhooks"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0064"
+down_revision = "0059"
+
+
+def upgrade() -> None:
+    op.add_column("webhook_deliveries", sa.Column("number", sa.Integer(), nullable=False, server_default="1"))
+
+
+def downgrade() -> None:
+    op.drop_column("webhook_deliveries", "number")
