@@ -362,3 +362,56 @@ async def test_old_attempts_are_deleted_in_pages(adsum: Adsum, receiver: Receive
 
     assert [await pruning.prune_if_due() for _ in range(3)] == [2, 1, 0]
     assert await log(adsum, webhook) == []
+
+
+async def numbers(adsum: Adsum, webhook: WebhookWithSecret) -> list[tuple[int | None, int, bool]]:
+    """Of each entry of the log: the event, the number of the attempt, and whether the next one is announced there."""
+    page = await adsum.webhooks.page_of_deliveries(webhook.webhook.id, CALLER, PageRequest(limit=200))
+    return [(each.event_id, each.number, each.next_attempt_at is not None) for each in page.items]
+
+
+async def test_the_log_numbers_attempts_in_order_and_has_the_next_one_at_the_last(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    receiver.answer_of = lambda number: 204 if number in (0, 3) else 500
+    await happen(adsum, range(2))
+    now = system_clock()
+    for minutes in range(2):
+        await deliver(adsum, webhook, now + timedelta(hours=minutes))
+    failing = await numbers(adsum, webhook)
+    await deliver(adsum, webhook, now + timedelta(hours=2))
+    await adsum.webhooks.replay_event(webhook.webhook.id, 1, CALLER)
+    await deliver(adsum, webhook)
+
+    assert failing == [(2, 2, True), (2, 1, False), (1, 1, False)]
+    assert await numbers(adsum, webhook) == [(1, 1, True), (2, 3, False), *[(each, n, False) for each, n, _ in failing]]
+
+
+async def test_the_log_numbers_attempts_in_any_order(adsum: Adsum, receiver: Receiver) -> None:
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
+    receiver.answer_of = lambda _: 500
+    await happen(adsum, [1])
+    await deliver(adsum, webhook)
+    await deliver(adsum, webhook, system_clock() + timedelta(hours=1))
+    failing = await numbers(adsum, webhook)
+    await adsum.webhooks.change(webhook.webhook.id, CALLER, enabled=False)
+
+    assert failing == [(1, 2, True), (1, 1, False)]
+    assert await numbers(adsum, webhook) == [(1, 2, False), (1, 1, False)]
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+async def test_enabling_a_webhook_makes_its_next_attempt_now(
+    adsum: Adsum, receiver: Receiver, *, in_order: bool
+) -> None:
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=in_order), CALLER)
+    receiver.answer_of = lambda number: 204 if number else 500
+    await happen(adsum, [1])
+    await deliver(adsum, webhook)
+    await deliver(adsum, webhook)
+    waiting = await adsum.webhooks.count_waiting(webhook.webhook.id, CALLER)
+    await adsum.webhooks.change(webhook.webhook.id, CALLER, enabled=True)
+    await deliver(adsum, webhook)
+
+    assert receiver.added == [1, 1]
+    assert (waiting, await adsum.webhooks.count_waiting(webhook.webhook.id, CALLER)) == (1, 0)

@@ -9,8 +9,9 @@ from zlib import crc32
 import pytest
 from fastapi.routing import APIRoute
 
-from adsum.accounts.access import Permission, Role
+from adsum.accounts.access import Permission, Role, system_caller
 from adsum.app import PAGES
+from adsum.events.webhooks.service import NewWebhook
 from adsum.wiring import Adsum
 from tests.platform.pages.untranslated import untranslated
 from tests.support.api import DAY, PEOPLE, opened_api
@@ -75,6 +76,7 @@ async def pages(adsum: Adsum, schools: list[SchoolIds]) -> AsyncGenerator[tuple[
     """All users of the first school, one of them an admin, and an admin of all schools; else only the latter."""
     people = PEOPLE if schools else ()
     await adsum.api_keys.create("sync", [Permission.ROSTER_READ])  # its id is 1
+    await adsum.webhooks.create(NewWebhook("https://93.184.216.34/hooks"), system_caller())
     async with opened_api(adsum, schools[0] if schools else NOTHING, people) as api:
         if schools:
             await api.sign_in(Role.ADMIN, schools[0].school_id)

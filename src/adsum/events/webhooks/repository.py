@@ -150,6 +150,13 @@ async def set_retries(
         await connection.execute(insert(webhook_retries), rows)
 
 
+async def hasten_retries(connection: AsyncConnection, webhook_id: int, now: datetime) -> None:
+    """Makes all retries of a webhook due. The caller has locked the webhook."""
+    c = webhook_retries.c
+    later = (c.webhook_id == webhook_id, c.next_attempt_at > now)
+    await connection.execute(update(webhook_retries).where(*later).values(next_attempt_at=now))
+
+
 async def delete_retries(connection: AsyncConnection, webhook_id: int, event_ids: Collection[int]) -> None:
     """Forgets retries of events that have arrived."""
     c = webhook_retries.c

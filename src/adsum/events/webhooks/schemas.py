@@ -45,7 +45,7 @@ class WebhookItem(Schema):
     next_attempt_at: Annotated[Moment | None, Field(description="When the next attempt follows.")]
     earlier_ends_at: Annotated[
         Moment | None, Field(description="Until when the secret before the last rotation signs, too; it may be over.")
-    ]
+    ] = None
 
     @classmethod
     def of(cls, webhook: Webhook) -> WebhookItem:
@@ -81,7 +81,11 @@ class ChangedWebhookBody(SentSchema):
     event_types: EventTypes | None = None
     in_order: InOrder | None = None
     enabled: Annotated[
-        Flag | None, Field(description="False disables it; true enables it: it receives what it has missed.")
+        Flag | None,
+        Field(
+            description="False disables it. True enables it: it receives what it has missed, and makes its next "
+            "attempts now."
+        ),
     ] = None
 
 
@@ -126,10 +130,10 @@ class DeliveryItem(AttemptItem):
     event_type: Annotated[str, Field(description="The type of the event; `webhook.test` of a test.")]
     number: Annotated[
         int, Field(description="1, and one more after each failure. It begins anew if the event is delivered again.")
-    ]
+    ] = 1
     next_attempt_at: Annotated[
         Moment | None, Field(description="When the next attempt follows; null: none does, or a later entry has it.")
-    ]
+    ] = None
 
     @classmethod
     def of_delivery(cls, delivery: Delivery) -> DeliveryItem:

@@ -157,7 +157,8 @@ class Webhooks:
         in_order: bool | None = None,
         enabled: bool | None = None,
     ) -> Webhook:
-        """Changes what is not None. A webhook that is enabled again receives what it has missed.
+        """Changes what is not None. A webhook that is enabled again receives what it has missed. One that is enabled
+        makes its next attempts now.
 
         Raises:
             Invalid: with all violations.
@@ -168,10 +169,13 @@ class Webhooks:
         values: dict[str, Any] = {} if url is None else {"url": url}
         values |= {} if event_types is None else {"event_types": sorted(event_types)}
         values |= {} if in_order is None else {"in_order": in_order}
+        now = self._now()
         async with self._database.transaction() as connection:
             before = await _find(connection, webhook_id, caller, lock=True)
             if enabled is not None:
-                values |= _enabling(before, self._now(), enabled=enabled)
+                values |= _enabling(before, now, enabled=enabled)
+            if enabled:
+                await statements.hasten_retries(connection, webhook_id, now)
             if values:
                 await statements.change_webhook(connection, webhook_id, values)
             after = await _find(connection, webhook_id, caller)
