@@ -1,7 +1,8 @@
-"""An installation under load, whose servers a test disrupts."""
+"""An installation under load, with listeners to its events, whose servers a test disrupts."""
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from tests.support.servers.valkey import tell
 from tests.support.waiting import until
 from tests.system.faults.classes import create_classes, platform
 from tests.system.faults.installation import QUICK, Installation, Member
+from tests.system.faults.listeners import listening
 from tests.system.faults.load import Load, constant_load
-from tests.system.faults.oracle import verify
 
 # Invariant 5, and the time of a slow machine for the backlog.
 WITHIN_S = 30.0
+# Of the limits and restarts of readers of the feed.
+SEED = 1
 
 
 @dataclass
@@ -75,12 +78,15 @@ Disruption = Callable[[Site], Awaitable[None]]
 async def under_load(
     installation: Installation, controlled: Controlled | None = None, valkey: Valkey | None = None
 ) -> AsyncGenerator[Site]:
-    """Marks classes until the block ends, waits for all responses, and verifies all promises."""
+    """Marks classes until the block ends, waits for all responses, and verifies all promises and all events."""
     async with AsyncExitStack() as stack:
         classes = await create_classes(installation, classes=4)
         api, address = await installation.api(stack)
         worker = await installation.worker(stack, QUICK)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
+        listeners = await stack.enter_async_context(
+            listening(installation, lambda: load.platform.client, random.Random(SEED))
+        )
         async with constant_load(load):
             yield Site(installation, api, worker, load, controlled, valkey)
-        await verify(installation, load.promises, within=WITHIN_S)
+        await listeners.verify(load.promises, WITHIN_S)

@@ -21,6 +21,8 @@ from tests.support.servers.counting import CountingProxy, counting_postgres, cou
 from tests.support.servers.processes import eventually, is_alive
 
 KEY = "x" * 64
+# Where the receivers of webhooks are.
+LOOPBACK = "127.0.0.0/8"
 # Disables periodic work of a victim, so that all its steps belong to its batch.
 QUIET = {
     "ADSUM_SWEEP_INTERVAL": "60",
@@ -130,6 +132,7 @@ class Installation:
             "ADSUM_CHUNK_SIZE": str(self.settings.chunk_size),
             "ADSUM_LOCK_TTL": str(self.settings.lock_ttl),
             "ADSUM_SECRET_KEY": KEY,
+            "ADSUM_WEBHOOK_ALLOWED_NETWORKS": self.settings.webhook_allowed_networks,
             "ADSUM_PORT": "0",
             "ADSUM_LOG_FORMAT": "json",
         }
@@ -144,6 +147,7 @@ async def open_installation(
     folder: Path, settings: Settings, *, has_proxies: bool = True
 ) -> AsyncGenerator[Installation]:
     """Opens an installation without processes. Kills all its processes at the end."""
+    settings = settings.model_copy(update={"webhook_allowed_networks": LOOPBACK})
     async with wiring.open_adsum(settings) as adsum:
         installation = Installation(folder, settings, adsum, has_proxies)
         try:

@@ -6,9 +6,9 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from redis.asyncio import Redis
 from sqlalchemy import text
@@ -18,12 +18,17 @@ from adsum.events.webhooks.queue import queue_of_webhooks
 from adsum.platform.redis.connection import open_redis, translated
 from adsum.platform.redis.rates import RATES
 from adsum.platform.retries import retry_forever
+from tests.system.faults.event_oracle import find_event_defects, load_events
 from tests.system.faults.installation import Installation
 
 # An open run must end within this time after the last fault, plus the time for the backlog (invariant 5).
 RECOVERY_S = 15.0
 SWEEPS = 3
 FIXED = ("meta", "id", "events", "stalled-check", "marker")
+
+
+Rows: TypeAlias = tuple[dict[str, Any], list[Any], set[Any], set[Any]]
+"""Runs by id, records, failures, and the changes of runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +48,12 @@ async def verify(installation: Installation, promises: Iterable[Promise] = (), *
     await wait_until_idle(installation, within)
     defects = await find_defects(installation, promises)
     assert not defects, "\n".join(defects[:20])
-    before = await _rows(installation)
+    before = await load_rows(installation), await load_events(installation)
     for _ in range(SWEEPS):
         assert await installation.adsum.sweeper.sweep() == 0, "the sweeper found something left over"
-    assert await _rows(installation) == before, "sweeping at rest changed something"
+    assert (await load_rows(installation), await load_events(installation)) == before, (
+        "sweeping at rest changed something"
+    )
     defects = await find_defects(installation, promises)
     assert not defects, "\n".join(defects[:20])
 
@@ -69,7 +76,8 @@ async def find_activity(installation: Installation) -> list[str]:
 
 async def find_defects(installation: Installation, promises: Iterable[Promise] = ()) -> list[str]:
     """Returns a description of each defect."""
-    runs, records, failures, changes = await _rows(installation)
+    promises = list(promises)
+    runs, records, failures, changes = await load_rows(installation)
     found = [
         f"run {promise.run_id} was promised and is not there" for promise in promises if promise.run_id not in runs
     ]
@@ -85,6 +93,8 @@ async def find_defects(installation: Installation, promises: Iterable[Promise] =
             found.append(f"a record of student {row['student_id']} that no run requested")
         elif row["version"] == 1 and plan[row["student_id"]]["status"] != row["status"]:
             found.append(f"student {row['student_id']} is recorded as {row['status']}, against the plan")
+    run_ids = [promise.run_id for promise in promises]
+    found += find_event_defects(await load_events(installation), run_ids, runs, records)
     found += [f"{key} is left in Redis" for key in await find_leftover_keys(installation)]
     return found
 
@@ -171,7 +181,21 @@ async def _open_runs(installation: Installation) -> list[str]:
         return [f"run {row[0]} is open" for row in rows]
 
 
-async def _rows(installation: Installation) -> tuple[dict[str, Any], list[Any], set[Any], set[Any]]:
+def outcomes_of(rows: Rows) -> Generator[tuple[str, list[tuple[int, str, str | None]]]]:
+    """Yields each run with its students, their outcomes, and the status of those that it recorded."""
+    runs, records, failures, changes = rows
+    by_place = {(row["session_id"], row["learning_date"], row["student_id"]): row for row in records}
+    for run_id, run in runs.items():
+        outcomes: list[tuple[int, str, str | None]] = [(student, "skipped", None) for student in run["kept"]]
+        for student, job in _jobs(run).items():
+            record = by_place.get((run["session_id"], run["learning_date"], student))
+            outcome = _outcome(run, student, job, record, failures, changes)
+            outcomes.append((student, outcome, job["status"] if outcome == "recorded" else None))
+        yield run_id, outcomes
+
+
+async def load_rows(installation: Installation) -> Rows:
+    """Loads all runs, records, failures and changes."""
     async with installation.adsum.database.snapshot() as connection:
         if installation.adsum.database.is_postgres:
             # Loading two million records takes longer than the timeout of idle transactions.
