@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adsum.platform.embedded.orphans import die_with_this_process
@@ -38,6 +39,22 @@ class Controlled:
     def send(self, signal_number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(signal_number)
+
+    @contextmanager
+    def frozen(self) -> Generator[None]:
+        """Freezes the server with its processes until the block ends. It accepts connections and answers nothing."""
+        assert self._process is not None
+        parent = self._process.pid
+        os.kill(parent, signal.SIGSTOP)  # first, so that it starts no other
+        frozen = [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
+        try:
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in reversed(frozen):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
 
     async def down(self, signal_number: signal.Signals = signal.SIGKILL) -> None:
         """Ends the server, by SIGKILL unless another signal is given. Returns when it has ended."""

@@ -15,7 +15,7 @@ from tests.support.servers.valkey import tell
 from tests.support.waiting import until
 from tests.system.faults.classes import create_classes, platform
 from tests.system.faults.installation import QUICK, Installation, Member
-from tests.system.faults.listeners import listening
+from tests.system.faults.listeners import Listeners, listening
 from tests.system.faults.load import Load, constant_load
 
 # Invariant 5, and the time of a slow machine for the backlog.
@@ -32,6 +32,7 @@ class Site:
     api: Member
     worker: Member
     load: Load
+    listeners: Listeners
     controlled: Controlled | None = None
     valkey: Valkey | None = None
 
@@ -88,5 +89,5 @@ async def under_load(
             listening(installation, lambda: load.platform.client, random.Random(SEED))
         )
         async with constant_load(load):
-            yield Site(installation, api, worker, load, controlled, valkey)
+            yield Site(installation, api, worker, load, listeners, controlled, valkey)
         await listeners.verify(load.promises, WITHIN_S)

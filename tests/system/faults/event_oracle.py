@@ -57,7 +57,8 @@ async def load_events(installation: Installation) -> EventRows:
         log = [_logged(*row) for row in await rows("SELECT id, type, school_id, run_id, data FROM events ORDER BY id")]
         unnumbered = len(await rows("SELECT id FROM new_events"))
         ends = [tuple(row) for row in await rows("SELECT last_id, pruned_id FROM event_log")]
-        changes = await rows("SELECT attendance_id, version, new_status FROM attendance_changes")
+        # Those of a batch are told by its end.
+        changes = await rows("SELECT attendance_id, version, new_status FROM attendance_changes WHERE run_id IS NULL")
         announced = await rows("SELECT type, day, subject_id FROM announcements")
         sizes = await rows("SELECT class_id, count(DISTINCT student_id) FROM enrolments GROUP BY class_id")
     return EventRows(

@@ -24,7 +24,7 @@ from tests.support.waiting import until
 from tests.system.faults.event_oracle import ENDED, LoggedEvent, load_events
 from tests.system.faults.feed_readers import FeedReader, SeenEvent, digest_of_outcomes
 from tests.system.faults.installation import Installation
-from tests.system.faults.oracle import Promise, load_rows, outcomes_of, verify, wait_until_idle
+from tests.system.faults.oracle import Promise, find_leftover_keys, load_rows, outcomes_of, verify, wait_until_idle
 from tests.system.faults.receivers import Behaviour, Receiver
 
 TROUBLE_S = (0.5, 6.0)
@@ -54,6 +54,11 @@ class Listeners:
     readers: list[FeedReader]
     subscriptions: list[Subscription] = field(default_factory=list[Subscription])
     troubled: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+
+    @property
+    def receiver(self) -> Receiver:
+        """The receiver that never fails."""
+        return self.subscriptions[0].receiver
 
     async def subscribe(
         self, stack: AsyncExitStack, *, types: tuple[EventType, ...] = (), in_order: bool = True
@@ -107,13 +112,18 @@ class Listeners:
 
         async def is_told() -> bool:
             have_read = newest is None or all(each.cursor == newest for each in self.readers)
-            return have_read and not await retry_forever(self._behind)
+            is_delivered = have_read and not await retry_forever(self._behind)
+            return is_delivered and not await retry_forever(find_leftover_keys, self.installation)
 
         try:
             await until(is_told, within)
         except TimeoutError:
             cursors = [each.cursor for each in self.readers]
-            raise AssertionError(f"behind {newest}: {await self._behind()} webhooks; readers at {cursors}") from None
+            left = await find_leftover_keys(self.installation)
+            behind = (
+                f"{await self._behind()} webhooks are behind {newest}, readers are at {cursors}, {left[:5]} are left"
+            )
+            raise AssertionError(behind) from None
 
     async def _behind(self) -> int:
         """The number of webhooks that have something to deliver."""

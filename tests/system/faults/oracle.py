@@ -71,7 +71,13 @@ async def wait_until_idle(installation: Installation, within: float = RECOVERY_S
 async def find_activity(installation: Installation) -> list[str]:
     """Returns open runs; if there are none, keys of runs in Redis."""
     # The test's own connections may be to a server that has restarted.
-    return await retry_forever(_open_runs, installation) or await retry_forever(find_leftover_keys, installation)
+    return await retry_forever(_open_runs, installation) or await retry_forever(_keys_of_runs, installation)
+
+
+async def _keys_of_runs(installation: Installation) -> list[str]:
+    """Returns leftover keys, without those of deliveries: a webhook may have something to deliver at any time."""
+    queue = f":{queue_of_webhooks(installation.settings.queue_name)}:"
+    return [key for key in await find_leftover_keys(installation) if queue not in key]
 
 
 async def find_defects(installation: Installation, promises: Iterable[Promise] = ()) -> list[str]:

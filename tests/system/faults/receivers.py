@@ -6,7 +6,7 @@ import asyncio
 import enum
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from standardwebhooks import Webhook, WebhookVerificationError
 
 SLOW_S = (0.05, 0.5)
+INTERRUPTION_S = 20.0
 
 
 class Behaviour(enum.Enum):
@@ -61,6 +62,8 @@ class Receiver:
     arrivals: list[Arrival] = field(default_factory=list[Arrival])
     defects: list[str] = field(default_factory=list[str])
     newest: int = 0
+    _interruption: Callable[[], None] | None = None
+    _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
 
@@ -80,6 +83,11 @@ class Receiver:
             await self.close()
         elif self._server is None:
             await self.open()
+
+    async def interrupt(self, action: Callable[[], None]) -> None:
+        """Does something when the next event has arrived and is not answered yet: the sender does not know it."""
+        self._interruption, self._interrupted = action, asyncio.Event()
+        await asyncio.wait_for(self._interrupted.wait(), INTERRUPTION_S)
 
     async def open(self) -> None:
         """Listens, on the same port as before."""
@@ -117,10 +125,17 @@ class Receiver:
         self.arrivals.append(Arrival(content["id"], digest_of(content), before, is_taken))
         if is_taken:
             self.newest = max(self.newest, content["id"])
+            self._interrupt()
             writer.write(TAKEN.encode())
         elif behaviour in HEADS:
             writer.write(f"{HEADS[behaviour]}Content-Length: 0\r\n\r\n".encode())
         return behaviour is not Behaviour.SILENT
+
+    def _interrupt(self) -> None:
+        if self._interruption is not None:
+            self._interruption()
+            self._interruption = None
+            self._interrupted.set()
 
     def _verified(self, headers: dict[str, str], body: bytes) -> Any:
         content = json.loads(body)

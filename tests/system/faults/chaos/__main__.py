@@ -14,7 +14,7 @@ from tests.system.faults.chaos import report
 from tests.system.faults.chaos.floods import flushes, outage
 from tests.system.faults.chaos.freezes import freezes
 from tests.system.faults.chaos.kills import kills
-from tests.system.faults.chaos.mixed import mixed
+from tests.system.faults.chaos.mixed import mixed, mixed_on_sqlite
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.restarts import postgres_restarts, valkey_restarts
 from tests.system.faults.chaos.soak import soak
@@ -29,6 +29,7 @@ PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
     "outage": outage,
     "soak": soak,
     "mixed": mixed,
+    "sqlite": mixed_on_sqlite,
 }
 LONGEST_MINUTES = 20.0
 

@@ -10,7 +10,7 @@ from tests.support.runs import inserts, make_run
 from tests.support.schools import SchoolIds
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
-from tests.system.faults.oracle import verify, wait_until_idle
+from tests.system.faults.oracle import RECOVERY_S, wait_until_idle
 
 GOAL_FLUSH = "500 open batches rebuilt at most 15 s after FLUSHALL, 100 times"
 GOAL_OUTAGE = "open runs enqueued after a long outage: at least 2,000 a second"
@@ -35,7 +35,7 @@ async def flushes(seed: int, minutes: float) -> Result:
             waits.append(time.monotonic() - emptied)
             worker.terminate()
             await worker.wait_until_ended(40)
-        await verify(testbed.installation, testbed.load.promises)
+        await testbed.verify(RECOVERY_S)
         batches = len(testbed.load.accepted)
     figures = {
         "times": len(waits),

@@ -11,7 +11,6 @@ from tests.system.faults.chaos.faults import inject_fault
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
 from tests.system.faults.load import constant_load
-from tests.system.faults.oracle import verify
 
 GOAL = "200 frozen workers resumed late, no stale write"
 TIMES = 200
@@ -39,7 +38,7 @@ async def freezes(seed: int, minutes: float) -> Result:
                 went_on, changed = await _freeze(testbed)
                 injections += went_on
                 stale += changed
-        await verify(testbed.installation, testbed.load.promises, within=60)
+        await testbed.verify(60)
         batches = len(testbed.load.accepted)
     figures = {"woken late": injections, "of": tries, "stale writes": stale, "batches": batches}
     return Result("freezes", GOAL, seed, time.monotonic() - began, injections >= TIMES and stale == 0, figures)

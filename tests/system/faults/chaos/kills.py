@@ -10,7 +10,6 @@ from tests.system.faults.chaos.faults import inject_fault
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
 from tests.system.faults.load import constant_load
-from tests.system.faults.oracle import verify
 
 GOAL = (
     "500 SIGKILLs over 2,000 batches, a third with each of three seeds: nothing lost or left; recovery p99 at most 10 s"
@@ -40,7 +39,7 @@ async def kills(seed: int, minutes: float) -> Result:
                     apis += 1
             while len(testbed.load.accepted) < BATCHES and time.monotonic() - began < minutes * 60:
                 await testbed.load.mark(next(testbed.load.batches))
-        await verify(testbed.installation, testbed.load.promises, within=WITHIN_S)
+        await testbed.verify(WITHIN_S)
         seconds = sorted([await _recovery(testbed, run, killed) for run, killed in recoveries.items()])
         batches = len(testbed.load.accepted)
     p99 = seconds[max(0, round(len(seconds) * 0.99) - 1)]

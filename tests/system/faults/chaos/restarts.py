@@ -11,7 +11,6 @@ from tests.support.waiting import until
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
 from tests.system.faults.load import constant_load
-from tests.system.faults.oracle import verify
 
 GOAL_VALKEY = "processing again at most 5 s after Valkey is back, 50 times"
 GOAL_POSTGRES = "Postgres restarted every 5 to 20 s, for 20 minutes: nothing lost"
@@ -29,7 +28,7 @@ async def valkey_restarts(seed: int, minutes: float) -> Result:
                 await asyncio.sleep(testbed.rng.uniform(0.5, 2))  # processing between restarts
                 await testbed.valkey.restart()
                 waits.append(await _until_processing(testbed))
-        await verify(testbed.installation, testbed.load.promises, within=WITHIN_S)
+        await testbed.verify(WITHIN_S)
         batches = len(testbed.load.accepted)
     figures = {
         "restarts": len(waits),
@@ -50,7 +49,7 @@ async def postgres_restarts(seed: int, minutes: float) -> Result:
                 await asyncio.sleep(testbed.rng.uniform(5, 20))  # the interval of the goal
                 await testbed.postgres.restart(testbed.rng.choice([signal.SIGQUIT, signal.SIGINT]))
                 restarts += 1
-        await verify(testbed.installation, testbed.load.promises, within=WITHIN_S)
+        await testbed.verify(WITHIN_S)
         figures = {"restarts": restarts, "batches": len(testbed.load.accepted), "answered 503": testbed.load.refusals}
     seconds = time.monotonic() - began
     return Result("postgres", GOAL_POSTGRES, seed, seconds, seconds >= 20 * 60, figures)

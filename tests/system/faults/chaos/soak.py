@@ -10,7 +10,6 @@ from tests.support.servers.valkey import tell
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
 from tests.system.faults.load import constant_load
-from tests.system.faults.oracle import verify
 
 GOAL = "20 minutes at half load: Redis keys back to baseline, memory flat"
 FULL_S = 15
@@ -31,7 +30,7 @@ async def soak(seed: int, minutes: float) -> Result:
             while time.monotonic() - began < minutes * 60:
                 await asyncio.sleep(SAMPLE_S)  # a sample
                 sizes.append(_resident(testbed))
-        await verify(testbed.installation, testbed.load.promises, within=60)
+        await testbed.verify(60)
         keys = int(tell(testbed.valkey_server, "DBSIZE").removeprefix(":"))
         batches = len(testbed.load.accepted)
     fifth = len(sizes) // 5

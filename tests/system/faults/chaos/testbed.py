@@ -1,4 +1,4 @@
-"""The testbed of a part: its own servers with durable Postgres, workers, an API, and load."""
+"""The testbed of a part: its own servers with a durable database, workers, an API, load, and listeners to events."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import tell
 from tests.system.faults.classes import Classes, create_classes, platform
 from tests.system.faults.installation import KEY, Installation, Member, open_installation
+from tests.system.faults.listeners import Listeners, listening
 from tests.system.faults.load import Load
 
 CLASSES = 300
@@ -34,12 +35,18 @@ class Testbed:
     rng: random.Random
     classes: Classes
     load: Load
-    postgres: Controlled
+    listeners: Listeners
+    controlled_postgres: Controlled | None
     valkey: Controlled
     valkey_server: Valkey
     api: Member
     pace: dict[str, str]
     workers: list[Member] = field(default_factory=list[Member])
+
+    @property
+    def postgres(self) -> Controlled:
+        assert self.controlled_postgres is not None
+        return self.controlled_postgres
 
     async def start_worker(self) -> Member:
         """Starts another worker and returns when it waits for chunks."""
@@ -56,6 +63,10 @@ class Testbed:
         """Starts an API in place of one that has ended, and directs the load to it."""
         self.api, address = await self.installation.api(self.stack, self.pace)
         self.load.platform = await self.stack.enter_async_context(platform(address, self.classes))
+
+    async def verify(self, within: float) -> None:
+        """Waits until all work is done and told, and verifies all promises and all events."""
+        await self.listeners.verify(self.load.promises, within)
 
     def empty_valkey(self) -> None:
         assert tell(self.valkey_server, "FLUSHALL") == "+OK"
@@ -76,23 +87,29 @@ async def open_testbed(
     workers: int = 3,
     pace: dict[str, str] = AS_INSTALLED,
     has_proxies: bool = True,
+    is_on_sqlite: bool = False,
     **settings: Any,
 ) -> AsyncGenerator[Testbed]:
-    """Opens a testbed on Postgres. No requests are sent yet."""
+    """Opens a testbed whose events are listened to. No requests are sent yet."""
     async with AsyncExitStack() as stack:
-        postgres, database_url = stack.enter_context(controlled_postgres(durable=True))
+        folder, rng = stack.enter_context(short_folder()), random.Random(seed)
+        postgres, database_url = None, f"sqlite:///{folder}/adsum.db"
+        if not is_on_sqlite:
+            postgres, database_url = stack.enter_context(controlled_postgres(durable=True))
+            await postgres.start()
         valkey, server = stack.enter_context(controlled_valkey())
-        await postgres.start()
         await valkey.start()
         values: dict[str, Any] = {"redis_url": f"unix://{server.socket}", "secret_key": KEY, **settings}
         found = Settings(database_url=database_url, **values)
         await migrate(found)
-        folder = stack.enter_context(short_folder())
         installation = await stack.enter_async_context(open_installation(folder, found, has_proxies=has_proxies))
         classes = await create_classes(installation, classes=CLASSES)
         api, address = await installation.api(stack, pace)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
-        testbed = Testbed(installation, stack, random.Random(seed), classes, load, postgres, valkey, server, api, pace)
+        listeners = await stack.enter_async_context(
+            listening(installation, lambda: load.platform.client, rng, trouble=True)
+        )
+        testbed = Testbed(installation, stack, rng, classes, load, listeners, postgres, valkey, server, api, pace)
         for _ in range(workers):
             await testbed.start_worker()
         yield testbed
