@@ -144,14 +144,14 @@ async def _recording_of_deliveries_killed(testbed: Testbed) -> bool:
 async def _kill_at(testbed: Testbed, statement: str) -> bool:
     """Kills the first worker that executes a statement, before or after Postgres does. Returns whether one did."""
     moment = testbed.rng.choice([Moment.BEFORE, Moment.AFTER])
-    faults = {worker: Fault(1, moment, worker.kill, named=statement) for worker in testbed.workers}
-    for worker, fault in faults.items():
+    faults = [Fault(1, moment, worker.kill, named=statement) for worker in testbed.workers]
+    for worker, fault in zip(testbed.workers, faults, strict=True):
         worker.postgres.arm(fault)
-    waits = [asyncio.ensure_future(fault.injected.wait()) for fault in faults.values()]
+    waits = [asyncio.ensure_future(fault.injected.wait()) for fault in faults]
     await asyncio.wait(waits, timeout=AT_STATEMENT_S, return_when=asyncio.FIRST_COMPLETED)
     for wait in waits:
         wait.cancel()
-    killed = [worker for worker, fault in faults.items() if fault.cancel()]
+    killed = [worker for worker, fault in zip(testbed.workers, faults, strict=True) if fault.cancel()]
     for worker in killed:
         await worker.wait_until_ended()
         await testbed.replace_worker(worker)
@@ -161,7 +161,8 @@ async def _kill_at(testbed: Testbed, statement: str) -> bool:
 async def _sqlite_locked(testbed: Testbed) -> None:
     file = testbed.installation.adsum.database.file
     assert file is not None
-    with closing(sqlite3.connect(file, isolation_level=None, timeout=LOCK_S)) as connection:
+    connection = sqlite3.connect(file, isolation_level=None, timeout=LOCK_S, check_same_thread=False)
+    with closing(connection):
         await asyncio.to_thread(connection.execute, "BEGIN IMMEDIATE")
         await asyncio.sleep(testbed.rng.uniform(*FROZEN_S))  # the fault itself
         connection.execute("ROLLBACK")
