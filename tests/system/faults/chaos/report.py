@@ -16,11 +16,18 @@ PAGE = DOCS / "reliability.md"
 
 PREFACE = """# Reliability: results of the fault tests
 
-`./adsum chaos` writes this page. It kills, freezes and restarts workers and the API, and kills, restarts and empties
-Valkey and Postgres (`fsync` and `synchronous_commit` on), while classes of 30 are marked continuously. At the end of
-each part an oracle, which shares no code with the product, compares every promise, every record, every count and every
-key in Redis, sweeps three times, and compares again. A part fails if anything is lost, doubled, stuck or left over.
-Faults that interrupted no work are not counted.
+`./adsum chaos` writes this page. It kills, freezes and restarts workers and the API, and kills, freezes, restarts and
+empties Valkey and Postgres (`fsync` and `synchronous_commit` on), while classes of 30 are marked continuously. Part
+`sqlite` is `mixed` on SQLite. Three receivers of webhooks and two readers of the feed listen all the time. Two of the
+receivers fail again and again: they are slow or dead, answer 500 or 429, or close the connection. The readers are
+restarted at random times with the cursor that they have stored.
+
+At the end of each part an oracle, which shares no code with the product, compares every promise, every record, every
+count, every event and every key in Redis, sweeps three times, and compares again. It derives from the rows what
+happened: the log has one event of each thing and no other, the feed has each event exactly once and in its order, and
+each receiver took each of its events at least once, correctly signed, with the content of the feed, and in their order
+unless that is switched off. A part fails if anything is lost, doubled, stuck or left over. Faults that interrupted no
+work are not counted.
 
 | Part | Goal | Measured | Seed | Duration | |
 |---|---|---|---|---|---|
