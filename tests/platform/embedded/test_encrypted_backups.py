@@ -141,6 +141,22 @@ def test_a_header_with_thousands_of_recipients_is_refused_before_it_is_read(
         encryption.decrypt_file(archive, tmp_path / "plain", [KEY])
 
 
+def test_an_armored_file_of_any_length_is_decrypted(tmp_path: Path) -> None:
+    archive = tmp_path / "short.age"
+    for length in range(12):
+        plain = tmp_path / f"plain-{length}"
+        archive.write_bytes(pyrage.encrypt(b"x" * length, [KEY.to_public()], armored=True))
+        encryption.decrypt_file(archive, plain, [KEY])
+        assert plain.read_bytes() == b"x" * length
+
+
+def test_an_armored_file_with_other_characters_is_refused(tmp_path: Path) -> None:
+    archive = tmp_path / "damaged.age"
+    archive.write_bytes(b"-----BEGIN AGE ENCRYPTED FILE-----\nAAA!\n-----END AGE ENCRYPTED FILE-----\n")
+    with pytest.raises(BackupRefused, match="is damaged or cut off"):
+        encryption.decrypt_file(archive, tmp_path / "plain", [KEY])
+
+
 def test_a_file_that_was_encrypted_by_somebody_else_is_checked_as_every_backup(
     other: DataFolder, identity: Path, tmp_path: Path
 ) -> None:

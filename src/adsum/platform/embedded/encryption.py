@@ -143,6 +143,9 @@ def _has_short_header(encrypted: Path) -> bool:
     with encrypted.open("rb") as file:
         begin = file.read(_MAX_HEADER)
     if begin.startswith(_ARMOR):
-        text = b"".join(begin.removeprefix(_ARMOR).split())
-        begin = binascii.a2b_base64(text[: len(text) // 4 * 4])
+        text = b"".join(begin.removeprefix(_ARMOR).partition(b"-----END")[0].split())
+        try:
+            begin = binascii.a2b_base64(text[: len(text) // 4 * 4])
+        except binascii.Error:
+            return False
     return b"\n---" in begin
