@@ -21,8 +21,8 @@ IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint
 BROWSER = "tests/system/browser"
 # Dozens of processes import the same modules. Without cached bytecode each would compile them.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-# Two more than cores, since tests of faults and of commands mostly wait. Each process has its own Valkey and Postgres.
-WORKERS = str(min((os.cpu_count() or 2) + 2, 12))
+# Four more than cores, since tests of faults and of commands mostly wait. Each process has its own Valkey and Postgres.
+WORKERS = str(min((os.cpu_count() or 2) + 4, 12))
 # Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
 BROWSERS = "2"
 
