@@ -14,6 +14,7 @@ from adsum.absences.contacts import endpoints as contacts
 from adsum.absences.contacts import pages as call_list
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
+from adsum.accounts.authentication import ERRORS_OF_CALLERS
 from adsum.accounts.confirming import pages as confirming
 from adsum.accounts.kept_words import pages as list_searches
 from adsum.accounts.key_management import endpoints as keys
@@ -41,6 +42,7 @@ from adsum.operations.audit import endpoints as audit
 from adsum.operations.audit import pages as audit_pages
 from adsum.operations.setup import endpoints as setup
 from adsum.operations.setup import pages as schools_admin
+from adsum.platform.database.engine import StorageOutage
 from adsum.platform.errors import AdsumError
 from adsum.platform.http import openapi as docs
 from adsum.platform.http.guarded_routes import keep_fixed_paths
@@ -210,6 +212,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
+    app.errors_of_callers = (*ERRORS_OF_CALLERS, StorageOutage)
     app.state.site = open_site(TEMPLATES)
     app.state.query_names = NamesByRoute()
     for router in (*ROUTERS, *PAGES):

@@ -15,6 +15,7 @@ from adsum import wiring
 from adsum.app import attach, create_app
 from adsum.platform.pages.rendering import Site
 from adsum.platform.settings import Settings
+from tests.support.documented import Answer, ProblemCodes
 
 Build = Callable[[Settings], FastAPI]
 
@@ -27,23 +28,33 @@ async def running_app(settings: Settings, build: Build = create_app) -> AsyncGen
     are opened and closed here.
     """
     idle = _idle_for(build, settings)
-    app = idle.pop() if idle else build(settings)
+    app = idle.pop() if idle else _noting_codes(build(settings))
     async with wiring.open_adsum(settings) as adsum:
         attach(app, adsum)
         yield app
     idle.append(app)
+    undocumented: set[Answer] = app.state.undocumented
+    found = sorted(undocumented)
+    undocumented.clear()
+    assert found == [], "declare these errors at their endpoints, with `responses=raises(…)`"
 
 
 def prepare_application() -> None:
     """Builds an application, its routes and its English templates for all processes that are forked afterwards."""
     settings = Settings.model_construct()
-    app = create_app(settings)
+    app = _noting_codes(create_app(settings))
     asyncio.run(_request_no_route(app))
     site: Site = app.state.site
     templates = site.environment(site.languages["en"])
     for name in templates.list_templates():
         templates.get_template(name)
     _idle_for(create_app, settings).append(app)
+
+
+def _noting_codes(app: FastAPI) -> FastAPI:
+    app.state.undocumented = set[Answer]()
+    app.add_middleware(ProblemCodes, undocumented=app.state.undocumented)
+    return app
 
 
 async def _request_no_route(app: FastAPI) -> None:

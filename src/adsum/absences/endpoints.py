@@ -71,7 +71,7 @@ async def search_absences(query: AbsenceSearch, absences: AbsencesService, calle
     return await list_absences(query, absences, caller)
 
 
-@router.get("/{id}", name="showAbsence", summary="One absence")
+@router.get("/{id}", name="getAbsence", summary="One absence")
 async def show_absence(
     absence_id: AbsenceId, absences: AbsencesService, caller: Office, response: Response
 ) -> AbsenceItem:
@@ -103,7 +103,7 @@ async def revoke_absence(
     return _answer(result.absences[0], response)
 
 
-@router.get("/{id}/history", name="absenceHistory", summary="Every version of an absence")
+@router.get("/{id}/history", name="listAbsenceVersions", summary="Every version of an absence")
 async def absence_history(
     absence_id: AbsenceId, query: Annotated[PageQuery, Query()], absences: AbsencesService, caller: Office
 ) -> Page[VersionOfAbsence]:

@@ -15,17 +15,38 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.api_keys.service import AddressNotAllowed, KeyExpired
 from adsum.accounts.callers import Callers
 from adsum.accounts.sign_ins.tokens import Outstanding
 from adsum.accounts.visitors import count_for_caller, is_use, refusals_counted_for_address, session_token
 from adsum.platform.database.answers import AnswerKey
-from adsum.platform.errors import Invalid, Unauthenticated, Violation, refuse
+from adsum.platform.errors import (
+    Forbidden,
+    Invalid,
+    Overloaded,
+    PasswordChangeRequired,
+    SecondFactorSetupRequired,
+    Unauthenticated,
+    Violation,
+    refuse,
+)
 from adsum.platform.http.dependencies import Now, services_of
 from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.idempotency import IdempotencyKeyHeader, RequestKey
 from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER, wrong_names
 from adsum.platform.http.transport import address_of, require_same_origin
 from adsum.platform.pages.page_visitor import require_own_page
+
+ERRORS_OF_CALLERS = (
+    Unauthenticated,
+    KeyExpired,
+    Forbidden,
+    PasswordChangeRequired,
+    SecondFactorSetupRequired,
+    AddressNotAllowed,
+    Overloaded,
+)
+"""The errors with which any request that needs a caller is refused."""
 
 bearer_token = OAuth2PasswordBearer(
     "/auth/token", scheme_name="bearerToken", description="A token of `POST /auth/token`.", auto_error=False

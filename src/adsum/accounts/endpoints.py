@@ -10,22 +10,44 @@ from fastapi.security import OAuth2PasswordRequestForm
 
 from adsum.accounts.access import Caller
 from adsum.accounts.authentication import authenticated, choosing_password, confirming
+from adsum.accounts.passwords.breached import BreachedListUnavailable
+from adsum.accounts.rules import FirstPasswordUsed
 from adsum.accounts.schemas import MAX_TYPED, ConfirmedAnswer, NewPassword, OwnSignInItem, SentConfirmation, TokenAnswer
-from adsum.accounts.second_factors.rules import Proof
+from adsum.accounts.second_factors.rules import Proof, SecondFactorNeeded
 from adsum.accounts.sign_ins.confirmations import Confirmations
 from adsum.accounts.sign_ins.rules import SignInKind
-from adsum.accounts.sign_ins.service import PasswordSignIn
+from adsum.accounts.sign_ins.service import PasswordSignIn, PasswordsOff
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.accounts.visitors import client_of, set_session_cookie
+from adsum.platform.database.engine import StorageOutage
+from adsum.platform.errors import ConfirmationNeeded, Overloaded, TooManyAttempts, Unauthenticated, WrongSecondFactor
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.transport import PlainHttp
 
 router = APIRouter(tags=["authentication"], route_class=JsonRoute)
 
 
-@router.post("/auth/token", name="createToken", summary="Sign in", dependencies=[Depends(limited_by_address)])
+@router.post(
+    "/auth/token",
+    name="createToken",
+    summary="Sign in",
+    dependencies=[Depends(limited_by_address)],
+    responses=raises(
+        Unauthenticated,
+        SecondFactorNeeded,
+        WrongSecondFactor,
+        FirstPasswordUsed,
+        PasswordsOff,
+        PlainHttp,
+        TooManyAttempts,
+        StorageOutage,
+        Overloaded,
+    ),
+)
 async def create_token(
     request: Request,
     form: Annotated[OAuth2PasswordRequestForm, Depends()],
@@ -47,7 +69,12 @@ async def create_token(
     return TokenAnswer(access_token=token.text, expires_in=token.expires_in)
 
 
-@router.post("/auth/password", name="changePassword", summary="Change your password")
+@router.post(
+    "/auth/password",
+    name="changePassword",
+    summary="Change your password",
+    responses=raises(PasswordsOff, PlainHttp, ConfirmationNeeded, TooManyAttempts, BreachedListUnavailable),
+)
 async def change_password(
     request: Request,
     body: NewPassword,
@@ -64,7 +91,12 @@ async def change_password(
     return TokenAnswer(access_token=signed.token.text, expires_in=signed.token.expires_in)
 
 
-@router.post("/auth/confirm", name="confirmSignIn", summary="Confirm that it is you")
+@router.post(
+    "/auth/confirm",
+    name="confirmSignIn",
+    summary="Confirm that it is you",
+    responses=raises(PlainHttp, TooManyAttempts),
+)
 async def confirm_sign_in(
     request: Request,
     response: Response,
@@ -89,7 +121,13 @@ async def confirm_sign_in(
     return ConfirmedAnswer(confirmed_until=confirmed.until, access_token=token.text, expires_in=token.expires_in)
 
 
-@router.post("/auth/revoke", name="revokeToken", summary="Sign out", dependencies=[Depends(limited_by_address)])
+@router.post(
+    "/auth/revoke",
+    name="revokeToken",
+    summary="Sign out",
+    dependencies=[Depends(limited_by_address)],
+    responses=raises(StorageOutage),
+)
 async def revoke_token(
     token: Annotated[str, Form(description="A token of `POST /auth/token`.")],
     tokens: Annotated[Tokens, Depends(provided(Tokens))],

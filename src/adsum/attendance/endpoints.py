@@ -23,8 +23,9 @@ from adsum.attendance.schemas import (
     rows_of_cells,
 )
 from adsum.attendance.service import Records
-from adsum.platform.errors import StaleVersion
+from adsum.platform.errors import ConfirmationNeeded, StaleVersion
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import AS_FILE, Accept, file_answer, wanted_file
 from adsum.platform.http.queries import PageQuery
@@ -46,7 +47,7 @@ CorrectionsService = Annotated[Corrections, Depends(provided(Corrections))]
     name="listAttendances",
     summary="Attendance records",
     response_model=Page[RecordItem],
-    responses=AS_FILE,
+    responses=AS_FILE | raises(ConfirmationNeeded),
 )
 @costly_as_file
 async def list_attendances(
@@ -70,7 +71,7 @@ async def list_attendances(
     return Page(items=[RecordItem.of(record) for record in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{id}", name="showAttendance", summary="One attendance record")
+@router.get("/{id}", name="getAttendance", summary="One attendance record")
 async def show_record(
     record_id: RecordId, corrections: CorrectionsService, caller: Reader, response: Response
 ) -> RecordItem:
@@ -111,7 +112,7 @@ async def clear_record(
         return _answer(await corrections.correct(record_id, versions, correction, caller), response)
 
 
-@router.get("/{id}/history", name="attendanceHistory", summary="Every change of one record")
+@router.get("/{id}/history", name="listAttendanceChanges", summary="Every change of one record")
 async def history(
     record_id: RecordId, query: Annotated[PageQuery, Query()], corrections: CorrectionsService, caller: Reader
 ) -> Page[ChangeItem]:

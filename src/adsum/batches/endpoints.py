@@ -17,8 +17,8 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import Reauthenticate, SentKey, reauthenticate, require
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.listing import Batches
-from adsum.batches.progress import Progress, Watch, event_id
-from adsum.batches.retry_cancel import RetryCancel
+from adsum.batches.progress import Progress, TooManyListeners, Watch, event_id
+from adsum.batches.retry_cancel import BatchIsOpen, NothingFailed, RetryCancel, RunPruned
 from adsum.batches.rules import BatchFilters, BatchState, BatchStatus, JobFilters, Outcome
 from adsum.batches.schemas import (
     BatchAnswer,
@@ -30,7 +30,9 @@ from adsum.batches.schemas import (
 )
 from adsum.batches.service import AttendancesService
 from adsum.batches.undo import Undo
+from adsum.platform.errors import NotFound, RecordsExist, RosterChanged
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
@@ -100,7 +102,8 @@ class EventStream(StreamingResponse):
     name="createBatch",
     summary="Mark a whole class",
     status_code=HTTPStatus.ACCEPTED,
-    responses={HTTPStatus.OK.value: {"model": BatchAnswer, "description": "Nothing was queued: see `message`"}},
+    responses={HTTPStatus.OK.value: {"model": BatchAnswer, "description": "Nothing was queued: see `message`"}}
+    | raises(RosterChanged, RecordsExist, NotFound),
 )
 async def create_batch(
     body: CreateBatch,
@@ -129,7 +132,7 @@ async def list_batches(
     return Page(items=[BatchStatusAnswer.of(row.status) for row in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/batch-status/{batchId}", name="batchStatus", summary="Progress of a batch")
+@router.get("/batch-status/{batchId}", name="getBatchStatus", summary="Progress of a batch")
 async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, caller: Reader) -> BatchStatusAnswer:
     """404 for a batch that does not exist, or whose class the caller does not see."""
     return BatchStatusAnswer.of(await attendances.get_batch_status(batch_id, caller))
@@ -137,7 +140,7 @@ async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, ca
 
 @router.get(
     "/batches/{batchId}",
-    name="showBatch",
+    name="getBatch",
     summary="One batch with its runs and students",
 )
 async def show_batch(
@@ -151,7 +154,11 @@ async def show_batch(
 
 
 @router.post(
-    "/batches/{batchId}/retry", name="retryBatch", summary="Retry failed students", status_code=HTTPStatus.ACCEPTED
+    "/batches/{batchId}/retry",
+    name="retryBatch",
+    summary="Retry failed students",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=raises(BatchIsOpen, NothingFailed, RunPruned),
 )
 async def retry_batch(
     batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator, key: SentKey
@@ -172,7 +179,7 @@ async def cancel_batch(
     return BatchStatusAnswer.of(await retry_cancel.cancel(batch_id, caller, keyed))
 
 
-@router.post("/batches/{batchId}/undo", name="undoBatch", summary="Undo the newest run")
+@router.post("/batches/{batchId}/undo", name="undoBatch", summary="Undo the newest run", responses=raises(BatchIsOpen))
 async def undo_batch(
     batch_id: BatchId,
     undo: Annotated[Undo, Depends(provided(Undo))],
@@ -204,10 +211,11 @@ async def _watch(
 
 @router.get(
     "/batches/{batchId}/events",
-    name="batchEvents",
+    name="streamBatch",
     summary="Live progress of a batch",
     response_class=EventStream,
-    responses={200: {"description": "Events named `status`, each with the fields of `batchStatus` as its data"}},
+    responses={200: {"description": "Events named `status`, each with the fields of `getBatchStatus` as its data"}}
+    | raises(TooManyListeners),
 )
 async def batch_events(
     batch_id: BatchId,

@@ -24,7 +24,7 @@ ReadinessService = Annotated[Readiness, Depends(provided(Readiness))]
 NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadinessAnswer, "description": "Not ready"}}
 
 
-@router.get("/livez", name="isAlive", summary="Liveness")
+@router.get("/livez", name="getLiveness", summary="Liveness")
 async def is_alive() -> Liveness:
     """Contacts no other server: an outage of the database is no reason to restart the process."""
     return Liveness()
@@ -32,11 +32,11 @@ async def is_alive() -> Liveness:
 
 @router.get(
     "/readyz",
-    name="isReady",
+    name="getReadiness",
     summary="Readiness",
     responses=NOT_READY,
 )
-@router.get("/healthz", name="isHealthy", summary="Readiness, under its former path", responses=NOT_READY)
+@router.get("/healthz", name="getHealth", summary="Readiness, under its former path", responses=NOT_READY)
 async def is_ready(readiness: ReadinessService, response: Response) -> ReadinessAnswer:
     """200 if the database is reachable and migrated, and Redis answers; else 503."""
     report = await readiness.report()
@@ -46,7 +46,7 @@ async def is_ready(readiness: ReadinessService, response: Response) -> Readiness
     return ReadinessAnswer(status="ok" if report.is_ready else "unavailable", checks=report.checks)
 
 
-@router.get("/version", name="version", summary="Version")
+@router.get("/version", name="getVersion", summary="Version")
 async def version() -> Version:
     """The version that this process runs."""
     return Version(version=__version__)
@@ -54,7 +54,7 @@ async def version() -> Version:
 
 @router.get(
     "/metrics",
-    name="metrics",
+    name="getMetrics",
     summary="Metrics for Prometheus",
     response_class=Response,
     responses={HTTPStatus.OK.value: {"content": {"text/plain": {"schema": {"type": "string"}}}}},

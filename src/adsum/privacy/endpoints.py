@@ -9,11 +9,15 @@ from fastapi import APIRouter, Depends, Path
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
+from adsum.platform.errors import ConfirmationNeeded
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.guarded_routes import GuardedRoute
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
+from adsum.privacy.holds.rules import StudentOnHold
+from adsum.privacy.rules import OtherSchools, StudentIsBeingMarked
 from adsum.privacy.schemas import ErasedAnswer, Readmission, StudentDataAnswer
 from adsum.privacy.service import StudentData
 
@@ -24,7 +28,12 @@ StudentId = Annotated[PathId, Path(alias="id")]
 Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
 
 
-@router.get("/{id}/data", name="exportStudent", summary="All data about a student")
+@router.get(
+    "/{id}/data",
+    name="exportStudent",
+    summary="All data about a student",
+    responses=raises(OtherSchools, ConfirmationNeeded),
+)
 @costly
 async def export_student(
     student_id: StudentId, student_data: StudentDataService, caller: Responsible
@@ -33,7 +42,12 @@ async def export_student(
     return StudentDataAnswer.model_validate(await student_data.export(student_id, caller))
 
 
-@router.delete("/{id}", name="eraseStudent", summary="Erase a student")
+@router.delete(
+    "/{id}",
+    name="eraseStudent",
+    summary="Erase a student",
+    responses=raises(OtherSchools, StudentOnHold, StudentIsBeingMarked, ConfirmationNeeded),
+)
 async def erase_student(student_id: StudentId, student_data: StudentDataService, caller: Responsible) -> ErasedAnswer:
     """Deletes enrolments, records, history, failures and marks in plans. The counts of batches stay.
 

@@ -79,7 +79,7 @@ async def list_missing(
     return await _page(query, registers, caller, missing_only=True)
 
 
-@router.get("/classes/{classId}/roster", name="readRoster", summary="The roster of a class on a day", tags=["roster"])
+@router.get("/classes/{classId}/roster", name="getRoster", summary="The roster of a class on a day", tags=["roster"])
 async def read_roster(
     class_id: Annotated[PathId, Path(alias="classId")],
     query: Annotated[RosterQuery, Query()],
@@ -92,7 +92,7 @@ async def read_roster(
 
 @router.get(
     "/reports/in-the-house",
-    name="reportInTheHouse",
+    name="listStudentsOnSite",
     summary="Students who are on site now",
     tags=["reports"],
     response_model=Page[PresentItem],
@@ -118,7 +118,7 @@ async def list_on_site(
 
 @router.get(
     "/reports/in-the-house/unknown",
-    name="reportUnknownStudents",
+    name="listUnknownStudents",
     summary="Students of whom nobody knows whether they are on site",
     tags=["reports"],
     response_model=Page[UnknownItem],

@@ -102,7 +102,7 @@ class UnexplainedQuery(ReportQuery):
 
 @router.get(
     "/rates",
-    name="reportRates",
+    name="listRates",
     summary="Attendance rates by group or period",
     response_model=RatesAnswer,
     responses=AS_FILE,
@@ -128,7 +128,7 @@ async def rates(
 
 @router.get(
     "/chronic-absence",
-    name="reportChronicAbsence",
+    name="listChronicAbsence",
     summary="Students who are chronically absent",
     response_model=RatesAnswer,
     responses=AS_FILE,
@@ -151,7 +151,7 @@ async def chronic(
 
 @router.get(
     "/absences-in-a-row",
-    name="reportAbsencesInARow",
+    name="listAbsencesInARow",
     summary="Students who are absent on consecutive days",
     response_model=StreaksAnswer,
     responses=AS_FILE,
@@ -174,7 +174,7 @@ async def streaks(
 
 @router.get(
     "/unexplained-absences",
-    name="reportUnexplained",
+    name="listUnexplainedAbsences",
     summary="Unexplained absences",
     response_model=UnexplainedAnswer,
     responses=AS_FILE,
@@ -197,7 +197,7 @@ async def unexplained(
     )
 
 
-@router.get("/students/{id}", name="reportStudent", summary="A student's record, day by day")
+@router.get("/students/{id}", name="getStudentReport", summary="A student's record, day by day")
 @costly
 async def student(
     student_id: Annotated[PathId, Path(alias="id")],

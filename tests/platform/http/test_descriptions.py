@@ -64,6 +64,40 @@ def test_a_description_is_a_sentence_that_says_more_than_the_name(described: Any
     assert formless == []
 
 
+VERBS = frozenset(
+    re.findall(
+        r"[a-z]+",
+        """
+        add assign begin cancel change clear close complete confirm correct create end enter erase export get import lift
+        list merge open place preview put readmit remind remove rename renew replace replay reset retry revoke rotate
+        search set settle sign stream test undo unlock delete
+        """,
+    )
+)
+READING = frozenset({"export", "get", "list", "preview", "stream"})
+
+
+def test_operations_are_named_by_a_verb_and_its_object() -> None:
+    named = {operation["operationId"]: place for place, operation in operations()}
+    verbs = {name: re.split(r"(?=[A-Z])", name, maxsplit=1)[0] for name in named}
+    assert [name for name in named if not re.fullmatch(r"[a-z]+([A-Z][a-z]*)+", name)] == []
+    assert [name for name, verb in verbs.items() if verb not in VERBS] == []
+    assert [name for name, place in named.items() if place.startswith("GET ") and verbs[name] not in READING] == []
+    assert VERBS - set(verbs.values()) == set()
+
+
+def test_an_operation_that_reads_a_list_is_named_list() -> None:
+    schemas = recorded()["components"]["schemas"]
+    for place, operation in operations():
+        content = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        returned = schemas.get(name, {}).get("properties", {})
+        is_list = operation["operationId"].startswith("list")
+        if place.startswith("GET "):
+            assert is_list or "nextCursor" not in returned, place
+            assert not is_list or "items" in returned, place
+
+
 def test_every_shared_description_is_used() -> None:
     """One that a single field uses belongs to this field, unless its form is that of others beside it."""
     texts = {(name, text) for _, name, text in (*fields(), *parameters())}

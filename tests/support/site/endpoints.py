@@ -42,6 +42,7 @@ class EndpointPages:
 
     def __init__(self, description: Schema) -> None:
         self._schemas: Mapping[str, Schema] = description["components"]["schemas"]
+        self._shared: Mapping[str, Schema] = description["components"]["responses"]
         self._endpoints = [
             Endpoint(method, path, item[method])
             for path, item in description["paths"].items()
@@ -77,6 +78,19 @@ class EndpointPages:
                 address = f"{each.method.upper()} {each.path}"
                 yield f"| [{each.title}]({_file_of(tag)}#{each.anchor}) | `{address}` |"
             yield ""
+        yield from self._shared_errors()
+
+    def _shared_errors(self) -> Iterator[str]:
+        statuses = {
+            response["$ref"].rpartition("/")[2]: status
+            for endpoint in self._endpoints
+            for status, response in endpoint.description["responses"].items()
+            if "$ref" in response and status.isdigit()
+        }
+        yield "## Errors of many endpoints { #errors }\n\n| Status | Code |\n|---|---|"
+        for name, status in sorted(statuses.items(), key=lambda item: item[1]):
+            yield f"| {status}{{ #error-{status} }} | {'<br>'.join(_codes(self._shared[name]))} |"
+        yield ""
 
     def _page(self, tag: str) -> Iterator[str]:
         endpoints = self._of_tag(tag)
@@ -110,6 +124,7 @@ def _endpoint(endpoint: Endpoint) -> Iterator[str]:
     for media_type, form in content.items():
         yield f"**Body**, `{media_type}`: {type_of(form.get('schema', {}))}\n"
     yield from _responses(description)
+    yield from _errors(description)
 
 
 def _parameters(description: Schema) -> Iterator[str]:
@@ -127,13 +142,36 @@ def _parameters(description: Schema) -> Iterator[str]:
 def _responses(description: Schema) -> Iterator[str]:
     yield "| Response | Content | |\n|---|---|---|"
     for status, response in description["responses"].items():
-        if "$ref" in response:
-            continue  # an error, as of every endpoint
+        if not status.startswith("2"):
+            continue
         content: Mapping[str, Schema] = response.get("content", {})
         types = [_content(media_type, form.get("schema")) for media_type, form in content.items()]
         text = one_line(response.get("description", "")).removesuffix(".")
         yield f"| {status} | {'<br>'.join(types) or 'none'} | {'' if text == 'Successful Response' else text} |"
-    yield f"| error | [`application/problem+json`]({HTTP_PAGE}#errors) | |\n"
+    yield ""
+
+
+def _errors(description: Schema) -> Iterator[str]:
+    """The codes of an endpoint's errors; of those that many endpoints have, a link to the index."""
+    responses: Mapping[str, Schema] = dict(sorted(description["responses"].items()))
+    errors = {status: each for status, each in responses.items() if status.isdigit() and not status.startswith("2")}
+    shared = [f"[{status}](index.md#error-{status})" for status, each in errors.items() if "$ref" in each]
+    own = [(status, each) for status, each in errors.items() if "$ref" not in each and codes_in(each)]
+    if own:
+        yield "| Error | Code |\n|---|---|"
+        yield from (f"| {status} | {'<br>'.join(_codes(each))} |" for status, each in own)
+        yield ""
+    if shared:
+        yield f"Errors, as of many endpoints: {', '.join(shared)}\n"
+
+
+def _codes(response: Schema) -> list[str]:
+    return [f"`{code}`: {one_line(text)}" for code, text in codes_in(response)]
+
+
+def codes_in(response: Schema) -> list[tuple[str, str]]:
+    """The codes of a response and their texts."""
+    return re.findall(r"^- `(\w+)`: (.*)$", response.get("description", ""), re.MULTILINE)
 
 
 def _content(media_type: str, schema: Schema | None) -> str:

@@ -9,10 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.api_keys.service import ApiKeys
+from adsum.accounts.api_keys.service import ApiKeys, KeyEnded, TooManySecrets
 from adsum.accounts.authentication import require
 from adsum.accounts.key_management.schemas import ChangedKeyBody, KeyItem, KeyWithSecret, NewKeyBody, RotationBody
+from adsum.platform.errors import ConfirmationNeeded
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 
@@ -29,7 +31,13 @@ async def list_keys(api_keys: KeyService, caller: Manager) -> Page[KeyItem]:
     return Page(items=[KeyItem.of(key, api_keys.status_of(key)) for key in keys], next_cursor=None)
 
 
-@router.post("", name="createKey", summary="Create an API key", status_code=HTTPStatus.CREATED)
+@router.post(
+    "",
+    name="createKey",
+    summary="Create an API key",
+    status_code=HTTPStatus.CREATED,
+    responses=raises(ConfirmationNeeded),
+)
 async def create_key(body: NewKeyBody, api_keys: KeyService, caller: Manager) -> KeyWithSecret:
     """`secret` is shown only now. Nobody creates a key that can do more than they can: 403."""
     new = await api_keys.create(
@@ -51,14 +59,19 @@ async def get_key(key_id: KeyId, api_keys: KeyService, caller: Manager) -> KeyIt
     return KeyItem.of(key, api_keys.status_of(key))
 
 
-@router.patch("/{id}", name="changeKey", summary="Change an API key")
+@router.patch("/{id}", name="changeKey", summary="Change an API key", responses=raises(ConfirmationNeeded, KeyEnded))
 async def change_key(key_id: KeyId, body: ChangedKeyBody, api_keys: KeyService, caller: Manager) -> KeyItem:
     """Changes name, owner, expiry and networks. For other permissions or schools, create another key."""
     key = await api_keys.change(key_id, body.to_changes(), caller)
     return KeyItem.of(key, api_keys.status_of(key))
 
 
-@router.post("/{id}/rotate", name="rotateKey", summary="Rotate an API key")
+@router.post(
+    "/{id}/rotate",
+    name="rotateKey",
+    summary="Rotate an API key",
+    responses=raises(ConfirmationNeeded, KeyEnded, TooManySecrets),
+)
 async def rotate_key(key_id: KeyId, body: RotationBody, api_keys: KeyService, caller: Manager) -> KeyWithSecret:
     """Gives the key a new secret, which is shown only now. Earlier ones work until the overlap ends."""
     new = await api_keys.rotate(key_id, timedelta(seconds=body.overlap_seconds), caller)

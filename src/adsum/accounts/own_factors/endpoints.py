@@ -13,9 +13,11 @@ from fastapi import APIRouter, Depends, Path
 from adsum.accounts.access import Caller
 from adsum.accounts.authentication import setting_up
 from adsum.accounts.own_factors.schemas import FactorName, FactorsAnswer, NewTotp, RecoveryCodes, TotpSetup
-from adsum.accounts.second_factors.rules import NamedKind
+from adsum.accounts.second_factors.rules import FactorExists, LastFactor, NamedKind
 from adsum.accounts.second_factors.service import SecondFactors
+from adsum.platform.errors import ConfirmationNeeded, Conflict, NotFound, TooManyAttempts
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import PathId
 
@@ -31,7 +33,9 @@ async def list_factors(service: Service, caller: Owner) -> FactorsAnswer:
     return FactorsAnswer.of(await service.own(caller))
 
 
-@router.post("/totp", name="beginTotp", summary="Set up an authenticator app")
+@router.post(
+    "/totp", name="beginTotp", summary="Set up an authenticator app", responses=raises(Conflict, ConfirmationNeeded)
+)
 async def begin_totp(service: Service, caller: Owner) -> TotpSetup:
     """A secret for an app. Nothing is stored before `POST /auth/second-factors/totp/confirm` confirms it.
 
@@ -46,6 +50,7 @@ async def begin_totp(service: Service, caller: Owner) -> TotpSetup:
     name="addTotp",
     summary="Add the authenticator app",
     status_code=HTTPStatus.CREATED,
+    responses=raises(Conflict, ConfirmationNeeded, FactorExists, NotFound, TooManyAttempts),
 )
 async def add_totp(body: NewTotp, service: Service, caller: Owner) -> RecoveryCodes:
     """Adds the app if `code` is right. The first factor of a user ends their other sign-ins.
@@ -55,14 +60,23 @@ async def add_totp(body: NewTotp, service: Service, caller: Owner) -> RecoveryCo
     return RecoveryCodes(recovery_codes=await service.add_app(caller, body.setup, body.code, body.name))
 
 
-@router.post("/recovery-codes", name="renewRecoveryCodes", summary="Replace the recovery codes")
+@router.post(
+    "/recovery-codes",
+    name="renewRecoveryCodes",
+    summary="Replace the recovery codes",
+    responses=raises(ConfirmationNeeded, NotFound),
+)
 async def renew_recovery_codes(service: Service, caller: Owner) -> RecoveryCodes:
     """New codes, which are shown only now. The earlier ones no longer work. Needs a recent confirmation."""
     return RecoveryCodes(recovery_codes=await service.renew_recovery_codes(caller))
 
 
 @router.patch(
-    "/{kind}/{id}", name="renameSecondFactor", summary="Rename a second factor", status_code=HTTPStatus.NO_CONTENT
+    "/{kind}/{id}",
+    name="renameSecondFactor",
+    summary="Rename a second factor",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=raises(ConfirmationNeeded),
 )
 async def rename_factor(
     kind: NamedKind, factor_id: FactorId, body: FactorName, service: Service, caller: Owner
@@ -72,7 +86,11 @@ async def rename_factor(
 
 
 @router.delete(
-    "/{kind}/{id}", name="removeSecondFactor", summary="Remove a second factor", status_code=HTTPStatus.NO_CONTENT
+    "/{kind}/{id}",
+    name="removeSecondFactor",
+    summary="Remove a second factor",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=raises(ConfirmationNeeded, LastFactor),
 )
 async def remove_factor(kind: NamedKind, factor_id: FactorId, service: Service, caller: Owner) -> None:
     """Removes a passkey or an app; with the last one, the recovery codes. Needs a recent confirmation.

@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends
 
 from adsum.accounts.access import Caller
 from adsum.accounts.authentication import authenticated
+from adsum.accounts.names import NameOfRoster
 from adsum.accounts.profile.schemas import ChangeProfile, ProfileItem
 from adsum.accounts.profile.service import Profiles
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 
 router = APIRouter(tags=["authentication"], route_class=JsonRoute)
@@ -24,7 +26,9 @@ async def get_profile(profiles: ProfilesService, caller: Authenticated) -> Profi
     return ProfileItem.of(await profiles.find(caller))
 
 
-@router.patch("/auth/profile", name="changeProfile", summary="Change your name or language")
+@router.patch(
+    "/auth/profile", name="changeProfile", summary="Change your name or language", responses=raises(NameOfRoster)
+)
 async def change_profile(body: ChangeProfile, profiles: ProfilesService, caller: Authenticated) -> ProfileItem:
     """409 `name_of_roster` for the name of a person of the roster. The language is that of the pages."""
     return ProfileItem.of(await profiles.change(body.to_change(), caller))

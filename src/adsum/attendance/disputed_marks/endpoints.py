@@ -12,7 +12,9 @@ from adsum.accounts.authentication import SentKey, require
 from adsum.attendance.disputed_marks.schemas import ContradictionItem, ContradictionQuery, Settle
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.schemas import RecordItem
+from adsum.platform.errors import StaleVersion
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 
@@ -31,7 +33,9 @@ async def list_contradictions(
     return Page(items=[ContradictionItem.of(each) for each in page.items], next_cursor=page.next_cursor)
 
 
-@router.post("/{id}/settle", name="settleContradiction", summary="Choose the mark that holds")
+@router.post(
+    "/{id}/settle", name="settleContradiction", summary="Choose the mark that holds", responses=raises(StaleVersion)
+)
 async def settle_contradiction(
     contradiction_id: Annotated[PathId, Path(alias="id")],
     body: Settle,

@@ -11,8 +11,9 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.attendance.statuses.schemas import ChangeStatus, NewStatus, StatusItem
-from adsum.attendance.statuses.service import Statuses
+from adsum.attendance.statuses.service import LetterTaken, Statuses, StatusExists, StatusNeeded
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 
@@ -41,7 +42,13 @@ async def list_statuses(
     return Page(items=[StatusItem.of(each) for each in found if retired or each.is_in_use])
 
 
-@router.post("", name="addStatus", summary="Add a status", status_code=HTTPStatus.CREATED)
+@router.post(
+    "",
+    name="addStatus",
+    summary="Add a status",
+    status_code=HTTPStatus.CREATED,
+    responses=raises(StatusExists, LetterTaken),
+)
 async def add_status(
     school_id: SchoolId, body: NewStatus, statuses: StatusesService, caller: Manager, key: SentKey
 ) -> StatusItem:
@@ -50,7 +57,12 @@ async def add_status(
     return StatusItem.of(await statuses.add(school_id, body.to_status(), caller, keyed))
 
 
-@router.patch("/{code}", name="changeStatus", summary="Rename, reorder or retire a status")
+@router.patch(
+    "/{code}",
+    name="changeStatus",
+    summary="Rename, reorder or retire a status",
+    responses=raises(LetterTaken, StatusNeeded),
+)
 async def change_status(
     school_id: SchoolId, code: Code, body: ChangeStatus, statuses: StatusesService, caller: Manager
 ) -> StatusItem:

@@ -13,9 +13,10 @@ from adsum.accounts.authentication import SentKey, require
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.marks_import.rules import MarksOptions, MarksReport
 from adsum.batches.marks_import.schemas import MarksAnswer
-from adsum.batches.marks_import.service import MarksImport
+from adsum.batches.marks_import.service import ImportInterrupted, MarksImport
 from adsum.batches.rules import OnExisting
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
 from adsum.platform.http.queries import WholeQuery
@@ -50,7 +51,8 @@ class MarksQuery(WholeQuery):
     name="importMarks",
     summary="Import marks from CSV or XLSX",
     status_code=HTTPStatus.ACCEPTED,
-    responses={HTTPStatus.OK.value: {"model": MarksAnswer, "description": "A dry run, or nothing was queued"}},
+    responses={HTTPStatus.OK.value: {"model": MarksAnswer, "description": "A dry run, or nothing was queued"}}
+    | raises(ImportInterrupted),
     openapi_extra={"requestBody": TABLE_BODY},
 )
 @costly

@@ -24,7 +24,9 @@ from adsum.events.webhooks.schemas import (
     WebhookWithSecretItem,
 )
 from adsum.events.webhooks.service import Webhooks
+from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 
@@ -41,7 +43,9 @@ async def list_webhooks(webhooks: WebhookService, caller: Manager) -> Page[Webho
     return Page(items=[WebhookItem.of(each) for each in found], next_cursor=None)
 
 
-@router.post("", name="createWebhook", summary="Create a webhook", status_code=HTTPStatus.CREATED)
+@router.post(
+    "", name="createWebhook", summary="Create a webhook", status_code=HTTPStatus.CREATED, responses=raises(NotFound)
+)
 async def create_webhook(body: NewWebhookBody, webhooks: WebhookService, caller: Manager) -> WebhookWithSecretItem:
     """`secret` is shown only now. The webhook receives what happens from now on, by the Standard Webhooks
     specification. Private, link-local and loopback addresses are refused unless `ADSUM_WEBHOOK_ALLOWED_NETWORKS` has

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse
 from typing_extensions import override
 
 from adsum.platform.errors import NotFound
+from adsum.platform.http.documented_errors import RATE_LIMIT_HEADERS, ErrorKind, describe_errors
 from adsum.platform.http.field_descriptions import of_field, of_parameter
 from adsum.platform.http.middleware import POLICY
 from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER
@@ -47,7 +49,7 @@ _PROBLEM = {
     },
 }
 _RESPONSE = {
-    "description": "Any refusal or failure.",
+    "description": "Any other failure. `internal_error`: the log has details under the `X-Request-ID` of the response.",
     "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
 
@@ -63,16 +65,7 @@ _HEADERS = {
         "schema": {"type": "string", "example": '"key";r=59999;t=42'},
     },
 }
-_RATE_LIMIT_HEADERS = {name: {"$ref": f"#/components/headers/{name}"} for name in _HEADERS}
-_RATE_LIMITED = {
-    "description": "Too many requests of this key, user or address, or too many wrong passwords.",
-    "headers": {
-        "Retry-After": {"description": "Seconds until the next request.", "schema": {"type": "integer"}},
-        **_RATE_LIMIT_HEADERS,
-    },
-    "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
-# The only operations that are not limited.
+# The only operations that are not limited. They need no caller.
 _PROBES = frozenset({"/livez", "/readyz", "/healthz", "/version"})
 
 # The parameters of every request with a caller. The authentication reads them.
@@ -96,31 +89,37 @@ _ON_BEHALF_OF = [
 
 
 class Application(FastAPI):
-    """A FastAPI application whose description includes problems and the person for whom a key acts."""
+    """A FastAPI application whose description includes problems and the person for whom a key acts.
+
+    `errors_of_callers` are those of every operation with a caller.
+    """
+
+    errors_of_callers: Sequence[ErrorKind] = ()
 
     @override
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = _completed(super().openapi())
+            self.openapi_schema = _completed(super().openapi(), self.errors_of_callers)
         return self.openapi_schema
 
 
-def _completed(description: dict[str, Any]) -> dict[str, Any]:
+def _completed(description: dict[str, Any], errors_of_callers: Sequence[ErrorKind]) -> dict[str, Any]:
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in FASTAPIS_OWN:
         schemas.pop(name, None)
     schemas |= {"Problem": _PROBLEM, "ProblemEntry": _ENTRY}
-    components["responses"] = {"Problem": _RESPONSE, "RateLimited": _RATE_LIMITED}
+    components["responses"] = {"Problem": _RESPONSE}
     components["headers"] = _HEADERS
     for schema in schemas.values():
         _describe_fields(schema)
+    describe_errors(description, errors_of_callers, free=_PROBES)
     for path, item in description["paths"].items():
         for method in METHODS:
             if method in item:
                 if path not in _PROBES:
                     _limit(item[method]["responses"])
-                _answer_with_problem(item[method]["responses"])
+                item[method]["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
                 if "security" in item[method]:
                     item[method].setdefault("parameters", []).extend(_ON_BEHALF_OF)
                 _describe_parameters(item[method], path)
@@ -154,15 +153,7 @@ def _description_of(schema: dict[str, Any]) -> str | None:
 def _limit(responses: dict[str, Any]) -> None:
     for status, response in responses.items():
         if status.startswith("2"):
-            response.setdefault("headers", {}).update(_RATE_LIMIT_HEADERS)
-    responses["429"] = {"$ref": "#/components/responses/RateLimited"}
-
-
-def _answer_with_problem(responses: dict[str, Any]) -> None:
-    invalid = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
-    if invalid.get("$ref", "").endswith("/HTTPValidationError"):
-        del responses["422"]
-    responses["default"] = {"$ref": "#/components/responses/Problem"}
+            response.setdefault("headers", {}).update(RATE_LIMIT_HEADERS)
 
 
 router = APIRouter(include_in_schema=False)

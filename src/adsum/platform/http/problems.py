@@ -37,8 +37,8 @@ STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
     (errors.VersionRequired, HTTPStatus.PRECONDITION_REQUIRED),
     (errors.TooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (errors.UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.RateLimited, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
@@ -133,7 +133,12 @@ def problem(
 
 def status_of(error: AdsumError) -> HTTPStatus | None:
     """The HTTP status of an error; None: it has none."""
-    return next((status for kind, status in STATUSES if isinstance(error, kind)), None)
+    return status_of_kind(type(error))
+
+
+def status_of_kind(kind: type[AdsumError]) -> HTTPStatus | None:
+    """The HTTP status of the errors of a class; None: they have none."""
+    return next((status for base, status in STATUSES if issubclass(kind, base)), None)
 
 
 def headers_of(error: AdsumError) -> dict[str, str]:

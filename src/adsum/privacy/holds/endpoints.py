@@ -10,11 +10,14 @@ from fastapi import APIRouter, Depends, Path, Query
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId
+from adsum.privacy.holds.rules import HoldExists
 from adsum.privacy.holds.schemas import HoldItem, PlaceHold
 from adsum.privacy.holds.service import Holds
+from adsum.privacy.rules import OtherSchools
 
 router = APIRouter(tags=["students' data"], route_class=JsonRoute)
 HoldsService = Annotated[Holds, Depends(provided(Holds))]
@@ -29,7 +32,11 @@ async def list_holds(query: Annotated[PageQuery, Query()], holds: HoldsService, 
 
 
 @router.post(
-    "/students/{id}/holds", name="placeHold", summary="Place a hold on a student", status_code=HTTPStatus.CREATED
+    "/students/{id}/holds",
+    name="placeHold",
+    summary="Place a hold on a student",
+    status_code=HTTPStatus.CREATED,
+    responses=raises(OtherSchools, HoldExists),
 )
 async def place_hold(
     student_id: Annotated[PathId, Path(alias="id")],

@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Path
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import PathId
+from adsum.privacy.retention.rules import DeletionNotConfirmed
 from adsum.privacy.retention.schemas import PreviewAnswer, RetentionAnswer, SetPeriods
 from adsum.privacy.retention.service import Retention
 
@@ -20,13 +22,18 @@ Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
 SchoolId = Annotated[PathId, Path(alias="id")]
 
 
-@router.get("/retention", name="showDefaultRetention", summary="The default periods of all schools")
+@router.get("/retention", name="getDefaultRetention", summary="The default periods of all schools")
 async def show_default(retention: RetentionService, caller: Responsible) -> RetentionAnswer:
     """Without a default, data are kept for ever. It needs the rights of all schools."""
     return RetentionAnswer.of(await retention.show(None, caller))
 
 
-@router.put("/retention", name="setDefaultRetention", summary="Set the default periods of all schools")
+@router.put(
+    "/retention",
+    name="setDefaultRetention",
+    summary="Set the default periods of all schools",
+    responses=raises(DeletionNotConfirmed),
+)
 async def set_default(body: SetPeriods, retention: RetentionService, caller: Responsible) -> RetentionAnswer:
     """As for a school. It concerns the schools that have no period of their own."""
     return RetentionAnswer.of(await retention.set(None, body.to_periods(), caller, body.confirmation))
@@ -38,13 +45,18 @@ async def preview_default(body: SetPeriods, retention: RetentionService, caller:
     return PreviewAnswer.of(await retention.preview(None, body.to_periods(), caller))
 
 
-@router.get("/schools/{id}/retention", name="showRetention", summary="The periods of a school, and what was deleted")
+@router.get("/schools/{id}/retention", name="getRetention", summary="The periods of a school, and what was deleted")
 async def show(school_id: SchoolId, retention: RetentionService, caller: Responsible) -> RetentionAnswer:
     """Each period with the day before which data go, and the newest deletions."""
     return RetentionAnswer.of(await retention.show(school_id, caller))
 
 
-@router.put("/schools/{id}/retention", name="setRetention", summary="Set the periods of a school")
+@router.put(
+    "/schools/{id}/retention",
+    name="setRetention",
+    summary="Set the periods of a school",
+    responses=raises(DeletionNotConfirmed),
+)
 async def set_periods(
     school_id: SchoolId, body: SetPeriods, retention: RetentionService, caller: Responsible
 ) -> RetentionAnswer:

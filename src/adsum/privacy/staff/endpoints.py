@@ -8,13 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
+from adsum.accounts.api_keys.ownership import OwnsKeys
 from adsum.accounts.authentication import require
+from adsum.platform.errors import ConfirmationNeeded, NotFound
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId
 from adsum.privacy.staff.schemas import ErasedUserAnswer, ErasurePreviewAnswer, ErasureQuery, UserReadmission
 from adsum.privacy.staff.service import StaffErasure
+from adsum.roster.people.rules import LastAdmin, OwnLogin
 
 router = APIRouter(prefix="/users", tags=["users"], route_class=JsonRoute)
 StaffErasureService = Annotated[StaffErasure, Depends(provided(StaffErasure))]
@@ -29,7 +33,12 @@ async def preview_erasure(user_id: UserId, staff: StaffErasureService, caller: M
     return ErasurePreviewAnswer.of(await staff.preview(user_id, caller))
 
 
-@router.delete("/{id}", name="eraseUser", summary="Erase a user")
+@router.delete(
+    "/{id}",
+    name="eraseUser",
+    summary="Erase a user",
+    responses=raises(OwnLogin, LastAdmin, OwnsKeys, ConfirmationNeeded),
+)
 async def erase_user(
     user_id: UserId, query: Annotated[ErasureQuery, Query()], staff: StaffErasureService, caller: Manager
 ) -> ErasedUserAnswer:
@@ -47,6 +56,7 @@ async def erase_user(
     "/readmissions",
     name="readmitUser",
     summary="Let an erased user come back",
+    responses=raises(NotFound),
     status_code=HTTPStatus.NO_CONTENT,
 )
 async def readmit_user(body: UserReadmission, staff: StaffErasureService, caller: Manager) -> None:

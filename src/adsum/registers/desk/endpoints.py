@@ -9,7 +9,9 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
+from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
 from adsum.registers.desk.schemas import DeskEntryItem, DeskQuery, NewDeskEntry
@@ -22,7 +24,11 @@ DeskService = Annotated[Desk, Depends(provided(Desk))]
 
 
 @router.post(
-    "", name="createDeskEntry", summary="Enter a late arrival or an early departure", status_code=HTTPStatus.CREATED
+    "",
+    name="createDeskEntry",
+    summary="Enter a late arrival or an early departure",
+    status_code=HTTPStatus.CREATED,
+    responses=raises(BatchIsOpen),
 )
 async def create_entry(body: NewDeskEntry, desk: DeskService, caller: Office, key: SentKey) -> DeskEntryItem:
     """Marks the sessions that it concerns; of a departure the later ones become a planned absence.
@@ -41,13 +47,23 @@ async def list_entries(query: Annotated[DeskQuery, Query()], desk: DeskService, 
     return Page(items=[DeskEntryItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
 
 
-@router.post("/{id}/complete", name="completeDeskEntry", summary="Complete an entry that was interrupted")
+@router.post(
+    "/{id}/complete",
+    name="completeDeskEntry",
+    summary="Complete an entry that was interrupted",
+    responses=raises(BatchIsOpen),
+)
 async def complete_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
     """Submits the marks and the absence that are missing. A complete or undone entry stays as it is."""
     return DeskEntryItem.model_validate(await desk.complete(entry_id, caller))
 
 
-@router.post("/{id}/undo", name="undoDeskEntry", summary="Undo a late arrival or an early departure")
+@router.post(
+    "/{id}/undo",
+    name="undoDeskEntry",
+    summary="Undo a late arrival or an early departure",
+    responses=raises(BatchIsOpen),
+)
 async def undo_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
     """Its marks return to those before it, unless somebody has changed them since. Its absence is revoked."""
     return DeskEntryItem.model_validate(await desk.undo(entry_id, caller))

@@ -11,9 +11,11 @@ from starlette.convertors import PathConvertor, register_url_convertor
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, SourcedId
 from adsum.platform.http.schemas import PathId
+from adsum.roster.by_source.rules import StudentErased
 from adsum.roster.by_source.schemas import (
     ClassOfPlatform,
     EnrolmentOfPlatform,
@@ -69,7 +71,12 @@ async def put_class(
     return _answer(upserted, own, school, response)
 
 
-@router.put("/students/by-source/{sourcedId:rest}", name="putStudent", summary="Add or change a student")
+@router.put(
+    "/students/by-source/{sourcedId:rest}",
+    name="putStudent",
+    summary="Add or change a student",
+    responses=raises(StudentErased),
+)
 async def put_student(
     own: OwnId, body: StudentOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:
@@ -92,7 +99,12 @@ async def put_session(
     return _answer(upserted, own, school, response)
 
 
-@router.put("/enrolments/by-source/{sourcedId:rest}", name="putEnrolment", summary="Add or change an enrolment")
+@router.put(
+    "/enrolments/by-source/{sourcedId:rest}",
+    name="putEnrolment",
+    summary="Add or change an enrolment",
+    responses=raises(StudentErased),
+)
 async def put_enrolment(
     own: OwnId, body: EnrolmentOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
 ) -> PutAnswer:

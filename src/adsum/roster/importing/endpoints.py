@@ -18,14 +18,15 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.problems import MAX_ENTRIES, content_type_among
 from adsum.platform.http.queries import Day, WholeQuery
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PlainText
 from adsum.roster.importing.rules import ImportOptions, ImportReport
 from adsum.roster.importing.schemas import ImportAnswer
-from adsum.roster.importing.service import RosterImport
-from adsum.roster.oneroster.files import uploaded_roster_files
+from adsum.roster.importing.service import ImportRefused, RosterImport
+from adsum.roster.oneroster.files import UnreadableRoster, uploaded_roster_files
 from adsum.roster.oneroster.package import LINES_OF_UPLOADS
 
 router = APIRouter(prefix="/rosters", tags=["roster"])
@@ -85,6 +86,7 @@ class ImportQuery(WholeQuery):
     name="importRoster",
     summary="Import schools, classes and students from OneRoster files",
     openapi_extra={"requestBody": _BODY},
+    responses=raises(UnreadableRoster, ImportRefused),
 )
 @costly
 async def import_roster(

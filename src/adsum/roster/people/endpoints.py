@@ -9,10 +9,14 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
+from adsum.accounts.names import NameOfRoster
 from adsum.accounts.profile.schemas import sent_name
+from adsum.accounts.rules import EmailTaken
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId
+from adsum.roster.people.rules import LastAdmin, NoLogin, OwnLogin, PersonOfRoster
 from adsum.roster.people.schemas import ChangeUser, NewUser, UserItem, UserQuery, UserSearch, UserWithPassword
 from adsum.roster.people.service import People
 
@@ -37,7 +41,9 @@ async def search_users(query: UserSearch, people: PeopleService, caller: Manager
     return await list_users(query, people, caller)
 
 
-@router.post("", name="addUser", summary="Add a user", status_code=HTTPStatus.CREATED)
+@router.post(
+    "", name="addUser", summary="Add a user", status_code=HTTPStatus.CREATED, responses=raises(EmailTaken, NameOfRoster)
+)
 async def add_user(body: NewUser, people: PeopleService, caller: Manager, response: Response) -> UserWithPassword:
     """Generates a first password, which works once: the user then chooses their own.
 
@@ -58,7 +64,12 @@ async def get_user(user_id: UserId, people: PeopleService, caller: Manager) -> U
     return UserItem.model_validate((await people.find(user_id, caller)).row)
 
 
-@router.patch("/{id}", name="changeUser", summary="Change role, school, name or state of a user")
+@router.patch(
+    "/{id}",
+    name="changeUser",
+    summary="Change role, school, name or state of a user",
+    responses=raises(OwnLogin, LastAdmin, NoLogin, PersonOfRoster, NameOfRoster),
+)
 async def change_user(user_id: UserId, body: ChangeUser, people: PeopleService, caller: Manager) -> UserItem:
     """Takes effect with the next request of the user, whose sign-ins end, unless only the name changes.
 
@@ -69,7 +80,9 @@ async def change_user(user_id: UserId, body: ChangeUser, people: PeopleService, 
     return UserItem.model_validate(await people.change(user_id, body.to_change(), caller))
 
 
-@router.post("/{id}/password", name="resetPassword", summary="Generate a first password")
+@router.post(
+    "/{id}/password", name="resetPassword", summary="Generate a first password", responses=raises(OwnLogin, NoLogin)
+)
 async def reset_password(
     user_id: UserId, people: PeopleService, caller: Manager, response: Response
 ) -> UserWithPassword:
@@ -78,13 +91,15 @@ async def reset_password(
     return UserWithPassword.of(await people.new_password(user_id, caller))
 
 
-@router.post("/{id}/unlock", name="unlockUser", summary="Clear the failed sign-ins of a user")
+@router.post(
+    "/{id}/unlock", name="unlockUser", summary="Clear the failed sign-ins of a user", responses=raises(NoLogin)
+)
 async def unlock_user(user_id: UserId, people: PeopleService, caller: Manager) -> UserItem:
     """Those of an address stay counted."""
     return UserItem.model_validate(await people.unlock(user_id, caller))
 
 
-@router.post("/{id}/sign-out", name="signOutUser", summary="End all sign-ins of a user")
+@router.post("/{id}/sign-out", name="signOutUser", summary="End all sign-ins of a user", responses=raises(NoLogin))
 async def sign_out_user(user_id: UserId, people: PeopleService, caller: Manager) -> UserItem:
     """Their tokens are refused from then on. API keys stay valid."""
     return UserItem.model_validate(await people.sign_out(user_id, caller))

@@ -16,7 +16,7 @@ from adsum.roster.search.service import Search
 router = APIRouter(tags=["roster"], route_class=JsonRoute)
 
 
-@router.post("/search", name="search", summary="Students, classes and users that match words")
+@router.post("/search", name="searchEverything", summary="Students, classes and users that match words")
 async def search(
     body: SentSearch,
     service: Annotated[Search, Depends(provided(Search))],

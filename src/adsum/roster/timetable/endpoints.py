@@ -10,7 +10,9 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
+from adsum.platform.errors import Conflict
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
 from adsum.platform.http.problems import content_type_among
@@ -53,7 +55,7 @@ class TimetableQuery(ChangeQuery):
     dry_run: Annotated[bool, Field(description="Report the changes without making them.")] = False
 
 
-@router.get("/sessions/{id}/times", name="readTimes", summary="Times of a session")
+@router.get("/sessions/{id}/times", name="getTimes", summary="Times of a session")
 async def read_times(
     session_id: SessionId, query: Annotated[TimesQuery, Query()], timetables: TimetablesService, caller: Reader
 ) -> Times:
@@ -79,6 +81,7 @@ async def replace_times(
     name="importTimetable",
     summary="Import a timetable from CSV or XLSX",
     openapi_extra={"requestBody": TABLE_BODY},
+    responses=raises(Conflict),
 )
 @costly
 async def import_timetable(

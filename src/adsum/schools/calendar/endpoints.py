@@ -10,7 +10,9 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
+from adsum.platform.errors import Conflict
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Page, PathId
@@ -106,7 +108,13 @@ async def add_term(
     return TermItem.model_validate(term)
 
 
-@router.delete("/terms/{id}", name="removeTerm", summary="Remove a term", status_code=HTTPStatus.NO_CONTENT)
+@router.delete(
+    "/terms/{id}",
+    name="removeTerm",
+    summary="Remove a term",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=raises(Conflict),
+)
 async def remove_term(
     school_id: SchoolId, term_id: Annotated[PathId, Path(alias="id")], calendar: CalendarService, caller: Manager
 ) -> None:
