@@ -68,9 +68,9 @@ VERBS = frozenset(
     re.findall(
         r"[a-z]+",
         """
-        add assign begin cancel change clear close complete confirm correct create end enter erase export get import lift
-        list merge open place preview put readmit remind remove rename renew replace replay reset retry revoke rotate
-        search set settle sign stream test undo unlock delete
+        add assign begin cancel change clear close complete confirm correct create end enter erase export get import
+        lift list merge open place preview put readmit remind remove rename renew replace replay reset retry revoke
+        rotate search set settle sign stream test undo unlock delete
         """,
     )
 )

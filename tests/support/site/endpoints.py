@@ -89,7 +89,7 @@ class EndpointPages:
         }
         yield "## Errors of many endpoints { #errors }\n\n| Status | Code |\n|---|---|"
         for name, status in sorted(statuses.items(), key=lambda item: item[1]):
-            yield f"| {status}{{ #error-{status} }} | {'<br>'.join(_codes(self._shared[name]))} |"
+            yield f"| {status} | {'<br>'.join(_codes(self._shared[name]))} |"
         yield ""
 
     def _page(self, tag: str) -> Iterator[str]:
@@ -155,14 +155,14 @@ def _errors(description: Schema) -> Iterator[str]:
     """The codes of an endpoint's errors; of those that many endpoints have, a link to the index."""
     responses: Mapping[str, Schema] = dict(sorted(description["responses"].items()))
     errors = {status: each for status, each in responses.items() if status.isdigit() and not status.startswith("2")}
-    shared = [f"[{status}](index.md#error-{status})" for status, each in errors.items() if "$ref" in each]
+    shared = [status for status, each in errors.items() if "$ref" in each]
     own = [(status, each) for status, each in errors.items() if "$ref" not in each and codes_in(each)]
     if own:
         yield "| Error | Code |\n|---|---|"
         yield from (f"| {status} | {'<br>'.join(_codes(each))} |" for status, each in own)
         yield ""
     if shared:
-        yield f"Errors, as of many endpoints: {', '.join(shared)}\n"
+        yield f"Errors, as of [many endpoints](index.md#errors): {', '.join(shared)}.\n"
 
 
 def _codes(response: Schema) -> list[str]:

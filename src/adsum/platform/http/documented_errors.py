@@ -53,17 +53,16 @@ def describe_errors(description: dict[str, Any], of_callers: Sequence[ErrorKind]
         free: the paths that are not limited, and need no server.
     """
     operations = [(path, operation) for path, item in description["paths"].items() for operation in item.values()]
-    codes = [_codes_of(path, operation, of_callers, is_free=path in free) for path, operation in operations]
-    shared = _most_common(codes)
+    of_form = [_codes(*_of_form(path, operation, of_callers, is_free=path in free)) for path, operation in operations]
+    shared = _most_common(of_form)
     names = {status: next(kind.__name__ for kind, each in STATUSES if each == status) for status in shared}
-    for (_, operation), each in zip(operations, codes, strict=True):
-        for status, found in each.items():
-            is_shared = found == shared[status]
-            component = {"$ref": f"#/components/responses/{names[status]}"}
+    for (_, operation), codes in zip(operations, of_form, strict=True):
+        for status, found in _with_declared(codes, operation).items():
+            is_shared = found == shared.get(status)
+            component = {"$ref": f"#/components/responses/{names.get(status)}"}
             operation["responses"][str(status)] = component if is_shared else _response(status, found)
-    description["components"]["responses"] |= {
-        names[status]: _response(status, each) for status, each in shared.items()
-    }
+    components: dict[str, Any] = description["components"]["responses"]
+    components |= {names[status]: _response(status, each) for status, each in shared.items()}
 
 
 def _most_common(codes: Sequence[Mapping[int, Codes]]) -> dict[int, Codes]:
@@ -75,26 +74,26 @@ def _most_common(codes: Sequence[Mapping[int, Codes]]) -> dict[int, Codes]:
     return {status: dict(counted.most_common(1)[0][0]) for status, counted in sorted(times.items())}
 
 
-def _codes_of(
-    path: str, operation: Mapping[str, Any], of_callers: Sequence[ErrorKind], *, is_free: bool
-) -> dict[int, dict[str, str]]:
-    found: dict[int, dict[str, str]] = {}
+def _with_declared(codes: Mapping[int, Codes], operation: Mapping[str, Any]) -> dict[int, Codes]:
     declared = {int(status): each[_CODES] for status, each in operation["responses"].items() if _CODES in each}
-    of_form = raises(*_of_form(path, operation, of_callers, is_free=is_free))
-    for status, codes in (*((int(status), each[_CODES]) for status, each in of_form.items()), *declared.items()):
-        found.setdefault(status, {}).update(codes)
-    return found
+    return {status: {**codes.get(status, {}), **declared.get(status, {})} for status in {**codes, **declared}}
+
+
+def _codes(*kinds: ErrorKind) -> dict[int, Codes]:
+    return {int(status): each[_CODES] for status, each in raises(*kinds).items()}
 
 
 def _of_form(
     path: str, operation: Mapping[str, Any], of_callers: Sequence[ErrorKind], *, is_free: bool
 ) -> Iterator[ErrorKind]:
     if "requestBody" in operation:
-        yield from (errors.Malformed, errors.TooLarge, errors.Invalid)
+        yield from (errors.Malformed, errors.TooLarge)
         if _FORM not in operation["requestBody"]["content"]:
             yield errors.UnsupportedMediaType
     if "security" in operation:
-        yield from (errors.Invalid, *of_callers)  # every query is checked
+        yield from of_callers
+    if operation.keys() & {"requestBody", "parameters", "security"}:  # the query of every caller is checked
+        yield errors.Invalid
     if "{" in path:
         yield errors.NotFound
     if not is_free:
