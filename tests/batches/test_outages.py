@@ -23,6 +23,7 @@ from adsum.platform.redis.connection import REQUEST_DEADLINE_S, open_redis
 from adsum.platform.retries import retry_forever
 from adsum.platform.settings import Settings
 from adsum.roster.session_fence import advance_fences
+from adsum.servers import REDIS_TIMEOUT_S
 from adsum.wiring import Adsum, open_adsum
 from tests.support.runs import batch_of, slices
 from tests.support.schools import SchoolIds, make_school
@@ -160,7 +161,7 @@ async def test_a_worker_with_lost_requests_and_replies_records_each_student_once
     assert (status.state, status.tally) == (BatchState.COMPLETED, Tally(recorded=3))
 
 
-async def test_with_valkey_down_a_request_is_accepted_in_half_a_second_and_its_run_stays_open(
+async def test_with_valkey_down_a_request_is_accepted_soon_and_its_run_stays_open(
     database_url: str, tmp_path: object
 ) -> None:
     settings = Settings(database_url=database_url, redis_url=f"unix://{tmp_path}/nobody.sock")
@@ -169,7 +170,7 @@ async def test_with_valkey_down_a_request_is_accepted_in_half_a_second_and_its_r
             school = await make_school(connection, students=30)
         start = time.monotonic()
         result = await adsum.attendances.create_batch(submission(school), SYSTEM)
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < REDIS_TIMEOUT_S
         assert (result.added_jobs, (await status_of(adsum, result)).state) == (30, BatchState.PROCESSING)
         assert (await adsum.attendances.create_batch(submission(school), SYSTEM)).is_skipped
 
@@ -186,17 +187,17 @@ async def freezable_school(freezable: Adsum) -> SchoolIds:
         return await make_school(connection, students=3)
 
 
-async def test_with_valkey_frozen_a_request_is_accepted_in_half_a_second(
+async def test_with_valkey_frozen_a_request_is_accepted_after_the_deadline_of_redis(
     freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
 ) -> None:
     with frozen(own_valkey):
         start = time.monotonic()
         result = await freezable.attendances.create_batch(submission(freezable_school), SYSTEM)
-        assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < 0.5
+        assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < REDIS_TIMEOUT_S
     assert (await status_of(freezable, result)).state is BatchState.PROCESSING
 
 
-async def test_closing_an_open_run_first_takes_no_longer_with_valkey_frozen(
+async def test_with_valkey_frozen_an_open_run_is_closed_after_the_deadline_of_redis(
     freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
 ) -> None:
     """A request spends 250 ms on Redis in total, including the release of the closed run."""
@@ -211,7 +212,7 @@ async def test_closing_an_open_run_first_takes_no_longer_with_valkey_frozen(
         start = time.monotonic()
         second = submission(freezable_school, selection=Selection(False, selected=[two]))
         result = await freezable.attendances.create_batch(second, SYSTEM)
-        assert time.monotonic() - start < 0.5
+        assert time.monotonic() - start < REDIS_TIMEOUT_S
     assert (result.is_skipped, result.added_jobs) == (False, 1)
 
 

@@ -14,6 +14,7 @@ from adsum.batches.queue.ledger import Tickets
 from adsum.batches.queue.service import QueueService
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import REQUEST_DEADLINE_S, QueueOutage, open_redis
+from adsum.servers import REDIS_TIMEOUT_S
 from tests.batches.queue.conftest import (
     BATCH,
     FIRST,
@@ -136,14 +137,14 @@ async def test_the_lock_is_reported_under_its_public_name(queue: QueueService) -
 
 
 async def test_a_frozen_server_delays_a_request_at_most_by_the_deadline(own_valkey: Valkey) -> None:
-    redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
+    redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=REDIS_TIMEOUT_S)
     queue = new_queue(redis)
     await queue.ping()
     with frozen(own_valkey):
         start = time.monotonic()
         with pytest.raises(QueueOutage):
             await queue.enqueue([run_of(FIRST, [1, 2])])
-        assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < REQUEST_DEADLINE_S * 4
+        assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < REDIS_TIMEOUT_S
     assert await queue.enqueue([run_of(FIRST, [1, 2])]) == [None]
     assert (await waiting(redis), await redis.get(KEYS.counter)) == ([f"{BATCH.id}-run-{FIRST}-chunk-0"], "2")
     await redis.aclose()
