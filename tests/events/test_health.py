@@ -20,7 +20,7 @@ from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.keys import KeyRing
 from adsum.wiring import Adsum
-from tests.events.webhooks.conftest import Receiver, happen, receiver, settings, webhook
+from tests.events.webhooks.conftest import NOW, Receiver, happen, receiver, settings, webhook
 from tests.events.webhooks.test_delivery import deliver
 
 __all__ = ["receiver", "settings", "webhook"]
@@ -75,6 +75,7 @@ async def test_the_backlog_of_webhooks_and_its_age_are_measured(
     await happen(adsum, [0, 1], now - timedelta(hours=1))
     await happen(adsum, [2], now)
     waiting = await found(adsum)
+    await adsum.dispatch.dispatch()
     await deliver(adsum, webhook)
     failing = await scraped(adsum)
     async with adsum.database.transaction() as connection:
@@ -95,10 +96,13 @@ async def test_replays_are_counted_until_they_are_delivered(
     await happen(adsum, [0])
     await deliver(adsum, webhook)
     await adsum.webhooks.replay_event(webhook.webhook.id, 1, CALLER)
-    replaying = (await scraped(adsum))["adsum_webhook_retries"]
+    await adsum.webhooks.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
+    replaying = await scraped(adsum)
     await deliver(adsum, webhook)
+    delivered = await scraped(adsum)
 
-    assert (replaying, (await scraped(adsum))["adsum_webhook_retries"]) == (1, 0)
+    for name in ("adsum_webhook_retries", "adsum_webhook_replays"):
+        assert (replaying[name], delivered[name]) == (1, 0)
 
 
 async def test_the_lag_of_the_feed_is_measured(adsum: Adsum) -> None:

@@ -9,9 +9,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from adsum.accounts.access import system_caller
-from adsum.events.repository import LogEnds, count_events, oldest_event_after, oldest_new_event, read_ends
-from adsum.events.webhooks.repository import count_retries, list_webhooks
-from adsum.events.webhooks.rules import Disabled, Webhook
+from adsum.events.repository import (
+    LogEnds,
+    count_events,
+    oldest_event_after,
+    oldest_new_event,
+    read_ends,
+    read_position,
+)
+from adsum.events.webhooks.repository import count_replays, count_retries, list_webhooks
+from adsum.events.webhooks.rules import DISPATCHER, Disabled, Webhook
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 
@@ -46,8 +53,10 @@ class EventHealth:
         webhooks: the number of webhooks in each state.
         backlog: events after the position of the enabled webhook that is furthest behind, at most `MAX_BACKLOG`.
         undelivered_for: the age of the oldest event that an enabled webhook has not passed; 0 without one.
-        waiting_for: the same, of webhooks whose last attempt did not fail: workers are late.
-        retries: events that are to be delivered again.
+        waiting_for: the same, of webhooks whose last attempt did not fail, and of events that the dispatcher has not
+            matched with webhooks: workers are late.
+        retries: single events that are to be delivered again.
+        replays: replays of periods that are under way.
     """
 
     unnumbered: int = 0
@@ -57,6 +66,7 @@ class EventHealth:
     undelivered_for: timedelta = _NONE
     waiting_for: timedelta = _NONE
     retries: int = 0
+    replays: int = 0
 
 
 class HealthOfEvents:
@@ -73,17 +83,21 @@ class HealthOfEvents:
             ends = await read_ends(connection)
             unnumbered, oldest = await oldest_new_event(connection)
             webhooks = await list_webhooks(connection, system_caller())
-            behind = [each for each in webhooks if each.disabled is None and each.position < ends.last_id]
-            waiting = [each for each in behind if not each.attempts]
+            enabled = [each for each in webhooks if each.disabled is None]
+            behind = [each for each in enabled if each.position < each.newest_id]
+            waiting = [each.position for each in behind if not each.attempts]
+            if enabled:
+                waiting.append(await read_position(connection, DISPATCHER))
             first = max(min((each.position for each in behind), default=ends.last_id), ends.pruned_id)
             return EventHealth(
                 unnumbered=unnumbered,
                 unnumbered_for=_age(oldest, now),
                 webhooks=Counter(map(state_of, webhooks)),
                 backlog=await count_events(connection, first, MAX_BACKLOG),
-                undelivered_for=await _undelivered_for(connection, ends, behind, now),
+                undelivered_for=await _undelivered_for(connection, ends, [each.position for each in behind], now),
                 waiting_for=await _undelivered_for(connection, ends, waiting, now),
                 retries=await count_retries(connection),
+                replays=await count_replays(connection),
             )
 
 
@@ -94,12 +108,10 @@ def state_of(webhook: Webhook) -> WebhookState:
     return WebhookState.FAILING if webhook.attempts else WebhookState.DELIVERING
 
 
-async def _undelivered_for(
-    connection: Connection, ends: LogEnds, behind: Sequence[Webhook], now: datetime
-) -> timedelta:
-    if not behind:
+async def _undelivered_for(connection: Connection, ends: LogEnds, positions: Sequence[int], now: datetime) -> timedelta:
+    if not positions:
         return _NONE
-    position = max(min(each.position for each in behind), ends.pruned_id)
+    position = max(min(positions), ends.pruned_id)
     return _age(await oldest_event_after(connection, position), now)
 
 

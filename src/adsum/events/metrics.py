@@ -46,8 +46,9 @@ class EventMetrics:
             "Age of the oldest event that an enabled webhook has not passed; 0 without one.",
         )
         self._retries = _gauge(
-            registry, "webhook_retries", "Events that are to be delivered again, by replays and after failures."
+            registry, "webhook_retries", "Single events that are to be delivered again, on demand and after failures."
         )
+        self._replays = _gauge(registry, "webhook_replays", "Replays of periods that are under way.")
         self._unnumbered = _gauge(registry, "unnumbered_events", "Committed events that the feed does not show yet.")
         self._numbering_lag = _gauge(
             registry,
@@ -69,6 +70,7 @@ class EventMetrics:
         self._backlog.set(health.backlog)
         self._undelivered.set(health.undelivered_for.total_seconds())
         self._retries.set(health.retries)
+        self._replays.set(health.replays)
         self._unnumbered.set(health.unnumbered)
         self._numbering_lag.set(health.unnumbered_for.total_seconds())
 

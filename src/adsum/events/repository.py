@@ -21,6 +21,7 @@ from adsum.platform.database.sql_files import input_rows, sql_file
 _ADD_LOG = sql_file("adsum.events", "add_log")
 _NUMBER_EVENTS = sql_file("adsum.events", "number_events")
 _DELETE_NUMBERED = sql_file("adsum.events", "delete_numbered")
+_LOCK_POSITION = sql_file("adsum.events", "lock_position")
 _SET_POSITION = sql_file("adsum.events", "set_position")
 _ANNOUNCE = sql_file("adsum.events", "announce", returns={"day": Date(), "subject_id": BigInt})
 
@@ -155,6 +156,7 @@ async def _read(
     query = (
         select(c.id, c.type, c.school_id, c.occurred_at, c.data, c.run_id)
         .where(*which, in_visible_school(caller, c.school_id), *equal((c.school_id, filters.school_id)))
+        .where(*_in_period(c.occurred_at, filters))
         .order_by(c.id)
         .limit(limit)
     )
@@ -165,6 +167,11 @@ async def _read(
         (Event(event_id, kind, school_id, occurred_at, data or {}), run_id)
         for event_id, kind, school_id, occurred_at, data, run_id in rows
     ]
+
+
+def _in_period(moment: ColumnElement[datetime], filters: EventFilters) -> list[ColumnElement[bool]]:
+    since = [] if filters.since is None else [moment >= filters.since]
+    return since if filters.until is None else [*since, moment < filters.until]
 
 
 async def prune_events(connection: AsyncConnection, before: datetime, limit: int) -> int:
@@ -186,6 +193,12 @@ async def prune_events(connection: AsyncConnection, before: datetime, limit: int
 async def read_position(connection: AsyncConnection, name: str) -> int:
     """The id of the last event that a reader inside of Adsum has read; 0: none."""
     return await connection.scalar(select(event_readers.c.position).where(event_readers.c.name == name)) or 0
+
+
+async def lock_position(connection: AsyncConnection, name: str) -> int:
+    """As `read_position`, locked, so that one transaction at a time reads on."""
+    ((position,),) = await _LOCK_POSITION.fetch_all(connection, {"name": name})
+    return position
 
 
 async def set_position(connection: AsyncConnection, name: str, position: int) -> None:

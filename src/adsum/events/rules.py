@@ -48,10 +48,19 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class EventFilters:
-    """Filters of the feed. `types` empty: all types; `school_id` None: all visible schools."""
+    """Which events are read.
+
+    Attributes:
+        types: only these; empty: all types.
+        school_id: only events about it; None: all visible schools.
+        since: only events from this moment on; None: from the beginning.
+        until: only events before this moment; None: to the end.
+    """
 
     types: frozenset[str] = frozenset()
     school_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

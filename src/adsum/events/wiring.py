@@ -18,7 +18,7 @@ from adsum.events.webhooks.page_data import WebhookPageData
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, queue_of_webhooks
 from adsum.events.webhooks.secret_renewal import SecretRenewal
 from adsum.events.webhooks.sending import Sender
-from adsum.events.webhooks.service import DeliveryPruning, Webhooks
+from adsum.events.webhooks.service import DeletedWebhooks, DeliveryPruning, Webhooks
 from adsum.platform.keys import KeyPurpose
 from adsum.platform.secret_box import SecretBox
 from adsum.schools.service import Schools
@@ -76,6 +76,7 @@ def _chores(on: OpenServers, numbering: EventNumbering, box: SecretBox) -> list[
         *chores,
         EventPruning(on.database, on.now, keep=keep).prune_if_due,
         DeliveryPruning(on.database, on.now, keep=keep).prune_if_due,
+        DeletedWebhooks(on.database, on.now).prune_if_due,
     ]
 
 

@@ -17,6 +17,7 @@ from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
+from tests.support import waiting
 
 NOW = datetime(2024, 12, 25, 8, tzinfo=UTC)
 
@@ -109,6 +110,13 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 async def webhook(adsum: Adsum, receiver: Receiver) -> WebhookWithSecret:
     return await adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async def holds() -> bool:
+        return condition()
+
+    await waiting.until(holds)
 
 
 async def happen(adsum: Adsum, numbers: Sequence[int], at: datetime = NOW) -> None:

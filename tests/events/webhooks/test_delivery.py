@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from adsum.accounts.access import system_caller
 from adsum.events.rules import EventFilters
+from adsum.events.service import EventPruning
 from adsum.events.webhooks import delivery
-from adsum.events.webhooks.delivery import PAGE, Deliveries
+from adsum.events.webhooks.delivery import PAGE, REPLAY_PAGE, Deliveries
 from adsum.events.webhooks.rules import MAX_ANSWER, Disabled, Webhook
-from adsum.events.webhooks.service import DeliveryPruning, NewWebhook, WebhookWithSecret
+from adsum.events.webhooks.service import DeletedWebhooks, DeliveryPruning, NewWebhook, WebhookWithSecret
+from adsum.events.webhooks.tables import webhook_deliveries, webhook_replays, webhook_retries
 from adsum.events.webhooks.tables import webhooks as webhook_table
 from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType
+from adsum.platform.errors import NotFound
 from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
-from tests.events.webhooks.conftest import NOW, Receiver, happen
+from tests.events.webhooks.conftest import NOW, Receiver, happen, until
 
 CALLER = system_caller()
 
@@ -254,6 +258,123 @@ async def test_events_are_delivered_again_on_demand(
     assert receiver.added == [0, 1, 2, 1, 0, 1]
 
 
+async def replay_all(adsum: Adsum, webhook: WebhookWithSecret) -> int:
+    return await adsum.webhooks.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
+
+
+async def test_events_that_happen_are_delivered_before_a_replay_and_between_its_pages(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, range(3 * REPLAY_PAGE))
+    await deliver(adsum, webhook)
+    before = len(receiver.received)
+    await replay_all(adsum, webhook)
+    await happen(adsum, [100], NOW + timedelta(hours=2))
+    receiver.release.clear()
+    delivering = asyncio.create_task(deliver(adsum, webhook))
+    await until(lambda: len(receiver.received) == before + 1)
+    receiver.answer_of = lambda number: hold(receiver) if number == before + 2 else 204
+    receiver.release.set()
+    await until(lambda: len(receiver.received) == before + 4)
+    await happen(adsum, [101], NOW + timedelta(hours=2))
+    receiver.release.set()
+    await delivering
+
+    assert receiver.added[before:] == [100, *range(REPLAY_PAGE), 101, *range(REPLAY_PAGE, 3 * REPLAY_PAGE)]
+
+
+def hold(receiver: Receiver) -> int:
+    """Holds the answers of the following requests."""
+    receiver.release.clear()
+    return 204
+
+
+async def test_a_replay_goes_on_after_a_failure_where_it_stopped(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, range(4))
+    await deliver(adsum, webhook)
+    receiver.answer_of = lambda number: 500 if number == 5 else 204
+    count = await replay_all(adsum, webhook)
+    failed = await deliver(adsum, webhook)
+    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
+
+    assert (count, failed.attempts) == (4, 1)
+    assert receiver.added == [0, 1, 2, 3, 0, 1, 1, 2, 3]
+
+
+async def test_in_any_order_the_failed_events_of_a_replay_come_again_alone(adsum: Adsum, receiver: Receiver) -> None:
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
+    await happen(adsum, range(3))
+    await deliver(adsum, webhook)
+    failing = {1}
+    receiver.answer_of = lambda number: 500 if receiver.added[number] in failing else 204
+    await replay_all(adsum, webhook)
+    await deliver(adsum, webhook)
+    failing.clear()
+    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
+
+    assert sorted(receiver.added[3:6]) == [0, 1, 2]
+    assert receiver.added[6:] == [1]
+
+
+async def test_a_replay_stores_one_row_and_ends_when_its_events_are_pruned(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, range(3))
+    await deliver(adsum, webhook)
+    await replay_all(adsum, webhook)
+    begun = await adsum.health_of_events.read()
+    await EventPruning(adsum.database, lambda: NOW + timedelta(days=1), keep=timedelta(hours=1)).prune_if_due()
+    await deliver(adsum, webhook)
+    ended = await adsum.health_of_events.read()
+
+    assert (begun.retries, begun.replays, ended.replays) == (0, 1, 0)
+    assert receiver.added == [0, 1, 2]
+    assert await replay_all(adsum, webhook) == 0
+
+
+async def test_a_replay_has_the_period_and_the_types_that_were_chosen(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    for number in range(4):
+        await happen(adsum, [number], NOW + timedelta(minutes=number))
+    await deliver(adsum, webhook)
+    period = NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)
+
+    assert await adsum.webhooks.replay_period(webhook.webhook.id, *period, CALLER) == 2
+    await deliver(adsum, webhook)
+    assert receiver.added == [0, 1, 2, 3, 1, 2]
+
+
+async def test_a_deleted_webhook_is_invisible_at_once_and_its_rows_are_deleted_in_pages(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    webhook_id = webhook.webhook.id
+    await happen(adsum, range(3))
+    await deliver(adsum, webhook)
+    await adsum.webhooks.replay_event(webhook_id, 1, CALLER)
+    await replay_all(adsum, webhook)
+    await adsum.webhooks.delete(webhook_id, CALLER)
+    health = await adsum.health_of_events.read()
+    with pytest.raises(NotFound):
+        await adsum.webhooks.page_of_deliveries(webhook_id, CALLER, PageRequest())
+    await deliver_deleted(adsum, webhook_id)
+    removal = DeletedWebhooks(adsum.database, system_clock, page=2)
+
+    assert [await removal.prune_if_due() for _ in range(4)] == [2, 2, 2, 0]
+    assert (await adsum.webhooks.list_webhooks(CALLER), receiver.added) == ([], [0, 1, 2])
+    assert (sum(health.webhooks.values()), health.retries, health.replays) == (0, 0, 0)
+    async with adsum.database.snapshot() as connection:
+        for table in (webhook_table, webhook_deliveries, webhook_retries, webhook_replays):
+            assert (await connection.execute(select(table))).all() == []
+
+
+async def deliver_deleted(adsum: Adsum, webhook_id: int) -> None:
+    assert not await adsum.dispatch.dispatch()
+    await adsum.deliveries.deliver(webhook_id)
+
+
 async def test_a_test_arrives_also_while_the_webhook_is_disabled(
     adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
 ) -> None:
@@ -346,7 +467,7 @@ async def test_a_webhook_that_is_deleted_meanwhile_is_left_alone(
 async def test_without_time_nothing_is_sent(
     adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "TURN_S", 0.0)
+    monkeypatch.setattr(delivery, "TIME_LIMIT_S", 0.0)
     await happen(adsum, [0])
 
     await deliver(adsum, webhook)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -18,11 +18,13 @@ from adsum.events.webhooks.queue import Dispatch, WebhookQueue, new_webhook_work
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.clock import system_clock
+from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.wiring import Adsum
 from tests.attendance.corrections.conftest import Register, register
-from tests.events.webhooks.conftest import Receiver, happen
+from tests.events.webhooks.conftest import Receiver, happen, until
 from tests.support import waiting
 from tests.support.installation import DEADLINE_S
+from tests.support.schools import make_school
 
 __all__ = ["register"]
 
@@ -41,13 +43,6 @@ async def delivering(adsum: Adsum) -> AsyncGenerator[None]:
     finally:
         stop.set()
         await asyncio.wait_for(running, DEADLINE_S)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async def holds() -> bool:
-        return condition()
-
-    await waiting.until(holds)
 
 
 async def test_a_class_that_is_marked_reaches_the_receiver(register: Register, receiver: Receiver) -> None:
@@ -103,6 +98,101 @@ async def test_a_webhook_that_pauses_has_no_message(adsum: Adsum, redis: Redis, 
     assert await adsum.dispatch.dispatch()
     messages = await redis.llen(f"bull:{queue_of_webhooks('attendance')}:wait")  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
     assert messages == 0
+
+
+async def waiting_webhooks(redis: Redis) -> list[int]:
+    """The ids of webhooks that have a message, after all messages are taken."""
+    wait = f"bull:{queue_of_webhooks('attendance')}:wait"
+    ids: list[str] = await redis.lrange(wait, 0, -1)  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
+    await redis.flushall()  # pyright: ignore[reportUnknownMemberType]
+    return sorted(int(each.removeprefix("webhook-")) for each in ids)
+
+
+async def test_an_event_wakes_the_webhooks_that_receive_it_alone(
+    register: Register, redis: Redis, receiver: Receiver
+) -> None:
+    adsum, caller = register.adsum, system_caller()
+    async with adsum.database.transaction() as connection:
+        other = (await make_school(connection)).school_id
+    every, taken, imported, of_other = [
+        (await adsum.webhooks.create(new, caller)).webhook.id
+        for new in (
+            NewWebhook(receiver.url),
+            NewWebhook(receiver.url, (EventType.REGISTER_TAKEN,), register.api.school.school_id),
+            NewWebhook(receiver.url, (EventType.ROSTER_IMPORTED, EventType.REGISTER_MISSING)),
+            NewWebhook(receiver.url, school_id=other),
+        )
+    ]
+    await happen(adsum, [0])
+    await adsum.dispatch.dispatch()
+    after_import = await waiting_webhooks(redis)
+    for webhook_id in after_import:
+        await adsum.deliveries.deliver(webhook_id)
+    await register.mark(learningDate="2024-12-24")
+    await adsum.dispatch.dispatch()
+    after_marks = await waiting_webhooks(redis)
+    for webhook_id in after_marks:
+        await adsum.deliveries.deliver(webhook_id)
+    await adsum.dispatch.dispatch()
+
+    assert (after_import, after_marks, await waiting_webhooks(redis)) == ([every, imported], [every, taken], [])
+    assert (await adsum.webhooks.get(of_other, caller)).position == 3  # not even read
+
+
+async def test_a_webhook_without_a_match_for_long_begins_at_the_event_that_matches(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    webhook_id, caller = webhook.webhook.id, system_caller()
+    await adsum.webhooks.change(webhook_id, caller, event_types=[EventType.REGISTER_MISSING])
+    await adsum.dispatch.dispatch()
+    await adsum.deliveries.deliver(webhook_id)
+    for number in range(3):
+        await happen(adsum, [number])
+        await adsum.dispatch.dispatch()
+    unmatched = await adsum.webhooks.get(webhook_id, caller)
+    async with adsum.database.transaction() as connection:
+        await write_events(connection, [NewEvent(EventType.REGISTER_MISSING, None, {})], system_clock())
+    await adsum.dispatch.dispatch()
+    matched = await adsum.webhooks.get(webhook_id, caller)
+
+    assert (unmatched.position, unmatched.newest_id) == (0, 0)
+    assert (matched.position, matched.newest_id) == (3, 4)
+
+
+async def test_a_webhook_is_woken_when_its_types_change_and_when_it_is_enabled(
+    adsum: Adsum, redis: Redis, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    webhook_id, caller = webhook.webhook.id, system_caller()
+    await adsum.webhooks.create(NewWebhook(receiver.url, (EventType.REGISTER_MISSING,)), caller)
+    await adsum.webhooks.change(webhook_id, caller, event_types=[EventType.REGISTER_MISSING])
+    await happen(adsum, [0])
+    await adsum.dispatch.dispatch()
+    before = await waiting_webhooks(redis)
+    await adsum.webhooks.change(webhook_id, caller, event_types=[])
+    await adsum.dispatch.dispatch()
+    changed = await waiting_webhooks(redis)
+    await adsum.webhooks.change(webhook_id, caller, enabled=False)
+    await happen(adsum, [1])
+    await adsum.dispatch.dispatch()
+    disabled = await waiting_webhooks(redis)
+    await adsum.webhooks.change(webhook_id, caller, enabled=True)
+    await adsum.dispatch.dispatch()
+
+    assert (before, changed, disabled) == ([], [webhook_id], [])
+    assert await waiting_webhooks(redis) == [webhook_id]
+
+
+async def test_events_are_matched_in_pages_and_each_once(
+    adsum: Adsum, redis: Redis, webhook: WebhookWithSecret
+) -> None:
+    queue = WebhookQueue(redis, queue_name=queue_of_webhooks("attendance"), key_prefix="")
+    dispatch = Dispatch(adsum.database, adsum.event_numbering, queue, lambda: True, system_clock, matched_at_once=2)
+    await happen(adsum, range(5))
+
+    await asyncio.gather(dispatch.dispatch(), dispatch.dispatch())
+
+    found = await adsum.webhooks.get(webhook.webhook.id, system_caller())
+    assert (found.position, found.newest_id) == (0, 5)
 
 
 async def test_without_an_enabled_webhook_there_is_nothing_to_do(adsum: Adsum, webhook: WebhookWithSecret) -> None:

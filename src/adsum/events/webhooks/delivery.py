@@ -7,7 +7,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from adsum.accounts.access import system_caller
@@ -16,7 +16,7 @@ from adsum.events.rules import Event, EventFilters
 from adsum.events.schemas import event_item
 from adsum.events.service import SCANNED_AT_ONCE, find_events, find_single_events
 from adsum.events.webhooks import repository as statements
-from adsum.events.webhooks.repository import SealedSecrets
+from adsum.events.webhooks.repository import Replay, SealedSecrets
 from adsum.events.webhooks.rules import MAX_ATTEMPTS, RETRY_FOR, Attempt, Disabled, Webhook, pause_after
 from adsum.events.webhooks.sending import Sender
 from adsum.platform.clock import Clock
@@ -27,32 +27,36 @@ from adsum.platform.telemetry import LogIcon, logger
 
 # Events that are read, sent and stored together.
 PAGE = 50
+# Events of a replay that are sent together: so many hold up an event that happens meanwhile.
+REPLAY_PAGE = 10
 # Requests at once to an endpoint that takes events in any order.
 AT_ONCE = 16
 # After this time a webhook makes room for others; its message comes again.
-TURN_S = 10.0
+TIME_LIMIT_S = 10.0
 POSTPONED_FOR = timedelta(minutes=1)
 
 log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Events to send to a webhook.
+class DeliveryPage:
+    """Events to send to a webhook: new ones, retries, or those of a replay.
 
     Attributes:
         webhook: the receiver.
         secrets: sign the events.
         events: to send, by id.
-        retries: by event, the failed attempts; empty: the events follow the position.
-        complete: nothing up to this id is missing from the events that follow the position.
+        complete: nothing up to this id is missing from new events, or from those of a replay.
+        retries: of retries, the failed attempts by event.
+        replay: the replay that the events belong to.
     """
 
     webhook: Webhook
     secrets: Sequence[str]
     events: Sequence[Event]
-    retries: Mapping[int, int]
-    complete: int
+    complete: int = 0
+    retries: Mapping[int, int] = field(default_factory=dict[int, int])
+    replay: Replay | None = None
 
 
 class Deliveries:
@@ -76,8 +80,10 @@ class Deliveries:
         self._count = count
 
     async def deliver(self, webhook_id: int) -> None:
-        """Delivers what the webhook has to receive, until nothing is left, an attempt fails, or its turn is over."""
-        end = time.monotonic() + TURN_S
+        """Delivers what the webhook has to receive, until nothing is left, an attempt fails, or `TIME_LIMIT_S` is
+        over. New events go first, then retries, then replays.
+        """
+        end = time.monotonic() + TIME_LIMIT_S
         while time.monotonic() < end:
             page = await self._next_page(webhook_id)
             if page is None or not await self._deliver_page(page, end):
@@ -106,7 +112,7 @@ class Deliveries:
             await statements.log_deliveries(connection, webhook.id, [(None, "webhook.test", 1, attempt)])
         return attempt
 
-    async def _next_page(self, webhook_id: int) -> Page | None:
+    async def _next_page(self, webhook_id: int) -> DeliveryPage | None:
         """The next events of a webhook; None: there is nothing to send now."""
         now = self._now()
         async with self._database.snapshot() as connection:
@@ -114,17 +120,19 @@ class Deliveries:
             if webhook is None or webhook.disabled or (webhook.next_attempt_at or now) > now:
                 return None
             secrets = self._open(webhook_id, await statements.secrets_of(connection, webhook_id), now)
+            events, complete = await _events_after(connection, webhook.position, _filters(webhook), PAGE)
+            if complete > webhook.position:
+                return DeliveryPage(webhook, secrets, events, complete)
             retries = await statements.due_retries(connection, webhook_id, now, PAGE)
             if retries:
                 events = await find_single_events(connection, system_caller(), _filters(webhook), retries)
-                return Page(webhook, secrets, events, retries, webhook.position)
-            ends = await read_ends(connection)
-            begin = max(webhook.position, ends.pruned_id)
-            if begin >= ends.last_id:
+                return DeliveryPage(webhook, secrets, events, retries=retries)
+            replay = await statements.next_replay(connection, webhook_id)
+            if replay is None:
                 return None
-            ids = range(begin + 1, await end_of_scan(connection, ends, begin, SCANNED_AT_ONCE) + 1)
-            events, complete = await find_events(connection, system_caller(), _filters(webhook), ids, PAGE)
-            return Page(webhook, secrets, events, {}, complete)
+            filters = replace(_filters(webhook), since=replay.since, until=replay.until)
+            found = await _events_after(connection, replay.position, filters, REPLAY_PAGE, replay.last_id)
+            return DeliveryPage(webhook, secrets, *found, replay=replay)
 
     def _open(self, webhook_id: int, sealed: SealedSecrets, now: datetime) -> list[str]:
         owner = owner_of_secret(webhook_id)
@@ -133,7 +141,7 @@ class Deliveries:
             secrets.append(self._box.open(sealed.earlier, owner, is_stored=True).text)
         return secrets
 
-    async def _deliver_page(self, page: Page, end: float) -> bool:
+    async def _deliver_page(self, page: DeliveryPage, end: float) -> bool:
         """Sends a page and stores the result. Returns whether the next page may follow at once."""
         attempts = await (self._send_in_order(page, end) if page.webhook.in_order else self._send_in_any_order(page))
         async with self._database.transaction() as connection:
@@ -145,8 +153,8 @@ class Deliveries:
                 await statements.log_deliveries(connection, webhook.id, sent)
             return await self._store(connection, webhook, page, attempts)
 
-    async def _send_in_order(self, page: Page, end: float) -> list[tuple[Event, Attempt]]:
-        """Sends events until one fails, or the turn is over: a slow receiver must not hold up the end of the worker."""
+    async def _send_in_order(self, page: DeliveryPage, end: float) -> list[tuple[Event, Attempt]]:
+        """Sends events until one fails, or the time is over: a slow receiver must not hold up the end of the worker."""
         attempts: list[tuple[Event, Attempt]] = []
         for event in page.events:
             attempts.append((event, await self._send(page, event)))
@@ -154,7 +162,7 @@ class Deliveries:
                 break
         return attempts
 
-    async def _send_in_any_order(self, page: Page) -> list[tuple[Event, Attempt]]:
+    async def _send_in_any_order(self, page: DeliveryPage) -> list[tuple[Event, Attempt]]:
         places = asyncio.Semaphore(AT_ONCE)
 
         async def send(event: Event) -> tuple[Event, Attempt]:
@@ -163,14 +171,14 @@ class Deliveries:
 
         return list(await asyncio.gather(*map(send, page.events)))
 
-    async def _send(self, page: Page, event: Event) -> Attempt:
+    async def _send(self, page: DeliveryPage, event: Event) -> Attempt:
         body = event_item(event).model_dump_json(by_alias=True)
         attempt = await self._sender.send(page.webhook.url, f"evt_{event.id}", body, page.secrets)
         self._count(attempt)
         return attempt
 
     async def _store(
-        self, connection: Connection, webhook: Webhook, page: Page, attempts: Sequence[tuple[Event, Attempt]]
+        self, connection: Connection, webhook: Webhook, page: DeliveryPage, attempts: Sequence[tuple[Event, Attempt]]
     ) -> bool:
         """Moves the position past what has arrived, and notes what has to be sent again."""
         now = self._now()
@@ -179,7 +187,9 @@ class Deliveries:
         if page.retries:
             missing = page.retries.keys() - {event.id for event in page.events}  # pruned meanwhile
             await statements.delete_retries(connection, webhook.id, [*arrived, *missing])
-        position = webhook.position if page.retries else _position_after(page, attempts)
+        position = webhook.position if page.retries or page.replay else _position_after(page, attempts)
+        if page.replay is not None:
+            await statements.advance_replay(connection, page.replay, _position_after(page, attempts))
         if failed and not page.webhook.in_order:
             again = {event.id: page.retries.get(event.id, 0) + 1 for event, _ in failed}
             kept = {event_id: _again(attempts, now) for event_id, attempts in again.items() if attempts < MAX_ATTEMPTS}
@@ -196,15 +206,30 @@ class Deliveries:
         return not failed
 
 
-def _number(page: Page, event: Event) -> int:
+def _number(page: DeliveryPage, event: Event) -> int:
     """Which attempt for an event this is. In order, the webhook counts those that failed for the first of a page."""
     if page.webhook.in_order:
         return page.webhook.attempts + 1 if event is page.events[0] else 1
     return page.retries.get(event.id, 0) + 1
 
 
-def _position_after(page: Page, attempts: Sequence[tuple[Event, Attempt]]) -> int:
-    """The id up to which nothing follows the position any more. In order, that is before an event that failed."""
+async def _events_after(
+    connection: Connection, position: int, filters: EventFilters, limit: int, last_id: int | None = None
+) -> tuple[Sequence[Event], int]:
+    """At most `limit` events after a position, up to `last_id` or the newest one, and the id up to which they are
+    complete.
+    """
+    ends = await read_ends(connection)
+    begin = max(position, ends.pruned_id)
+    if begin >= ends.last_id:
+        return [], begin
+    end = await end_of_scan(connection, ends, begin, SCANNED_AT_ONCE)
+    ids = range(begin + 1, (end if last_id is None else min(end, last_id)) + 1)
+    return await find_events(connection, system_caller(), filters, ids, limit)
+
+
+def _position_after(page: DeliveryPage, attempts: Sequence[tuple[Event, Attempt]]) -> int:
+    """The id up to which all events of a page are done. In order, that is before an event that failed."""
     if page.webhook.in_order and attempts:
         last, attempt = attempts[-1]
         if not attempt.has_arrived:
@@ -223,7 +248,7 @@ def _again(attempts: int, now: datetime) -> tuple[int, datetime]:
 
 
 def _health(
-    webhook: Webhook, page: Page, attempts: Sequence[tuple[Event, Attempt]], now: datetime
+    webhook: Webhook, page: DeliveryPage, attempts: Sequence[tuple[Event, Attempt]], now: datetime
 ) -> dict[str, object]:
     """The columns that count failures. Without attempts they stay. A webhook in any order pauses only if nothing of a
     page arrives, and not because of single events that come again.

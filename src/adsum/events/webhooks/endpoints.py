@@ -80,7 +80,7 @@ async def change_webhook(
 
 @router.delete("/{id}", name="deleteWebhook", summary="Delete a webhook", status_code=HTTPStatus.NO_CONTENT)
 async def delete_webhook(webhook_id: WebhookId, webhooks: WebhookService, caller: Manager) -> None:
-    """Deletes a webhook with the log of its deliveries."""
+    """Deletes a webhook at once, and the log of its deliveries soon after."""
     await webhooks.delete(webhook_id, caller)
 
 
@@ -111,7 +111,9 @@ async def list_deliveries(
 
 @router.post("/{id}/replay", name="replayEvents", summary="Deliver events again", status_code=HTTPStatus.ACCEPTED)
 async def replay(webhook_id: WebhookId, body: ReplayBody, webhooks: WebhookService, caller: Manager) -> ReplayItem:
-    """Delivers one event, or the events of a period that the webhook has passed, once more."""
+    """Delivers one event, or the events of a period that the webhook has passed, once more. The events of a period
+    come in their order, between new events, which go first.
+    """
     if body.event_id is not None:
         return ReplayItem(events=await webhooks.replay_event(webhook_id, body.event_id, caller))
     assert body.since is not None, "the body has an event or a period"

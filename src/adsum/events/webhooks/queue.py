@@ -12,23 +12,25 @@ from redis.asyncio import Redis
 
 from adsum.batches.queue.ledger import bullmq_prefix
 from adsum.batches.queue.worker import QueueMessage, QueueWorker, WorkerOptions
-from adsum.events.repository import read_ends
+from adsum.events.repository import end_of_scan, lock_position, read_ends, read_position, set_position
 from adsum.events.service import EventNumbering
 from adsum.events.webhooks.delivery import Deliveries
-from adsum.events.webhooks.repository import has_enabled, webhooks_to_deliver
+from adsum.events.webhooks.repository import has_enabled, set_newest, webhooks_to_deliver
+from adsum.events.webhooks.rules import DISPATCHER
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import translated
 from adsum.platform.telemetry import LogIcon, logger
 
-# Between two looks: while a webhook is enabled, and while none is.
+# Between two passes: while a webhook is enabled, and while none is.
 PAUSE_S = 0.05
 IDLE_PAUSE_S = 1.0
 ERROR_PAUSE_S = 30.0
 OUTAGE_PAUSE_S = 5.0
 # Receivers that one worker serves at once. A slow one holds a place, not a thread.
 CONCURRENCY = 100
+MATCHED_AT_ONCE = 10_000
 
 log = logger(__name__)
 
@@ -58,7 +60,8 @@ class WebhookQueue:
 
 
 class Dispatch:
-    """Numbers events and adds the messages of webhooks, several times a second. Two at once do no harm.
+    """Numbers events and adds the messages of webhooks that receive them, several times a second. Two at once do no
+    harm.
 
     Args:
         database: has the webhooks.
@@ -66,6 +69,7 @@ class Dispatch:
         queue: takes the messages.
         is_leading: whether this process leads the sweepers: one process is enough.
         now: the clock.
+        matched_at_once: the number of events that one transaction matches with the webhooks.
     """
 
     def __init__(
@@ -75,15 +79,17 @@ class Dispatch:
         queue: WebhookQueue,
         is_leading: Callable[[], bool],
         now: Clock,
+        matched_at_once: int = MATCHED_AT_ONCE,
     ) -> None:
         self._database = database
         self._numbering = numbering
         self._queue = queue
         self._is_leading = is_leading
         self._now = now
+        self._matched_at_once = matched_at_once
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Looks again and again until `stop` is set. An error ends a look, never the loop or the worker."""
+        """Dispatches again and again until `stop` is set. An error ends a pass, never the loop or the worker."""
         while not stop.is_set():
             pause = IDLE_PAUSE_S
             try:
@@ -103,11 +109,27 @@ class Dispatch:
             if not await has_enabled(connection):
                 return False
         await self._numbering.number()
+        while await self._match_new_events():
+            pass
         async with self._database.autocommit_read() as connection:
-            last_id = (await read_ends(connection)).last_id
-            due = await webhooks_to_deliver(connection, last_id, self._now())
+            due = await webhooks_to_deliver(connection, self._now())
         await self._queue.add(due)
         return True
+
+    async def _match_new_events(self) -> bool:
+        """Matches new events with the filters of the webhooks. A webhook that receives none of them is not even read
+        when the messages are added. Returns whether more may follow.
+        """
+        async with self._database.autocommit_read() as connection:
+            if await read_position(connection, DISPATCHER) >= (await read_ends(connection)).last_id:
+                return False
+        async with self._database.transaction() as connection:
+            position, ends = await lock_position(connection, DISPATCHER), await read_ends(connection)
+            begin = max(position, ends.pruned_id)
+            end = await end_of_scan(connection, ends, begin, self._matched_at_once)
+            await set_newest(connection, begin, end)
+            await set_position(connection, DISPATCHER, end)
+        return end < ends.last_id
 
 
 def new_webhook_worker(options: WorkerOptions, deliveries: Deliveries) -> QueueWorker:

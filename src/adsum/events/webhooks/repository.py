@@ -7,16 +7,19 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.events.tables import events
 from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Retry, Webhook, next_attempt_after
-from adsum.events.webhooks.tables import webhook_deliveries, webhook_retries, webhooks
+from adsum.events.webhooks.tables import webhook_deliveries, webhook_replays, webhook_retries, webhooks
 from adsum.platform.database.filters import equal
+from adsum.platform.database.sql_files import sql_file
 
+_SET_NEWEST = sql_file("adsum.events.webhooks", "set_newest")
+_ENABLED = (webhooks.c.disabled.is_(None), webhooks.c.deleted_at.is_(None))
 _COLUMNS = tuple(webhooks.c[each.name] for each in fields(Webhook))
 _DELIVERY = tuple(
     webhook_deliveries.c[name]
@@ -30,6 +33,16 @@ class SealedSecrets(NamedTuple):
     current: str
     earlier: str | None
     earlier_ends_at: datetime | None
+
+
+class Replay(NamedTuple):
+    """A replay of the events of a period: those after `position` up to `last_id` are still to be delivered again."""
+
+    id: int
+    since: datetime
+    until: datetime
+    position: int
+    last_id: int
 
 
 async def add_webhook(connection: AsyncConnection, values: Mapping[str, Any]) -> int:
@@ -59,7 +72,7 @@ async def list_webhooks(
 
 
 def _select(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
-    return select(*_COLUMNS).where(*which)
+    return select(*_COLUMNS).where(webhooks.c.deleted_at.is_(None), *which)
 
 
 def _webhook(webhook_id: int, url: str, event_types: list[str], *more: Any) -> Webhook:
@@ -73,11 +86,33 @@ async def change_webhook(connection: AsyncConnection, webhook_id: int, values: M
     await connection.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(dict(values)))
 
 
-async def delete_webhook(connection: AsyncConnection, webhook_id: int) -> None:
-    """Deletes a webhook with its log."""
-    for table in (webhook_deliveries, webhook_retries):
-        await connection.execute(delete(table).where(table.c.webhook_id == webhook_id))
-    await connection.execute(delete(webhooks).where(webhooks.c.id == webhook_id))
+async def delete_webhook(connection: AsyncConnection, webhook_id: int, now: datetime) -> None:
+    """Makes a webhook invisible. `prune_deleted` deletes it with its log."""
+    values = {"deleted_at": now, "secret": "", "earlier_secret": None}
+    await connection.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(values))
+
+
+async def prune_deleted(connection: AsyncConnection, limit: int) -> int:
+    """Deletes at most `limit` rows of a webhook that was deleted, at last its own. Returns their number."""
+    c = webhooks.c
+    oldest = select(c.id).where(c.deleted_at.is_not(None)).order_by(c.id).limit(1).with_for_update()
+    webhook_id = await connection.scalar(oldest)
+    if webhook_id is None:
+        return 0
+    deleted = 0
+    for table, key in (
+        (webhook_deliveries, webhook_deliveries.c.id),
+        (webhook_retries, webhook_retries.c.event_id),
+        (webhook_replays, webhook_replays.c.id),
+    ):
+        of_webhook = table.c.webhook_id == webhook_id
+        page = list(await connection.scalars(select(key).where(of_webhook).limit(limit - deleted)))
+        await connection.execute(delete(table).where(of_webhook, key.in_(page)))
+        deleted += len(page)
+    if deleted == limit:
+        return deleted
+    await connection.execute(delete(webhooks).where(c.id == webhook_id))
+    return deleted + 1
 
 
 async def secrets_of(connection: AsyncConnection, webhook_id: int) -> SealedSecrets:
@@ -90,7 +125,8 @@ async def secrets_of(connection: AsyncConnection, webhook_id: int) -> SealedSecr
 async def list_secrets(connection: AsyncConnection, after: int, limit: int) -> list[tuple[int, str, str | None]]:
     """The encrypted secrets of at most `limit` webhooks with ids after `after`: the current and the earlier one."""
     c = webhooks.c
-    query = select(c.id, c.secret, c.earlier_secret).where(c.id > after).order_by(c.id).limit(limit)
+    query = select(c.id, c.secret, c.earlier_secret).where(c.id > after, c.deleted_at.is_(None))
+    query = query.order_by(c.id).limit(limit)
     return [tuple(row) for row in await connection.execute(query)]
 
 
@@ -105,17 +141,25 @@ async def replace_secret(connection: AsyncConnection, webhook_id: int, before: s
 
 async def has_enabled(connection: AsyncConnection) -> bool:
     """Whether any webhook is enabled."""
-    return await connection.scalar(select(webhooks.c.id).where(webhooks.c.disabled.is_(None)).limit(1)) is not None
+    return await connection.scalar(select(webhooks.c.id).where(*_ENABLED).limit(1)) is not None
 
 
-async def webhooks_to_deliver(connection: AsyncConnection, last_id: int, now: datetime) -> list[int]:
-    """The ids of enabled webhooks that have something to deliver now: events up to `last_id`, or retries."""
-    c, retry = webhooks.c, webhook_retries.c
+async def set_newest(connection: AsyncConnection, position: int, last_id: int) -> None:
+    """Notes for each enabled webhook the newest event that it receives, of those after a position up to `last_id`. The
+    caller has locked the position of the dispatcher.
+    """
+    await _SET_NEWEST.fetch_all(connection, {"position": position, "last_id": last_id})
+
+
+async def webhooks_to_deliver(connection: AsyncConnection, now: datetime) -> list[int]:
+    """The ids of enabled webhooks that have something to deliver now: events, retries, or a replay."""
+    c, retry, replay = webhooks.c, webhook_retries.c, webhook_replays.c
     is_due = exists(select(retry.event_id).where(retry.webhook_id == c.id, retry.next_attempt_at <= now))
+    has_replay = exists(select(replay.id).where(replay.webhook_id == c.id))
     query = select(c.id).where(
-        c.disabled.is_(None),
+        *_ENABLED,
         or_(c.next_attempt_at.is_(None), c.next_attempt_at <= now),
-        or_(c.position < last_id, is_due),
+        or_(c.position < c.newest_id, is_due, has_replay),
     )
     return list(await connection.scalars(query.order_by(c.id)))
 
@@ -131,7 +175,7 @@ async def due_retries(connection: AsyncConnection, webhook_id: int, now: datetim
 async def count_retries(connection: AsyncConnection) -> int:
     """The number of events that enabled webhooks are to deliver again."""
     c = webhook_retries.c
-    is_enabled = exists(select(webhooks.c.id).where(webhooks.c.id == c.webhook_id, webhooks.c.disabled.is_(None)))
+    is_enabled = exists(select(webhooks.c.id).where(webhooks.c.id == c.webhook_id, *_ENABLED))
     return await connection.scalar(select(func.count()).select_from(webhook_retries).where(is_enabled)) or 0
 
 
@@ -163,22 +207,46 @@ async def delete_retries(connection: AsyncConnection, webhook_id: int, event_ids
     await connection.execute(delete(webhook_retries).where(c.webhook_id == webhook_id, c.event_id.in_(event_ids)))
 
 
-async def replay_period(
-    connection: AsyncConnection, webhook: Webhook, since: datetime, until: datetime, now: datetime
-) -> int:
-    """Notes for another delivery the events of a period that the webhook receives and has passed. Returns their number.
+async def add_replay(connection: AsyncConnection, webhook: Webhook, since: datetime, until: datetime) -> int:
+    """Begins a replay of the events of a period that the webhook receives and has passed. Returns their number.
 
-    The caller has locked the webhook.
+    A replay of the same period that is under way begins anew. The caller has locked the webhook.
     """
-    c, retry = events.c, webhook_retries.c
+    c, replay = events.c, webhook_replays.c
     passed = (c.occurred_at >= since, c.occurred_at < until, c.id <= webhook.position, *_received_by(webhook))
-    await connection.execute(
-        delete(webhook_retries).where(retry.webhook_id == webhook.id, retry.event_id.in_(select(c.id).where(*passed)))
-    )
-    again = select(literal(webhook.id), c.id, literal(0), literal(now, retry.next_attempt_at.type)).where(*passed)
-    columns = (retry.webhook_id, retry.event_id, retry.attempts, retry.next_attempt_at)
-    result = await connection.execute(insert(webhook_retries).from_select(columns, again))
-    return result.rowcount
+    count, first, last = (
+        await connection.execute(select(func.count(), func.min(c.id), func.max(c.id)).where(*passed))
+    ).one()
+    same = (replay.webhook_id == webhook.id, replay.since == since, replay.until == until)
+    await connection.execute(delete(webhook_replays).where(*same))
+    if count:
+        values = {"since": since, "until": until, "position": first - 1, "last_id": last}
+        await connection.execute(insert(webhook_replays).values(webhook_id=webhook.id, **values))
+    return count
+
+
+async def next_replay(connection: AsyncConnection, webhook_id: int) -> Replay | None:
+    """The oldest replay of a webhook that is under way."""
+    c = webhook_replays.c
+    query = select(c.id, c.since, c.until, c.position, c.last_id).where(c.webhook_id == webhook_id)
+    row = (await connection.execute(query.order_by(c.id).limit(1))).one_or_none()
+    return None if row is None else Replay(*row)
+
+
+async def advance_replay(connection: AsyncConnection, replay: Replay, position: int) -> None:
+    """Moves a replay past what was delivered again. It ends after its last event. The caller has locked the webhook."""
+    which = webhook_replays.c.id == replay.id
+    if position >= replay.last_id:
+        await connection.execute(delete(webhook_replays).where(which))
+    else:
+        await connection.execute(update(webhook_replays).where(which).values(position=position))
+
+
+async def count_replays(connection: AsyncConnection) -> int:
+    """The number of replays of enabled webhooks that are under way."""
+    c = webhook_replays.c
+    is_enabled = exists(select(webhooks.c.id).where(webhooks.c.id == c.webhook_id, *_ENABLED))
+    return await connection.scalar(select(func.count()).select_from(webhook_replays).where(is_enabled)) or 0
 
 
 async def is_received(connection: AsyncConnection, webhook: Webhook, event_id: int) -> bool:
@@ -194,11 +262,21 @@ def _received_by(webhook: Webhook) -> list[ColumnElement[bool]]:
 
 async def count_waiting(connection: AsyncConnection, webhook: Webhook, limit: int) -> int:
     """The number of events that the webhook has still to receive, counted up to `limit`."""
-    c = webhook_retries.c
-    following = select(events.c.id).where(events.c.id > webhook.position, *_received_by(webhook)).limit(limit)
-    again = select(c.event_id).where(c.webhook_id == webhook.id).limit(limit)
-    counts = [select(func.count()).select_from(each.subquery()).scalar_subquery() for each in (following, again)]
-    return min(limit, await connection.scalar(select(counts[0] + counts[1])) or 0)
+    c, retry, replay = events.c, webhook_retries.c, webhook_replays.c
+    following = select(c.id).where(c.id > webhook.position, *_received_by(webhook)).limit(limit)
+    again = select(retry.event_id).where(retry.webhook_id == webhook.id).limit(limit)
+    remaining = and_(
+        *(c.id > replay.position, c.id <= replay.last_id),
+        *(c.occurred_at >= replay.since, c.occurred_at < replay.until),
+    )
+    replayed = (
+        select(c.id)
+        .join(webhook_replays, remaining)
+        .where(replay.webhook_id == webhook.id, *_received_by(webhook))
+        .limit(limit)
+    )
+    counts = [select(func.count()).select_from(each.subquery()) for each in (following, again, replayed)]
+    return min(limit, sum([await connection.scalar(count) or 0 for count in counts]))
 
 
 async def log_deliveries(
@@ -249,6 +327,7 @@ async def last_deliveries(connection: AsyncConnection, caller: Caller) -> dict[i
     newest = select(func.max(entries.c.id)).where(entries.c.webhook_id == webhooks.c.id).scalar_subquery()
     both = webhooks.join(webhook_deliveries, webhook_deliveries.c.id == newest.correlate(webhooks))
     query = select(*_DELIVERY).select_from(both).where(in_visible_school(caller, webhooks.c.school_id))
+    query = query.where(webhooks.c.deleted_at.is_(None))
     return {each.webhook_id: each for each in [_delivery(*row) for row in await connection.execute(query)]}
 
 

@@ -15,6 +15,8 @@ from standardwebhooks import Webhook as StandardWebhook
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every secret
 # Standard Webhooks wants 24 to 64 random bytes.
 _SECRET_BYTES = 32
+DISPATCHER = "webhooks"
+"""The name of the dispatcher as a reader of events."""
 RETRY_FOR = timedelta(days=3)
 """How long deliveries may fail before the webhook is disabled."""
 MAX_ATTEMPTS = 24
@@ -56,6 +58,7 @@ class Webhook:
         created_at: when it was created. It receives what happened after that.
         disabled: why it receives nothing; None: it is enabled.
         disabled_at: since when.
+        newest_id: the id of the newest event that it is to receive, as far as the dispatcher knows.
         position: the id of the event up to which it has received everything, apart from retries.
         attempts: failed attempts since the last delivery that arrived.
         failing_since: the first of them.
@@ -71,6 +74,7 @@ class Webhook:
     created_at: datetime
     disabled: Disabled | None
     disabled_at: datetime | None
+    newest_id: int
     position: int
     attempts: int
     failing_since: datetime | None

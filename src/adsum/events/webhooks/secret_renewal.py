@@ -7,7 +7,7 @@ from datetime import timedelta
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.delivery import owner_of_secret
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.secret_box import SecretBox, UnknownKey
 from adsum.platform.telemetry import LogIcon, logger
@@ -43,18 +43,18 @@ class SecretRenewal:
             return 0
         renewed, after, has_more = 0, 0, True
         while has_more:
-            async with self._database.transaction() as connection:
+            async with self._database.snapshot() as connection:
                 page = await statements.list_secrets(connection, after, self._at_once)
-                for webhook_id, *sealed in page:
-                    after = webhook_id
-                    renewed += sum([await self._renew(connection, webhook_id, each) for each in sealed if each])
+            for webhook_id, *sealed in page:
+                after = webhook_id
+                renewed += sum([await self._renew(webhook_id, each) for each in sealed if each])
             has_more = len(page) == self._at_once
         self._key_id, self._due = key_id, self._now() + PAUSE
         if renewed:
             log.info("secrets of webhooks encrypted with the new key", secrets=renewed)
         return renewed
 
-    async def _renew(self, connection: Connection, webhook_id: int, sealed: str) -> bool:
+    async def _renew(self, webhook_id: int, sealed: str) -> bool:
         owner = owner_of_secret(webhook_id)
         try:
             opened = self._box.open(sealed, owner, is_stored=True)
@@ -63,4 +63,5 @@ class SecretRenewal:
             return False
         if opened.is_current:
             return False
-        return await statements.replace_secret(connection, webhook_id, sealed, self._box.seal(opened.text, owner))
+        async with self._database.transaction() as connection:
+            return await statements.replace_secret(connection, webhook_id, sealed, self._box.seal(opened.text, owner))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from typing_extensions import override
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.events.repository import read_ends
+from adsum.events.repository import lock_ends
 from adsum.events.service import PRUNE_PAUSE, PRUNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
@@ -34,6 +34,7 @@ MAX_URL = 2_000
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
 MAX_COUNTED = 1_000
+DELETION_PAUSE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ class Webhooks:
         async with self._database.transaction() as connection:
             if new.school_id is not None:
                 await require_school(connection, caller, new.school_id)
+            last_id = (await lock_ends(connection)).last_id
             values = {
                 "url": new.url,
                 "event_types": sorted(new.event_types),
@@ -107,7 +109,8 @@ class Webhooks:
                 "in_order": new.in_order,
                 "secret": "",
                 "created_at": now,
-                "position": (await read_ends(connection)).last_id,
+                "newest_id": last_id,
+                "position": last_id,
             }
             webhook_id = await statements.add_webhook(connection, values)
             sealed = self._box.seal(secret, owner_of_secret(webhook_id))
@@ -176,10 +179,13 @@ class Webhooks:
                 values |= _enabling(before, now, enabled=enabled)
             if enabled:
                 await statements.hasten_retries(connection, webhook_id, now)
+            if {"event_types", "disabled"} & values.keys():
+                # Locked: the dispatcher matches later events with the new values.
+                values["newest_id"] = (await lock_ends(connection)).last_id
             if values:
                 await statements.change_webhook(connection, webhook_id, values)
             after = await _find(connection, webhook_id, caller)
-            if after != before:
+            if replace(after, newest_id=before.newest_id) != before:
                 await _record(
                     connection, caller, Action.WEBHOOK_CHANGED, after, before=_content(before), after=_content(after)
                 )
@@ -210,11 +216,11 @@ class Webhooks:
         return WebhookWithSecret(webhook, secret)
 
     async def delete(self, webhook_id: int, caller: Caller) -> None:
-        """Deletes a webhook with the log of its deliveries."""
+        """Deletes a webhook. Nothing is delivered any more; workers delete the log of its deliveries."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.transaction() as connection:
             webhook = await _find(connection, webhook_id, caller, lock=True)
-            await statements.delete_webhook(connection, webhook_id)
+            await statements.delete_webhook(connection, webhook_id, self._now())
             await _record(connection, caller, Action.WEBHOOK_DELETED, webhook, before=_content(webhook))
 
     async def test(self, webhook_id: int, caller: Caller) -> Attempt:
@@ -255,14 +261,17 @@ class Webhooks:
         return 1
 
     async def replay_period(self, webhook_id: int, since: datetime, until: datetime, caller: Caller) -> int:
-        """Delivers the events of a period again, the end excluded. Returns their number."""
+        """Delivers the events of a period again, the end excluded. Returns their number.
+
+        New events are not held up: the next part of a replay is delivered when no new event waits.
+        """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         if until <= since:
             detail = "the end must be after the beginning"
             raise Invalid(detail, [Violation("times_reversed", detail, "/until")])
         async with self._database.transaction() as connection:
             webhook = await _find(connection, webhook_id, caller, lock=True)
-            return await statements.replay_period(connection, webhook, since, until, self._now())
+            return await statements.add_replay(connection, webhook, since, until)
 
     async def violations_of_url(self, url: str, caller: Caller) -> Sequence[Violation]:
         """Why a URL would be refused. Webhooks reach public addresses with TLS, and allowed networks."""
@@ -338,6 +347,17 @@ async def _find(connection: Connection, webhook_id: int, caller: Caller, *, lock
     if webhook is None:
         raise NotFound(f"there is no webhook {webhook_id}", id=webhook_id)
     return webhook
+
+
+class DeletedWebhooks(PagedPruning):
+    """Deletes webhooks that were deleted, with the logs of their deliveries."""
+
+    def __init__(self, database: Database, now: Clock, *, page: int = PRUNED_AT_ONCE) -> None:
+        super().__init__(database, now, page=page, pause=DELETION_PAUSE)
+
+    @override
+    async def _prune(self, connection: Connection, now: datetime) -> int:
+        return await statements.prune_deleted(connection, self._page)
 
 
 class DeliveryPruning(PagedPruning):

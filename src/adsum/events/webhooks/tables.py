@@ -1,4 +1,4 @@
-"""Tables: webhooks, the log of their deliveries, and single events that are to be delivered again."""
+"""Tables: webhooks, the log of their deliveries, and events that are to be delivered again, single or of a period."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ webhooks = Table(
     Column("created_at", Instant, nullable=False),
     Column("disabled", String(16)),
     Column("disabled_at", Instant),
+    # From then on it is invisible, and its rows are deleted in pages.
+    Column("deleted_at", Instant),
+    # The id of the newest event that it is to receive, as far as the dispatcher knows; its position or less: none.
+    Column("newest_id", BigInt, nullable=False, server_default="0"),
     # The id of the event up to which everything was delivered.
     Column("position", BigInt, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
@@ -29,7 +33,20 @@ webhooks = Table(
     Column("next_attempt_at", Instant),
 )
 
-# Events that are delivered again: replays, and failed ones of webhooks that deliver in any order.
+# Replays of a period: the events after `position` up to `last_id` are still to be delivered again.
+webhook_replays = Table(
+    "webhook_replays",
+    metadata,
+    id_column(),
+    Column("webhook_id", BigInt, ForeignKey("webhooks.id"), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant, nullable=False),
+    Column("position", BigInt, nullable=False),
+    Column("last_id", BigInt, nullable=False),
+    Index(None, "webhook_id", "id"),
+)
+
+# Single events that are delivered again: on demand, and failed ones of webhooks that deliver in any order.
 webhook_retries = Table(
     "webhook_retries",
     metadata,
