@@ -29,6 +29,7 @@ class Site:
     """An installation where classes are marked continuously, and the server to disrupt, if the test has its own."""
 
     installation: Installation
+    stack: AsyncExitStack
     api: Member
     worker: Member
     load: Load
@@ -44,6 +45,11 @@ class Site:
     def tell_valkey(self, command: str) -> None:
         assert self.valkey is not None
         assert tell(self.valkey, command).startswith("+")
+
+    async def replace_worker(self) -> None:
+        """Waits until the killed worker has ended, and starts another one."""
+        await self.worker.wait_until_ended()
+        self.worker = await self.installation.worker(self.stack, QUICK)
 
     async def more(self, number: int = 10) -> None:
         """Waits until `number` more classes are accepted."""
@@ -89,5 +95,5 @@ async def under_load(
             listening(installation, lambda: load.platform.client, random.Random(SEED))
         )
         async with constant_load(load):
-            yield Site(installation, api, worker, load, listeners, controlled, valkey)
+            yield Site(installation, stack, api, worker, load, listeners, controlled, valkey)
         await listeners.verify(load.promises, WITHIN_S)

@@ -23,6 +23,9 @@ from tests.support.servers.processes import eventually, is_alive
 KEY = "x" * 64
 # Where the receivers of webhooks are.
 LOOPBACK = "127.0.0.0/8"
+# As the proxies name the statements that number events, and that add deliveries to the log.
+NUMBERING = "WITH moved AS"
+STORING = "INSERT INTO webhook_deliveries"
 # Disables periodic work of a victim, so that all its steps belong to its batch.
 QUIET = {
     "ADSUM_SWEEP_INTERVAL": "60",

@@ -7,7 +7,7 @@ import resource
 import signal
 import sqlite3
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,15 @@ from adsum.platform.settings import Settings
 from adsum.wiring import migrate
 from tests.support.fixtures import TEMPLATE
 from tests.support.servers.controlled import controlled_postgres
+from tests.support.servers.counting import Fault, Moment
 from tests.support.servers.processes import short_folder
 from tests.system.faults.disruptions import Disruption, Site, under_load
-from tests.system.faults.installation import KEY, Installation, open_installation
+from tests.system.faults.installation import KEY, NUMBERING, Installation, open_installation
 
 # SQLite waits five seconds for a lock; then the request fails.
 LOCKED_S = 6.0
+# Until the next events are numbered.
+NUMBERED_S = 15.0
 
 
 async def postgres_crashed_and_restarted(site: Site) -> None:
@@ -59,6 +62,18 @@ async def deadlocks(site: Site) -> None:
         await site.more(2)
 
 
+async def postgres_frozen_while_events_are_numbered(site: Site) -> None:
+    """The worker that numbers dies meanwhile. Its transaction holds the lock of the log until Postgres notices."""
+    with ExitStack() as stack:
+        fault = Fault(1, Moment.BEFORE, named=NUMBERING, breaks=False)
+        fault.action = lambda: stack.enter_context(site.server.frozen())
+        site.worker.postgres.arm(fault)
+        await asyncio.wait_for(fault.injected.wait(), NUMBERED_S)
+        fault.resumed.set()  # the statement reaches the frozen server
+        site.worker.kill()
+    await site.replace_worker()
+
+
 async def sqlite_locked_by_another_process(site: Site) -> None:
     with closing(sqlite3.connect(file_of(site), isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
@@ -89,6 +104,7 @@ POSTGRES_DISRUPTIONS: list[Disruption] = [
     all_clients_of_postgres_thrown_out,
     all_connections_to_postgres_cut,
     deadlocks,
+    postgres_frozen_while_events_are_numbered,
 ]
 SQLITE_DISRUPTIONS: list[Disruption] = [sqlite_locked_by_another_process, a_full_disk]
 

@@ -14,14 +14,12 @@ from typing import TypeAlias
 from tests.support.servers.counting import Fault, Moment
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
+from tests.system.faults.installation import NUMBERING, STORING
 from tests.system.faults.load import constant_load
 
 GOAL = "any fault at any time: nothing lost, doubled, stuck or left over"
 WITHIN_S = 120.0
 FROZEN_S = (0.2, 8.0)
-# As the proxies name the statements that number events, and that add deliveries to the log.
-NUMBERING = "WITH moved AS"
-STORING = "INSERT INTO webhook_deliveries"
 AT_STATEMENT_S = 10.0
 LOCK_S = 30.0
 
