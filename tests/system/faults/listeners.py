@@ -53,6 +53,7 @@ class Listeners:
     rng: random.Random
     readers: list[FeedReader]
     subscriptions: list[Subscription] = field(default_factory=list[Subscription])
+    reading: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
     troubled: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
     @property
@@ -83,9 +84,7 @@ class Listeners:
 
     async def calm(self) -> None:
         """Ends all trouble, and lets webhooks that pause after a failure go on, as an operator does."""
-        for task in self.troubled:
-            task.cancel()
-        await asyncio.gather(*self.troubled, return_exceptions=True)
+        await end(self.troubled)
         for each in self.subscriptions:
             await each.receiver.behave(Behaviour.HEALTHY)
             await retry_forever(self._enable, each.webhook_id)
@@ -102,6 +101,7 @@ class Listeners:
         await wait_until_idle(self.installation, within)
         await self._wait_until_told(within)
         await verify(self.installation, promises, within=within)
+        await end(self.reading)
         defects = [*await self._defects_of_readers(), *self._defects_of_receivers()]
         assert not defects, "\n".join(defects[:20])
 
@@ -111,6 +111,8 @@ class Listeners:
         newest = log[-1].id if log else None
 
         async def is_told() -> bool:
+            for task in self.reading:
+                assert not task.done(), f"a reader of the feed failed: {task.exception()}"
             have_read = newest is None or all(each.cursor == newest for each in self.readers)
             is_delivered = have_read and not await retry_forever(self._behind)
             return is_delivered and not await retry_forever(find_leftover_keys, self.installation)
@@ -175,6 +177,12 @@ class Listeners:
         }
 
 
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _lost(owed: Sequence[LoggedEvent], seen: Sequence[int]) -> list[int]:
     return sorted({each.id for each in owed} - set(seen))[:5]
 
@@ -194,13 +202,8 @@ async def listening(
                 await listeners.subscribe(stack, types=COMPLETED, in_order=False),
             ]
             listeners.troubled = [asyncio.create_task(listeners.trouble(each)) for each in failing]
-        reading = [asyncio.create_task(each.run()) for each in readers]
+        listeners.reading = [asyncio.create_task(each.run()) for each in readers]
         try:
             yield listeners
-            for task in reading:
-                assert not task.done(), task.exception()
         finally:
-            tasks = [*reading, *listeners.troubled]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end([*listeners.reading, *listeners.troubled])
