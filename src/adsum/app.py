@@ -179,6 +179,20 @@ PAGES = (
 )
 
 
+# The packages with endpoints. Each has examples.
+FEATURES = (
+    "absences",
+    "accounts",
+    "attendance",
+    "batches",
+    "events",
+    "operations",
+    "privacy",
+    "registers",
+    "reports",
+    "roster",
+    "schools",
+)
 # The packages with templates.
 TEMPLATES = (
     "adsum.platform.pages",
@@ -212,6 +226,7 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
+    app.examples = tuple(f"adsum.{feature}" for feature in FEATURES)
     app.errors_of_callers = (*ERRORS_OF_CALLERS, StorageOutage)
     app.state.site = open_site(TEMPLATES)
     app.state.query_names = NamesByRoute()

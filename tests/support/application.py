@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from adsum import wiring
 from adsum.app import attach, create_app
+from adsum.platform.clock import Clock, system_clock
 from adsum.platform.pages.rendering import Site
 from adsum.platform.settings import Settings
 from tests.support.documented import Answer, ProblemCodes
@@ -21,7 +22,9 @@ Build = Callable[[Settings], FastAPI]
 
 
 @asynccontextmanager
-async def running_app(settings: Settings, build: Build = create_app) -> AsyncGenerator[FastAPI]:
+async def running_app(
+    settings: Settings, build: Build = create_app, now: Clock = system_clock
+) -> AsyncGenerator[FastAPI]:
     """Runs the application from startup to shutdown on the servers of these settings.
 
     To analyse 100 routes takes longer than most tests. An application keeps only its routes between tests; connections
@@ -29,7 +32,7 @@ async def running_app(settings: Settings, build: Build = create_app) -> AsyncGen
     """
     idle = _idle_for(build, settings)
     app = idle.pop() if idle else _noting_codes(build(settings))
-    async with wiring.open_adsum(settings) as adsum:
+    async with wiring.open_adsum(settings, now) as adsum:
         attach(app, adsum)
         yield app
     idle.append(app)

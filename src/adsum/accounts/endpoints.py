@@ -124,6 +124,7 @@ async def confirm_sign_in(
 @router.post(
     "/auth/revoke",
     name="revokeToken",
+    response_class=Response,
     summary="Sign out",
     dependencies=[Depends(limited_by_address)],
     responses=raises(StorageOutage),

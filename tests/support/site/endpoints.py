@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tests.support.site.schemas import Schema, about, anchor_of, objects_in, one
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 HTTP_PAGE: Final = "../http.md"
 _JSON: Final = "application/json"
+_CSV: Final = "text/csv"
 # Parameters of every request with a caller: the index describes them.
 _ON_BEHALF_OF: Final = frozenset({"onBehalfOf", "X-On-Behalf-Of"})
 
@@ -123,6 +125,7 @@ def _endpoint(endpoint: Endpoint) -> Iterator[str]:
     content: Mapping[str, Schema] = description.get("requestBody", {}).get("content", {})
     for media_type, form in content.items():
         yield f"**Body**, `{media_type}`: {type_of(form.get('schema', {}))}\n"
+    yield from _example(content)
     yield from _responses(description)
     yield from _errors(description)
 
@@ -149,6 +152,20 @@ def _responses(description: Schema) -> Iterator[str]:
         text = one_line(response.get("description", "")).removesuffix(".")
         yield f"| {status} | {'<br>'.join(types) or 'none'} | {'' if text == 'Successful Response' else text} |"
     yield ""
+    for status, response in description["responses"].items():
+        if status.startswith("2"):
+            yield from _example(response.get("content", {}))
+
+
+def _example(content: Mapping[str, Schema]) -> Iterator[str]:
+    """A request or a response that a test sends or gets."""
+    for media_type, form in content.items():
+        if "example" in form:
+            example = form["example"]
+            is_json = not isinstance(example, str)
+            text = json.dumps(example, indent=2, ensure_ascii=False) if is_json else example.strip()
+            language = "json" if is_json else "csv" if media_type == _CSV else "text"
+            yield f"```{language}\n{text}\n```\n"
 
 
 def _errors(description: Schema) -> Iterator[str]:
@@ -192,6 +209,8 @@ def _object(name: str, schema: Schema) -> Iterator[str]:
         mark = ", required" if field in required else ""
         yield f"| `{field}`{mark} | {type_of(value)} | {about(value)} |"
     yield ""
+    for example in schema.get("examples", ()):
+        yield from _example({_JSON: {"example": example}})
 
 
 def _capitalised(tag: str) -> str:

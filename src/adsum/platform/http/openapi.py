@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from adsum.platform.errors import NotFound
 from adsum.platform.http.documented_errors import RATE_LIMIT_HEADERS, ErrorKind, describe_errors
+from adsum.platform.http.examples import add_examples
 from adsum.platform.http.field_descriptions import of_field, of_parameter
 from adsum.platform.http.middleware import POLICY
 from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER
@@ -91,15 +92,17 @@ _ON_BEHALF_OF = [
 class Application(FastAPI):
     """A FastAPI application whose description includes problems and the person for whom a key acts.
 
-    `errors_of_callers` are those of every operation with a caller.
+    `errors_of_callers` are those of every operation with a caller, `examples` the packages that have examples.
     """
 
     errors_of_callers: Sequence[ErrorKind] = ()
+    examples: Sequence[str] = ()
 
     @override
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             self.openapi_schema = _completed(super().openapi(), self.errors_of_callers)
+            add_examples(self.openapi_schema, self.examples)
         return self.openapi_schema
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Response
 from starlette.convertors import PathConvertor, register_url_convertor
@@ -51,12 +51,13 @@ async def _school(
 
 
 School = Annotated[int, Depends(_school)]
+ADDED: dict[int | str, dict[str, Any]] = {HTTPStatus.CREATED.value: {"model": PutAnswer, "description": "It is new"}}
 ValidFrom = Annotated[
     Day | None, Query(alias="validFrom", description="Day on which sessions begin or end; default: today.")
 ]
 
 
-@router.put("/classes/by-source/{sourcedId:rest}", name="putClass", summary="Add or change a class")
+@router.put("/classes/by-source/{sourcedId:rest}", name="putClass", summary="Add or change a class", responses=ADDED)
 async def put_class(
     own: OwnId,
     body: ClassOfPlatform,
@@ -75,7 +76,7 @@ async def put_class(
     "/students/by-source/{sourcedId:rest}",
     name="putStudent",
     summary="Add or change a student",
-    responses=raises(StudentErased),
+    responses=ADDED | raises(StudentErased),
 )
 async def put_student(
     own: OwnId, body: StudentOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
@@ -84,7 +85,12 @@ async def put_student(
     return _answer(await roster.put_student(school, own, body.to_student(), caller), own, school, response)
 
 
-@router.put("/sessions/by-source/{sourcedId:rest}", name="putSession", summary="Add or change a session of a class")
+@router.put(
+    "/sessions/by-source/{sourcedId:rest}",
+    name="putSession",
+    summary="Add or change a session of a class",
+    responses=ADDED,
+)
 async def put_session(
     own: OwnId,
     body: SessionOfPlatform,
@@ -103,7 +109,7 @@ async def put_session(
     "/enrolments/by-source/{sourcedId:rest}",
     name="putEnrolment",
     summary="Add or change an enrolment",
-    responses=raises(StudentErased),
+    responses=ADDED | raises(StudentErased),
 )
 async def put_enrolment(
     own: OwnId, body: EnrolmentOfPlatform, school: School, roster: RosterService, caller: Importer, response: Response
