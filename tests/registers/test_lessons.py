@@ -10,7 +10,7 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.registers.page_data import LessonState, TodayPageData, timetable_of_day
-from adsum.registers.rules import LocalTime, Register
+from adsum.registers.rules import LocalTime, Register, RegisterTeacher
 from adsum.registers.service import Registers
 from adsum.schools.service import Schools
 from tests.support.schools import caller, make_bare_school, make_school
@@ -18,11 +18,19 @@ from tests.support.schools import caller, make_bare_school, make_school
 DAY = date(2024, 12, 25)
 
 
-def register(number: int, *, marked: int = 0, is_processing: bool = False, times: tuple[str, ...] = ()) -> Register:
+def register(
+    number: int,
+    *,
+    marked: int = 0,
+    is_processing: bool = False,
+    times: tuple[str, ...] = (),
+    session: str = "Maths",
+    teachers: tuple[RegisterTeacher, ...] = (),
+) -> Register:
     spans = tuple((begins, f"{int(begins[:2]) + 1:02}:00") for begins in times)
     status_counts = {"present": marked} if marked else {}
     return Register(
-        *(9, number, f"Class {number}", number, "Maths", DAY, (), marked, 30, None),
+        *(9, number, f"Class {number}", number, session, DAY, teachers, marked, 30, None),
         is_processing=is_processing,
         status_counts=status_counts,
         times=spans,
@@ -51,6 +59,24 @@ def test_present_lessons_come_first_then_all_by_time_and_lessons_without_times_l
     ]
     assert [lesson.attended for lesson in lessons[:3]] == [29, 29, 30]
     assert (lessons[0].missing, lessons[0].path) == (1, "/take/3/3/2024-12-25")
+
+
+def test_lessons_without_times_follow_the_order_of_their_sessions() -> None:
+    day = [register(1, session="Period 10"), register(3, session="Period 2"), register(2, session="Period 10")]
+    lessons = timetable_of_day(day, {9: SchoolStatuses()}, {9: LocalTime(DAY, "10:30")})
+    assert [lesson.register.class_id for lesson in lessons] == [3, 1, 2]
+
+
+def test_a_cover_teacher_learns_who_is_away_and_other_teachers_do_not() -> None:
+    eve, bob, erased = (
+        RegisterTeacher(1, "Eve", is_erased=False, has_login=True, covers=False),
+        RegisterTeacher(2, "Bob", is_erased=False, has_login=True, covers=True),
+        RegisterTeacher(3, "", is_erased=True, has_login=False, covers=False),
+    )
+    (lesson,) = timetable_of_day(
+        [register(1, teachers=(eve, bob, erased))], {9: SchoolStatuses()}, {9: LocalTime(DAY, "10:30")}
+    )
+    assert [lesson.covered_by(user_id) for user_id in (1, 2, 3, 4)] == [None, ["Eve"], None, None]
 
 
 def test_no_lesson_of_a_later_day_is_due() -> None:

@@ -41,6 +41,12 @@ class Lesson:
     def begins(self) -> str | None:
         return self.register.times[0][0] if self.register.times else None
 
+    def covered_by(self, user_id: int) -> Sequence[str] | None:
+        """The names of the teachers whom this user covers. None: the user covers nobody."""
+        if not any(each.covers for each in self.register.teachers if each.user_id == user_id):
+            return None
+        return [each.name for each in self.register.teachers if not each.covers and each.name]
+
     @property
     def missing(self) -> int:
         return self.register.expected - self.register.marked
@@ -55,7 +61,7 @@ class Lesson:
 def timetable_of_day(
     registers: Iterable[Register], statuses: Mapping[int, SchoolStatuses], now: Mapping[int, LocalTime]
 ) -> list[Lesson]:
-    """Lessons that are on now, then all others by time; lessons without a time come last.
+    """Lessons that are on now, then all others by time; lessons without a time come last, by session.
 
     Args:
         registers: of one day.
@@ -66,10 +72,13 @@ def timetable_of_day(
     return sorted(lessons, key=_position)
 
 
-def _position(lesson: Lesson) -> tuple[bool, bool, str, ListOrder, int]:
+def _position(lesson: Lesson) -> tuple[bool, bool, str, ListOrder, ListOrder, int]:
     register = lesson.register
     is_later = lesson.state is not LessonState.NOW
-    return is_later, not register.times, lesson.begins or "", list_order(register.class_name), register.session_id
+    # Without a time the title is the order of the day: Period 2 comes before Period 10.
+    period = list_order("" if register.times else register.session_title)
+    by_class = list_order(register.class_name)
+    return is_later, not register.times, lesson.begins or "", period, by_class, register.session_id
 
 
 def _lesson(register: Register, statuses: SchoolStatuses, now: LocalTime) -> Lesson:
