@@ -253,8 +253,13 @@ async def test_the_overview_reminds_and_the_teachers_pages_show_the_notice(offic
     assert "Remind again" not in shown
     assert done_of(await pages.send("/overview/remind", form)) == "recent"
     register = f"/take/{school.class_id}/{school.session_id}/{today}"
-    for path in ("/today", "/reminders", register):
-        assert "The office asks you to take this register:" in visible_text(await pages.open(path, "teacher")), path
+    notice = "The office asks you to take this register:"
+    for path in ("/today", "/reminders"):
+        assert notice in visible_text(await pages.open(path, "teacher")), path
+    assert notice in visible_text(await pages.refresh("/reminders", "/today", "teacher"))
+    # The teacher is taking the register.
+    assert notice not in visible_text(await pages.open(register, "teacher"))
+    assert visible_text(await pages.refresh("/reminders", register, "teacher")) == ""
     assert "Das Sekretariat" in visible_text(await pages.open("/today", "teacher", "de"))
     await office.take(learningDate=today.isoformat())
     assert visible_text(await pages.open("/reminders", "teacher")) == ""

@@ -27,6 +27,11 @@ class Pages:
         headers = self._headers(role) | {"Accept-Language": language}
         return await self.api.client.get(path, params=query or None, headers=headers)
 
+    async def refresh(self, path: str, open_page: str, role: str = "office") -> httpx2.Response:
+        """Reads a part of the page at `open_page`, as its script does."""
+        headers = self._headers(role) | {"HX-Request": "true", "HX-Current-URL": f"http://a.example{open_page}"}
+        return await self.api.client.get(path, headers=headers)
+
     async def send(
         self, path: str, fields: Mapping[str, Any], role: str = "office", file: bytes | None = None, **headers: str
     ) -> httpx2.Response:

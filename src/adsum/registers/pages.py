@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
 from fastapi.responses import HTMLResponse
 
 from adsum.accounts.access import Permission
@@ -67,7 +68,12 @@ async def today(
 
 
 @router.get("/reminders")
-async def show_reminders(request: Request, reminders: RemindersService, visitor: Teacher) -> HTMLResponse:
-    """The notice of missing registers that open pages refresh."""
-    shown = await reminders.shown_to(visitor.caller)
+async def show_reminders(
+    request: Request,
+    reminders: RemindersService,
+    visitor: Teacher,
+    open_page: Annotated[str, Header(alias="HX-Current-URL", max_length=2_000)] = "",
+) -> HTMLResponse:
+    """The notice of missing registers that open pages refresh. The page of a register leaves out that register."""
+    shown = await reminders.shown_to(visitor.caller, urlsplit(open_page).path)
     return site_of(request).page(request, "reminders.html", reminders=shown)

@@ -96,8 +96,10 @@ class Reminders:
             rows = await list_reminders(connection, caller, filters, before, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.id,))
 
-    async def shown_to(self, caller: Caller) -> Sequence[ShownReminder]:
+    async def shown_to(self, caller: Caller, open_path: str = "") -> Sequence[ShownReminder]:
         """The missing registers of the last days that the caller teaches or covers and is reminded of, by day.
+
+        The register whose page is open at `open_path` is left out: the caller is taking it.
 
         For a teacher without reminders this is one query.
 
@@ -119,7 +121,7 @@ class Reminders:
                     if each.reminder is not None and not each.is_processing and day >= oldest_reminded(today):
                         reminded = LocalTime.at(zone, each.reminder.reminded_at)
                         found.append(ShownReminder(each, today, reminded))
-        return found
+        return [each for each in found if each.path != open_path]
 
 
 def _reminded(missing: Sequence[Register], reminder: Reminder) -> Reminded:

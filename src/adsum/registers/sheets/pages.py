@@ -52,7 +52,7 @@ async def show_register(
     sheet = await sheets.sheet(*_parts(batch), visitor.caller)
     if wants_json(request):
         return _json(_answer(request, visitor, sheet))
-    return _page(request, visitor, sheet, reminders=await reminders.shown_to(visitor.caller))
+    return _page(request, visitor, sheet, reminders=await reminders.shown_to(visitor.caller, request.url.path))
 
 
 @router.get("/{class_id}/{session_id}/{day}/blank")

@@ -6,7 +6,8 @@ async function update() {
   if (document.hidden || !navigator.onLine) return;
   try {
     // The header keeps this request from counting as a use of the sign-in.
-    const response = await fetch("/reminders", { headers: { "HX-Request": "true" }, redirect: "error" });
+    const headers = { "HX-Request": "true", "HX-Current-URL": location.origin + location.pathname };
+    const response = await fetch("/reminders", { headers, redirect: "error" });
     if (!response.ok) return;
     const text = await response.text();
     const content = new DOMParser().parseFromString(text, "text/html").body;
