@@ -143,7 +143,7 @@ async def test_an_entry_whose_process_is_killed_is_completed(
         await office.api.post(f"/desk-entries/{pending['id']}/complete", {}, "office")
     else:
         completed = await Pages(office.api).send(f"/desk/{pending['id']}/complete", page)
-        assert completed.headers["location"].endswith(f"done=entered#entry-{pending['id']}")
+        assert completed.headers["location"].endswith(f"done=entered&entry={pending['id']}")
     (entered,) = (await office.api.get("/desk-entries")).json()["items"]
 
     assert (entered["id"], entered["isComplete"], len(entered["runs"])) == (pending["id"], True, 1)
@@ -182,4 +182,4 @@ async def test_an_entry_that_can_no_longer_be_recorded_is_refused_and_undone(
     await office.api.post(f"/desk-entries/{pending['id']}/undo", {}, "office")
     (undone,) = (await office.api.get("/desk-entries")).json()["items"]
     assert (undone["undoneAt"] is None, undone["isComplete"], undone["runs"]) == (False, True, [])
-    assert (await pages.send(complete, page)).headers["location"].endswith(f"entered#entry-{pending['id']}")
+    assert (await pages.send(complete, page)).headers["location"].endswith(f"entered&entry={pending['id']}")

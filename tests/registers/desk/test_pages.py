@@ -47,7 +47,7 @@ async def test_the_desk_enters_prints_and_undoes(office: Office, lessons: list[i
     assert 'value="tooth"' in refused.text
     entered = await pages.send("/desk", form | {"time": "9:20", "reason": "tooth", "status": ""})
     assert entered.status_code == HTTPStatus.SEE_OTHER, entered.text
-    entry_id = int(entered.headers["location"].rpartition("entry-")[2])
+    entry_id = int(entered.headers["location"].rpartition("entry=")[2])
     assert "Left 9:20" in visible_text(await pages.open(f"{path}&done=entered"))
     assert "Leaves at 9:20" in visible_text(await pages.open(f"/desk/{entry_id}/slip"))
     back = {"school": school.school_id, "date": DAY}

@@ -67,9 +67,13 @@ async def desk_page(
     of: RequestedDay,
     student: PathId | None = None,
     done: str = "",
+    entry: PathId | None = None,
 ) -> Response:
-    """The desk: a search, the chosen student, and the entries of the day. `done` names what led back to the page."""
-    return await _page(request, page_data, visitor, of, student, done=done)
+    """The desk: a search, the chosen student, and the entries of the day.
+
+    `done` names what led back to the page, `entry` the entry that it was done to.
+    """
+    return await _page(request, page_data, visitor, of, student, done=done, entry_id=entry)
 
 
 # The searches are POST, because browsers and proxies keep addresses.
@@ -111,7 +115,7 @@ async def enter(
     except WRONG as error:
         of = await school_day(schools, visitor, form.school, form.date, now)
         return await _page(request, page_data, visitor, of, form.student, typed=form, error=error)
-    return _back(form, f"entered#entry-{entry_id}")
+    return _back(form, "entered", entry_id)
 
 
 @router.post("/{id}/complete")
@@ -125,7 +129,7 @@ async def complete(
         return _back(form, "busy")
     except WRONG:
         return _back(form, "refused")
-    return _back(form, f"entered#entry-{entry_id}")
+    return _back(form, "entered", entry_id)
 
 
 @router.post("/{id}/undo")
@@ -154,9 +158,10 @@ def _entered(entry: DeskEntry) -> dict[str, Any]:
     return {"id": entry.id}
 
 
-def _back(form: EntryForm | DayOfPage, done: str) -> Response:
-    query = {"school": form.school, "date": form.date.isoformat()}
-    return redirect_to(f"{PATH}?{urlencode(query)}&done={done}")
+# Without a fragment, which would keep the search from taking the focus for the next student.
+def _back(form: EntryForm | DayOfPage, done: str, entry_id: int | None = None) -> Response:
+    query = {"school": form.school, "date": form.date.isoformat(), "done": done}
+    return redirect_to(f"{PATH}?{urlencode(query | ({} if entry_id is None else {'entry': entry_id}))}")
 
 
 async def _page(
@@ -171,6 +176,7 @@ async def _page(
     typed: EntryForm | None = None,
     error: AdsumError | None = None,
     done: str = "",
+    entry_id: int | None = None,
 ) -> Response:
     return site_of(request).page(
         *(request, "desk.html"),
@@ -183,5 +189,6 @@ async def _page(
         typed=typed,
         error=error,
         done=done,
+        entry_id=entry_id,
         key=str(uuid4()),
     )
