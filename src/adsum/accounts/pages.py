@@ -322,13 +322,17 @@ async def change_password(
     password: Typed = "",
     new_password: Annotated[str, Form(alias="newPassword", max_length=MAX_TYPED)] = "",
 ) -> Response:
-    """Changes the password. This browser stays signed in, all others are signed out."""
+    """Changes the password. This browser stays signed in, all others are signed out.
+
+    Users who choose their first one are about to begin: they go to the start page.
+    """
+    is_first = (await accounts.own_user(visitor.caller)).has_first_password
     try:
         require_private_transport(request)
         signed = await passwords.change_password(visitor.caller, password, new_password, client_of(request))
     except (Invalid, PasswordsOff, TooManyAttempts, Overloaded) as error:
         return await _password_form(request, accounts, visitor, error)
-    response = RedirectResponse(f"{SIGN_INS}?changed=true", HTTPStatus.SEE_OTHER)
+    response = RedirectResponse(START if is_first else f"{SIGN_INS}?changed=true", HTTPStatus.SEE_OTHER)
     set_session_cookie(request, response, signed.token.text, signed.token.expires_in)
     set_device_cookie(request, response, signed.device_cookie)
     return response
