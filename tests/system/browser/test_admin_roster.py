@@ -45,7 +45,11 @@ def test_a_roster_is_shown_as_a_difference_and_then_imported(browsing: Browsing)
     expect(outcome.get_by_role("region", name="Warning")).to_contain_text("there is no org nowhere")
     assert_accessible(page)
     assert_fits(page)
-    outcome.get_by_role("button", name="Import").click()
+    button = outcome.get_by_role("button", name="Import without the invalid rows")
+    top = "(element) => element.getBoundingClientRect().top"
+    errors = outcome.get_by_role("region", name="Error")
+    assert errors.evaluate(top) < button.evaluate(top), "errors are above the button"
+    button.click()
     expect(outcome.get_by_role("heading", name="Imported")).to_be_visible()
 
     choose(page.get_by_label("File"), zipped(roster))
