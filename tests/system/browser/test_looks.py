@@ -55,6 +55,50 @@ def test_an_open_note_moves_no_button(browsing: Browsing) -> None:
     assert [place(each) for each in page.locator("[data-student] .segments").all()] == before
 
 
+def test_a_note_of_a_late_student_can_be_read_while_it_is_typed(browsing: Browsing) -> None:
+    page = browsing.visitor(TEACHER)
+    page.goto(REGISTER)
+    row = page.locator("[data-student='6']")
+    row.get_by_role("radio", name="Late").check()
+    note = row.get_by_role("textbox", name="Note")
+    for width in (1280, 1024):
+        page.set_viewport_size({"width": width, "height": 800})
+        note.click()
+        assert place(note)[2] > 180, f"at {width} px"
+        assert_fits(page)
+    note.fill("bus")
+    # The times and the link to the student's page stay in the order of the keyboard.
+    for name in ("arrived-6", "left-6"):
+        for _ in range(4):
+            page.keyboard.press("Tab")
+            if page.locator(f"[name={name}]:focus").count():
+                break
+        expect(page.locator(f"[name={name}]")).to_be_focused()
+
+
+def test_the_german_navigation_and_the_list_of_batches_fit_a_small_desk(browsing: Browsing) -> None:
+    browsing.visitor("admin@school.example")  # signs in, in English
+    page = browsing.visitor("admin@school.example", locale="de-DE", viewport={"width": 1024, "height": 768})
+    page.goto("/batches")
+    tops = {place(item)[1] for item in page.locator("header nav a").all()}
+    assert len(tops) == 1, "the navigation takes one line"
+    assert_fits(page)
+    assert_no_column_is_cut(page)
+
+
+def test_the_list_of_batches_shows_everything_on_a_phone(browsing: Browsing) -> None:
+    page = browsing.visitor("admin@school.example", **PHONE)
+    page.goto("/batches")
+    assert_no_column_is_cut(page)
+    assert_accessible(page)
+    assert_fits(page)
+
+
+def assert_no_column_is_cut(page: Page) -> None:
+    hidden = "(frames) => frames.map((frame) => frame.scrollWidth - frame.clientWidth)"
+    assert max(page.locator(".scroll:has(.batches)").evaluate_all(hidden), default=0) <= 0
+
+
 def test_a_fifth_status_fits_a_register_on_a_desk_and_on_a_phone(browsing: Browsing) -> None:
     with a_fifth_status(browsing):
         for options in ({}, PHONE):
