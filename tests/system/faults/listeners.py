@@ -30,10 +30,7 @@ from tests.system.faults.receivers import Behaviour, Receiver
 TROUBLE_S = (0.5, 6.0)
 CALM_S = (1.0, 10.0)
 COMPLETED = (EventType.BATCH_COMPLETED, EventType.BATCH_COMPLETED_WITH_ERRORS)
-BEHIND = (
-    "SELECT count(*) FROM webhooks WHERE position < (SELECT max(id) FROM events) OR disabled IS NOT NULL"
-    " OR EXISTS (SELECT 1 FROM webhook_retries WHERE webhook_id = webhooks.id)"
-)
+RETRIES = "SELECT count(*) FROM webhook_retries"
 
 
 class Subscription(NamedTuple):
@@ -109,28 +106,33 @@ class Listeners:
         """Waits until all events are delivered and read. Nothing happens any more."""
         log = (await load_events(self.installation)).log
         newest = log[-1].id if log else None
+        owed = [{each.id for each in log if not types or each.type in types} for _, _, types, _ in self.subscriptions]
 
-        async def is_told() -> bool:
+        def is_told() -> bool:
             for task in self.reading:
                 assert not task.done(), f"a reader of the feed failed: {task.exception()}"
-            have_read = newest is None or all(each.cursor == newest for each in self.readers)
-            is_delivered = have_read and not await retry_forever(self._behind)
-            return is_delivered and not await retry_forever(find_leftover_keys, self.installation)
+            are_taken = all(ids <= each.receiver.taken_ids for ids, each in zip(owed, self.subscriptions, strict=True))
+            return are_taken and all(each.cursor == newest for each in self.readers)
+
+        async def is_at_rest() -> bool:
+            return is_told() and not await retry_forever(self._waiting_deliveries)
 
         try:
-            await until(is_told, within)
+            await until(is_at_rest, within)
         except TimeoutError:
             cursors = [each.cursor for each in self.readers]
-            left = await find_leftover_keys(self.installation)
-            behind = (
-                f"{await self._behind()} webhooks are behind {newest}, readers are at {cursors}, {left[:5]} are left"
-            )
-            raise AssertionError(behind) from None
+            taken = [len(each.receiver.taken_ids) for each in self.subscriptions]
+            expected = f"readers at {newest}, receivers with {[len(ids) for ids in owed]} events"
+            behind = f"readers are at {cursors}, receivers have {taken}"
+            raise AssertionError(
+                f"expected {expected}; {behind}; waiting: {await self._waiting_deliveries()}"
+            ) from None
 
-    async def _behind(self) -> int:
-        """The number of webhooks that have something to deliver."""
+    async def _waiting_deliveries(self) -> list[str]:
+        """Retries that the database has, and messages and locks that Redis has."""
         async with self.installation.adsum.database.snapshot() as connection:
-            return int((await connection.execute(text(BEHIND))).scalar_one())
+            retries = int((await connection.execute(text(RETRIES))).scalar_one())
+        return [f"{retries} retries"] * bool(retries) + (await find_leftover_keys(self.installation))[:5]
 
     async def _defects_of_readers(self) -> list[str]:
         found: list[str] = []

@@ -62,6 +62,7 @@ class Receiver:
     arrivals: list[Arrival] = field(default_factory=list[Arrival])
     defects: list[str] = field(default_factory=list[str])
     newest: int = 0
+    taken_ids: set[int] = field(default_factory=set[int])
     _interruption: Callable[[], None] | None = None
     _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
@@ -125,6 +126,7 @@ class Receiver:
         self.arrivals.append(Arrival(content["id"], digest_of(content), before, is_taken))
         if is_taken:
             self.newest = max(self.newest, content["id"])
+            self.taken_ids.add(content["id"])
             self._interrupt()
             writer.write(TAKEN.encode())
         elif behaviour in HEADS:
