@@ -89,7 +89,7 @@ async def test_a_webhook_is_created_and_its_secret_is_shown_once(pages: Pages, r
     await happen(pages.api.adsum, [1])
     await pages.api.adsum.deliveries.deliver(webhook.id)
     assert receiver.received[0].is_signed_with(secret)
-    assert "Arrived · 204" in await shown(pages)
+    assert "Delivered · 204" in await shown(pages)
 
 
 async def test_wrong_input_stays_in_the_form_and_names_each_field(pages: Pages) -> None:
@@ -195,7 +195,7 @@ async def test_a_webhook_is_deleted_after_a_question(pages: Pages, webhook: Webh
 @pytest.mark.parametrize(
     ("status", "texts"),
     [
-        (204, ["The test arrived. Arrived · 204"]),
+        (204, ["The test arrived. Delivered · 204"]),
         (500, ["The test did not arrive. Refused · 500", "The receiver answered, but not with a status"]),
         (0, ["The test did not arrive. The connection broke", "Check that the receiver runs"]),
     ],
@@ -237,8 +237,8 @@ async def test_the_log_can_be_limited_to_failures(pages: Pages, webhook: Webhook
     assert "No attempt has failed." in await shown(pages, path, show="failed")
     await fail(pages, webhook, receiver)
 
-    assert "Arrived" not in await shown(pages, path, show="failed")
-    assert "Arrived" in await shown(pages, path)
+    assert "Delivered" not in await shown(pages, path, show="failed")
+    assert "Delivered" in await shown(pages, path)
     assert (await pages.open(f"{PATH}{path}", "district", cursor="wrong")).status_code == HTTPStatus.OK
 
 

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.support.live import ROOT
 from tests.system.browser.browsing import PHONE, sign_in
 from tests.system.browser.conftest import CHROMIUM, FLAGS
+from tests.system.browser.receiver import Receiver, receiving
 from tests.system.browser.running_system import RunningSystem, running_system
 
 IMAGES = ROOT / "docs" / "images"
@@ -50,6 +51,7 @@ PAGES = {
     "statuses": ("admin@school.example", "/admin/statuses?school=1"),
     "calendar": ("admin@school.example", "/admin/calendar?school=1"),
     "roster": ("admin@school.example", "/admin/roster"),
+    "webhook": ("admin@school.example", "/admin/webhooks/1"),
 }
 
 
@@ -60,8 +62,9 @@ def main() -> int:
         return 1
     wanted = sys.argv[1:] or list(PAGES)
     IMAGES.mkdir(exist_ok=True)
-    with running_system() as system, sync_playwright() as playwright:
+    with running_system() as system, receiving() as receiver, sync_playwright() as playwright:
         mark_some_weeks(system)
+        deliver_some_events(system, receiver)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         for name in wanted:
             for look, options in LOOKS.items():
@@ -97,6 +100,19 @@ def mark_some_weeks(system: RunningSystem) -> None:
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     system.commands.run("attendance", "import", str(file), "--school", "1")
     system.commands.run("batch", "watch", f"class-123-session-456-date-{TODAY - timedelta(1):%d%m%Y}")
+
+
+def deliver_some_events(system: RunningSystem, receiver: Receiver) -> None:
+    """A webhook whose receiver takes the events of one batch, and then is away."""
+    system.commands.output("webhook", "create", receiver.url, ADSUM_WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8")
+    batches = [f"class-123-session-456-date-{day}122024" for day in ("25", "26")]
+    create = ("batch", "create", "--class", "123", "--session", "456", "--all", "--watch", "--date")
+    system.commands.run(*create, "2024-12-25")
+    receiver.wait_for_batch(batches[0])
+    receiver.wait_until(lambda: receiver.types[-1] == "register.taken")
+    receiver.status, receiver.answer = 503, b'{"error": "maintenance"}'
+    system.commands.run(*create, "2024-12-26")
+    receiver.wait_until(lambda: receiver.types.count("batch.accepted") == 3)
 
 
 def status_of(student: int, number: int, day: date) -> str:

@@ -44,7 +44,11 @@ def running_system() -> Generator[RunningSystem]:
         data = folder / "data"
         up = subprocess.Popen(
             [sys.executable, "-m", "adsum", "up", "--port", "0"],
-            env=environment(data_dir=str(data), oidc_providers=json.dumps([provider.settings()])),
+            env=environment(
+                data_dir=str(data),
+                oidc_providers=json.dumps([provider.settings()]),
+                webhook_allowed_networks="127.0.0.0/8",
+            ),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

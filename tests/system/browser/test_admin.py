@@ -26,6 +26,7 @@ PAGES = (
     "/admin/marks?school=2",
     "/admin/roster",
     "/admin/keys",
+    "/admin/webhooks",
     "/admin/audit?action=sign_ins&period=days&from=2024-01-01",
     "/admin/students/merge?keep=1&remove=2",
 )

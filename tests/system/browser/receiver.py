@@ -1,0 +1,82 @@
+"""A receiver of webhooks on loopback, in a thread: no event loop runs beside Playwright."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Condition, Thread
+from typing import Any
+
+from tests.system.browser.conftest import PATIENCE_MS
+
+
+@dataclass
+class Receiver:
+    """An endpoint on loopback that notes what arrives."""
+
+    status: int = 204
+    answer: bytes = b""
+    requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list[tuple[dict[str, str], bytes]])
+    arrived: Condition = field(default_factory=Condition)
+    url: str = ""
+
+    def take(self, headers: dict[str, str], body: bytes) -> None:
+        with self.arrived:
+            self.requests.append((headers, body))
+            self.arrived.notify_all()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """What has arrived, tests included."""
+        return [json.loads(body) for _, body in self.requests]
+
+    @property
+    def types(self) -> list[str]:
+        return [each["type"] for each in self.events]
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Waits for a condition on what has arrived."""
+        with self.arrived:
+            assert self.arrived.wait_for(condition, PATIENCE_MS / 1000), self.requests
+
+    def wait_for_batch(self, batch_id: str, count: int = 1) -> list[dict[str, Any]]:
+        """The events of the completion of a batch, once so many have arrived."""
+
+        def found() -> list[dict[str, Any]]:
+            completed = [each for each in self.events if each["type"] == "batch.completed"]
+            return [each for each in completed if each["data"]["batchId"] == batch_id]
+
+        self.wait_until(lambda: len(found()) >= count)
+        return found()
+
+
+@contextmanager
+def receiving() -> Generator[Receiver]:
+    """A receiver that listens until the block ends."""
+    receiver = Receiver()
+
+    class Endpoint(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            receiver.take({name.lower(): value for name, value in self.headers.items()}, body)
+            self.send_response(receiver.status)
+            self.send_header("content-length", str(len(receiver.answer)))
+            self.end_headers()
+            self.wfile.write(receiver.answer)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
+    try:
+        yield receiver
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
