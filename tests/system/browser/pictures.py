@@ -51,7 +51,7 @@ PAGES = {
     "statuses": ("admin@school.example", "/admin/statuses?school=1"),
     "calendar": ("admin@school.example", "/admin/calendar?school=1"),
     "roster": ("admin@school.example", "/admin/roster"),
-    "webhook": ("admin@school.example", "/admin/webhooks/1"),
+    "webhook": ("admin@school.example", "/admin/webhooks/1#log"),
 }
 
 
