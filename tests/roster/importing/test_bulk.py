@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import date
+from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from adsum.migrations import tables
 from adsum.platform.database import engine as database_module
-from adsum.platform.database.engine import open_database
+from adsum.platform.database.engine import Database, open_database
 from adsum.roster.oneroster.files import UnreadableRoster
 from tests.roster.conftest import Importing, counts
 from tests.roster.files import SCHOOL, a_school
@@ -48,6 +51,27 @@ async def test_the_first_import_adds_everything(importing: Importing) -> None:
         None,
     )
     assert [row["begin_date"] for row in everything["class_teachers"]] == [date(2024, 9, 2)] * 2
+
+
+async def test_without_statistics_no_query_of_an_import_repeats_a_step_for_each_pair_of_students(
+    postgres_database: Database,
+) -> None:
+    """Postgres has none of a table that the same transaction fills."""
+    importing, students = Importing(postgres_database), 600
+    repeated: dict[str, int] = {}
+
+    def explain(connection: Any, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        if statement.startswith(("SELECT", "WITH")):
+            cursor = connection.connection.cursor()
+            cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {statement}", parameters)
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            repeated[plan] = max(map(int, re.findall(r"loops=(\d+)", plan)), default=0)
+
+    event.listen(postgres_database.engine.sync_engine, "before_cursor_execute", explain)
+    for _ in range(2):
+        await importing.run(a_school(students=students, classes=2))
+    assert len(repeated) > 20
+    assert [plan for plan, loops in repeated.items() if loops > 3 * students] == []
 
 
 async def test_an_import_may_read_longer_than_the_timeout_of_idle_transactions(

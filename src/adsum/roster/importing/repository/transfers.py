@@ -300,12 +300,24 @@ async def _follow_merged_records(connection: AsyncConnection, *, absent: bool) -
 
 @cache
 def _find_merged_records(*, absent: bool) -> Select[*tuple[Any, ...]]:
+    """Postgres evaluates the pairs first: there are few, and mostly none. It would otherwise join all students of the
+    first import with each other, since a table that was filled in this transaction has no statistics.
+    """
     s = students.c
+    pairs = (
+        select(s.id, s.source_id, s.school_id, s.active, *(_MERGED.c[name] for name in _COPIED))
+        .add_columns(_MERGED.c.id.label("merged_id"), _MERGED.c.school_id.label("merged_school_id"))
+        .join(_MERGED, and_(_MERGED.c.merged_into == s.id, _MERGED.c.active))
+        .where(_MERGED.c.merged_into.is_not(None), *of_import(STUDENTS))
+        .cte("pairs")
+        .prefix_with("MATERIALIZED")
+    )
+    p = pairs.c
     return (
-        select(s.id, s.source_id, *(_MERGED.c[name] for name in _COPIED))
-        .join(_MERGED, and_(_MERGED.c.merged_into == s.id, _MERGED.c.active, _MERGED.c.school_id == s.school_id))
-        .where(*of_import(STUDENTS), or_(not_(s.active), is_missing(STUDENTS, absent=absent)))
-        .order_by(_MERGED.c.id)
+        select(p.id, p.source_id, *(p[name] for name in _COPIED))
+        .where(p.school_id == p.merged_school_id)
+        .where(or_(not_(p.active), is_missing(STUDENTS, absent=absent, names=pairs)))
+        .order_by(p.merged_id)
     )
 
 
