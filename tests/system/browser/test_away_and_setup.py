@@ -73,9 +73,11 @@ def test_steps_of_the_setup_are_taken_confirmed_and_taken_back(browsing: Browsin
     expect(page.get_by_role("heading", level=1)).to_have_text("Timetable")
 
 
-def test_the_setup_is_hidden(browsing: Browsing) -> None:
+def test_the_setup_is_hidden_and_shown_again(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin?opened=3")
     page.locator("#setup-3").get_by_role("button", name="Hide this list").click()
     expect(page.locator("#setup-2")).to_be_visible()
     expect(page.locator("#setup-3")).to_have_count(0)
+    page.get_by_role("button", name="Show the setup list").click()
+    expect(page.locator("#setup-3")).to_be_visible()
