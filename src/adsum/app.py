@@ -56,6 +56,7 @@ from adsum.platform.pages import static_files
 from adsum.platform.pages.rendering import open_site
 from adsum.platform.pages.routing import failure_of, page_of_error
 from adsum.platform.settings import Settings
+from adsum.platform.tracing.exporting import exporting, exporting_metrics
 from adsum.privacy import endpoints as student_data
 from adsum.privacy.holds import endpoints as holds
 from adsum.privacy.merging import endpoints as student_merges
@@ -225,6 +226,8 @@ def create_app(settings: Settings) -> FastAPI:
         swagger_ui_oauth2_redirect_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        # FastAPI's own spans and logs have paths, queries and texts of errors. `Observation` makes ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.examples = tuple(f"adsum.{feature}" for feature in FEATURES)
     app.errors_of_callers = (*ERRORS_OF_CALLERS, StorageOutage)
@@ -256,6 +259,7 @@ def attach(app: FastAPI, adsum: wiring.Adsum) -> None:
     app.state.adsum = adsum
     app.state.services = adsum.services
     app.state.count_request = adsum.metrics.count_request
+    app.state.tracing = adsum.tracing
 
 
 def end_streams(app: FastAPI) -> None:
@@ -272,7 +276,11 @@ def _refusal(request: Request, error: AdsumError) -> Response:
 def _open_while_running(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-        async with wiring.open_adsum(settings) as adsum:
+        async with (
+            exporting("adsum-api") as exports,
+            wiring.open_adsum(settings, tracing=exports.tracing) as adsum,
+            exporting_metrics(exports.metrics, adsum.scrape.families),
+        ):
             attach(app, adsum)
             yield
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
@@ -17,6 +17,9 @@ from adsum.platform.redis.connection import RedisClient, open_redis, require_red
 from adsum.platform.redis.scripts import ScriptedRedis
 from adsum.platform.settings import Settings, file_of
 from adsum.platform.signing_keys import parse_keys
+
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
 
 REDIS_CONNECTIONS = 64
 REDIS_TIMEOUT_S = 5.0
@@ -39,6 +42,7 @@ class OpenServers:
     now: Clock
     keys: KeyRing
     stack: AsyncExitStack
+    tracing: Tracing | None = None
 
     def closing(self, service: Closable) -> Closable:
         """Closes the service before the servers. Later services are closed first."""

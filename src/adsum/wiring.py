@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from adsum.absences.contacts.page_data import CallListPageData
 from adsum.absences.contacts.service import Contacts
@@ -70,6 +71,9 @@ from adsum.roster.timetable.service import Timetables
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.service import Schools
 from adsum.servers import OpenServers, database_url, key_ring, open_queue, open_servers
+
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,7 @@ class Adsum(
     settings: Settings
     database: Database
     now: Clock
+    tracing: Tracing | None
 
     @cached_property
     def services(self) -> Services:
@@ -183,11 +188,13 @@ class Adsum(
 
 
 @asynccontextmanager
-async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGenerator[Adsum]:
+async def open_adsum(
+    settings: Settings, now: Clock = system_clock, tracing: Tracing | None = None
+) -> AsyncGenerator[Adsum]:
     """Opens the database and Redis, builds the services, and closes everything at the end of the block."""
     async with AsyncExitStack() as stack:
         database, redis = await stack.enter_async_context(open_servers(settings))
-        on = OpenServers(settings, database, redis, now, key_ring(settings, now), stack)
+        on = OpenServers(settings, database, redis, now, key_ring(settings, now), stack, tracing)
         accounts = account_services(on)
         schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now, marks_on_closed_days))
         roster = _roster(on, accounts)
@@ -208,13 +215,14 @@ async def open_adsum(settings: Settings, now: Clock = system_clock) -> AsyncGene
             people=roster.people,
             directory=roster.directory,
             queue=batches.queue,
+            health_of_events=events.health_of_events,
         )
         features = (
             *(accounts, schools, roster, attendance, absences, batches, reports, registers, pages),
             *(events, operations),
         )
         built = {name: service for feature in features for name, service in vars(feature).items()}
-        yield Adsum(**built, settings=settings, database=database, now=now)
+        yield Adsum(**built, settings=settings, database=database, now=now, tracing=tracing)
 
 
 def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:

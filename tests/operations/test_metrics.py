@@ -14,15 +14,15 @@ from adsum.platform.errors import ConfigurationError
 def test_metrics_of_two_processes_are_independent() -> None:
     one, other = Metrics(), Metrics()
     one.count_closed(Tally(recorded=30, skipped=2, failed=1), timedelta(seconds=1))
-    assert b"adsum_recorded_jobs_total 30.0" in one.exposition(Backlog(0, 0.0, 0))
-    assert b"adsum_recorded_jobs_total 0.0" in other.exposition(Backlog(0, 0.0, 0))
+    assert b"adsum_recorded_jobs_total 30.0" in one.exposition()
+    assert b"adsum_recorded_jobs_total 0.0" in other.exposition()
 
 
 def test_accepted_runs_are_counted_with_their_jobs() -> None:
     metrics = Metrics()
     metrics.batches.count_accepted(30)
     metrics.batches.count_accepted(1)
-    text = metrics.exposition(Backlog(0, 0.0, 0)).decode()
+    text = metrics.exposition().decode()
     assert "adsum_accepted_runs_total 2.0" in text
     assert "adsum_accepted_jobs_total 31.0" in text
 
@@ -30,12 +30,14 @@ def test_accepted_runs_are_counted_with_their_jobs() -> None:
 def test_refused_requests_are_counted_by_policy() -> None:
     metrics = Metrics()
     metrics.count_rate_limited("key")
-    text = metrics.exposition(Backlog(0, 0.0, 0)).decode()
+    text = metrics.exposition().decode()
     assert '_total{policy="key"} 1.0' in text
 
 
 def test_the_backlog_is_exposed() -> None:
-    text = Metrics().exposition(Backlog(open_runs=3, oldest_open_run_seconds=1.5, queue_depth=None)).decode()
+    metrics = Metrics()
+    metrics.set_backlog(Backlog(open_runs=3, oldest_open_run_seconds=1.5, queue_depth=None))
+    text = metrics.exposition().decode()
     assert "adsum_open_runs 3.0" in text
     assert "adsum_oldest_open_run_seconds 1.5" in text
     assert "adsum_queue_depth NaN" in text

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
 from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import httpx2
 from fastapi import FastAPI
@@ -18,12 +19,15 @@ from adsum.platform.pages.rendering import Site
 from adsum.platform.settings import Settings
 from tests.support.documented import Answer, ProblemCodes
 
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
+
 Build = Callable[[Settings], FastAPI]
 
 
 @asynccontextmanager
 async def running_app(
-    settings: Settings, build: Build = create_app, now: Clock = system_clock
+    settings: Settings, build: Build = create_app, now: Clock = system_clock, tracing: Tracing | None = None
 ) -> AsyncGenerator[FastAPI]:
     """Runs the application from startup to shutdown on the servers of these settings.
 
@@ -32,7 +36,7 @@ async def running_app(
     """
     idle = _idle_for(build, settings)
     app = idle.pop() if idle else _noting_codes(build(settings))
-    async with wiring.open_adsum(settings, now) as adsum:
+    async with wiring.open_adsum(settings, now, tracing) as adsum:
         attach(app, adsum)
         yield app
     idle.append(app)

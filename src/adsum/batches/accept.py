@@ -45,6 +45,7 @@ from adsum.platform.database.answers import AnswerKey, StoredAnswer, find_answer
 from adsum.platform.database.engine import Connection, Database, RejectedRows, StorageOutage
 from adsum.platform.errors import AdsumError, RecordsExist, Violation, caught
 from adsum.platform.ids import Batch
+from adsum.platform.tracing.spans import context_of_work, step
 from adsum.roster.session_fence import advance_fences
 
 # Maximum number of marks that are accepted together: other submissions wait meanwhile.
@@ -98,9 +99,10 @@ class Acceptance:
         """
         require_permission(caller, Permission.ATTENDANCE_CREATE)
         # Of two requests with one idempotency key, the database rejects the slower; then it finds the stored answer.
+        request = Request(submission, caller, context_of_work())
         with suppress(RejectedRows):
-            return await self._accept_once(Request(submission, caller))
-        return await self._accept_once(Request(submission, caller))
+            return await self._accept_once(request)
+        return await self._accept_once(request)
 
     async def preview(self, requested: Sequence[Submission], caller: Caller) -> list[Accepted | AdsumError]:
         """The current outcome of each submission, or its error. Writes nothing and promises nothing.
@@ -133,8 +135,9 @@ class Acceptance:
 
         Reading takes several statements, and begins with the fences: a run is inserted only if its fence is unchanged.
         """
-        async with self._database.autocommit_read() as connection:
-            decisions = await self._read_and_decide(connection, requests)
+        with step("validate", {"adsum.group_size": len(requests)}):
+            async with self._database.autocommit_read() as connection:
+                decisions = await self._read_and_decide(connection, requests)
         decisions.drop(decisions.batches_that_need_fences())
         await self._write_together(decisions)
         return decisions.final_outcomes()
@@ -144,8 +147,9 @@ class Acceptance:
             return
         writing = self._database.autocommit_write if decisions.has_only_runs else self._database.transaction
         try:
-            async with writing() as connection:
-                await decisions.write(connection)
+            with step("commit", self._database.span_attributes, kind="client"):
+                async with writing() as connection:
+                    await decisions.write(connection)
         except StorageOutage:
             if not await self._is_committed(decisions):
                 raise
@@ -154,10 +158,11 @@ class Acceptance:
         """Accepts a submission in a transaction that holds the fence of its session, which may have to wait for it."""
         decisions: Decisions | None = None
         try:
-            async with self._database.transaction() as connection:
-                await advance_fences(connection, [request.submission.session_id])
-                decisions = await self._read_and_decide(connection, [request], closes_finished=True)
-                await decisions.write(connection)
+            with step("validate and commit", self._database.span_attributes, kind="client"):
+                async with self._database.transaction() as connection:
+                    await advance_fences(connection, [request.submission.session_id])
+                    decisions = await self._read_and_decide(connection, [request], closes_finished=True)
+                    await decisions.write(connection)
         except StorageOutage:
             if decisions is None or not await self._is_committed(decisions):
                 raise
@@ -174,7 +179,7 @@ class Acceptance:
         reads_answers: bool = True,
     ) -> Decisions:
         now = self._now()
-        keys = {key for each in requests if reads_answers and (key := _answer_key(*each)) is not None}
+        keys = {key for each in requests if reads_answers and (key := _answer_key(each)) is not None}
         stored = await find_answers(connection, keys) if keys else {}
         checks = await check_submissions(connection, requests, now=now, max_batch_size=self._max_batch_size)
         checked = [each for each in checks if isinstance(each, CheckedSubmission)]
@@ -232,10 +237,10 @@ async def _close_finished(
     }
 
 
-def _answer_key(submission: Submission, caller: Caller) -> AnswerKey | None:
+def _answer_key(request: Request) -> AnswerKey | None:
     """The key under which the answer to a submission is stored, if it has one."""
-    key = submission.idempotency_key
-    return None if key is None else AnswerKey(caller.actor, key)
+    key = request.submission.idempotency_key
+    return None if key is None else AnswerKey(request.caller.actor, key)
 
 
 class Decisions:
@@ -318,20 +323,20 @@ class Decisions:
         await store_answers(connection, answers, self._now)
 
     def _decide(self, request: Request, check: CheckedSubmission | AdsumError) -> Accepted:
-        key = _answer_key(*request)
+        key = _answer_key(request)
         if key is not None:
             _, given_now = self._answers.get(key, (None, None))
             if (stored := given_now or self._stored.get(key)) is not None:
                 return Accepted(_repeated(request.submission, stored))
         if isinstance(check, AdsumError):
             raise check
-        accepted = self._decide_new(check)
+        accepted = self._decide_new(check, request.trace)
         if key is not None:
             answer = StoredAnswer(check.submission.digest(), accepted.result.to_json())
             self._answers[key] = check.batch, answer
         return accepted
 
-    def _decide_new(self, check: CheckedSubmission) -> Accepted:
+    def _decide_new(self, check: CheckedSubmission, trace: str | None) -> Accepted:
         """Decides a submission that is not a repetition. A batch with an open run takes no further marks, the office's
         included: the first submission wins, and the answer `isSkipped` lists the conflicts.
         """
@@ -348,7 +353,7 @@ class Decisions:
         if not plan.jobs:
             result = nothing_to_do(batch, snapshot.newest_run, plan.total)
             return Accepted(_described(result, check, plan.conflicts), ended=snapshot.ended)
-        run = self._new_run(check, plan, snapshot)
+        run = self._new_run(check, plan, snapshot, trace)
         self.runs[batch], self._fences[batch.session_id] = run, check.fence
         return Accepted(_initiated(check, plan, run), run, snapshot.ended)
 
@@ -370,7 +375,7 @@ class Decisions:
         ]
         return ruling.requested
 
-    def _new_run(self, check: CheckedSubmission, plan: Plan, snapshot: BatchSnapshot) -> Run:
+    def _new_run(self, check: CheckedSubmission, plan: Plan, snapshot: BatchSnapshot, trace: str | None) -> Run:
         return Run(
             run_id=str(uuid7()),
             school_id=check.context.school_id,
@@ -387,6 +392,7 @@ class Decisions:
             key_id=check.caller.key_id,
             forced_reason=check.forced_reason,
             completes_register=completes_register(plan, check.roster, snapshot.records),
+            trace=trace,
         )
 
 

@@ -22,6 +22,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.retries import retry_forever
 from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.tracing.spans import step
 
 log = logger(__name__)
 
@@ -73,10 +74,11 @@ class Completion:
     async def _close(self, batches: Mapping[str, Batch]) -> dict[str, datetime | None]:
         """Those of these runs that have ended, and when each completed."""
         run_ids, now = list(batches), self._now()
-        async with self._database.transaction() as connection:
-            closed = await runs.close_runs(connection, run_ids, now, process_name())
-            others = [run_id for run_id in run_ids if run_id not in closed]
-            ended = await runs.find_ended(connection, others) if others else {}
+        with step("complete", self._database.span_attributes, kind="client", run_ids=run_ids):
+            async with self._database.transaction() as connection:
+                closed = await runs.close_runs(connection, run_ids, now, process_name())
+                others = [run_id for run_id in run_ids if run_id not in closed]
+                ended = await runs.find_ended(connection, others) if others else {}
         for run_id, tally in closed.items():
             self.log_completed(batches[run_id], tally)
         return ended | dict.fromkeys(closed, now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
 from adsum.batches.complete import Completion
@@ -16,6 +17,7 @@ from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalesce
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import redis_deadline
 from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.tracing.spans import context_of_work, step
 
 log = logger(__name__)
 
@@ -42,20 +44,33 @@ class Enqueuer:
 
         Never raises for an outage: the database has accepted the run, and the sweeper enqueues it.
         """
+        if run is None:
+            await self._submit(None, ended)
+            return
+        with step(f"send {self._queue.name}", kind="producer", about=run.run_id) as sending:
+            if sending:
+                sending.note(self._queue.span_attributes("send") | _span_attributes(run))
+                run = replace(run, trace=context_of_work())
+            is_locked = await self._submit(run, ended)
+            if is_locked is None:
+                sending.fail("queue_unavailable")
+                return
+        jobs, chunks = len(run.jobs), len(run.chunks)
+        detail = "batch locked and queued" if is_locked else "batch queued, and another run holds its lock"
+        log.info(detail, mark=LogIcon.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
+
+    async def _submit(self, run: Run | None, ended: Run | None) -> bool | None:
+        """Whether the new run holds the lock of its batch; None: Redis is unavailable."""
         named = run or ended
         if named is None:
-            return
+            return False
         try:
             async with redis_deadline():  # includes the time to wait for the flush before
-                is_locked = await self._together.submit(Committed(run, ended))
+                return await self._together.submit(Committed(run, ended))
         except Unavailable as error:
             detail = "queue unavailable: the run waits in the database"
             log.error(detail, mark=LogIcon.ERROR, run_id=named.run_id, code=error.code)
-            return
-        if run is not None:
-            jobs, chunks = len(run.jobs), len(run.chunks)
-            detail = "batch locked and queued" if is_locked else "batch queued, and another run holds its lock"
-            log.info(detail, mark=LogIcon.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
+            return None
 
     async def close(self) -> None:
         """Cancels the running flush and the waiting runs. Call it after the last one was enqueued."""
@@ -80,3 +95,11 @@ class Enqueuer:
                     if holder is not None and await self._completion.take_over(run, holder):
                         locked.add(run.run_id)
         return locked
+
+
+def _span_attributes(run: Run) -> dict[str, str | int]:
+    return {
+        "messaging.batch.message_count": len(run.chunks),
+        "adsum.batch_id": run.batch.id,
+        "adsum.run_id": run.run_id,
+    }

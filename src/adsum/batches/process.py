@@ -23,6 +23,7 @@ from adsum.platform.errors import Unavailable
 from adsum.platform.ids import Batch
 from adsum.platform.retries import retry, retry_forever
 from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.tracing.spans import step
 
 # Attempts for a group. After them each chunk is processed alone, so that one that is held up does not hold the others.
 TRIES_TOGETHER = 3
@@ -90,8 +91,9 @@ class AttendanceProcessor:
         return [outcome for half in halves for outcome in await self._record(half)]
 
     async def _record_together(self, slices: Sequence[JobSlice]) -> list[SliceOutcome]:
-        async with self._database.autocommit_write() as connection:
-            outcomes = await jobs.record_jobs(connection, slices, self._now(), process_name())
+        with step("record", self._database.span_attributes, kind="client"):
+            async with self._database.autocommit_write() as connection:
+                outcomes = await jobs.record_jobs(connection, slices, self._now(), process_name())
         # Logged here: if anything fails from now on, the same jobs are delivered again, and their run has ended by
         # then.
         for each in outcomes:
@@ -105,14 +107,16 @@ class AttendanceProcessor:
 
     async def _record_rest(self, slices: Sequence[JobSlice]) -> list[SliceOutcome]:
         """Records runs that inserting does not finish: updates, existing records, students no longer enrolled."""
-        async with self._database.transaction() as connection:
-            await jobs.insert_records(connection, slices)
-            outcomes = await jobs.slice_outcomes(connection, slices)
-            if not any(each.pending and each.run_state is RunState.OPEN for each in outcomes):
-                return outcomes
-            await jobs.update_records(connection, slices)
-            await jobs.fail_pending_jobs(connection, slices, Reason.NOT_ENROLLED, self._now())
-            return await jobs.slice_outcomes(connection, slices)
+        run_ids = dict.fromkeys(each.run_id for each in slices)
+        with step("record rest", self._database.span_attributes, kind="client", run_ids=run_ids):
+            async with self._database.transaction() as connection:
+                await jobs.insert_records(connection, slices)
+                outcomes = await jobs.slice_outcomes(connection, slices)
+                if not any(each.pending and each.run_state is RunState.OPEN for each in outcomes):
+                    return outcomes
+                await jobs.update_records(connection, slices)
+                await jobs.fail_pending_jobs(connection, slices, Reason.NOT_ENROLLED, self._now())
+                return await jobs.slice_outcomes(connection, slices)
 
     async def _fail(self, slices: Sequence[JobSlice], code: str) -> list[SliceOutcome]:
         async with self._database.transaction() as connection:

@@ -25,6 +25,7 @@ from adsum.platform.database.answers import KeyedRequest, claim_key, store_resul
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict
 from adsum.platform.ids import Batch
+from adsum.platform.tracing.spans import context_of_work
 from adsum.roster.session_fence import advance_fences
 
 
@@ -143,6 +144,7 @@ class RetryCancel:
             user_id=caller.user_id,
             key_id=caller.key_id,
             completes_register=failed.completes_register,
+            trace=context_of_work(),
         )
 
 

@@ -117,6 +117,7 @@ class Run:
         accepted_role, user_id, key_id: who submitted it.
         forced_reason: why attendance is recorded on a closed day or after the edit window; None: on neither.
         completes_register: whether its jobs are all that the register lacked when the run was accepted.
+        trace: the context of the trace that its messages and webhooks continue; None: it is not traced.
         ended_at: when it was closed or cancelled; None while it is open.
         tally: the final counts, of a run that this process has just ended; else None.
     """
@@ -137,6 +138,7 @@ class Run:
     key_id: int | None = None
     forced_reason: str | None = None
     completes_register: bool = False
+    trace: str | None = None
     ended_at: datetime | None = None
     tally: Tally | None = None
 

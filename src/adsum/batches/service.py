@@ -11,7 +11,7 @@ from operator import attrgetter
 from adsum.accounts.access import Caller, Permission, require_permission, system_caller
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import PRESENT
-from adsum.batches.accept import Acceptance
+from adsum.batches.accept import Acceptance, Accepted
 from adsum.batches.enqueue import Enqueuer
 from adsum.batches.listing import no_batch
 from adsum.batches.repository import tallies
@@ -20,6 +20,7 @@ from adsum.batches.submission import MARKS, BatchResult, Selection, StudentMark,
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Invalid, Violation
 from adsum.platform.ids import parse_batch_id
+from adsum.platform.tracing.spans import step
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,10 @@ class AttendancesService:
             Forbidden, NotFound, Invalid, RosterChanged, RecordsExist, IdempotencyKeyReused: nothing was written.
             Unavailable: not known to be accepted; sending the same request again is safe.
         """
-        accepted = await self._acceptance.accept(submission, caller)
+        with step("accept") as accepting:
+            accepted = await self._acceptance.accept(submission, caller)
+            if accepting:
+                accepting.note(_span_attributes(accepted))
         await self._enqueuer.enqueue_after_commit(accepted.run, ended=accepted.ended)
         return accepted.result
 
@@ -108,6 +112,13 @@ class AttendancesService:
             if status is not None:
                 return status
         raise no_batch(batch_id)
+
+
+def _span_attributes(accepted: Accepted) -> dict[str, str | int]:
+    result, run = accepted.result, accepted.run
+    counts = {"adsum.total_jobs": result.total_jobs, "adsum.added_jobs": result.added_jobs}
+    ids = {"adsum.batch_id": result.batch_id, "adsum.run_id": result.run_id or ""}
+    return counts | ids | ({} if run is None else {"adsum.school_id": run.school_id})
 
 
 def _of_one_batch(attendances: Sequence[Attendance]) -> Attendance:

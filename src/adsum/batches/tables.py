@@ -63,6 +63,8 @@ batch_runs = Table(
     Column("forced_reason", String(500)),
     # Whether its jobs are all that the register lacked when the run was accepted.
     Column("completes_register", Boolean, nullable=False, server_default=false()),
+    # The context of the trace of the request, as BullMQ's `tm` has it; NULL: it is not traced.
+    Column("trace", String(1000)),
     # Whether the summaries that reports read include its records: see reports/repository/summaries.py.
     Column("summarised", Boolean, nullable=False, server_default=false()),
     # When the plan and the failures of a run that ended long ago were removed; the counts above stay.

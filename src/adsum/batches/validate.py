@@ -25,10 +25,11 @@ from adsum.schools.rules import EditWindow
 
 
 class Request(NamedTuple):
-    """A submission and its sender."""
+    """A submission, its sender, and the context of its trace."""
 
     submission: Submission
     caller: Caller
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,11 @@ async def check_submissions(
         For each the checked submission or its error. NotFound: the caller sees no such class on that day. Invalid: has
         one violation for each error. RosterChanged: the client has another version of the roster.
     """
-    queries = {_query(*each) for each in requests if _is_id(each.submission.class_id)}
+    queries = {_query(each) for each in requests if _is_id(each.submission.class_id)}
     contexts = await find_class_contexts(connection, queries)
     statuses = await _find_statuses(connection, requests, contexts)
     checks = [
-        caught(_check_class, *each, contexts.get(_query(*each)), statuses, now, max_batch_size) for each in requests
+        caught(_check_class, each, contexts.get(_query(each)), statuses, now, max_batch_size) for each in requests
     ]
     rosters = await _find_rosters(connection, [each for each in checks if isinstance(each, CheckedSubmission)])
     return [
@@ -95,7 +96,8 @@ async def check_submissions(
     ]
 
 
-def _query(submission: Submission, caller: Caller) -> ContextQuery:
+def _query(request: Request) -> ContextQuery:
+    submission, caller = request.submission, request.caller
     session_id = submission.session_id if _is_id(submission.session_id) else None
     teacher_id = caller.user_id if caller.teaches_only else None
     return ContextQuery(submission.class_id, session_id, teacher_id, days_meant(submission.learning_date))
@@ -110,7 +112,7 @@ async def _find_statuses(
     connection: Connection, requests: Sequence[Request], contexts: Mapping[ContextQuery, ClassContext]
 ) -> Mapping[int, SchoolStatuses]:
     """By school, where a submission names statuses: `present` and `absent` always exist."""
-    naming = (contexts.get(_query(*each)) for each in requests if each.submission.selection.marks)
+    naming = (contexts.get(_query(each)) for each in requests if each.submission.selection.marks)
     schools = {context.school_id for context in naming if context is not None}
     return await find_statuses(connection, schools) if schools else {}
 
@@ -131,13 +133,13 @@ def _class_and_day(check: CheckedSubmission) -> tuple[int, date]:
 
 
 def _check_class(
-    submission: Submission,
-    caller: Caller,
+    request: Request,
     context: ClassContext | None,
     statuses: Mapping[int, SchoolStatuses],
     now: datetime,
     max_batch_size: int,
 ) -> CheckedSubmission:
+    submission, caller, _ = request
     # A caller who teaches the class on no day must not learn from an error about the day that the class exists.
     if context is None or not context.is_visible_to(caller, None):
         raise _no_class(submission)

@@ -37,6 +37,7 @@ class Event:
         school_id: the school that it is about; None: all schools.
         occurred_at: when it happened.
         data: by the schema of its type.
+        trace: of an event about a run, the context of the trace of its request; None: it is not traced.
     """
 
     id: int
@@ -44,6 +45,7 @@ class Event:
     school_id: int | None
     occurred_at: datetime
     data: Mapping[str, Any]
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

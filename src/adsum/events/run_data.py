@@ -24,10 +24,11 @@ class JobResult(NamedTuple):
 
 
 class RunData(NamedTuple):
-    """The data of events about a run: in brief, and with the outcome of each student if it has ended."""
+    """The data of events about a run: in brief, and with the outcome of each student if it has ended; and its trace."""
 
     brief: Mapping[str, Any]
     ended: Mapping[str, Any]
+    trace: str | None
 
 
 async def data_of_runs(connection: Connection, run_ids: Collection[str]) -> dict[str, RunData]:
@@ -40,7 +41,8 @@ async def data_of_runs(connection: Connection, run_ids: Collection[str]) -> dict
     for run_id, run in found.items():
         tally = tallies.get(run_id)
         brief = _brief_data(run, run.total if tally is None else tally.total)
-        data[run_id] = RunData(brief, brief if tally is None else brief | _end_data(run, tally, results.get(run_id)))
+        ended = brief if tally is None else brief | _end_data(run, tally, results.get(run_id))
+        data[run_id] = RunData(brief, ended, run.trace)
     return data
 
 

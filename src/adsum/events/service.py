@@ -181,7 +181,7 @@ async def _with_data(connection: Connection, rows: Sequence[StoredEvent]) -> lis
 
 
 def _about_run(event: Event, run: RunData) -> Event:
-    return replace(event, data=run.ended if event.type in RUN_ENDED else run.brief)
+    return replace(event, data=run.ended if event.type in RUN_ENDED else run.brief, trace=run.trace)
 
 
 class EventPruning(PagedPruning):

@@ -47,7 +47,7 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
     numbering = EventNumbering(on.database)
     guard, box = Guard(_networks(settings.webhook_allowed_networks)), SecretBox(on.keys, KeyPurpose.WEBHOOKS)
     sender = on.closing(Sender(guard, on.now))
-    deliveries = Deliveries(on.database, sender, box, on.now, metrics.count_attempt)
+    deliveries = Deliveries(on.database, sender, box, on.now, metrics.count_attempt, on.tracing)
     queue = WebhookQueue(on.redis, queue_name=queue_of_webhooks(settings.queue_name), key_prefix=settings.key_prefix)
     webhooks = Webhooks(on.database, numbering, deliveries, guard, box, on.now)
     return EventServices(

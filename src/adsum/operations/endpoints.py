@@ -9,12 +9,11 @@ from fastapi import APIRouter, Depends, Response
 
 from adsum import __version__
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.authentication import require
-from adsum.events.health import HealthOfEvents
-from adsum.operations.metrics import CONTENT_TYPE, Metrics, RunMetrics
+from adsum.operations.metrics import CONTENT_TYPE
 from adsum.operations.readiness import Readiness
 from adsum.operations.schemas import Liveness, ReadinessAnswer, Version
+from adsum.operations.scrape import Scrape
 from adsum.platform.http.dependencies import provided
 
 router = APIRouter(tags=["operations"])
@@ -60,15 +59,8 @@ async def version() -> Version:
     responses={HTTPStatus.OK.value: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def show_metrics(
-    metrics: Annotated[Metrics, Depends(provided(Metrics))],
-    run_metrics: Annotated[RunMetrics, Depends(provided(RunMetrics))],
-    readiness: ReadinessService,
-    api_keys: Annotated[ApiKeys, Depends(provided(ApiKeys))],
-    events: Annotated[HealthOfEvents, Depends(provided(HealthOfEvents))],
+    scrape: Annotated[Scrape, Depends(provided(Scrape))],
     _caller: Annotated[Caller, Depends(require(Permission.METRICS_READ))],
 ) -> Response:
     """The text format of Prometheus. No label names a person, a class or a batch."""
-    await run_metrics.update()
-    metrics.set_warned_keys(status.warnings for _, status in await api_keys.warned_keys())
-    metrics.events.set_health(await events.read())
-    return Response(metrics.exposition(await readiness.backlog()), media_type=CONTENT_TYPE)
+    return Response(await scrape.exposition(), media_type=CONTENT_TYPE)

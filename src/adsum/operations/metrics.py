@@ -15,6 +15,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     PlatformCollector,
     ProcessCollector,
     start_http_server,
@@ -60,6 +61,9 @@ class Metrics:
         )
         self.failed_jobs = self._counter("failed_jobs", "Attendance jobs that failed, of all processes.")
         self.chunk_seconds = self._histogram("chunk_seconds", "Processing of one chunk.", BUCKETS_S)
+        self._dropped_spans = self._counter(
+            "dropped_spans", "Spans that the collector did not take, or that were more than wait for it."
+        )
         self.run_seconds = self._histogram("run_seconds", "From a run's acceptance to its end.", _RUN_BUCKETS)
         self._rate_limited = Counter(
             "adsum_rate_limited_requests", "Requests that got 429, by policy.", ("policy",), registry=self.registry
@@ -101,12 +105,23 @@ class Metrics:
         """`policy` is `key`, `user`, `address` or `costly`."""
         self._rate_limited.labels(policy).inc()
 
-    def exposition(self, backlog: Backlog) -> bytes:
+    def count_dropped_spans(self, count: int) -> None:
+        """Counts spans that the collector of traces did not get."""
+        self._dropped_spans.inc(count)
+
+    def exposition(self) -> bytes:
         """All metrics in the text format of Prometheus."""
+        return generate_latest(self.registry)
+
+    async def families(self) -> Iterable[Metric]:
+        """The metrics of a worker, which does not read the values of all processes."""
+        return self.registry.collect()
+
+    def set_backlog(self, backlog: Backlog) -> None:
+        """Sets the values of all processes."""
         self._open_runs.set(backlog.open_runs)
         self._oldest.set(backlog.oldest_open_run_seconds)
         self._queue_depth.set(float("nan") if backlog.queue_depth is None else backlog.queue_depth)
-        return generate_latest(self.registry)
 
     @contextmanager
     def served(self, host: str, port: int) -> Generator[None]:

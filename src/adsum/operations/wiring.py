@@ -15,12 +15,14 @@ from adsum.accounts.sign_ins.abandoned import AbandonedSignIns
 from adsum.batches.activity.metrics import BatchMetrics
 from adsum.batches.queue.service import QueueService
 from adsum.batches.sweep import Chore
+from adsum.events.health import HealthOfEvents
 from adsum.operations.audit.page_data import AuditPageData
 from adsum.operations.audit.service import AuditLog
 from adsum.operations.key_warnings import KeyWarnings
 from adsum.operations.metrics import Metrics, RunMetrics
 from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, Pruning
 from adsum.operations.readiness import Readiness
+from adsum.operations.scrape import Scrape
 from adsum.operations.setup.service import SchoolSetup
 from adsum.platform.redis.rates import Quotas, RateLimits
 from adsum.privacy.holds.service import Holds
@@ -50,6 +52,7 @@ class OperationServices:
     batch_metrics: BatchMetrics
     readiness: Readiness
     run_metrics: RunMetrics
+    scrape: Scrape
     audit_log: AuditLog
     audit_page_data: AuditPageData
     verifier: Verifier
@@ -66,10 +69,15 @@ def operation_services(
     people: People,
     directory: Directory,
     queue: QueueService,
+    health_of_events: HealthOfEvents,
 ) -> OperationServices:
     """The services of privacy and operations on open servers."""
     chain_keys = ChainKeys(on.keys)
     audit_log, verifier = AuditLog(on.database), Verifier(on.database, chain_keys, on.now)
+    if on.tracing is not None:
+        on.tracing.report_dropped_to(metrics.count_dropped_spans)
+    readiness = Readiness(on.database, queue.ping, queue.depth, on.now)
+    run_metrics = RunMetrics(on.database, metrics, on.now)
     keep = timedelta(days=on.settings.keep_runs_days)
     audit_years = on.settings.keep_audit_years
     audit_pruning = [AuditPruning(on.database, chain_keys, on.now, audit_years).prune_if_due] if audit_years else []
@@ -86,8 +94,9 @@ def operation_services(
         metrics=metrics,
         rate_limits=on.closing(_rate_limits(on, metrics)),
         batch_metrics=metrics.batches,
-        readiness=Readiness(on.database, queue.ping, queue.depth, on.now),
-        run_metrics=RunMetrics(on.database, metrics, on.now),
+        readiness=readiness,
+        run_metrics=run_metrics,
+        scrape=Scrape(metrics, run_metrics, readiness, api_keys, health_of_events),
         audit_log=audit_log,
         audit_page_data=AuditPageData(
             *(audit_log, verifier, naming, people, directory),

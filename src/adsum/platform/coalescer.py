@@ -6,9 +6,10 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from adsum.platform.errors import Overloaded, Unavailable
+from adsum.platform.tracing.spans import CURRENT, Members, on_behalf_of
 
 # Requests in one flush. Others wait for it.
 REQUESTS_AT_MOST = 64
@@ -17,6 +18,14 @@ WAITING_AT_MOST = 1_024
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class _Submitted(NamedTuple, Generic[Item, Result]):
+    """An item, its future result, and the spans of its submitter."""
+
+    item: Item
+    done: asyncio.Future[Result]
+    spans: Members
 
 
 class Coalescer(Generic[Item, Result]):
@@ -42,7 +51,7 @@ class Coalescer(Generic[Item, Result]):
         self._flush = flush
         self._at_most = at_most
         self._waiting_at_most = waiting_at_most
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Submitted[Item, Result]] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._is_closing = False
 
@@ -56,7 +65,7 @@ class Coalescer(Generic[Item, Result]):
         if len(self._waiting) >= self._waiting_at_most:
             raise Overloaded("too many requests are waiting")
         done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, done))
+        self._waiting.append(_Submitted(item, done, CURRENT.get()))
         self._begin()
         return await done
 
@@ -66,8 +75,8 @@ class Coalescer(Generic[Item, Result]):
         if self._flushing is not None:
             self._flushing.cancel()
             await asyncio.wait([self._flushing])
-        for _, done in self._waiting:
-            done.cancel()
+        for each in self._waiting:
+            each.done.cancel()
         self._waiting.clear()
 
     def _begin(self) -> None:
@@ -86,27 +95,28 @@ class Coalescer(Generic[Item, Result]):
             if self._waiting and not self._is_closing:
                 self._begin()  # the flush was cancelled from outside; the waiting items need another one
 
-    async def _flush_isolating(self, together: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _flush_isolating(self, together: Sequence[_Submitted[Item, Result]]) -> None:
         try:
-            results = await self._flush([item for item, _ in together])
+            with on_behalf_of(each.spans for each in together):
+                results = await self._flush([each.item for each in together])
             pairs = list(zip(together, results, strict=True))
         except asyncio.CancelledError:
-            for _, done in together:
-                done.cancel()
+            for each in together:
+                each.done.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - the submitters receive it
             await self._isolate(together, error)
             return
-        for (_, done), result in pairs:
-            if not done.done():
-                done.set_result(result)
+        for each, result in pairs:
+            if not each.done.done():
+                each.done.set_result(result)
 
-    async def _isolate(self, together: Sequence[tuple[Item, asyncio.Future[Result]]], error: Exception) -> None:
+    async def _isolate(self, together: Sequence[_Submitted[Item, Result]], error: Exception) -> None:
         if len(together) > 1 and not isinstance(error, Unavailable):
             middle = len(together) // 2
             await self._flush_isolating(together[:middle])
             await self._flush_isolating(together[middle:])
             return
-        for _, done in together:
-            if not done.done():
-                done.set_exception(error)
+        for each in together:
+            if not each.done.done():
+                each.done.set_exception(error)

@@ -29,7 +29,7 @@ Fields = MutableMapping[str, Any]
 
 # The fields of log lines. Names, notes, emails, tokens, bodies and free texts must not be added.
 FIELDS = frozenset({
-    "event", "level", "timestamp", "logger", "mark", "request_id", "error", "where", "code", "dropped",
+    "event", "level", "timestamp", "logger", "mark", "request_id", "trace_id", "error", "where", "code", "dropped",
     "method", "route", "status", "ms", "host", "port", "pid", "signal", "exit_code", "attempt", "delay_ms",
     "batch_id", "run_id", "run_ids", "run_number", "state", "job_id", "chunk", "chunks", "student_id", "student_ids",
     "school_id", "class_id", "session_id", "learning_date", "queue", "stalled", "worker", "version", "newest_version",

@@ -22,6 +22,7 @@ from adsum.platform.gc_tuning import freeze_startup_objects
 from adsum.platform.setting_files import PREFIX
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger
+from adsum.platform.tracing.exporting import exporting, exporting_metrics
 from adsum.processes.programs import DRAIN_S, StopSignals, show, warnings_as
 
 log = logger(__name__)
@@ -43,7 +44,11 @@ async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stop.set)
-    async with wiring.open_adsum(settings) as adsum:
+    async with (
+        exporting("adsum-worker") as exports,
+        wiring.open_adsum(settings, tracing=exports.tracing) as adsum,
+        exporting_metrics(exports.metrics, adsum.metrics.families),
+    ):
         await adsum.readiness.require_current_schema()
 
         async def process(chunk: Chunk, stalls: int) -> None:
@@ -60,7 +65,7 @@ async def _work(settings: Settings) -> None:
         )
         with adsum.metrics.served(settings.worker_metrics_host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
-            worker = ChunkWorker(options, process)
+            worker = ChunkWorker(options, process, exports.tracing)
             of_webhooks = replace(
                 options, queue_name=queue_of_webhooks(settings.queue_name), concurrency=WEBHOOKS_AT_ONCE
             )

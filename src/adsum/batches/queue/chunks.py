@@ -5,7 +5,7 @@ The message has the id of the run and the number of the chunk in its plan. The m
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from adsum.batches.rules import is_run_id
@@ -14,6 +14,8 @@ from adsum.platform.ids import MAX_ID, Batch, parse_batch_id
 
 VERSION = 1
 NAME = "createAttendance"
+# The option in which BullMQ's workers, also those of Node, find the context of a trace.
+TRACE = "tm"
 _MAX_NUMBER = 2**31 - 1
 
 
@@ -34,12 +36,14 @@ class Chunk:
         run_id: the run.
         number: of the chunk in the run's plan, from 0.
         student_id: with a chunk size of 1, the student; else None.
+        trace: the context of the trace that the message continues; None: it is not traced.
     """
 
     batch: Batch
     run_id: str
     number: int
     student_id: int | None = None
+    trace: str | None = field(default=None, compare=False)
 
     @property
     def message_id(self) -> str:
@@ -53,11 +57,10 @@ class Chunk:
         data = {"v": VERSION, "batchId": self.batch.id, "runId": self.run_id, "chunk": self.number}
         if self.student_id is not None:
             data["studentId"] = self.student_id
-        return {
-            "name": NAME,
-            "data": data,
-            "opts": {"jobId": self.message_id, "removeOnComplete": True, "removeOnFail": True},
-        }
+        options = {"jobId": self.message_id, "removeOnComplete": True, "removeOnFail": True}
+        if self.trace is not None:
+            options[TRACE] = self.trace
+        return {"name": NAME, "data": data, "opts": options}
 
 
 def chunks_of(run: Run) -> list[Chunk]:
@@ -67,9 +70,19 @@ def chunks_of(run: Run) -> list[Chunk]:
     message of a class with one student could be dropped as a duplicate of that of an earlier run.
     """
     return [
-        Chunk(run.batch, run.run_id, number, jobs[0].student_id if run.chunk_size == 1 else None)
+        Chunk(run.batch, run.run_id, number, jobs[0].student_id if run.chunk_size == 1 else None, run.trace)
         for number, jobs in enumerate(run.chunks)
     ]
+
+
+def span_attributes(queue_name: str, operation: str) -> dict[str, str | int]:
+    """Of spans that send or process messages, by the semantic conventions of OpenTelemetry."""
+    return {
+        "messaging.system": "bullmq",
+        "messaging.destination.name": queue_name,
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+    }
 
 
 def chunk_of(data: object) -> Chunk:

@@ -19,8 +19,10 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import translated
+from adsum.platform.tracing.spans import Step, step
 
 LEADER = "attendance-sweeper"
+_SPAN_ATTRIBUTES = {"db.system.name": "redis"}
 _WRONG_KIND = ("WRONGTYPE", "value is not an integer")
 
 Call = tuple[list[str], list[str | int]]
@@ -129,7 +131,8 @@ class Ledger:
             does not hold the lock, or the ledger is lost or damaged, so that only the database has the count.
         """
         calls = [self._settle_call(settlement) for settlement in settlements]
-        left = await self._together(self._settle, calls)
+        with _step("settle", settlements):
+            left = await self._together(self._settle, calls)
         return [each if isinstance(each, int) and each >= 0 else None for each in left]
 
     def _settle_call(self, settlement: Tickets) -> Call:
@@ -197,7 +200,8 @@ class Ledger:
         Returns:
             For each whether the run held the lock.
         """
-        held = await self._together(self._release, [self._release_call(release) for release in releases])
+        with _step("release", releases):
+            held = await self._together(self._release, [self._release_call(release) for release in releases])
         return [each == 1 for each in held]
 
     def _release_call(self, release: Tickets) -> Call:
@@ -205,6 +209,10 @@ class Ledger:
         completed = release.completed_at.isoformat() if release.completed_at else ""
         names = [keys.lock, keys.counter, keys.marker, *map(keys.ticket, release.student_ids)]
         return names, [release.run_id, completed, self._completed_ttl]
+
+
+def _step(name: str, tickets: Sequence[Tickets]) -> Step:
+    return step(name, _SPAN_ATTRIBUTES, kind="client", run_ids=(each.run_id for each in tickets))
 
 
 def _is_wrong_kind(error: Exception) -> bool:

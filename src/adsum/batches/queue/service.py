@@ -12,7 +12,7 @@ from bullmq import Job, Queue
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
-from adsum.batches.queue.chunks import Chunk, chunks_of
+from adsum.batches.queue.chunks import Chunk, chunks_of, span_attributes
 from adsum.batches.queue.ledger import Ledger, Tickets, bullmq_prefix, holder_of_reply, lock_key
 from adsum.batches.run import Run
 from adsum.platform.ids import Batch
@@ -46,7 +46,12 @@ class QueueService:
     def __init__(self, redis: Redis, ledger: Ledger, *, queue_name: str, key_prefix: str) -> None:
         self._redis = redis
         self.ledger = ledger
+        self.name = queue_name
         self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
+
+    def span_attributes(self, operation: str) -> dict[str, str | int]:
+        """Of spans about the queue, by the semantic conventions of OpenTelemetry."""
+        return span_attributes(self.name, operation)
 
     async def enqueue(self, accepted: Sequence[Run]) -> list[str | None]:
         """Claims the batches of new runs and enqueues their chunks, within `REQUEST_DEADLINE_S`. Doing it again changes

@@ -6,18 +6,22 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bullmq import Worker
 from bullmq.custom_errors import DelayedError
 from typing_extensions import override
 
-from adsum.batches.queue.chunks import Chunk, NewerChunk, UnreadableChunk, chunk_of
+from adsum.batches.queue.chunks import TRACE, Chunk, NewerChunk, UnreadableChunk, chunk_of, span_attributes
 from adsum.batches.queue.control import process_name
 from adsum.batches.queue.ledger import bullmq_prefix
 from adsum.platform.redis.connection import RedisClient, open_redis
 from adsum.platform.redis.scripts import PipeliningRedis
 from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.tracing.spans import Step, continued
+
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
 
 # Beyond BullMQ's limit of stalls a chunk fails without a call of the processor: so the limit is out of reach.
 NEVER = 1_000_000_000
@@ -46,6 +50,7 @@ class QueueMessage(Protocol):
     """The members of BullMQ's `Job` that Adsum uses."""
 
     data: Any
+    opts: Any
     stalledCounter: int  # noqa: N815 - BullMQ's name
 
     async def moveToDelayed(self, timestamp: int, token: str) -> None: ...  # noqa: N802 - BullMQ's name
@@ -193,9 +198,11 @@ class QueueWorker:
 class ChunkWorker(QueueWorker):
     """A worker that passes chunks to `process`."""
 
-    def __init__(self, options: WorkerOptions, process: ProcessChunk) -> None:
+    def __init__(self, options: WorkerOptions, process: ProcessChunk, tracing: Tracing | None = None) -> None:
         super().__init__(options, self._work, "waiting for chunks")
+        self._queue_name = options.queue_name
         self._process = process
+        self._tracing = tracing
 
     async def _work(self, job: QueueMessage, token: str) -> None:
         """Processes one delivery."""
@@ -207,13 +214,28 @@ class ChunkWorker(QueueWorker):
         except NewerChunk:
             raise await _delayed(job, token, NEWER_CHUNK_PAUSE_MS) from None
         try:
-            await self._process(chunk, job.stalledCounter)
+            if self._tracing is None:
+                await self._process(chunk, job.stalledCounter)
+            else:
+                with self._continued(self._tracing, chunk, job):
+                    await self._process(chunk, job.stalledCounter)
         except NotNow:
             raise await _delayed(job, token, NOT_NOW_PAUSE_MS) from None
         except Exception as error:
             log.exception("chunk failed", mark=LogIcon.ERROR, chunk=chunk.message_id)
             # BullMQ publishes the text of the error, and the text of the real error may contain a row.
             raise ProcessingFailed(type(error).__name__) from None
+
+    def _continued(self, tracing: Tracing, chunk: Chunk, job: QueueMessage) -> Step:
+        """The step of a delivery in the trace of its message. The id of a message may name a student."""
+        attributes = span_attributes(self._queue_name, "process") | {
+            "adsum.batch_id": chunk.batch.id,
+            "adsum.run_id": chunk.run_id,
+            "adsum.chunk": chunk.number,
+            "adsum.stalls": job.stalledCounter,
+        }
+        name, context = f"process {self._queue_name}", job.opts.get(TRACE)
+        return continued(tracing, context, name, attributes, kind="consumer", run_id=chunk.run_id)
 
 
 async def _delayed(job: QueueMessage, token: str, pause_ms: int) -> DelayedError:

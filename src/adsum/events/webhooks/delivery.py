@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from adsum.accounts.access import system_caller
 from adsum.events.repository import end_of_scan, read_ends
@@ -24,6 +25,10 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.secret_box import SecretBox
 from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.tracing.spans import UNTRACED, Step, continued
+
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
 
 # Events that are read, sent and stored together.
 PAGE = 50
@@ -68,16 +73,24 @@ class Deliveries:
         box: decrypts the secrets.
         now: the clock.
         count: counts each attempt to deliver an event.
+        tracing: continues the traces of events; None: nothing is exported.
     """
 
     def __init__(
-        self, database: Database, sender: Sender, box: SecretBox, now: Clock, count: Callable[[Attempt], None]
+        self,
+        database: Database,
+        sender: Sender,
+        box: SecretBox,
+        now: Clock,
+        count: Callable[[Attempt], None],
+        tracing: Tracing | None = None,
     ) -> None:
         self._database = database
         self._sender = sender
         self._box = box
         self._now = now
         self._count = count
+        self._tracing = tracing
 
     async def deliver(self, webhook_id: int) -> None:
         """Delivers what the webhook has to receive, until nothing is left, an attempt fails, or `TIME_LIMIT_S` is
@@ -173,9 +186,22 @@ class Deliveries:
 
     async def _send(self, page: DeliveryPage, event: Event) -> Attempt:
         body = event_item(event).model_dump_json(by_alias=True)
-        attempt = await self._sender.send(page.webhook.url, f"evt_{event.id}", body, page.secrets)
+        with self._traced(page.webhook, event) as spans:
+            attempt = await self._sender.send(
+                page.webhook.url, f"evt_{event.id}", body, page.secrets, trace=spans.headers
+            )
+            if spans:
+                _describe(spans, attempt)
         self._count(attempt)
         return attempt
+
+    def _traced(self, webhook: Webhook, event: Event) -> Step:
+        """The step of an attempt, in the trace of the request that the event is about. The URL may hold a secret."""
+        if self._tracing is None or event.trace is None:
+            return UNTRACED
+        ids: dict[str, str | int] = {"adsum.webhook_id": webhook.id, "adsum.event_id": event.id}
+        attributes = ids | {"adsum.event_type": event.type, "http.request.method": "POST"}
+        return continued(self._tracing, event.trace, "POST webhook", attributes, kind="client")
 
     async def _store(
         self, connection: Connection, webhook: Webhook, page: DeliveryPage, attempts: Sequence[tuple[Event, Attempt]]
@@ -211,6 +237,13 @@ def _number(page: DeliveryPage, event: Event) -> int:
     if page.webhook.in_order:
         return page.webhook.attempts + 1 if event is page.events[0] else 1
     return page.retries.get(event.id, 0) + 1
+
+
+def _describe(spans: Step, attempt: Attempt) -> None:
+    if attempt.status is not None:
+        spans.note({"http.response.status_code": attempt.status})
+    if not attempt.has_arrived:
+        spans.fail(attempt.error or str(attempt.status))
 
 
 async def _events_after(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -37,15 +37,17 @@ class Sender:
         # Made when they are needed: certificates take memory, and most processes send nothing.
         self._pools: dict[str, httpcore2.AsyncConnectionPool] = {}
 
-    async def send(self, url: str, message_id: str, body: str, secrets: Sequence[str]) -> Attempt:
-        """Makes one attempt. An error is part of the result."""
+    async def send(
+        self, url: str, message_id: str, body: str, secrets: Sequence[str], *, trace: Mapping[str, str] | None = None
+    ) -> Attempt:
+        """Makes one attempt. An error is part of the result. `trace`: the headers that continue a trace."""
         began, moment = time.monotonic(), self._now()
         status: int | None = None
         error: NoAnswer | None = None
         answer = b""
         try:
             async with asyncio.timeout(DEADLINE_S):
-                status, answer = await self._post(url, message_id, moment, body, secrets)
+                status, answer = await self._post(url, message_id, moment, body, secrets, trace or {})
         except RefusedAddress:
             error = NoAnswer.ADDRESS_REFUSED
         except (TimeoutError, httpcore2.TimeoutException):
@@ -58,7 +60,13 @@ class Sender:
         return Attempt(moment, duration, status, error, _readable(answer))
 
     async def _post(
-        self, url: str, message_id: str, moment: datetime, body: str, secrets: Sequence[str]
+        self,
+        url: str,
+        message_id: str,
+        moment: datetime,
+        body: str,
+        secrets: Sequence[str],
+        trace: Mapping[str, str],
     ) -> tuple[int, bytes]:
         content = body.encode()
         headers = [
@@ -68,6 +76,7 @@ class Sender:
             ("webhook-id", message_id),
             ("webhook-timestamp", str(int(moment.timestamp()))),
             ("webhook-signature", signatures(message_id, moment, body, secrets)),
+            *trace.items(),
         ]
         answer = b""
         host = httpcore2.URL(url)

@@ -82,6 +82,8 @@ class Database:
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
         self.is_postgres = engine.dialect.name == "postgresql"
+        # The name of the system is a term of OpenTelemetry.
+        self.span_attributes = {"db.system.name": engine.dialect.name}
         # SQLite has one writer at a time. Writers of this process queue here, in order and without delay. SQLite itself
         # polls with growing pauses, which remains for writers of other processes.
         self._writer = asyncio.Lock()

@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -19,6 +19,10 @@ from adsum.platform.http.rate_limits import counted_headers
 from adsum.platform.http.refusals import actor_in, refusal_in
 from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.tracing.spans import UNTRACED, Step
+
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
 
 HEADER = "X-Request-ID"
 # Monitoring requests these every few seconds.
@@ -45,7 +49,7 @@ class Observation:
         request_id = _request_id(scope)
         response = _Response(scope, send, request_id)
         origin = ORIGIN.set(_origin(scope, request_id))
-        with bound_contextvars(request_id=request_id):
+        with _traced(scope) as spans, bound_contextvars(**_log_fields(request_id, spans)):
             try:
                 await self.app(scope, receive, response.send)
             except Exception:
@@ -56,6 +60,8 @@ class Observation:
             finally:
                 ORIGIN.reset(origin)
                 _observe(scope, response)
+                if spans:
+                    _describe(spans, scope, response, request_id)
 
 
 class _Response:
@@ -77,6 +83,36 @@ class _Response:
             headers[HEADER] = self._request_id
             headers.update(counted_headers(self._scope))
         await self._send(message)
+
+
+def _traced(scope: Scope) -> Step:
+    tracing: Tracing | None = getattr(scope["app"].state, "tracing", None)
+    if tracing is None or scope["path"] in QUIET:
+        return UNTRACED
+    # Without path, query, address and agent, which are or may hold personal data.
+    attributes = {
+        "http.request.method": scope["method"],
+        "url.scheme": scope["scheme"],
+        "network.protocol.version": scope["http_version"],
+    }
+    return tracing.of_request(scope["method"], scope["headers"], attributes)
+
+
+def _log_fields(request_id: str, spans: Step) -> dict[str, str]:
+    trace_id = spans.trace_id
+    return {"request_id": request_id} if trace_id is None else {"request_id": request_id, "trace_id": trace_id}
+
+
+def _describe(spans: Step, scope: Scope, response: _Response, request_id: str) -> None:
+    route = _route(scope)
+    spans.name(f"{scope['method']} {route}")
+    spans.note({"http.route": route, "adsum.request_id": request_id})
+    if response.status is None:
+        spans.fail("disconnected")
+        return
+    spans.note({"http.response.status_code": response.status})
+    if response.status >= 500:
+        spans.fail(str(response.status))
 
 
 def _observe(scope: Scope, response: _Response) -> None:

@@ -1,0 +1,15 @@
+"""Context of traces"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0066"
+down_revision = "0064"
+
+
+def upgrade() -> None:
+    op.add_column("batch_runs", sa.Column("trace", sa.String(1000)))
+
+
+def downgrade() -> None:
+    op.drop_column("batch_runs", "trace")

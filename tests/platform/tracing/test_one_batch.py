@@ -1,0 +1,75 @@
+"""One trace leads from the request of a client through the queue to the release of the batch and to a webhook."""
+
+from __future__ import annotations
+
+import json
+
+from adsum.accounts.access import system_caller
+from adsum.events.webhooks.service import NewWebhook
+from tests.events.webhooks.conftest import Receiver, receiver
+from tests.platform.tracing.conftest import Traced, until
+
+__all__ = ["receiver"]
+
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACE_ID, PARENT_ID = PARENT.split("-")[1:3]
+SERVER, CLIENT, PRODUCER, CONSUMER, INTERNAL = 2, 3, 4, 5, 1
+
+
+async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Traced, receiver: Receiver) -> None:
+    await traced.adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
+    collector, school = traced.collector, traced.api.school
+    headers = {"traceparent": PARENT, "tracestate": "vendor=1"}
+    body = {"classId": school.class_id, "sessionId": school.session_id, "learningDate": "2024-12-25"}
+
+    answer = (
+        await traced.api.post("/attendances/create-batch", body | {"isSelectedAll": True}, "office", headers)
+    ).json()
+    async with traced.working():
+        await until(lambda: len(collector.named("POST webhook")) == 3 and collector.named("release"))
+    await until(lambda: collector.named("POST /attendances/create-batch"))
+
+    assert collector.tree(TRACE_ID) == [
+        "POST /attendances/create-batch",
+        "  accept",
+        "    validate",
+        "    commit",
+        *["    POST webhook"] * 3,
+        "  send attendance",
+        "    process attendance",
+        "      record",
+        *(["      complete"] if not traced.adsum.database.is_postgres else []),
+        "      release",
+    ]
+    assert {span.state for span in collector.spans} == {"vendor=1"}
+    (server,) = collector.named("POST /attendances/create-batch")
+    assert (server.parent_id, server.kind, server.is_error) == (PARENT_ID, SERVER, False)
+    assert (
+        server.attributes.items()
+        >= {"http.route": "/attendances/create-batch", "http.response.status_code": 202}.items()
+    )
+    (accept,) = collector.named("accept")
+    assert accept.attributes == {
+        "adsum.batch_id": answer["batchId"],
+        "adsum.run_id": answer["runId"],
+        "adsum.school_id": school.school_id,
+        "adsum.total_jobs": 3,
+        "adsum.added_jobs": 3,
+    }
+    (sent,), (processed,) = collector.named("send attendance"), collector.named("process attendance")
+    assert (sent.kind, processed.kind) == (PRODUCER, CONSUMER)
+    assert sent.attributes["messaging.system"] == processed.attributes["messaging.system"] == "bullmq"
+    for received in receiver.received:
+        trace_id, parent = received.headers["traceparent"].split("-")[1:3]
+        assert trace_id == TRACE_ID
+        assert parent in {span.span_id for span in collector.named("POST webhook")}
+        assert received.headers["tracestate"] == "vendor=1"
+
+
+async def test_messages_carry_the_context_as_those_of_node_do(traced: Traced) -> None:
+    await traced.api.create()
+    carrier = json.loads((await traced.options_of_message())["tm"])
+    await until(lambda: traced.collector.named("send attendance"))
+    (sent,) = traced.collector.named("send attendance")
+    assert carrier["traceparent"].startswith(f"00-{sent.trace_id}-{sent.span_id}-")
+    assert carrier.keys() == {"traceparent"}
