@@ -215,7 +215,6 @@ async def open_adsum(
             people=roster.people,
             directory=roster.directory,
             queue=batches.queue,
-            health_of_events=events.health_of_events,
         )
         features = (
             *(accounts, schools, roster, attendance, absences, batches, reports, registers, pages),

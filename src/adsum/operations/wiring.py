@@ -69,7 +69,6 @@ def operation_services(
     people: People,
     directory: Directory,
     queue: QueueService,
-    health_of_events: HealthOfEvents,
 ) -> OperationServices:
     """The services of privacy and operations on open servers."""
     chain_keys = ChainKeys(on.keys)
@@ -96,7 +95,7 @@ def operation_services(
         batch_metrics=metrics.batches,
         readiness=readiness,
         run_metrics=run_metrics,
-        scrape=Scrape(metrics, run_metrics, readiness, api_keys, health_of_events),
+        scrape=Scrape(metrics, run_metrics, readiness, api_keys, HealthOfEvents(on.database, on.now)),
         audit_log=audit_log,
         audit_page_data=AuditPageData(
             *(audit_log, verifier, naming, people, directory),
