@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import delete, update
 
 from adsum.accounts.access import system_caller
+from adsum.events.health import HealthOfEvents
 from adsum.events.tables import events
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
@@ -30,7 +31,7 @@ KEYS = KeyRing.of("x" * 64)
 
 async def scraped(adsum: Adsum) -> Mapping[str, float]:
     """The metrics of events by name, with the value of their label."""
-    adsum.metrics.events.set_health(await adsum.health_of_events.read())
+    adsum.metrics.events.set_health(await HealthOfEvents(adsum.database, adsum.now).read())
     text = generate_latest(adsum.metrics.registry).decode()
     return {
         " ".join((sample.name, *(value for name, value in sample.labels.items() if name != "le"))): sample.value

@@ -49,11 +49,11 @@ def _series(metric: Any) -> Iterator[tuple[str, frozenset[tuple[str, str]], floa
 
 
 def of_adsum(series: Series) -> Series:
-    """Without the measurements of the process and the age of a run, which change all the time. NaN equals nothing."""
+    """Without the measurements of the process and ages, which change all the time. NaN equals nothing."""
     return {
         key: -1.0 if math.isnan(value) else value
         for key, value in series.items()
-        if key[0].startswith("adsum_") and "oldest" not in key[0]
+        if key[0].startswith("adsum_") and "oldest" not in key[0] and "lag" not in key[0]
     }
 
 

@@ -54,16 +54,16 @@ class MetricsExport:
         self._reaches_collector = True
 
     async def run(self, collect: Collect) -> None:
-        """Exports until it is cancelled, and once more then."""
-        try:
-            while True:
-                await asyncio.sleep(self._interval_s)
+        """Exports until it is cancelled."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self.export(collect)
+
+    async def finish(self, collect: Collect) -> None:
+        """Exports the last values, within `FLUSH_S`."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_S):
                 await self.export(collect)
-        except asyncio.CancelledError:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(FLUSH_S):
-                    await self.export(collect)
-            raise
 
     async def export(self, collect: Collect) -> None:
         """Exports once. What cannot be read or sent is left out, as in a scrape that fails."""

@@ -68,6 +68,7 @@ async def exporting_metrics(export: MetricsExport | None, collect: Collect) -> A
     finally:
         running.cancel()
         await asyncio.wait([running])
+        await export.finish(collect)
 
 
 def is_wanted(signal: str) -> bool:
