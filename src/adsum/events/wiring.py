@@ -9,6 +9,7 @@ from ipaddress import ip_network
 
 from adsum.batches.sweep import Chore, Sweeper
 from adsum.events.announcements import MissingRegisters, UnexplainedStudents
+from adsum.events.health import HealthOfEvents
 from adsum.events.metrics import EventMetrics
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
 from adsum.events.webhooks.delivery import Deliveries
@@ -32,6 +33,7 @@ class EventServices:
 
     event_numbering: EventNumbering
     event_feed: EventFeed
+    health_of_events: HealthOfEvents
     webhooks: Webhooks
     webhook_page_data: WebhookPageData
     deliveries: Deliveries
@@ -51,6 +53,7 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
     return EventServices(
         event_numbering=numbering,
         event_feed=EventFeed(on.database, numbering),
+        health_of_events=HealthOfEvents(on.database, on.now),
         webhooks=webhooks,
         webhook_page_data=WebhookPageData(webhooks, schools),
         deliveries=deliveries,
