@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from typing import Any
 
+from typing_extensions import override
+
 from tests.system.browser.conftest import PATIENCE_MS
 
 
@@ -67,6 +69,7 @@ def receiving() -> Generator[Receiver]:
             self.end_headers()
             self.wfile.write(receiver.answer)
 
+        @override
         def log_message(self, format: str, *args: object) -> None:
             return
 
