@@ -43,7 +43,7 @@ async def running_app(
     undocumented: set[Answer] = app.state.undocumented
     found = sorted(undocumented)
     undocumented.clear()
-    assert found == [], "declare these errors at their endpoints, with `responses=raises(…)`"
+    assert found == [], f"declare these errors at their endpoints, with `responses=raises(…)`: {found}"
 
 
 def prepare_application() -> None:

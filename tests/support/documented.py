@@ -14,8 +14,8 @@ from tests.support.live import ROOT
 
 Answer = tuple[str, str, int, str]
 PROBLEM = b"application/problem+json"
-# Of the router, and of the middleware for unexpected errors: every operation has them.
-EVERYWHERE = frozenset({"method_not_allowed", "internal_error"})
+# Of the router, of the middleware for unexpected errors, and of tests that let a service fail.
+EVERYWHERE = frozenset({"method_not_allowed", "internal_error", "unavailable"})
 
 
 class ProblemCodes:

@@ -44,7 +44,7 @@ class EndpointPages:
 
     def __init__(self, description: Schema) -> None:
         self._schemas: Mapping[str, Schema] = description["components"]["schemas"]
-        self._shared: Mapping[str, Schema] = description["components"]["responses"]
+        self._shared: Mapping[str, Schema] = description["components"].get("responses", {})
         self._endpoints = [
             Endpoint(method, path, item[method])
             for path, item in description["paths"].items()

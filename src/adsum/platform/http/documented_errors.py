@@ -53,7 +53,7 @@ def describe_errors(description: dict[str, Any], of_callers: Sequence[ErrorKind]
         free: the paths that are not limited, and need no server.
     """
     operations = [(path, operation) for path, item in description["paths"].items() for operation in item.values()]
-    of_form = [_codes(*_of_form(path, operation, of_callers, is_free=path in free)) for path, operation in operations]
+    of_form = [_codes(*_of_form(operation, of_callers, is_free=path in free)) for path, operation in operations]
     shared = _most_common(of_form)
     names = {status: next(kind.__name__ for kind, each in STATUSES if each == status) for status in shared}
     for (_, operation), codes in zip(operations, of_form, strict=True):
@@ -83,9 +83,7 @@ def _codes(*kinds: ErrorKind) -> dict[int, Codes]:
     return {int(status): each[_CODES] for status, each in raises(*kinds).items()}
 
 
-def _of_form(
-    path: str, operation: Mapping[str, Any], of_callers: Sequence[ErrorKind], *, is_free: bool
-) -> Iterator[ErrorKind]:
+def _of_form(operation: Mapping[str, Any], of_callers: Sequence[ErrorKind], *, is_free: bool) -> Iterator[ErrorKind]:
     if "requestBody" in operation:
         yield from (errors.Malformed, errors.TooLarge)
         if _FORM not in operation["requestBody"]["content"]:
@@ -94,7 +92,7 @@ def _of_form(
         yield from of_callers
     if operation.keys() & {"requestBody", "parameters", "security"}:  # the query of every caller is checked
         yield errors.Invalid
-    if "{" in path:
+    if any(each.get("required") for each in operation.get("parameters", ())):  # the id of a thing, or of a school
         yield errors.NotFound
     if not is_free:
         yield errors.RateLimited

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 _DAY = "as `YYYY-MM-DD` in the time zone of the school"
 _TIME = "a local time of the school, `HH:MM`"
 _MOMENT = "in UTC, such as `2024-12-25T07:30:00.123456Z`"
-_ROLE = "`admin`, `office`, `teacher`, `viewer`, `operator`; `key` for an API key, `system` for the command line"
+_ROLE = "`admin` (the command line, too), `office`, `teacher`, `viewer`, `operator`, or `key` for an API key"
 _USER = "null: an API key without a person, or the command line"
 _KEY = "The API key of the request that did this; null: none."
 
@@ -99,7 +99,7 @@ FIELDS: Mapping[str, str] = {
     "remindedByRole": f"The role of the sender: {_ROLE}.",
     "saidByRole": f"The role of the teacher who set the mark: {_ROLE}.",
     "saidRole": f"The role of the teacher who set the mark: {_ROLE}.",
-    "callerRole": f"The role of the caller: {_ROLE}; null: nobody had signed in.",
+    "callerRole": "As in records, but `system` for the command line and the library; null: nobody had signed in.",
     "changedByUserId": f"The `id` of the author; {_USER}.",
     "contactedByUserId": f"The `id` of the user who called; {_USER}.",
     "createdByUserId": f"The `id` of the author; {_USER}.",
@@ -209,8 +209,8 @@ PARAMETERS: Mapping[tuple[str, str], str] = {
     ("query", "sourcedId"): "Only the one with this id in the roster.",
     ("path", "batchId"): "`class-{classId}-session-{sessionId}-date-{DDMMYYYY}`.",
     ("path", "kind"): "`passkey`, or `totp` for an authenticator app.",
-    ("header", "idempotency-key"): "1 to 255 visible ASCII characters without blanks. A repetition of the request with "
-    "the same key gets the first answer and changes nothing.",
+    ("header", "idempotency-key"): "Visible ASCII characters without blanks. A repetition of the request with the same "
+    "key gets the first answer and changes nothing.",
 }
 """The description of a parameter, by its place and its name."""
 
