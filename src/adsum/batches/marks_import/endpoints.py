@@ -15,6 +15,7 @@ from adsum.batches.marks_import.rules import MarksOptions, MarksReport
 from adsum.batches.marks_import.schemas import MarksAnswer
 from adsum.batches.marks_import.service import ImportInterrupted, MarksImport
 from adsum.batches.rules import OnExisting
+from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.list_files import TABLE_BODY, TABLE_TYPES
@@ -52,7 +53,7 @@ class MarksQuery(WholeQuery):
     summary="Import marks from CSV or XLSX",
     status_code=HTTPStatus.ACCEPTED,
     responses={HTTPStatus.OK.value: {"model": MarksAnswer, "description": "A dry run, or nothing was queued"}}
-    | raises(ImportInterrupted),
+    | raises(ImportInterrupted, NotFound),
     openapi_extra={"requestBody": TABLE_BODY},
 )
 @costly
