@@ -9,11 +9,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from adsum.accounts.access import system_caller
-from adsum.batches.queue.worker import WorkerOptions
 from adsum.events.webhooks.queue import CONCURRENCY, new_webhook_worker, queue_of_webhooks
 from adsum.events.webhooks.service import NewWebhook
 from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.redis.workers import WorkerOptions
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, migrate, open_adsum
 from benchmarks.servers import Data, Servers, own_data, started_servers

@@ -11,8 +11,8 @@ from sqlalchemy import update
 from adsum.accounts.access import Permission, Role
 from adsum.attendance.tables import attendances
 from adsum.batches import listing as batches
-from adsum.batches.queue.control import process_name
 from adsum.batches.tables import job_failures
+from adsum.platform.redis.queues import process_name
 from adsum.wiring import Adsum
 from tests.batches.test_retry_cancel import failed_batch, one_student_away
 from tests.support.api import Api, violations

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adsum.accounts.access import system_caller
+from adsum.events.announcements import TakenRegisters
 from adsum.events.rules import Event, EventFilters
 from adsum.events.schemas import event_item
 from adsum.events.service import EventFeed
@@ -21,12 +22,16 @@ class Reader:
     """Reads the feed from a cursor on, as a client does."""
 
     feed: EventFeed
+    taken: TakenRegisters | None = None
     cursor: int | None = None
     filters: EventFilters = field(default_factory=EventFilters)
     limit: int = 200
 
     async def read(self) -> list[Event]:
-        """All events that follow, page by page."""
+        """All events that follow, page by page, also about registers that are taken by now."""
+        if self.taken is not None:
+            await self.feed.newest(system_caller())  # numbers what happened
+            await self.taken.announce()
         found: list[Event] = []
         while True:
             page = await self.feed.page(system_caller(), self.filters, self.cursor, self.limit)
@@ -41,4 +46,4 @@ class Reader:
 
 
 def reader_of(adsum: Adsum) -> Reader:
-    return Reader(adsum.event_feed)
+    return Reader(adsum.event_feed, adsum.taken_registers)

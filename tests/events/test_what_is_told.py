@@ -26,7 +26,7 @@ async def test_a_class_that_is_marked_whole_completes_and_takes_its_register(reg
     items = await reader_of(register.adsum).items()
 
     school = register.api.school
-    (run_id,) = {item["data"]["runId"] for item in items}
+    run_id = items[0]["data"]["runId"]
     batch = {
         "batchId": f"class-{school.class_id}-session-{school.session_id}-date-25122024",
         "runId": run_id,
@@ -47,7 +47,7 @@ async def test_a_class_that_is_marked_whole_completes_and_takes_its_register(reg
                 for student_id in school.student_ids
             ]
         },
-        batch,
+        {name: batch[name] for name in ("batchId", "classId", "sessionId", "learningDate")} | {"expected": 3},
     ]
 
 
@@ -64,9 +64,9 @@ async def test_a_batch_names_who_was_recorded_skipped_and_failed(register: Regis
     async with one_student_away(register.adsum, away), register.worker():
         await ended(register.adsum, second.json()["batchId"])
 
-    *_, accepted, completed, taken = await reader.items()
+    *_, accepted, completed = await reader.items()
 
-    assert kinds([accepted, completed, taken]) == ["batch.accepted", "batch.completed_with_errors", "register.taken"]
+    assert kinds([accepted, completed]) == ["batch.accepted", "batch.completed_with_errors"]
     data = completed["data"]
     outcomes = {each["studentId"]: (each["outcome"], each["status"], each["reason"]) for each in data["students"]}
     assert outcomes == {
@@ -123,6 +123,56 @@ async def test_a_retry_names_the_students_of_its_own_run_and_counts_the_batch(re
     assert kinds([accepted, completed, taken]) == ["batch.accepted", "batch.completed", "register.taken"]
     assert [each["studentId"] for each in completed["data"]["students"]] == [away]
     assert (completed["data"]["totalJobs"], completed["data"]["recordedJobs"]) == (3, 3)
+
+
+async def test_a_register_is_told_as_taken_once_although_a_student_is_enrolled_again_and_retried(
+    register: Register,
+) -> None:
+    away = register.api.school.student_ids[0]
+    reader = reader_of(register.adsum)
+    await reader.read()
+    answer = await register.api.create("teacher", learningDate="2024-12-24")
+    async with one_student_away(register.adsum, away), register.worker():
+        await ended(register.adsum, answer.json()["batchId"])
+        while_away = await reader.items()
+    await register.api.post(f"/attendances/batches/{answer.json()['batchId']}/retry", None, "teacher")
+    async with register.worker():
+        await ended(register.adsum, answer.json()["batchId"])
+
+    assert kinds(while_away) == ["batch.accepted", "batch.completed_with_errors", "register.taken"]
+    assert while_away[-1]["data"]["expected"] == 2
+    assert kinds(await reader.items()) == ["batch.accepted", "batch.completed"]
+
+
+async def test_a_correction_that_sets_the_last_mark_takes_the_register_once(register: Register) -> None:
+    first, *others = register.api.school.student_ids
+    reader = reader_of(register.adsum)
+    for chosen in ([first], others):
+        answer = await register.api.create(
+            "teacher", learningDate="2024-12-24", isSelectedAll=False, selectedStudentIds=chosen
+        )
+        async with register.worker():
+            await ended(register.adsum, answer.json()["batchId"])
+        if chosen == [first]:
+            found = (await register.api.get("/attendances", studentId=first, **{"from": "2024-12-24"})).json()["items"]
+            (record,) = [each for each in found if each["learningDate"] == "2024-12-24"]
+            await correct(register, record["id"], 1, None)
+    await reader.read()
+    await correct(register, record["id"], 2, "present")
+    taken = await reader.items()
+    await correct(register, record["id"], 3, None)
+    await correct(register, record["id"], 4, "late")
+
+    assert kinds(taken) == ["attendance.corrected", "register.taken"]
+    assert taken[-1]["data"]["expected"] == 3
+    assert kinds(await reader.items()) == ["attendance.cleared", "attendance.corrected"]
+
+
+async def correct(register: Register, record_id: int, version: int, status: str | None) -> None:
+    path = f"/attendances/{record_id}"
+    method, body = ("DELETE", None) if status is None else ("PATCH", {"status": status})
+    answer = await register.api.change(method, path, "teacher", f'"{version}"', **({"json": body} if body else {}))
+    assert answer.is_success, answer.text
 
 
 async def test_corrections_clearing_and_undo_tell_each_record(register: Register) -> None:
@@ -203,6 +253,7 @@ async def test_the_data_of_a_run_that_was_pruned_have_no_students(register: Regi
 
 
 async def test_the_filters_of_the_feed_apply_to_what_is_told(register: Register) -> None:
+    await reader_of(register.adsum).read()
     page = await register.adsum.event_feed.page(
         system_caller(), EventFilters(frozenset({"register.taken"}), register.api.school.school_id), None, 10
     )

@@ -14,10 +14,11 @@ from sqlalchemy import update
 
 from adsum import wiring
 from adsum.accounts.access import system_caller
-from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.queue.worker import ChunkWorker
 from adsum.batches.rules import BatchStatus
 from adsum.events.webhooks.queue import queue_of_webhooks
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.workers import WorkerOptions
 from adsum.platform.settings import Settings
 from adsum.roster.tables import enrolments
 from adsum.wiring import Adsum

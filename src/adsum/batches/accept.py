@@ -32,7 +32,6 @@ from adsum.batches.run import (
     Plan,
     Run,
     changed_marks,
-    completes_register,
     conflicts_with,
     make_plan,
     recorded_already,
@@ -391,7 +390,6 @@ class Decisions:
             user_id=check.caller.user_id,
             key_id=check.caller.key_id,
             forced_reason=check.forced_reason,
-            completes_register=completes_register(plan, check.roster, snapshot.records),
             trace=trace,
         )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from adsum.batches.queue.control import process_name
 from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.batches.queue.service import RunToEnqueue
 from adsum.batches.repository import runs
@@ -20,6 +19,7 @@ from adsum.batches.run import Run
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
+from adsum.platform.redis.queues import process_name
 from adsum.platform.retries import retry_forever
 from adsum.platform.telemetry import LogIcon, logger
 from adsum.platform.tracing.spans import step

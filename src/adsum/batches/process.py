@@ -10,7 +10,6 @@ from dataclasses import replace
 from adsum.batches.complete import Completion
 from adsum.batches.job_outcomes import Reason
 from adsum.batches.queue.chunks import Chunk, chunks_of
-from adsum.batches.queue.control import process_name
 from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.batches.queue.worker import NotNow
 from adsum.batches.repository import jobs, runs
@@ -21,6 +20,7 @@ from adsum.platform.coalescer import Coalescer
 from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import Unavailable
 from adsum.platform.ids import Batch
+from adsum.platform.redis.queues import process_name
 from adsum.platform.retries import retry, retry_forever
 from adsum.platform.telemetry import LogIcon, logger
 from adsum.platform.tracing.spans import step

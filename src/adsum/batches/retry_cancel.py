@@ -143,7 +143,6 @@ class RetryCancel:
             accepted_role=caller.role,
             user_id=caller.user_id,
             key_id=caller.key_id,
-            completes_register=failed.completes_register,
             trace=context_of_work(),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -116,7 +116,6 @@ class Run:
         accepted_at: time of acceptance.
         accepted_role, user_id, key_id: who submitted it.
         forced_reason: why attendance is recorded on a closed day or after the edit window; None: on neither.
-        completes_register: whether its jobs are all that the register lacked when the run was accepted.
         trace: the context of the trace that its messages and webhooks continue; None: it is not traced.
         ended_at: when it was closed or cancelled; None while it is open.
         tally: the final counts, of a run that this process has just ended; else None.
@@ -137,7 +136,6 @@ class Run:
     user_id: int | None = None
     key_id: int | None = None
     forced_reason: str | None = None
-    completes_register: bool = False
     trace: str | None = None
     ended_at: datetime | None = None
     tally: Tally | None = None
@@ -224,9 +222,3 @@ def conflicts_with(requested: Mapping[int, Mark], existing: Mapping[int, Recorde
         for student_id, mark, record in compared
         if record is None or not record.is_unchanged_by(mark)
     )
-
-
-def completes_register(plan: Plan, roster: Collection[int], records: Mapping[int, RecordedMark]) -> bool:
-    """Whether the register lacks a mark, and lacks none once every job of the plan has a record."""
-    unmarked = {student_id for student_id in roster if student_id not in records or records[student_id].status is None}
-    return bool(unmarked) and unmarked.issubset(job.student_id for job in plan.jobs)

@@ -61,8 +61,6 @@ batch_runs = Table(
     Column("not_undone_jobs", Integer, nullable=False, server_default="0"),
     # Why attendance was recorded although the school was closed on that day.
     Column("forced_reason", String(500)),
-    # Whether its jobs are all that the register lacked when the run was accepted.
-    Column("completes_register", Boolean, nullable=False, server_default=false()),
     # The context of the trace of the request, as BullMQ's `tm` has it; NULL: it is not traced.
     Column("trace", String(1000)),
     # Whether the summaries that reports read include its records: see reports/repository/summaries.py.

@@ -1,6 +1,6 @@
-"""Writes events about what is late: registers that are not taken, and absences that nobody has explained.
+"""Writes events about registers that are taken or late, and about absences that nobody has explained.
 
-The sweeper that leads calls both once in a few seconds. `announcements` has what was announced, so that each register
+The sweeper that leads calls all once in a few seconds. `announcements` has what was announced, so that each register
 and each student of a day is announced once, also after another worker leads.
 """
 
@@ -30,7 +30,8 @@ from adsum.events.rules import EventFilters
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
-from adsum.registers.repository import RegisterPosition, list_registers
+from adsum.platform.ids import Batch
+from adsum.registers.repository import RegisterPosition, TakenRegister, find_taken_registers, list_registers
 from adsum.registers.rules import Register, RegisterFilters
 
 PAUSE = timedelta(seconds=20)
@@ -115,6 +116,53 @@ def _register_data(register: Register) -> Mapping[str, Any]:
     }
 
 
+class TakenRegisters:
+    """Announces registers whose last student got a mark.
+
+    It follows the events that tell of new marks, and reads the records after their commit. So it misses no register,
+    whichever way its last mark came and whatever was recorded at the same time.
+    """
+
+    def __init__(self, database: Database, now: Clock, at_once: int = EVENTS_AT_ONCE) -> None:
+        self._database = database
+        self._now = now
+        self._at_once = at_once
+
+    async def announce(self) -> int:
+        """Looks at the registers of new marks. Returns the number of registers that are announced."""
+        announced, has_more = 0, True
+        while has_more:
+            now = self._now()
+            async with self._database.snapshot() as connection:
+                begin = await read_position(connection, EventType.REGISTER_TAKEN)
+                events, position, has_more = await _events_of_marks(connection, begin, now, self._at_once)
+                sessions = await _sessions(connection, events)
+            if position > begin:
+                async with self._database.transaction() as connection:
+                    announced += await self._announce(connection, set().union(*sessions.values()), now)
+                    await set_position(connection, EventType.REGISTER_TAKEN, position)
+        return announced
+
+    async def _announce(self, connection: Connection, registers: Collection[tuple[int, date]], now: datetime) -> int:
+        taken = {(each.day, each.session_id): each for each in await find_taken_registers(connection, registers)}
+        new = await announce(connection, EventType.REGISTER_TAKEN, taken.keys())
+        events = [
+            NewEvent(EventType.REGISTER_TAKEN, taken[each].school_id, _taken_data(taken[each])) for each in sorted(new)
+        ]
+        await write_events(connection, events, now)
+        return len(new)
+
+
+def _taken_data(register: TakenRegister) -> Mapping[str, Any]:
+    return {
+        "batchId": Batch(register.class_id, register.session_id, register.day).id,
+        "classId": register.class_id,
+        "sessionId": register.session_id,
+        "learningDate": register.day.isoformat(),
+        "expected": register.expected,
+    }
+
+
 class UnexplainedStudents:
     """Announces students who are absent, and whose absence nobody has explained within `after`.
 
@@ -135,33 +183,16 @@ class UnexplainedStudents:
             now = self._now()
             async with self._database.snapshot() as connection:
                 begin = await read_position(connection, EventType.STUDENT_UNEXPLAINED)
-                events, position, has_more = await self._old_events(connection, begin, now - self._after)
+                events, position, has_more = await _events_of_marks(connection, begin, now - self._after, self._at_once)
             if position > begin:
                 async with self._database.transaction() as connection:
                     announced += await self._announce(connection, events, now)
                     await set_position(connection, EventType.STUDENT_UNEXPLAINED, position)
         return announced
 
-    async def _old_events(
-        self, connection: Connection, position: int, before: datetime
-    ) -> tuple[list[StoredEvent], int, bool]:
-        """The next events that tell of marks and happened before a time; the position after them; whether more may
-        follow at once.
-        """
-        ends = await read_ends(connection)
-        begin = max(position, ends.pruned_id)
-        ids = range(begin + 1, await end_of_scan(connection, ends, begin, SCANNED_AT_ONCE) + 1)
-        rows = await read_events(connection, system_caller(), EventFilters(_MARKING), ids, self._at_once)
-        old = list(takewhile(lambda row: row[0].occurred_at <= before, rows))
-        if len(old) < len(rows):
-            return old, rows[len(old)][0].id - 1, False
-        if len(rows) == self._at_once:
-            return old, rows[-1][0].id, True
-        return old, ids.stop - 1, ids.stop <= ends.last_id
-
     async def _announce(self, connection: Connection, rows: Sequence[StoredEvent], now: datetime) -> int:
         announced = 0
-        for school_id, sessions in (await _recent_sessions(connection, rows, now)).items():
+        for school_id, sessions in (await _sessions(connection, rows, (now - RECENT).date())).items():
             codes = (await statuses_of_school(connection, school_id)).unexplained
             absent = await find_students_with_statuses(
                 connection, school_id, sessions, codes, marked_before=now - self._after
@@ -177,11 +208,28 @@ class UnexplainedStudents:
         return announced
 
 
-async def _recent_sessions(
-    connection: Connection, rows: Sequence[StoredEvent], now: datetime
+async def _events_of_marks(
+    connection: Connection, position: int, before: datetime, limit: int
+) -> tuple[list[StoredEvent], int, bool]:
+    """The next events that tell of marks and happened before a time; the position after them; whether more may follow
+    at once.
+    """
+    ends = await read_ends(connection)
+    begin = max(position, ends.pruned_id)
+    ids = range(begin + 1, await end_of_scan(connection, ends, begin, SCANNED_AT_ONCE) + 1)
+    rows = await read_events(connection, system_caller(), EventFilters(_MARKING), ids, limit)
+    old = list(takewhile(lambda row: row[0].occurred_at <= before, rows))
+    if len(old) < len(rows):
+        return old, rows[len(old)][0].id - 1, False
+    if len(rows) == limit:
+        return old, rows[-1][0].id, True
+    return old, ids.stop - 1, ids.stop <= ends.last_id
+
+
+async def _sessions(
+    connection: Connection, rows: Sequence[StoredEvent], first_day: date = date.min
 ) -> Mapping[int, Collection[tuple[int, date]]]:
-    """By school, the sessions and days that events are about, without days long ago."""
-    first_day = (now - RECENT).date()
+    """By school, the sessions and days that events are about, from a day on."""
     batches = await batches_of_runs(connection, {run_id for _, run_id in rows if run_id is not None})
     found: defaultdict[int, set[tuple[int, date]]] = defaultdict(set)
     for event, run_id in rows:

@@ -218,6 +218,9 @@ async def announce(
     return {(day, subject_id) for day, subject_id in added}
 
 
-async def forget_announcements(connection: AsyncConnection, before: date) -> None:
-    """Deletes the announcements of earlier days, of which nothing is announced any more."""
-    await connection.execute(delete(announcements).where(announcements.c.day < before))
+async def prune_announcements(connection: AsyncConnection, before: date) -> None:
+    """Deletes the announcements of earlier days, of which nothing is announced any more. A register may be taken late:
+    its announcement stays, as its run does.
+    """
+    c = announcements.c
+    await connection.execute(delete(announcements).where(c.day < before, c.type != EventType.REGISTER_TAKEN))

@@ -20,6 +20,8 @@ from adsum.registers.rules import RegisterState
 
 LocalTime = Annotated[str, Field(description="A local time of the school.", pattern=TIME_PATTERN)]
 
+ErasableStudent = Annotated[int | None, Field(description="The `id` of the student; null: the student was erased.")]
+
 
 class _Session(Schema):
     class_id: int
@@ -60,10 +62,17 @@ class ChangedMarkData(_Session):
     """A record after a change."""
 
     attendance_id: int
-    student_id: int
+    student_id: ErasableStudent
     status: Annotated[str | None, Field(description="The new status; null if the mark was cleared.")]
     previous_status: Annotated[str | None, Field(description="The status before; null if there was no mark.")]
     version: Annotated[int, Field(description="The version of the record after the change.")]
+
+
+class TakenRegisterData(_Session):
+    """A register whose `expected` students all have a mark."""
+
+    batch_id: Annotated[str, Field(description="The id of the batch of the class, session and day.")]
+    expected: Annotated[int, Field(description="Students of the register.")]
 
 
 class MissingRegisterData(_Session):
@@ -85,7 +94,7 @@ class UnexplainedAbsence(_Session):
 class UnexplainedStudentData(Schema):
     """A student who is absent on a day without explanation, with the absences that are known by then."""
 
-    student_id: int
+    student_id: ErasableStudent
     learning_date: date
     absences: Annotated[list[UnexplainedAbsence], Field(description="The unexplained absences of the day.")]
 
@@ -94,7 +103,7 @@ class AbsenceData(Schema):
     """A planned absence. Its reason is not part of the event."""
 
     absence_id: Annotated[int, Field(description="The `id` of the planned absence.")]
-    student_id: int
+    student_id: ErasableStudent
     version: Annotated[int, Field(description="The version of the absence, from 1.")]
     from_: Annotated[date, Field(alias="from", description="The first day.")]
     to: Annotated[date, Field(description="The last day, included.")]
@@ -189,12 +198,14 @@ class AttendanceCleared(_Event):
 
 
 class RegisterTaken(_Event):
-    """The last student of a register got a mark. A student who joins later can make a register incomplete again."""
+    """The last student of a register got a mark, however it came. Once for each register: a student who joins later can
+    make it incomplete again.
+    """
 
     type: Annotated[
         Literal[EventType.REGISTER_TAKEN], Field(description="The type, which determines the form of `data`.")
     ]
-    data: Annotated[BatchData, Field(description="The batch whose run completed the register.")]
+    data: Annotated[TakenRegisterData, Field(description="The batch whose run completed the register.")]
 
 
 class RegisterMissing(_Event):

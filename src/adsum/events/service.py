@@ -13,12 +13,12 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.events.repository import (
     StoredEvent,
     end_of_scan,
-    forget_announcements,
     has_new_events,
     is_cursor,
     lock_ends,
     newest_before,
     number_events,
+    prune_announcements,
     prune_events,
     read_ends,
     read_events,
@@ -194,7 +194,7 @@ class EventPruning(PagedPruning):
     @override
     async def _prune(self, connection: Connection, now: datetime) -> int:
         pruned = await prune_events(connection, now - self._keep, self._page)
-        await forget_announcements(connection, (now - ANNOUNCED_FOR).date())
+        await prune_announcements(connection, (now - ANNOUNCED_FOR).date())
         if pruned:
             log.info("old events removed", rows=pruned)
         return pruned

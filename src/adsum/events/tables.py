@@ -29,7 +29,7 @@ event_log = Table(
     CheckConstraint("number = 1", name="one_row"),
 )
 
-# The registers that were announced as missing, and the students who were announced as absent: each once.
+# The registers that were announced as taken or missing, and the students who were announced as absent: each once.
 announcements = Table(
     "announcements",
     metadata,

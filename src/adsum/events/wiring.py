@@ -8,7 +8,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 from adsum.batches.sweep import Chore, Sweeper
-from adsum.events.announcements import MissingRegisters, UnexplainedStudents
+from adsum.events.announcements import MissingRegisters, TakenRegisters, UnexplainedStudents
 from adsum.events.health import HealthOfEvents
 from adsum.events.metrics import EventMetrics
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
@@ -34,6 +34,7 @@ class EventServices:
     event_numbering: EventNumbering
     event_feed: EventFeed
     health_of_events: HealthOfEvents
+    taken_registers: TakenRegisters
     webhooks: Webhooks
     webhook_page_data: WebhookPageData
     deliveries: Deliveries
@@ -48,26 +49,28 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
     guard, box = Guard(_networks(settings.webhook_allowed_networks)), SecretBox(on.keys, KeyPurpose.WEBHOOKS)
     sender = on.closing(Sender(guard, on.now))
     deliveries = Deliveries(on.database, sender, box, on.now, metrics.count_attempt, on.tracing)
+    taken = TakenRegisters(on.database, on.now)
     queue = WebhookQueue(on.redis, queue_name=queue_of_webhooks(settings.queue_name), key_prefix=settings.key_prefix)
     webhooks = Webhooks(on.database, numbering, deliveries, guard, box, on.now)
     return EventServices(
         event_numbering=numbering,
         event_feed=EventFeed(on.database, numbering),
         health_of_events=HealthOfEvents(on.database, on.now),
+        taken_registers=taken,
         webhooks=webhooks,
         webhook_page_data=WebhookPageData(webhooks, schools),
         deliveries=deliveries,
         dispatch=Dispatch(on.database, numbering, queue, lambda: sweeper.is_leading, on.now),
-        event_chores=_chores(on, numbering, box),
+        event_chores=_chores(on, numbering, taken, box),
     )
 
 
-def _chores(on: OpenServers, numbering: EventNumbering, box: SecretBox) -> list[Chore]:
+def _chores(on: OpenServers, numbering: EventNumbering, taken: TakenRegisters, box: SecretBox) -> list[Chore]:
     settings = on.settings
     missing = timedelta(minutes=settings.register_missing_minutes)
     unexplained = timedelta(minutes=settings.unexplained_minutes)
     keep = timedelta(days=settings.keep_events_days)
-    chores: list[Chore] = [numbering.number, SecretRenewal(on.database, box, on.now).renew_if_due]
+    chores: list[Chore] = [numbering.number, taken.announce, SecretRenewal(on.database, box, on.now).renew_if_due]
     if missing:
         chores.append(MissingRegisters(on.database, on.now, after=missing).announce_if_due)
     if unexplained:

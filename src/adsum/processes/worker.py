@@ -14,11 +14,12 @@ from tempfile import TemporaryDirectory
 
 from adsum import servers, wiring
 from adsum.batches.queue.chunks import Chunk
-from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.queue.worker import ChunkWorker
 from adsum.events.webhooks.queue import CONCURRENCY as WEBHOOKS_AT_ONCE
 from adsum.events.webhooks.queue import new_webhook_worker, queue_of_webhooks
 from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.gc_tuning import freeze_startup_objects
+from adsum.platform.redis.workers import WorkerOptions
 from adsum.platform.setting_files import PREFIX
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger

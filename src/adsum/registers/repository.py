@@ -6,10 +6,10 @@ the details.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
@@ -68,6 +68,28 @@ _REGISTER_DETAILS = sql_file(
     },
 )
 
+_TAKEN_REGISTERS = sql_file(
+    "adsum.registers",
+    "taken_registers",
+    returns={
+        "session_id": BigInteger,
+        "day": Date,
+        "class_id": BigInteger,
+        "school_id": BigInteger,
+        "expected": Integer,
+    },
+)
+
+
+class TakenRegister(NamedTuple):
+    """A register whose `expected` students all have a mark."""
+
+    session_id: int
+    day: date
+    class_id: int
+    school_id: int
+    expected: int
+
 
 @dataclass(frozen=True, slots=True)
 class _DueUntil:
@@ -119,6 +141,14 @@ async def count_registers(
     taken = func.sum(case((_is_taken(each), 1), else_=0))
     statement = select(func.count(), func.coalesce(taken, 0)).where(each.expected > 0)
     return RegisterCount(*(await connection.execute(statement)).one())
+
+
+async def find_taken_registers(
+    connection: AsyncConnection, registers: Collection[tuple[int, date]]
+) -> list[TakenRegister]:
+    """Those of these registers, each a session and a day, whose students all have a mark."""
+    rows = input_rows({"session_id": session, "day": day.isoformat()} for session, day in sorted(registers))
+    return [TakenRegister(*row) for row in await _TAKEN_REGISTERS.fetch_all(connection, rows)]
 
 
 async def _due_by_zone(

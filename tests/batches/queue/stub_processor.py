@@ -10,7 +10,8 @@ from typing import Any
 
 from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.service import QueueService
-from adsum.batches.queue.worker import ChunkWorker, NotNow, WorkerOptions
+from adsum.batches.queue.worker import ChunkWorker, NotNow
+from adsum.platform.redis.workers import WorkerOptions
 from tests.support.waiting import DEADLINE_S, until
 
 

@@ -11,8 +11,8 @@ from redis.asyncio import Redis
 from typing_extensions import override
 
 from adsum.batches.queue.service import QueueService
-from adsum.batches.queue.worker import FetchingWorker
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.workers import FetchingWorker
 from tests.batches.queue.conftest import FIRST, run_of
 from tests.batches.queue.stub_processor import (
     StubProcessor,

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.service import QueueService
-from adsum.batches.queue.worker import FetchingWorker
+from adsum.platform.redis.workers import FetchingWorker
 from tests.batches.queue.conftest import FIRST, new_queue, run_of
 from tests.batches.queue.stub_processor import running_worker, unblocked_processor, wait_until_empty
 
@@ -56,7 +56,7 @@ async def test_bullmq_fetches_every_message_by_get_next_job(
             tokens.append(token)
             return await super().getNextJob(token)
 
-    monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
+    monkeypatch.setattr("adsum.platform.redis.workers.FetchingWorker", Observed)
     processor = unblocked_processor()
     async with running_worker(redis_url, processor):
         await queue.enqueue([RUN])

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 
 from adsum.batches.queue.chunks import NAME, chunks_of
 from adsum.batches.queue.service import QueueService
-from adsum.batches.queue.worker import FetchingWorker
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.workers import FetchingWorker
 from tests.batches.queue.conftest import BATCH, FIRST, OTHER_BATCH, SECOND, names, new_queue, run_of
 from tests.batches.queue.stub_processor import (
     StubProcessor,
@@ -122,7 +122,7 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
             await super().pause(do_not_wait_active)
             paused.set()
 
-    monkeypatch.setattr("adsum.batches.queue.worker.FetchingWorker", Observed)
+    monkeypatch.setattr("adsum.platform.redis.workers.FetchingWorker", Observed)
     processor = StubProcessor()
     await queue.enqueue([run_of(FIRST, [1, 2])])
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
@@ -166,7 +166,8 @@ async def test_an_event_loop_can_close_during_a_drain(queue: QueueService, redis
     await queue.enqueue([run_of(FIRST, [1])])
     script = f"""
 import asyncio
-from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.queue.worker import ChunkWorker
+from adsum.platform.redis.workers import WorkerOptions
 
 async def main():
     stop, started = asyncio.Event(), asyncio.Event()

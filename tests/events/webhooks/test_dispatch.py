@@ -13,13 +13,13 @@ from redis.asyncio import Redis
 from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
-from adsum.batches.queue.worker import WorkerOptions
 from adsum.events.webhooks import queue
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, new_webhook_worker, queue_of_webhooks
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.redis.workers import WorkerOptions
 from adsum.wiring import Adsum
 from tests.attendance.corrections.conftest import Register, register
 from tests.events.webhooks.conftest import Receiver, happen, until
@@ -46,14 +46,23 @@ async def delivering(adsum: Adsum) -> AsyncGenerator[None]:
         await asyncio.wait_for(running, DEADLINE_S)
 
 
+async def announce_taken(adsum: Adsum) -> None:
+    """Announces the registers that are taken by now."""
+    await adsum.event_numbering.number()
+    await adsum.taken_registers.announce()
+
+
 async def test_a_class_that_is_marked_reaches_the_receiver(register: Register, receiver: Receiver) -> None:
     adsum = register.adsum
     school_id = register.api.school.school_id
+    await announce_taken(adsum)
     await adsum.webhooks.create(NewWebhook(receiver.url, school_id=school_id), system_caller())
     await adsum.webhooks.create(NewWebhook(receiver.url, school_id=school_id), system_caller())
 
     async with delivering(adsum):
         await register.mark(learningDate="2024-12-24")
+        await until(lambda: len(receiver.received) == 4)
+        await adsum.taken_registers.announce()
         await until(lambda: len(receiver.received) == 6)
 
     assert sorted(each.content["type"] for each in receiver.received) == [
@@ -115,6 +124,7 @@ async def test_an_event_wakes_the_webhooks_that_receive_it_alone(
     adsum, caller = register.adsum, system_caller()
     async with adsum.database.transaction() as connection:
         other = (await make_school(connection)).school_id
+    await announce_taken(adsum)
     every, taken, imported, of_other = [
         (await adsum.webhooks.create(new, caller)).webhook.id
         for new in (
@@ -130,6 +140,7 @@ async def test_an_event_wakes_the_webhooks_that_receive_it_alone(
     for webhook_id in after_import:
         await adsum.deliveries.deliver(webhook_id)
     await register.mark(learningDate="2024-12-24")
+    await announce_taken(adsum)
     await adsum.dispatch.dispatch()
     after_marks = await waiting_webhooks(redis)
     for webhook_id in after_marks:

@@ -13,8 +13,9 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.queue.worker import ChunkWorker
 from adsum.events.webhooks.queue import new_webhook_worker, queue_of_webhooks
+from adsum.platform.redis.workers import WorkerOptions
 from adsum.platform.settings import Settings
 from adsum.platform.tracing.exporting import exporting
 from adsum.wiring import Adsum

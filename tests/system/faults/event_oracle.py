@@ -47,7 +47,9 @@ class EventRows(NamedTuple):
 
 
 async def load_events(installation: Installation) -> EventRows:
-    """Numbers what is committed, and loads the log."""
+    """Numbers what is committed, announces the registers that are taken by it, and loads the log."""
+    for step in (installation.adsum.event_numbering.number, installation.adsum.taken_registers.announce):
+        await retry_forever(step)
     await retry_forever(installation.adsum.event_numbering.number)
     async with installation.adsum.database.snapshot() as connection:
 
@@ -59,7 +61,7 @@ async def load_events(installation: Installation) -> EventRows:
         ends = [tuple(row) for row in await rows("SELECT last_id, pruned_id FROM event_log")]
         # Those of a batch are told by its end.
         changes = await rows("SELECT attendance_id, version, new_status FROM attendance_changes WHERE run_id IS NULL")
-        announced = await rows("SELECT type, day, subject_id FROM announcements")
+        announced = await rows(f"SELECT type, day, subject_id FROM announcements WHERE type <> '{TAKEN}'")
         sizes = await rows("SELECT class_id, count(DISTINCT student_id) FROM enrolments GROUP BY class_id")
     return EventRows(
         log,

@@ -7,8 +7,9 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from adsum.batches.queue.ledger import LEADER
-from adsum.batches.queue.worker import ChunkWorker, WorkerOptions
+from adsum.batches.queue.worker import ChunkWorker
 from adsum.platform.redis.connection import open_redis, translated
+from adsum.platform.redis.workers import WorkerOptions
 from tests.system.faults.installation import Installation
 
 STOP_S = 30

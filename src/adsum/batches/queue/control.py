@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import re
-import socket
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from bullmq import Queue
 from redis.asyncio import Redis
 
-from adsum.batches.queue.ledger import bullmq_prefix
 from adsum.platform.redis.connection import QueueOutage, translated
+from adsum.platform.redis.queues import open_message_queue
 
 # An idle worker fetches every two seconds, and a busy one renews its locks. A worker that is silent for longer is
 # frozen, or its machine is down and the server has not noticed yet.
 SILENT_AFTER_S = 30
 # Messages per call of BullMQ.
 PAGE = 200
-_UNTIDY = re.compile(r"[^A-Za-z0-9.-]")
 _KEPT_STATES = frozenset({"waiting", "active", "delayed", "paused", "prioritized", "waiting-children"})
-
-
-def process_name() -> str:
-    """This process as `host:pid`, which BullMQ gives its connections as a name: no key and no heartbeat is needed."""
-    return f"{_UNTIDY.sub('-', socket.gethostname())}:{os.getpid()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +46,7 @@ class QueueControl:
     """Every method raises `QueueOutage` if Redis does not answer or refuses."""
 
     def __init__(self, redis: Redis, *, queue_name: str, key_prefix: str) -> None:
-        self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
+        self._queue: Any = open_message_queue(redis, queue_name, key_prefix)
 
     async def pause(self) -> None:
         """Workers finish their chunks and take no new ones. Runs that are accepted meanwhile wait."""

@@ -63,11 +63,6 @@ class LedgerKeys:
         return f"{self.prefix}{self.batch.job_id(student_id)}"
 
 
-def bullmq_prefix(prefix: str) -> str:
-    """The prefix of BullMQ's keys, `{prefix}bull:{queue}:…`. In a cluster, a hash tag as prefix keeps them together."""
-    return f"{prefix}bull"
-
-
 @dataclass(frozen=True, slots=True)
 class Tickets:
     """The tickets of a run that are created, counted or removed.

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import Any, cast
+from typing import Any
 
-from bullmq import Job, Queue
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from adsum.batches.queue.chunks import Chunk, chunks_of, span_attributes
-from adsum.batches.queue.ledger import Ledger, Tickets, bullmq_prefix, holder_of_reply, lock_key
+from adsum.batches.queue.ledger import Ledger, Tickets, holder_of_reply, lock_key
 from adsum.batches.run import Run
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import REQUEST_DEADLINE_S, redis_deadline, translated
+from adsum.platform.redis.queues import new_job, open_message_queue
 
 # Maximum number of claims and messages per pipeline, so that a run of very many, as with ADSUM_CHUNK_SIZE=1, does not
 # delay the others.
@@ -47,7 +47,7 @@ class QueueService:
         self._redis = redis
         self.ledger = ledger
         self.name = queue_name
-        self._queue: Any = Queue(queue_name, cast("Any", {"connection": redis, "prefix": bullmq_prefix(key_prefix)}))
+        self._queue: Any = open_message_queue(redis, queue_name, key_prefix)
 
     def span_attributes(self, operation: str) -> dict[str, str | int]:
         """Of spans about the queue, by the semantic conventions of OpenTelemetry."""
@@ -92,7 +92,7 @@ class QueueService:
     async def _enqueue(self, chunk: Chunk, pipe: Pipeline) -> None:
         """As BullMQ's `addBulk`, which uses a pipeline of its own."""
         message = chunk.to_message()
-        job = Job(self._queue, message["name"], message["data"], message["opts"], message["opts"]["jobId"])
+        job = new_job(self._queue, message)
         await self._queue.backend.scripts.addJob(job, pipe)
 
     async def renew_and_find_missing(self, waiting: Sequence[Run]) -> list[list[Chunk]]:

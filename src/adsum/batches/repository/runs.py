@@ -74,7 +74,6 @@ def _row(run: Run, fence: int) -> dict[str, Any]:
         "user_id": run.user_id,
         "key_id": run.key_id,
         "forced_reason": run.forced_reason,
-        "completes_register": run.completes_register,
         "trace": run.trace,
     }
 
@@ -237,7 +236,7 @@ def _runs() -> Select[*tuple[Any, ...]]:
     return select(
         *(c.run_id, c.school_id, c.class_id, c.session_id, c.learning_date, c.number, c.state, c.on_existing),
         *(c.chunk_size, c.plan, c.kept, c.carried_recorded, c.carried_skipped, c.carried_cancelled, c.accepted_at),
-        *(c.accepted_role, c.user_id, c.key_id, c.forced_reason, c.completes_register, c.trace, c.ended_at),
+        *(c.accepted_role, c.user_id, c.key_id, c.forced_reason, c.trace, c.ended_at),
     )
 
 
@@ -263,7 +262,6 @@ def _run(row: Row[*tuple[Any, ...]]) -> Run:
         user_id=row.user_id,
         key_id=row.key_id,
         forced_reason=row.forced_reason,
-        completes_register=row.completes_register,
         trace=row.trace,
         ended_at=row.ended_at,
     )

@@ -1,5 +1,4 @@
--- Writes the events of runs that have ended in this transaction: how each ended, and that its register is taken if every
--- job that the register lacked has a record. A student who is no longer enrolled is not in the register.
+-- Writes the events of runs that have ended in this transaction: how each ended.
 -- :run_ids is a JSON array of run ids. Locks nothing new: the caller has updated these runs.
 INSERT INTO new_events (type, school_id, occurred_at, run_id)
 SELECT CASE
@@ -10,11 +9,3 @@ SELECT CASE
        school_id, ended_at, run_id
 FROM batch_runs
 WHERE run_id IN (SELECT value FROM json_each(:run_ids))
-UNION ALL
-SELECT 'register.taken', school_id, ended_at, run_id
-FROM batch_runs
-WHERE run_id IN (SELECT value FROM json_each(:run_ids))
-    AND state = 'closed' AND completes_register AND cancelled_jobs = 0
-    AND NOT EXISTS (
-        SELECT 1 FROM job_failures f WHERE f.run_id = batch_runs.run_id AND f.code <> 'not_enrolled'
-    )

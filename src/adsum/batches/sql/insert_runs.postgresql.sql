@@ -12,7 +12,7 @@ WITH input AS (
         run_id uuid, school_id bigint, class_id bigint, session_id bigint, learning_date date, number int,
         on_existing text, plan jsonb, kept jsonb, chunk_size int, carried_recorded int, carried_skipped int,
         carried_cancelled int, total_jobs int, accepted_role text, user_id bigint, key_id bigint, forced_reason text,
-        completes_register boolean, trace text, fence int
+        trace text, fence int
     )
 ),
 unchanged AS (
@@ -26,12 +26,12 @@ inserted AS (
     INSERT INTO batch_runs (
         run_id, school_id, class_id, session_id, learning_date, number, on_existing, plan, kept, chunk_size,
         carried_recorded, carried_skipped, carried_cancelled, total_jobs, accepted_role, user_id, key_id, forced_reason,
-        completes_register, trace, state, accepted_at
+        trace, state, accepted_at
     )
     SELECT input.run_id, input.school_id, input.class_id, input.session_id, input.learning_date, input.number,
            input.on_existing, input.plan, input.kept, input.chunk_size, input.carried_recorded, input.carried_skipped,
            input.carried_cancelled, input.total_jobs, input.accepted_role, input.user_id, input.key_id,
-           input.forced_reason, input.completes_register, input.trace, 'open', :accepted_at
+           input.forced_reason, input.trace, 'open', :accepted_at
     FROM input
     JOIN unchanged ON unchanged.id = input.session_id AND unchanged.turn = input.fence
     WHERE true

@@ -11,7 +11,7 @@ WITH input AS (
            value ->> 'carried_recorded' AS carried_recorded, value ->> 'carried_skipped' AS carried_skipped,
            value ->> 'carried_cancelled' AS carried_cancelled, value ->> 'total_jobs' AS total_jobs,
            value ->> 'accepted_role' AS accepted_role, value ->> 'user_id' AS user_id, value ->> 'key_id' AS key_id,
-           value ->> 'forced_reason' AS forced_reason, value ->> 'completes_register' AS completes_register, value ->> 'trace' AS trace,
+           value ->> 'forced_reason' AS forced_reason, value ->> 'trace' AS trace,
            value ->> 'fence' AS fence
     FROM json_each(:input_rows)
 ),
@@ -21,12 +21,12 @@ unchanged AS (
 INSERT INTO batch_runs (
     run_id, school_id, class_id, session_id, learning_date, number, on_existing, plan, kept, chunk_size,
     carried_recorded, carried_skipped, carried_cancelled, total_jobs, accepted_role, user_id, key_id, forced_reason,
-    completes_register, trace, state, accepted_at
+    trace, state, accepted_at
 )
 SELECT input.run_id, input.school_id, input.class_id, input.session_id, input.learning_date, input.number,
        input.on_existing, input.plan, input.kept, input.chunk_size, input.carried_recorded, input.carried_skipped,
        input.carried_cancelled, input.total_jobs, input.accepted_role, input.user_id, input.key_id,
-       input.forced_reason, input.completes_register, input.trace, 'open', :accepted_at
+       input.forced_reason, input.trace, 'open', :accepted_at
 FROM input
 JOIN unchanged ON unchanged.id = input.session_id AND unchanged.turn = input.fence
 WHERE true

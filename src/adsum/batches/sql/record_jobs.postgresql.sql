@@ -4,7 +4,7 @@
 -- Returns one row per run of which it inserted a record: the students, the number of jobs of the slices that remain,
 -- the number of jobs of the run, and the final counts if the run is closed.
 -- A run is closed without counting: a record never disappears and never changes its run, so "all jobs recorded" is
--- final. Of each closed run it writes the events that `insert_end_events` writes.
+-- final. Of each closed run it writes the event that `insert_end_events` writes.
 -- Locks: the open runs FOR NO KEY UPDATE in the order of run_id, since some of them are updated: with a shared lock,
 -- two workers that process the same run would deadlock. Then the inserted rows in the order of their unique key.
 -- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
@@ -80,14 +80,11 @@ closed AS (
         recorded_jobs = total_jobs - carried_skipped - jsonb_array_length(kept) - carried_cancelled
     FROM recorded_run
     WHERE batch_runs.run_id = recorded_run.run_id AND recorded = planned AND batch_runs.state = 'open'
-    RETURNING batch_runs.run_id, school_id, completes_register, recorded_jobs, skipped_jobs, failed_jobs,
-              cancelled_jobs
+    RETURNING batch_runs.run_id, school_id, recorded_jobs, skipped_jobs, failed_jobs, cancelled_jobs
 ),
 event AS (
     INSERT INTO new_events (type, school_id, occurred_at, run_id)
     SELECT 'batch.completed', school_id, :now, run_id FROM closed
-    UNION ALL
-    SELECT 'register.taken', school_id, :now, run_id FROM closed WHERE completes_register AND cancelled_jobs = 0
 )
 SELECT recorded_run.*, closed.recorded_jobs, closed.skipped_jobs, closed.failed_jobs, closed.cancelled_jobs
 FROM recorded_run

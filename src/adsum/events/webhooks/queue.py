@@ -7,11 +7,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from bullmq import Queue
 from redis.asyncio import Redis
 
-from adsum.batches.queue.ledger import bullmq_prefix
-from adsum.batches.queue.worker import QueueMessage, QueueWorker, WorkerOptions
 from adsum.events.repository import end_of_scan, lock_position, read_ends, read_position, set_position
 from adsum.events.service import EventNumbering
 from adsum.events.webhooks.delivery import Deliveries
@@ -21,6 +18,8 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import translated
+from adsum.platform.redis.queues import open_message_queue
+from adsum.platform.redis.workers import QueueMessage, QueueWorker, WorkerOptions
 from adsum.platform.telemetry import LogIcon, logger
 
 # Between two passes: while a webhook is enabled, and while none is.
@@ -44,8 +43,7 @@ class WebhookQueue:
     """Adds messages: one for each webhook that has something to deliver, unless it has one already."""
 
     def __init__(self, redis: Redis, *, queue_name: str, key_prefix: str) -> None:
-        options: Any = {"connection": redis, "prefix": bullmq_prefix(key_prefix)}
-        self._queue: Any = Queue(queue_name, options)
+        self._queue: Any = open_message_queue(redis, queue_name, key_prefix)
 
     async def add(self, webhook_ids: Sequence[int]) -> None:
         """Adds messages. BullMQ drops one whose id it has. Raises QueueOutage."""

@@ -25,7 +25,13 @@ from adsum.privacy.merging.rules import (
     answer_for_kept_student,
     with_kept_student,
 )
-from adsum.privacy.repository.references import answers_with_student, runs_with_student, set_answers, set_plans
+from adsum.privacy.repository.references import (
+    answers_with_student,
+    replace_in_events,
+    runs_with_student,
+    set_answers,
+    set_plans,
+)
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries
@@ -106,6 +112,7 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
         connection,
         [row | {"answer": answer_for_kept_student(row["answer"], student_id, removed_id)} for row in answers],
     )
+    await replace_in_events(connection, [removed_id], student_id)
     await _merge_students(connection, merge.student, merge.removed)
     await _move_rows(connection, student_merges, (), student_id, removed_id)
     await connection.execute(

@@ -23,6 +23,7 @@ from adsum.privacy.repository.references import (
     answers_with_student,
     is_in_answer,
     remove_from_answer,
+    replace_in_events,
     runs_with_student,
     set_plans,
 )
@@ -46,6 +47,7 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     places = await _lock_records(connection, student_id)
     await _erase_from_plans(connection, student_id)
     await _erase_from_answers(connection, student_id)
+    await replace_in_events(connection, [student_id])
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -37,6 +38,8 @@ _ANSWER_COLUMNS = {
     "answer": Json,
     "sourced_id": String(),
 }
+_REPLACE_IN_NEW_EVENTS = sql_file("adsum.privacy", "replace_in_new_events", parameters={"kept_id": BigInt})
+_REPLACE_IN_EVENTS = sql_file("adsum.privacy", "replace_in_events", parameters={"kept_id": BigInt})
 _RUNS = sql_file("adsum.privacy", "runs_with_student", parameters=STUDENT, returns=_RUN_COLUMNS)
 _OPEN_RUNS = sql_file("adsum.privacy", "open_runs_with_student", parameters=STUDENT, returns=_BATCH_COLUMNS)
 _ANSWERS = sql_file("adsum.privacy", "answers_with_student", parameters=STUDENT, returns=_ANSWER_COLUMNS)
@@ -68,6 +71,15 @@ async def open_batches_with(connection: AsyncConnection, student_id: int) -> lis
 async def runs_with_student(connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
     """The runs that name the student, with `run_id`, `plan` and `kept`."""
     return await rows_about(connection, _RUNS, _RUN_COLUMNS, student_id)
+
+
+async def replace_in_events(
+    connection: AsyncConnection, student_ids: Collection[int], kept_id: int | None = None
+) -> None:
+    """Replaces the ids of students, who are still stored, in all events: by that of the kept student, or by null."""
+    values = {"student_ids": json.dumps(sorted(student_ids)), "kept_id": kept_id}
+    for statement in (_REPLACE_IN_NEW_EVENTS, _REPLACE_IN_EVENTS):
+        await statement.fetch_all(connection, values)
 
 
 async def set_plans(connection: AsyncConnection, runs: Sequence[Mapping[str, Any]]) -> None:

@@ -18,6 +18,7 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.privacy.holds.repository import held_students
+from adsum.privacy.repository.references import replace_in_events
 from adsum.privacy.retention.repository.periods import CONTACT_HAS_TEXT, DUE_STUDENTS, HAS_NOTE
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.tables import student_holds, student_merges
@@ -222,6 +223,7 @@ async def delete_students(connection: AsyncConnection, school_id: int, before: d
         await lock_school(connection, other)
     for table in (enrolments, student_contacts, student_schools, student_merges, student_holds, *_SUMMARIES):
         await connection.execute(delete(table).where(table.c.student_id.in_(ids)))
+    await replace_in_events(connection, ids)
     await connection.execute(delete(students).where(named_student_id.in_(ids)))
     return len(ids)
 

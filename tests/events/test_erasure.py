@@ -1,0 +1,93 @@
+"""An erased student is in no stored event, also not in those that are still to be delivered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select
+
+from adsum.accounts.access import system_caller
+from adsum.events.tables import events
+from adsum.events.webhooks.service import NewWebhook
+from adsum.platform.database.new_events import EventType, NewEvent, new_events, write_events
+from adsum.privacy.repository.references import replace_in_events
+from tests.attendance.corrections.conftest import Register
+from tests.events.conftest import reader_of
+from tests.events.webhooks.conftest import NOW, Receiver, receiver, settings
+
+__all__ = ["receiver", "settings"]
+ABSENCE = {"absenceId": 7, "version": 1, "from": "2024-12-25", "to": "2024-12-25", "status": "excused"}
+TIMES = {"sessionIds": None, "fromTime": None, "toTime": None}
+
+
+async def happen_to(register: Register, *student_ids: int) -> None:
+    """Lets planned absences happen, which have no id yet."""
+    data = [{**ABSENCE, **TIMES, "studentId": student_id} for student_id in student_ids]
+    async with register.adsum.database.transaction() as connection:
+        await write_events(connection, [NewEvent(EventType.ABSENCE_ENTERED, None, each) for each in data], NOW)
+
+
+async def stored(register: Register) -> str:
+    async with register.adsum.database.snapshot() as connection:
+        rows: Sequence[Any] = [(await connection.execute(select(t.c.data))).all() for t in (events, new_events)]
+    return str(rows)
+
+
+async def test_an_erasure_takes_the_id_out_of_numbered_and_new_events(register: Register) -> None:
+    first, second, _ = register.api.school.student_ids
+    reader = reader_of(register.adsum)
+    await register.correct(status="late")
+    await happen_to(register, first)
+    await reader.read()
+    await happen_to(register, first, second)
+    named = await stored(register)
+    reader.cursor = None
+
+    await register.adsum.student_data.erase(first, system_caller())
+
+    after = await stored(register)
+    items = await reader.items()
+    assert named.count(f"'studentId': {first}") == 3
+    assert (after.count(f"'studentId': {first}"), after.count(f"'studentId': {second}")) == (0, 1)
+    assert [each["data"]["studentId"] for each in items if "studentId" in each["data"]] == [None, None, None, second]
+
+
+async def test_an_event_that_is_still_to_be_delivered_does_not_name_an_erased_student(
+    register: Register, receiver: Receiver
+) -> None:
+    first = register.api.school.student_ids[0]
+    webhook = await register.adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
+    await register.correct(status="late")
+    await register.adsum.event_numbering.number()
+    await register.adsum.student_data.erase(first, system_caller())
+
+    await register.adsum.deliveries.deliver(webhook.webhook.id)
+
+    assert [each.content["data"]["studentId"] for each in receiver.received] == [None]
+
+
+async def test_the_ids_of_several_students_are_taken_out_at_once(register: Register) -> None:
+    first, second, third = register.api.school.student_ids
+    await happen_to(register, first, second, third)
+    async with register.adsum.database.transaction() as connection:
+        await replace_in_events(connection, [first, third])
+
+    items = await reader_of(register.adsum).items()
+
+    assert [each["data"]["studentId"] for each in items if each["type"] == "absence.entered"] == [None, second, None]
+
+
+async def test_after_a_merge_events_name_the_kept_student(register: Register) -> None:
+    kept, removed, other = register.api.school.student_ids
+    reader = reader_of(register.adsum)
+    await happen_to(register, removed, other)
+    await reader.read()
+    await happen_to(register, removed)
+    async with register.adsum.database.transaction() as connection:
+        await replace_in_events(connection, [removed], kept)
+    reader.cursor = None
+
+    items = await reader.items()
+
+    assert [each["data"]["studentId"] for each in items if each["type"] == "absence.entered"] == [kept, other, kept]
