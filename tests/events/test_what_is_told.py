@@ -147,25 +147,28 @@ async def test_a_register_is_told_as_taken_once_although_a_student_is_enrolled_a
 async def test_a_correction_that_sets_the_last_mark_takes_the_register_once(register: Register) -> None:
     first, *others = register.api.school.student_ids
     reader = reader_of(register.adsum)
-    for chosen in ([first], others):
-        answer = await register.api.create(
-            "teacher", learningDate="2024-12-24", isSelectedAll=False, selectedStudentIds=chosen
-        )
-        async with register.worker():
-            await ended(register.adsum, answer.json()["batchId"])
-        if chosen == [first]:
-            found = (await register.api.get("/attendances", studentId=first, **{"from": "2024-12-24"})).json()["items"]
-            (record,) = [each for each in found if each["learningDate"] == "2024-12-24"]
-            await correct(register, record["id"], 1, None)
+    await mark(register, [first])
+    found: list[Any] = (await register.api.get("/attendances", studentId=first)).json()["items"]
+    (record_id,) = [each["id"] for each in found if each["learningDate"] == "2024-12-24"]
+    await correct(register, record_id, 1, None)
+    await mark(register, others)
     await reader.read()
-    await correct(register, record["id"], 2, "present")
+    await correct(register, record_id, 2, "present")
     taken = await reader.items()
-    await correct(register, record["id"], 3, None)
-    await correct(register, record["id"], 4, "late")
+    await correct(register, record_id, 3, None)
+    await correct(register, record_id, 4, "late")
 
     assert kinds(taken) == ["attendance.corrected", "register.taken"]
     assert taken[-1]["data"]["expected"] == 3
     assert kinds(await reader.items()) == ["attendance.cleared", "attendance.corrected"]
+
+
+async def mark(register: Register, student_ids: list[int]) -> None:
+    answer = await register.api.create(
+        "teacher", learningDate="2024-12-24", isSelectedAll=False, selectedStudentIds=student_ids
+    )
+    async with register.worker():
+        await ended(register.adsum, answer.json()["batchId"])
 
 
 async def correct(register: Register, record_id: int, version: int, status: str | None) -> None:

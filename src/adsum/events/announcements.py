@@ -136,10 +136,11 @@ class TakenRegisters:
             async with self._database.snapshot() as connection:
                 begin = await read_position(connection, EventType.REGISTER_TAKEN)
                 events, position, has_more = await _events_of_marks(connection, begin, now, self._at_once)
-                sessions = await _sessions(connection, events)
+                by_school = await _sessions(connection, events)
+                registers = {register for of_school in by_school.values() for register in of_school}
             if position > begin:
                 async with self._database.transaction() as connection:
-                    announced += await self._announce(connection, set().union(*sessions.values()), now)
+                    announced += await self._announce(connection, registers, now)
                     await set_position(connection, EventType.REGISTER_TAKEN, position)
         return announced
 
