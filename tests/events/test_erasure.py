@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from sqlalchemy import select
 
 from adsum.accounts.access import system_caller
-from adsum.events.tables import events
+from adsum.events.repository import announce
+from adsum.events.tables import announcements, events
 from adsum.events.webhooks.service import NewWebhook
 from adsum.platform.database.new_events import EventType, NewEvent, new_events, write_events
 from adsum.privacy.repository.references import replace_in_events
@@ -91,3 +93,22 @@ async def test_after_a_merge_events_name_the_kept_student(register: Register) ->
     items = await reader.items()
 
     assert [each["data"]["studentId"] for each in items if each["type"] == "absence.entered"] == [kept, other, kept]
+
+
+async def test_an_erasure_and_a_merge_take_the_id_out_of_announcements(register: Register) -> None:
+    first, second, third = register.api.school.student_ids
+    days = [date(2024, 12, day) for day in (23, 24)]
+    async with register.adsum.database.transaction() as connection:
+        await announce(connection, EventType.STUDENT_UNEXPLAINED, {(day, each) for day in days for each in (1, 2, 3)})
+        await announce(connection, EventType.REGISTER_TAKEN, {(days[0], first)})
+        await announce(connection, EventType.STUDENT_UNEXPLAINED, {(date(2024, 12, 26), first)})
+        await replace_in_events(connection, [first], second)
+        await replace_in_events(connection, [third])
+        await replace_in_events(connection, [])
+        left = [tuple(row) for row in await connection.execute(select(announcements))]
+
+    assert (first, second, third) == (1, 2, 3)
+    assert sorted(left) == [
+        ("register.taken", days[0], first),
+        *(("student.unexplained", day, second) for day in (*days, date(2024, 12, 26))),
+    ]

@@ -87,7 +87,7 @@ async def test_the_backlog_of_webhooks_and_its_age_are_measured(
     assert [failing[f"adsum_{name}"] for name in names] == [0, 1, 1, 3]
     assert empty["adsum_oldest_undelivered_event_seconds"] == 0
     assert 3600 <= failing["adsum_oldest_undelivered_event_seconds"] < 3660
-    assert waiting[-1] == ("webhooks", "warning", "no worker has delivered an event that waits for 60 minutes")
+    assert waiting[-1] == ("webhooks", "warning", "no worker has delivered an event that has waited for 60 minutes")
     assert (await scraped(adsum))["adsum_oldest_undelivered_event_seconds"] == 0
 
 

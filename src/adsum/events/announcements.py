@@ -33,6 +33,7 @@ from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.ids import Batch
 from adsum.registers.repository import RegisterPosition, TakenRegister, find_taken_registers, list_registers
 from adsum.registers.rules import Register, RegisterFilters
+from adsum.roster.repository.students import keep_students
 
 PAUSE = timedelta(seconds=20)
 # Registers are looked at twice, since clocks differ.
@@ -198,9 +199,9 @@ class UnexplainedStudents:
             absent = await find_students_with_statuses(
                 connection, school_id, sessions, codes, marked_before=now - self._after
             )
-            new = await announce(
-                connection, EventType.STUDENT_UNEXPLAINED, {(day, student_id) for student_id, day in absent}
-            )
+            stored = await keep_students(connection, {student_id for student_id, _ in absent})
+            subjects = {(day, student_id) for student_id, day in absent if student_id in stored}
+            new = await announce(connection, EventType.STUDENT_UNEXPLAINED, subjects)
             records = await find_records_with_statuses(
                 connection, system_caller(), school_id, {(student_id, day) for day, student_id in new}, codes
             )

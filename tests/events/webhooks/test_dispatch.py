@@ -180,7 +180,10 @@ async def test_a_webhook_is_woken_when_its_types_change_and_when_it_is_enabled(
     await happen(adsum, [0])
     await adsum.dispatch.dispatch()
     before = await waiting_webhooks(redis)
-    await adsum.webhooks.change(webhook_id, caller, event_types=[])
+    changed_to_all = await adsum.webhooks.change(webhook_id, caller, event_types=[])
+    await adsum.dispatch.dispatch()
+    passed = await waiting_webhooks(redis)
+    await happen(adsum, [2])
     await adsum.dispatch.dispatch()
     changed = await waiting_webhooks(redis)
     await adsum.webhooks.change(webhook_id, caller, enabled=False)
@@ -190,6 +193,7 @@ async def test_a_webhook_is_woken_when_its_types_change_and_when_it_is_enabled(
     await adsum.webhooks.change(webhook_id, caller, enabled=True)
     await adsum.dispatch.dispatch()
 
+    assert (changed_to_all.position, passed) == (1, []), "it received no event of the new types from before"
     assert (before, changed, disabled) == ([], [webhook_id], [])
     assert await waiting_webhooks(redis) == [webhook_id]
 

@@ -2,7 +2,7 @@
 -- of their insertion. Returns the id of each.
 -- The caller holds the lock of `event_log`, so that ids become visible in their order. One statement, because two would
 -- see different rows: a transaction may commit in between.
--- Locks: the deleted rows, which only this statement does.
+-- Locks: the deleted rows. An erasure changes such rows, and this statement waits until it ends.
 WITH moved AS (
     DELETE FROM new_events
     WHERE id IN (SELECT id FROM new_events ORDER BY id LIMIT :limit)

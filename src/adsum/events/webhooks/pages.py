@@ -5,7 +5,7 @@ response that makes it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
@@ -101,8 +101,8 @@ class ReplayForm(BaseModel):
 
 def _moment(text: str, time_zone: str, name: str, violations: list[Violation]) -> datetime | None:
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(time_zone))
-    except ValueError:
+        return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(time_zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         detail = f"{text[:40]!r} is not a day and a time"
         violations.append(Violation("wrong_moment", detail, f"/{name}"))
         return None

@@ -15,12 +15,12 @@ from typing_extensions import override
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.events.repository import lock_ends
+from adsum.events.repository import lock_ends, read_position
 from adsum.events.service import PRUNE_PAUSE, PRUNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
 from adsum.events.webhooks.guard import Guard
-from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Webhook, new_secret
+from adsum.events.webhooks.rules import DISPATCHER, Attempt, Delivery, Disabled, Webhook, new_secret
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
@@ -182,6 +182,9 @@ class Webhooks:
             if {"event_types", "disabled"} & values.keys():
                 # Locked: the dispatcher matches later events with the new values.
                 values["newest_id"] = (await lock_ends(connection)).last_id
+            if "event_types" in values and before.newest_id <= before.position:
+                # It has received all events of its types that are matched. Those of the new types are not sent.
+                values["position"] = max(before.position, await read_position(connection, DISPATCHER))
             if values:
                 await statements.change_webhook(connection, webhook_id, values)
             after = await _find(connection, webhook_id, caller)

@@ -1,5 +1,7 @@
 """Registers are announced as taken once, by what the records have after each change"""
 
+from datetime import UTC, datetime, timedelta
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,10 +10,14 @@ down_revision = "0060"
 
 
 def upgrade() -> None:
+    # The column was never released. The index of the days keeps the statement short in a table of many years.
+    first_day = sa.bindparam("first_day", datetime.now(UTC).date() - timedelta(days=60), sa.Date())
     op.execute(
-        "INSERT INTO announcements (type, day, subject_id) "
-        "SELECT DISTINCT 'register.taken', learning_date, session_id FROM batch_runs "
-        "WHERE completes_register AND state = 'closed'"
+        sa.text(
+            "INSERT INTO announcements (type, day, subject_id) "
+            "SELECT DISTINCT 'register.taken', learning_date, session_id FROM batch_runs "
+            "WHERE completes_register AND state = 'closed' AND learning_date >= :first_day"
+        ).bindparams(first_day)
     )
     op.execute("INSERT INTO event_readers (name, position) SELECT 'register.taken', last_id FROM event_log")
     op.drop_column("batch_runs", "completes_register")

@@ -40,7 +40,7 @@ async def check_events(database: Database, keys: KeyRing, now: Clock) -> Sequenc
         events = ok("events", "the feed is up to date")
     findings = [*_unreadable(secrets, keys), *_disabled(webhooks), *_failing(webhooks, now())]
     if health.waiting_for > LATE:
-        message = f"no worker has delivered an event that waits for {_minutes(health.waiting_for)}"
+        message = f"no worker has delivered an event that has waited for {_minutes(health.waiting_for)}"
         findings.append(warning("webhooks", message, "adsum worker"))
     enabled = sum(each.disabled is None for each in webhooks)
     return [events, *(findings or [ok("webhooks", f"{counted(enabled, 'webhook')} enabled")])]

@@ -21,6 +21,8 @@ from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.telemetry import LogIcon, logger
 from adsum.platform.tracing.spans import UNTRACED, Step
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
 
@@ -89,13 +91,19 @@ def _traced(scope: Scope) -> Step:
     tracing: Tracing | None = getattr(scope["app"].state, "tracing", None)
     if tracing is None or scope["path"] in QUIET:
         return UNTRACED
+    method = _known_method(scope)
     # Without path, query, address and agent, which are or may hold personal data.
     attributes = {
-        "http.request.method": scope["method"],
+        "http.request.method": method,
         "url.scheme": scope["scheme"],
         "network.protocol.version": scope["http_version"],
     }
-    return tracing.of_request(scope["method"], scope["headers"], attributes)
+    return tracing.of_request(method, scope["headers"], attributes)
+
+
+def _known_method(scope: Scope) -> str:
+    """The method, or `_OTHER`, as the semantic conventions have it: clients may invent any number of methods."""
+    return scope["method"] if scope["method"] in METHODS else "_OTHER"
 
 
 def _log_fields(request_id: str, spans: Step) -> dict[str, str]:
@@ -105,7 +113,7 @@ def _log_fields(request_id: str, spans: Step) -> dict[str, str]:
 
 def _describe(spans: Step, scope: Scope, response: _Response, request_id: str) -> None:
     route = _route(scope)
-    spans.name(f"{scope['method']} {route}")
+    spans.name(f"{_known_method(scope)} {route}")
     spans.note({"http.route": route, "adsum.request_id": request_id})
     if response.status is None:
         spans.fail("disconnected")

@@ -69,13 +69,13 @@ class MetricsExport:
         """Exports once. What cannot be read or sent is left out, as in a scrape that fails."""
         try:
             families = list(await collect())
+            data = metrics_data(families, self._resource, self._began_at, time.time_ns())
         except Unavailable as error:
             log.warning("metrics are not exported", code=error.code)
             return
         except Exception:
             log.exception("metrics are not exported")
             return
-        data = metrics_data(families, self._resource, self._began_at, time.time_ns())
         # A daemon, unlike the threads of asyncio, for which the process would wait at its end.
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         threading.Thread(target=self._send, args=(data, done, done.get_loop()), daemon=True).start()

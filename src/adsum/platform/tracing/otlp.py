@@ -91,7 +91,7 @@ class Tracing:
         """A child of the span that a context names; None: it is not sampled, or the context is damaged."""
         try:
             carrier = json.loads(context)
-        except ValueError:
+        except (TypeError, ValueError, RecursionError):
             return None
         if not isinstance(carrier, dict):
             return None

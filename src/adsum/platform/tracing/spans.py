@@ -7,6 +7,7 @@ of them, since they are about the same work.
 
 from __future__ import annotations
 
+from asyncio import CancelledError
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -91,8 +92,12 @@ class Step:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers that continue the trace in another program; empty: nothing is traced."""
-        return next((member.tracing.headers(member.span) for member in self._members), _NO_HEADERS)
+        """The header that continues the trace in another organisation; empty: nothing is traced.
+
+        `tracestate` is left out: it is about the systems of the client that has sent the request.
+        """
+        found = next((member.tracing.headers(member.span) for member in self._members), _NO_HEADERS)
+        return {name: text for name, text in found.items() if name == "traceparent"}
 
 
 _NO_HEADERS: Mapping[str, str] = {}
@@ -169,4 +174,4 @@ def on_behalf_of(groups: Iterable[Members]) -> Generator[None]:
 
 def _is_failure(error: BaseException) -> bool:
     """Whether it is an error of Adsum or of a server. A refused request is not."""
-    return isinstance(error, Unavailable) or not isinstance(error, AdsumError)
+    return isinstance(error, Unavailable) or not isinstance(error, AdsumError | CancelledError)

@@ -47,7 +47,6 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     places = await _lock_records(connection, student_id)
     await _erase_from_plans(connection, student_id)
     await _erase_from_answers(connection, student_id)
-    await replace_in_events(connection, [student_id])
     records = select(attendances.c.id).where(attendances.c.student_id == student_id)
     await connection.execute(delete(attendance_changes).where(attendance_changes.c.attendance_id.in_(records)))
     erased = await connection.execute(delete(attendances).where(attendances.c.student_id == student_id))
@@ -73,6 +72,7 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
         student_merges,
     ):
         await connection.execute(delete(table).where(table.c.student_id == student_id))
+    await replace_in_events(connection, [student_id])
     await connection.execute(delete(students).where(named_student_id == student_id))
     # A source id may also name another student of the school, who would be left out of imports.
     n = student_names.c

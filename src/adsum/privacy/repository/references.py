@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Date, String, bindparam, delete, update
+from sqlalchemy import Date, String, bindparam, column, delete, insert, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
+from adsum.platform.database.new_events import EventType
 from adsum.platform.database.sql_files import FileStatement, sql_file
 from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, Row, is_about_student, parts_about, without_parts
@@ -40,6 +41,8 @@ _ANSWER_COLUMNS = {
 }
 _REPLACE_IN_NEW_EVENTS = sql_file("adsum.privacy", "replace_in_new_events", parameters={"kept_id": BigInt})
 _REPLACE_IN_EVENTS = sql_file("adsum.privacy", "replace_in_events", parameters={"kept_id": BigInt})
+# Only the columns that are used: events are above this package.
+_ANNOUNCEMENTS = table("announcements", column("type", String), column("day", Date), column("subject_id", BigInt))
 _RUNS = sql_file("adsum.privacy", "runs_with_student", parameters=STUDENT, returns=_RUN_COLUMNS)
 _OPEN_RUNS = sql_file("adsum.privacy", "open_runs_with_student", parameters=STUDENT, returns=_BATCH_COLUMNS)
 _ANSWERS = sql_file("adsum.privacy", "answers_with_student", parameters=STUDENT, returns=_ANSWER_COLUMNS)
@@ -76,10 +79,29 @@ async def runs_with_student(connection: AsyncConnection, student_id: int) -> lis
 async def replace_in_events(
     connection: AsyncConnection, student_ids: Collection[int], kept_id: int | None = None
 ) -> None:
-    """Replaces the ids of students, who are still stored, in all events: by that of the kept student, or by null."""
+    """Replaces the ids of students, who are still stored, in all events: by that of the kept student, or by null.
+
+    Call it late in a transaction: until its end no event gets an id.
+    """
+    if not student_ids:
+        return
+    await _move_announcements(connection, student_ids, kept_id)
     values = {"student_ids": json.dumps(sorted(student_ids)), "kept_id": kept_id}
     for statement in (_REPLACE_IN_NEW_EVENTS, _REPLACE_IN_EVENTS):
         await statement.fetch_all(connection, values)
+
+
+async def _move_announcements(connection: AsyncConnection, student_ids: Collection[int], kept_id: int | None) -> None:
+    """Deletes what says that absences of students are announced, or makes it about the kept student."""
+    c = _ANNOUNCEMENTS.c
+    is_about_absence = c.type == EventType.STUDENT_UNEXPLAINED
+    removed = delete(_ANNOUNCEMENTS).where(is_about_absence, c.subject_id.in_(student_ids)).returning(c.day)
+    days = set(await connection.scalars(removed))
+    if kept_id is not None:
+        days -= set(await connection.scalars(select(c.day).where(is_about_absence, c.subject_id == kept_id)))
+        rows = [{"type": EventType.STUDENT_UNEXPLAINED.value, "day": day, "subject_id": kept_id} for day in days]
+        if rows:
+            await connection.execute(insert(_ANNOUNCEMENTS), rows)
 
 
 async def set_plans(connection: AsyncConnection, runs: Sequence[Mapping[str, Any]]) -> None:
