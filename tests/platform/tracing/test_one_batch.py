@@ -29,7 +29,9 @@ async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Trac
         await until(lambda: len(collector.named("POST webhook")) == 2 and collector.named("release"))
     await until(lambda: collector.named("POST /attendances/create-batch"))
 
-    assert collector.tree(TRACE_ID) == [
+    # Settling completes the run itself, unless another transaction is under way.
+    tree = [line for line in collector.tree(TRACE_ID) if line.strip() != "complete"]
+    assert tree == [
         "POST /attendances/create-batch",
         "  accept",
         "    validate",
@@ -38,7 +40,6 @@ async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Trac
         "  send attendance",
         "    process attendance",
         "      record",
-        *(["      complete"] if not traced.adsum.database.is_postgres else []),
         "      release",
     ]
     assert {span.state for span in collector.spans} == {"vendor=1"}
