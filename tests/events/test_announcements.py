@@ -157,3 +157,11 @@ async def test_marks_are_looked_through_in_pages_and_a_run_that_is_gone_is_passe
     students = UnexplainedStudents(register.adsum.database, lambda: later, after=timedelta(minutes=60), at_once=1)
 
     assert [await students.announce(), await students.announce()] == [1, 0]
+
+
+async def test_without_new_marks_nothing_is_announced(register: Register) -> None:
+    taken = register.adsum.taken_registers
+    await mark_some(register, "2024-12-24")
+    await register.adsum.event_numbering.number()
+
+    assert [await taken.announce() > 0 for _ in range(2)] == [True, False]

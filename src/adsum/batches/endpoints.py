@@ -30,7 +30,7 @@ from adsum.batches.schemas import (
 )
 from adsum.batches.service import AttendancesService
 from adsum.batches.undo import Undo
-from adsum.platform.errors import NotFound, RecordsExist, RosterChanged
+from adsum.platform.errors import NotFound, OtherVisitor, RecordsExist, RosterChanged
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
@@ -158,7 +158,7 @@ async def show_batch(
     name="retryBatch",
     summary="Retry failed students",
     status_code=HTTPStatus.ACCEPTED,
-    responses=raises(BatchIsOpen, NothingFailed, RunPruned),
+    responses=raises(BatchIsOpen, NothingFailed, OtherVisitor, RunPruned),
 )
 async def retry_batch(
     batch_id: BatchId, retry_cancel: RetryCancelDependency, caller: Operator, key: SentKey

@@ -74,3 +74,20 @@ async def test_messages_carry_the_context_as_those_of_node_do(traced: Traced) ->
     (sent,) = traced.collector.named("send attendance")
     assert carrier["traceparent"].startswith(f"00-{sent.trace_id}-{sent.span_id}-")
     assert carrier.keys() == {"traceparent"}
+
+
+async def test_a_delivery_that_fails_is_an_error_in_the_trace(traced: Traced, receiver: Receiver) -> None:
+    receiver.answer_of = lambda _: 500
+    urls = (receiver.url, "http://127.0.0.1:1/")
+    created = [await traced.adsum.webhooks.create(NewWebhook(url), system_caller()) for url in urls]
+    await traced.api.create()
+    await traced.adsum.event_numbering.number()
+    for each in created:
+        await traced.adsum.deliveries.deliver(each.webhook.id)
+    await until(lambda: len(traced.collector.named("POST webhook")) == 2)
+
+    sent = traced.collector.named("POST webhook")
+    assert {(each.attributes["error.type"], each.is_error) for each in sent} == {
+        ("500", True),
+        ("connection_failed", True),
+    }

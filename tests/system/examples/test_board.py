@@ -149,6 +149,7 @@ async def test_batches_complete_after_an_operator(
         assert await board.count("failed") == 0
 
 
+@pytest.mark.long
 async def test_batches_complete_while_an_operator_removes_what_waits(
     new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:

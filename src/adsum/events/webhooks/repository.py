@@ -263,9 +263,7 @@ def _received_by(webhook: Webhook) -> list[ColumnElement[bool]]:
 async def count_waiting(connection: AsyncConnection, webhook: Webhook, limit: int) -> int:
     """The number of events that the webhook has still to receive, counted up to `limit`."""
     c, retry, replay = events.c, webhook_retries.c, webhook_replays.c
-    # Of a disabled webhook, the dispatcher matches no events.
-    matched = [c.id <= webhook.newest_id] if webhook.disabled is None else []
-    following = select(c.id).where(c.id > webhook.position, *matched, *_received_by(webhook)).limit(limit)
+    following = select(c.id).where(c.id > webhook.position, *_received_by(webhook)).limit(limit)
     again = select(retry.event_id).where(retry.webhook_id == webhook.id).limit(limit)
     remaining = and_(
         *(c.id > replay.position, c.id <= replay.last_id),

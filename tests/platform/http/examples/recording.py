@@ -238,6 +238,9 @@ async def recorded(settings: Settings) -> tuple[Examples, Examples]:
         for step in STEPS:
             example = await recorder.record(step)
             examples.setdefault(step.operation, example)
+            # As the worker does, soon after the last mark.
+            await recorder.adsum.event_numbering.number()
+            await recorder.adsum.taken_registers.announce()
         return examples, await _events(recorder)
 
 
