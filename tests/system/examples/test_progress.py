@@ -73,18 +73,27 @@ async def test_a_node_program_continues_after_its_connection_was_cut(
 async def relayed(address: str) -> AsyncGenerator[tuple[str, list[asyncio.StreamWriter]]]:
     """Relays connections to an API. Yields the address of the relay, and the connections to its clients."""
     writers: list[asyncio.StreamWriter] = []
+    ended: list[asyncio.Task[None] | None] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers.append(writer)
+        ended.append(asyncio.current_task())
         to_api = await asyncio.open_connection("127.0.0.1", int(address.rpartition(":")[2]))
-        with suppress(ConnectionError):
-            await asyncio.gather(_copy(reader, to_api[1]), _copy(to_api[0], writer))
+        try:
+            with suppress(ConnectionError):
+                await asyncio.gather(_copy(reader, to_api[1]), _copy(to_api[0], writer))
+        finally:
+            for each in (writer, to_api[1]):
+                each.close()
+                with suppress(OSError):
+                    await each.wait_closed()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", writers
         for writer in writers:
             writer.close()
+        await asyncio.gather(*(each for each in ended if each is not None))
 
 
 async def _copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:

@@ -115,6 +115,8 @@ class Receiver:
                     await writer.drain()
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
             self._connections.discard(connection)
 
     async def _answer(self, headers: dict[str, str], body: bytes, writer: asyncio.StreamWriter) -> bool:
