@@ -66,11 +66,11 @@ async def test_a_worker_frozen_in_a_transaction_delays_its_batch_by_seconds_only
 ) -> None:
     installation = await stack.enter_async_context(new_installation())
     school = await open_school(installation, stack)
-    victim = await installation.worker(stack)
+    victim = await installation.worker(stack, NO_SWEEPS)  # commits only what it records
     batch = next(school.classes.batches())
     await verify(installation, [await school.mark_accepted(batch)])
-    # Rows are written and not committed. Uses corrections, since inserts alone are a single statement.
-    fault = Fault(1, Moment.BEFORE, victim.freeze, named="UPDATE attendances", breaks=False)
+    # All rows are written and not committed. Uses corrections, since inserts alone are a single statement.
+    fault = Fault(1, Moment.BEFORE, victim.freeze, named="COMMIT", breaks=False)
     victim.postgres.arm(fault)
     answer = (await school.mark(batch, onExisting="update", unselectedStudentIds=[])).json()
     absent = {student: "present" for student, status in school.classes.marks().items() if status == "absent"}
