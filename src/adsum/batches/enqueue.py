@@ -17,7 +17,7 @@ from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalesce
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import redis_deadline
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.platform.tracing.spans import context_of_work, step
+from adsum.platform.tracing.spans import UNTRACED, Step, context_of_work, step
 
 log = logger(__name__)
 
@@ -45,21 +45,16 @@ class Enqueuer:
         Never raises for an outage: the database has accepted the run, and the sweeper enqueues it.
         """
         if run is None:
-            await self._submit(None, ended)
+            await self._submit(None, ended, UNTRACED)
             return
         with step(f"send {self._queue.name}", kind="producer", about=run.run_id) as sending:
             if sending:
                 sending.note(self._queue.span_attributes("send") | _span_attributes(run))
                 run = replace(run, trace=context_of_work())
-            is_locked = await self._submit(run, ended)
-            if is_locked is None:
-                sending.fail("queue_unavailable")
-                return
-        jobs, chunks = len(run.jobs), len(run.chunks)
-        detail = "batch locked and queued" if is_locked else "batch queued, and another run holds its lock"
-        log.info(detail, mark=LogIcon.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
+            is_locked = await self._submit(run, ended, sending)
+        _log_enqueued(run, is_locked=is_locked)
 
-    async def _submit(self, run: Run | None, ended: Run | None) -> bool | None:
+    async def _submit(self, run: Run | None, ended: Run | None, sending: Step) -> bool | None:
         """Whether the new run holds the lock of its batch; None: Redis is unavailable."""
         named = run or ended
         if named is None:
@@ -70,6 +65,7 @@ class Enqueuer:
         except Unavailable as error:
             detail = "queue unavailable: the run waits in the database"
             log.error(detail, mark=LogIcon.ERROR, run_id=named.run_id, code=error.code)
+            sending.fail("queue_unavailable")
             return None
 
     async def close(self) -> None:
@@ -95,6 +91,14 @@ class Enqueuer:
                     if holder is not None and await self._completion.take_over(run, holder):
                         locked.add(run.run_id)
         return locked
+
+
+def _log_enqueued(run: Run, *, is_locked: bool | None) -> None:
+    if is_locked is None:  # the error is logged
+        return
+    jobs, chunks = len(run.jobs), len(run.chunks)
+    detail = "batch locked and queued" if is_locked else "batch queued, and another run holds its lock"
+    log.info(detail, mark=LogIcon.LOCK, batch_id=run.batch.id, run_id=run.run_id, jobs=jobs, chunks=chunks)
 
 
 def _span_attributes(run: Run) -> dict[str, str | int]:
