@@ -7,7 +7,7 @@ and each student of a day is announced once, also after another worker leads.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any
@@ -131,21 +131,12 @@ class TakenRegisters:
 
     async def announce(self) -> int:
         """Looks at the registers of new marks. Returns the number of registers that are announced."""
-        announced, has_more = 0, True
-        while has_more:
-            now = self._now()
-            async with self._database.snapshot() as connection:
-                begin = await read_position(connection, EventType.REGISTER_TAKEN)
-                events, position, has_more = await _events_of_marks(connection, begin, now, self._at_once)
-                by_school = await _sessions(connection, events)
-                registers = {register for of_school in by_school.values() for register in of_school}
-            if position > begin:
-                async with self._database.transaction() as connection:
-                    announced += await self._announce(connection, registers, now)
-                    await set_position(connection, EventType.REGISTER_TAKEN, position)
-        return announced
+        follower = EventType.REGISTER_TAKEN
+        return await _follow_marks(self._database, follower, self._now, self._at_once, self._announce)
 
-    async def _announce(self, connection: Connection, registers: Collection[tuple[int, date]], now: datetime) -> int:
+    async def _announce(self, connection: Connection, rows: Sequence[StoredEvent], now: datetime) -> int:
+        by_school = await _sessions(connection, rows)
+        registers = {register for of_school in by_school.values() for register in of_school}
         taken = {(each.day, each.session_id): each for each in await find_taken_registers(connection, registers)}
         new = await announce(connection, EventType.REGISTER_TAKEN, taken.keys())
         events = [
@@ -180,17 +171,8 @@ class UnexplainedStudents:
 
     async def announce(self) -> int:
         """Looks at the marks that are old enough by now. Returns the number of announced students."""
-        announced, has_more = 0, True
-        while has_more:
-            now = self._now()
-            async with self._database.snapshot() as connection:
-                begin = await read_position(connection, EventType.STUDENT_UNEXPLAINED)
-                events, position, has_more = await _events_of_marks(connection, begin, now - self._after, self._at_once)
-            if position > begin:
-                async with self._database.transaction() as connection:
-                    announced += await self._announce(connection, events, now)
-                    await set_position(connection, EventType.STUDENT_UNEXPLAINED, position)
-        return announced
+        follower = EventType.STUDENT_UNEXPLAINED
+        return await _follow_marks(self._database, follower, self._now, self._at_once, self._announce, self._after)
 
     async def _announce(self, connection: Connection, rows: Sequence[StoredEvent], now: datetime) -> int:
         announced = 0
@@ -208,6 +190,30 @@ class UnexplainedStudents:
             await write_events(connection, _unexplained_events(school_id, records), now)
             announced += len(new)
         return announced
+
+
+async def _follow_marks(
+    database: Database,
+    reader: EventType,
+    clock: Clock,
+    at_once: int,
+    announce_from: Callable[[Connection, Sequence[StoredEvent], datetime], Awaitable[int]],
+    after: timedelta = timedelta(0),
+) -> int:
+    """Passes the next events that tell of marks and are old enough to `announce_from`, page by page. Each page and the
+    position after it are stored in one transaction. Returns the number of announcements.
+    """
+    announced, has_more = 0, True
+    while has_more:
+        now = clock()
+        async with database.snapshot() as connection:
+            begin = await read_position(connection, reader)
+            events, position, has_more = await _events_of_marks(connection, begin, now - after, at_once)
+        if position > begin:
+            async with database.transaction() as connection:
+                announced += await announce_from(connection, events, now)
+                await set_position(connection, reader, position)
+    return announced
 
 
 async def _events_of_marks(
