@@ -22,7 +22,7 @@ _TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 
 class Counts(NamedTuple):
-    """What has arrived: new events, each after all that came before it, and events that came again or late."""
+    """The events that arrived: new ones, each after all that came before it, and events that came again or late."""
 
     new: int
     again: int

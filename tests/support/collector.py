@@ -34,7 +34,7 @@ class SpanSeen:
 
 @dataclass
 class Collector:
-    """What it received. `status` is its answer; `release` lets answers wait."""
+    """The exports that it received. `status` is its answer; `release` lets answers wait."""
 
     port: int = 0
     status: int = 200

@@ -32,7 +32,7 @@ class Receiver:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What has arrived, tests included."""
+        """The events that arrived, tests included."""
         return [json.loads(body) for _, body in self.requests]
 
     @property

@@ -21,7 +21,7 @@ from tests.support.servers.counting import CountingProxy, counting_postgres, cou
 from tests.support.servers.processes import eventually, is_alive
 
 KEY = "x" * 64
-# Where the receivers of webhooks are.
+# The network of the receivers of webhooks.
 LOOPBACK = "127.0.0.0/8"
 # As the proxies name the statements that number events, and that add deliveries to the log.
 NUMBERING = "WITH moved AS"

@@ -152,7 +152,7 @@ async def webhook(
 async def settings(
     request: Request, webhook_id: WebhookId, page_data: PageData, visitor: Manager, now: Now
 ) -> Response:
-    """What can be changed."""
+    """The fields that can be changed."""
     return await _settings(request, page_data, visitor, now, webhook_id)
 
 

@@ -26,7 +26,7 @@ log = logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Exports:
-    """What this process exports: traces and metrics; None: not."""
+    """The exports of this process: traces and metrics. None: it does not export them."""
 
     tracing: Tracing | None = None
     metrics: MetricsExport | None = None
