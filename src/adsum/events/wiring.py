@@ -9,7 +9,6 @@ from ipaddress import ip_network
 
 from adsum.batches.sweep import Chore, Sweeper
 from adsum.events.announcements import MissingRegisters, TakenRegisters, UnexplainedStudents
-from adsum.events.health import HealthOfEvents
 from adsum.events.metrics import EventMetrics
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
 from adsum.events.webhooks.delivery import Deliveries
@@ -33,7 +32,6 @@ class EventServices:
 
     event_numbering: EventNumbering
     event_feed: EventFeed
-    health_of_events: HealthOfEvents
     taken_registers: TakenRegisters
     webhooks: Webhooks
     webhook_page_data: WebhookPageData
@@ -55,7 +53,6 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
     return EventServices(
         event_numbering=numbering,
         event_feed=EventFeed(on.database, numbering),
-        health_of_events=HealthOfEvents(on.database, on.now),
         taken_registers=taken,
         webhooks=webhooks,
         webhook_page_data=WebhookPageData(webhooks, schools),

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from adsum.accounts.access import system_caller
+from adsum.events.health import HealthOfEvents
 from adsum.events.rules import EventFilters
 from adsum.events.service import EventPruning
 from adsum.events.webhooks import delivery
@@ -324,10 +325,10 @@ async def test_a_replay_stores_one_row_and_ends_when_its_events_are_pruned(
     await happen(adsum, range(3))
     await deliver(adsum, webhook)
     await replay_all(adsum, webhook)
-    begun = await adsum.health_of_events.read()
+    begun = await HealthOfEvents(adsum.database, adsum.now).read()
     await EventPruning(adsum.database, lambda: NOW + timedelta(days=1), keep=timedelta(hours=1)).prune_if_due()
     await deliver(adsum, webhook)
-    ended = await adsum.health_of_events.read()
+    ended = await HealthOfEvents(adsum.database, adsum.now).read()
 
     assert (begun.retries, begun.replays, ended.replays) == (0, 1, 0)
     assert receiver.added == [0, 1, 2]
@@ -356,7 +357,7 @@ async def test_a_deleted_webhook_is_invisible_at_once_and_its_rows_are_deleted_i
     await adsum.webhooks.replay_event(webhook_id, 1, CALLER)
     await replay_all(adsum, webhook)
     await adsum.webhooks.delete(webhook_id, CALLER)
-    health = await adsum.health_of_events.read()
+    health = await HealthOfEvents(adsum.database, adsum.now).read()
     with pytest.raises(NotFound):
         await adsum.webhooks.page_of_deliveries(webhook_id, CALLER, PageRequest())
     await deliver_deleted(adsum, webhook_id)
