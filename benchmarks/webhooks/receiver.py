@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import re
 import time
 from collections import defaultdict
@@ -78,6 +79,7 @@ async def _serve(pipe: Any) -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Answering(arrivals), "127.0.0.1", 0)
     loop.add_reader(pipe.fileno(), lambda: pipe.send(arrivals.answer(pipe.recv())))
+    os.set_blocking(pipe.fileno(), True)  # uvloop has changed it, and a long answer does not fit into the buffer
     pipe.send(server.sockets[0].getsockname()[1])
     await server.serve_forever()
 

@@ -13,6 +13,7 @@ from adsum.events.metrics import EventMetrics
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
 from adsum.events.webhooks.delivery import Deliveries
 from adsum.events.webhooks.guard import Guard, Network
+from adsum.events.webhooks.pace import Pace
 from adsum.events.webhooks.page_data import WebhookPageData
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, queue_of_webhooks
 from adsum.events.webhooks.secret_renewal import SecretRenewal
@@ -36,6 +37,7 @@ class EventServices:
     webhooks: Webhooks
     webhook_page_data: WebhookPageData
     deliveries: Deliveries
+    delivery_pace: Pace
     dispatch: Dispatch
     event_chores: Sequence[Chore]
 
@@ -46,7 +48,8 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
     numbering = EventNumbering(on.database)
     guard, box = Guard(_networks(settings.webhook_allowed_networks)), SecretBox(on.keys, KeyPurpose.WEBHOOKS)
     sender = on.closing(Sender(guard, on.now))
-    deliveries = Deliveries(on.database, sender, box, on.now, metrics.count_attempt, on.tracing)
+    pace = Pace()
+    deliveries = Deliveries(on.database, sender, box, pace, on.now, metrics.count_attempt, on.tracing)
     taken = TakenRegisters(on.database, on.now)
     queue = WebhookQueue(on.redis, queue_name=queue_of_webhooks(settings.queue_name), key_prefix=settings.key_prefix)
     webhooks = Webhooks(on.database, numbering, deliveries, guard, box, on.now)
@@ -57,7 +60,8 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
         webhooks=webhooks,
         webhook_page_data=WebhookPageData(webhooks, schools),
         deliveries=deliveries,
-        dispatch=Dispatch(on.database, numbering, queue, lambda: sweeper.is_leading, on.now),
+        delivery_pace=pace,
+        dispatch=Dispatch(on.database, numbering, queue, pace, lambda: sweeper.is_leading, on.now),
         event_chores=_chores(on, numbering, taken, box),
     )
 

@@ -53,7 +53,7 @@ async def _work(settings: Settings) -> None:
         await adsum.readiness.require_current_schema()
 
         async def process(chunk: Chunk, stalls: int) -> None:
-            with adsum.metrics.chunk_seconds.time():
+            with adsum.metrics.chunk_seconds.time(), adsum.delivery_pace.processing():
                 await adsum.dispatcher.take(chunk, stalls)
 
         options = WorkerOptions(

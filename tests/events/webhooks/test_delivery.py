@@ -43,7 +43,7 @@ async def deliver(adsum: Adsum, webhook: WebhookWithSecret, now: datetime | None
 
 def at(adsum: Adsum, now: datetime) -> Deliveries:
     own: Any = adsum.deliveries
-    return Deliveries(adsum.database, own._sender, own._box, lambda: now, own._count)
+    return Deliveries(adsum.database, own._sender, own._box, own._pace, lambda: now, own._count)
 
 
 async def log(

@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
 from adsum.events.webhooks import queue
+from adsum.events.webhooks.pace import Pace
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, new_webhook_worker, queue_of_webhooks
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
@@ -202,7 +203,9 @@ async def test_events_are_matched_in_pages_and_each_once(
     adsum: Adsum, redis: Redis, webhook: WebhookWithSecret
 ) -> None:
     queue = WebhookQueue(redis, queue_name=queue_of_webhooks("attendance"), key_prefix="")
-    dispatch = Dispatch(adsum.database, adsum.event_numbering, queue, lambda: True, system_clock, matched_at_once=2)
+    dispatch = Dispatch(
+        adsum.database, adsum.event_numbering, queue, Pace(), lambda: True, system_clock, matched_at_once=2
+    )
     await happen(adsum, range(5))
 
     await asyncio.gather(dispatch.dispatch(), dispatch.dispatch())
@@ -273,7 +276,7 @@ async def test_a_process_that_does_not_lead_dispatches_nothing(
     await happen(adsum, [0])
     stop = asyncio.Event()
     unused = WebhookQueue(redis, queue_name="unused", key_prefix="")
-    follower = Dispatch(adsum.database, adsum.event_numbering, unused, is_leading, system_clock)
+    follower = Dispatch(adsum.database, adsum.event_numbering, unused, Pace(), is_leading, system_clock)
     running = asyncio.create_task(follower.run(stop))
     await until(lambda: looks > 2)
     stop.set()

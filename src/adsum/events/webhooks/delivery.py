@@ -17,6 +17,7 @@ from adsum.events.rules import Event, EventFilters
 from adsum.events.schemas import event_item
 from adsum.events.service import SCANNED_AT_ONCE, find_events, find_single_events
 from adsum.events.webhooks import repository as statements
+from adsum.events.webhooks.pace import Pace
 from adsum.events.webhooks.repository import Replay, SealedSecrets
 from adsum.events.webhooks.rules import MAX_ATTEMPTS, RETRY_FOR, Attempt, Disabled, Webhook, pause_after
 from adsum.events.webhooks.sending import Sender
@@ -71,6 +72,7 @@ class Deliveries:
         database: has the events and the webhooks.
         sender: sends the requests.
         box: decrypts the secrets.
+        pace: decides when the next delivery may begin.
         now: the clock.
         count: counts each attempt to deliver an event.
         tracing: continues the traces of events; None: nothing is exported.
@@ -81,6 +83,7 @@ class Deliveries:
         database: Database,
         sender: Sender,
         box: SecretBox,
+        pace: Pace,
         now: Clock,
         count: Callable[[Attempt], None],
         tracing: Tracing | None = None,
@@ -88,6 +91,7 @@ class Deliveries:
         self._database = database
         self._sender = sender
         self._box = box
+        self._pace = pace
         self._now = now
         self._count = count
         self._tracing = tracing
@@ -185,6 +189,7 @@ class Deliveries:
         return list(await asyncio.gather(*map(send, page.events)))
 
     async def _send(self, page: DeliveryPage, event: Event) -> Attempt:
+        await self._pace.turn()
         body = event_item(event).model_dump_json(by_alias=True)
         with self._traced(page.webhook, event) as spans:
             attempt = await self._sender.send(

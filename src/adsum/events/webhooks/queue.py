@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from adsum.events.repository import end_of_scan, lock_position, read_ends, read_position, set_position
 from adsum.events.service import EventNumbering
 from adsum.events.webhooks.delivery import Deliveries
+from adsum.events.webhooks.pace import Pace
 from adsum.events.webhooks.repository import has_enabled, set_newest, webhooks_to_deliver
 from adsum.events.webhooks.rules import DISPATCHER
 from adsum.platform.clock import Clock
@@ -22,8 +23,9 @@ from adsum.platform.redis.queues import open_message_queue
 from adsum.platform.redis.workers import QueueMessage, QueueWorker, WorkerOptions
 from adsum.platform.telemetry import LogIcon, logger
 
-# Between two passes: while a webhook is enabled, and while none is.
+# Between two passes: while a webhook is enabled, while attendance is processed, and while no webhook is enabled.
 PAUSE_S = 0.05
+BUSY_PAUSE_S = 0.5
 IDLE_PAUSE_S = 1.0
 ERROR_PAUSE_S = 30.0
 OUTAGE_PAUSE_S = 5.0
@@ -65,6 +67,7 @@ class Dispatch:
         database: has the webhooks.
         numbering: numbers events.
         queue: takes the messages.
+        pace: tells whether attendance is being processed.
         is_leading: whether this process leads the sweepers: one process is enough.
         now: the clock.
         matched_at_once: the number of events that one transaction matches with the webhooks.
@@ -75,6 +78,7 @@ class Dispatch:
         database: Database,
         numbering: EventNumbering,
         queue: WebhookQueue,
+        pace: Pace,
         is_leading: Callable[[], bool],
         now: Clock,
         matched_at_once: int = MATCHED_AT_ONCE,
@@ -82,6 +86,7 @@ class Dispatch:
         self._database = database
         self._numbering = numbering
         self._queue = queue
+        self._pace = pace
         self._is_leading = is_leading
         self._now = now
         self._matched_at_once = matched_at_once
@@ -92,7 +97,7 @@ class Dispatch:
             pause = IDLE_PAUSE_S
             try:
                 if self._is_leading() and await self.dispatch():
-                    pause = PAUSE_S
+                    pause = BUSY_PAUSE_S if self._pace.is_busy else PAUSE_S
             except Unavailable as error:
                 log.error("outage, webhooks postponed", mark=LogIcon.ERROR, code=error.code)
             except Exception:
