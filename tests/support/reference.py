@@ -17,8 +17,8 @@ from pydantic_core import PydanticUndefined
 from adsum import main as root
 from adsum.events.health import EventHealth
 from adsum.operations.metrics import Metrics
-from adsum.platform.oidc_settings import OidcProvider
 from adsum.platform.setting_files import PREFIX
+from adsum.platform.setting_groups.providers import OidcProvider
 from adsum.platform.settings import Settings
 
 COMMAND: Final = "python -m tests.support.reference"

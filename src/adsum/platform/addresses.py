@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 
 def plain_address(text: str) -> IPv4Address | IPv6Address | None:
@@ -27,3 +28,25 @@ def source_of(address: str | None) -> str:
     if parsed is None:
         return hashlib.sha256(address.encode(errors="replace")).hexdigest()[:32]
     return str(parsed) if isinstance(parsed, IPv4Address) else parsed.exploded[:19]
+
+
+def is_private_address(url: str) -> bool:
+    """Whether requests to this URL are encrypted, or do not leave this machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or parts.username is not None or parts.fragment or not url.isprintable() or " " in url:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host))
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether the host of a URL is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -19,8 +19,8 @@ from adsum.platform.embedded.address import Address
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.embedded.valkey import Valkey
-from adsum.platform.oidc_settings import OidcProvider, text_of_providers
 from adsum.platform.setting_files import PREFIX
+from adsum.platform.setting_groups.providers import OidcProvider, text_of_providers
 from adsum.platform.settings import Settings, file_of
 
 DRAIN_S = 35  # longer than a worker gives its chunks to finish

@@ -20,7 +20,7 @@ from adsum.accounts.second_factors.rules import (
     typed_code,
     validate_name,
 )
-from adsum.platform.setting_values import ROLES_OF_USERS
+from adsum.platform.setting_groups.values import ROLES_OF_USERS
 
 # RFC 6238, appendix B, with SHA-1. Its codes have eight digits, of which six remain.
 VECTORS = {

@@ -15,7 +15,7 @@ from adsum.accounts.single_sign_on.rules import (
     session_of,
 )
 from adsum.platform.errors import UnusableAnswer
-from adsum.platform.oidc_settings import OidcProvider
+from adsum.platform.setting_groups.providers import OidcProvider
 
 
 def provider(issuer: str = "https://id.school.example", **changed: Any) -> OidcProvider:

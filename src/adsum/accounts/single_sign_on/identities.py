@@ -28,7 +28,7 @@ from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database, RejectedRows
 from adsum.platform.errors import Conflict, NotFound
-from adsum.platform.oidc_settings import OidcProvider
+from adsum.platform.setting_groups.providers import OidcProvider
 
 
 class IdentityExists(Conflict):

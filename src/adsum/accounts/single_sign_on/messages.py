@@ -10,7 +10,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_r
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
 from adsum.accounts.single_sign_on.rules import Metadata
-from adsum.platform.oidc_settings import GOOGLE, OidcProvider
+from adsum.platform.setting_groups.providers import GOOGLE, OidcProvider
 
 FORM = "application/x-www-form-urlencoded"
 

@@ -28,7 +28,7 @@ from adsum.accounts.single_sign_on.rules import (
 )
 from adsum.platform.clock import Clock
 from adsum.platform.errors import Overloaded, UnusableAnswer
-from adsum.platform.oidc_settings import OidcProvider
+from adsum.platform.setting_groups.providers import OidcProvider
 from adsum.platform.telemetry import logger
 
 if TYPE_CHECKING:

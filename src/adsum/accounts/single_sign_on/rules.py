@@ -10,8 +10,9 @@ from hashlib import sha256
 from typing import Any, TypeGuard, cast
 
 from adsum.accounts.rules import may_be_email, normalised_email
+from adsum.platform.addresses import is_private_address
 from adsum.platform.errors import Forbidden, Unavailable, UnusableAnswer
-from adsum.platform.oidc_settings import GOOGLE, OidcProvider, is_private_address
+from adsum.platform.setting_groups.providers import GOOGLE, OidcProvider
 from adsum.platform.texts import UNSTORABLE
 
 # Signatures by private keys only: a symmetric one can be forged with the client secret, or, if a verifier confuses the

@@ -13,10 +13,10 @@ from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.wiring import new_sweeper, queue_control, queue_service
 from adsum.operations.doctor.environment import InspectedServer, Installation
 from adsum.operations.doctor.service import Deployment, Doctor, Repair
+from adsum.platform.addresses import is_loopback_host
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.embedded.data_folder import DataFolder
-from adsum.platform.oidc_settings import is_loopback_host
 from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.settings import Settings

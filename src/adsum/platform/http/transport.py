@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 from fastapi import Request
 
+from adsum.platform.addresses import is_loopback_host
 from adsum.platform.errors import Forbidden, Unavailable, Violation
 from adsum.platform.http.dependencies import services_of
-from adsum.platform.oidc_settings import is_loopback_host
 
 
 class PlainHttp(Forbidden):

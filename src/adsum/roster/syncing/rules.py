@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from adsum.platform.errors import ConfigurationError, Conflict, Invalid, Unavailable
-from adsum.platform.setting_values import service_address
+from adsum.platform.setting_groups.values import service_address
 from adsum.platform.settings import Settings
 from adsum.roster.importing.rules import ImportReport
 

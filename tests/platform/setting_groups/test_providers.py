@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adsum.platform.errors import ConfigurationError
-from adsum.platform.oidc_settings import text_of_providers
+from adsum.platform.setting_groups.providers import text_of_providers
 from adsum.platform.settings import Settings, load_settings
 
 GOOGLE: dict[str, Any] = {

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-from adsum.platform.oidc_settings import is_private_address
+from adsum.platform.addresses import is_private_address
 from adsum.platform.signing_keys import WrongKeys, parse_keys
 
 MAX_ADDRESS = 255

@@ -6,12 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from adsum.platform.addresses import is_private_address
 
 GOOGLE = "https://accounts.google.com"
 MAX_PROVIDERS = 20
@@ -21,28 +22,6 @@ _ENTRA = "login.microsoftonline.com"
 _ENTRA_OF_ALL_TENANTS = frozenset({"common", "organizations", "consumers", "{tenantid}"})
 _DOMAIN = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]+(\.[a-z0-9-]+)+")
 _PRINTABLE = r"^[!-~]+$"
-
-
-def is_private_address(url: str) -> bool:
-    """Whether requests to this URL are encrypted, or do not leave this machine."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        return False
-    if not host or parts.username is not None or parts.fragment or not url.isprintable() or " " in url:
-        return False
-    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback_host(host))
-
-
-def is_loopback_host(host: str) -> bool:
-    """Whether the host of a URL is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _issuer(text: str) -> str:
