@@ -26,8 +26,7 @@ from adsum.platform.clock import system_clock
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.wiring import Adsum
 from tests.events.test_feed import read
-from tests.events.webhooks.conftest import NOW, Receiver, happen, receiver, settings, webhook
-from tests.events.webhooks.test_delivery import deliver
+from tests.events.webhooks.conftest import NOW, Receiver, deliver, happen, receiver, settings, webhook
 from tests.support.api import Api
 from tests.support.commands import commands
 

@@ -28,6 +28,24 @@ class EventMetrics:
             buckets=_BUCKETS_S,
             registry=registry,
         )
+        self._health = _HealthGauges(registry)
+        for outcome in (DELIVERED, NOT_ACCEPTED, *NoAnswer):
+            self._deliveries.labels(outcome)
+
+    def count_attempt(self, attempt: Attempt) -> None:
+        """Counts an attempt to deliver an event."""
+        self._deliveries.labels(attempt.outcome).inc()
+        self._delivery_seconds.observe(attempt.duration_ms / 1000)
+
+    def set_health(self, health: EventHealth) -> None:
+        """Sets the values of all processes."""
+        self._health.set(health)
+
+
+class _HealthGauges:
+    """Webhooks, and the events that wait, of all processes."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._webhooks = Gauge(
             "adsum_webhooks",
             "Webhooks of all processes, by state: `delivering`; `failing`: enabled, and the last attempt failed; "
@@ -55,16 +73,8 @@ class EventMetrics:
             "event_numbering_lag_seconds",
             "Age of the oldest committed event that the feed does not show yet; 0 without one.",
         )
-        for outcome in (DELIVERED, NOT_ACCEPTED, *NoAnswer):
-            self._deliveries.labels(outcome)
 
-    def count_attempt(self, attempt: Attempt) -> None:
-        """Counts an attempt to deliver an event."""
-        self._deliveries.labels(attempt.outcome).inc()
-        self._delivery_seconds.observe(attempt.duration_ms / 1000)
-
-    def set_health(self, health: EventHealth) -> None:
-        """Sets the values of all processes."""
+    def set(self, health: EventHealth) -> None:
         for state in WebhookState:
             self._webhooks.labels(state).set(health.webhooks[state])
         self._backlog.set(health.backlog)

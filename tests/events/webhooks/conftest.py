@@ -7,20 +7,24 @@ import json
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from adsum.accounts.access import system_caller
+from adsum.events.webhooks.delivery import Deliveries
+from adsum.events.webhooks.rules import Webhook as StoredWebhook
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.paging import PageRequest
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.support import waiting
 
 NOW = datetime(2024, 12, 25, 8, tzinfo=UTC)
+CALLER = system_caller()
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def webhook(adsum: Adsum, receiver: Receiver) -> WebhookWithSecret:
-    return await adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
+    return await adsum.webhooks.create(NewWebhook(receiver.url), CALLER)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -132,3 +136,30 @@ async def happen(adsum: Adsum, numbers: Sequence[int], at: datetime = NOW) -> No
 
 def _counts(number: int) -> dict[str, int]:
     return {"added": number, "changed": 0, "ended": 0, "unchanged": 0, "failed": 0}
+
+
+async def state(adsum: Adsum, webhook: WebhookWithSecret) -> StoredWebhook:
+    return await adsum.webhooks.get(webhook.webhook.id, CALLER)
+
+
+async def deliver(adsum: Adsum, webhook: WebhookWithSecret, now: datetime | None = None) -> StoredWebhook:
+    """Delivers as a worker does, at a time."""
+    deliveries = adsum.deliveries if now is None else at(adsum, now)
+    await deliveries.deliver(webhook.webhook.id)
+    return await state(adsum, webhook)
+
+
+def at(adsum: Adsum, now: datetime) -> Deliveries:
+    own: Any = adsum.deliveries
+    return Deliveries(adsum.database, own._sender, own._box, own._pace, lambda: now, own._count)
+
+
+async def log(
+    adsum: Adsum, webhook: WebhookWithSecret, **filters: Any
+) -> list[tuple[int | None, int | None, str | None]]:
+    page = await adsum.webhooks.page_of_deliveries(webhook.webhook.id, CALLER, PageRequest(limit=200), **filters)
+    return [(each.event_id, each.attempt.status, each.attempt.error) for each in page.items]
+
+
+async def replay_all(adsum: Adsum, webhook: WebhookWithSecret) -> int:
+    return await adsum.webhooks.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)

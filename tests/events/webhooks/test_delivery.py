@@ -2,55 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import update
 
-from adsum.accounts.access import system_caller
-from adsum.events.health import HealthOfEvents
 from adsum.events.rules import EventFilters
-from adsum.events.service import EventPruning
 from adsum.events.webhooks import delivery
-from adsum.events.webhooks.delivery import PAGE, REPLAY_PAGE, Deliveries
-from adsum.events.webhooks.rules import MAX_ANSWER, Disabled, Webhook
-from adsum.events.webhooks.service import DeletedWebhooks, DeliveryPruning, NewWebhook, WebhookWithSecret
-from adsum.events.webhooks.tables import webhook_deliveries, webhook_replays, webhook_retries
+from adsum.events.webhooks.delivery import PAGE
+from adsum.events.webhooks.rules import MAX_ANSWER, Disabled
+from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks as webhook_table
 from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType
-from adsum.platform.errors import NotFound
 from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
-from tests.events.webhooks.conftest import NOW, Receiver, happen, until
-
-CALLER = system_caller()
-
-
-async def state(adsum: Adsum, webhook: WebhookWithSecret) -> Webhook:
-    return await adsum.webhooks.get(webhook.webhook.id, CALLER)
-
-
-async def deliver(adsum: Adsum, webhook: WebhookWithSecret, now: datetime | None = None) -> Webhook:
-    """Delivers as a worker does, at a time."""
-    deliveries = adsum.deliveries if now is None else at(adsum, now)
-    await deliveries.deliver(webhook.webhook.id)
-    return await state(adsum, webhook)
-
-
-def at(adsum: Adsum, now: datetime) -> Deliveries:
-    own: Any = adsum.deliveries
-    return Deliveries(adsum.database, own._sender, own._box, own._pace, lambda: now, own._count)
-
-
-async def log(
-    adsum: Adsum, webhook: WebhookWithSecret, **filters: Any
-) -> list[tuple[int | None, int | None, str | None]]:
-    page = await adsum.webhooks.page_of_deliveries(webhook.webhook.id, CALLER, PageRequest(limit=200), **filters)
-    return [(each.event_id, each.attempt.status, each.attempt.error) for each in page.items]
+from tests.events.webhooks.conftest import CALLER, Receiver, deliver, happen, log, state
 
 
 async def test_an_event_arrives_signed_as_the_feed_shows_it(
@@ -240,142 +209,6 @@ async def test_after_a_rotation_both_secrets_sign_until_the_overlap_ends(
     assert (new.is_signed_with(webhook.secret), new.is_signed_with(rotated.secret)) == (False, True)
 
 
-async def test_events_are_delivered_again_on_demand(
-    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
-) -> None:
-    await happen(adsum, [0, 1])
-    await happen(adsum, [2], NOW + timedelta(hours=1))
-    await deliver(adsum, webhook)
-    webhook_id = webhook.webhook.id
-
-    one = await adsum.webhooks.replay_event(webhook_id, 2, CALLER)
-    await deliver(adsum, webhook)
-    period = await adsum.webhooks.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
-    again = await adsum.webhooks.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
-    await deliver(adsum, webhook)
-    await deliver(adsum, webhook)
-
-    assert (one, period, again) == (1, 2, 2)
-    assert receiver.added == [0, 1, 2, 1, 0, 1]
-
-
-async def replay_all(adsum: Adsum, webhook: WebhookWithSecret) -> int:
-    return await adsum.webhooks.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
-
-
-async def test_events_that_happen_are_delivered_before_a_replay_and_between_its_pages(
-    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
-) -> None:
-    await happen(adsum, range(3 * REPLAY_PAGE))
-    await deliver(adsum, webhook)
-    before = len(receiver.received)
-    await replay_all(adsum, webhook)
-    await happen(adsum, [100], NOW + timedelta(hours=2))
-    receiver.release.clear()
-    delivering = asyncio.create_task(deliver(adsum, webhook))
-    await until(lambda: len(receiver.received) == before + 1)
-    receiver.answer_of = lambda number: hold(receiver) if number == before + 2 else 204
-    receiver.release.set()
-    await until(lambda: len(receiver.received) == before + 4)
-    await happen(adsum, [101], NOW + timedelta(hours=2))
-    receiver.release.set()
-    await delivering
-
-    assert receiver.added[before:] == [100, *range(REPLAY_PAGE), 101, *range(REPLAY_PAGE, 3 * REPLAY_PAGE)]
-
-
-def hold(receiver: Receiver) -> int:
-    """Holds the answers of the following requests."""
-    receiver.release.clear()
-    return 204
-
-
-async def test_a_replay_goes_on_after_a_failure_where_it_stopped(
-    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
-) -> None:
-    await happen(adsum, range(4))
-    await deliver(adsum, webhook)
-    receiver.answer_of = lambda number: 500 if number == 5 else 204
-    count = await replay_all(adsum, webhook)
-    failed = await deliver(adsum, webhook)
-    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
-
-    assert (count, failed.attempts) == (4, 1)
-    assert receiver.added == [0, 1, 2, 3, 0, 1, 1, 2, 3]
-
-
-async def test_in_any_order_the_failed_events_of_a_replay_come_again_alone(adsum: Adsum, receiver: Receiver) -> None:
-    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
-    await happen(adsum, range(3))
-    await deliver(adsum, webhook)
-    failing = {1}
-    receiver.answer_of = lambda number: 500 if receiver.added[number] in failing else 204
-    await replay_all(adsum, webhook)
-    await deliver(adsum, webhook)
-    failing.clear()
-    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
-
-    assert sorted(receiver.added[3:6]) == [0, 1, 2]
-    assert receiver.added[6:] == [1]
-
-
-async def test_a_replay_stores_one_row_and_ends_when_its_events_are_pruned(
-    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
-) -> None:
-    await happen(adsum, range(3))
-    await deliver(adsum, webhook)
-    await replay_all(adsum, webhook)
-    begun = await HealthOfEvents(adsum.database, adsum.now).read()
-    await EventPruning(adsum.database, lambda: NOW + timedelta(days=1), keep=timedelta(hours=1)).prune_if_due()
-    await deliver(adsum, webhook)
-    ended = await HealthOfEvents(adsum.database, adsum.now).read()
-
-    assert (begun.retries, begun.replays, ended.replays) == (0, 1, 0)
-    assert receiver.added == [0, 1, 2]
-    assert await replay_all(adsum, webhook) == 0
-
-
-async def test_a_replay_has_the_period_and_the_types_that_were_chosen(
-    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
-) -> None:
-    for number in range(4):
-        await happen(adsum, [number], NOW + timedelta(minutes=number))
-    await deliver(adsum, webhook)
-    period = NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)
-
-    assert await adsum.webhooks.replay_period(webhook.webhook.id, *period, CALLER) == 2
-    await deliver(adsum, webhook)
-    assert receiver.added == [0, 1, 2, 3, 1, 2]
-
-
-async def test_a_deleted_webhook_is_invisible_at_once_and_its_rows_are_deleted_in_pages(
-    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
-) -> None:
-    webhook_id = webhook.webhook.id
-    await happen(adsum, range(3))
-    await deliver(adsum, webhook)
-    await adsum.webhooks.replay_event(webhook_id, 1, CALLER)
-    await replay_all(adsum, webhook)
-    await adsum.webhooks.delete(webhook_id, CALLER)
-    health = await HealthOfEvents(adsum.database, adsum.now).read()
-    with pytest.raises(NotFound):
-        await adsum.webhooks.page_of_deliveries(webhook_id, CALLER, PageRequest())
-    await deliver_deleted(adsum, webhook_id)
-    removal = DeletedWebhooks(adsum.database, system_clock, page=2)
-
-    assert [await removal.prune_if_due() for _ in range(4)] == [2, 2, 2, 0]
-    assert (await adsum.webhooks.list_webhooks(CALLER), receiver.added) == ([], [0, 1, 2])
-    assert (sum(health.webhooks.values()), health.retries, health.replays) == (0, 0, 0)
-    async with adsum.database.snapshot() as connection:
-        for table in (webhook_table, webhook_deliveries, webhook_retries, webhook_replays):
-            assert (await connection.execute(select(table))).all() == []
-
-
-async def deliver_deleted(adsum: Adsum, webhook_id: int) -> None:
-    assert not await adsum.dispatch.dispatch()
-    await adsum.deliveries.deliver(webhook_id)
-
-
 async def test_a_test_arrives_also_while_the_webhook_is_disabled(
     adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
 ) -> None:
@@ -474,52 +307,6 @@ async def test_without_time_nothing_is_sent(
     await deliver(adsum, webhook)
 
     assert receiver.added == []
-
-
-async def test_old_attempts_are_deleted_in_pages(adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret) -> None:
-    await happen(adsum, range(3))
-    await deliver(adsum, webhook)
-    later = system_clock() + timedelta(days=31)
-    pruning = DeliveryPruning(adsum.database, lambda: later, keep=timedelta(days=30), page=2)
-
-    assert [await pruning.prune_if_due() for _ in range(3)] == [2, 1, 0]
-    assert await log(adsum, webhook) == []
-
-
-async def numbers(adsum: Adsum, webhook: WebhookWithSecret) -> list[tuple[int | None, int, bool]]:
-    """Of each entry of the log: the event, the number of the attempt, and whether the next one is announced there."""
-    page = await adsum.webhooks.page_of_deliveries(webhook.webhook.id, CALLER, PageRequest(limit=200))
-    return [(each.event_id, each.number, each.next_attempt_at is not None) for each in page.items]
-
-
-async def test_the_log_numbers_attempts_in_order_and_has_the_next_one_at_the_last(
-    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
-) -> None:
-    receiver.answer_of = lambda number: 204 if number in (0, 3) else 500
-    await happen(adsum, range(2))
-    now = system_clock()
-    for minutes in range(2):
-        await deliver(adsum, webhook, now + timedelta(hours=minutes))
-    failing = await numbers(adsum, webhook)
-    await deliver(adsum, webhook, now + timedelta(hours=2))
-    await adsum.webhooks.replay_event(webhook.webhook.id, 1, CALLER)
-    await deliver(adsum, webhook)
-
-    assert failing == [(2, 2, True), (2, 1, False), (1, 1, False)]
-    assert await numbers(adsum, webhook) == [(1, 1, True), (2, 3, False), *[(each, n, False) for each, n, _ in failing]]
-
-
-async def test_the_log_numbers_attempts_in_any_order(adsum: Adsum, receiver: Receiver) -> None:
-    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
-    receiver.answer_of = lambda _: 500
-    await happen(adsum, [1])
-    await deliver(adsum, webhook)
-    await deliver(adsum, webhook, system_clock() + timedelta(hours=1))
-    failing = await numbers(adsum, webhook)
-    await adsum.webhooks.change(webhook.webhook.id, CALLER, enabled=False)
-
-    assert failing == [(1, 2, True), (1, 1, False)]
-    assert await numbers(adsum, webhook) == [(1, 2, False), (1, 1, False)]
 
 
 @pytest.mark.parametrize("in_order", [True, False])

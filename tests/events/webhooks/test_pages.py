@@ -17,8 +17,7 @@ from adsum.events.webhooks.rules import RETRY_FOR, Webhook
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.database.new_events import EventType
-from tests.events.webhooks.conftest import NOW, Receiver, happen
-from tests.events.webhooks.test_delivery import at
+from tests.events.webhooks.conftest import NOW, Receiver, at, happen
 from tests.support.api import Api
 from tests.support.live import ROOT
 from tests.support.pages import Pages, visible_text

@@ -69,7 +69,9 @@ class Sender:
         trace: Mapping[str, str],
     ) -> tuple[int, bytes]:
         content = body.encode()
+        parsed = httpcore2.URL(url)
         headers = [
+            ("host", _host_of(parsed)),
             ("content-type", "application/json"),
             ("content-length", str(len(content))),
             ("user-agent", "Adsum"),
@@ -78,23 +80,11 @@ class Sender:
             ("webhook-signature", signatures(message_id, moment, body, secrets)),
             *trace.items(),
         ]
-        answer = b""
-        host = httpcore2.URL(url)
-        async with self._pool_of(host.scheme.decode()).stream(
-            "POST",
-            url,
-            headers=[("host", _host_of(host)), *headers],
-            content=content,
-            extensions={"timeout": _TIMEOUTS},
-        ) as response:
-            # The rest of a long or slow answer is not read: its status counts, and the connection is closed.
-            with suppress(TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
-                async with asyncio.timeout(ANSWER_S):
-                    async for part in response.aiter_stream():
-                        answer += part
-                        if len(answer) >= 4 * MAX_ANSWER:
-                            break
-        return response.status, answer
+        request = self._pool_of(parsed.scheme.decode()).stream(
+            "POST", url, headers=headers, content=content, extensions={"timeout": _TIMEOUTS}
+        )
+        async with request as response:
+            return response.status, await _beginning_of(response)
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -118,6 +108,18 @@ def _new_pool(guard: Guard, context: ssl.SSLContext | None) -> httpcore2.AsyncCo
         keepalive_expiry=KEPT_FOR_S,
         network_backend=GuardedBackend(guard),
     )
+
+
+async def _beginning_of(response: httpcore2.Response) -> bytes:
+    """The rest of a long or slow answer is not read: its status counts, and the connection is closed."""
+    answer = b""
+    with suppress(TimeoutError, httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException):
+        async with asyncio.timeout(ANSWER_S):
+            async for part in response.aiter_stream():
+                answer += part
+                if len(answer) >= 4 * MAX_ANSWER:
+                    break
+    return answer
 
 
 def _host_of(url: httpcore2.URL) -> str:

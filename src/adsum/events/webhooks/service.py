@@ -93,26 +93,14 @@ class Webhooks:
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         require_confirmed(caller)
         refuse(await self.violations_of_url(new.url, caller))
-        if new.school_id is None and caller.schools is not None:
-            detail = "only an admin of all schools creates a webhook for all schools"
-            raise Forbidden(detail, [Violation("school_missing", detail, "/schoolId")])
+        _require_right_to_schools(new, caller)
         await self._numbering.number()
         secret, now = new_secret(), self._now()
         async with self._database.transaction() as connection:
             if new.school_id is not None:
                 await require_school(connection, caller, new.school_id)
             last_id = (await lock_ends(connection)).last_id
-            values = {
-                "url": new.url,
-                "event_types": sorted(new.event_types),
-                "school_id": new.school_id,
-                "in_order": new.in_order,
-                "secret": "",
-                "created_at": now,
-                "newest_id": last_id,
-                "position": last_id,
-            }
-            webhook_id = await statements.add_webhook(connection, values)
+            webhook_id = await statements.add_webhook(connection, _first_values(new, last_id, now))
             sealed = self._box.seal(secret, owner_of_secret(webhook_id))
             await statements.change_webhook(connection, webhook_id, {"secret": sealed})
             webhook = await _find(connection, webhook_id, caller)
@@ -179,12 +167,7 @@ class Webhooks:
                 values |= _enabling(before, now, enabled=enabled)
             if enabled:
                 await statements.hasten_retries(connection, webhook_id, now)
-            if {"event_types", "disabled"} & values.keys():
-                # Locked: the dispatcher matches later events with the new values.
-                values["newest_id"] = (await lock_ends(connection)).last_id
-            if "event_types" in values and before.newest_id <= before.position:
-                # It has received all events of its types that are matched. Those of the new types are not sent.
-                values["position"] = max(before.position, await read_position(connection, DISPATCHER))
+            values |= await _ends(connection, before, values)
             if values:
                 await statements.change_webhook(connection, webhook_id, values)
             after = await _find(connection, webhook_id, caller)
@@ -310,6 +293,38 @@ def _parsed(url: str) -> tuple[str | None, int, bool]:
 
 def _wrong_url(code: str, detail: str) -> Violation:
     return Violation(code, detail, "/url")
+
+
+def _require_right_to_schools(new: NewWebhook, caller: Caller) -> None:
+    if new.school_id is None and caller.schools is not None:
+        detail = "only an admin of all schools creates a webhook for all schools"
+        raise Forbidden(detail, [Violation("school_missing", detail, "/schoolId")])
+
+
+def _first_values(new: NewWebhook, last_id: int, now: datetime) -> dict[str, Any]:
+    """The row of a new webhook, which receives events after `last_id`. The secret is sealed to its id, and follows."""
+    return {
+        "url": new.url,
+        "event_types": sorted(new.event_types),
+        "school_id": new.school_id,
+        "in_order": new.in_order,
+        "secret": "",
+        "created_at": now,
+        "newest_id": last_id,
+        "position": last_id,
+    }
+
+
+async def _ends(connection: Connection, webhook: Webhook, changed: Mapping[str, Any]) -> dict[str, int]:
+    """The ends of a webhook in the feed, where other types, or being enabled or disabled, move them."""
+    if not {"event_types", "disabled"} & changed.keys():
+        return {}
+    # Locked: the dispatcher matches later events with the new values.
+    ends = {"newest_id": (await lock_ends(connection)).last_id}
+    if "event_types" in changed and webhook.newest_id <= webhook.position:
+        # It has received all events of its types that are matched. Those of the new types are not sent.
+        ends["position"] = max(webhook.position, await read_position(connection, DISPATCHER))
+    return ends
 
 
 def _enabling(webhook: Webhook, now: datetime, *, enabled: bool) -> Mapping[str, Any]:

@@ -1,0 +1,118 @@
+"""Replays: events that are delivered again, one or those of a period."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from adsum.events.health import HealthOfEvents
+from adsum.events.service import EventPruning
+from adsum.events.webhooks.delivery import REPLAY_PAGE
+from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
+from adsum.platform.clock import system_clock
+from adsum.wiring import Adsum
+from tests.events.webhooks.conftest import CALLER, NOW, Receiver, deliver, happen, replay_all, until
+
+
+async def test_events_are_delivered_again_on_demand(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, [0, 1])
+    await happen(adsum, [2], NOW + timedelta(hours=1))
+    await deliver(adsum, webhook)
+    webhook_id = webhook.webhook.id
+
+    one = await adsum.webhooks.replay_event(webhook_id, 2, CALLER)
+    await deliver(adsum, webhook)
+    period = await adsum.webhooks.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
+    again = await adsum.webhooks.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
+    await deliver(adsum, webhook)
+    await deliver(adsum, webhook)
+
+    assert (one, period, again) == (1, 2, 2)
+    assert receiver.added == [0, 1, 2, 1, 0, 1]
+
+
+async def test_events_that_happen_are_delivered_before_a_replay_and_between_its_pages(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, range(3 * REPLAY_PAGE))
+    await deliver(adsum, webhook)
+    before = len(receiver.received)
+    await replay_all(adsum, webhook)
+    await happen(adsum, [100], NOW + timedelta(hours=2))
+    receiver.release.clear()
+    delivering = asyncio.create_task(deliver(adsum, webhook))
+    await until(lambda: len(receiver.received) == before + 1)
+    receiver.answer_of = lambda number: hold(receiver) if number == before + 2 else 204
+    receiver.release.set()
+    await until(lambda: len(receiver.received) == before + 4)
+    await happen(adsum, [101], NOW + timedelta(hours=2))
+    receiver.release.set()
+    await delivering
+
+    assert receiver.added[before:] == [100, *range(REPLAY_PAGE), 101, *range(REPLAY_PAGE, 3 * REPLAY_PAGE)]
+
+
+def hold(receiver: Receiver) -> int:
+    """Holds the answers of the following requests."""
+    receiver.release.clear()
+    return 204
+
+
+async def test_a_replay_goes_on_after_a_failure_where_it_stopped(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, range(4))
+    await deliver(adsum, webhook)
+    receiver.answer_of = lambda number: 500 if number == 5 else 204
+    count = await replay_all(adsum, webhook)
+    failed = await deliver(adsum, webhook)
+    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
+
+    assert (count, failed.attempts) == (4, 1)
+    assert receiver.added == [0, 1, 2, 3, 0, 1, 1, 2, 3]
+
+
+async def test_in_any_order_the_failed_events_of_a_replay_come_again_alone(adsum: Adsum, receiver: Receiver) -> None:
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
+    await happen(adsum, range(3))
+    await deliver(adsum, webhook)
+    failing = {1}
+    receiver.answer_of = lambda number: 500 if receiver.added[number] in failing else 204
+    await replay_all(adsum, webhook)
+    await deliver(adsum, webhook)
+    failing.clear()
+    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
+
+    assert sorted(receiver.added[3:6]) == [0, 1, 2]
+    assert receiver.added[6:] == [1]
+
+
+async def test_a_replay_stores_one_row_and_ends_when_its_events_are_pruned(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, range(3))
+    await deliver(adsum, webhook)
+    await replay_all(adsum, webhook)
+    begun = await HealthOfEvents(adsum.database, adsum.now).read()
+    await EventPruning(adsum.database, lambda: NOW + timedelta(days=1), keep=timedelta(hours=1)).prune_if_due()
+    await deliver(adsum, webhook)
+    ended = await HealthOfEvents(adsum.database, adsum.now).read()
+
+    assert (begun.retries, begun.replays, ended.replays) == (0, 1, 0)
+    assert receiver.added == [0, 1, 2]
+    assert await replay_all(adsum, webhook) == 0
+
+
+async def test_a_replay_has_the_period_and_the_types_that_were_chosen(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    for number in range(4):
+        await happen(adsum, [number], NOW + timedelta(minutes=number))
+    await deliver(adsum, webhook)
+    period = NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)
+
+    assert await adsum.webhooks.replay_period(webhook.webhook.id, *period, CALLER) == 2
+    await deliver(adsum, webhook)
+    assert receiver.added == [0, 1, 2, 3, 1, 2]
