@@ -20,29 +20,20 @@ from adsum.absences.precedence import Precedence
 from adsum.absences.rules import absences_of_session
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.disputed_marks.repository import add_disputed_marks
-from adsum.attendance.rules import DisputedMark, Mark, RecordedMark
+from adsum.attendance.rules import DisputedMark, Mark
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.batches.queue.ledger import lock_key
 from adsum.batches.repository import runs
-from adsum.batches.repository.submissions import BatchSnapshot, load_snapshots
+from adsum.batches.repository.submissions import BatchSnapshot, close_finished, load_snapshots
 from adsum.batches.rules import OnExisting, RunState
-from adsum.batches.run import (
-    MarkConflict,
-    Plan,
-    Run,
-    changed_marks,
-    conflicts_with,
-    make_plan,
-    recorded_already,
-)
+from adsum.batches.run import Plan, Run, changed_marks, conflicts_with_run, make_plan
 from adsum.batches.submission import BatchResult, Submission, first_result
-from adsum.batches.validate import CheckedSubmission, Request, check_submissions
+from adsum.batches.validate import CheckedSubmission, Request, check_submissions, refuse_recorded
 from adsum.platform.clock import Clock
 from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.answers import AnswerKey, StoredAnswer, find_answers, store_answers
 from adsum.platform.database.engine import Connection, Database, RejectedRows, StorageOutage
-from adsum.platform.errors import AdsumError, RecordsExist, Violation, caught
+from adsum.platform.errors import AdsumError, caught
 from adsum.platform.ids import Batch
 from adsum.platform.tracing.spans import context_of_work, step
 from adsum.roster.session_fence import advance_fences
@@ -160,6 +151,7 @@ class Acceptance:
             with step("validate and commit", self._database.span_attributes, kind="client"):
                 async with self._database.transaction() as connection:
                     await advance_fences(connection, [request.submission.session_id])
+                    # If the submission is then refused, the sweeper releases the lock of a run that this closes.
                     decisions = await self._read_and_decide(connection, [request], closes_finished=True)
                     await decisions.write(connection)
         except StorageOutage:
@@ -185,7 +177,7 @@ class Acceptance:
         _refuse_too_many_marks(checked)
         snapshots = await load_snapshots(connection, {each.batch for each in checked})
         if closes_finished:
-            snapshots = await _close_finished(connection, snapshots, now)
+            snapshots = await close_finished(connection, snapshots, now)
         statuses = await _find_statuses(connection, checked, snapshots)
         decisions = Decisions(snapshots, statuses, stored, now, self._chunk_size)
         for request, check in zip(requests, checks, strict=True):
@@ -213,27 +205,6 @@ async def _find_statuses(
     """By school, where marks of the office exist: only then it matters how a status counts."""
     schools = {each.context.school_id for each in checked if snapshots[each.batch].has_office_marks}
     return await find_statuses(connection, schools) if schools else {}
-
-
-async def _close_finished(
-    connection: Connection, snapshots: Mapping[Batch, BatchSnapshot], now: datetime
-) -> dict[Batch, BatchSnapshot]:
-    """Closes open runs that are finished, in a transaction that holds the fences of their sessions.
-
-    If the submission is then refused, the sweeper releases the lock of the closed run.
-    """
-    finished = {batch: each.open_run for batch, each in snapshots.items() if each.open_run and each.is_finished}
-    if not finished:
-        return dict(snapshots)
-    closed = await runs.close_runs(connection, [run.run_id for run in finished.values()], now)
-    # The last jobs may have written records after the snapshot was read.
-    newer = await load_snapshots(connection, finished)
-    return {**snapshots} | {
-        batch: replace(newer[batch], ended=run.ended(RunState.CLOSED, closed[run.run_id], now))
-        if run.run_id in closed
-        else newer[batch]
-        for batch, run in finished.items()
-    }
 
 
 def _answer_key(request: Request) -> AnswerKey | None:
@@ -343,18 +314,19 @@ class Decisions:
         # A submission before this one may have got a run for the same batch.
         open_run = self.runs.get(batch) or (None if snapshot.is_finished else snapshot.open_run)
         if open_run is not None:
-            return Accepted(_skipped(check, open_run, snapshot.records))
+            conflicts = conflicts_with_run(check.requested, open_run, snapshot.records)
+            return Accepted(BatchResult.skipped(open_run, len(check.requested), conflicts, check.warnings))
         on_existing = check.submission.on_existing
         if on_existing is OnExisting.FAIL:
-            _refuse_recorded(check, snapshot.records)
+            refuse_recorded(check, snapshot.records)
         requested = self._apply_precedence(check, snapshot)
         plan = make_plan(requested, snapshot.records, on_existing, overrules=check.caller.overrules)
         if not plan.jobs:
-            result = nothing_to_do(batch, snapshot.newest_run, plan.total)
-            return Accepted(_described(result, check, plan.conflicts), ended=snapshot.ended)
+            result = BatchResult.unneeded(batch, snapshot.newest_run, plan.total, plan.conflicts, check.warnings)
+            return Accepted(result, ended=snapshot.ended)
         run = self._new_run(check, plan, snapshot, trace)
         self.runs[batch], self._fences[batch.session_id] = run, check.fence
-        return Accepted(_initiated(check, plan, run), run, snapshot.ended)
+        return Accepted(BatchResult.initiated(run, plan, check.warnings), run, snapshot.ended)
 
     def _apply_precedence(self, check: CheckedSubmission, snapshot: BatchSnapshot) -> Mapping[int, Mark]:
         """The marks to record. A mark that contradicts the office's is stored as a disputed mark beside it."""
@@ -397,59 +369,3 @@ class Decisions:
 def _repeated(submission: Submission, stored: StoredAnswer) -> BatchResult:
     stored.require_same(submission.digest())
     return first_result(stored)
-
-
-def _refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark]) -> None:
-    recorded = recorded_already(check.requested, records)
-    if not recorded:
-        return
-    pointers = {student_id: pointer for pointer, student_id in check.submission.selection.mentioned}
-    violations = [
-        Violation("already_recorded", f"student {i} has a record", pointers.get(i, "/isSelectedAll"), {"studentId": i})
-        for i in recorded
-    ]
-    raise RecordsExist(f"{len(recorded)} of {len(check.requested)} students have a record already", violations)
-
-
-def _initiated(check: CheckedSubmission, plan: Plan, run: Run) -> BatchResult:
-    message = f"Batch processing initiated for {len(plan.jobs)} attendances"
-    result = _described(_without_jobs(check.batch, run.run_id, message, plan.total), check, plan.conflicts)
-    return replace(result, added_jobs=len(plan.jobs), skipped_jobs=len(plan.kept), is_new_run=True)
-
-
-def nothing_to_do(batch: Batch, newest_run: str | None, total: int) -> BatchResult:
-    """The answer to a request for marks that are recorded already."""
-    message = f"Nothing to do: all {total} attendances are recorded already"
-    return _without_jobs(batch, newest_run, message, total)
-
-
-def _skipped(check: CheckedSubmission, open_run: Run, records: Mapping[int, RecordedMark]) -> BatchResult:
-    being_recorded = {
-        job.student_id: RecordedMark(job.mark.status, job.mark.note)
-        for job in open_run.jobs
-        # A newer version than the job expects was written by the run itself, or by a correction: it is the current one.
-        if job.student_id not in records or records[job.student_id].version == job.version
-    }
-    conflicts = conflicts_with(check.requested, {**records, **being_recorded})
-    message = "Batch is already being processed"
-    result = _without_jobs(check.batch, open_run.run_id, message, len(check.requested))
-    return replace(_described(result, check, conflicts), is_skipped=True)
-
-
-def _described(result: BatchResult, check: CheckedSubmission, conflicts: tuple[MarkConflict, ...]) -> BatchResult:
-    return replace(result, conflicts=conflicts, warnings=check.warnings)
-
-
-def _without_jobs(batch: Batch, run_id: str | None, message: str, total: int) -> BatchResult:
-    """The answer to a submission without attendance jobs."""
-    return BatchResult(
-        batch_id=batch.id,
-        run_id=run_id,
-        total_jobs=total,
-        added_jobs=0,
-        skipped_jobs=total,
-        lock_key=lock_key(batch.id),
-        message=message,
-        is_new_run=False,
-        is_skipped=False,
-    )

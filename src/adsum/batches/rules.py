@@ -19,6 +19,15 @@ def is_run_id(text: str) -> bool:
     return _RUN_ID.fullmatch(text) is not None
 
 
+LOCK = "attendance-batch-lock:"
+"""The beginning of the Redis key of a batch's lock, which answers name."""
+
+
+def lock_key(batch_id: str) -> str:
+    """The name of the lock for users; in Redis it has the prefix of the installation."""
+    return f"{LOCK}{batch_id}"
+
+
 class RunState(StrEnum):
     """The state of a run. Marks are written only for an open run."""
 

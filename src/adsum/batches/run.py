@@ -214,8 +214,21 @@ def recorded_already(requested: Mapping[int, Mark], existing: Mapping[int, Recor
     ]
 
 
+def conflicts_with_run(
+    requested: Mapping[int, Mark], open_run: Run, records: Mapping[int, RecordedMark]
+) -> tuple[MarkConflict, ...]:
+    """The conflicts of a submission that is skipped as a whole, with marks that are recorded or being recorded."""
+    being_recorded = {
+        job.student_id: RecordedMark(job.mark.status, job.mark.note)
+        for job in open_run.jobs
+        # A newer version than the job expects was written by the run itself, or by a correction: it is the current one.
+        if job.student_id not in records or records[job.student_id].version == job.version
+    }
+    return conflicts_with(requested, {**records, **being_recorded})
+
+
 def conflicts_with(requested: Mapping[int, Mark], existing: Mapping[int, RecordedMark]) -> tuple[MarkConflict, ...]:
-    """The conflicts of a submission that is skipped as a whole. `existing`: recorded, or recorded by the open run."""
+    """The requested marks that differ from existing ones, or have none."""
     compared = ((student_id, mark, existing.get(student_id)) for student_id, mark in requested.items())
     return tuple(
         MarkConflict(student_id, record, mark)

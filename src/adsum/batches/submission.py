@@ -11,10 +11,11 @@ from typing import Any
 
 from adsum.attendance.rules import Mark, RecordedMark, validate_times_of_mark
 from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
-from adsum.batches.rules import OnExisting
-from adsum.batches.run import ChangedMark, MarkConflict
+from adsum.batches.rules import OnExisting, lock_key
+from adsum.batches.run import ChangedMark, MarkConflict, Plan, Run
 from adsum.platform.database.answers import StoredAnswer
 from adsum.platform.errors import Notice, Violation
+from adsum.platform.ids import Batch
 from adsum.platform.texts import note_text, validate_note
 
 SELECTED = "/selectedStudentIds"
@@ -125,6 +126,59 @@ class BatchResult:
     is_repeated: bool = False
     warnings: tuple[Notice, ...] = ()
     changes: tuple[ChangedMark, ...] = ()
+
+    @classmethod
+    def initiated(cls, run: Run, plan: Plan, warnings: tuple[Notice, ...]) -> BatchResult:
+        """The answer to a submission that got a run."""
+        message = f"Batch processing initiated for {len(plan.jobs)} attendances"
+        result = cls._without_jobs(run.batch, run.run_id, plan.total, message, plan.conflicts, warnings)
+        return replace(result, added_jobs=len(plan.jobs), skipped_jobs=len(plan.kept), is_new_run=True)
+
+    @classmethod
+    def skipped(
+        cls, open_run: Run, total: int, conflicts: tuple[MarkConflict, ...], warnings: tuple[Notice, ...]
+    ) -> BatchResult:
+        """The answer to a submission whose batch has an open run."""
+        message = "Batch is already being processed"
+        result = cls._without_jobs(open_run.batch, open_run.run_id, total, message, conflicts, warnings)
+        return replace(result, is_skipped=True)
+
+    @classmethod
+    def unneeded(
+        cls,
+        batch: Batch,
+        newest_run: str | None,
+        total: int,
+        conflicts: tuple[MarkConflict, ...] = (),
+        warnings: tuple[Notice, ...] = (),
+    ) -> BatchResult:
+        """The answer to a submission whose students all keep their records."""
+        message = f"Nothing to do: all {total} attendances are recorded already"
+        return cls._without_jobs(batch, newest_run, total, message, conflicts, warnings)
+
+    @classmethod
+    def _without_jobs(
+        cls,
+        batch: Batch,
+        run_id: str | None,
+        total: int,
+        message: str,
+        conflicts: tuple[MarkConflict, ...],
+        warnings: tuple[Notice, ...],
+    ) -> BatchResult:
+        return cls(
+            batch_id=batch.id,
+            run_id=run_id,
+            total_jobs=total,
+            added_jobs=0,
+            skipped_jobs=total,
+            lock_key=lock_key(batch.id),
+            message=message,
+            is_new_run=False,
+            is_skipped=False,
+            conflicts=conflicts,
+            warnings=warnings,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The form that is stored under an idempotency key. A preview is never stored."""

@@ -8,14 +8,25 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from adsum.accounts.access import Caller, Permission
-from adsum.attendance.rules import Mark
+from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.repository.submissions import ClassContext, ContextQuery, find_class_contexts
+from adsum.batches.run import recorded_already
 from adsum.batches.submission import SELECTED, Submission, requested_marks, validate_form, validate_roster
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import WrongDay, days_meant, learning_date, today_in
-from adsum.platform.errors import AdsumError, Forbidden, NotFound, Notice, RosterChanged, Violation, caught, refuse
+from adsum.platform.errors import (
+    AdsumError,
+    Forbidden,
+    NotFound,
+    Notice,
+    RecordsExist,
+    RosterChanged,
+    Violation,
+    caught,
+    refuse,
+)
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import validate_reason
 from adsum.roster.repository.students import find_rosters, students_of_school
@@ -94,6 +105,19 @@ async def check_submissions(
         else each
         for each in checks
     ]
+
+
+def refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark]) -> None:
+    """Raises RecordsExist if a requested student has a mark, for a submission with `onExisting: fail`."""
+    recorded = recorded_already(check.requested, records)
+    if not recorded:
+        return
+    pointers = {student_id: pointer for pointer, student_id in check.submission.selection.mentioned}
+    violations = [
+        Violation("already_recorded", f"student {i} has a record", pointers.get(i, "/isSelectedAll"), {"studentId": i})
+        for i in recorded
+    ]
+    raise RecordsExist(f"{len(recorded)} of {len(check.requested)} students have a record already", violations)
 
 
 def _query(request: Request) -> ContextQuery:

@@ -11,7 +11,6 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.attendance.statuses.repository import statuses_of_school
-from adsum.batches.accept import nothing_to_do
 from adsum.batches.marks_import.rules import (
     MARKS,
     Group,
@@ -202,7 +201,7 @@ class MarksImport:
             if snapshot is not None and snapshot.is_settled:
                 group.leave_out_unchanged(snapshot.records)
                 if not group.marks:
-                    results[group.batch] = nothing_to_do(group.batch, snapshot.newest_run, 0)
+                    results[group.batch] = BatchResult.unneeded(group.batch, snapshot.newest_run, 0)
         return results
 
     async def _accept(
@@ -262,7 +261,7 @@ def _with_unchanged(result: BatchResult, group: Group) -> BatchResult:
         result,
         total_jobs=total,
         skipped_jobs=result.skipped_jobs + left_out,
-        message=nothing_to_do(group.batch, None, total).message if is_done else result.message,
+        message=BatchResult.unneeded(group.batch, None, total).message if is_done else result.message,
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any, cast
 
 from redis.asyncio import Redis
 
-from adsum.batches.queue.ledger import COUNTER, LEADER, LOCK, MARKER, load_script
+from adsum.batches.queue.ledger import COUNTER, LEADER, MARKER, load_script
+from adsum.batches.rules import LOCK
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.redis.connection import translated
 

@@ -17,6 +17,7 @@ from redis.asyncio.client import Pipeline
 from redis.commands.core import AsyncScript
 from redis.exceptions import NoScriptError, ResponseError
 
+from adsum.batches.rules import lock_key
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import translated
 from adsum.platform.tracing.spans import Step, step
@@ -29,15 +30,9 @@ Call = tuple[list[str], list[str | int]]
 """The keys and the arguments of a script."""
 
 
-# Prefixes of the keys of a batch; its id follows.
-LOCK = "attendance-batch-lock:"
+# Prefixes of the keys of a batch, beside that of its lock; its id follows.
 COUNTER = "attendance-batch-counter:"
 MARKER = "batch-completed:"
-
-
-def lock_key(batch_id: str) -> str:
-    """The name of the lock for users; in Redis it has the prefix of the installation."""
-    return f"{LOCK}{batch_id}"
 
 
 @dataclass(frozen=True, slots=True)

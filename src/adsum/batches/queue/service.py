@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
 
 from adsum.batches.queue.chunks import Chunk, chunks_of, span_attributes
-from adsum.batches.queue.ledger import Ledger, Tickets, holder_of_reply, lock_key
+from adsum.batches.queue.ledger import Ledger, Tickets, holder_of_reply
+from adsum.batches.rules import lock_key
 from adsum.batches.run import Run
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import REQUEST_DEADLINE_S, redis_deadline, translated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Date, Integer, String
@@ -15,7 +15,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school
 from adsum.attendance.rules import RecordedMark
 from adsum.batches.repository import tallies
-from adsum.batches.repository.runs import find_runs
+from adsum.batches.repository.runs import close_runs, find_runs
 from adsum.batches.rules import RunState
 from adsum.batches.run import Run
 from adsum.platform.database.columns import Json
@@ -273,6 +273,27 @@ async def _with_open_runs(
     return {
         batch: replace(snapshots[batch], open_run=runs[run_id], is_finished=not counts[run_id].remaining)
         for batch, run_id in open_ids.items()
+    }
+
+
+async def close_finished(
+    connection: AsyncConnection, snapshots: Mapping[Batch, BatchSnapshot], now: datetime
+) -> dict[Batch, BatchSnapshot]:
+    """Closes open runs that are finished, in a transaction that holds the fences of their sessions.
+
+    Returns all snapshots, those of closed runs as they are now.
+    """
+    finished = {batch: each.open_run for batch, each in snapshots.items() if each.open_run and each.is_finished}
+    if not finished:
+        return dict(snapshots)
+    closed = await close_runs(connection, [run.run_id for run in finished.values()], now)
+    # The last jobs may have written records after the snapshot was read.
+    newer = await load_snapshots(connection, finished)
+    return {**snapshots} | {
+        batch: replace(newer[batch], ended=run.ended(RunState.CLOSED, closed[run.run_id], now))
+        if run.run_id in closed
+        else newer[batch]
+        for batch, run in finished.items()
     }
 
 
