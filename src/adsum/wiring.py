@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from adsum.absences.contacts.page_data import CallListPageData
-from adsum.absences.contacts.service import Contacts
-from adsum.absences.page_data import AbsencePageData
-from adsum.absences.service import Absences
 from adsum.absences.transfers import warnings_of_transfers
-from adsum.absences.unexplained import UnexplainedAbsences
+from adsum.absences.wiring import AbsenceServices, absence_services
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.wiring import AccountServices, account_services, password_policy
 from adsum.attendance.closed_marks import marks_on_closed_days
-from adsum.attendance.corrections import Corrections
-from adsum.attendance.disputed_marks.service import DisputedMarks
-from adsum.attendance.page_data import RecordPageData
-from adsum.attendance.service import Records
-from adsum.attendance.statuses.service import Statuses
+from adsum.attendance.wiring import AttendanceServices, attendance_services
 from adsum.batches.activity.service import ActivityService
-from adsum.batches.page_data import BatchPageData
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.wiring import BatchServices, batch_services, queue_control
 from adsum.events.wiring import EventServices, event_services
@@ -34,129 +25,20 @@ from adsum.operations.metrics import Metrics
 from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
-from adsum.platform.paging import PageRequest
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
-from adsum.privacy.merging.page_data import MergePageData
-from adsum.privacy.merging.service import StudentMerges
-from adsum.registers.day_roster import DayRosters
-from adsum.registers.desk.page_data import DeskPageData
-from adsum.registers.desk.service import Desk
-from adsum.registers.on_site.service import OnSite
-from adsum.registers.order.service import RegisterOrders
-from adsum.registers.overview.page_data import OverviewPageData
-from adsum.registers.page_data import TodayPageData
-from adsum.registers.reminders.service import Reminders
-from adsum.registers.rules import RegisterFilters
-from adsum.registers.service import Registers
-from adsum.registers.sheets.service import RegisterSheets
-from adsum.reports.service import Reports, Summaries
-from adsum.reports.student.page_data import StudentPageData
-from adsum.reports.unexplained.page_data import UnexplainedPageData
-from adsum.reports.year import Year
-from adsum.roster.by_source.service import SourcedRoster
-from adsum.roster.covers.by_teacher.service import TeachersAway
-from adsum.roster.covers.page_data import CoverPageData
-from adsum.roster.covers.service import Covers
+from adsum.privacy.wiring import PrivacyServices, privacy_services
+from adsum.registers.wiring import RegisterPageServices, RegisterServices, register_page_services, register_services
+from adsum.reports.wiring import ReportServices, report_services
 from adsum.roster.demo import service as demo
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.people.service import People
-from adsum.roster.search.service import Search
-from adsum.roster.service import Directory, Naming
-from adsum.roster.student_contacts.service import StudentContacts
-from adsum.roster.syncing.schedule import ScheduledSync, schedule_of
-from adsum.roster.syncing.service import RosterSync
-from adsum.roster.timetable.service import Timetables
-from adsum.schools.calendar.service import SchoolCalendar
-from adsum.schools.service import Schools
+from adsum.roster.wiring import RosterServices, roster_services
+from adsum.schools.wiring import SchoolServices, school_services
 from adsum.servers import OpenServers, database_url, key_ring, open_queue, open_servers
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
-
-
-@dataclass(frozen=True)
-class SchoolServices:
-    """Schools and their calendars."""
-
-    schools: Schools
-    school_calendar: SchoolCalendar
-
-
-@dataclass(frozen=True)
-class RosterServices:
-    """Classes, students, sessions and the people of a school."""
-
-    people: People
-    directory: Directory
-    search: Search
-    covers: Covers
-    teachers_away: TeachersAway
-    timetables: Timetables
-    naming: Naming
-    roster_import: RosterImport
-    roster_sync: RosterSync
-    scheduled_sync: ScheduledSync
-    sourced_roster: SourcedRoster
-    student_contacts: StudentContacts
-
-
-@dataclass(frozen=True)
-class AttendanceServices:
-    """Recorded attendance."""
-
-    records: Records
-    corrections: Corrections
-    disputed_marks: DisputedMarks
-    statuses: Statuses
-
-
-@dataclass(frozen=True)
-class AbsenceServices:
-    """Planned and unexplained absences."""
-
-    absences: Absences
-    unexplained_absences: UnexplainedAbsences
-    contacts: Contacts
-
-
-@dataclass(frozen=True)
-class ReportServices:
-    """Rates and summaries."""
-
-    reports: Reports
-    year: Year
-
-
-@dataclass(frozen=True)
-class RegisterServices:
-    """Registers of a day."""
-
-    registers: Registers
-    register_sheets: RegisterSheets
-    register_orders: RegisterOrders
-    reminders: Reminders
-    desk: Desk
-    on_site: OnSite
-    day_rosters: DayRosters
-
-
-@dataclass(frozen=True)
-class PageServices:
-    """The data of pages that combine several services."""
-
-    unexplained_page_data: UnexplainedPageData
-    student_page_data: StudentPageData
-    batch_page_data: BatchPageData
-    absence_page_data: AbsencePageData
-    call_list_page_data: CallListPageData
-    cover_page_data: CoverPageData
-    desk_page_data: DeskPageData
-    overview_page_data: OverviewPageData
-    merge_page_data: MergePageData
-    record_page_data: RecordPageData
-    today_page_data: TodayPageData
 
 
 @dataclass(frozen=True)
@@ -169,7 +51,8 @@ class Adsum(
     BatchServices,
     ReportServices,
     RegisterServices,
-    PageServices,
+    RegisterPageServices,
+    PrivacyServices,
     EventServices,
     OperationServices,
 ):
@@ -195,149 +78,41 @@ async def open_adsum(
     async with AsyncExitStack() as stack:
         database, redis = await stack.enter_async_context(open_servers(settings))
         on = OpenServers(settings, database, redis, now, key_ring(settings, now), stack, tracing)
-        accounts = account_services(on)
-        schools = SchoolServices(Schools(database, now), SchoolCalendar(database, now, marks_on_closed_days))
-        roster = _roster(on, accounts)
-        attendance = _attendance(on)
-        absences = AbsenceServices(Absences(database, now), UnexplainedAbsences(database, now), Contacts(database, now))
-        batches = batch_services(on, schools.schools)
-        reports = _reports(on)
-        registers = _registers(on, attendance, absences, batches)
-        metrics = Metrics()
-        events = event_services(on, batches.sweeper, schools.schools, metrics.events)
-        pages = _pages(on, schools, roster, attendance, absences, batches, reports, registers, events)
-        operations = operation_services(
-            on,
-            metrics=metrics,
-            api_keys=accounts.api_keys,
-            schools=schools.schools,
-            naming=roster.naming,
-            people=roster.people,
-            directory=roster.directory,
-            queue=batches.queue,
-        )
-        features = (
-            *(accounts, schools, roster, attendance, absences, batches, reports, registers, pages),
-            *(events, operations),
-        )
-        built = {name: service for feature in features for name, service in vars(feature).items()}
+        built = {name: service for feature in _features(on) for name, service in vars(feature).items()}
         yield Adsum(**built, settings=settings, database=database, now=now, tracing=tracing)
 
 
-def _roster(on: OpenServers, accounts: AccountServices) -> RosterServices:
-    roster_import = RosterImport(on.database, on.settings.timezone, on.now, warnings_of_transfers)
-    roster_sync = RosterSync(on.database, roster_import, on.now)
-    return RosterServices(
-        people=People(on.database, accounts.accounts, on.now),
-        directory=Directory(on.database, on.now),
-        search=Search(on.database, on.now),
-        covers=Covers(on.database, on.now),
-        teachers_away=TeachersAway(on.database),
-        timetables=Timetables(on.database, on.now),
-        naming=Naming(on.database),
-        roster_import=roster_import,
-        roster_sync=roster_sync,
-        scheduled_sync=ScheduledSync(roster_sync, schedule_of(on.settings), on.now),
-        sourced_roster=SourcedRoster(on.database, on.now),
-        student_contacts=StudentContacts(on.database),
+def _features(on: OpenServers) -> Iterator[object]:
+    """Builds the services of each feature, from those of the features that it imports."""
+    yield (accounts := account_services(on))
+    yield (schools := school_services(on, marks_on_closed_days))
+    yield (roster := roster_services(on, accounts.accounts, warnings_of_transfers))
+    yield (attendance := attendance_services(on, schools.schools, roster.naming))
+    yield (absences := absence_services(on, schools.schools, roster, attendance.statuses))
+    yield (batches := batch_services(on, schools.schools))
+    yield (reports := report_services(on, roster, attendance.statuses, absences))
+    yield (registers := register_services(on, schools, attendance, absences, batches))
+    yield (privacy := privacy_services(on, schools.schools, roster, attendance.statuses))
+    metrics = Metrics()
+    yield (events := event_services(on, batches.sweeper, schools.schools, metrics.events))
+    yield register_page_services(
+        registers,
+        schools=schools,
+        roster=roster,
+        attendance=attendance,
+        absences=absences,
+        batches=batches,
+        reports=reports,
+        stopped_webhooks=events.webhooks.stopped,
     )
-
-
-def _attendance(on: OpenServers) -> AttendanceServices:
-    return AttendanceServices(
-        records=Records(on.database),
-        corrections=Corrections(on.database, on.now),
-        disputed_marks=DisputedMarks(on.database, on.now),
-        statuses=Statuses(on.database, on.now),
-    )
-
-
-def _reports(on: OpenServers) -> ReportServices:
-    summaries = Summaries(on.database)
-    return ReportServices(reports=Reports(on.database, summaries), year=Year(on.database, summaries))
-
-
-def _registers(
-    on: OpenServers, attendance: AttendanceServices, absences: AbsenceServices, batches: BatchServices
-) -> RegisterServices:
-    return RegisterServices(
-        registers=Registers(on.database, on.now),
-        register_sheets=RegisterSheets(on.database, batches.attendances, attendance.corrections, on.now),
-        register_orders=RegisterOrders(on.database, on.now),
-        reminders=Reminders(on.database, on.now),
-        desk=Desk(on.database, batches.attendances, absences.absences, batches.undo, on.now),
-        on_site=OnSite(on.database, on.now),
-        day_rosters=DayRosters(on.database, on.now),
-    )
-
-
-def _pages(  # noqa: PLR0913, PLR0917 - the services of all pages
-    on: OpenServers,
-    schools: SchoolServices,
-    roster: RosterServices,
-    attendance: AttendanceServices,
-    absences: AbsenceServices,
-    batches: BatchServices,
-    reports: ReportServices,
-    registers: RegisterServices,
-    events: EventServices,
-) -> PageServices:
-    unexplained = UnexplainedPageData(
-        reports.reports, absences.unexplained_absences, attendance.statuses, roster.naming
-    )
-    planned_absences = AbsencePageData(
-        absences.absences, roster.directory, schools.schools, attendance.statuses, roster.naming
-    )
-    call_list = CallListPageData(absences.contacts, attendance.statuses, roster.naming)
-    return PageServices(
-        unexplained_page_data=unexplained,
-        student_page_data=StudentPageData(
-            directory=roster.directory,
-            student_contacts=roster.student_contacts,
-            reports=reports.reports,
-            year=reports.year,
-            planned_absences=planned_absences,
-            call_list=call_list,
-            unexplained=unexplained,
-        ),
-        batch_page_data=BatchPageData(
-            batches.attendances,
-            batches.batches,
-            batches.timeline,
-            batches.activity,
-            roster.directory,
-            roster.naming,
-            attendance.statuses,
-            missing_registers=lambda caller, limit: registers.registers.page(
-                caller, RegisterFilters(), PageRequest(limit=limit)
-            ),
-        ),
-        absence_page_data=planned_absences,
-        call_list_page_data=call_list,
-        cover_page_data=CoverPageData(roster.covers, roster.directory, roster.people, roster.naming),
-        desk_page_data=DeskPageData(
-            registers.desk, roster.directory, roster.search, attendance.statuses, roster.naming
-        ),
-        merge_page_data=MergePageData(
-            StudentMerges(on.database, on.now), roster.directory, schools.schools, attendance.statuses, roster.naming
-        ),
-        record_page_data=RecordPageData(
-            attendance.corrections, schools.schools, attendance.statuses, roster.naming, on.now
-        ),
-        today_page_data=TodayPageData(schools.schools, registers.registers, attendance.statuses, on.now),
-        overview_page_data=OverviewPageData(
-            registers=registers.registers,
-            on_site=registers.on_site,
-            reports=reports.reports,
-            unexplained=unexplained,
-            contacts=absences.contacts,
-            disputed_marks=attendance.disputed_marks,
-            batches=batches.batches,
-            statuses=attendance.statuses,
-            naming=roster.naming,
-            calendar=schools.school_calendar,
-            stopped_webhooks=events.webhooks.stopped,
-        ),
+    yield operation_services(
+        on,
+        metrics=metrics,
+        api_keys=accounts.api_keys,
+        schools=schools.schools,
+        roster=roster,
+        queue=batches.queue,
+        retention_runs=privacy.retention_runs,
     )
 
 

@@ -1,4 +1,4 @@
-"""Builds the services of privacy and operations."""
+"""Builds the services of operations."""
 
 from __future__ import annotations
 
@@ -25,28 +25,17 @@ from adsum.operations.readiness import Readiness
 from adsum.operations.scrape import Scrape
 from adsum.operations.setup.service import SchoolSetup
 from adsum.platform.redis.rates import Quotas, RateLimits
-from adsum.privacy.holds.service import Holds
-from adsum.privacy.merging.service import StudentMerges
-from adsum.privacy.retention.service import Retention, RetentionRuns
-from adsum.privacy.service import StudentData
-from adsum.privacy.staff.service import StaffErasure
-from adsum.roster.people.service import People
-from adsum.roster.service import Directory, Naming
+from adsum.privacy.retention.service import RetentionRuns
+from adsum.roster.wiring import RosterServices
 from adsum.schools.service import Schools
 from adsum.servers import OpenServers
 
 
 @dataclass(frozen=True)
 class OperationServices:
-    """Privacy and operations."""
+    """Readiness, metrics, limits, the audit log, and the chores of the sweeper that leads."""
 
-    student_data: StudentData
-    student_merges: StudentMerges
-    staff_erasure: StaffErasure
     school_setup: SchoolSetup
-    holds: Holds
-    retention: Retention
-    retention_runs: RetentionRuns
     metrics: Metrics
     rate_limits: RateLimits
     batch_metrics: BatchMetrics
@@ -65,31 +54,19 @@ def operation_services(
     metrics: Metrics,
     api_keys: ApiKeys,
     schools: Schools,
-    naming: Naming,
-    people: People,
-    directory: Directory,
+    roster: RosterServices,
     queue: QueueService,
+    retention_runs: RetentionRuns,
 ) -> OperationServices:
-    """The services of privacy and operations on open servers."""
+    """The services of operations on open servers."""
     chain_keys = ChainKeys(on.keys)
     audit_log, verifier = AuditLog(on.database), Verifier(on.database, chain_keys, on.now)
     if on.tracing is not None:
         on.tracing.report_dropped_to(metrics.count_dropped_spans)
     readiness = Readiness(on.database, queue.ping, queue.depth, on.now)
     run_metrics = RunMetrics(on.database, metrics, on.now)
-    keep = timedelta(days=on.settings.keep_runs_days)
-    audit_years = on.settings.keep_audit_years
-    audit_pruning = [AuditPruning(on.database, chain_keys, on.now, audit_years).prune_if_due] if audit_years else []
-    retention_runs = RetentionRuns(on.database, on.now)
-    pruning = [Pruning(on.database, on.now, keep=keep).prune_if_due] if keep else []
     return OperationServices(
-        student_data=StudentData(on.database, on.now),
-        student_merges=StudentMerges(on.database, on.now),
-        staff_erasure=StaffErasure(on.database, on.now),
         school_setup=SchoolSetup(on.database, on.now),
-        holds=Holds(on.database, on.now),
-        retention=Retention(on.database, on.now),
-        retention_runs=retention_runs,
         metrics=metrics,
         rate_limits=on.closing(_rate_limits(on, metrics)),
         batch_metrics=metrics.batches,
@@ -98,23 +75,27 @@ def operation_services(
         scrape=Scrape(metrics, run_metrics, readiness, api_keys, HealthOfEvents(on.database, on.now)),
         audit_log=audit_log,
         audit_page_data=AuditPageData(
-            *(audit_log, verifier, naming, people, directory),
-            api_keys=api_keys,
-            schools=schools,
+            *(audit_log, verifier, roster.naming, roster.people, roster.directory), api_keys=api_keys, schools=schools
         ),
         verifier=verifier,
-        chores=[
-            Sealing(on.database, chain_keys).seal,
-            DueAbsences(on.database, on.now).apply,
-            KeyWarnings(api_keys, on.now).log_if_due,
-            EndedSignIns(on.database, on.now).prune_if_due,
-            AbandonedSignIns(on.database, on.now).record,
-            LogTruncation(on.database, on.now).truncate_if_due,
-            *pruning,
-            *audit_pruning,
-            retention_runs.delete_if_due,
-        ],
+        chores=[*_chores(on, chain_keys, api_keys), retention_runs.delete_if_due],
     )
+
+
+def _chores(on: OpenServers, chain_keys: ChainKeys, api_keys: ApiKeys) -> list[Chore]:
+    chores: list[Chore] = [
+        Sealing(on.database, chain_keys).seal,
+        DueAbsences(on.database, on.now).apply,
+        KeyWarnings(api_keys, on.now).log_if_due,
+        EndedSignIns(on.database, on.now).prune_if_due,
+        AbandonedSignIns(on.database, on.now).record,
+        LogTruncation(on.database, on.now).truncate_if_due,
+    ]
+    if keep := timedelta(days=on.settings.keep_runs_days):
+        chores.append(Pruning(on.database, on.now, keep=keep).prune_if_due)
+    if years := on.settings.keep_audit_years:
+        chores.append(AuditPruning(on.database, chain_keys, on.now, years).prune_if_due)
+    return chores
 
 
 def _rate_limits(on: OpenServers, metrics: Metrics) -> RateLimits:

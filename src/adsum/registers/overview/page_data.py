@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import TypeAlias
 
 from adsum.absences.contacts.service import Contacts
 from adsum.absences.unexplained import StudentDay
@@ -36,6 +37,8 @@ FEW = 3
 # Batches with failed marks, and the students of each whom the page names.
 FAILED_BATCHES = 10
 FAILED_STUDENTS = 20
+
+StoppedWebhooks: TypeAlias = Callable[[Caller], Awaitable[Sequence[object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class OverviewPageData:
         statuses: Statuses,
         naming: Naming,
         calendar: SchoolCalendar,
-        stopped_webhooks: Callable[[Caller], Awaitable[Sequence[object]]],
+        stopped_webhooks: StoppedWebhooks,
     ) -> None:
         self._registers = registers
         self._on_site = on_site

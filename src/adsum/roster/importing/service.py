@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
@@ -31,6 +31,8 @@ from adsum.roster.importing.steps import ReportProgress, RosterSteps
 from adsum.roster.oneroster.files import RosterFiles
 from adsum.roster.oneroster.package import USED, Package, read_package
 
+WarningsOfTransfers: TypeAlias = Callable[[Connection], Awaitable[Sequence[Violation]]]
+
 log = logger(__name__)
 
 
@@ -55,7 +57,7 @@ class RosterImport:
         database: Database,
         time_zone: str | None,
         now: Clock,
-        warnings_of_transfers: Callable[[Connection], Awaitable[Sequence[Violation]]],
+        warnings_of_transfers: WarningsOfTransfers,
     ) -> None:
         self._database = database
         self._time_zone = time_zone
