@@ -14,8 +14,9 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import job_failures
 from adsum.platform.database.columns import metadata
 from adsum.privacy.merging.rules import SingleRecord
+from adsum.privacy.record_schemas import MarkOfData, RequestOfData, SingleRecordOfData
 from adsum.privacy.repository.export import COLUMNS, COLUMNS_OF_SINGLE_RECORD, mark_of_answer
-from adsum.privacy.schemas import MarkOfData, MergeOfData, RequestOfData, SingleRecordOfData
+from adsum.privacy.schemas import MergeOfData
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries

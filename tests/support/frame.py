@@ -34,7 +34,7 @@ class Echo(SentSchema):
     """A body with one field of each kind."""
 
     class_id: Id
-    student_ids: Annotated[list[Id], Field(max_length=100_000)] = []  # noqa: RUF012 - pydantic copies it
+    student_ids: Annotated[list[Id], Field(max_length=100_000)] = []
     is_all: Flag = False
     note: Annotated[PlainText, Field(max_length=20)] | None = None
     mode: Permission | None = None

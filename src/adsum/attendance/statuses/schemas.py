@@ -62,7 +62,7 @@ class NewStatus(SentSchema):
     flags: Annotated[
         list[StatusFlag],
         Field(max_length=len(StatusFlag), description="More about the status, such as `late` or `authorised`."),
-    ] = []  # noqa: RUF012 - pydantic copies it
+    ] = []
     position: Position = 100
 
     def to_status(self) -> Status:

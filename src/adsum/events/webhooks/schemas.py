@@ -66,7 +66,7 @@ class NewWebhookBody(SentSchema):
     """A new webhook."""
 
     url: Url
-    event_types: EventTypes = []  # noqa: RUF012 - pydantic copies it
+    event_types: EventTypes = []
     school_id: Annotated[Id | None, Field(description="Only events about this school; null: all events.")] = None
     in_order: InOrder = True
 
