@@ -5,11 +5,16 @@ version of the API adds are ignored.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from datetime import date, datetime
-from typing import Any, Literal, Self, TypedDict
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Json = Mapping[str, Any]
+Value = TypeVar("Value", bound="DataclassInstance")
 PROCESSING = "processing"
 
 
@@ -85,18 +90,12 @@ class MarkConflict:
     student_id: int
     recorded: str | None
     requested: str
-    recorded_note: str | None
-    requested_note: str | None
+    recorded_note: str | None = None
+    requested_note: str | None = None
 
     @classmethod
     def of(cls, body: Json) -> Self:
-        return cls(
-            student_id=body["studentId"],
-            recorded=body["recorded"],
-            requested=body["requested"],
-            recorded_note=body.get("recordedNote"),
-            requested_note=body.get("requestedNote"),
-        )
+        return _read(cls, body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,18 +132,11 @@ class BatchResult:
 
     @classmethod
     def of(cls, body: Json) -> Self:
-        return cls(
-            batch_id=body["batchId"],
-            run_id=body["runId"],
-            total_jobs=body["totalJobs"],
-            added_jobs=body["addedJobs"],
-            skipped_jobs=body["skippedJobs"],
-            is_skipped=body["isSkipped"],
+        return _read(
+            cls,
+            body,
             conflicts=tuple(MarkConflict.of(each) for each in body["conflicts"]),
             warnings=tuple(BatchWarning(each["code"], each["detail"]) for each in body.get("warnings", ())),
-            message=body["message"],
-            lock_key=body["lockKey"],
-            status_url=body["statusUrl"],
         )
 
 
@@ -186,22 +178,11 @@ class BatchStatus:
 
     @classmethod
     def of(cls, body: Json) -> Self:
-        return cls(
-            batch_id=body["batchId"],
-            run_id=body["runId"],
-            state=body["state"],
-            progress=body["progress"],
-            total_jobs=body["totalJobs"],
-            recorded_jobs=body["recordedJobs"],
-            skipped_jobs=body["skippedJobs"],
-            failed_jobs=body["failedJobs"],
-            cancelled_jobs=body["cancelledJobs"],
-            remaining_jobs=body["remainingJobs"],
+        return _read(
+            cls,
+            body,
             undone_jobs=body.get("undoneJobs", 0),
             not_undone_jobs=body.get("notUndoneJobs", 0),
-            is_completed=body["isCompleted"],
-            is_locked=body["isLocked"],
-            lock_status=body["lockStatus"],
             started_at=datetime.fromisoformat(body["startedAt"]),
             completed_at=_moment(body["completedAt"]),
         )
@@ -229,16 +210,7 @@ class BatchJob:
 
     @classmethod
     def of(cls, body: Json) -> Self:
-        return cls(
-            job_id=body["jobId"],
-            student_id=body["studentId"],
-            run_id=body["runId"],
-            status=body["status"],
-            note=body["note"],
-            outcome=body["outcome"],
-            reason=body["reason"]["code"] if body["reason"] is not None else None,
-            recorded=body["recorded"],
-        )
+        return _read(cls, body, reason=body["reason"]["code"] if body["reason"] is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,48 +238,27 @@ class Record:
     marked_at: datetime
     marked_by_role: str
     marked_by_user_id: int | None
-    arrived_at: str | None
-    left_at: str | None
-    office_note: str | None
-    absence_id: int | None
-    student_sourced_id: str | None
-    given_name: str | None
-    family_name: str | None
-    class_sourced_id: str | None
-    class_title: str | None
-    session_sourced_id: str | None
-    period: str | None
-    session_title: str | None
-    contradiction: Json | None
+    arrived_at: str | None = None
+    left_at: str | None = None
+    office_note: str | None = None
+    absence_id: int | None = None
+    student_sourced_id: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
+    class_sourced_id: str | None = None
+    class_title: str | None = None
+    session_sourced_id: str | None = None
+    period: str | None = None
+    session_title: str | None = None
+    contradiction: Json | None = None
 
     @classmethod
     def of(cls, body: Json) -> Self:
-        return cls(
-            id=body["id"],
-            batch_id=body["batchId"],
-            class_id=body["classId"],
-            session_id=body["sessionId"],
-            student_id=body["studentId"],
+        return _read(
+            cls,
+            body,
             learning_date=date.fromisoformat(body["learningDate"]),
-            status=body["status"],
-            note=body["note"],
-            version=body["version"],
             marked_at=datetime.fromisoformat(body["markedAt"]),
-            marked_by_role=body["markedByRole"],
-            marked_by_user_id=body["markedByUserId"],
-            arrived_at=body.get("arrivedAt"),
-            left_at=body.get("leftAt"),
-            office_note=body.get("officeNote"),
-            absence_id=body.get("absenceId"),
-            student_sourced_id=body.get("studentSourcedId"),
-            given_name=body.get("givenName"),
-            family_name=body.get("familyName"),
-            class_sourced_id=body.get("classSourcedId"),
-            class_title=body.get("classTitle"),
-            session_sourced_id=body.get("sessionSourcedId"),
-            period=body.get("period"),
-            session_title=body.get("sessionTitle"),
-            contradiction=body.get("contradiction"),
         )
 
 
@@ -320,6 +271,25 @@ class Correction(TypedDict, total=False):
     leftAt: str | None
     officeNote: str | None
     reason: str
+
+
+def _read(kind: type[Value], body: Json, **converted: Any) -> Value:
+    """A value with the fields of an answer, and those that are converted. Raises KeyError: the answer lacks a field.
+
+    Fields with a default are those that an older server does not send.
+    """
+    read = {
+        each.name: body[key]
+        for each in fields(kind)
+        if each.name not in converted and ((key := _camel_case(each.name)) in body or each.default is MISSING)
+    }
+    return kind(**read, **converted)
+
+
+@cache
+def _camel_case(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(each.capitalize() for each in others)
 
 
 def _set(optional: Mapping[str, Any]) -> dict[str, Any]:
