@@ -30,38 +30,25 @@ AUDIT_PAUSE = timedelta(days=1)
 log = logger(__name__)
 
 
-class Pruning:
-    """Prunes once an hour; with more than a page to prune, at every call.
+class Pruning(PagedPruning):
+    """Prunes runs and stored responses once an hour. The sweeper that leads calls it.
 
     Args:
         database: to prune.
         now: the clock.
         keep: for which the plan of an ended run and a stored response are kept: `ADSUM_KEEP_RUNS_DAYS`, which at 0
-            leaves out pruning. The sweeper that leads calls it.
+            leaves out pruning.
         page: maximum of runs, and of responses, in one call.
     """
 
     def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PAGE) -> None:
-        self._database = database
-        self._now = now
+        super().__init__(database, now, page=page, pause=PAUSE)
         self._keep = keep
-        self._page = page
-        self._due = now()
 
-    async def prune_if_due(self) -> int:
-        """Prunes at most one page. Two processes may do so at the same time.
-
-        Returns:
-            The number of pruned runs and responses.
-        """
-        now = self._now()
-        if now < self._due:
-            return 0
-        async with self._database.transaction() as connection:
-            runs = await prune_runs(connection, now - self._keep, now, self._page)
-            answers = await prune_answers(connection, now - self._keep, self._page)
-        if max(runs, answers) < self._page:
-            self._due = now + PAUSE
+    @override
+    async def _prune(self, connection: Connection, now: datetime) -> int:
+        runs = await prune_runs(connection, now - self._keep, now, self._page)
+        answers = await prune_answers(connection, now - self._keep, self._page)
         if runs or answers:
             log.info("old runs and responses pruned", rows=runs + answers)
         return runs + answers
@@ -78,34 +65,25 @@ class EndedSignIns(PagedPruning):
         return await delete_ended_sign_ins(connection, now, self._page)
 
 
-class AuditPruning:
-    """Removes entries of the audit log after `ADSUM_KEEP_AUDIT_YEARS`, once a day; if there are more, at every call.
+class AuditPruning(PagedPruning):
+    """Removes entries of the audit log after `ADSUM_KEEP_AUDIT_YEARS`, once a day.
 
     Of each page the log records how many entries were removed.
     """
 
     def __init__(self, database: Database, keys: ChainKeys, now: Clock, years: int, page: int = AUDIT_PAGE) -> None:
-        self._database = database
+        super().__init__(database, now, page=page, pause=AUDIT_PAUSE)
         self._keys = keys
-        self._now = now
         self._years = years
-        self._page = page
-        self._due = now()
 
-    async def prune_if_due(self) -> int:
-        """Removes at most one page. Returns the number of removed entries."""
-        now = self._now()
-        if now < self._due:
-            return 0
+    @override
+    async def _prune(self, connection: Connection, now: datetime) -> int:
         try:
-            async with self._database.transaction() as connection:
-                removed = await prune_entries(connection, self._keys, years_before(now, self._years), self._page)
+            removed = await prune_entries(connection, self._keys, years_before(now, self._years), self._page)
         except ConfigurationError as error:
             # Of a chain that somebody has changed nothing is removed.
             log.error("the audit log is not pruned", mark=LogIcon.ERROR, reason=error.detail)
-            removed = 0
-        if removed < self._page:
-            self._due = now + AUDIT_PAUSE
+            return 0
         if removed:
             log.info("old entries of the audit log removed", rows=removed)
         return removed

@@ -32,4 +32,4 @@ class PagedPruning(ABC):
 
     @abstractmethod
     async def _prune(self, connection: Connection, now: datetime) -> int:
-        """Deletes at most `_page` rows, and returns their number."""
+        """Deletes at most `_page` rows of each kind, and returns their number."""
