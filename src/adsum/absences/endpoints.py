@@ -72,7 +72,7 @@ async def search_absences(query: AbsenceSearch, absences: AbsencesService, calle
 
 
 @router.get("/{id}", name="getAbsence", summary="One absence")
-async def show_absence(
+async def get_absence(
     absence_id: AbsenceId, absences: AbsencesService, caller: Office, response: Response
 ) -> AbsenceItem:
     """The `ETag` is its version, for `If-Match`."""
@@ -104,7 +104,7 @@ async def revoke_absence(
 
 
 @router.get("/{id}/history", name="listAbsenceVersions", summary="Every version of an absence")
-async def absence_history(
+async def list_absence_versions(
     absence_id: AbsenceId, query: Annotated[PageQuery, Query()], absences: AbsencesService, caller: Office
 ) -> Page[VersionOfAbsence]:
     """The newest first."""

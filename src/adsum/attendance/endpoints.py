@@ -72,7 +72,7 @@ async def list_attendances(
 
 
 @router.get("/{id}", name="getAttendance", summary="One attendance record")
-async def show_record(
+async def get_attendance(
     record_id: RecordId, corrections: CorrectionsService, caller: Reader, response: Response
 ) -> RecordItem:
     """The `ETag` is its version, for `If-Match`."""
@@ -80,7 +80,7 @@ async def show_record(
 
 
 @router.patch("/{id}", name="correctAttendance", summary="Correct one record")
-async def correct_record(
+async def correct_attendance(
     record_id: RecordId,
     body: CorrectRecord,
     versions: IfMatchVersions,
@@ -98,7 +98,7 @@ async def correct_record(
 
 
 @router.delete("/{id}", name="clearAttendance", summary="Clear one mark")
-async def clear_record(
+async def clear_attendance(
     record_id: RecordId,
     versions: IfMatchVersions,
     corrections: CorrectionsService,
@@ -113,7 +113,7 @@ async def clear_record(
 
 
 @router.get("/{id}/history", name="listAttendanceChanges", summary="Every change of one record")
-async def history(
+async def list_attendance_changes(
     record_id: RecordId, query: Annotated[PageQuery, Query()], corrections: CorrectionsService, caller: Reader
 ) -> Page[ChangeItem]:
     """The newest change first, down to the first mark of the record."""

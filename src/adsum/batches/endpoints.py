@@ -133,7 +133,7 @@ async def list_batches(
 
 
 @router.get("/batch-status/{batchId}", name="getBatchStatus", summary="Progress of a batch")
-async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, caller: Reader) -> BatchStatusAnswer:
+async def get_batch_status(batch_id: BatchId, attendances: AttendancesDependency, caller: Reader) -> BatchStatusAnswer:
     """404 for a batch that does not exist, or whose class the caller does not see."""
     return BatchStatusAnswer.of(await attendances.get_batch_status(batch_id, caller))
 
@@ -143,7 +143,7 @@ async def batch_status(batch_id: BatchId, attendances: AttendancesDependency, ca
     name="getBatch",
     summary="One batch with its runs and students",
 )
-async def show_batch(
+async def get_batch(
     batch_id: BatchId, query: Annotated[JobQuery, Query()], batches: BatchesDependency, caller: Reader
 ) -> BatchDetailsAnswer:
     """The outcome of each student with its reason, by id. After a retry this includes students of the runs before it.
@@ -217,7 +217,7 @@ async def _watch(
     responses={200: {"description": "Events named `status`, each with the fields of `getBatchStatus` as its data"}}
     | raises(TooManyListeners),
 )
-async def batch_events(
+async def stream_batch(
     batch_id: BatchId,
     watch: Annotated[Watch, Depends(_watch)],
     progress: Annotated[Progress, Depends(provided(Progress))],

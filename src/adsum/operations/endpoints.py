@@ -24,7 +24,7 @@ NOT_READY: dict[int | str, dict[str, Any]] = {503: {"model": ReadinessAnswer, "d
 
 
 @router.get("/livez", name="getLiveness", summary="Liveness")
-async def is_alive() -> Liveness:
+async def get_liveness() -> Liveness:
     """Contacts no other server: an outage of the database is no reason to restart the process."""
     return Liveness()
 
@@ -36,7 +36,7 @@ async def is_alive() -> Liveness:
     responses=NOT_READY,
 )
 @router.get("/healthz", name="getHealth", summary="Readiness, under its former path", responses=NOT_READY)
-async def is_ready(readiness: ReadinessService, response: Response) -> ReadinessAnswer:
+async def get_readiness(readiness: ReadinessService, response: Response) -> ReadinessAnswer:
     """200 if the database is reachable and migrated, and Redis answers; else 503."""
     report = await readiness.report()
     if not report.is_ready:
@@ -46,7 +46,7 @@ async def is_ready(readiness: ReadinessService, response: Response) -> Readiness
 
 
 @router.get("/version", name="getVersion", summary="Version")
-async def version() -> Version:
+async def get_version() -> Version:
     """The version that this process runs."""
     return Version(version=__version__)
 
@@ -58,7 +58,7 @@ async def version() -> Version:
     response_class=Response,
     responses={HTTPStatus.OK.value: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
-async def show_metrics(
+async def get_metrics(
     scrape: Annotated[Scrape, Depends(provided(Scrape))],
     _caller: Annotated[Caller, Depends(require(Permission.METRICS_READ))],
 ) -> Response:

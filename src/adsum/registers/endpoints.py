@@ -72,7 +72,7 @@ async def list_registers(
 @router.get(
     "/registers/missing", name="listMissingRegisters", summary="Registers that are not taken", tags=["registers"]
 )
-async def list_missing(
+async def list_missing_registers(
     query: Annotated[RegisterQuery, Query()], registers: RegistersService, caller: AttendanceReader
 ) -> Page[RegisterItem]:
     """Registers that are due on that day and are not taken, or only in part. A teacher sees those of their classes."""
@@ -80,7 +80,7 @@ async def list_missing(
 
 
 @router.get("/classes/{classId}/roster", name="getRoster", summary="The roster of a class on a day", tags=["roster"])
-async def read_roster(
+async def get_roster(
     class_id: Annotated[PathId, Path(alias="classId")],
     query: Annotated[RosterQuery, Query()],
     rosters: Annotated[DayRosters, Depends(provided(DayRosters))],
@@ -99,7 +99,7 @@ async def read_roster(
     responses=AS_FILE,
 )
 @costly_as_file
-async def list_on_site(
+async def list_students_on_site(
     query: Annotated[OnSiteQuery, Query()],
     on_site: Annotated[OnSite, Depends(provided(OnSite))],
     caller: AttendanceReader,
@@ -125,7 +125,7 @@ async def list_on_site(
     responses=AS_FILE,
 )
 @costly_as_file
-async def list_unknown(
+async def list_unknown_students(
     query: Annotated[OnSiteQuery, Query()],
     on_site: Annotated[OnSite, Depends(provided(OnSite))],
     caller: AttendanceReader,

@@ -108,7 +108,7 @@ class UnexplainedQuery(ReportQuery):
     responses=AS_FILE,
 )
 @costly
-async def rates(
+async def list_rates(
     query: Annotated[RatesQuery, Query()],
     reports: ReportsService,
     exports: Exports,
@@ -134,7 +134,7 @@ async def rates(
     responses=AS_FILE,
 )
 @costly
-async def chronic(
+async def list_chronic_absence(
     query: Annotated[ChronicQuery, Query()],
     reports: ReportsService,
     exports: Exports,
@@ -157,7 +157,7 @@ async def chronic(
     responses=AS_FILE,
 )
 @costly
-async def streaks(
+async def list_absences_in_a_row(
     query: Annotated[StreaksQuery, Query()],
     reports: ReportsService,
     exports: Exports,
@@ -180,7 +180,7 @@ async def streaks(
     responses=AS_FILE,
 )
 @costly
-async def unexplained(
+async def list_unexplained_absences(
     query: Annotated[UnexplainedQuery, Query()],
     reports: ReportsService,
     exports: Exports,
@@ -199,7 +199,7 @@ async def unexplained(
 
 @router.get("/students/{id}", name="getStudentReport", summary="A student's record, day by day")
 @costly
-async def student(
+async def get_student_report(
     student_id: Annotated[PathId, Path(alias="id")],
     query: Annotated[ChronicQuery, Query()],
     reports: ReportsService,

@@ -45,7 +45,7 @@ async def change_school(
 
 
 @router.get("/{schoolId}/changes", name="listSchoolChanges", summary="Every change of a school's settings")
-async def list_changes(
+async def list_school_changes(
     school_id: SchoolId, query: Annotated[PageQuery, Query()], schools: SchoolsService, caller: Manager
 ) -> Page[SchoolChangeItem]:
     """The newest change first."""

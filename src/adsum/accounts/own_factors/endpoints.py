@@ -28,7 +28,7 @@ FactorId = Annotated[PathId, Path(alias="id")]
 
 
 @router.get("", name="listSecondFactors", summary="List second factors")
-async def list_factors(service: Service, caller: Owner) -> FactorsAnswer:
+async def list_second_factors(service: Service, caller: Owner) -> FactorsAnswer:
     """The caller's passkeys and authenticator apps. API keys have none: 403."""
     return FactorsAnswer.of(await service.own(caller))
 
@@ -78,7 +78,7 @@ async def renew_recovery_codes(service: Service, caller: Owner) -> RecoveryCodes
     status_code=HTTPStatus.NO_CONTENT,
     responses=raises(ConfirmationNeeded),
 )
-async def rename_factor(
+async def rename_second_factor(
     kind: NamedKind, factor_id: FactorId, body: FactorName, service: Service, caller: Owner
 ) -> None:
     """Changes the name of a passkey or an app."""
@@ -92,7 +92,7 @@ async def rename_factor(
     status_code=HTTPStatus.NO_CONTENT,
     responses=raises(ConfirmationNeeded, LastFactor),
 )
-async def remove_factor(kind: NamedKind, factor_id: FactorId, service: Service, caller: Owner) -> None:
+async def remove_second_factor(kind: NamedKind, factor_id: FactorId, service: Service, caller: Owner) -> None:
     """Removes a passkey or an app; with the last one, the recovery codes. Needs a recent confirmation.
 
     409 `last_second_factor` if the caller's role needs a factor, and this is the only one.

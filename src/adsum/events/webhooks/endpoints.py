@@ -110,7 +110,9 @@ async def list_deliveries(
 
 
 @router.post("/{id}/replay", name="replayEvents", summary="Deliver events again", status_code=HTTPStatus.ACCEPTED)
-async def replay(webhook_id: WebhookId, body: ReplayBody, webhooks: WebhookService, caller: Manager) -> ReplayItem:
+async def replay_events(
+    webhook_id: WebhookId, body: ReplayBody, webhooks: WebhookService, caller: Manager
+) -> ReplayItem:
     """Delivers one event, or the events of a period that the webhook has passed, once more. The events of a period
     come in their order, between new events, which go first.
     """

@@ -21,7 +21,7 @@ router = APIRouter(tags=["audit"])
 @router.get(
     "/audit", name="listAuditEntries", summary="The audit log", response_model=Page[AuditItem], responses=AS_FILE
 )
-async def list_entries(
+async def list_audit_entries(
     query: Annotated[AuditQuery, Query()],
     audit_log: Annotated[AuditLog, Depends(provided(AuditLog))],
     caller: Annotated[Caller, Depends(require(Permission.AUDIT_READ))],

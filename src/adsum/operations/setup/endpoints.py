@@ -35,7 +35,7 @@ async def change_setup(school_id: SchoolId, body: SentSetup, setup: SetupService
 
 
 @router.put("/{step}", name="confirmSetupStep", summary="Confirm a step of the setup")
-async def confirm_step(
+async def confirm_setup_step(
     school_id: SchoolId, step: ConfirmedStep, body: SentStep, setup: SetupService, caller: Manager
 ) -> SetupItem:
     """Says that a step is done, or that the school does not need it; `false` takes that back."""

@@ -23,7 +23,7 @@ SchoolId = Annotated[PathId, Path(alias="id")]
 
 
 @router.get("/retention", name="getDefaultRetention", summary="The default periods of all schools")
-async def show_default(retention: RetentionService, caller: Responsible) -> RetentionAnswer:
+async def get_default_retention(retention: RetentionService, caller: Responsible) -> RetentionAnswer:
     """Without a default, data are kept for ever. It needs the rights of all schools."""
     return RetentionAnswer.of(await retention.show(None, caller))
 
@@ -34,19 +34,21 @@ async def show_default(retention: RetentionService, caller: Responsible) -> Rete
     summary="Set the default periods of all schools",
     responses=raises(DeletionNotConfirmed),
 )
-async def set_default(body: SetPeriods, retention: RetentionService, caller: Responsible) -> RetentionAnswer:
+async def set_default_retention(body: SetPeriods, retention: RetentionService, caller: Responsible) -> RetentionAnswer:
     """As for a school. It concerns the schools that have no period of their own."""
     return RetentionAnswer.of(await retention.set(None, body.to_periods(), caller, body.confirmation))
 
 
 @router.post("/retention/preview", name="previewDefaultRetention", summary="What default periods would delete")
-async def preview_default(body: SetPeriods, retention: RetentionService, caller: Responsible) -> PreviewAnswer:
+async def preview_default_retention(
+    body: SetPeriods, retention: RetentionService, caller: Responsible
+) -> PreviewAnswer:
     """As for a school, for all schools. Nothing changes."""
     return PreviewAnswer.of(await retention.preview(None, body.to_periods(), caller))
 
 
 @router.get("/schools/{id}/retention", name="getRetention", summary="The periods of a school, and what was deleted")
-async def show(school_id: SchoolId, retention: RetentionService, caller: Responsible) -> RetentionAnswer:
+async def get_retention(school_id: SchoolId, retention: RetentionService, caller: Responsible) -> RetentionAnswer:
     """Each period with the day before which data go, and the newest deletions."""
     return RetentionAnswer.of(await retention.show(school_id, caller))
 
@@ -57,7 +59,7 @@ async def show(school_id: SchoolId, retention: RetentionService, caller: Respons
     summary="Set the periods of a school",
     responses=raises(DeletionNotConfirmed),
 )
-async def set_periods(
+async def set_retention(
     school_id: SchoolId, body: SetPeriods, retention: RetentionService, caller: Responsible
 ) -> RetentionAnswer:
     """409 `deletion_not_confirmed` if more would go than before: it has the counts, and the `confirmation` to send.
@@ -68,7 +70,7 @@ async def set_periods(
 
 
 @router.post("/schools/{id}/retention/preview", name="previewRetention", summary="What periods would delete")
-async def preview(
+async def preview_retention(
     school_id: SchoolId, body: SetPeriods, retention: RetentionService, caller: Responsible
 ) -> PreviewAnswer:
     """Counts by kind and school year, with the first and the last day. Nothing changes."""

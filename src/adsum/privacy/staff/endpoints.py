@@ -28,7 +28,7 @@ Manager = Annotated[Caller, Depends(require(Permission.USER_MANAGE))]
 
 @router.get("/{id}/erasure", name="previewUserErasure", summary="What the erasure of a user would remove")
 @costly
-async def preview_erasure(user_id: UserId, staff: StaffErasureService, caller: Manager) -> ErasurePreviewAnswer:
+async def preview_user_erasure(user_id: UserId, staff: StaffErasureService, caller: Manager) -> ErasurePreviewAnswer:
     """Changes nothing. 403 for an office, and if the user has a right that you lack; 409 `own_login` for yourself."""
     return ErasurePreviewAnswer.of(await staff.preview(user_id, caller))
 

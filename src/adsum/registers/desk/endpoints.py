@@ -30,7 +30,7 @@ DeskService = Annotated[Desk, Depends(provided(Desk))]
     status_code=HTTPStatus.CREATED,
     responses=raises(BatchIsOpen),
 )
-async def create_entry(body: NewDeskEntry, desk: DeskService, caller: Office, key: SentKey) -> DeskEntryItem:
+async def create_desk_entry(body: NewDeskEntry, desk: DeskService, caller: Office, key: SentKey) -> DeskEntryItem:
     """Marks the sessions that it concerns; of a departure the later ones become a planned absence.
 
     An entry with the same content that is not undone is returned instead of a second one.
@@ -41,7 +41,9 @@ async def create_entry(body: NewDeskEntry, desk: DeskService, caller: Office, ke
 
 
 @router.get("", name="listDeskEntries", summary="Late arrivals and early departures")
-async def list_entries(query: Annotated[DeskQuery, Query()], desk: DeskService, caller: Office) -> Page[DeskEntryItem]:
+async def list_desk_entries(
+    query: Annotated[DeskQuery, Query()], desk: DeskService, caller: Office
+) -> Page[DeskEntryItem]:
     """The newest first."""
     page = await desk.page(caller, query.filters, query.page)
     return Page(items=[DeskEntryItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
@@ -53,7 +55,7 @@ async def list_entries(query: Annotated[DeskQuery, Query()], desk: DeskService, 
     summary="Complete an entry that was interrupted",
     responses=raises(BatchIsOpen),
 )
-async def complete_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
+async def complete_desk_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
     """Submits the marks and the absence that are missing. A complete or undone entry stays as it is."""
     return DeskEntryItem.model_validate(await desk.complete(entry_id, caller))
 
@@ -64,6 +66,6 @@ async def complete_entry(entry_id: EntryId, desk: DeskService, caller: Office) -
     summary="Undo a late arrival or an early departure",
     responses=raises(BatchIsOpen),
 )
-async def undo_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
+async def undo_desk_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
     """Its marks return to those before it, unless somebody has changed them since. Its absence is revoked."""
     return DeskEntryItem.model_validate(await desk.undo(entry_id, caller))

@@ -17,7 +17,7 @@ router = APIRouter(tags=["roster"], route_class=JsonRoute)
 
 
 @router.post("/search", name="searchEverything", summary="Students, classes and users that match words")
-async def search(
+async def search_everything(
     body: SentSearch,
     service: Annotated[Search, Depends(provided(Search))],
     caller: Annotated[Caller, Depends(require(Permission.ROSTER_READ))],

@@ -56,7 +56,7 @@ class TimetableQuery(ChangeQuery):
 
 
 @router.get("/sessions/{id}/times", name="getTimes", summary="Times of a session")
-async def read_times(
+async def get_times(
     session_id: SessionId, query: Annotated[TimesQuery, Query()], timetables: TimetablesService, caller: Reader
 ) -> Times:
     """Those of the week of a day, in its order. Empty if the times are not known."""
