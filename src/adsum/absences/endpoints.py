@@ -25,7 +25,7 @@ from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.platform.http.versions import IfMatchVersions, etag
 
 router = APIRouter(prefix="/absences", tags=["absences"], route_class=JsonRoute)
@@ -109,7 +109,7 @@ async def list_absence_versions(
 ) -> Page[VersionOfAbsence]:
     """The newest first."""
     page = await absences.history(absence_id, caller, query.page)
-    return Page(items=[VersionOfAbsence.of(version) for version in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, VersionOfAbsence.of)
 
 
 def _entered(result: AbsenceResult) -> EnteredAbsences:

@@ -30,7 +30,7 @@ from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import AS_FILE, Accept, file_answer, wanted_file
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.rate_limits import costly_as_file
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.platform.http.versions import IfMatchVersions, etag
 
 router = APIRouter(prefix="/attendances", tags=["attendances"], route_class=JsonRoute)
@@ -68,7 +68,7 @@ async def list_attendances(
         return await file_answer(file, "attendances", COLUMNS, rows_of_cells(chunks))
     response.headers["Vary"] = "Accept"
     page = await records.page(caller, query.filters, query.page)
-    return Page(items=[RecordItem.of(record) for record in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, RecordItem.of)
 
 
 @router.get("/{id}", name="getAttendance", summary="One attendance record")
@@ -118,7 +118,7 @@ async def list_attendance_changes(
 ) -> Page[ChangeItem]:
     """The newest change first, down to the first mark of the record."""
     page = await corrections.history(record_id, caller, query.page)
-    return Page(items=[ChangeItem.of(change) for change in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, ChangeItem.of)
 
 
 def _answer(visible: VisibleRecord, response: Response) -> RecordItem:

@@ -14,7 +14,18 @@ from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, 
 from adsum.batches.run import MarkConflict
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import UndoResult
-from adsum.platform.http.schemas import Flag, Id, Moment, Note, Page, PlainText, Schema, SentSchema, long_list
+from adsum.platform.http.schemas import (
+    Flag,
+    Id,
+    Moment,
+    Note,
+    Page,
+    PlainText,
+    Schema,
+    SentSchema,
+    long_list,
+    page_of_items,
+)
 from adsum.platform.texts import MAX_REASON
 from adsum.roster.rules import MAX_VERSION_LENGTH
 
@@ -306,7 +317,7 @@ class BatchDetailsAnswer(BatchStatusAnswer):
         return cls(
             **_status_fields(details.status),
             runs=[RunItem.of(run) for run in details.runs],
-            jobs=Page(items=[JobItem.of(job) for job in details.jobs.items], next_cursor=details.jobs.next_cursor),
+            jobs=page_of_items(details.jobs, JobItem.of),
         )
 
 

@@ -16,7 +16,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.queries import Day, PageQuery, WholeQuery
 from adsum.platform.http.rate_limits import costly_as_file
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.platform.paging import PageRequest
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.on_site.service import OnSite
@@ -111,7 +111,7 @@ async def list_students_on_site(
 
     async def fetch(page: PageRequest) -> Page[PresentItem]:
         found = await on_site.page(query.school_id, caller, page)
-        return Page(items=[PresentItem.of(row) for row in found.items], next_cursor=found.next_cursor)
+        return page_of_items(found, PresentItem.of)
 
     return await page_or_file(accept, "in-the-house", partial(exports.begin, caller), query, PresentItem, fetch)
 
@@ -137,7 +137,7 @@ async def list_unknown_students(
 
     async def fetch(page: PageRequest) -> Page[UnknownItem]:
         found = await on_site.unknown_page(query.school_id, caller, page)
-        return Page(items=[UnknownItem.of(row) for row in found.items], next_cursor=found.next_cursor)
+        return page_of_items(found, UnknownItem.of)
 
     return await page_or_file(accept, "unknown", partial(exports.begin, caller), query, UnknownItem, fetch)
 
@@ -146,4 +146,4 @@ async def _page(
     query: RegisterQuery, registers: Registers, caller: Caller, *, missing_only: bool
 ) -> Page[RegisterItem]:
     page = await registers.page(caller, query.filters(missing_only=missing_only), query.page)
-    return Page(items=[RegisterItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, RegisterItem.model_validate)

@@ -121,7 +121,7 @@ async def list_rates(
     """
 
     async def fetch(page: PageRequest) -> RatesAnswer:
-        return RatesAnswer.of(await reports.rates(query.scope, query.by, caller, page))
+        return RatesAnswer.of_report(await reports.rates(query.scope, query.by, caller, page), RateItem.of)
 
     return await page_or_file(accept, "rates", partial(exports.begin, caller), query, RateItem, fetch)
 
@@ -144,7 +144,7 @@ async def list_chronic_absence(
     """Students who are chronically absent, the most absent days first."""
 
     async def fetch(page: PageRequest) -> RatesAnswer:
-        return RatesAnswer.of(await reports.chronic(query.scope, query.rule, caller, page))
+        return RatesAnswer.of_report(await reports.chronic(query.scope, query.rule, caller, page), RateItem.of)
 
     return await page_or_file(accept, "chronic-absence", partial(exports.begin, caller), query, RateItem, fetch)
 
@@ -167,7 +167,9 @@ async def list_absences_in_a_row(
     """Students who are absent on consecutive days up to the last day of the period, the most days first."""
 
     async def fetch(page: PageRequest) -> StreaksAnswer:
-        return StreaksAnswer.of(await reports.streaks(query.scope, query.least_days, caller, page))
+        return StreaksAnswer.of_report(
+            await reports.streaks(query.scope, query.least_days, caller, page), StreakItem.of
+        )
 
     return await page_or_file(accept, "absences-in-a-row", partial(exports.begin, caller), query, StreakItem, fetch)
 
@@ -190,7 +192,8 @@ async def list_unexplained_absences(
     """Unexplained absences, one item for each student and day, the newest day first."""
 
     async def fetch(page: PageRequest) -> UnexplainedAnswer:
-        return UnexplainedAnswer.of(await reports.unexplained(query.scope, caller, page, query.extent))
+        found = await reports.unexplained(query.scope, caller, page, query.extent)
+        return UnexplainedAnswer.of_report(found, UnexplainedItem.of)
 
     return await page_or_file(
         accept, "unexplained-absences", partial(exports.begin, caller), query, UnexplainedItem, fetch

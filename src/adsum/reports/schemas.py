@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, Self
 
 from pydantic import Field
 
-from adsum.platform.http.schemas import Page, Schema
+from adsum.platform.http.schemas import Item, Page, Schema
+from adsum.platform.paging import Row
 from adsum.reports.rules import Counts, Rate
 from adsum.reports.service import Report, Streak, StudentRecord, Unexplained
 
@@ -129,40 +131,32 @@ class UnexplainedItem(Schema):
 Unmarked = Annotated[int, Field(description="Students without a mark in partly taken registers of the whole scope.")]
 
 
-class RatesAnswer(Page[RateItem]):
+class ReportAnswer(Page[Item], Generic[Item]):
+    """A page of a report, and its definition."""
+
+    definition: str
+    unmarked: Unmarked = 0
+
+    @classmethod
+    def of_report(cls, report: Report[Row], to_item: Callable[[Row], Item]) -> Self:
+        return cls(
+            items=[to_item(row) for row in report.items],
+            next_cursor=report.next_cursor,
+            definition=report.definition,
+            unmarked=report.unmarked,
+        )
+
+
+class RatesAnswer(ReportAnswer[RateItem]):
     """Rates, and their definition."""
 
-    definition: str
-    unmarked: Unmarked = 0
 
-    @classmethod
-    def of(cls, report: Report[Rate]) -> RatesAnswer:
-        items = [RateItem.of(rate) for rate in report.items]
-        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition, unmarked=report.unmarked)
-
-
-class StreaksAnswer(Page[StreakItem]):
+class StreaksAnswer(ReportAnswer[StreakItem]):
     """Absences in a row, and their definition."""
 
-    definition: str
-    unmarked: Unmarked = 0
 
-    @classmethod
-    def of(cls, report: Report[Streak]) -> StreaksAnswer:
-        items = [StreakItem.of(streak) for streak in report.items]
-        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition, unmarked=report.unmarked)
-
-
-class UnexplainedAnswer(Page[UnexplainedItem]):
+class UnexplainedAnswer(ReportAnswer[UnexplainedItem]):
     """Unexplained absences, and their definition."""
-
-    definition: str
-    unmarked: Unmarked = 0
-
-    @classmethod
-    def of(cls, report: Report[Unexplained]) -> UnexplainedAnswer:
-        items = [UnexplainedItem.of(each) for each in report.items]
-        return cls(items=items, next_cursor=report.next_cursor, definition=report.definition, unmarked=report.unmarked)
 
 
 class StudentRecordAnswer(CountsItem):

@@ -12,7 +12,7 @@ from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery, SentInBody, SourcedId, Words
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.roster.rules import ClassFilters, SessionFilters, StudentFilters
 from adsum.roster.schemas import ClassItem, SessionItem, StudentItem
 from adsum.roster.service import Directory
@@ -77,7 +77,7 @@ async def list_classes(
 ) -> Page[ClassItem]:
     """The classes that you see, by id. A teacher sees those that they teach today."""
     page = await directory.classes(caller, query.filters, query.page)
-    return Page(items=[ClassItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, ClassItem.of)
 
 
 @router.get("/sessions", name="listSessions", summary="Sessions")
@@ -86,7 +86,7 @@ async def list_sessions(
 ) -> Page[SessionItem]:
     """The sessions of the classes that you see, by id. A teacher sees those of classes that they teach today."""
     page = await directory.sessions(caller, query.filters, query.page)
-    return Page(items=[SessionItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, SessionItem.of)
 
 
 @router.get("/students", name="listStudents", summary="Students")
@@ -95,7 +95,7 @@ async def list_students(
 ) -> Page[StudentItem]:
     """The students whom you see, by id. A teacher sees those of the classes that they teach on `date`, or today."""
     page = await directory.students(caller, query.filters, query.page)
-    return Page(items=[StudentItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, StudentItem.of)
 
 
 @router.post("/students/search", name="searchStudents", summary="Students, with filters in the body")

@@ -11,7 +11,7 @@ from adsum.accounts.authentication import require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.schools.schemas import ChangeSchool, SchoolChangeItem, SchoolItem
 from adsum.schools.service import Schools
 
@@ -28,7 +28,7 @@ async def list_schools(
 ) -> Page[SchoolItem]:
     """The schools that you see, by id."""
     page = await schools.page(caller, query.page)
-    return Page(items=[SchoolItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, SchoolItem.model_validate)
 
 
 @router.patch("/{schoolId}", name="changeSchool", summary="Change settings of a school")
@@ -50,4 +50,4 @@ async def list_school_changes(
 ) -> Page[SchoolChangeItem]:
     """The newest change first."""
     page = await schools.changes(school_id, caller, query.page)
-    return Page(items=[SchoolChangeItem.of(change) for change in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, SchoolChangeItem.of)

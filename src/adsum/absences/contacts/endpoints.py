@@ -25,7 +25,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.list_files import AS_FILE, Accept, page_or_file
 from adsum.platform.http.rate_limits import costly_as_file
-from adsum.platform.http.schemas import Page
+from adsum.platform.http.schemas import Page, page_of_items
 from adsum.platform.paging import PageRequest
 
 router = APIRouter(prefix="/contacts", tags=["absences"], route_class=JsonRoute)
@@ -52,7 +52,7 @@ async def list_contacts(
 ) -> Page[ContactItem]:
     """The newest first."""
     page = await contacts.page(caller, query.filters, query.page)
-    return Page(items=[ContactItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, ContactItem.model_validate)
 
 
 @router.get(
@@ -74,6 +74,6 @@ async def list_students_to_call(
 
     async def fetch(page: PageRequest) -> Page[StudentToCallItem]:
         found = await contacts.to_call(query.school_id, query.day, caller, page)
-        return Page(items=[StudentToCallItem.of(each) for each in found.items], next_cursor=found.next_cursor)
+        return page_of_items(found, StudentToCallItem.of)
 
     return await page_or_file(accept, "call-list", partial(exports.begin, caller), query, StudentToCallItem, fetch)

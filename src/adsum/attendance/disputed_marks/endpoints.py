@@ -16,7 +16,7 @@ from adsum.platform.errors import StaleVersion
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 
 router = APIRouter(prefix="/contradictions", tags=["contradictions"], route_class=JsonRoute)
 DisputedMarksService = Annotated[DisputedMarks, Depends(provided(DisputedMarks))]
@@ -30,7 +30,7 @@ async def list_contradictions(
 ) -> Page[ContradictionItem]:
     """Open contradictions, the newest day first; a teacher sees those of the days on which they taught."""
     page = await disputed_marks.page(caller, query.filters, query.page)
-    return Page(items=[ContradictionItem.of(each) for each in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, ContradictionItem.of)
 
 
 @router.post(

@@ -28,7 +28,7 @@ from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 
 router = APIRouter(prefix="/webhooks", tags=["events"], route_class=JsonRoute)
 Manager = Annotated[Caller, Depends(require(Permission.WEBHOOK_MANAGE))]
@@ -106,7 +106,7 @@ async def list_deliveries(
 ) -> Page[DeliveryItem]:
     """Attempts to deliver, the newest first. They are kept as long as events: `ADSUM_KEEP_EVENTS_DAYS`."""
     page = await webhooks.page_of_deliveries(webhook_id, caller, query.page, failed_only=query.failed)
-    return Page(items=[DeliveryItem.of_delivery(each) for each in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, DeliveryItem.of_delivery)
 
 
 @router.post("/{id}/replay", name="replayEvents", summary="Deliver events again", status_code=HTTPStatus.ACCEPTED)

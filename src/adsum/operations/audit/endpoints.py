@@ -13,7 +13,7 @@ from adsum.operations.audit.schemas import COLUMNS, AuditItem, AuditQuery, rows_
 from adsum.operations.audit.service import AuditLog
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.list_files import AS_FILE, Accept, file_answer, wanted_file
-from adsum.platform.http.schemas import Page
+from adsum.platform.http.schemas import Page, page_of_items
 
 router = APIRouter(tags=["audit"])
 
@@ -38,4 +38,4 @@ async def list_audit_entries(
         return await file_answer(file, "audit", COLUMNS, rows_of_cells(chunks))
     response.headers["Vary"] = "Accept"
     page = await audit_log.page(caller, query.filters, query.page)
-    return Page(items=[AuditItem.model_validate(entry) for entry in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, AuditItem.model_validate)

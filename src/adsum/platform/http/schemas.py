@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Generic, LiteralString, TypeVar, cast
@@ -24,6 +24,8 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from adsum.platform.ids import MAX_ID
+from adsum.platform.paging import Page as RowPage
+from adsum.platform.paging import Row
 from adsum.platform.texts import MAX_NOTE, UNSTORABLE, WRONG_ROSTER_TEXT, is_roster_text, note_text
 
 
@@ -153,3 +155,8 @@ class Page(Schema, Generic[Item]):
 
     items: Sequence[Item]
     next_cursor: str | None = None
+
+
+def page_of_items(page: RowPage[Row], to_item: Callable[[Row], Item]) -> Page[Item]:
+    """The page of a service, each row as an item."""
+    return Page(items=[to_item(row) for row in page.items], next_cursor=page.next_cursor)

@@ -13,7 +13,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.privacy.holds.rules import HoldExists
 from adsum.privacy.holds.schemas import HoldItem, PlaceHold
 from adsum.privacy.holds.service import Holds
@@ -28,7 +28,7 @@ Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
 async def list_holds(query: Annotated[PageQuery, Query()], holds: HoldsService, caller: Responsible) -> Page[HoldItem]:
     """Holds on students of the caller's schools, the oldest first."""
     page = await holds.page(caller, query.page)
-    return Page[HoldItem](items=[HoldItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, HoldItem.model_validate)
 
 
 @router.post(

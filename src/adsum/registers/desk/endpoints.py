@@ -13,7 +13,7 @@ from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.registers.desk.schemas import DeskEntryItem, DeskQuery, NewDeskEntry
 from adsum.registers.desk.service import Desk
 
@@ -46,7 +46,7 @@ async def list_desk_entries(
 ) -> Page[DeskEntryItem]:
     """The newest first."""
     page = await desk.page(caller, query.filters, query.page)
-    return Page(items=[DeskEntryItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, DeskEntryItem.model_validate)
 
 
 @router.post(

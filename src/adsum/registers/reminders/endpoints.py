@@ -11,7 +11,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.schemas import Page
+from adsum.platform.http.schemas import Page, page_of_items
 from adsum.registers.reminders.schemas import RemindedAnswer, ReminderQuery, RemindTeachers, SentReminderItem
 from adsum.registers.reminders.service import Reminders
 
@@ -38,4 +38,4 @@ async def list_reminders(
 ) -> Page[SentReminderItem]:
     """The newest first. They stay when the register is taken."""
     page = await reminders.page(caller, query.filters, query.page)
-    return Page(items=[SentReminderItem.model_validate(each) for each in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, SentReminderItem.model_validate)

@@ -14,7 +14,7 @@ from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.roster.covers.rules import CoverFilters
 from adsum.roster.covers.schemas import AssignCover, AssignCovers, AssignedCovers, CoverItem
 from adsum.roster.covers.service import AssignedCover, Covers
@@ -81,7 +81,7 @@ def _items_of(assigned: Sequence[AssignedCover]) -> AssignedCovers:
 async def list_covers(query: Annotated[CoverQuery, Query()], covers: CoversService, caller: Manager) -> Page[CoverItem]:
     """The latest first day first."""
     page = await covers.page(caller, query.filters, query.page)
-    return Page(items=[CoverItem.of(row) for row in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, CoverItem.of)
 
 
 @router.delete("/{id}", name="endCover", summary="End a cover", status_code=HTTPStatus.NO_CONTENT)

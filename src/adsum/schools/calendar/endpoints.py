@@ -15,7 +15,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery
-from adsum.platform.http.schemas import Page, PathId
+from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.schools.calendar.rules import ClosedDay, RecordedClosedDay
 from adsum.schools.calendar.schemas import (
     AddTerm,
@@ -44,7 +44,7 @@ async def list_closed_days(
 ) -> Page[ClosedDayItem]:
     """By day."""
     page = await calendar.closed_days(school_id, query.filters, caller, query.page)
-    return Page(items=[ClosedDayItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, ClosedDayItem.model_validate)
 
 
 @router.post("/closed-days", name="closeDays", summary="Close a school on a range of days, such as holidays")
@@ -95,7 +95,7 @@ async def list_terms(
 ) -> Page[TermItem]:
     """By id. A school is closed outside of those that open it, if it has any."""
     page = await calendar.terms(school_id, caller, query.page)
-    return Page(items=[TermItem.model_validate(row) for row in page.items], next_cursor=page.next_cursor)
+    return page_of_items(page, TermItem.model_validate)
 
 
 @router.post("/terms", name="addTerm", summary="Add a term", status_code=HTTPStatus.CREATED)
