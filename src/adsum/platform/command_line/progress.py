@@ -9,27 +9,24 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
-class Steps:
-    """The progress of a command with `total` steps: a bar on a terminal, plain lines elsewhere."""
+class _Line:
+    """A line on stderr during a block, if that is a terminal."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, *columns: ProgressColumn, shown: bool = True) -> None:
         console = Console(stderr=True)
+        self._is_shown = shown and console.is_terminal
         self._progress = Progress(
             SpinnerColumn(),
-            BarColumn(bar_width=24),
-            TextColumn("{task.description}"),
+            *columns,
             TimeElapsedColumn(),
             console=console,
             transient=True,
             redirect_stdout=False,
-            disable=not console.is_terminal,
+            disable=not self._is_shown,
         )
-        self._plain = not console.is_terminal
-        self._task = self._progress.add_task("", total=total)
-        self._begun = 0
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -40,11 +37,20 @@ class Steps:
     ) -> None:
         self._progress.stop()
 
+
+class Steps(_Line):
+    """The progress of a command with `total` steps: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(BarColumn(bar_width=24), TextColumn("{task.description}"))
+        self._task = self._progress.add_task("", total=total)
+        self._begun = 0
+
     def step(self, description: str) -> None:
         """Begins a step, which completes the previous one."""
         self._progress.update(self._task, description=description, completed=self._begun)
         self._begun += 1
-        if self._plain:
+        if not self._is_shown:
             print(description, file=sys.stderr, flush=True)
 
 
@@ -62,31 +68,13 @@ def waiting(what: str) -> Generator[Callable[[str], None]]:
         yield lambda more: status.update(f"{what} {more}")
 
 
-class Counting:
+class Counting(_Line):
     """The progress of a command of unknown length: a counter on a terminal. `count` is the number so far."""
 
     def __init__(self, things: str, *, shown: bool = True) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.completed:,.0f} {task.description}"),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            redirect_stdout=False,
-            disable=not (shown and console.is_terminal),
-        )
+        super().__init__(TextColumn("{task.completed:,.0f} {task.description}"), shown=shown)
         self.count = 0
         self._task = self._progress.add_task(things, total=None)
-
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
 
     def add(self, count: int) -> None:
         self.count += count
