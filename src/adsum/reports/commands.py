@@ -85,18 +85,14 @@ def chronic(
     as_json: Json = False,
 ) -> None:
     """Show students who are chronically absent, excused absences included."""
-    rule = ChronicRule(percent, least_days)
     found = _every_item(
         lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
-        lambda reports, scope, page: reports.chronic(scope, rule, system_caller(), page),
+        lambda reports, scope, page: reports.chronic(scope, ChronicRule(percent, least_days=1), system_caller(), page),
     )
-    items = [RateItem.of(rate) for rate in found]
+    rule = ChronicRule(percent, least_days)
+    items = [RateItem.of(rate) for rate in found if rule.applies(rate.counts)]
     show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no student is chronically absent")
-    without_limit = _every_item(
-        lambda services: report_scope(services, school, first_day, last_day, class_id, grade),
-        lambda reports, scope, page: reports.chronic(scope, ChronicRule(percent, 1), system_caller(), page),
-    )
-    if left_out := len(without_limit) - len(items):
+    if left_out := len(found) - len(items):
         show_notice(
             f"left out: {left_out} who {'is' if left_out == 1 else 'are'} absent as often, "
             f"with fewer than {least_days} days: see --least-days"
