@@ -15,7 +15,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.accounts.api_keys.service import AddressNotAllowed, KeyExpired
+from adsum.accounts.api_keys.rules import AddressNotAllowed, KeyExpired
 from adsum.accounts.callers import Callers
 from adsum.accounts.sign_ins.tokens import Outstanding
 from adsum.accounts.visitors import count_for_caller, is_use, refusals_counted_for_address, session_token

@@ -9,14 +9,8 @@ import pytest
 from sqlalchemy import select, update
 
 from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role
-from adsum.accounts.api_keys.rules import KeyState, KeyWarning
-from adsum.accounts.api_keys.service import (
-    AddressNotAllowed,
-    ApiKeys,
-    KeyEnded,
-    KeyExpired,
-    TooManySecrets,
-)
+from adsum.accounts.api_keys.rules import AddressNotAllowed, KeyEnded, KeyExpired, KeyState, KeyWarning, TooManySecrets
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.audit.tables import audit_entries
 from adsum.accounts.tables import api_keys as keys_table
 from adsum.accounts.tables import users

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from adsum.accounts.access import Permission
 from adsum.platform.addresses import plain_address
-from adsum.platform.errors import Violation
+from adsum.platform.errors import Conflict, Forbidden, Unauthenticated, Violation
 
 MAX_NAME = 255
 MAX_NETWORKS = 50
@@ -28,6 +28,30 @@ MAX_SECRETS = 5
 
 Network = IPv4Network | IPv6Network
 Value = TypeVar("Value", bound=Hashable)
+
+
+class KeyExpired(Unauthenticated):
+    """The API key was valid until it expired."""
+
+    code = "api_key_expired"
+
+
+class AddressNotAllowed(Forbidden):
+    """The API key may not be used from the address of the request."""
+
+    code = "address_not_allowed"
+
+
+class TooManySecrets(Conflict):
+    """The key was rotated several times, and the overlaps have not ended."""
+
+    code = "too_many_secrets"
+
+
+class KeyEnded(Conflict):
+    """The key is revoked or has expired."""
+
+    code = "api_key_ended"
 
 
 class KeyState(StrEnum):
@@ -104,6 +128,23 @@ class ApiKey:
         if self.revoked_at is not None:
             return KeyState.REVOKED
         return KeyState.EXPIRED if self.expires_at is not None and self.expires_at <= now else KeyState.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key with a new secret, which can be shown only now."""
+
+    key: ApiKey
+    secret: str
+
+
+class KeyChanges(TypedDict, total=False):
+    """New values of a key. `owner` is an email; `expires_at` and `networks` None: as far as the caller may."""
+
+    name: str
+    owner: str
+    expires_at: datetime | None
+    networks: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypedDict
+from typing import Any
 
 from adsum.accounts.access import Caller, Permission, Role, require_confirmed, require_permission, system_caller
 from adsum.accounts.api_keys import repository as statements
@@ -16,12 +15,18 @@ from adsum.accounts.api_keys.repository import StoredKey
 from adsum.accounts.api_keys.rules import (
     MAX_OVERLAP,
     MAX_SECRETS,
+    AddressNotAllowed,
     ApiKey,
     Bounds,
+    KeyChanges,
+    KeyEnded,
+    KeyExpired,
     KeyState,
     KeyStatus,
+    NewKey,
     Owner,
     Secret,
+    TooManySecrets,
     bounded_expiry,
     bounded_networks,
     is_within,
@@ -37,53 +42,12 @@ from adsum.accounts.repository import keep_user
 from adsum.accounts.repository import school_ids as ids_of_schools
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import BatchedLookup, Connection, Database
-from adsum.platform.errors import Conflict, Forbidden, Unauthenticated, Violation, refuse
+from adsum.platform.errors import Unauthenticated, Violation, refuse
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger
 
 PREFIX = "adsum_"  # lets secret scanners recognise a key
 log = logger(__name__)
-
-
-class KeyExpired(Unauthenticated):
-    """The API key was valid until it expired."""
-
-    code = "api_key_expired"
-
-
-class AddressNotAllowed(Forbidden):
-    """The API key may not be used from the address of the request."""
-
-    code = "address_not_allowed"
-
-
-class TooManySecrets(Conflict):
-    """The key was rotated several times, and the overlaps have not ended."""
-
-    code = "too_many_secrets"
-
-
-class KeyEnded(Conflict):
-    """The key is revoked or has expired."""
-
-    code = "api_key_ended"
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """A key with a new secret, which can be shown only now."""
-
-    key: ApiKey
-    secret: str
-
-
-class KeyChanges(TypedDict, total=False):
-    """New values of a key. `owner` is an email; `expires_at` and `networks` None: as far as the caller may."""
-
-    name: str
-    owner: str
-    expires_at: datetime | None
-    networks: Sequence[str] | None
 
 
 def key_lifetime(settings: Settings) -> timedelta | None:
@@ -153,9 +117,16 @@ class ApiKeys:
             owner_id = await self._owner_id(connection, caller, owner, violations)
             refuse(violations)
             require_may_grant(caller, ordered, school_ids)
-            values: dict[str, Any] = {"name": name.strip(), "secret_hash": _hashed(secret), "created_at": now}
-            values |= {"permissions": [permission.value for permission in ordered], "schools": school_ids}
-            values |= {"owner_id": owner_id, "expires_at": expires_at, "networks": checked}
+            values = {
+                "name": name.strip(),
+                "secret_hash": _hashed(secret),
+                "created_at": now,
+                "permissions": [each.value for each in ordered],
+                "schools": school_ids,
+                "owner_id": owner_id,
+                "expires_at": expires_at,
+                "networks": checked,
+            }
             key_id = await statements.insert_key(connection, values)
             key = await self._key(connection, key_id, now)
             await record(
@@ -198,21 +169,7 @@ class ApiKeys:
             key = await self._locked(connection, key_id, caller, now)
             if key.revoked_at is not None:
                 raise KeyEnded("the key is revoked")
-            violations: list[Violation] = []
-            bounds = await self._bounds(connection, caller, now)
-            name = changes.get("name", key.name)
-            violations += validate_name(name)
-            expires_at, networks = key.expires_at, key.networks
-            if "expires_at" in changes:
-                expires_at = bounded_expiry(changes["expires_at"], bounds, now, violations)
-            if "networks" in changes:
-                networks = bounded_networks(changes["networks"], bounds, violations)
-            owner_id = None if key.owner is None else key.owner.id
-            if "owner" in changes:
-                owner_id = await self._owner_id(connection, caller, changes["owner"], violations)
-            refuse(violations)
-            values = {"name": name.strip(), "owner_id": owner_id, "expires_at": expires_at, "networks": networks}
-            await statements.update_key(connection, key_id, values)
+            await statements.update_key(connection, key_id, await self._values(connection, key, changes, caller, now))
             changed = await self._key(connection, key_id, now)
             before, after = _terms(key), _terms(changed)
             await record(
@@ -220,12 +177,31 @@ class ApiKeys:
                 caller,
                 Action.KEY_CHANGED,
                 school_id=key.only_school,
-                user_id=owner_id,
+                user_id=changed.owner and changed.owner.id,
                 key_id=key_id,
                 before={name: before[name] for name in before if before[name] != after[name]},
                 after={name: after[name] for name in after if before[name] != after[name]},
             )
             return changed
+
+    async def _values(
+        self, connection: Connection, key: ApiKey, changes: KeyChanges, caller: Caller, now: datetime
+    ) -> dict[str, Any]:
+        """The columns of a changed key. Raises Invalid with all violations."""
+        violations: list[Violation] = []
+        bounds = await self._bounds(connection, caller, now)
+        name = changes.get("name", key.name)
+        violations += validate_name(name)
+        expires_at, networks = key.expires_at, key.networks
+        if "expires_at" in changes:
+            expires_at = bounded_expiry(changes["expires_at"], bounds, now, violations)
+        if "networks" in changes:
+            networks = bounded_networks(changes["networks"], bounds, violations)
+        owner_id = None if key.owner is None else key.owner.id
+        if "owner" in changes:
+            owner_id = await self._owner_id(connection, caller, changes["owner"], violations)
+        refuse(violations)
+        return {"name": name.strip(), "owner_id": owner_id, "expires_at": expires_at, "networks": networks}
 
     async def rotate(self, key_id: int, overlap: timedelta, caller: Caller | None = None) -> NewKey:
         """Gives the key a new secret. Earlier ones work for the overlap, or until their own end if that is sooner.

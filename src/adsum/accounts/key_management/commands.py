@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from adsum.accounts.access import Permission
-from adsum.accounts.api_keys.rules import MAX_LIFETIME, MAX_OVERLAP
-from adsum.accounts.api_keys.service import ApiKeys, KeyChanges, NewKey
+from adsum.accounts.api_keys.rules import MAX_LIFETIME, MAX_OVERLAP, KeyChanges, NewKey
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.key_management.schemas import KeyItem, KeyWithSecret, SecretItem
 from adsum.platform.clock import system_clock
 from adsum.platform.command_line.options import duration_up_to, one_of

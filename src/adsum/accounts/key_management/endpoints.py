@@ -9,7 +9,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 
 from adsum.accounts.access import Caller, Permission
-from adsum.accounts.api_keys.service import ApiKeys, KeyEnded, TooManySecrets
+from adsum.accounts.api_keys.rules import KeyEnded, TooManySecrets
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.authentication import require
 from adsum.accounts.key_management.schemas import ChangedKeyBody, KeyItem, KeyWithSecret, NewKeyBody, RotationBody
 from adsum.platform.errors import ConfirmationNeeded

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Depends, Form, Path, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from adsum.accounts.access import Permission
-from adsum.accounts.api_keys.rules import ApiKey, KeyState
-from adsum.accounts.api_keys.service import ApiKeys, KeyChanges, NewKey
+from adsum.accounts.api_keys.rules import ApiKey, KeyChanges, KeyState, NewKey
+from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.rules import MAX_EMAIL
 from adsum.accounts.service import Accounts
 from adsum.accounts.visitors import Visitor, visitor_with

@@ -7,8 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.accounts.access import Permission
-from adsum.accounts.api_keys.rules import MAX_NETWORKS, MAX_OVERLAP, ApiKey, KeyState, KeyStatus, KeyWarning
-from adsum.accounts.api_keys.service import KeyChanges
+from adsum.accounts.api_keys.rules import MAX_NETWORKS, MAX_OVERLAP, ApiKey, KeyChanges, KeyState, KeyStatus, KeyWarning
 from adsum.accounts.rules import MAX_EMAIL
 from adsum.platform.http.schemas import Id, Moment, PlainText, Schema, SentMoment, SentSchema
 
