@@ -36,6 +36,11 @@ class Controlled:
             )
         await eventually(self._answers, START_S)
 
+    @property
+    def pid(self) -> int | None:
+        """The process; None: it has ended."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
+
     def send(self, signal_number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(signal_number)

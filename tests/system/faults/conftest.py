@@ -23,7 +23,7 @@ def new_installation(new_database: NewDatabase, redis_url: str) -> NewInstallati
     number = 0
 
     @asynccontextmanager
-    async def opened(**settings: Any) -> AsyncGenerator[Installation]:
+    async def opened(*, has_proxies: bool = True, **settings: Any) -> AsyncGenerator[Installation]:
         nonlocal number
         number += 1
         with short_folder() as folder:
@@ -35,7 +35,8 @@ def new_installation(new_database: NewDatabase, redis_url: str) -> NewInstallati
                 "sweep_interval": 0.1,
                 "sweep_grace": 0.2,
             }
-            async with open_installation(Path(folder), Settings(**(chosen | settings))) as installation:
+            found = Settings(**(chosen | settings))
+            async with open_installation(Path(folder), found, has_proxies=has_proxies) as installation:
                 yield installation
 
     return opened

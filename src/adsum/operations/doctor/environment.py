@@ -7,7 +7,7 @@ import shutil
 import stat
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import newest_revision
 from adsum.platform.errors import ConfigurationError, Unavailable, reason
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
+from adsum.platform.redis.sentinel import SentinelFacts
 from adsum.platform.signing_keys import SigningKey
 
 # A server that takes longer for these few queries counts as unavailable.
@@ -33,6 +34,7 @@ DRIFT = timedelta(seconds=2)
 MAX_DRIFT = timedelta(seconds=30)
 OLDEST = {"PostgreSQL": (13,), "SQLite": (3, 38)}
 OLDEST_REDIS = (6, 2)
+MIN_SENTINELS = 3
 FULL, NEARLY_FULL = 0.95, 0.8
 OTHER_USERS = stat.S_IRWXG | stat.S_IRWXO
 LOW_SPACE = 1024**3
@@ -56,6 +58,12 @@ class InspectedServer:
     client: str | None = None
     is_private: bool = True
     encrypt: str = ""
+
+    def at(self, primary: tuple[str, int] | None) -> InspectedServer:
+        """This server, with the commands for the primary that Sentinels have named."""
+        if primary is None:
+            return self
+        return replace(self, client=f"{self.client} -h {primary[0]} -p {primary[1]}")
 
     def run(self, command: str) -> str:
         """The command line that sends `command` to the server."""
@@ -118,6 +126,7 @@ async def check_redis(inspection: RedisInspection, server: InspectedServer, now:
             before = now()
             facts = await inspection.facts()
             clock = _clock("redis clock", facts.clock, before, now())
+            server = server.at(inspection.primary)
             findings = [
                 _redis_version(facts, server),
                 *clock,
@@ -125,6 +134,8 @@ async def check_redis(inspection: RedisInspection, server: InspectedServer, now:
                 _persistence(facts, server),
                 _memory(facts),
             ]
+            if (sentinels := await inspection.sentinels()) is not None:
+                findings.append(check_sentinels(sentinels))
             if facts.primary is None and not facts.is_loading:
                 await inspection.write()
     except Unavailable as outage:
@@ -144,6 +155,26 @@ def _redis_version(facts: RedisFacts, server: InspectedServer) -> Finding:
     if facts.is_loading:
         return error("redis", f"{name} still loads its data", "adsum doctor  # again, in a moment")
     return ok("redis", f"{name}, {server.name}")
+
+
+def check_sentinels(facts: SentinelFacts) -> Finding:
+    """Whether the Sentinels can replace the primary, and with what."""
+    total = len(facts.answering) + len(facts.silent)
+    answer = f"{len(facts.answering)} of {total} answer"
+    if facts.no_quorum is not None:
+        restart = "systemctl status valkey-sentinel  # on the machine of each Sentinel"
+        return error("sentinels", f"{answer}, and they could not replace the primary: {facts.no_quorum}", restart)
+    if facts.silent:
+        host = facts.silent[0].rpartition(":")[0].strip("[]")
+        restart = f"systemctl restart valkey-sentinel  # on {host}"
+        return warning("sentinels", f"{answer}: {', '.join(facts.silent)} cannot be asked", restart)
+    if not facts.replicas:
+        message = f"{answer}, and no replica could take the place of the primary"
+        return warning("sentinels", message, "add a replica, or start the one that is down")
+    if facts.known < MIN_SENTINELS:
+        message = f"the primary has {counted(facts.known, 'Sentinel')}: when one fails, the others are no majority"
+        return warning("sentinels", message, f"add Sentinels until there are {MIN_SENTINELS}, and name all in the URL")
+    return ok("sentinels", f"{answer}; {counted(facts.replicas, 'replica')}")
 
 
 def _eviction(facts: RedisFacts, server: InspectedServer) -> Finding:

@@ -19,6 +19,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
+from adsum.platform.redis.sentinel import names_sentinels, parse_sentinel_url
 from adsum.platform.settings import Settings
 from adsum.roster.syncing.schedule import schedule_of
 from adsum.servers import key_ring, open_servers, redis_url
@@ -89,6 +90,8 @@ def _database_server(settings: Settings, database: Database) -> InspectedServer:
 
 def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
     """The command contains no password: `valkey-cli` reads it from `REDISCLI_AUTH`."""
+    if names_sentinels(redis_url):
+        return _server_of_sentinels(redis_url)
     url = urlsplit(redis_url)
     if settings.redis_url is None:
         return InspectedServer(unquote(url.path), "adsum up")
@@ -101,6 +104,15 @@ def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
         *(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}"),
         is_private=is_verified or _is_here(host or ""),
         encrypt="use rediss:// in ADSUM_REDIS_URL, with verification",
+    )
+
+
+def _server_of_sentinels(redis_url: str) -> InspectedServer:
+    url = parse_sentinel_url(redis_url)
+    return InspectedServer(
+        *(f"{url.name} of {url.hosts}", CHECK_URL, "valkey-cli"),
+        is_private=url.is_verified or all(_is_here(host) for host, _ in url.sentinels),
+        encrypt="use rediss+sentinel:// in ADSUM_REDIS_URL, with verification",
     )
 
 

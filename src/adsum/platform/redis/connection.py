@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -12,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 
 from adsum.platform.errors import ConfigurationError, Unavailable
+from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
 
 CONNECT_TIMEOUT_S = 2.0
 # The time that one request may spend on Redis. A run that is not queued by then is durable in the database.
@@ -31,7 +33,7 @@ def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[
     """A client with its own pool, which decodes replies as strings.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`.
+        url: `redis://`, `rediss://` or `unix://`; `redis+sentinel://` or `rediss+sentinel://` follow the primary.
         connections: the size of the pool; further callers wait for a connection.
         socket_timeout: seconds until a command without a reply fails. Never None: after a network cut, a reader without
             a timeout waits forever.
@@ -40,19 +42,23 @@ def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[
     Raises:
         ConfigurationError: the URL is invalid.
     """
+    # One immediate retry: a pooled connection may belong to a server that has restarted. All commands of Adsum may run
+    # twice. The caller decides about further retries, because it has the remaining time.
+    options: dict[str, Any] = {
+        "max_connections": connections,
+        "timeout": socket_timeout,
+        "decode_responses": True,
+        "socket_timeout": socket_timeout,
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "health_check_interval": 30,
+        "retry": Retry(NoBackoff(), 1),
+        "retry_on_error": [],
+    }
     try:
-        # One immediate retry: a pooled connection may belong to a server that has restarted. All commands of Adsum may
-        # run twice. The caller decides about further retries, because it has the remaining time.
-        pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
-            url,
-            max_connections=connections,
-            timeout=socket_timeout,
-            decode_responses=True,
-            socket_timeout=socket_timeout,
-            socket_connect_timeout=CONNECT_TIMEOUT_S,
-            health_check_interval=30,
-            retry=Retry(NoBackoff(), 1),
-            retry_on_error=[],
+        pool = (
+            PrimaryPool(parse_sentinel_url(url), **options)
+            if names_sentinels(url)
+            else BlockingConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType] - no types
         )
     except ValueError as error:
         raise ConfigurationError(f"ADSUM_REDIS_URL: {error}") from None

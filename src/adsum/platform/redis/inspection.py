@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from adsum.platform.redis.connection import translated
+from adsum.platform.redis.sentinel import PrimaryPool, SentinelFacts
 
 PROBE = "attendance-doctor"
 
@@ -71,6 +72,20 @@ class RedisInspection:
             used=int(info.get("used_memory", 0)),
             limit=int(info.get("maxmemory", 0)),
         )
+
+    @property
+    def primary(self) -> tuple[str, int] | None:
+        """Host and port of the primary that Sentinels named last; None: the URL names the server."""
+        pool = self._redis.connection_pool
+        return pool.address if isinstance(pool, PrimaryPool) else None
+
+    async def sentinels(self) -> SentinelFacts | None:
+        """The facts about the Sentinels; None: the URL names the server."""
+        pool = self._redis.connection_pool
+        if not isinstance(pool, PrimaryPool):
+            return None
+        with translated():
+            return await pool.sentinel_facts()
 
     async def write(self) -> None:
         """Writes a key that expires at once. Only a write reveals every reason to refuse writes."""

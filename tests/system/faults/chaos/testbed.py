@@ -37,8 +37,7 @@ class Testbed:
     load: Load
     listeners: Listeners
     controlled_postgres: Controlled | None
-    valkey: Controlled
-    valkey_server: Valkey
+    controlled_valkey: tuple[Controlled, Valkey] | None
     api: Member
     pace: dict[str, str]
     workers: list[Member] = field(default_factory=list[Member])
@@ -47,6 +46,16 @@ class Testbed:
     def postgres(self) -> Controlled:
         assert self.controlled_postgres is not None
         return self.controlled_postgres
+
+    @property
+    def valkey(self) -> Controlled:
+        assert self.controlled_valkey is not None
+        return self.controlled_valkey[0]
+
+    @property
+    def valkey_server(self) -> Valkey:
+        assert self.controlled_valkey is not None
+        return self.controlled_valkey[1]
 
     async def start_worker(self) -> Member:
         """Starts another worker and returns when it waits for chunks."""
@@ -90,17 +99,21 @@ async def open_testbed(
     is_on_sqlite: bool = False,
     **settings: Any,
 ) -> AsyncGenerator[Testbed]:
-    """Opens a testbed whose events are listened to. No requests are sent yet."""
+    """Opens a testbed whose events are listened to. No requests are sent yet. `settings` may name servers of the part,
+    which then starts none of that kind.
+    """
     async with AsyncExitStack() as stack:
         folder, rng = stack.enter_context(short_folder()), random.Random(seed)
-        postgres, database_url = None, f"sqlite:///{folder}/adsum.db"
-        if not is_on_sqlite:
-            postgres, database_url = stack.enter_context(controlled_postgres(durable=True))
+        postgres, valkey = None, None
+        values: dict[str, Any] = {"database_url": f"sqlite:///{folder}/adsum.db", "secret_key": KEY}
+        if not is_on_sqlite and "database_url" not in settings:
+            postgres, values["database_url"] = stack.enter_context(controlled_postgres(durable=True))
             await postgres.start()
-        valkey, server = stack.enter_context(controlled_valkey())
-        await valkey.start()
-        values: dict[str, Any] = {"redis_url": f"unix://{server.socket}", "secret_key": KEY, **settings}
-        found = Settings(database_url=database_url, **values)
+        if "redis_url" not in settings:
+            valkey = stack.enter_context(controlled_valkey())
+            await valkey[0].start()
+            values["redis_url"] = f"unix://{valkey[1].socket}"
+        found = Settings(**(values | settings))
         await migrate(found)
         installation = await stack.enter_async_context(open_installation(folder, found, has_proxies=has_proxies))
         classes = await create_classes(installation, classes=CLASSES)
@@ -109,7 +122,7 @@ async def open_testbed(
         listeners = await stack.enter_async_context(
             listening(installation, lambda: load.platform.client, rng, trouble=True)
         )
-        testbed = Testbed(installation, stack, rng, classes, load, listeners, postgres, valkey, server, api, pace)
+        testbed = Testbed(installation, stack, rng, classes, load, listeners, postgres, valkey, api, pace)
         for _ in range(workers):
             await testbed.start_worker()
         yield testbed

@@ -1,0 +1,331 @@
+"""Valkey or Redis with Sentinels: their URL, and connections that follow the primary."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import (
+    MasterNotFoundError,
+    Sentinel,
+    SentinelConnectionPool,
+    SentinelManagedConnection,
+    SentinelManagedSSLConnection,
+)
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from typing_extensions import override
+
+PLAIN, ENCRYPTED = "redis+sentinel", "rediss+sentinel"
+PORT = 26379
+EXAMPLE = f"{PLAIN}://HOST:{PORT},HOST:{PORT},HOST:{PORT}/NAME"
+# Options of redis-py for TLS, of connections to the server and to the Sentinels.
+TLS_OPTIONS = frozenset(
+    {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
+)
+SENTINEL_OPTIONS = frozenset({"sentinel_username", "sentinel_password", "sentinel_ssl"})
+CERTIFICATES = ("required", "optional", "none")
+# Seconds that a Sentinel has for a connection, and for an answer.
+SENTINEL_TIMEOUT_S = 1.0
+# Seconds in which the answers of several Sentinels are compared. Less than a request has for Redis.
+COMPARED_FOR_S = 0.1
+
+Address = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelUrl:
+    """The parts of a URL with Sentinels.
+
+    Attributes:
+        sentinels: host and port of each.
+        name: of the primary, which the Sentinels monitor.
+        options: of connections to the primary: credentials, TLS, the number of the database.
+        sentinel_options: of connections to the Sentinels.
+    """
+
+    sentinels: tuple[Address, ...]
+    name: str
+    options: Mapping[str, Any]
+    sentinel_options: Mapping[str, Any]
+
+    @property
+    def hosts(self) -> str:
+        return ", ".join(map(written, self.sentinels))
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether all connections are encrypted, to servers that prove who they are."""
+        return all(
+            each.get("ssl", False) and each.get("ssl_cert_reqs") != "none"
+            for each in (self.options, self.sentinel_options)
+        )
+
+
+def names_sentinels(url: str) -> bool:
+    """Whether a URL names Sentinels instead of a server."""
+    return url.startswith((f"{PLAIN}://", f"{ENCRYPTED}://"))
+
+
+def written(address: Address) -> str:
+    """`host:port`, with brackets around an address of IPv6."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_sentinel_url(url: str) -> SentinelUrl:
+    """Reads `redis+sentinel://[user:password@]host:26379,host:26379/name[/database][?options]`.
+
+    Raises:
+        ValueError: one line without the password.
+    """
+    scheme, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    authority, _, path = place.partition("/")
+    credentials, _, hosts = authority.rpartition("@")
+    name, has_database, database = path.partition("/")
+    if not name:
+        raise ValueError(f"the name of the primary is missing after the Sentinels: {EXAMPLE}")
+    if has_database and not database.isdecimal():
+        raise ValueError(f"{database!r} is not the number of a database: {EXAMPLE}/0")
+    user, _, password = credentials.partition(":")
+    tls, of_sentinels = _options(query, is_encrypted=scheme == ENCRYPTED)
+    options = {"db": int(database or 0), "username": unquote(user), "password": unquote(password), **tls}
+    return SentinelUrl(
+        _sentinels(hosts),
+        unquote(name),
+        {name: value for name, value in options.items() if value != ""},
+        of_sentinels,
+    )
+
+
+def _sentinels(hosts: str) -> tuple[Address, ...]:
+    found: list[Address] = []
+    for each in hosts.split(","):
+        match = re.fullmatch(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]@]+))(?::(?P<port>\d{1,5}))?", each)
+        if match is None or not 0 < int(match["port"] or PORT) < 65536:
+            raise ValueError(f"{each!r} is not the host of a Sentinel with its port: {EXAMPLE}")
+        address = (match["v6"] or unquote(match["host"]), int(match["port"] or PORT))
+        if address in found:
+            raise ValueError(f"the Sentinel {each} is named twice")
+        found.append(address)
+    return tuple(found)
+
+
+def _options(query: str, *, is_encrypted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of connections to the primary and to the Sentinels."""
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := sorted(given.keys() - TLS_OPTIONS - SENTINEL_OPTIONS):
+        raise ValueError(f"unknown in its query: {', '.join(unknown)}")
+    if (unused := sorted(given.keys() & TLS_OPTIONS)) and not is_encrypted:
+        raise ValueError(f"{', '.join(unused)}: TLS needs {ENCRYPTED}://")
+    tls: dict[str, Any] = {name: given[name] for name in sorted(given.keys() & TLS_OPTIONS)}
+    if tls.get("ssl_cert_reqs", "none") not in CERTIFICATES:
+        raise ValueError(f"ssl_cert_reqs is one of {', '.join(CERTIFICATES)}")
+    if "ssl_check_hostname" in tls:
+        tls["ssl_check_hostname"] = _flag("ssl_check_hostname", tls["ssl_check_hostname"])
+    if is_encrypted:
+        tls["ssl"] = True
+    is_sentinel_encrypted = _flag("sentinel_ssl", given.get("sentinel_ssl", str(is_encrypted)))
+    if is_sentinel_encrypted and not is_encrypted:
+        raise ValueError(f"sentinel_ssl: TLS needs {ENCRYPTED}://")
+    credentials = {name: given.get(f"sentinel_{name}", "") for name in ("username", "password")}
+    of_sentinels = {name: value for name, value in credentials.items() if value}
+    return tls, of_sentinels | (tls if is_sentinel_encrypted else {})
+
+
+def _flag(name: str, value: str) -> bool:
+    if value.lower() not in {"true", "false"}:
+        raise ValueError(f"{name} is true or false")
+    return value.lower() == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class SentinelFacts:
+    """The facts about the Sentinels of a primary.
+
+    Attributes:
+        answering, silent: the Sentinels of the URL that do and do not know the primary, as `host:port`.
+        known: the number of Sentinels that monitor the primary.
+        no_quorum: the reason why they could not replace it now, or None.
+        replicas: the number of replicas that can take its place.
+    """
+
+    answering: tuple[str, ...]
+    silent: tuple[str, ...]
+    known: int
+    no_quorum: str | None
+    replicas: int
+
+
+class _Following(SentinelManagedConnection):
+    """A connection that is always opened to the present primary.
+
+    redis-py asks the Sentinels only when the pool hands a connection out. When it sends a command once more, it opens
+    the connection to the same server again, which is dead or a replica: each connection would lose one command.
+    """
+
+    @override
+    async def send_packed_command(self, command: Any, check_health: bool = True) -> None:
+        if not self.is_connected:
+            await self.connect()
+        await super().send_packed_command(command, check_health)
+
+
+class _FollowingEncrypted(_Following, SentinelManagedSSLConnection):
+    pass
+
+
+class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
+    """Connections to the primary that the Sentinels name. A connection whose server has become a replica is opened
+    again, to the new primary; so is one that ends.
+    """
+
+    def __init__(self, url: SentinelUrl, **options: Any) -> None:
+        options |= {**url.options, "connection_class": _FollowingEncrypted if "ssl" in url.options else _Following}
+        super().__init__(url.name, _Sentinels(url), **options)  # pyright: ignore[reportUnknownMemberType]
+
+    @property
+    def address(self) -> Address | None:
+        """The primary that was found last."""
+        return cast("Address | None", self.master_address)
+
+    async def sentinel_facts(self) -> SentinelFacts:
+        """Asks every Sentinel. Raises RedisError: none knows the primary."""
+        return await cast("_Sentinels", self.sentinel_manager).facts()
+
+    @override
+    async def aclose(self) -> None:
+        await super().aclose()
+        await cast("_Sentinels", self.sentinel_manager).aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The primary as a Sentinel sees it. `epoch` grows with each failover; `is_promoted`: one is about to end."""
+
+    primary: Address
+    epoch: int
+    is_promoted: bool
+    is_up: bool
+    other_sentinels: int
+
+
+class _Sentinels(Sentinel):
+    """Asks all Sentinels at once, and believes the one with the newest configuration.
+
+    redis-py asks them one after another. Each request has 250 ms: with a first Sentinel that is cut off, no request
+    would reach the second one. And a Sentinel that was cut off together with the old primary still names that.
+    """
+
+    def __init__(self, url: SentinelUrl) -> None:
+        options = {
+            "socket_timeout": SENTINEL_TIMEOUT_S,
+            "socket_connect_timeout": SENTINEL_TIMEOUT_S,
+            # A connection that was idle may have ended.
+            "retry": Retry(NoBackoff(), 1),
+            "decode_responses": True,
+        }
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] - it has no types
+            url.sentinels, sentinel_kwargs=options | dict(url.sentinel_options)
+        )
+        self._url = url
+        self._lookup: asyncio.Task[Address] | None = None
+
+    @override
+    async def discover_master(self, service_name: str) -> Address:
+        """One lookup at a time, for all connections that need it. It outlives a request that has no time left, and the
+        next request receives its result.
+        """
+        if self._lookup is None or self._lookup.done():
+            self._lookup = asyncio.create_task(self._primary())
+            self._lookup.add_done_callback(_retrieve)
+        return await asyncio.shield(self._lookup)
+
+    async def facts(self) -> SentinelFacts:
+        """The facts that the doctor checks."""
+        views = await asyncio.gather(*(self._view(each) for each in self._clients), return_exceptions=True)
+        answers = dict(zip(self._url.sentinels, views, strict=True))
+        known = {address: view for address, view in answers.items() if not isinstance(view, BaseException)}
+        if not known:
+            raise _not_found(self._url, views)
+        place, newest = max(known.items(), key=lambda each: each[1].epoch)
+        client: Any = self._clients[self._url.sentinels.index(place)]
+        try:
+            no_quorum = None
+            await client.execute_command("SENTINEL", "CKQUORUM", self._url.name)
+        except RedisError as error:
+            no_quorum = str(error)
+        replicas: list[dict[str, Any]] = await client.sentinel_slaves(self._url.name)
+        return SentinelFacts(
+            answering=tuple(written(each) for each in known),
+            silent=tuple(written(each) for each in answers if each not in known),
+            known=newest.other_sentinels + 1,
+            no_quorum=no_quorum,
+            replicas=sum(not each["is_sdown"] and not each["is_odown"] for each in replicas),
+        )
+
+    @override
+    async def aclose(self) -> None:
+        if self._lookup is not None:
+            self._lookup.cancel()
+        await super().aclose()
+
+    @property
+    def _clients(self) -> list[Redis]:
+        """The clients in the order of the URL."""
+        return self.sentinels
+
+    async def _primary(self) -> Address:
+        asking = {asyncio.create_task(self._view(each)) for each in self._clients}
+        try:
+            done, waiting = await asyncio.wait(asking, timeout=COMPARED_FOR_S)
+            while waiting and not _usable(done):
+                answered, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                done |= answered
+            if not (views := _usable(done)):
+                raise _not_found(self._url, [each.exception() for each in done])
+            return max(views, key=lambda view: (view.epoch, view.is_promoted)).primary
+        finally:
+            for each in asking:
+                each.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _view(self, sentinel: Redis) -> _View:
+        client = cast("Any", sentinel)
+        state: dict[str, Any] = await client.sentinel_master(self._url.name)
+        is_up = state["is_master"] and not state["is_sdown"] and not state["is_odown"]
+        # During a failover it is the server that takes the place of the primary, before the state has that.
+        host, port = await client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._url.name)
+        primary, is_promoted = (host, int(port)), (host, int(port)) != (state["ip"], state["port"])
+        return _View(
+            primary,
+            epoch=state["config-epoch"],
+            is_promoted=is_promoted,
+            is_up=is_promoted or is_up,
+            other_sentinels=state["num-other-sentinels"],
+        )
+
+
+def _usable(asked: Collection[asyncio.Task[_View]]) -> list[_View]:
+    """The views in which a primary is up."""
+    views = [each.result() for each in asked if each.exception() is None]
+    return [view for view in views if view.is_up]
+
+
+def _not_found(url: SentinelUrl, outcomes: Sequence[object]) -> MasterNotFoundError:
+    errors = sorted({" ".join(str(each).split()) for each in outcomes if isinstance(each, BaseException)})
+    reason = f": {'; '.join(errors)}" if errors else ", or it is down"
+    return MasterNotFoundError(f"no Sentinel of {url.hosts} knows a primary {url.name}{reason}")
+
+
+def _retrieve(lookup: asyncio.Task[Address]) -> None:
+    """Marks the error of a lookup as seen: the requests that waited for it may have ended."""
+    if not lookup.cancelled():
+        lookup.exception()

@@ -1,0 +1,97 @@
+"""`./adsum servers sentinel`: runs servers with standbys, whose primaries can be killed, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+
+from tests.support.servers.controlled import Controlled
+from tests.support.servers.sentinel import sentinel_group
+
+LOOK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Servers that are running.
+
+    Attributes:
+        setting: the line that makes Adsum use them.
+        servers: each with its name.
+        primary: returns the name of the primary.
+    """
+
+    setting: str
+    servers: Mapping[str, Controlled]
+    primary: Callable[[], str]
+
+
+@asynccontextmanager
+async def sentinel() -> AsyncGenerator[Running]:
+    """A primary and a replica of Valkey, and three Sentinels."""
+    with sentinel_group() as group:
+        await group.start()
+        nodes = {f"Valkey 127.0.0.1:{each.port}": each.server for each in group.servers}
+        nodes |= {f"Sentinel 127.0.0.1:{each.port}": each.server for each in group.sentinels}
+        yield Running(f"ADSUM_REDIS_URL='{group.url}'", nodes, lambda: f"Valkey 127.0.0.1:{group.primary().port}")
+
+
+KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Running]]] = {"sentinel": sentinel}
+
+
+async def run(kind: str) -> None:
+    """Shows the servers, and again whenever the primary changes or a server ends."""
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with KINDS[kind]() as running:
+        shown = ""
+        listening = asyncio.create_task(_start_on_enter(running)) if sys.stdin.isatty() else None
+        while not stop.is_set():
+            if (state := _state(running)) != shown:
+                shown = state
+                print(f"\n{state}\n\nEnter starts what has ended, Ctrl-C stops everything.", flush=True)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_S)
+        if listening is not None:
+            listening.cancel()
+
+
+def _state(running: Running) -> str:
+    try:
+        primary = running.primary()
+    except (AssertionError, OSError, StopIteration):
+        primary = ""
+    lines = [f"export {running.setting}", ""]
+    for name, server in running.servers.items():
+        what = "ended" if server.pid is None else f"kill -9 {server.pid}"
+        lines.append(f"  {name:<26} {what:<18} {'primary' if name == primary else ''}".rstrip())
+    return "\n".join(lines)
+
+
+async def _start_on_enter(running: Running) -> None:
+    lines: asyncio.Queue[None] = asyncio.Queue()
+    asyncio.get_running_loop().add_reader(sys.stdin, lambda: lines.put_nowait(None) if sys.stdin.readline() else None)
+    while True:
+        await lines.get()
+        for server in running.servers.values():
+            if server.pid is None:
+                await server.start()
+
+
+def main() -> int:
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser("adsum servers", description="Runs servers with standbys on loopback, for trying.")
+    parser.add_argument("kind", choices=KINDS)
+    asyncio.run(run(parser.parse_args().kind))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""Part `sentinel`: kills the primary of a Valkey with Sentinels while classes are marked."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from datetime import UTC, datetime
+
+from tests.support.servers.processes import eventually
+from tests.support.servers.sentinel import sentinel_group
+from tests.support.waiting import until
+from tests.system.faults.chaos.report import Result
+from tests.system.faults.chaos.testbed import Testbed, open_testbed
+from tests.system.faults.load import constant_load
+
+GOAL_SENTINEL = "Valkey's primary killed 20 times: processing again within 15 s (p99), nothing lost"
+TIMES = 20
+LATEST_S = 15.0
+WITHIN_S = 120.0
+# Sentinels make a replica of the old primary some ten seconds after it is back.
+COMPLETE_S = 60.0
+PROCESSED = "SELECT count(*) FROM batch_runs WHERE accepted_at > :since AND ended_at IS NOT NULL"
+
+
+async def sentinel_failovers(seed: int, minutes: float) -> Result:
+    """Kills the primary, waits until its replica has taken its place, and starts it as the new replica."""
+    began, waits = time.monotonic(), list[float]()
+    with sentinel_group() as group:
+        await group.start()
+        async with open_testbed(seed, has_proxies=False, redis_url=group.url) as testbed:
+            async with constant_load(testbed.load, pause=0.2):
+                while len(waits) < TIMES and time.monotonic() - began < minutes * 60:
+                    await asyncio.sleep(testbed.rng.uniform(0.5, 2))  # processing between kills
+                    primary = group.primary()
+                    await primary.server.down()
+                    waits.append(await _until_processing(testbed))
+                    await group.failed_over(primary)
+                    await primary.server.start()
+                    await eventually(group.is_ready, COMPLETE_S)
+            await testbed.verify(WITHIN_S)
+            batches = len(testbed.load.accepted)
+    reached = len(waits) >= TIMES and _percentile(waits, 99) <= LATEST_S
+    figures = {"kills": len(waits), "batches": batches, **_figures(waits)}
+    return Result("sentinel", GOAL_SENTINEL, seed, time.monotonic() - began, reached, figures)
+
+
+async def _until_processing(testbed: Testbed) -> float:
+    """Returns the seconds until a class is processed that was accepted after the kill, by way of the new primary."""
+    killed, began = datetime.now(UTC), time.monotonic()
+
+    async def is_processed() -> bool:
+        return bool(await testbed.number(PROCESSED, since=killed))
+
+    await until(is_processed, WITHIN_S)
+    return time.monotonic() - began
+
+
+def _figures(waits: list[float]) -> dict[str, float]:
+    return {"p50 s": round(_percentile(waits, 50), 2), "p99 s": round(_percentile(waits, 99), 2)}
+
+
+def _percentile(waits: list[float], percent: int) -> float:
+    """The value that `percent` of the values do not exceed; of few values, the 99th is the largest."""
+    return sorted(waits)[max(0, math.ceil(len(waits) * percent / 100) - 1)]

@@ -1,0 +1,47 @@
+"""The primary of a Valkey with Sentinels is killed or replaced while classes are marked continuously."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import pytest
+
+from tests.support.servers.sentinel import SentinelGroup, sentinel_group
+from tests.system.faults.conftest import NewInstallation
+from tests.system.faults.disruptions import under_load
+
+
+@pytest.fixture
+async def group() -> AsyncGenerator[SentinelGroup]:
+    with sentinel_group() as started:
+        await started.start()
+        yield started
+
+
+async def test_a_killed_primary_loses_doubles_or_blocks_nothing(
+    group: SentinelGroup, new_installation: NewInstallation
+) -> None:
+    async with (
+        new_installation(redis_url=group.url, has_proxies=False) as installation,
+        under_load(installation) as site,
+    ):
+        await site.more()
+        primary = group.primary()
+        await primary.server.down()
+        await site.more()
+        await group.failed_over(primary)
+        await site.more()
+        await primary.server.start()
+
+
+async def test_a_replaced_primary_loses_doubles_or_blocks_nothing(
+    group: SentinelGroup, new_installation: NewInstallation
+) -> None:
+    """The old primary lives on: connections to it have to end."""
+    async with (
+        new_installation(redis_url=group.url, has_proxies=False) as installation,
+        under_load(installation) as site,
+    ):
+        await site.more()
+        await group.replace_primary()
+        await site.more()
