@@ -17,6 +17,7 @@ from http.client import HTTPConnection
 from statistics import median, quantiles
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -31,6 +32,8 @@ TEACHER, ADMIN = "teacher@school.example", "admin@school.example"
 CLASS, SESSION, STUDENTS = 123, 456, 30
 TIMES = 100
 WATCHERS = 500
+# A user may watch 100 batches at a time.
+WATCHING_USERS = 10
 KEYS = 60
 TIMEOUT_MS = 60_000
 # Lighthouse's mobile profile: slow 4G, and a quarter of this machine's CPU speed.
@@ -104,6 +107,7 @@ def measure_page_requests(browser: Browser, system: RunningSystem) -> None:
     """Requests the page of a register repeatedly, one request at a time."""
     cookies = sign_in_page(browser, system, TEACHER).context.cookies()
     headers = {"Cookie": "; ".join(f"{each.get('name')}={each.get('value')}" for each in cookies)}
+    headers |= {"Accept-Encoding": "gzip", "Sec-Fetch-Site": "none"}  # as browsers send them
     path, seconds_taken = register(next(_days)), list[float]()
     # Without the browser's driver, which adds some milliseconds.
     with closing(HTTPConnection(urlsplit(system.url).netloc)) as connection:
@@ -140,12 +144,18 @@ def measure_large_class(browser: Browser, system: RunningSystem, large: LargeCla
 def measure_watchers(system: RunningSystem) -> None:
     """Measures the time from resuming the queue until each of many watchers receives the completion."""
     adsum, day = system.commands, datetime.now(UTC).date() - timedelta(1)
-    token = adsum.output("token", "create", ADMIN).strip()
+    tokens = [token_of_new_user(system, f"watcher{number}@school.example") for number in range(WATCHING_USERS)]
     adsum.run("queue", "pause")
     target = ("--class", str(CLASS), "--session", str(SESSION), "--date", str(day))
     batch = json.loads(adsum.run("batch", "create", *target, "--all", "--json").stdout)["batchId"]
-    seconds = asyncio.run(completion_delays(WATCHERS, system.url, batch, token, lambda: resume(system)))
+    seconds = asyncio.run(completion_delays(WATCHERS, system.url, batch, tokens, lambda: resume(system)))
     print_line(f"{WATCHERS} watchers notified, p50 and last", f"{median(seconds):.2f}, {max(seconds):.2f} s")
+
+
+def token_of_new_user(system: RunningSystem, email: str) -> str:
+    adsum = system.commands
+    adsum.output("user", "add", email, "--role", "admin", "--password-stdin", stdin=f"{uuid4()}\n")
+    return adsum.output("token", "create", email).strip()
 
 
 def resume(system: RunningSystem) -> None:

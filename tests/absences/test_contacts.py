@@ -181,6 +181,10 @@ async def test_the_list_says_whom_to_call_and_the_number(office: Office) -> None
     page = await Pages(office.api).open(f"/calls?school={office.school.school_id}&date={DAY}")
     assert "Maria Byron Guardian 030 1234 0170 5 Maria Byron Parent 030 1234" in visible_text(page)
     assert '<a href="tel:01705">0170 5</a>' in page.text
+    suggested = '<option value="Maria Byron">Guardian</option><option value="Maria Byron">Parent</option>'
+    assert f'list="people-{first}"' in page.text
+    assert f'<datalist id="people-{first}">{suggested}</datalist>' in page.text
+    assert page.text.count("<datalist") == 1
     whole = caller(Role.OFFICE, office.school.school_id)
     key = type(whole)(Role.KEY, frozenset({Permission.ATTENDANCE_OVERRULE}), key_id=None, schools=whole.schools)
     found = await office.adsum.contacts.to_call(office.school.school_id, date.fromisoformat(DAY), key, PageRequest())

@@ -61,7 +61,7 @@ async def test_an_absence_is_entered_for_several_students(office: Office, pages:
     assert sent.status_code == HTTPStatus.SEE_OTHER
     text = visible_text(listed)
     assert "Entered for 2 students. 2 records were corrected." in text
-    assert text.count("Dec 27, 2024") == 4  # of each absence, and of the button that changes it
+    assert text.count("Dec 27, 2024") == 5  # of the tab, of each absence, and of the button that changes it
     assert "doctor" in text
     assert await office.api.statuses() == {first: "excused", second: "excused", third: "present"}
 
@@ -205,6 +205,34 @@ async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:
     assert (await office.api.get("/absences", q="0002")).json()["items"][0]["studentId"] == second
     searched = await office.api.post("/absences/search", {"q": "0002", "limit": 1}, "office")
     assert [item["studentId"] for item in searched.json()["items"]] == [second]
+
+
+async def test_after_an_entry_the_days_of_the_absence_are_the_open_tab(office: Office, pages: Pages) -> None:
+    first, second, _ = office.school.student_ids
+
+    async def tabs(address: str) -> list[str]:
+        page = await pages.open(address, language="en-GB")
+        return re.findall(r'aria-current="page">([^<]*)</a>', page.text.partition('class="tabs"')[2])
+
+    for student, last_day, tab in (
+        (first, "2024-12-27", "25 Dec 2024 \N{EN DASH} 27 Dec 2024"),
+        (second, DAY, "Wed, 25 Dec 2024"),
+    ):
+        sent = await pages.send(f"{PATH}/new", FORM | {"student": student, "last_day": last_day})
+        assert await tabs(sent.headers["location"]) == [tab]
+    assert await tabs(PATH) == ["Today and later"]
+    assert await tabs(f"{PATH}?from=&to=") == ["All"]
+    assert await tabs(f"{PATH}?from=2024-12-01") == ["From 1 Dec 2024"]
+    assert await tabs(f"{PATH}?from=&to=2024-12-01") == ["Until 1 Dec 2024"]
+    assert await tabs(f"{PATH}?from=tomorrow") == []
+
+
+async def test_an_empty_list_says_whether_it_is_filtered(office: Office, pages: Pages) -> None:
+    assert "There is no planned absence in this period." in visible_text(await pages.open(PATH))
+    assert "ist keine Abwesenheit geplant" in visible_text(await pages.open(PATH, language="de"))
+    for query in (f"class={office.school.class_id}", f"student={office.school.student_ids[0]}", "from=tomorrow"):
+        filtered = visible_text(await pages.open(f"{PATH}?{query}"))
+        assert "No planned absence matches these filters." in filtered, query
 
 
 async def test_coming_absences_are_listed_the_earliest_first_and_past_ones_the_latest_first(

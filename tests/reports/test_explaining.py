@@ -7,8 +7,10 @@ from http import HTTPStatus
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
 from adsum.reports.explaining import address_after
+from adsum.roster.tables import students
 from adsum.wiring import Adsum
 from tests.absences.conftest import Office
 from tests.support.api import DAY, opened_api
@@ -66,6 +68,22 @@ async def test_an_absence_is_explained_in_its_row_and_the_explanation_is_undone_
     undone = await pages.open((await pages.send(f"{LIST}/undo", undo)).headers["location"])
     assert "summary autofocus" in row(undone, first)
     assert (await office.record(first))["status"] == "absent"
+
+
+async def test_the_students_of_a_day_are_listed_by_family_name(office: Office, pages: Pages) -> None:
+    first, second, _ = office.school.student_ids
+    async with office.adsum.database.transaction() as connection:
+        for student, family in ((first, "Zuse"), (second, "Äbel")):
+            await connection.execute(update(students).where(students.c.id == student).values(family_name=family))
+    listed = (await pages.open(LIST)).text
+    assert 0 < listed.index(f"absent-{second}-{DAY}") < listed.index(f"absent-{first}-{DAY}")
+    overview = (await pages.open(f"/overview?date={DAY}")).text
+    assert 0 < overview.index(f"absent-{second}-{DAY}") < overview.index(f"absent-{first}-{DAY}")
+    for student in (first, second):
+        call = {"school": office.school.school_id, "date": DAY, "student": student, "result": "reached"}
+        await pages.send("/calls", call | {"explain_as": "excused"})
+    called = (await pages.open(f"/calls?date={DAY}")).text
+    assert 0 < called.index(f'id="call-{second}"') < called.index(f'id="call-{first}"')
 
 
 async def test_several_absences_are_explained_with_one_reason_and_undone_together(office: Office, pages: Pages) -> None:

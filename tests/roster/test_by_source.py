@@ -14,12 +14,13 @@ from sqlalchemy import func, select
 
 from adsum.accounts.access import system_caller
 from adsum.platform.errors import Invalid
+from adsum.privacy.merging.rules import MergeChoices
 from adsum.roster.by_source.rules import SourcedClass, SourcedSession
-from adsum.roster.tables import classes, enrolments, sessions
+from adsum.roster.tables import classes, enrolments, sessions, student_contacts
 from adsum.wiring import Adsum
 from tests.support.api import Api, opened_api, violations
 from tests.support.installation import RunWorker, adsum, ended, redis, settings, worker
-from tests.support.schools import add_school, make_bare_school, make_school, make_student
+from tests.support.schools import add_school, make_bare_school, make_contact, make_school, make_student
 
 __all__ = ["adsum", "redis", "settings", "worker"]
 
@@ -74,6 +75,44 @@ async def test_a_former_school_neither_duplicates_nor_renames_the_student(adsum:
     assert (put.status_code, put.json()["id"], enrolled.status_code) == (HTTPStatus.OK, student_id, HTTPStatus.CREATED)
     (listed,) = (await api.get("/students", sourcedId="s-1")).json()["items"]
     assert (listed["schoolId"], listed["givenName"], listed["active"]) == (api.school.school_id, "Grace", True)
+
+
+async def test_the_contacts_of_a_student_who_leaves_a_school_are_deleted_at_that_school(adsum: Adsum, api: Api) -> None:
+    here = api.school.school_id
+    async with adsum.database.transaction() as connection:
+        other = (await make_school(connection)).school_id
+        at_home = await make_student(connection, here, source_id="s-1")
+        elsewhere = await make_student(connection, other, source_id="s-2")
+        for student_id, second in ((at_home, other), (elsewhere, here)):
+            await add_school(connection, student_id, second, source_id="s-2" if second == here else None, active=True)
+            await make_contact(connection, here, student_id)
+            await make_contact(connection, other, student_id)
+
+    async def schools_with_contacts(student_id: int) -> list[int]:
+        async with adsum.database.snapshot() as connection:
+            c = student_contacts.c
+            return sorted(await connection.scalars(select(c.school_id).where(c.student_id == student_id)))
+
+    name = {"givenName": "Ada", "familyName": "Byron"}
+    for source_id, student_id in (("s-1", at_home), ("s-2", elsewhere)):
+        await upsert(api, "students", source_id, **name)
+        assert await schools_with_contacts(student_id) == [here, other]
+        await upsert(api, "students", source_id, **name, active=False)
+        assert await schools_with_contacts(student_id) == [other]
+
+
+async def test_a_merged_record_that_leaves_takes_no_contacts_from_the_student_who_stays(adsum: Adsum, api: Api) -> None:
+    here = api.school.school_id
+    async with adsum.database.transaction() as connection:
+        kept = await make_student(connection, here, source_id="s-1")
+        removed = await make_student(connection, here, source_id="s-2")
+        await make_contact(connection, here, kept)
+    await adsum.student_merges.merge(kept, removed, MergeChoices(), system_caller())
+
+    name = {"givenName": "Ada", "familyName": "Byron"}
+    for source_id, contacts in (("s-2", 1), ("s-1", 0)):
+        await upsert(api, "students", source_id, **name, active=False)
+        assert len(await adsum.student_contacts.of_student(kept, system_caller())) == contacts
 
 
 async def test_a_repeated_upsert_changes_nothing_and_a_differing_one_updates(api: Api) -> None:

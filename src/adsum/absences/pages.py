@@ -146,6 +146,8 @@ async def list_page(
         "revoked": "true" if query.revoked else "",
     }
 
+    periods = [(of.today.isoformat(), ""), ("", (of.today - timedelta(days=1)).isoformat()), ("", "")]
+
     def address_of(first: str, last: str) -> str:
         return (
             f"{PATH}?{urlencode({'from': first, 'to': last} | {name: value for name, value in kept.items() if value})}"
@@ -161,7 +163,9 @@ async def list_page(
         searched=searched,
         begin=begin,
         filters=filters,
-        periods=[(of.today.isoformat(), ""), ("", (of.today - timedelta(days=1)).isoformat()), ("", "")],
+        periods=periods,
+        chosen_days=(begin, query.last_day) not in periods and not violations,
+        is_filtered=bool(violations or filters.class_id or filters.student_id or filters.words),
         address_of=address_of,
         more=f"{address_of(begin, query.last_day)}&{urlencode({'cursor': listed.page.next_cursor})}",
         error=Invalid("", violations) if violations else None,

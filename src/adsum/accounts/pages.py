@@ -101,7 +101,7 @@ async def sign_in_page(
     is_signed_out = signed_out is not None
     # A provider that has signed the visitor out sends back the value of the cookie.
     is_out_there = bool(state) and state == signed_out
-    response = _form(
+    response = await _form(
         request,
         next,
         "",
@@ -142,7 +142,7 @@ async def sign_in(
             raise
         if isinstance(error, PlainHttp):
             return _plain_http(request, settings, error)
-        return _form(request, next, email, error)
+        return await _form(request, next, email, error)
     if isinstance(signed, HalfWaySignIn):
         return _to_second_step(request, signed, next)
     response = (
@@ -160,7 +160,7 @@ def _to_second_step(request: Request, signed: HalfWaySignIn, next_path: str) -> 
     return response
 
 
-def _form(
+async def _form(
     request: Request,
     next_path: str,
     email: str,
@@ -188,6 +188,7 @@ def _form(
         passwords=services.settings.password_sign_in,
         busy=isinstance(error, Overloaded),
         has_passkeys=relying_party_of(request) is not None,
+        is_new=await services[Accounts].is_new_installation(),
         visitor=None,
     )
     response.headers.update(headers_of(error) if error is not None else {})

@@ -117,6 +117,11 @@ async def users_with_email(connection: AsyncConnection) -> list[StoredUser]:
     return [StoredUser(*row) for row in rows]
 
 
+async def has_logins(connection: AsyncConnection) -> bool:
+    """Whether there is a user with an email."""
+    return await connection.scalar(select(users.c.id).where(users.c.email.is_not(None)).limit(1)) is not None
+
+
 async def insert_user(
     connection: AsyncConnection,
     *,

@@ -26,7 +26,15 @@ from adsum.accounts.rules import (
     validate_role,
 )
 from adsum.platform.database.engine import Database, RejectedRows
-from adsum.platform.errors import ConfigurationError, Forbidden, NotFound, Unauthenticated, Violation, refuse
+from adsum.platform.errors import (
+    ConfigurationError,
+    Forbidden,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+    Violation,
+    refuse,
+)
 from adsum.platform.texts import validate_roster_text
 
 _SYSTEM = system_caller()
@@ -64,6 +72,14 @@ class Accounts:
     def min_length(self) -> int:
         """The minimum length of a new password."""
         return self._policy.min_length
+
+    async def is_new_installation(self) -> bool:
+        """Whether nobody has a login yet. During an outage of the database it is none."""
+        try:
+            async with self._database.snapshot() as connection:
+                return not await statements.has_logins(connection)
+        except Unavailable:
+            return False
 
     async def add_user(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from adsum.accounts.visibility import sees_names
 from adsum.attendance.statuses.rules import shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.batches.activity.service import ActivityService
-from adsum.batches.job_outcomes import reason_text
+from adsum.batches.job_outcomes import BatchJob, reason_text
 from adsum.batches.listing import MAX_RUNS, BatchDetails, Batches
 from adsum.batches.rules import (
     BatchFilters,
@@ -31,15 +31,26 @@ from adsum.batches.timeline import BatchTimeline, Timeline
 from adsum.platform.days import WrongDay, day_near
 from adsum.platform.ids import MAX_ID, parse_batch_id
 from adsum.platform.pages.charts import bar_chart
-from adsum.platform.paging import Page, PageRequest
-from adsum.roster.rules import NamedIds, Names, SessionTitles
+from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
+from adsum.platform.texts import list_key
+from adsum.roster.rules import (
+    ClassFilters,
+    ClassRow,
+    NamedIds,
+    NameOrder,
+    Names,
+    SessionTitles,
+    StudentName,
+    name_order,
+)
 from adsum.roster.service import Directory, Naming
 
 ROWS = 25
 RUNNING = 10
 FAILED = 5
 MISSING = 5
-STUDENTS = 50
+# A class fits into one page, which is sorted by name.
+STUDENTS = MAX_LIMIT
 ALL_OUTCOMES = "all"
 # Outcomes that need attention come first.
 OUTCOME_ORDER = (Outcome.FAILED, Outcome.PENDING, Outcome.CANCELLED, Outcome.RECORDED, Outcome.SKIPPED)
@@ -148,6 +159,7 @@ class BatchPageData:
             "page_titles": await self._titles(caller, page.items if page is not None else ()),
             **await self._authors(caller, page),
             "missing": await self._missing(caller),
+            "classes": await self._classes(caller) if _sees_own(caller) else (),
         }
 
     async def progress(self, caller: Caller, batch_id: str) -> dict[str, Any]:
@@ -168,13 +180,15 @@ class BatchPageData:
         selected = selected_outcome(outcome, counts)
         details = await self._batches.details(batch_id, caller, JobFilters(selected), PageRequest(cursor, STUDENTS))
         progress = await self._progress(caller, details)
+        named = await self._names(caller, details, progress["timeline"])
         return {
             **progress,
+            "jobs": _by_name(details.jobs.items, named["names"]),
             "batch": parse_batch_id(batch_id),
             "outcome": selected,
             "cursor": cursor,
             "counts": {each: counts[each] for each in OUTCOME_ORDER if counts[each]},
-            **await self._names(caller, details, progress["timeline"]),
+            **named,
         }
 
     async def _progress(self, caller: Caller, details: BatchDetails) -> dict[str, Any]:
@@ -213,6 +227,13 @@ class BatchPageData:
             return {}
         return await self._directory.session_titles(caller, session_ids)
 
+    async def _classes(self, caller: Caller) -> Sequence[ClassRow]:
+        """The classes of a teacher, by title."""
+        if not sees_names(caller):
+            return ()
+        page = await self._directory.classes(caller, ClassFilters(), PageRequest(limit=MAX_LIMIT))
+        return sorted(page.items, key=lambda each: list_key(each.title))
+
     async def _missing(self, caller: Caller) -> Page[Any] | None:
         """None for a caller without `attendance:read`, and for teachers, whose start page has them."""
         if not caller.may(Permission.ATTENDANCE_READ) or _sees_own(caller):
@@ -241,6 +262,16 @@ def selected_outcome(requested: str, counts: Mapping[Outcome, int]) -> Outcome |
     if requested == ALL_OUTCOMES:
         return None
     return Outcome.FAILED if counts[Outcome.FAILED] else None
+
+
+def _by_name(jobs: Iterable[BatchJob], names: Mapping[int, StudentName]) -> Sequence[BatchJob]:
+    """The jobs in the order of the names of their students; by id for callers who see no names."""
+
+    def order(job: BatchJob) -> NameOrder:
+        name = names.get(job.student_id, StudentName("", ""))
+        return name_order(name.family, name.given, job.student_id)
+
+    return sorted(jobs, key=order)
 
 
 def _sees_own(caller: Caller) -> bool:

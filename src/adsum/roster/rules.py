@@ -123,7 +123,7 @@ class NamedIds:
 class Names:
     """Names by id. An id without a name, of another school, or of a deleted row is missing.
 
-    `erased`: ids of people who were erased. They have no name.
+    `erased`: ids of people who were erased. They have no name. `family_names`: of students.
     """
 
     students: Mapping[int, str] = field(default_factory=dict[int, str])
@@ -131,6 +131,11 @@ class Names:
     sessions: Mapping[int, str] = field(default_factory=dict[int, str])
     people: Mapping[int, str] = field(default_factory=dict[int, str])
     erased: AbstractSet[int] = frozenset()
+    family_names: Mapping[int, str] = field(default_factory=dict[int, str])
+
+    def order_of_student(self, student_id: int) -> NameOrder:
+        """The key that sorts students as `name_order` does."""
+        return name_order(self.family_names.get(student_id, ""), self.students.get(student_id, ""), student_id)
 
 
 # Filters of lists. A filter that is None does not narrow; days are inclusive.

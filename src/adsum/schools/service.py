@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 
 from adsum.accounts.access import Caller, Permission, Role, require_may_manage, require_permission
@@ -14,9 +15,11 @@ from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_o
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import (
     change_settings,
+    common_zone,
     is_visible_school,
     list_school_changes,
     list_schools,
+    names_of_schools,
 )
 from adsum.schools.rules import School, SchoolChange, SchoolSettings, validate_settings
 from adsum.schools.stale_days import mark_stale_days
@@ -54,6 +57,16 @@ class Schools:
             await require_school(connection, caller, school_id)
             (row,) = await list_schools(connection, caller, school_id - 1, 1)
         return row
+
+    async def names_of(self, school_ids: Collection[int]) -> Mapping[int, str]:
+        """Names by id, of schools that the caller was shown."""
+        async with self._database.snapshot() as connection:
+            return await names_of_schools(connection, school_ids)
+
+    async def time_zone(self, caller: Caller) -> str:
+        """The time zone of the visible schools; UTC if they have different ones."""
+        async with self._database.snapshot() as connection:
+            return await common_zone(connection, caller)
 
     async def only(self, caller: Caller) -> School:
         """The only visible school, for any caller: a default needs no permission.

@@ -17,10 +17,12 @@ from adsum.events.webhooks.rules import RETRY_FOR, Webhook
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.database.new_events import EventType
+from adsum.platform.paging import MAX_LIMIT
 from tests.events.webhooks.conftest import NOW, Receiver, at, happen
 from tests.support.api import Api
 from tests.support.live import ROOT
 from tests.support.pages import Pages, visible_text
+from tests.support.schools import make_bare_school
 
 PATH = "/admin/webhooks"
 SECRET = re.compile(r"whsec_[\w+/=]{40,}")
@@ -195,7 +197,7 @@ async def test_a_webhook_is_deleted_after_a_question(pages: Pages, webhook: Webh
     ("status", "texts"),
     [
         (204, ["The test arrived. Delivered · 204"]),
-        (500, ["The test did not arrive. Refused · 500", "The receiver answered, but not with a status"]),
+        (500, ["The test did not arrive. Failed · 500", "The receiver answered, but not with a status"]),
         (0, ["The test did not arrive. The connection broke", "Check that the receiver runs"]),
     ],
 )
@@ -223,11 +225,45 @@ async def test_the_log_shows_each_attempt_with_its_number_and_the_next_one(
     rows = re.findall(r'<tr id="delivery-.*?</tr>', page.text, re.DOTALL)
     assert [re.findall(r'data-label="Attempt">(\d+)<', row) for row in rows] == [["2"], ["1"]]
     assert ["Next attempt:" in row for row in rows] == [True, False]
-    assert "A roster was imported roster.imported 1 Refused · 500" in text
+    assert "A roster was imported roster.imported 1 Failed · 500" in text
     assert '{"error": "out of order"}' in text
     assert "Deliveries fail." in text
     assert "Waiting events 1" in text
     assert "Failing" in await shown(pages)
+
+
+async def test_the_page_refreshes_its_state_and_its_log(
+    pages: Pages, webhook: WebhookWithSecret, receiver: Receiver
+) -> None:
+    path = f"/{webhook.webhook.id}"
+    page = (await pages.open(f"{PATH}{path}?show=failed", "district")).text
+    (refreshed,) = re.findall(r'data-live [^>]*hx-get="([^"]*)" hx-trigger="every 5s"', page)
+    assert refreshed == f"{PATH}{path}/now?show=failed"
+    before = visible_text(await pages.open(refreshed, "district"))
+    await fail(pages, webhook, receiver)
+    after = await pages.open(refreshed, "district")
+
+    assert "No attempt has failed." in before
+    assert "Deliveries fail." in visible_text(after)
+    assert "Failed · 500" in visible_text(after)
+    assert "<!doctype html>" not in after.text
+    for role in ("office", "viewer", "operator", "teacher"):
+        assert (await pages.open(refreshed, role)).status_code == HTTPStatus.FORBIDDEN
+    assert (await pages.open(refreshed, "admin")).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_too_many_schools_to_choose_from_are_named_by_id(pages: Pages, receiver: Receiver) -> None:
+    async with pages.api.adsum.database.transaction() as connection:
+        added = [await make_bare_school(connection) for _ in range(MAX_LIMIT)]
+    page = (await pages.open(PATH, "district")).text
+    made = await send(pages, url=receiver.url, school=added[-1])
+    wrong = await send(pages, url=receiver.url, school=added[-1] + 999)
+
+    assert '<select name="school"' not in page
+    assert '<input name="school" value="" inputmode="numeric"' in page
+    assert made.status_code == HTTPStatus.OK
+    assert (await only_webhook(pages)).school_id == added[-1]
+    assert wrong.status_code == HTTPStatus.NOT_FOUND
 
 
 async def test_the_log_can_be_limited_to_failures(pages: Pages, webhook: WebhookWithSecret, receiver: Receiver) -> None:

@@ -37,6 +37,27 @@ def test_dates_and_numbers_have_the_format_of_the_language() -> None:
 
 
 @pytest.mark.parametrize(
+    ("title", "english", "german"),
+    [
+        ("Period 1", "Period 1", "1. Stunde"),
+        ("Period 2a", "Period 2a", "Stunde 2a"),
+        ("Attendance", "Attendance", "Anwesenheit"),
+        ("Today", "Today", "Today"),  # a school's own title is not translated
+        ("Period", "Period", "Period"),
+        (7, "7", "7"),  # of a session whose title the visitor does not see
+    ],
+)
+def test_a_session_that_an_import_has_named_is_translated(title: str | int, english: str, german: str) -> None:
+    languages = load_languages()
+    assert (languages["en"].session(title), languages["de"].session(title)) == (english, german)
+
+
+def test_months_have_names() -> None:
+    languages = load_languages()
+    assert (languages["en"].month(8), languages["de"].month(3)) == ("August", "März")
+
+
+@pytest.mark.parametrize(
     ("next_path", "redirect"),
     [
         ("/take/1/2/2024-12-25?x=1", "/take/1/2/2024-12-25?x=1"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date
 from http import HTTPStatus
 
+import httpx2
 from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
+from adsum.privacy.retention.pages import FOUND_AT_ONCE
 from adsum.reports.service import Summaries
 from adsum.schools.tables import schools
 from tests.attendance.corrections.conftest import Register, register
@@ -75,6 +77,53 @@ async def test_holds_are_placed_listed_and_lifted(register: Register) -> None:
         HTTPStatus.NOT_FOUND,
     ]
     assert "No student is on hold." in visible_text(await pages.open(PATH))
+
+
+async def test_the_student_of_a_hold_is_found_by_name(register: Register) -> None:
+    pages, school = Pages(register.api), register.api.school
+    async with register.adsum.database.transaction() as connection:
+        for given, family in (("Zoë", "Abel"), ("Ada", "Zuse")):
+            await make_student(connection, school.school_id, given=given, family=f"{family} Held")
+
+    search = f"/lists?page={PATH}%23holds"
+    found = await pages.send(search, {"school": school.school_id, "words": "held"})
+    address, _, fragment = found.headers["location"].partition("#")
+    text = visible_text(await pages.open(address))
+    query = address.partition("?")[2]
+    refused = await pages.send(f"{PATH}/holds?{query}", {"student": "", "reason": "safeguarding", "reference": "C 7"})
+    nobody = await pages.send(search, {"school": school.school_id, "words": "nobody at all"})
+    empty = visible_text(await pages.open(nobody.headers["location"].partition("#")[0]))
+
+    assert (fragment, "held" in address.casefold()) == ("holds", False)
+    assert 0 < text.index("Zoë Abel Held") < text.index("Ada Zuse Held") < text.index("Case number (no names)")
+    assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert '<option value="safeguarding" selected>' in refused.text
+    assert 'name="reference" maxlength="64" value="C 7"' in refused.text
+    assert "Zoë Abel Held" in visible_text(refused)
+    assert "Nobody matches. Try part of the name, or an id." in empty
+
+
+async def test_a_search_for_a_hold_that_finds_one_student_chooses_them(register: Register) -> None:
+    pages, school_id = Pages(register.api), register.api.school.school_id
+    async with register.adsum.database.transaction() as connection:
+        student_id = await make_student(connection, school_id, given="Ada", family="Held")
+        for number in range(FOUND_AT_ONCE + 1):
+            await make_student(connection, school_id, given="Many", family=f"Same {number}")
+
+    shown: dict[str, httpx2.Response] = {}
+    for words in ("held", "many"):
+        found = await pages.send(f"/lists?page={PATH}", {"school": school_id, "words": words})
+        shown[words] = await pages.open(found.headers["location"])
+
+    assert f'name="student" value="{student_id}" required checked' in shown["held"].text
+    assert shown["many"].text.count('name="student"') == FOUND_AT_ONCE
+    assert "More students match" in visible_text(shown["many"])
+
+
+async def test_months_have_names(register: Register) -> None:
+    pages = Pages(register.api)
+    assert "default (August) January February" in visible_text(await pages.open(PATH))
+    assert "Voreinstellung (August) Januar Februar" in visible_text(await pages.open(PATH, language="de"))
 
 
 async def test_an_erased_student_is_readmitted(register: Register) -> None:

@@ -40,7 +40,7 @@ LOOKS: Final[Mapping[str, Mapping[str, Any]]] = {
 NO_PAGES: Final = re.compile(r"^/(static|docs|openapi|metrics|sign-out)|[?&]format=|\.csv|/strict(\?|$)")
 _ID: Final = re.compile(r"class-\d+-session-\d+-date-\d+|\d{4}-\d{2}-\d{2}|\d+")
 # Titles of sessions of the demo schools.
-OF_SCHOOLS: Final = frozenset({"Attendance", "Morning"})
+OF_SCHOOLS: Final = frozenset({"Morning"})
 
 
 @dataclass

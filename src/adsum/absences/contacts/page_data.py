@@ -13,7 +13,6 @@ from adsum.accounts.access import Caller, Permission
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.paging import PageRequest, every_item
-from adsum.platform.texts import list_key
 from adsum.roster.rules import NamedIds, Names, name_order
 from adsum.roster.service import Naming
 
@@ -74,7 +73,7 @@ class CallListPageData:
         names = await self._naming.names_of(NamedIds(students=explained, people=_callers(contacts)), caller)
         statuses = await self._statuses.all_of(school_id, caller)
         shown = shown_statuses(statuses)
-        by_name = sorted(explained, key=lambda student_id: (list_key(names.students.get(student_id, "")), student_id))
+        by_name = sorted(explained, key=names.order_of_student)
         return CallList(
             [each for each in to_call if not each.contacts],
             [each for each in to_call if each.contacts],

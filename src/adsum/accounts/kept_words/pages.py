@@ -37,7 +37,7 @@ async def search(
     page: Annotated[str, Query()],
     words: Annotated[Words, Form()] = "",
 ) -> Response:
-    """Redirects to the list at the address `page`."""
+    """Redirects to the list at the address `page`, which may have a fragment."""
     fields = [
         (name, value)
         for name, value in (await request.form()).multi_items()
@@ -45,7 +45,9 @@ async def search(
     ]
     sealed = keeper.keep(words, visitor.user_id).sealed
     query = urlencode([*fields, *([(SEALED, sealed)] if sealed else [])])
-    return RedirectResponse(f"{urlsplit(local_path(page)).path}?{query}", HTTPStatus.SEE_OTHER)
+    address = urlsplit(local_path(page))
+    fragment = f"#{address.fragment}" if address.fragment else ""
+    return RedirectResponse(f"{address.path}?{query}{fragment}", HTTPStatus.SEE_OTHER)
 
 
 async def _searched(

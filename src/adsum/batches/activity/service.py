@@ -17,9 +17,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import QueueOutage, redis_deadline
 from adsum.platform.telemetry import logger
-from adsum.schools.repository import zones_of_schools
-
-UTC_ZONE = "UTC"
+from adsum.schools.repository import common_zone
 
 log = logger(__name__)
 
@@ -79,8 +77,8 @@ class ActivityService:
         async with self._database.snapshot() as connection:
             runs = await runs_by_minute(connection, caller, begin)
             oldest = await oldest_open_run(connection, caller)
-            zones = await zones_of_schools(connection, caller)
-        return Activity(at, zones[0] if len(zones) == 1 else UTC_ZONE, minutes_of(begin, runs), oldest)
+            zone = await common_zone(connection, caller)
+        return Activity(at, zone, minutes_of(begin, runs), oldest)
 
     async def queue(self, caller: Caller) -> QueueView | None:
         """The state of the queue; None: Valkey or Redis does not answer in time.

@@ -9,18 +9,27 @@ from adsum.accounts.access import Caller
 from adsum.events.webhooks.rules import Delivery, Webhook
 from adsum.events.webhooks.service import Webhooks
 from adsum.platform.errors import Invalid
-from adsum.platform.paging import Page, PageRequest, every_item
+from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
+from adsum.platform.texts import list_key
 from adsum.schools.rules import School
 from adsum.schools.service import Schools
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookList:
-    """The webhooks that the visitor sees, the newest attempt of each by its id, and the schools by id."""
+    """The webhooks that the visitor sees.
+
+    Attributes:
+        webhooks: by id.
+        last: the newest attempt of each, by the id of the webhook.
+        names: of their schools, by id.
+        choices: the schools for a new webhook, by name; empty: there are too many to choose from.
+    """
 
     webhooks: Sequence[Webhook]
     last: Mapping[int, Delivery]
-    schools: Mapping[int, School]
+    names: Mapping[int, str]
+    choices: Sequence[School]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,14 @@ class WebhookView:
         return next((each for each in self.log.items if each.event_id is None), None)
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """One webhook, and the time zone of its moments, as in `WebhookView`."""
+
+    webhook: Webhook
+    time_zone: str
+
+
 class WebhookPageData:
     """Collects the pages. Every method raises Forbidden without `webhook:manage`."""
 
@@ -59,7 +76,17 @@ class WebhookPageData:
     async def listed(self, caller: Caller) -> WebhookList:
         """All webhooks that the caller sees."""
         webhooks = await self._webhooks.list_webhooks(caller)
-        return WebhookList(webhooks, await self._webhooks.last_deliveries(caller), await self._visible_schools(caller))
+        last = await self._webhooks.last_deliveries(caller)
+        names = await self._schools.names_of({each.school_id for each in webhooks if each.school_id is not None})
+        choices = await self._schools.page(caller, PageRequest(limit=MAX_LIMIT))
+        is_complete = choices.next_cursor is None
+        by_name = sorted(choices.items if is_complete else (), key=lambda each: list_key(each.name))
+        return WebhookList(webhooks, last, names, by_name)
+
+    async def settings(self, webhook_id: int, caller: Caller) -> WebhookSettings:
+        """One webhook without its log."""
+        webhook = await self._webhooks.get(webhook_id, caller)
+        return WebhookSettings(webhook, await self._time_zone(await self._school_of(webhook, caller), caller))
 
     async def view(
         self, webhook_id: int, caller: Caller, cursor: str | None = None, *, failed_only: bool = False
@@ -70,13 +97,11 @@ class WebhookPageData:
             log = await self._log(webhook_id, caller, PageRequest(cursor), failed_only=failed_only)
         except Invalid:
             log, cursor = await self._log(webhook_id, caller, PageRequest(), failed_only=failed_only), None
-        schools = await self._visible_schools(caller)
-        school = None if webhook.school_id is None else schools.get(webhook.school_id)
-        zones = {each.time_zone for each in ([school] if school else schools.values())}
+        school = await self._school_of(webhook, caller)
         return WebhookView(
             webhook=webhook,
             school=school,
-            time_zone=zones.pop() if len(zones) == 1 else "UTC",
+            time_zone=await self._time_zone(school, caller),
             waiting=await self._webhooks.count_waiting(webhook_id, caller),
             log=log,
             is_continued=cursor is not None,
@@ -85,6 +110,8 @@ class WebhookPageData:
     async def _log(self, webhook_id: int, caller: Caller, page: PageRequest, *, failed_only: bool) -> Page[Delivery]:
         return await self._webhooks.page_of_deliveries(webhook_id, caller, page, failed_only=failed_only)
 
-    async def _visible_schools(self, caller: Caller) -> dict[int, School]:
-        schools = await every_item(lambda page: self._schools.page(caller, page))
-        return {school.id: school for school in schools}
+    async def _school_of(self, webhook: Webhook, caller: Caller) -> School | None:
+        return None if webhook.school_id is None else await self._schools.find(webhook.school_id, caller)
+
+    async def _time_zone(self, school: School | None, caller: Caller) -> str:
+        return school.time_zone if school is not None else await self._schools.time_zone(caller)

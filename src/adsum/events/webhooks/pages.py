@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
@@ -148,6 +148,20 @@ async def webhook(
     return await _webhook(request, page_data, visitor, now, webhook_id, shown=shown)
 
 
+@router.get("/{id}/now")
+async def webhook_now(
+    request: Request,
+    webhook_id: WebhookId,
+    page_data: PageData,
+    visitor: Manager,
+    now: Now,
+    shown: Annotated[ShownLog, Query()],
+) -> Response:
+    """The part of the page that it refreshes: the state and the log."""
+    values = await _values(page_data, visitor, now, webhook_id, shown)
+    return site_of(request).page(request, "admin/webhook_now.html", visitor=visitor, **values)
+
+
 @router.get("/{id}/settings")
 async def settings(
     request: Request, webhook_id: WebhookId, page_data: PageData, visitor: Manager, now: Now
@@ -233,7 +247,7 @@ async def replay(
         if form.event is not None:
             count = await service.replay_event(webhook_id, form.event, visitor.caller)
         else:
-            view = await page_data.view(webhook_id, visitor.caller)
+            view = await page_data.settings(webhook_id, visitor.caller)
             count = await service.replay_period(webhook_id, *form.period(view.time_zone), visitor.caller)
     except REFUSED as error:
         return await _webhook(request, page_data, visitor, now, webhook_id, replay=form, error=error)
@@ -293,23 +307,32 @@ async def _webhook(
     replay: ReplayForm | None = None,
     error: AdsumError | None = None,
 ) -> Response:
-    shown = shown or ShownLog()
-    failed_only = shown.show == "failed"
+    values = await _values(page_data, visitor, now, webhook_id, shown or ShownLog())
     return site_of(request).page(
         request,
         "admin/webhook.html",
         status=status_with(error),
         visitor=visitor,
-        view=await page_data.view(webhook_id, visitor.caller, shown.cursor, failed_only=failed_only),
-        shown=shown,
         secret=secret,
         replay=replay or ReplayForm(),
         error=error,
-        now=now,
-        retry_for=RETRY_FOR,
         deadline_s=round(DEADLINE_S),
-        max_counted=MAX_COUNTED,
+        **values,
     )
+
+
+async def _values(
+    page_data: WebhookPageData, visitor: Visitor, now: datetime, webhook_id: int, shown: ShownLog
+) -> dict[str, Any]:
+    """The values of `webhook_now.html`."""
+    failed_only = shown.show == "failed"
+    return {
+        "view": await page_data.view(webhook_id, visitor.caller, shown.cursor, failed_only=failed_only),
+        "shown": shown,
+        "now": now,
+        "retry_for": RETRY_FOR,
+        "max_counted": MAX_COUNTED,
+    }
 
 
 async def _settings(
@@ -322,7 +345,7 @@ async def _settings(
     form: WebhookForm | None = None,
     error: AdsumError | None = None,
 ) -> Response:
-    view = await page_data.view(webhook_id, visitor.caller)
+    view = await page_data.settings(webhook_id, visitor.caller)
     return site_of(request).page(
         request,
         "admin/webhook_settings.html",

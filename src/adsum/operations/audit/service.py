@@ -12,10 +12,9 @@ from adsum.operations.audit.repository import list_entries
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
 from adsum.platform.database.engine import Database
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.schools.repository import zones_of_schools
+from adsum.schools.repository import common_zone
 
 EXPORT_READ_SIZE = 1_000
-UTC_ZONE = "UTC"
 
 
 class AuditLog:
@@ -58,5 +57,4 @@ class AuditLog:
         """The time zone of the caller's schools; UTC if they have different ones."""
         require_permission(caller, Permission.AUDIT_READ)
         async with self._database.snapshot() as connection:
-            zones = await zones_of_schools(connection, caller)
-        return zones[0] if len(zones) == 1 else UTC_ZONE
+            return await common_zone(connection, caller)

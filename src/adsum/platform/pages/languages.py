@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
@@ -32,6 +33,9 @@ REGIONS: Final = {
 AMERICAN: Final = frozenset(["AS", "GU", "MP", "PH", "PR", "UM", "US", "VI"])
 WORLD: Final = {"en": "001"}
 # Formats of dates as skeletons. Each language has its own order and punctuation.
+# The titles of sessions whose class file has no name for them: see `roster/importing/roster_mapping/classes.py`.
+_UNNAMED_SESSION: Final = "Attendance"
+_PERIOD: Final = re.compile(r"Period (\d.*)")
 SKELETONS: Final = frozenset({"MMMd", "MMMEd", "yMMMEd", "yMMMd"})
 
 
@@ -73,6 +77,14 @@ class Language:
     def ngettext(self, singular: str, plural: str, number: int) -> str:
         return self.translations.ngettext(singular, plural, number)
 
+    def session(self, title: str | int) -> str:
+        """The title of a session; in this language, if an import has given it: `Period 1` or `Attendance`."""
+        text = str(title)
+        if found := _PERIOD.fullmatch(text):
+            numbered = self.gettext("Period %(number)s") if found[1].isdecimal() else self.gettext("Period %(name)s")
+            return numbered % {"number": found[1], "name": found[1]}
+        return self.gettext("Attendance") if text == _UNNAMED_SESSION else text
+
     def day(self, day: date, form: str = "full") -> str:
         """Formats a date. `form` is full, long, medium, one of `SKELETONS`, or a pattern of Babel.
 
@@ -81,6 +93,10 @@ class Language:
         if form in SKELETONS or form == "medium":
             return format_skeleton("yMMMd" if form == "medium" else form, day, locale=self.locale)
         return format_date(day, form, locale=self.locale)
+
+    def month(self, number: int) -> str:
+        """The name of a month, which stands alone: 1 is January."""
+        return format_date(date(2000, number, 1), "LLLL", locale=self.locale)
 
     def moment(self, moment: datetime, time_zone: str, form: str = "medium") -> str:
         """Formats a date and time in the school's time zone: `medium` with seconds, `short` without."""

@@ -15,6 +15,7 @@ from adsum import __version__
 from adsum.platform.http.cookies import cookie_of
 from adsum.platform.http.middleware import POLICY
 from adsum.platform.pages.charts import absence_scale
+from adsum.platform.pages.compression import VARY, packed
 from adsum.platform.pages.languages import COOKIE, Language, chosen_language, load_languages
 from adsum.platform.pages.page_visitor import with_field
 from adsum.platform.pages.static_files import static_url
@@ -61,8 +62,9 @@ class Site:
         self, request: Request, template: str, *, status: HTTPStatus = HTTPStatus.OK, **shown: Any
     ) -> HTMLResponse:
         """Renders a template as a response: a page, or a fragment of a page."""
-        headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": "Cookie, Accept-Language"}
-        return HTMLResponse(with_field(request, self.text(request, template, **shown)), status, headers)
+        content, encoding = packed(request, with_field(request, self.text(request, template, **shown)))
+        headers = {"Content-Security-Policy": PAGE_POLICY, "Vary": f"Cookie, Accept-Language, {VARY}"}
+        return HTMLResponse(content, status, headers | encoding)
 
 
 def open_site(packages: Sequence[str]) -> Site:
@@ -113,6 +115,8 @@ def _environment(language: Language, languages: Mapping[str, Language], packages
         "duration": language.duration,
         "absence_scale": absence_scale,
         "relative": language.relative,
+        "month": language.month,
+        "session": language.session,
         # For texts of a school: `_()` would interpret them as HTML, and % as a placeholder.
         "translated": language.gettext,
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 
 from adsum.accounts.access import Permission, Role, may_erase
+from adsum.accounts.kept_words.pages import SearchedWords
+from adsum.accounts.kept_words.service import KeptWords
 from adsum.accounts.visitors import visitor_with
 from adsum.platform.database.tombstones import Erased
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
@@ -23,13 +25,14 @@ from adsum.privacy.retention.rules import FIRST_MONTH, FOREVER, MAX_YEARS, MIN_Y
 from adsum.privacy.retention.service import Retention
 from adsum.privacy.service import StudentData
 from adsum.privacy.staff.service import StaffErasure
-from adsum.roster.rules import NamedIds
-from adsum.roster.service import Naming
+from adsum.roster.rules import NamedIds, StudentFilters, StudentRow
+from adsum.roster.service import Directory, Naming
 from adsum.schools.context import CurrentSchool, SchoolContext
 
 PATH = "/admin/retention"
 DEFAULT, EVER = "", "ever"
 MAX_DUE = 200
+FOUND_AT_ONCE = 30
 
 router = APIRouter(
     include_in_schema=False,
@@ -45,12 +48,14 @@ class RetentionServices:
         self,
         retention: Annotated[Retention, Depends(provided(Retention))],
         holds: Annotated[Holds, Depends(provided(Holds))],
+        directory: Annotated[Directory, Depends(provided(Directory))],
         naming: Annotated[Naming, Depends(provided(Naming))],
         student_data: Annotated[StudentData, Depends(provided(StudentData))],
         staff_erasure: Annotated[StaffErasure, Depends(provided(StaffErasure))],
     ) -> None:
         self.retention = retention
         self.holds = holds
+        self.directory = directory
         self.naming = naming
         self.student_data = student_data
         self.staff_erasure = staff_erasure
@@ -61,9 +66,11 @@ Text = Annotated[str, Form()]
 
 
 @router.get(PATH)
-async def retention_page(request: Request, services: Services, context: CurrentSchool) -> Response:
-    """The periods, the newest deletions, and the holds."""
-    return await _page(request, services, context)
+async def retention_page(
+    request: Request, services: Services, context: CurrentSchool, searched: SearchedWords
+) -> Response:
+    """The periods, the newest deletions, the holds, and the students that a search for a new hold has found."""
+    return await _page(request, services, context, searched=searched)
 
 
 @router.post(PATH)
@@ -99,18 +106,20 @@ async def place_hold(
     request: Request,
     services: Services,
     context: CurrentSchool,
+    searched: SearchedWords,
     student: Text = "",
     reason: Text = "",
     reference: Text = "",
 ) -> Response:
-    """Places a hold on a student."""
+    """Places a hold on a student who was found by name."""
     try:
         student_id = number_typed(student.strip(), "/student")
         if reason not in set(HoldReason):
             raise Invalid("choose a reason", [Violation("unknown_value", "choose a reason", "/reason")])
         await services.holds.place(student_id, HoldReason(reason), reference, context.caller)
     except (*WRONG, NotFound) as error:
-        return await _page(request, services, context, error=error)
+        hold = {"student": student, "reason": reason, "reference": reference}
+        return await _page(request, services, context, searched=searched, hold=hold, error=error)
     return redirect_to(f"{context.address('retention')}#holds")
 
 
@@ -166,18 +175,31 @@ def _typed_of(periods: Periods) -> dict[str, str]:
     return texts | {"first_month": str(periods.first_month or "")}
 
 
+async def _found(services: RetentionServices, context: SchoolContext, words: str) -> tuple[Sequence[StudentRow], bool]:
+    """The students of the school who match the words, by name, and whether there are more."""
+    if not words:
+        return [], False
+    filters = StudentFilters(school_id=context.school.id, words=words)
+    page = await services.directory.students(context.caller, filters, PageRequest(limit=FOUND_AT_ONCE))
+    return sorted(page.items, key=lambda each: each.name_order), page.next_cursor is not None
+
+
 async def _page(
     request: Request,
     services: RetentionServices,
     context: SchoolContext,
     *,
+    searched: KeptWords | None = None,
+    hold: Mapping[str, str] | None = None,
     typed: Mapping[str, str] | None = None,
     preview: Preview | None = None,
     error: AdsumError | None = None,
 ) -> Response:
     retention = await services.retention.show(context.school.id, context.caller)
     holds = await services.holds.page(context.caller, PageRequest(limit=MAX_LIMIT))
-    ids = NamedIds(students={hold.student_id for hold in holds.items})
+    ids = NamedIds(students={each.student_id for each in holds.items})
+    searched = searched or KeptWords()
+    found, has_more = await _found(services, context, searched.words)
     response = site_of(request).page(
         *(request, "admin/retention.html"),
         status=status_with(error),
@@ -191,6 +213,10 @@ async def _page(
         due=preview.items[:MAX_DUE] if preview else [],
         total=sum(due.count for due in preview.items) if preview else 0,
         holds=holds.items,
+        searched=searched,
+        found=found,
+        has_more=has_more,
+        hold=hold or {},
         names=await services.naming.names_of(ids, context.caller),
         reasons=list(HoldReason),
         readmitted=request.query_params.get("readmitted") == "true",

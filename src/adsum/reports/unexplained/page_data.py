@@ -104,7 +104,8 @@ class UnexplainedPageData:
         extent: Extent | None = None,
         explained: Collection[StudentDay] = (),
     ) -> AbsentDays:
-        """A page of the list, the newest day first. `explained` are shown in their places for callers who explain.
+        """A page of the list, the newest day first, and its students by name. `explained` are shown in their places for
+        callers who explain.
 
         Raises as `Reports.unexplained`.
         """
@@ -119,26 +120,22 @@ class UnexplainedPageData:
             own = await self._unexplained_absences.explained(scope.school_id, shown, caller)
         items = [
             AbsentDay(*key, records.get(key, ()), () if key in records else own.get(key, ()), counts.get(key))
-            for key in sorted(wanted, key=_newest_first)
+            for key in wanted
             # The report was read a moment before. Absences that were explained since have no records here.
             if key in records or key in shown
         ]
+        names = await self._naming.names_of(_named_ids(items), caller)
         statuses = await self._statuses.all_of(scope.school_id, caller)
         by_code = shown_statuses(statuses)
         return AbsentDays(
-            items,
+            sorted(items, key=lambda each: (-each.day.toordinal(), names.order_of_student(each.student_id))),
             report.next_cursor,
             report.rule,
             report.unmarked,
-            await self._naming.names_of(_named_ids(items), caller),
+            names,
             by_code,
             [by_code[code] for code in statuses.authorised_absences] if overrules else [],
         )
-
-
-def _newest_first(student_day: StudentDay) -> tuple[int, int]:
-    student_id, day = student_day
-    return -day.toordinal(), student_id
 
 
 def _named_ids(items: Sequence[AbsentDay]) -> NamedIds:

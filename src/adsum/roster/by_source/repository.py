@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Table, insert, or_, select, update
+from sqlalchemy import Table, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.search import with_search_text
 from adsum.platform.days import Span
 from adsum.roster.repository.membership import student_names
-from adsum.roster.tables import classes, enrolments, sessions, student_schools, students
+from adsum.roster.tables import classes, enrolments, sessions, student_contacts, student_schools, students
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,15 @@ async def set_active_at(connection: AsyncConnection, school_id: int, student_id:
     c = student_schools.c
     of_school = (c.school_id == school_id, c.student_id == student_id, c.active != active)
     await connection.execute(update(student_schools).where(*of_school).values(active=active))
+
+
+async def delete_contacts_of_leaver(connection: AsyncConnection, school_id: int, student_id: int) -> None:
+    """Deletes the contacts of a student whom the school does not list any more, as an import does."""
+    n, c = student_names.c, student_contacts.c
+    is_listed = exists().where(n.school_id == school_id, n.student_id == student_id, n.active)
+    await connection.execute(
+        delete(student_contacts).where(c.school_id == school_id, c.student_id == student_id, ~is_listed)
+    )
 
 
 async def upsert_session(connection: AsyncConnection, row_id: int | None, values: dict[str, Any]) -> int:

@@ -69,7 +69,7 @@ class SourcedRoster:
         """Upserts a student. The id of a merged record names the kept student, and changes neither name nor grade.
 
         A student of the school whose home is another one, such as a former student, keeps name and grade: only their
-        home school changes these.
+        home school changes these. The contacts of a student who leaves the school are deleted.
 
         Raises:
             StudentErased: the student was erased at this school.
@@ -81,10 +81,14 @@ class SourcedRoster:
                 await _refuse_erased(connection, school_id, source_id, "/path/sourcedId")
             if student is not None and student.school_id != school_id:
                 await statements.set_active_at(connection, school_id, student.id, active=row.active)
-                return Upserted(student.id, is_new=False)
-            values = {"school_id": school_id, "source_id": source_id, **row.to_row()}
-            row_id = await statements.upsert_student(connection, student.row_id if student else None, values)
-            return Upserted(student.id if student else row_id, student is None)
+                upserted = Upserted(student.id, is_new=False)
+            else:
+                values = {"school_id": school_id, "source_id": source_id, **row.to_row()}
+                row_id = await statements.upsert_student(connection, student.row_id if student else None, values)
+                upserted = Upserted(student.id if student else row_id, student is None)
+            if not row.active:
+                await statements.delete_contacts_of_leaver(connection, school_id, upserted.id)
+            return upserted
 
     async def put_session(
         self, school_id: int, source_id: str, row: SourcedSession, caller: Caller, *, valid_from: date | None = None

@@ -207,11 +207,16 @@ async def find_names(connection: AsyncConnection, caller: Caller, ids: NamedIds)
     A person without a name has their email instead, for callers who manage their school's logins.
     """
     found: dict[str, dict[int, str]] = {"student": {}, "class": {}, "session": {}, "person": {}, "erased": {}}
+    family_names: dict[int, str] = {}
     for kind, id_, given, family, email in await connection.execute(union_all(*_name_selects(caller, ids))):
         name = f"{given} {family}".strip() or email
         if name or kind == "erased":
             found[kind][id_] = name
-    return Names(found["student"], found["class"], found["session"], found["person"], found["erased"].keys())
+        if kind == "student":
+            family_names[id_] = family
+    return Names(
+        found["student"], found["class"], found["session"], found["person"], found["erased"].keys(), family_names
+    )
 
 
 def _name_selects(caller: Caller, ids: NamedIds) -> list[Select[*tuple[Any, ...]]]:
