@@ -66,48 +66,63 @@ def password_policy(settings: Settings) -> PasswordPolicy:
 
 def account_services(on: OpenServers) -> AccountServices:
     """The services of accounts on open servers."""
-    lifetime = timedelta(seconds=on.settings.token_ttl)
-    idle_timeout = timedelta(seconds=on.settings.idle_timeout)
     required_for = frozenset(map(Role, on.settings.roles_with_second_factor))
-    demands = Demands(required_for, timedelta(seconds=on.settings.confirmed_for))
     attempts = FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)
     accounts = Accounts(on.database, Passwords(), password_policy(on.settings))
-    tokens = on.closing(Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands))
+    tokens = on.closing(_tokens(on, required_for))
     api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
-    passkeys = Passkeys(Challenges(on.keys, on.now))
-    secrets = AppSecrets(SecretBox(on.keys, KeyPurpose.SECOND_FACTORS), on.now)
-    factors = FactorVerifier(on.database, passkeys, secrets, CodeAttempts(attempts), on.now)
+    factors, second_factors = _second_factors(on, attempts, required_for)
     half_ways = HalfWays(on.database, on.keys, on.now)
-    devices = Devices(on.keys, on.now)
     failures = on.closing(FailedSignIns(on.database))
     password_sign_in = PasswordSignIn(
-        *(accounts, tokens, devices, attempts, failures, factors, half_ways),
+        *(accounts, tokens, Devices(on.keys, on.now), attempts, failures, factors, half_ways),
         password_accounts=None if on.settings.password_sign_in else on.settings.emergency_emails,
     )
     second_step = SecondStep(
         *(accounts, tokens, password_sign_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
     )
-    providers = {each.name: each for each in on.settings.oidc_providers}
-    provider_attempts = Attempts(on.keys, on.now)
-    identities = Identities(on.database, providers, provider_attempts, on.now)
+    identities, single_sign_on = _single_sign_on(on, tokens, second_step, attempts, failures)
     return AccountServices(
         accounts=accounts,
         profiles=Profiles(on.database),
         tokens=tokens,
         password_sign_in=password_sign_in,
-        second_factors=SecondFactors(on.database, passkeys, secrets, on.now, required_for),
+        second_factors=second_factors,
         second_step=second_step,
         identities=identities,
-        single_sign_on=on.closing(
-            SingleSignOn(
-                on.database,
-                {name: Provider(each, on.now) for name, each in providers.items()},
-                *(identities, tokens, second_step, provider_attempts, attempts, failures),
-            )
-        ),
+        single_sign_on=on.closing(single_sign_on),
         confirmations=Confirmations(accounts, tokens, password_sign_in, factors),
         api_keys=api_keys,
         list_exports=ListExports(on.database),
         word_keeper=WordKeeper(SecretBox(on.keys, KeyPurpose.SEARCHED_WORDS)),
         callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
+    )
+
+
+def _tokens(on: OpenServers, required_for: frozenset[Role]) -> Tokens:
+    lifetime = timedelta(seconds=on.settings.token_ttl)
+    idle_timeout = timedelta(seconds=on.settings.idle_timeout)
+    demands = Demands(required_for, timedelta(seconds=on.settings.confirmed_for))
+    return Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands)
+
+
+def _second_factors(
+    on: OpenServers, attempts: FailedAttempts, required_for: frozenset[Role]
+) -> tuple[FactorVerifier, SecondFactors]:
+    passkeys = Passkeys(Challenges(on.keys, on.now))
+    secrets = AppSecrets(SecretBox(on.keys, KeyPurpose.SECOND_FACTORS), on.now)
+    verifier = FactorVerifier(on.database, passkeys, secrets, CodeAttempts(attempts), on.now)
+    return verifier, SecondFactors(on.database, passkeys, secrets, on.now, required_for)
+
+
+def _single_sign_on(
+    on: OpenServers, tokens: Tokens, second_step: SecondStep, failed: FailedAttempts, failures: FailedSignIns
+) -> tuple[Identities, SingleSignOn]:
+    providers = {each.name: each for each in on.settings.oidc_providers}
+    attempts = Attempts(on.keys, on.now)
+    identities = Identities(on.database, providers, attempts, on.now)
+    return identities, SingleSignOn(
+        on.database,
+        {name: Provider(each, on.now) for name, each in providers.items()},
+        *(identities, tokens, second_step, attempts, failed, failures),
     )

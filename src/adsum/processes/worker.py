@@ -56,14 +56,7 @@ async def _work(settings: Settings) -> None:
             with adsum.metrics.chunk_seconds.time(), adsum.delivery_pace.processing():
                 await adsum.dispatcher.take(chunk, stalls)
 
-        options = WorkerOptions(
-            redis_url=servers.redis_url(settings),
-            queue_name=settings.queue_name,
-            key_prefix=settings.key_prefix,
-            concurrency=settings.worker_concurrency,
-            message_lock=settings.message_lock,
-            stall_interval=settings.stall_interval,
-        )
+        options = _options(settings)
         with adsum.metrics.served(settings.worker_metrics_host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
             worker = ChunkWorker(options, process, exports.tracing)
@@ -80,6 +73,17 @@ async def _work(settings: Settings) -> None:
                 adsum.scheduled_sync.run(stop),
             )
         log.info("worker stopped")
+
+
+def _options(settings: Settings) -> WorkerOptions:
+    return WorkerOptions(
+        redis_url=servers.redis_url(settings),
+        queue_name=settings.queue_name,
+        key_prefix=settings.key_prefix,
+        concurrency=settings.worker_concurrency,
+        message_lock=settings.message_lock,
+        stall_interval=settings.stall_interval,
+    )
 
 
 def default_processes() -> int:

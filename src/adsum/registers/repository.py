@@ -6,7 +6,7 @@ the details.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeVar
@@ -221,18 +221,21 @@ def _counted(
     )
     if after is not None:
         statement = statement.where(tuple_(classes.c.id, sessions.c.id) > after)
-    if filters.school_id is not None:
-        statement = statement.where(classes.c.school_id == filters.school_id)
-    if filters.class_id is not None:
-        statement = statement.where(classes.c.id == filters.class_id)
-    if filters.teacher_id is not None:
-        statement = statement.where(is_taught_by(filters.teacher_id, classes.c.id, sessions.c.id, day))
-    if filters.reminded_only:
-        statement = statement.where(_is_reminded(day))
     if filters.begun_since is not None:
         since = _by_zone(zones, lambda due: due.since, String())
         statement = statement.where(begins_since(day, weekday, since))
-    return statement
+    return statement.where(*_conditions(filters, day))
+
+
+def _conditions(filters: RegisterFilters, day: ColumnElement[date]) -> Iterator[ColumnElement[bool]]:
+    if filters.school_id is not None:
+        yield classes.c.school_id == filters.school_id
+    if filters.class_id is not None:
+        yield classes.c.id == filters.class_id
+    if filters.teacher_id is not None:
+        yield is_taught_by(filters.teacher_id, classes.c.id, sessions.c.id, day)
+    if filters.reminded_only:
+        yield _is_reminded(day)
 
 
 def has_register(

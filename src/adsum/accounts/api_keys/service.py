@@ -129,15 +129,9 @@ class ApiKeys:
             }
             key_id = await statements.insert_key(connection, values)
             key = await self._key(connection, key_id, now)
-            await record(
-                connection,
-                caller,
-                Action.KEY_CREATED,
-                school_id=key.only_school,
-                user_id=owner_id,
-                key_id=key_id,
-                after={"permissions": key.permissions, "schools": key.schools, **_terms(key)},
-            )
+            after = {"permissions": key.permissions, "schools": key.schools, **_terms(key)}
+            ids = {"school_id": key.only_school, "user_id": owner_id, "key_id": key_id}
+            await record(connection, caller, Action.KEY_CREATED, **ids, after=after)
             return NewKey(key, secret)
 
     async def list_keys(self, caller: Caller | None = None) -> list[ApiKey]:

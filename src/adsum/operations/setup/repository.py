@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, not_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,27 +24,7 @@ _WORKING = (Role.TEACHER.value, Role.OFFICE.value)
 
 async def facts_of_schools(connection: AsyncConnection, school_ids: Collection[int]) -> dict[int, SetupFacts]:
     """The facts about the setup of each of these schools."""
-    ids, c = sorted(school_ids), schools.c
-    with_times = (
-        select(session_times.c.id)
-        .join(sessions, sessions.c.id == session_times.c.session_id)
-        .join(classes, classes.c.id == sessions.c.class_id)
-        .where(classes.c.school_id == c.id)
-    )
-    logins = (
-        select(func.count())
-        .where(users.c.school_id == c.id, users.c.role.in_(_WORKING), users.c.email.is_not(None), not_(is_disabled))
-        .correlate(schools)
-        .scalar_subquery()
-    )
-    found = select(
-        c.id,
-        exists().where(terms.c.school_id == c.id),
-        exists(with_times.correlate(schools)),
-        exists().where(statuses.c.school_id == c.id),
-        logins,
-        exists().where(batch_runs.c.school_id == c.id),
-    ).where(c.id.in_(ids))
+    ids = sorted(school_ids)
     settings = await _texts(connection, _of(school_changes.c.school_id, school_changes.c.setting, ids).distinct())
     confirmed = await _texts(connection, _of(setup_steps.c.school_id, setup_steps.c.step, ids))
     return {
@@ -56,8 +37,34 @@ async def facts_of_schools(connection: AsyncConnection, school_ids: Collection[i
             has_register=bool(has_register),
             confirmed=confirmed[school_id],
         )
-        for school_id, has_terms, has_times, has_statuses, count, has_register in await connection.execute(found)
+        for school_id, has_terms, has_times, has_statuses, count, has_register in await connection.execute(
+            _rows_of_schools(ids)
+        )
     }
+
+
+def _rows_of_schools(ids: list[int]) -> Select[*tuple[Any, ...]]:
+    c = schools.c
+    with_times = (
+        select(session_times.c.id)
+        .join(sessions, sessions.c.id == session_times.c.session_id)
+        .join(classes, classes.c.id == sessions.c.class_id)
+        .where(classes.c.school_id == c.id)
+    )
+    logins = (
+        select(func.count())
+        .where(users.c.school_id == c.id, users.c.role.in_(_WORKING), users.c.email.is_not(None), not_(is_disabled))
+        .correlate(schools)
+        .scalar_subquery()
+    )
+    return select(
+        c.id,
+        exists().where(terms.c.school_id == c.id),
+        exists(with_times.correlate(schools)),
+        exists().where(statuses.c.school_id == c.id),
+        logins,
+        exists().where(batch_runs.c.school_id == c.id),
+    ).where(c.id.in_(ids))
 
 
 async def confirm_step(connection: AsyncConnection, school_id: int, step: str, now: datetime) -> None:

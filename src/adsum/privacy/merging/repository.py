@@ -40,6 +40,17 @@ from adsum.roster.rules import StudentRow
 from adsum.roster.tables import enrolments, student_contacts, student_schools, students
 
 RUNS_PER_STATEMENT = 10_000
+# Tables whose rows move as they are, and the columns of which a student has one row each.
+_MOVED: Mapping[Table, Sequence[str]] = {
+    job_failures: ("run_id",),
+    absences: (),
+    absence_contacts: (),
+    desk_entries: (),
+    student_holds: (),
+    student_contacts: ("school_id", "source_id"),
+    enrolments: (),
+    student_seats: ("class_id",),
+}
 
 
 async def find_doubles(
@@ -97,22 +108,9 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
     histories = await _move_records(connection, merge, caller)
     for table in (student_days, student_months, unmarked_students):
         await connection.execute(delete(table).where(table.c.student_id == removed_id))
-    await _move_rows(connection, job_failures, ("run_id",), student_id, removed_id)
-    await _move_rows(connection, absences, (), student_id, removed_id)
-    await _move_rows(connection, absence_contacts, (), student_id, removed_id)
-    await _move_rows(connection, desk_entries, (), student_id, removed_id)
-    await _move_rows(connection, student_holds, (), student_id, removed_id)
-    await _move_rows(connection, student_contacts, ("school_id", "source_id"), student_id, removed_id)
-    await _move_rows(connection, enrolments, (), student_id, removed_id)
-    await _move_rows(connection, student_seats, ("class_id",), student_id, removed_id)
-    runs = await runs_with_student(connection, removed_id)
-    await set_plans(connection, [with_kept_student(run, student_id, removed_id) for run in runs])
-    answers = await answers_with_student(connection, removed_id)
-    await set_answers(
-        connection,
-        [row | {"answer": answer_for_kept_student(row["answer"], student_id, removed_id)} for row in answers],
-    )
-    await replace_in_events(connection, [removed_id], student_id)
+    for table, unique in _MOVED.items():
+        await _move_rows(connection, table, unique, student_id, removed_id)
+    await _rename_in_documents(connection, student_id, removed_id)
     await _merge_students(connection, merge.student, merge.removed)
     await _move_rows(connection, student_merges, (), student_id, removed_id)
     await connection.execute(
@@ -128,6 +126,18 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
             key_id=caller.key_id,
         )
     )
+
+
+async def _rename_in_documents(connection: AsyncConnection, student_id: int, removed_id: int) -> None:
+    """Replaces the id of the removed record in plans, in stored answers and in events."""
+    runs = await runs_with_student(connection, removed_id)
+    await set_plans(connection, [with_kept_student(run, student_id, removed_id) for run in runs])
+    answers = await answers_with_student(connection, removed_id)
+    await set_answers(
+        connection,
+        [row | {"answer": answer_for_kept_student(row["answer"], student_id, removed_id)} for row in answers],
+    )
+    await replace_in_events(connection, [removed_id], student_id)
 
 
 async def merge_of_removed(connection: AsyncConnection, removed_id: int) -> Merge | None:

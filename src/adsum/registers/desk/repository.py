@@ -11,7 +11,7 @@ from sqlalchemy import Date, Integer, Select, String, insert, literal, null, sel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.repository import absences_of_student
-from adsum.absences.rules import Author, absences_of_session
+from adsum.absences.rules import Author, StudentAbsence, absences_of_session
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.attendance.tables import attendances
@@ -23,7 +23,7 @@ from adsum.registers.repository import has_register
 from adsum.registers.tables import desk_entries
 from adsum.roster.tables import classes, enrolments, sessions
 from adsum.roster.timetable.repository import times_of_sessions
-from adsum.schools.calendar.rules import times_on
+from adsum.schools.calendar.rules import SessionTime, times_on
 from adsum.schools.tables import schools
 
 _COLUMNS = columns_of(desk_entries, DeskEntry, author="entered")
@@ -50,22 +50,25 @@ async def sessions_of_student(
     rows = (await connection.execute(found)).all()
     times = await times_of_sessions(connection, [row[2] for row in rows])
     planned = await absences_of_student(connection, school_id, student_id, day)
-    listed: list[DeskSession] = []
-    for class_id, class_title, session_id, title, *mark in rows:
-        of_session = times.get(session_id, ())
-        on_day = times_on(day, of_session)
-        applying = absences_of_session(planned, session_id, day, of_session).get(student_id)
-        listed.append(
-            DeskSession(
-                *(class_id, class_title, session_id, title),
-                min((each.begins for each in on_day), default=None),
-                max((each.ends for each in on_day), default=None),
-                *mark,
-                planned_status=None if applying is None else applying.absence.status,
-                absence_id=None if applying is None else applying.id,
-            )
-        )
+    listed = [_desk_session(row, day, times.get(row[2], ()), planned) for row in rows]
     return sorted(listed, key=lambda each: (each.begins or "", each.session_id))
+
+
+def _desk_session(
+    row: Sequence[Any], day: date, times: Sequence[SessionTime], planned: Sequence[StudentAbsence]
+) -> DeskSession:
+    """The session of a row with its times on the day, and the planned absence that applies to it, if one does."""
+    class_id, class_title, session_id, title, *mark = row
+    on_day = times_on(day, times)
+    applying = next(iter(absences_of_session(planned, session_id, day, times).values()), None)
+    return DeskSession(
+        *(class_id, class_title, session_id, title),
+        min((each.begins for each in on_day), default=None),
+        max((each.ends for each in on_day), default=None),
+        *mark,
+        planned_status=None if applying is None else applying.absence.status,
+        absence_id=None if applying is None else applying.id,
+    )
 
 
 async def find_same_entry(

@@ -71,6 +71,22 @@ async def count_unknown(connection: AsyncConnection, caller: Caller, school_id: 
 
 
 def _unknown(caller: Caller, school_id: int, now: LocalTime, after: int = 0) -> Select[*tuple[Any, ...]]:
+    expected = _expected(caller, school_id, now, after).subquery("expected")
+    n, s, c, due = expected.c, students.c, classes.c, sessions.c
+    return (
+        select(
+            *(s.id, s.given_name, s.family_name, s.grade, n.class_id, n.session_id),
+            *(s.source_id, c.source_id, c.title, due.source_id, due.title),
+        )
+        .join(expected, n.student_id == s.id)
+        .join(classes, c.id == n.class_id)
+        .join(sessions, due.id == n.session_id)
+        .where(n.rank == 1)
+    )
+
+
+def _expected(caller: Caller, school_id: int, now: LocalTime, after: int) -> Select[*tuple[Any, ...]]:
+    """Students without a mark, once for each session whose register is due. `rank` 1: the session that begins last."""
     a, e, m = attendances.c, enrolments.c, session_times.c
     day, weekday = literal(now.day, Date()), literal(now.day.isoweekday(), Integer())
     marked = select(a.student_id).where(
@@ -85,7 +101,7 @@ def _unknown(caller: Caller, school_id: int, now: LocalTime, after: int = 0) -> 
         .scalar_subquery()
     )
     order = func.coalesce(begins, "").desc(), sessions.c.id.desc()
-    expected = (
+    return (
         select(
             *(e.student_id, classes.c.id.label("class_id"), sessions.c.id.label("session_id")),
             func.row_number().over(partition_by=e.student_id, order_by=order).label("rank"),
@@ -99,18 +115,6 @@ def _unknown(caller: Caller, school_id: int, now: LocalTime, after: int = 0) -> 
             in_visible_session(caller, classes.c.id, sessions.c.id, now.day),
             *has_register(day, weekday, literal(now.time, String())),
         )
-        .subquery("expected")
-    )
-    n, s, c, due = expected.c, students.c, classes.c, sessions.c
-    return (
-        select(
-            *(s.id, s.given_name, s.family_name, s.grade, n.class_id, n.session_id),
-            *(s.source_id, c.source_id, c.title, due.source_id, due.title),
-        )
-        .join(expected, n.student_id == s.id)
-        .join(classes, c.id == n.class_id)
-        .join(sessions, due.id == n.session_id)
-        .where(n.rank == 1)
     )
 
 

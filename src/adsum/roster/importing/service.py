@@ -22,9 +22,13 @@ from adsum.roster.importing.repository.staging import begin_staging, end_staging
 from adsum.roster.importing.roster_mapping.schools import TimeZone
 from adsum.roster.importing.rules import (
     NO_OPTIONS,
+    ChangedStudents,
+    Findings,
     ImportOptions,
     ImportReport,
     Removal,
+    StudentChange,
+    TableReport,
     in_order,
 )
 from adsum.roster.importing.steps import ReportProgress, RosterSteps
@@ -122,18 +126,8 @@ class RosterImport:
                 tables = await steps.run(TimeZone(options.time_zone, self._time_zone), options.valid_from)
                 steps.findings.warn(*await self._warnings_of_transfers(connection))
                 removals = [] if options.allow_removals else _validate_removals(steps.removals)
-                report = ImportReport(
-                    dry_run=options.dry_run,
-                    refused=bool(removals) or (options.strict and steps.findings.violation_count > 0),
-                    tables=tables,
-                    ignored=dict(sorted(steps.findings.ignored.items())),
-                    ignored_files=package.ignored_files,
-                    violations=(*removals, *in_order(steps.findings.violations)),
-                    violation_count=len(removals) + steps.findings.violation_count,
-                    warnings=in_order(steps.findings.warnings),
-                    warning_count=steps.findings.warning_count,
-                    students=await steps.changed_students(options.max_students),
-                )
+                students = await steps.changed_students(options.max_students)
+                report = _report(package, options, tables, steps.findings, removals, students)
                 _roll_back_or_refuse(report, removals)
                 await steps.finish()
                 await end_staging(connection)
@@ -188,6 +182,28 @@ class _DryRunRollback(Exception):
     def __init__(self, report: ImportReport) -> None:
         super().__init__()
         self.report = report
+
+
+def _report(
+    package: Package,
+    options: ImportOptions,
+    tables: Mapping[str, TableReport],
+    findings: Findings,
+    removals: Sequence[Violation],
+    students: Mapping[StudentChange, ChangedStudents],
+) -> ImportReport:
+    return ImportReport(
+        dry_run=options.dry_run,
+        refused=bool(removals) or (options.strict and findings.violation_count > 0),
+        tables=tables,
+        ignored=dict(sorted(findings.ignored.items())),
+        ignored_files=package.ignored_files,
+        violations=(*removals, *in_order(findings.violations)),
+        violation_count=len(removals) + findings.violation_count,
+        warnings=in_order(findings.warnings),
+        warning_count=findings.warning_count,
+        students=students,
+    )
 
 
 def _roll_back_or_refuse(report: ImportReport, removals: Sequence[Violation]) -> None:

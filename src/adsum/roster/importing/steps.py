@@ -96,12 +96,7 @@ class RosterSteps:
             time_zone: of new schools.
             valid_from: the day from which sessions are added and end; None: the today of each school.
         """
-        self._orgs = await asyncio.to_thread(read_orgs, self._package, self.findings)
-        references = (
-            OrgReferences() if self._orgs.is_complete else await asyncio.to_thread(read_references, self._package)
-        )
-        schools = await self._apply_schools(references.orgs or await self._only_school(references), time_zone)
-        await self._report_unplaced(references)
+        schools = await self._read_and_apply_schools(time_zone)
         school_ids = self._orgs.ids.values()
         self._tombstones = {kind: await find_tombstones(self._connection, kind, school_ids) for kind in Erased}
         file = await asyncio.to_thread(read_terms, self._package, self.findings)
@@ -114,9 +109,7 @@ class RosterSteps:
         await self._place_people(people, classes)
         if self._compares:
             await comparison.remember_places(self._connection)
-        kinds = (TEACHERS, CLASSES, ENROLMENTS)
-        before = {kind: await changes.count_stored(self._connection, kind) for kind in kinds}
-        before[STUDENTS] = await transfers.count_active_students(self._connection)
+        before = await self._count_stored()
         tables = {
             "schools": schools,
             "terms": table_of_terms,
@@ -129,15 +122,7 @@ class RosterSteps:
         }
         if self._compares:
             await comparison.compare_places(self._connection)
-        ends = {
-            "students": ("users.csv", STUDENTS),
-            "teachers": ("users.csv", TEACHERS),
-            "classes": ("classes.csv", CLASSES),
-            "enrolments": (ENROLMENTS_FILE, ENROLMENTS),
-        }
-        self.removals = [Removal(name, file, tables[name].ended, before[kind]) for name, (file, kind) in ends.items()]
-        contacts = tables["contacts"]
-        self.removals.append(Removal("contacts", "users.csv", contacts.ended, count_before(contacts)))
+        self.removals = _removals(tables, before)
         return tables
 
     async def finish(self) -> None:
@@ -152,6 +137,22 @@ class RosterSteps:
             change: await comparison.changed_students(self._connection, change, limit, with_names=with_names)
             for change in (StudentChange if self._compares else ())
         }
+
+    async def _read_and_apply_schools(self, time_zone: TimeZone) -> TableReport:
+        """Reads orgs.csv and, if it is not complete, the orgs that other files name."""
+        self._orgs = await asyncio.to_thread(read_orgs, self._package, self.findings)
+        references = (
+            OrgReferences() if self._orgs.is_complete else await asyncio.to_thread(read_references, self._package)
+        )
+        schools = await self._apply_schools(references.orgs or await self._only_school(references), time_zone)
+        await self._report_unplaced(references)
+        return schools
+
+    async def _count_stored(self) -> dict[ImportTable, int]:
+        """The numbers of rows before the import, which `removals` compares."""
+        kinds = (TEACHERS, CLASSES, ENROLMENTS)
+        before = {kind: await changes.count_stored(self._connection, kind) for kind in kinds}
+        return {**before, STUDENTS: await transfers.count_active_students(self._connection)}
 
     async def _apply_schools(self, referenced: Collection[str], time_zone: TimeZone) -> TableReport:
         """Adds and renames schools, stages the schools of the import, and fills `ids` and `today` of the orgs.
@@ -366,6 +367,21 @@ class RosterSteps:
 
 def _ignore_progress(_name: str, _done: int, _total: int) -> None:
     pass
+
+
+def _removals(tables: Mapping[str, TableReport], before: Mapping[ImportTable, int]) -> list[Removal]:
+    """The rows of each table that end, and how many there were."""
+    ends = {
+        "students": ("users.csv", STUDENTS),
+        "teachers": ("users.csv", TEACHERS),
+        "classes": ("classes.csv", CLASSES),
+        "enrolments": (ENROLMENTS_FILE, ENROLMENTS),
+    }
+    contacts = tables["contacts"]
+    return [
+        *(Removal(name, file, tables[name].ended, before[kind]) for name, (file, kind) in ends.items()),
+        Removal("contacts", "users.csv", contacts.ended, count_before(contacts)),
+    ]
 
 
 def _refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], caller: Caller) -> None:
