@@ -117,21 +117,19 @@ class ApiKeys:
             owner_id = await self._owner_id(connection, caller, owner, violations)
             refuse(violations)
             require_may_grant(caller, ordered, school_ids)
-            values = {
-                "name": name.strip(),
-                "secret_hash": _hashed(secret),
-                "created_at": now,
-                "permissions": [each.value for each in ordered],
-                "schools": school_ids,
-                "owner_id": owner_id,
-                "expires_at": expires_at,
-                "networks": checked,
-            }
+            values: dict[str, Any] = {"name": name.strip(), "secret_hash": _hashed(secret), "created_at": now}
+            values |= {"permissions": [permission.value for permission in ordered], "schools": school_ids}
+            values |= {"owner_id": owner_id, "expires_at": expires_at, "networks": checked}
             key_id = await statements.insert_key(connection, values)
             key = await self._key(connection, key_id, now)
             after = {"permissions": key.permissions, "schools": key.schools, **_terms(key)}
-            ids = {"school_id": key.only_school, "user_id": owner_id, "key_id": key_id}
-            await record(connection, caller, Action.KEY_CREATED, **ids, after=after)
+            await record(
+                *(connection, caller, Action.KEY_CREATED),
+                school_id=key.only_school,
+                user_id=owner_id,
+                key_id=key_id,
+                after=after,
+            )
             return NewKey(key, secret)
 
     async def list_keys(self, caller: Caller | None = None) -> list[ApiKey]:
