@@ -267,7 +267,7 @@ async def test_in_any_order_an_event_that_never_arrives_lets_the_webhook_go_on(
     after = await deliver(adsum, webhook)
 
     assert (alone.attempts, alone.next_attempt_at, after.position) == (0, None, 3)
-    assert receiver.added == [0, 1, 0, 2]
+    assert sorted(receiver.added) == [0, 0, 1, 2]  # two at once arrive in either order
 
 
 async def test_the_answer_of_an_old_url_does_not_disable_a_changed_webhook(
