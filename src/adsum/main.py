@@ -61,6 +61,9 @@ SINGLE = {
     "serve": LazyCommand("adsum.processes.commands:serve", "Run the HTTP API alone."),
     "worker": LazyCommand("adsum.processes.commands:worker", "Run queue workers alone."),
     "migrate": LazyCommand("adsum.processes.commands:migrate", "Migrate the database to the schema of this version."),
+    "upgrade": LazyCommand(
+        "adsum.processes.commands:upgrade", "Migrate the database while processes of the version before go on."
+    ),
     "doctor": LazyCommand(
         "adsum.operations.doctor.commands:doctor", "Report problems, and the command that repairs each."
     ),

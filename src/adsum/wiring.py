@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.absences.wiring import AbsenceServices, absence_services
@@ -39,6 +39,8 @@ from adsum.servers import OpenServers, database_url, key_ring, open_queue, open_
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -175,9 +177,14 @@ async def migrate(settings: Settings) -> int:
     """Brings the database to this version's schema, and returns the number of migrations that were missing."""
     from adsum.platform.database import schema  # noqa: PLC0415 - Alembic takes 10 MB, which other processes save
 
+    return await with_database(settings, schema.migrate)
+
+
+async def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Calls `work` with the database alone."""
     database = open_database(database_url(settings))
     try:
-        return await schema.migrate(database)
+        return await work(database)
     finally:
         await database.close()
 

@@ -11,6 +11,7 @@ from adsum.batches.tables import batch_runs, job_failures
 from adsum.operations.setup.tables import setup_steps
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
+from adsum.platform.database.revision import schema_compatibility
 from adsum.platform.database.tombstones import tombstone_key, tombstones
 from adsum.privacy.tables import retention_periods, retention_runs, student_holds, student_merges
 from adsum.registers.order.tables import register_orders, student_seats
@@ -60,6 +61,7 @@ __all__ = [
     "retention_periods",
     "retention_runs",
     "roster_sources",
+    "schema_compatibility",
     "school_changes",
     "school_days",
     "schools",

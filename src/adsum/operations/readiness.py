@@ -7,15 +7,17 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from adsum.operations.metrics import Backlog
-from adsum.operations.repository import MigrationState, migration_state, open_runs
+from adsum.operations.repository import open_runs
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
+from adsum.platform.database.revision import MigrationState, migration_state
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 # A probe has to answer before its client times out.
 CHECK_DEADLINE_S = 2.0
 OK = "ok"
 UNREACHABLE = "unreachable"
+_USABLE = (MigrationState.CURRENT, MigrationState.AHEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,15 @@ class Readiness:
         """Called before a process starts.
 
         Raises:
-            ConfigurationError: the database lacks migrations of this version.
+            ConfigurationError: the database lacks migrations of this version, or belongs to a version that is too new.
             StorageOutage: the database does not respond.
         """
-        if await migration_state(self._database) is MigrationState.BEHIND:
+        state = await migration_state(self._database)
+        if state is MigrationState.INCOMPATIBLE:
+            raise ConfigurationError(
+                "a version too new for this one has migrated the database: update this installation"
+            )
+        if state is MigrationState.BEHIND:
             if self._database.is_missing:
                 raise ConfigurationError(
                     f"there is no database {self._database.file}: start `adsum up` in this folder, or name another one "
@@ -85,7 +92,7 @@ class Readiness:
                 state = await migration_state(self._database)
         except (Unavailable, TimeoutError):
             return UNREACHABLE
-        return state.value if state is MigrationState.BEHIND else OK
+        return OK if state in _USABLE else state.value
 
     async def _redis(self) -> str:
         try:

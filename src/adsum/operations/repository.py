@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,19 +13,9 @@ from adsum.batches.rules import Tally
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.engine import Database
-from adsum.platform.database.revision import current_revision, newest_revision
 from adsum.platform.ids import Batch
 
 _POSTGRES_FACTS = "SELECT CAST(current_setting('server_version_num') AS int), clock_timestamp(), pg_is_in_recovery()"
-
-
-class MigrationState(StrEnum):
-    """The revision of the database compared with the revision of this version."""
-
-    CURRENT = "current"
-    BEHIND = "behind"
-    # Migrations expand before they contract: this version works on the schema of the next one.
-    AHEAD = "ahead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +35,6 @@ class EndedRun:
     run_id: str
     tally: Tally
     duration: timedelta
-
-
-async def migration_state(database: Database) -> MigrationState:
-    """Compares the revisions, which are numbered: 0001, 0002, …"""
-    if database.is_missing:
-        return MigrationState.BEHIND  # a query would create the SQLite file
-    current, newest = await current_revision(database), newest_revision()
-    if current == newest:
-        return MigrationState.CURRENT
-    return MigrationState.BEHIND if current is None or current < newest else MigrationState.AHEAD
 
 
 async def database_facts(database: Database) -> DatabaseFacts:

@@ -1,4 +1,4 @@
-"""`up`, `serve`, `worker`, `migrate`, `backup` and `restore`: the commands about processes and the data folder."""
+"""The commands about processes, the schema and the data folder, from `up` to `restore`."""
 
 # ruff: noqa: PLC0415 - each command imports only what it needs: FastAPI alone takes half a second
 
@@ -80,6 +80,44 @@ def migrate(*, as_json: Json = False) -> None:
     configure_logs(settings)
     applied = asyncio.run(wiring.migrate(settings))
     show_one({"revision": newest_revision(), "appliedMigrations": applied}, as_json=as_json)
+
+
+def upgrade(
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Migrate the database while processes of the version before go on; refuse if they could not.
+
+    Afterwards start processes of this version one by one, and stop the old ones.
+    """
+    import asyncio
+
+    from adsum import wiring
+    from adsum.platform.command_line.output import show_one
+    from adsum.platform.errors import ConfigurationError
+    from adsum.platform.settings import load_settings
+    from adsum.platform.telemetry import configure_logs
+    from adsum.processes.upgrade import plan_upgrade
+
+    settings = load_settings()
+    configure_logs(settings)
+    plan = asyncio.run(wiring.with_database(settings, plan_upgrade))
+    row = {
+        "schema": plan.schema,
+        "newestSchema": plan.newest_schema,
+        "missingMigrations": plan.missing,
+        "withoutPause": plan.without_pause,
+    }
+    if check or not plan.without_pause:
+        show_one(row, as_json=as_json)
+    if not plan.without_pause:
+        raise ConfigurationError(
+            f"processes of the version with schema {plan.schema} do not work on schema {plan.newest_schema}: "
+            "stop every process, then run `adsum migrate`"
+        )
+    if not check:
+        show_one(row | {"appliedMigrations": asyncio.run(wiring.migrate(settings))}, as_json=as_json)
 
 
 def backup(

@@ -136,7 +136,7 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
 
 
 @pytest.mark.parametrize(
-    ("revision", "severity", "detail"), [("0000", "error", "lacks migrations"), ("9999", "warning", "newer version")]
+    ("revision", "severity", "detail"), [("0000", "error", "lacks migrations"), ("9999", "warning", "the next version")]
 )
 async def test_a_schema_of_another_version_is_reported(
     sqlite: Database, revision: str, severity: str, detail: str
@@ -146,6 +146,15 @@ async def test_a_schema_of_another_version_is_reported(
     found = {each.check: each for each in await check_database(sqlite, PLACE, now)}
     assert found["migrations"].severity.value == severity
     assert detail in found["migrations"].message
+
+
+async def test_a_schema_of_a_version_after_the_next_one_is_an_error(sqlite: Database) -> None:
+    async with sqlite.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await connection.execute(text("UPDATE schema_compatibility SET compatible_from = '9998'"))
+    found = {each.check: each for each in await check_database(sqlite, PLACE, now)}
+    assert found["migrations"].severity is Severity.ERROR
+    assert "too new" in found["migrations"].message
 
 
 async def test_a_missing_database_is_reported_and_not_created(tmp_path: Path) -> None:

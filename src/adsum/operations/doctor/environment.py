@@ -15,14 +15,12 @@ from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, warning
 from adsum.operations.repository import (
     DatabaseFacts,
-    MigrationState,
     database_facts,
     ensure_writable,
-    migration_state,
 )
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.database.revision import newest_revision
+from adsum.platform.database.revision import MigrationState, migration_state, newest_revision
 from adsum.platform.errors import ConfigurationError, Unavailable, reason
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.redis.sentinel import SentinelFacts
@@ -115,7 +113,10 @@ def _migrations(state: MigrationState) -> Finding:
     if state is MigrationState.BEHIND:
         return error("migrations", "the database lacks migrations of this version", "adsum migrate")
     if state is MigrationState.AHEAD:
-        return warning("migrations", "the database is at the schema of a newer version", "update this installation")
+        return warning("migrations", "the database is at the schema of the next version", "update this installation")
+    if state is MigrationState.INCOMPATIBLE:
+        problem = "a version too new for this one has migrated the database"
+        return error("migrations", problem, "update this installation")
     return ok("migrations", f"at revision {newest_revision()}, which is this version's")
 
 

@@ -66,6 +66,10 @@ class Deadlocked(StorageOutage):
     """Postgres ended the transaction, because it and others waited for each other. Nothing was changed."""
 
 
+class LockTimeout(StorageOutage):
+    """Postgres did not grant a lock within `lock_timeout`. Nothing was changed."""
+
+
 class RejectedRows(Exception):
     """The database rejected the data of the statement: at least one row is invalid."""
 
@@ -327,6 +331,8 @@ async def _translated() -> AsyncGenerator[None]:
         match _state_of(error):
             case "40001" | "40P01":
                 raise Deadlocked("the database does not answer") from error
+            case "55P03":
+                raise LockTimeout("the database does not answer") from error
             case "23505":
                 raise RowExists(_name(error)) from error
             case _:

@@ -4,14 +4,42 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import CheckConstraint, Column, Connection, Integer, String, Table, inspect, select, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations" / "versions"
+
+COMPATIBLE_FROM = "0063"
+"""The newest revision of the release before. Its processes work beside those of this release, on one database. See
+`tests/platform/database/release_before`, which checks the migrations after it."""
+
+# One row, written by the release that has migrated last.
+schema_compatibility = Table(
+    "schema_compatibility",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # The `COMPATIBLE_FROM` of that release.
+    Column("compatible_from", String(4), nullable=False),
+    CheckConstraint("number = 1", name="one_row"),
+)
+
+
+class MigrationState(StrEnum):
+    """The revision of the database compared with the revision of this version."""
+
+    CURRENT = "current"
+    BEHIND = "behind"
+    # The next release has migrated. Its migrations keep what this version uses.
+    AHEAD = "ahead"
+    # A release after the next one has migrated.
+    INCOMPATIBLE = "incompatible"
 
 
 @cache
@@ -26,7 +54,25 @@ async def current_revision(database: Database) -> str | None:
         return await connection.run_sync(_revision)
 
 
+async def migration_state(database: Database) -> MigrationState:
+    """Compares the revisions, which are numbered: 0001, 0002, …"""
+    if database.is_missing:
+        return MigrationState.BEHIND  # a query would create the SQLite file
+    newest = newest_revision()
+    async with database.snapshot() as connection:
+        current = await connection.run_sync(_revision)
+        if current == newest:
+            return MigrationState.CURRENT
+        if current is None or current < newest:
+            return MigrationState.BEHIND
+        return MigrationState.AHEAD if await _compatible_from(connection) <= newest else MigrationState.INCOMPATIBLE
+
+
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+async def _compatible_from(connection: AsyncConnection) -> str:
+    return await connection.scalar(select(schema_compatibility.c.compatible_from)) or ""

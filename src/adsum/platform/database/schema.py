@@ -13,16 +13,22 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import Script, ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.platform.database.engine import STATEMENT_TIMEOUT_S, Database, StorageOutage
+from adsum.platform.database.engine import STATEMENT_TIMEOUT_S, Database, LockTimeout, StorageOutage
+from adsum.platform.database.revision import COMPATIBLE_FROM, current_revision, schema_compatibility
 from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import logger
 
 # The advisory lock of one migration on Postgres. Others wait for it as long as for a statement.
 _MIGRATION_LOCK = 0x_AD5_0001
 _POLL_S = 0.05
+# A change of a table waits for the transactions that use it, and all later ones wait behind it. So it gives up soon and
+# tries again between them, until the patience is over.
+LOCK_TIMEOUT_MS = 500
+LOCK_PAUSE_S = 1.0
+LOCK_PATIENCE_S = 300.0
 
 log = logger(__name__)
 
@@ -37,6 +43,13 @@ def _config(connection: Connection | None = None) -> Config:
 @cache
 def _scripts() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config())
+
+
+async def missing_migrations(database: Database) -> list[str]:
+    """The revisions that `migrate` would apply, each with its title, in their order."""
+    current = await current_revision(database)
+    missing = list(_scripts().iterate_revisions("head", current or "base"))
+    return [f"{each.revision} {each.doc}" for each in reversed(missing)]
 
 
 async def migrate(database: Database) -> int:
@@ -70,8 +83,26 @@ async def _migrate_once(database: Database) -> bool:
         missing = await connection.run_sync(_first_missing)
         if missing is not None and getattr(missing.module, "ONLINE", False):
             return await connection.run_sync(_apply_next)
-        async with database.migration() as transaction:
-            return await transaction.run_sync(_apply_next)
+        return await _apply_between_others(database)
+
+
+async def _apply_between_others(database: Database) -> bool:
+    """Applies the first missing migration while other processes read and write.
+
+    Raises:
+        LockTimeout: some transaction used a table each time, until `LOCK_PATIENCE_S` was over.
+    """
+    deadline = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            async with database.migration() as transaction:
+                await transaction.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+                return await transaction.run_sync(_apply_next)
+        except LockTimeout:
+            if time.monotonic() > deadline:
+                raise
+            log.info("a table is in use, the migration tries again")
+        await asyncio.sleep(LOCK_PAUSE_S)
 
 
 @asynccontextmanager
@@ -107,4 +138,6 @@ def _apply_next(connection: Connection) -> bool:
     missing = _first_missing(connection)
     if missing is not None:
         command.upgrade(_config(connection), missing.revision)
+        if inspect(connection).has_table(schema_compatibility.name):
+            connection.execute(update(schema_compatibility).values(compatible_from=COMPATIBLE_FROM))
     return missing is not None

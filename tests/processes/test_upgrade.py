@@ -1,0 +1,108 @@
+"""`adsum upgrade`: migrates beside processes of the version before, and refuses where they could not go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import text
+
+from adsum import wiring
+from adsum.platform.database import schema
+from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.revision import COMPATIBLE_FROM, current_revision, newest_revision
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import Settings
+from adsum.processes.upgrade import plan_upgrade
+from tests.support.commands import Commands, commands
+
+EARLIER = f"{int(COMPATIBLE_FROM) - 1:04}"
+
+
+async def migrated_to(url: str, revision: str) -> Database:
+    """A database with the schema of an older version."""
+    database = open_database(url)
+    async with database.migration() as connection:
+        await connection.run_sync(lambda each: command.upgrade(schema._config(each), revision))  # pyright: ignore[reportPrivateUsage]
+    return database
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/school.db"
+
+
+@pytest.fixture
+def here(url: str) -> Commands:
+    return commands(database_url=url)
+
+
+async def test_a_check_names_the_missing_migrations_and_changes_nothing(url: str, here: Commands) -> None:
+    database = await migrated_to(url, COMPATIBLE_FROM)
+
+    plan = json.loads(here.output("upgrade", "--check", "--json"))
+
+    assert (plan["schema"], plan["newestSchema"], plan["withoutPause"]) == (COMPATIBLE_FROM, newest_revision(), True)
+    assert len(plan["missingMigrations"]) == int(newest_revision()) - int(COMPATIBLE_FROM)
+    assert await current_revision(database) == COMPATIBLE_FROM
+    await database.close()
+
+
+async def test_an_upgrade_from_the_version_before_migrates_and_a_repetition_does_nothing(
+    url: str, here: Commands
+) -> None:
+    database = await migrated_to(url, COMPATIBLE_FROM)
+
+    first = json.loads(here.output("upgrade", "--json"))
+    second = json.loads(here.output("upgrade", "--json"))
+
+    assert first["appliedMigrations"] == len(first["missingMigrations"])
+    assert (second["appliedMigrations"], second["missingMigrations"]) == (0, [])
+    assert await current_revision(database) == newest_revision()
+    await database.close()
+
+
+async def test_an_upgrade_from_an_earlier_version_is_refused_and_changes_nothing(url: str, here: Commands) -> None:
+    database = await migrated_to(url, EARLIER)
+
+    refused = here.run("upgrade", "--json")
+
+    assert (refused.returncode, json.loads(refused.stdout)["withoutPause"]) == (1, False)
+    assert f"processes of the version with schema {EARLIER} do not work on schema {newest_revision()}" in refused.stderr
+    assert "stop every process, then run `adsum migrate`" in refused.stderr
+    assert await current_revision(database) == EARLIER
+    await database.close()
+
+
+async def test_a_new_database_and_a_current_one_need_no_pause(url: str) -> None:
+    database = open_database(url)
+    assert (await plan_upgrade(database)).without_pause
+    await schema.migrate(database)
+    assert (await plan_upgrade(database)).without_pause
+    await database.close()
+
+
+async def test_a_database_of_a_newer_version_is_not_upgraded(database: Database) -> None:
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(ConfigurationError, match="the schema of the database is 9999, that of this version"):
+        await plan_upgrade(database)
+
+
+async def test_a_process_does_not_start_on_a_schema_that_is_too_new(url: str, tmp_path: Path) -> None:
+    database = open_database(url)
+    await schema.migrate(database)
+    async with database.transaction() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        await connection.execute(text("UPDATE schema_compatibility SET compatible_from = '9998'"))
+    await database.close()
+
+    async with wiring.open_adsum(Settings(database_url=url, redis_url=f"unix://{tmp_path}/nowhere")) as adsum:
+        report = await adsum.readiness.report()
+        with pytest.raises(ConfigurationError, match="a version too new for this one has migrated the database"):
+            await adsum.readiness.require_current_schema()
+
+    assert report.checks["migrations"] == "incompatible"
