@@ -28,9 +28,9 @@ COLUMNS = {"id": "BIGINT NOT NULL DEFAULT", "name": "VARCHAR(20) NOT NULL", "not
 TABLE: dict[str, Any] = {"columns": COLUMNS, "key": ["id"], "unique": [["name"]], "checks": [], "references": []}
 
 
-def broken_by(columns: dict[str, str], **parts: object) -> list[str]:
+def broken_by(changed: dict[str, str], **parts: object) -> list[str]:
     """The rules that a change of `TABLE` breaks: columns that are new or changed, and other parts of the table."""
-    return list(broken_rules({"students": TABLE}, {"students": TABLE | {"columns": COLUMNS | columns} | parts}))
+    return list(broken_rules({"students": TABLE}, {"students": TABLE | {"columns": COLUMNS | changed} | parts}))
 
 
 @pytest.mark.parametrize(
