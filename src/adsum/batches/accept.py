@@ -190,6 +190,7 @@ class Acceptance:
             return False
         async with self._database.autocommit_read() as connection:
             found = await runs.find_endings(connection, [run.run_id for run in decisions.runs.values()])
+            await self._database.wait_for_standby(connection)
         decisions.keep_inserted(found.keys())
         return bool(found)
 

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database import driver
 from adsum.platform.database import engine as database_module
-from adsum.platform.database.engine import Database, RejectedRows, StorageOutage, async_url, open_database
+from adsum.platform.database.engine import Database, RejectedRows, StorageOutage, open_database
 from adsum.platform.errors import ConfigurationError
 from adsum.roster.tables import sessions
 from adsum.schools.tables import schools
@@ -183,27 +183,6 @@ async def test_readers_do_not_wait_for_a_writer(sqlite_url: str) -> None:
         async with asyncio.timeout(2):
             assert await asyncio.gather(*(count(database) for _ in range(9))) == [0] * 9
     await database.close()
-
-
-@pytest.mark.parametrize(
-    ("url", "driver"),
-    [
-        ("sqlite:///adsum.db", "sqlite+aiosqlite"),
-        ("sqlite+aiosqlite:///adsum.db", "sqlite+aiosqlite"),
-        ("postgresql://u:p@host/db", "postgresql+asyncpg"),
-        ("postgresql+psycopg://host/db", "postgresql+asyncpg"),
-        ("postgres://host/db", "postgresql+asyncpg"),
-    ],
-)
-def test_a_url_gets_the_async_driver(url: str, driver: str) -> None:
-    assert async_url(url).drivername == driver
-
-
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "postgresql:/host"])
-def test_an_unusable_url_is_refused_and_not_quoted(url: str) -> None:
-    with pytest.raises(ConfigurationError) as error:
-        async_url(url)
-    assert not url or url not in str(error.value)
 
 
 async def test_a_locked_file_is_usable(tmp_path: Path) -> None:

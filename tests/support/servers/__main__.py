@@ -1,4 +1,4 @@
-"""`./adsum servers sentinel`: runs servers with standbys, whose primaries can be killed, until Ctrl-C."""
+"""`./adsum servers sentinel|standby`: runs servers with standbys, whose primaries can be killed, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from tests.support.servers.controlled import Controlled
 from tests.support.servers.sentinel import sentinel_group
+from tests.support.servers.standby import Node, StandbyPair, standby_pair
 
 LOOK_S = 1.0
 
@@ -42,7 +43,33 @@ async def sentinel() -> AsyncGenerator[Running]:
         yield Running(f"ADSUM_REDIS_URL='{group.url}'", nodes, lambda: f"Valkey 127.0.0.1:{group.primary().port}")
 
 
-KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Running]]] = {"sentinel": sentinel}
+@asynccontextmanager
+async def standby() -> AsyncGenerator[Running]:
+    """A Postgres and its synchronous standby."""
+    with standby_pair() as pair:
+        await pair.start()
+        nodes = {_name(each): each.server for each in pair.nodes}
+        watching = asyncio.create_task(_promote(pair))
+        try:
+            yield Running(f"ADSUM_DATABASE_URL='{pair.url}'", nodes, lambda: _name(pair.primary))
+        finally:
+            watching.cancel()
+
+
+def _name(node: Node) -> str:
+    return f"Postgres 127.0.0.1:{node.postgres.port}"
+
+
+async def _promote(pair: StandbyPair) -> None:
+    """Does what Patroni would do: promotes the standby when the primary has ended, and makes a standby of that."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        if pair.primary.server.pid is None:
+            await pair.promote()
+            await pair.rejoin()
+
+
+KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Running]]] = {"sentinel": sentinel, "standby": standby}
 
 
 async def run(kind: str) -> None:

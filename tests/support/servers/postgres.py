@@ -18,6 +18,7 @@ from tests.support.servers.processes import running, short_folder
 
 SMALL = ("shared_buffers=32MB", "max_connections=200")
 FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off")
+SOCKET_PORT = 5432
 _END = "-- end of the output --"
 
 
@@ -27,6 +28,8 @@ class Postgres:
 
     programs: Path
     folder: Path
+    # Another port than this one is also a port of 127.0.0.1.
+    port: int = SOCKET_PORT
 
     @property
     def data(self) -> Path:
@@ -51,14 +54,12 @@ class Postgres:
 
     def psql(self, database: str) -> list[str]:
         """Returns the command of a client, which ends at the first error."""
-        options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-U", "postgres")
-        return [str(self.programs / "psql"), *options, "-d", database]
+        options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(self.folder), "-p", str(self.port))
+        return [str(self.programs / "psql"), *options, "-U", "postgres", "-d", database]
 
     def answers(self) -> bool:
-        return (
-            subprocess.run([self.programs / "pg_isready", "-q", "-h", self.folder], check=False, timeout=10).returncode
-            == 0
-        )
+        command = [self.programs / "pg_isready", "-q", "-h", self.folder, "-p", str(self.port)]
+        return subprocess.run(command, check=False, timeout=10).returncode == 0
 
 
 class Session:
@@ -137,20 +138,22 @@ def _initialise(server: Postgres) -> None:
         os.chown(server.data, _nobody().pw_uid, _nobody().pw_gid)
     command = [server.programs / "initdb", "-D", server.data, "-U", "postgres", "--auth=trust", "--encoding=utf8"]
     subprocess.run(
-        _as_other_user([*map(str, command), "--no-locale", "--no-sync"]), check=True, capture_output=True, cwd="/"
+        as_other_user([*map(str, command), "--no-locale", "--no-sync"]), check=True, capture_output=True, cwd="/"
     )
 
 
 def command_of(server: Postgres, *, durable: bool) -> list[str]:
     """Returns the command that starts the server in the foreground."""
-    settings = ("listen_addresses=", *SMALL, *(() if durable else FORGETFUL))
+    address = "" if server.port == SOCKET_PORT else "127.0.0.1"
+    settings = (f"listen_addresses={address}", f"port={server.port}", *SMALL, *(() if durable else FORGETFUL))
     options = [part for setting in settings for part in ("-c", setting)]
-    return _as_other_user(
+    return as_other_user(
         [str(server.programs / "postgres"), "-D", str(server.data), "-k", str(server.folder), *options]
     )
 
 
-def _as_other_user(command: list[str]) -> list[str]:
+def as_other_user(command: list[str]) -> list[str]:
+    """Returns a command that does not run as root, which Postgres refuses."""
     if os.geteuid() != 0:
         return command
     script, nobody = Path(__file__).with_name("unprivileged.py"), _nobody()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -80,6 +81,15 @@ async def eventually(condition: Callable[[], object], seconds: float = 10) -> No
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - conditions of other processes have no event
             await asyncio.sleep(0.01)
+
+
+def free_ports(count: int) -> list[int]:
+    """Returns ports of 127.0.0.1 that no program uses now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in sockets]
 
 
 def run_apart(work: Coroutine[Any, Any, object]) -> None:

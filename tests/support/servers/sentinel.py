@@ -11,7 +11,7 @@ from pathlib import Path
 
 from adsum.platform.embedded.valkey import find_binary
 from tests.support.servers.controlled import Controlled
-from tests.support.servers.processes import eventually, short_folder
+from tests.support.servers.processes import eventually, free_ports, short_folder
 
 NAME = "adsum"
 SENTINELS = 3
@@ -142,7 +142,7 @@ def running_sentinel_group() -> Generator[SentinelGroup]:
 def sentinel_group() -> Generator[SentinelGroup]:
     """Yields a stopped group with its own folder."""
     with short_folder() as folder:
-        ports = _free_ports(2 + SENTINELS)
+        ports = free_ports(2 + SENTINELS)
         primary = ports[0]
         servers = [_server(folder, port, None if port == primary else primary) for port in ports[:2]]
         sentinels = [_sentinel(folder, port, primary) for port in ports[2:]]
@@ -188,12 +188,3 @@ def _node(home: Path, port: int, password: str, settings: dict[str, str], *optio
     node = Node(port, password)
     node.server = Controlled([str(find_binary()), str(configuration), *options], home / "log", node.answers)
     return node
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that no program uses now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]

@@ -77,10 +77,11 @@ def _database_server(settings: Settings, database: Database) -> InspectedServer:
     if settings.database_url is None:
         return InspectedServer(str(database.file), "adsum up")
     url = database.engine.url
-    host = url.host or str(url.query.get("host", ""))
-    name = database.file or f"{host}:{url.port or 5432}/{url.database}"
+    hosts = database.hosts or ((url.host or str(url.query.get("host", "")), url.port or 5432),)
+    name = database.file or f"{','.join(f'{host}:{port}' for host, port in hosts)}/{url.database}"
     # Without `sslmode` asyncpg encrypts if the server offers it, and believes any certificate.
-    is_private = database.file is not None or _is_here(host) or url.query.get("ssl") == "verify-full"
+    is_here = database.file is not None or all(_is_here(host) for host, _ in hosts)
+    is_private = is_here or url.query.get("ssl") == "verify-full"
     return InspectedServer(
         *(str(name), "adsum migrate" if database.is_missing else CHECK_URL),
         is_private=is_private,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
+import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -25,6 +27,37 @@ def driver_of(connection: AsyncConnection) -> Driver:
     sync_connection = connection.sync_connection
     assert sync_connection is not None
     return cast("Driver", sync_connection.connection.driver_connection)
+
+
+class UncancelledCommits(asyncpg.Connection):
+    """A connection that is closed if a commit takes too long or its caller is cancelled. asyncpg cancels the commit.
+
+    A commit may wait for a synchronous standby. Postgres cannot undo it: if the wait is cancelled, it shows the
+    transaction to all sessions although no standby has it, and an answer that is based on it is lost with the primary.
+    Without a cancellation the transaction stays invisible until the standby has it.
+    """
+
+    is_committing = False
+
+    def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
+        if self.is_committing:
+            # Not now: the protocol is still setting the result of the command.
+            asyncio.get_running_loop().call_soon(self.terminate)
+        else:
+            cast("Any", super())._cancel_current_command(waiter, cancel_waiter)  # noqa: SLF001 - it is this method
+
+
+@contextmanager
+def committing(connection: AsyncConnection) -> Generator[None]:
+    """Marks the block in which a transaction is committed, on Postgres."""
+    driver = driver_of(connection) if connection.dialect.name == "postgresql" else None
+    if isinstance(driver, UncancelledCommits):
+        driver.is_committing = True
+    try:
+        yield
+    finally:
+        if isinstance(driver, UncancelledCommits):
+            driver.is_committing = False
 
 
 def replace_ended(connection: Any, _record: object, _fairy: object) -> None:

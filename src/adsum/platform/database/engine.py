@@ -13,19 +13,15 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
-from sqlalchemy import event, make_url
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import (
-    ArgumentError,
-    DataError,
-    DBAPIError,
-    IntegrityError,
-)
+from sqlalchemy import event
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
-from adsum.platform.database.driver import execute_raw, replace_ended, roll_back
+from adsum.platform.database.connector import Connector
+from adsum.platform.database.driver import committing, execute_raw, replace_ended, roll_back
+from adsum.platform.database.urls import Host, parse_database_url
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 Connection = AsyncConnection
@@ -83,8 +79,10 @@ class Database:
     `autocommit_read()` reads the committed state at the time of each statement.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, hosts: Sequence[Host] = ()) -> None:
         self.engine = engine
+        # Host and port of each server of Postgres that may be the primary, if there are several.
+        self.hosts = tuple(hosts)
         self.is_postgres = engine.dialect.name == "postgresql"
         # The name of the system is a term of OpenTelemetry.
         self.span_attributes = {"db.system.name": engine.dialect.name}
@@ -184,8 +182,13 @@ class Database:
         Raises:
             StorageOutage, RejectedRows: see `transaction`.
         """
-        async with self.autocommit_read() if self.is_postgres else self.transaction() as connection:
-            yield connection
+        if not self.is_postgres:
+            async with self.transaction() as connection:
+                yield connection
+            return
+        async with self.autocommit_read() as connection:
+            with committing(connection):
+                yield connection
 
     @asynccontextmanager
     async def autocommit_read(self) -> AsyncGenerator[AsyncConnection]:
@@ -194,6 +197,17 @@ class Database:
         """
         async with _translated(), self.engine.connect() as connection:
             yield connection
+
+    async def wait_for_standby(self, connection: AsyncConnection) -> None:
+        """Waits until the synchronous standby has everything that this connection can see; without one, until it is on
+        disk. A transaction whose COMMIT was not answered may be visible before that: after a crash Postgres shows it.
+
+        Raises:
+            StorageOutage: the standby does not answer.
+        """
+        if self.is_postgres:
+            with committing(connection):
+                await execute_raw(connection, "SELECT pg_logical_emit_message(true, 'adsum', '')")
 
     @property
     def file(self) -> Path | None:
@@ -233,20 +247,22 @@ class Database:
 def open_database(url: str) -> Database:
     """Opens `sqlite:///path` or `postgresql://…`, with or without the name of an async driver.
 
+    A URL of Postgres may name several hosts: connections are opened to the one that accepts writes.
+
     Raises:
         ConfigurationError: the URL is invalid, or names another kind of database.
     """
-    parsed = async_url(url)
+    parsed = parse_database_url(url)
     # Isolation levels AUTOCOMMIT and None: only this module begins transactions, neither SQLAlchemy nor the driver.
-    if parsed.get_backend_name() == "postgresql":
+    if parsed.url.get_backend_name() == "postgresql":
         engine = create_async_engine(
-            parsed,
+            parsed.url,
             pool_size=POOL_SIZE,
             max_overflow=POOL_SIZE,
             isolation_level="AUTOCOMMIT",
             pool_use_lifo=True,  # the connection used last has most statements prepared
             connect_args={
-                "timeout": CONNECT_TIMEOUT_S,
+                "async_creator_fn": Connector(parsed, CONNECT_TIMEOUT_S).connect,
                 "command_timeout": STATEMENT_TIMEOUT_S,
                 "max_cached_statement_lifetime": PLAN_LIFETIME_S,
                 "server_settings": {
@@ -256,9 +272,9 @@ def open_database(url: str) -> Database:
             },
         )
         event.listen(engine.sync_engine, "checkout", replace_ended)
-        return Database(engine)
+        return Database(engine, parsed.hosts)
     engine = create_async_engine(
-        parsed,
+        parsed.url,
         pool_size=POOL_SIZE,
         max_overflow=0,
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
@@ -267,37 +283,14 @@ def open_database(url: str) -> Database:
     return Database(engine)
 
 
-def async_url(url: str) -> URL:
-    """The URL with the driver that Adsum uses. Raises ConfigurationError: see `open_database`."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise ConfigurationError("ADSUM_DATABASE_URL: this is not a database URL") from None
-    match parsed.get_backend_name():
-        case "postgresql" | "postgres":
-            return _for_asyncpg(parsed)
-        case "sqlite" if parsed.database:
-            return parsed.set(drivername="sqlite+aiosqlite")
-        case other:
-            raise ConfigurationError(f"ADSUM_DATABASE_URL: {other} is neither postgresql nor sqlite with a file")
-
-
-def _for_asyncpg(url: URL) -> URL:
-    """Renames `sslmode`, Postgres' own name, to asyncpg's `ssl`."""
-    query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
-    unknown = sorted(query.keys() - {"host", "port", "ssl", "prepared_statement_cache_size"})
-    if unknown:
-        raise ConfigurationError(f"ADSUM_DATABASE_URL: unknown in its query: {', '.join(unknown)}")
-    return url.set(drivername="postgresql+asyncpg", query=query)
-
-
 @asynccontextmanager
 async def _ended(connection: AsyncConnection, begin: str, end: str) -> AsyncGenerator[None]:
     """Executes `begin`, and `end` after the block. Rolls back on an error."""
     try:
         await execute_raw(connection, begin)
         yield
-        _require_reply(end, await execute_raw(connection, end))
+        with committing(connection):
+            _require_reply(end, await execute_raw(connection, end))
     except BaseException:
         await roll_back(connection)
         raise

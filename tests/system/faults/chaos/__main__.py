@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 import uvloop
 
 from tests.system.faults.chaos import report
-from tests.system.faults.chaos.failovers import sentinel_failovers
+from tests.system.faults.chaos.failovers import sentinel_failovers, standby_failovers
 from tests.system.faults.chaos.floods import flushes, outage
 from tests.system.faults.chaos.freezes import freezes
 from tests.system.faults.chaos.kills import kills
@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
     "outage": outage,
     "soak": soak,
     "sentinel": sentinel_failovers,
+    "standby": standby_failovers,
     "mixed": mixed,
     "sqlite": mixed_on_sqlite,
 }

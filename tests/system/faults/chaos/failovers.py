@@ -1,26 +1,32 @@
-"""Part `sentinel`: kills the primary of a Valkey with Sentinels while classes are marked."""
+"""Parts `sentinel` and `standby`: kills the primary of Valkey or Postgres while classes are marked."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 
+from adsum.platform.database.engine import StorageOutage
 from tests.support.servers.processes import eventually
 from tests.support.servers.sentinel import sentinel_group
+from tests.support.servers.standby import StandbyPair, standby_pair
 from tests.support.waiting import until
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
 from tests.system.faults.load import constant_load
 
 GOAL_SENTINEL = "Valkey's primary killed 20 times: processing again within 15 s (p99), nothing lost"
+GOAL_STANDBY = "Postgres' primary killed 20 times: accepting again within 30 s (p99) on its standby, nothing lost"
 TIMES = 20
 LATEST_S = 15.0
+LATEST_ACCEPTING_S = 30.0
 WITHIN_S = 120.0
 # Sentinels make a replica of the old primary some ten seconds after it is back.
 COMPLETE_S = 60.0
-PROCESSED = "SELECT count(*) FROM batch_runs WHERE accepted_at > :since AND ended_at IS NOT NULL"
+ACCEPTED = "SELECT count(*) FROM batch_runs WHERE accepted_at > :since"
+PROCESSED = f"{ACCEPTED} AND ended_at IS NOT NULL"
 
 
 async def sentinel_failovers(seed: int, minutes: float) -> Result:
@@ -45,15 +51,47 @@ async def sentinel_failovers(seed: int, minutes: float) -> Result:
     return Result("sentinel", GOAL_SENTINEL, seed, time.monotonic() - began, reached, figures)
 
 
+async def standby_failovers(seed: int, minutes: float) -> Result:
+    """Kills the primary, promotes its synchronous standby, and makes a standby of the old primary."""
+    began, waits = time.monotonic(), list[float]()
+    with standby_pair() as pair:
+        await pair.start()
+        async with open_testbed(seed, has_proxies=False, database_url=pair.url) as testbed:
+            async with constant_load(testbed.load, pause=0.2):
+                while len(waits) < TIMES and time.monotonic() - began < minutes * 60:
+                    await asyncio.sleep(testbed.rng.uniform(0.5, 2))  # accepting between kills
+                    waits.append(await _until_accepting(testbed, pair))
+                    await pair.rejoin()
+            await testbed.verify(WITHIN_S)
+            batches, refusals = len(testbed.load.accepted), testbed.load.refusals
+    reached = len(waits) >= TIMES and _percentile(waits, 99) <= LATEST_ACCEPTING_S
+    figures = {"kills": len(waits), "batches": batches, "answered 503": refusals, **_figures(waits)}
+    return Result("standby", GOAL_STANDBY, seed, time.monotonic() - began, reached, figures)
+
+
+async def _until_accepting(testbed: Testbed, pair: StandbyPair) -> float:
+    """Kills the primary and promotes the standby. Returns the seconds until a class is accepted."""
+    killed, began = datetime.now(UTC), time.monotonic()
+    await pair.primary.server.down()
+    await pair.promote()
+    await _until_any(testbed, ACCEPTED, killed)
+    return time.monotonic() - began
+
+
 async def _until_processing(testbed: Testbed) -> float:
     """Returns the seconds until a class is processed that was accepted after the kill, by way of the new primary."""
     killed, began = datetime.now(UTC), time.monotonic()
-
-    async def is_processed() -> bool:
-        return bool(await testbed.number(PROCESSED, since=killed))
-
-    await until(is_processed, WITHIN_S)
+    await _until_any(testbed, PROCESSED, killed)
     return time.monotonic() - began
+
+
+async def _until_any(testbed: Testbed, statement: str, since: datetime) -> None:
+    async def has_one() -> bool:
+        with suppress(StorageOutage):
+            return bool(await testbed.number(statement, since=since))
+        return False
+
+    await until(has_one, WITHIN_S)
 
 
 def _figures(waits: list[float]) -> dict[str, float]:

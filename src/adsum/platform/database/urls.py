@@ -1,0 +1,90 @@
+"""The URL of a database. That of Postgres may name several hosts, as libpq allows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sqlalchemy import make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+
+from adsum.platform.errors import ConfigurationError
+
+PORT = 5432
+EXAMPLE = "postgresql://USER:PASSWORD@HOST:5432,HOST:5432/DATABASE"
+# Of `target_session_attrs`: both mean the server to which Adsum can write.
+WRITABLE = ("read-write", "primary")
+_SEVERAL_HOSTS = re.compile(
+    r"(?P<scheme>postgres(?:ql)?(?:\+\w+)?://)(?P<user>[^@/?]*@)?(?P<hosts>[^@/?]*,[^@/?]*)(?P<rest>.*)", re.DOTALL
+)
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
+
+Host = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """A URL with the driver that Adsum uses.
+
+    Attributes:
+        url: of several hosts it names the first.
+        hosts: the hosts, if they are several.
+        session: the `target_session_attrs`, or None.
+    """
+
+    url: URL
+    hosts: tuple[Host, ...] = ()
+    session: str | None = None
+
+
+def parse_database_url(url: str) -> DatabaseUrl:
+    """Reads `sqlite:///path` or `postgresql://…`, with or without the name of an async driver.
+
+    Raises:
+        ConfigurationError: the URL is invalid, or names another kind of database.
+    """
+    several = _SEVERAL_HOSTS.fullmatch(url)
+    hosts = () if several is None else _hosts(several["hosts"])
+    if several is not None:
+        url = f"{several['scheme']}{several['user'] or ''}{several['hosts'].partition(',')[0]}{several['rest']}"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ConfigurationError("ADSUM_DATABASE_URL: this is not a database URL") from None
+    match parsed.get_backend_name():
+        case "postgresql" | "postgres":
+            return _of_postgres(parsed, hosts)
+        case "sqlite" if parsed.database:
+            return DatabaseUrl(parsed.set(drivername="sqlite+aiosqlite"))
+        case other:
+            raise ConfigurationError(f"ADSUM_DATABASE_URL: {other} is neither postgresql nor sqlite with a file")
+
+
+def _hosts(text: str) -> tuple[Host, ...]:
+    found: list[Host] = []
+    for each in text.split(","):
+        match = _HOST.fullmatch(each)
+        if match is None or not 0 < int(match["port"] or PORT) < 65536:
+            raise ConfigurationError(f"ADSUM_DATABASE_URL: {each!r} is not a host with a port: {EXAMPLE}")
+        host = (match["v6"] or match["name"], int(match["port"] or PORT))
+        if host in found:
+            raise ConfigurationError(f"ADSUM_DATABASE_URL: the host {each} is named twice")
+        found.append(host)
+    return tuple(found)
+
+
+def _of_postgres(url: URL, hosts: tuple[Host, ...]) -> DatabaseUrl:
+    """Renames `sslmode`, Postgres' own name, to asyncpg's `ssl`."""
+    query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
+    session = query.pop("target_session_attrs", WRITABLE[0] if hosts else None)
+    if session is not None and session not in WRITABLE:
+        raise ConfigurationError(
+            f"ADSUM_DATABASE_URL: target_session_attrs is {' or '.join(WRITABLE)}: Adsum writes to the database"
+        )
+    unknown = sorted(query.keys() - {"host", "port", "ssl", "prepared_statement_cache_size"})
+    if unknown:
+        raise ConfigurationError(f"ADSUM_DATABASE_URL: unknown in its query: {', '.join(unknown)}")
+    if hosts and query.keys() & {"host", "port"}:
+        raise ConfigurationError(f"ADSUM_DATABASE_URL: name the hosts in one place: {EXAMPLE}")
+    return DatabaseUrl(url.set(drivername="postgresql+asyncpg", query=query), hosts, session)
