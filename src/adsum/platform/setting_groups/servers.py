@@ -17,13 +17,18 @@ class ServerSettings(BaseSettings):
 
     database_url: Annotated[
         str | None,
-        Field(description="`postgresql://…` or `sqlite:///path`. Unset: SQLite in the data folder."),
+        Field(
+            description="`postgresql://…`, also with [several hosts](../how-to/run-with-standbys.md), or "
+            "`sqlite:///path`. Unset: SQLite in the data folder."
+        ),
     ] = None
     redis_url: Annotated[
         str | None,
         Field(
-            description="Valkey or Redis: `redis://…`, `rediss://…` or `unix://…`. Its `maxmemory-policy` must be "
-            "`noeviction`. Unset: the Valkey server that `adsum up` starts in the data folder."
+            description="Valkey or Redis: `redis://…`, `rediss://…` or `unix://…`; with "
+            "[Sentinels](../how-to/run-with-standbys.md#the-url) `redis+sentinel://…` or `rediss+sentinel://…`. Its "
+            "`maxmemory-policy` must be `noeviction`. Unset: the Valkey server that `adsum up` starts in the data "
+            "folder."
         ),
     ] = None
     data_dir: Annotated[Path, Field(description="The folder in which `adsum up` keeps everything.")] = Path(
