@@ -10,6 +10,7 @@ import pytest
 
 from adsum.accounts.access import system_caller
 from adsum.platform.errors import Invalid, NotFound
+from adsum.platform.paging import PageRequest
 from adsum.privacy.holds.rules import MAX_REFERENCE, HoldExists, HoldReason, StudentOnHold
 from adsum.privacy.merging.rules import MergeChoices
 from tests.attendance.corrections.conftest import Register, register
@@ -133,6 +134,21 @@ async def test_holds_of_other_schools_do_not_exist(register: Register) -> None:
 
     assert {placed.status_code, (await lift(register, hold.id)).status_code} == {HTTPStatus.NOT_FOUND}
     assert (await register.api.get("/holds")).json()["items"] == []
+
+
+async def test_holds_are_narrowed_to_one_school(register: Register) -> None:
+    async with register.adsum.database.transaction() as connection:
+        elsewhere = await make_bare_school(connection, name="Elsewhere")
+        stranger = await make_student(connection, elsewhere)
+    there = await register.adsum.holds.place(stranger, HoldReason.OTHER, None, OFFICE)
+    here = (await place(register)).json()["id"]
+    school_id, holds = register.api.school.school_id, register.adsum.holds
+
+    of_all = [await holds.page(OFFICE, PageRequest(), each) for each in (None, school_id, elsewhere)]
+    of_office = [(await register.api.get("/holds", schoolId=each)).json() for each in (school_id, elsewhere)]
+
+    assert [[each.id for each in page.items] for page in of_all] == [[there.id, here], [here], [there.id]]
+    assert [[each["id"] for each in page["items"]] for page in of_office] == [[here], []]
 
 
 async def test_a_wrong_reason_or_reference_is_refused(register: Register) -> None:

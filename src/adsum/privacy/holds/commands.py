@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import one_of
+from adsum.platform.command_line.options import SchoolId, one_of
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -21,9 +21,9 @@ COLUMNS = ("id", "studentId", "reason", "reference", "placedAt", "placedByRole",
 
 
 @app.command("list")
-def list_holds(*, as_json: Json = False) -> None:
+def list_holds(*, school_id: SchoolId = None, as_json: Json = False) -> None:
     """Show every hold in effect."""
-    rows = run_with(Holds, lambda holds: every_item(lambda page: holds.page(system_caller(), page)))
+    rows = run_with(Holds, lambda holds: every_item(lambda page: holds.page(system_caller(), page, school_id)))
     show_items(COLUMNS, [HoldItem.model_validate(row) for row in rows], as_json=as_json, none="no holds")
 
 

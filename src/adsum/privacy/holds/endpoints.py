@@ -24,10 +24,16 @@ HoldsService = Annotated[Holds, Depends(provided(Holds))]
 Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
 
 
+class HoldQuery(PageQuery):
+    """The filters of holds."""
+
+    school_id: PathId | None = None
+
+
 @router.get("/holds", name="listHolds", summary="Holds in effect")
-async def list_holds(query: Annotated[PageQuery, Query()], holds: HoldsService, caller: Responsible) -> Page[HoldItem]:
+async def list_holds(query: Annotated[HoldQuery, Query()], holds: HoldsService, caller: Responsible) -> Page[HoldItem]:
     """Holds on students of the caller's schools, the oldest first."""
-    page = await holds.page(caller, query.page)
+    page = await holds.page(caller, query.page, query.school_id)
     return page_of_items(page, HoldItem.model_validate)
 
 

@@ -18,6 +18,7 @@ from adsum.privacy.access import require_student
 from adsum.privacy.holds import repository as statements
 from adsum.privacy.holds.rules import Hold, HoldExists, HoldReason, validate_reference
 from adsum.privacy.repository.references import lock_schools_of
+from adsum.roster.repository.membership import in_one_school
 
 QUERY = "holds"
 
@@ -31,13 +32,18 @@ class Holds:
         self._database = database
         self._now = now
 
-    async def page(self, caller: Caller, page: PageRequest) -> Page[Hold]:
-        """One page of the holds in effect on students whom the caller sees, by id. Raises Invalid: a wrong cursor."""
+    async def page(self, caller: Caller, page: PageRequest, school_id: int | None = None) -> Page[Hold]:
+        """One page of the holds in effect on students whom the caller sees, by id. Raises Invalid: a wrong cursor.
+
+        `school_id`: only students of this school.
+        """
         require_permission(caller, Permission.STUDENT_DATA)
-        after = begin_of(page, QUERY, by_number) or 0
+        query = (QUERY, school_id)
+        after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
-            rows = await statements.list_holds(connection, caller, after, page.limit + 1)
-        return page_of(rows, page, QUERY, lambda row: (row.id,))
+            seen_by = in_one_school(caller, school_id)
+            rows = await statements.list_holds(connection, seen_by, after, page.limit + 1)
+        return page_of(rows, page, query, lambda row: (row.id,))
 
     @repeats_if_contended
     async def place(
