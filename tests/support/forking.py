@@ -27,7 +27,7 @@ STOP_S = 20
 
 
 class Hooks:
-    """What other plugins can do."""
+    """The hooks that other plugins can implement."""
 
     def pytest_forked_finish(self) -> None:
         """Called in each forked process after its last test."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from adsum.accounts import repository as statements
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.api_keys.service import ApiKeys
-from adsum.accounts.audit.acting import ActingRecords
+from adsum.accounts.audit.impersonations import ImpersonationRecords
 from adsum.accounts.rules import may_be_email, normalised_email
 from adsum.accounts.service import caller_of_user
 from adsum.accounts.sign_ins.tokens import Tokens
@@ -30,7 +30,7 @@ class Impersonation:
 
     def __init__(self, database: Database, now: Clock) -> None:
         self._users = BatchedLookup(database, statements.users_of_emails)
-        self._records = ActingRecords(database, now)
+        self._records = ImpersonationRecords(database, now)
 
     async def on_behalf_of(self, key: Caller, email: str) -> Caller | None:
         """The key on behalf of the person with this email.
@@ -53,6 +53,6 @@ class Impersonation:
         return caller
 
     async def close(self) -> None:
-        """Stops pending lookups, and waits until acting is recorded. Called after the last request."""
+        """Stops pending lookups, and waits until impersonations are recorded. Called after the last request."""
         await self._records.close()
         await self._users.close()

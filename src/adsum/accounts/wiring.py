@@ -27,7 +27,7 @@ from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.second_step import SecondStep
 from adsum.accounts.sign_ins.service import PasswordSignIn
-from adsum.accounts.sign_ins.tokens import Demands, Tokens
+from adsum.accounts.sign_ins.tokens import SignInRequirements, Tokens
 from adsum.accounts.single_sign_on.attempts import Attempts
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.provider import Provider
@@ -102,8 +102,8 @@ def account_services(on: OpenServers) -> AccountServices:
 def _tokens(on: OpenServers, required_for: frozenset[Role]) -> Tokens:
     lifetime = timedelta(seconds=on.settings.token_ttl)
     idle_timeout = timedelta(seconds=on.settings.idle_timeout)
-    demands = Demands(required_for, timedelta(seconds=on.settings.confirmed_for))
-    return Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, demands)
+    requirements = SignInRequirements(required_for, timedelta(seconds=on.settings.confirmed_for))
+    return Tokens(on.database, on.keys, on.now, lifetime, idle_timeout, requirements)
 
 
 def _second_factors(

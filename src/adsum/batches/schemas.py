@@ -287,7 +287,7 @@ class JobItem(Schema):
         str | None, Field(description="The requested note; null: none, or for callers without `attendance:read`.")
     ]
     outcome: Annotated[
-        Outcome, Field(description="What became of the mark. `skipped`: the student kept the record that they had.")
+        Outcome, Field(description="The outcome of the mark. `skipped`: the student kept the record that they had.")
     ]
     reason: Annotated[ReasonOfOutcome | None, Field(description="Null: recorded, or pending.")]
     recorded: Annotated[RecordOfStudent | None, Field(description="Null: nothing is recorded.")]

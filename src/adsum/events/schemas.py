@@ -171,7 +171,7 @@ class BatchCompletedWithErrors(_Event):
 
 
 class BatchCancelled(_Event):
-    """A batch was cancelled. What was recorded before stays."""
+    """A batch was cancelled. Records that were made before stay."""
 
     type: Annotated[
         Literal[EventType.BATCH_CANCELLED], Field(description="The type, which determines the form of `data`.")

@@ -51,8 +51,8 @@ def _os_user() -> str:
         return f"uid {os.getuid()}"
 
 
-def _shortened(text: str, most: int) -> str | None:
-    return "".join(character for character in text[:most] if character.isprintable()) or None
+def _shortened(text: str, max_length: int) -> str | None:
+    return "".join(character for character in text[:max_length] if character.isprintable()) or None
 
 
 ORIGIN: ContextVar[Origin] = ContextVar("origin", default=Origin())  # noqa: B039 - it is frozen

@@ -193,7 +193,7 @@ class AuditEntryOfData(Schema):
     """
 
     created_at: Moment
-    action: Annotated[str, Field(description="What was done, such as `student_exported`.")]
+    action: Annotated[str, Field(description="The action, such as `student_exported`.")]
     caller_role: str | None
     caller_key_id: int | None
 

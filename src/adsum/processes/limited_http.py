@@ -220,7 +220,7 @@ class LimitedHttp(HttpToolsProtocol):
             detail = f"the headers did not end within {self._limits.header_seconds:g} seconds"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", detail)
         elif not self._is_answering:
-            self.transport.close()  # nothing was asked
+            self.transport.close()  # no request has begun
 
     def _end_slow_body(self) -> None:
         self._timer = None

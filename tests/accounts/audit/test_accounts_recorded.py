@@ -1,4 +1,4 @@
-"""What happens to accounts, sign-ins and API keys is recorded, and failures in a bounded number of entries."""
+"""Changes of accounts, sign-ins and API keys are recorded, and failures in a bounded number of entries."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import pytest
 from pyotp.totp import TOTP
 
 from adsum.accounts.access import Caller, Permission, Role, system_caller
-from adsum.accounts.audit import acting
-from adsum.accounts.audit.acting import SLICE, ActingRecords
+from adsum.accounts.audit import impersonations
 from adsum.accounts.audit.failures import WINDOW_S, FailedSignIns
+from adsum.accounts.audit.impersonations import SLICE, ImpersonationRecords
 from adsum.accounts.audit.repository import lock_acting
 from adsum.accounts.second_factors.rules import Proof
 from adsum.accounts.sign_ins.rules import Client
@@ -277,7 +277,7 @@ async def test_many_people_at_once_are_recorded_by_one_task_in_few_transactions(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither the next write nor a look-up waits for them."""
-    records, transaction = ActingRecords(database, system_clock), Database.transaction
+    records, transaction = ImpersonationRecords(database, system_clock), Database.transaction
     caller = Caller(role=Role.KEY, permissions=frozenset(), key_id=1)
     open_now, most, count = 0, 0, 0
 
@@ -307,7 +307,7 @@ async def test_acting_is_recorded_at_a_later_request_if_too_much_waits_or_the_da
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caller = Caller(role=Role.KEY, permissions=frozenset(), key_id=1)
-    records, today = ActingRecords(database, lambda: now), system_clock()
+    records, today = ImpersonationRecords(database, lambda: now), system_clock()
     now = today
 
     async def note(*people: int) -> list[int]:
@@ -323,8 +323,8 @@ async def test_acting_is_recorded_at_a_later_request_if_too_much_waits_or_the_da
         patched.setattr(Database, "transaction", fail)
         records.note(replace(caller, user_id=1), None)
         await records.close()
-    monkeypatch.setattr(acting, "MAX_WAITING", 2)
-    monkeypatch.setattr(acting, "MAX_REMEMBERED", 3)
+    monkeypatch.setattr(impersonations, "MAX_WAITING", 2)
+    monkeypatch.setattr(impersonations, "MAX_REMEMBERED", 3)
     assert await note(1, 2, 3) == [1, 2]
     assert await note(1, 3) == [1, 2, 3]
     assert await note(1) == [1, 2, 3]  # remembers nothing, but the log does

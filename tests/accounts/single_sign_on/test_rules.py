@@ -1,4 +1,4 @@
-"""What a provider's claims prove. Discovery documents are tested with whole visits."""
+"""The claims of a provider, and what they prove. Discovery documents are tested with whole visits."""
 
 from __future__ import annotations
 

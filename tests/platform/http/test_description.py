@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fastapi.routing import APIRoute
 
+from adsum.app import ROUTERS
 from tests.platform.http.compatibility import incompatibilities
 from tests.platform.http.snapshot import COMMAND, present, recorded
 
@@ -114,3 +117,13 @@ def test_all_operations_of_the_roster_have_the_tag_roster() -> None:
 
     assert "roster" in tags
     assert "rosters" not in tags
+
+
+def test_the_function_of_an_operation_has_its_name() -> None:
+    routes = [each for router in ROUTERS for each in router.routes if isinstance(each, APIRoute)]
+    functions = {re.sub(r"(?=[A-Z])", "_", each.name).lower(): each.endpoint.__name__ for each in routes}
+
+    assert len(functions) > 100
+    assert {name: function for name, function in functions.items() if name != function} == {
+        "get_health": "get_readiness"  # two paths of one function
+    }

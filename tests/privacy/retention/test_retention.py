@@ -1,4 +1,4 @@
-"""What is due goes, and nothing else: on both databases, after a crash, and while others write."""
+"""Retention deletes due data, and nothing else: on both databases, after a crash, and while others write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who joins, leaves and moves by an import: named by a dry run, for those who may read names."""
+"""Students who join, leave and move by an import: named by a dry run, for those who may read names."""
 
 from __future__ import annotations
 

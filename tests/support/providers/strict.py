@@ -36,7 +36,7 @@ def key(name: str) -> RSAKey:
 
 @dataclass
 class Faults:
-    """What the provider does wrongly.
+    """The errors that the provider makes.
 
     Attributes:
         claims: changed in ID tokens; None: left out.

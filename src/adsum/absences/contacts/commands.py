@@ -93,8 +93,8 @@ def add(
     student_id: Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")],
     result: Result,
     day: AbsentOn = None,
-    person: Annotated[str | None, typer.Option(help="Who was called, such as 'mother'.")] = None,
-    note: Annotated[str | None, typer.Option(help="What was said; required for other.")] = None,
+    person: Annotated[str | None, typer.Option(help="The person who was called, such as 'mother'.")] = None,
+    note: Annotated[str | None, typer.Option(help="The words of the conversation; required for other.")] = None,
     explain_as: Annotated[
         str | None,
         typer.Option(metavar="CODE", help="An authorised absence, which explains the absence of the day."),

@@ -34,9 +34,9 @@ class EnterContact(SentSchema):
     ] = None
     result: Annotated[ContactResult, Field(description="How the call ended. `other` needs a `note`.")]
     person: Annotated[
-        PlainText | None, Field(max_length=MAX_PERSON, description="Who was called, such as `mother`.")
+        PlainText | None, Field(max_length=MAX_PERSON, description="The person who was called, such as `mother`.")
     ] = None
-    note: Annotated[Note | None, Field(description="What was said; required for `other`.")] = None
+    note: Annotated[Note | None, Field(description="The words of the conversation; required for `other`.")] = None
     explain_as: Annotated[
         PlainText | None,
         Field(max_length=MAX_CODE, description="An authorised absence, which explains the absence of the day."),

@@ -142,17 +142,17 @@ async def has_unsealed(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(select(unsealed)))
 
 
-async def unsealed_entries(connection: AsyncConnection, most: int) -> list[tuple[int, Columns]]:
+async def unsealed_entries(connection: AsyncConnection, limit: int) -> list[tuple[int, Columns]]:
     """The oldest entries that are not sealed, by id."""
-    rows = await _UNSEALED.fetch_all(connection, {"most": most})
+    rows = await _UNSEALED.fetch_all(connection, {"limit": limit})
     return [(int(row[0]), dict(zip(COLUMNS, row, strict=True))) for row in rows]
 
 
 async def sealed_entries(
-    connection: AsyncConnection, after: int, most: int
+    connection: AsyncConnection, after: int, limit: int
 ) -> list[tuple[str | None, str | None, Columns]]:
     """A page of entries with their positions and hashes. The position is text, too: it may have been tampered with."""
-    rows = await _SEALED.fetch_all(connection, {"after": after, "most": most})
+    rows = await _SEALED.fetch_all(connection, {"after": after, "limit": limit})
     return [(row[0], row[1], dict(zip(COLUMNS, row[2:], strict=True))) for row in rows]
 
 
@@ -194,10 +194,10 @@ async def oldest_unsealed(connection: AsyncConnection) -> tuple[int, datetime | 
     return int(row[0]), row[1]
 
 
-async def oldest_entries(connection: AsyncConnection, after: int, most: int) -> list[tuple[Link, datetime]]:
+async def oldest_entries(connection: AsyncConnection, after: int, limit: int) -> list[tuple[Link, datetime]]:
     """The first sealed entries after a position, with the time of each."""
     c = audit_entries.c
-    query = select(c.position, c.hash, c.created_at).where(c.position > after).order_by(c.position).limit(most)
+    query = select(c.position, c.hash, c.created_at).where(c.position > after).order_by(c.position).limit(limit)
     return [(Link(row[0], row[1]), row[2]) for row in await connection.execute(query)]
 
 

@@ -118,7 +118,7 @@ class SecondStep:
         """
         is_proved = has_providers_factor and self._trusts_provider
         kinds = await self._factors.kinds_of(user.id)
-        is_needed = user.role in self._tokens.demands.second_factor_roles
+        is_needed = user.role in self._tokens.requirements.second_factor_roles
         if is_asked_after_provider(
             has_factors=bool(kinds), role_needs_factor=is_needed, is_proved_by_provider=is_proved
         ):

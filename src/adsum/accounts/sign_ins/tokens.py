@@ -64,8 +64,8 @@ class Outstanding(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
-    """Demands on sign-ins.
+class SignInRequirements:
+    """The requirements of sign-ins.
 
     Attributes:
         second_factor_roles: whose users need a second factor.
@@ -88,7 +88,7 @@ class Tokens:
         now: the clock.
         lifetime: default lifetime of a token.
         idle_timeout: after which a sign-in on the page ends without use.
-        demands: on sign-ins.
+        requirements: of sign-ins.
     """
 
     def __init__(
@@ -98,9 +98,9 @@ class Tokens:
         now: Clock,
         lifetime: timedelta,
         idle_timeout: timedelta = timedelta(hours=1),
-        demands: Demands | None = None,
+        requirements: SignInRequirements | None = None,
     ) -> None:
-        self.demands = demands or Demands()
+        self.requirements = requirements or SignInRequirements()
         self._database = database
         self._sign_ins = BatchedLookup(database, statements.sign_ins_of_keys)
         self._keys = keys
@@ -230,7 +230,7 @@ class Tokens:
                 raise Unauthenticated("the token has ended")
             await record_about_user(connection, caller, Action.SIGN_IN_CONFIRMED, user_id)
         token = signed(signs, user_id, key, now.replace(microsecond=0), ends_at)
-        return Confirmed(now + self.demands.confirmed_for, token)
+        return Confirmed(now + self.requirements.confirmed_for, token)
 
     async def revoke(self, token: str) -> None:
         """Ends the sign-in of a token. A token that is forged or has ended is ignored, as RFC 7009 demands."""
@@ -304,13 +304,13 @@ class Tokens:
             return None
         if found.user.first_password and found.issuer is None:
             return Outstanding.PASSWORD
-        is_needed = found.user.role in self.demands.second_factor_roles
+        is_needed = found.user.role in self.requirements.second_factor_roles
         return Outstanding.SECOND_FACTOR if is_needed and not found.has_second_factor else None
 
     def _needs_confirmation(self, found: StoredSignIn, now: datetime) -> bool:
         if found.kind == SignInKind.COMMAND:
             return False
-        return found.confirmed_at is None or now - found.confirmed_at >= self.demands.confirmed_for
+        return found.confirmed_at is None or now - found.confirmed_at >= self.requirements.confirmed_for
 
     def _is_valid(self, found: StoredSignIn, claims: Claims, now: datetime) -> bool:
         user = found.user

@@ -38,7 +38,7 @@ class AuditItem(Schema):
         ),
     ]
     created_at: Moment
-    action: Annotated[str, Field(description="What was done, such as `user_added`.")]
+    action: Annotated[str, Field(description="The action, such as `user_added`.")]
     caller_role: str | None
     caller_user_id: Annotated[int | None, Field(description="The `id` of the user who acted; null: none.")]
     caller_key_id: int | None

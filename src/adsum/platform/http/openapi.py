@@ -62,7 +62,7 @@ _HEADERS = {
         "schema": {"type": "string", "example": '"key";q=60000;w=60'},
     },
     "RateLimit": {
-        "description": "What is left under each limit: `r` requests in the next `t` seconds.",
+        "description": "The rest of each limit: `r` requests in the next `t` seconds.",
         "schema": {"type": "string", "example": '"key";r=59999;t=42'},
     },
 }

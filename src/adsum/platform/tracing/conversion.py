@@ -66,7 +66,7 @@ class MetricsExport:
                 await self.export(collect)
 
     async def export(self, collect: Collect) -> None:
-        """Exports once. What cannot be read or sent is left out, as in a scrape that fails."""
+        """Exports once. Metrics that cannot be read or sent are left out, as in a scrape that fails."""
         try:
             families = list(await collect())
             data = metrics_data(families, self._resource, self._began_at, time.time_ns())

@@ -17,7 +17,7 @@ from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
 from adsum.privacy.staff.repository import erase_person, lock_whole_user, login_data
 from adsum.privacy.staff.rules import ErasedUser, ErasurePreview
-from adsum.roster.people.access import Who, refuse_own, require_other_admin, visible_person
+from adsum.roster.people.access import UserRef, refuse_own, require_other_admin, visible_person
 from adsum.roster.people.repository import lock_roles
 from adsum.roster.people.rules import PersonRow
 from adsum.schools.locks import lock_imports
@@ -38,7 +38,7 @@ class StaffErasure:
         self._database = database
         self._now = now
 
-    async def preview(self, who: Who, caller: Caller) -> ErasurePreview:
+    async def preview(self, who: UserRef, caller: Caller) -> ErasurePreview:
         """The rows that `erase` removes. Raises OwnLogin."""
         require_permission(caller, Permission.USER_MANAGE)
         async with self._database.snapshot() as connection:
@@ -47,7 +47,7 @@ class StaffErasure:
             return ErasurePreview(person, login, await owned_keys(connection, person.id, self._now()))
 
     @repeats_if_contended
-    async def erase(self, who: Who, caller: Caller, keys: KeyChoice = NO_CHOICE) -> ErasedUser:
+    async def erase(self, who: UserRef, caller: Caller, keys: KeyChoice = NO_CHOICE) -> ErasedUser:
         """Removes the name, the email, the source id and the login of a person, and ends their sign-ins and duties.
 
         Marks, notes, corrections and audit entries stay. Their author is the id, which nobody else gets. A batch of
@@ -107,7 +107,7 @@ class StaffErasure:
         return None if person.school_id is None else await today_of_school(connection, person.school_id, self._now())
 
 
-async def _erasable(connection: Connection, who: Who, caller: Caller) -> PersonRow:
+async def _erasable(connection: Connection, who: UserRef, caller: Caller) -> PersonRow:
     person = await visible_person(connection, who, caller)
     require_may_erase(caller, Role(person.role), person.school_id)
     refuse_own(person, caller)

@@ -9,11 +9,11 @@ from adsum.platform.errors import NotFound, Violation
 from adsum.roster.people.repository import find_person, has_other_district_admin
 from adsum.roster.people.rules import LastAdmin, OwnLogin, PersonRow
 
-Who = int | str
+UserRef = int | str
 """The id or the email of a person, in any case."""
 
 
-async def visible_person(connection: Connection, who: Who, caller: Caller, *, lock: bool = False) -> PersonRow:
+async def visible_person(connection: Connection, who: UserRef, caller: Caller, *, lock: bool = False) -> PersonRow:
     """A person whom the caller sees. Raises NotFound, also for a person who was erased. `lock`: see `find_person`."""
     person = await find_person(connection, caller, who if isinstance(who, int) else normalised_email(who), lock=lock)
     if person is None:
@@ -21,7 +21,7 @@ async def visible_person(connection: Connection, who: Who, caller: Caller, *, lo
     return person
 
 
-async def managed_person(connection: Connection, who: Who, caller: Caller, *, lock: bool = True) -> PersonRow:
+async def managed_person(connection: Connection, who: UserRef, caller: Caller, *, lock: bool = True) -> PersonRow:
     """A person whose login the caller may manage, locked. Raises Forbidden, and as `visible_person`."""
     require_permission(caller, Permission.USER_MANAGE)
     person = await visible_person(connection, who, caller, lock=lock)

@@ -29,7 +29,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
-from adsum.roster.people.access import Who, managed_person, refuse_own, require_other_admin, visible_person
+from adsum.roster.people.access import UserRef, managed_person, refuse_own, require_other_admin, visible_person
 from adsum.roster.people.adoption import adopt, unlinked_login
 from adsum.roster.people.repository import (
     end_duties,
@@ -87,7 +87,7 @@ class People:
             people = await _with_teachings(connection, rows)
         return page_of(people, page, filters, lambda person: (person.row.id,))
 
-    async def find(self, who: Who, caller: Caller) -> Person:
+    async def find(self, who: UserRef, caller: Caller) -> Person:
         """One person with their teachings. Needs `user:manage`."""
         require_permission(caller, Permission.USER_MANAGE)
         async with self._database.snapshot() as connection:
@@ -162,7 +162,7 @@ class People:
             person = None if user_id is None else await visible_person(connection, user_id, caller)
         return None if person is None else NewPassword(person, prepared.text)
 
-    async def change(self, who: Who, change: PersonChange, caller: Caller) -> PersonRow:
+    async def change(self, who: UserRef, change: PersonChange, caller: Caller) -> PersonRow:
         """Changes role, school and name of a user, and whether they are disabled.
 
         Any change but a new name ends their sign-ins. A new school, and a role other than teacher, ends assignments and
@@ -224,7 +224,7 @@ class People:
         await set_rights(connection, person.id, new)
         await _record_change(connection, caller, person, new)
 
-    async def new_password(self, who: Who, caller: Caller, password: str | None = None) -> NewPassword:
+    async def new_password(self, who: UserRef, caller: Caller, password: str | None = None) -> NewPassword:
         """Sets a password, ends all sign-ins of the user, and clears their failed ones.
 
         Args:
@@ -252,7 +252,7 @@ class People:
             person = await visible_person(connection, person.id, caller)
         return NewPassword(person, prepared.text)
 
-    async def unlock(self, who: Who, caller: Caller) -> PersonRow:
+    async def unlock(self, who: UserRef, caller: Caller) -> PersonRow:
         """Clears the failed sign-ins of a user: they no longer wait or are slowed down on account of them.
 
         The counter of an address stays, so that the user still waits where too many failed, of whatever account.
@@ -263,7 +263,7 @@ class People:
             await _record(connection, caller, Action.USER_UNLOCKED, person)
         return person
 
-    async def reset_factors(self, who: Who, caller: Caller) -> bool:
+    async def reset_factors(self, who: UserRef, caller: Caller) -> bool:
         """Removes the second factors of a user, and ends their sign-ins. Returns whether they had any.
 
         Raises ConfirmationNeeded if the caller has confirmed their sign-in too long ago.
@@ -273,7 +273,7 @@ class People:
             require_confirmed(caller)
             return await reset_factors(connection, person.id, person.school_id, caller)
 
-    async def sign_out(self, who: Who, caller: Caller) -> PersonRow:
+    async def sign_out(self, who: UserRef, caller: Caller) -> PersonRow:
         """Ends all sign-ins of a user."""
         async with self._database.transaction() as connection:
             person = await _managed_login(connection, who, caller)
@@ -289,7 +289,7 @@ async def _with_teachings(connection: Connection, rows: list[PersonRow]) -> list
     return [Person(row, by_user[row.id]) for row in rows]
 
 
-async def _managed_login(connection: Connection, who: Who, caller: Caller) -> PersonRow:
+async def _managed_login(connection: Connection, who: UserRef, caller: Caller) -> PersonRow:
     person = await managed_person(connection, who, caller)
     if person.email is None:
         raise NoLogin("this person has no login: add one first")

@@ -1,4 +1,4 @@
-"""Requests to a OneRoster 1.2 REST service: tokens, pages, and patience with a service that is busy."""
+"""Requests to a OneRoster 1.2 REST service: tokens, pages, and retries while the service is busy."""
 
 from __future__ import annotations
 

@@ -10,4 +10,4 @@ SELECT
 FROM audit_entries
 WHERE position > :after
 ORDER BY audit_entries.position
-LIMIT :most
+LIMIT :limit

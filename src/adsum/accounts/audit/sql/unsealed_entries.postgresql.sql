@@ -8,4 +8,4 @@ SELECT
 FROM audit_entries
 WHERE position IS NULL
 ORDER BY audit_entries.id
-LIMIT :most
+LIMIT :limit

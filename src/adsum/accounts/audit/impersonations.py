@@ -36,7 +36,7 @@ class _Use:
     origin: Origin
 
 
-class ActingRecords:
+class ImpersonationRecords:
     """Collects what is to be recorded. One task writes it, with one connection, whatever the number of people.
 
     No request waits for it, and an outage fails none. An entry that does not fit, or is lost in an outage, is recorded
