@@ -1,18 +1,23 @@
-"""Late registers and unexplained absences are announced once each."""
+"""Late and taken registers and unexplained absences are announced once each."""
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, select
 
 from adsum.batches.tables import batch_runs
-from adsum.events.announcements import MissingRegisters, UnexplainedStudents
+from adsum.events.announcements import ANNOUNCED_FOR, AnnouncementPruning, MissingRegisters, UnexplainedStudents
+from adsum.events.repository import announce
+from adsum.events.rules import ANNOUNCED
+from adsum.events.tables import announcements
 from adsum.platform.clock import system_clock
+from adsum.platform.database.engine import Database
 from adsum.roster.tables import session_times
 from tests.attendance.corrections.conftest import Register
-from tests.events.conftest import reader_of
+from tests.events.conftest import Reader, reader_of
+from tests.support.api import DAY
 from tests.support.installation import ended
 
 # A Thursday, and a moment in the time zone of the school, UTC.
@@ -165,3 +170,62 @@ async def test_without_new_marks_nothing_is_announced(register: Register) -> Non
     await register.adsum.event_numbering.number()
 
     assert [await taken.announce() > 0 for _ in range(2)] == [True, False]
+
+
+async def kinds(reader: Reader) -> list[str]:
+    return [item["type"] for item in await reader.items()]
+
+
+async def forget_announcements(register: Register) -> None:
+    """As after an upgrade from a version without events, and after the pruning."""
+    async with register.adsum.database.transaction() as connection:
+        await connection.execute(delete(announcements))
+
+
+async def test_a_register_that_was_complete_before_is_not_announced_by_other_marks(register: Register) -> None:
+    first, second, _ = register.api.school.student_ids
+    reader = reader_of(register.adsum)
+    await reader.read()
+    await forget_announcements(register)
+
+    await register.correct(status="late")
+    corrected = await kinds(reader)
+    await mark_some(register, DAY, onExisting="update", unselectedStudentIds=[second])
+    updated = await kinds(reader)
+    await mark_some(register, DAY, isSelectedAll=False, unselectedStudentIds=[first])
+    found_marked = await kinds(reader)
+
+    assert corrected == ["attendance.corrected"]
+    assert updated == ["batch.accepted", "batch.completed"]
+    assert found_marked == []
+
+
+async def test_a_register_is_announced_by_a_run_or_a_correction_that_marks_its_last_student(register: Register) -> None:
+    reader = reader_of(register.adsum)
+    await reader.read()
+    await forget_announcements(register)
+    await register.clear()
+    cleared = await kinds(reader)
+    await mark_some(register, DAY, onExisting="update")
+    by_run = await kinds(reader)
+    await forget_announcements(register)
+    await register.clear(version='"3"')
+    await register.correct(version='"4"', status="late")
+
+    assert cleared == ["attendance.cleared"]
+    assert by_run[-1] == "register.taken"
+    assert await kinds(reader) == ["attendance.cleared", "attendance.corrected", "register.taken"]
+
+
+async def test_old_announcements_are_deleted_in_pages_of_all_types(database: Database) -> None:
+    now = datetime(2025, 3, 1, tzinfo=UTC)
+    recent, old = (now - ANNOUNCED_FOR).date(), (now - ANNOUNCED_FOR - timedelta(days=1)).date()
+    async with database.transaction() as connection:
+        for kind in ANNOUNCED:
+            await announce(connection, kind, {(old, 1), (old, 2), (recent, 1)})
+    pruning = AnnouncementPruning(database, lambda: now, page=4)
+
+    assert [await pruning.prune_if_due() for _ in range(3)] == [4, 2, 0]
+    async with database.snapshot() as connection:
+        left = await connection.execute(select(announcements).order_by(announcements.c.type))
+        assert [tuple(row) for row in left] == [(kind, recent, 1) for kind in sorted(ANNOUNCED)]

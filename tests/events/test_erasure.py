@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from adsum.accounts.access import system_caller
 from adsum.events.repository import announce
 from adsum.events.tables import announcements, events
 from adsum.events.webhooks.service import NewWebhook
 from adsum.platform.database.new_events import EventType, NewEvent, new_events, write_events
+from adsum.platform.database.tombstones import Erased, add_tombstones
 from adsum.privacy.repository.references import replace_in_events
+from adsum.roster.tables import students
 from tests.attendance.corrections.conftest import Register
 from tests.events.conftest import reader_of
 from tests.events.webhooks.conftest import NOW, Receiver, receiver, settings
+from tests.support.waiting import DEADLINE_S, has_transaction_waiting_for_a_lock, until
 
 __all__ = ["receiver", "settings"]
 ABSENCE = {"absenceId": 7, "version": 1, "from": "2024-12-25", "to": "2024-12-25", "status": "excused"}
@@ -112,3 +117,26 @@ async def test_an_erasure_and_a_merge_take_the_id_out_of_announcements(register:
         ("register.taken", days[0], first),
         *(("student.unexplained", day, second) for day in (*days, date(2024, 12, 26))),
     ]
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_events_get_their_ids_while_an_erasure_waits_for_another_transaction(register: Register) -> None:
+    first, second, _ = register.api.school.student_ids
+    database, reader = register.adsum.database, reader_of(register.adsum)
+    await reader.read()
+    async with database.transaction() as connection:
+        await connection.execute(update(students).where(students.c.id == first).values(source_id="s-1"))
+    await happen_to(register, first, second)
+
+    async with database.transaction() as other:
+        await add_tombstones(other, Erased.STUDENT, {(register.api.school.school_id, "s-9")}, NOW)
+        erasing = asyncio.create_task(register.adsum.student_data.erase(first, system_caller()))
+        await until(lambda: has_transaction_waiting_for_a_lock(database))
+        async with asyncio.timeout(DEADLINE_S):
+            meanwhile = await reader.items()
+    await erasing
+    reader.cursor = None
+
+    entered = [each["data"]["studentId"] for each in await reader.items() if each["type"] == "absence.entered"]
+    assert [each["data"]["studentId"] for each in meanwhile] == [first, second]
+    assert entered == [None, second]

@@ -21,9 +21,9 @@ from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.keys import KeyRing
 from adsum.wiring import Adsum
-from tests.events.webhooks.conftest import NOW, Receiver, deliver, happen, receiver, settings, webhook
+from tests.events.webhooks.conftest import NOW, Receiver, adsum, deliver, happen, receiver, settings, webhook
 
-__all__ = ["receiver", "settings", "webhook"]
+__all__ = ["adsum", "receiver", "settings", "webhook"]
 CALLER = system_caller()
 KEYS = KeyRing.of("x" * 64)
 

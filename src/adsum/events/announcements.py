@@ -12,6 +12,8 @@ from datetime import date, datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
+from typing_extensions import override
+
 from adsum.accounts.access import system_caller
 from adsum.attendance.repository import find_records_with_statuses, find_students_with_statuses
 from adsum.attendance.rules import Record
@@ -21,17 +23,26 @@ from adsum.events.repository import (
     StoredEvent,
     announce,
     end_of_scan,
+    prune_announcements,
     read_ends,
     read_events,
     read_position,
     set_position,
 )
-from adsum.events.rules import EventFilters
+from adsum.events.rules import Event, EventFilters
+from adsum.events.service import PRUNE_PAUSE, PRUNED_AT_ONCE
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.ids import Batch
-from adsum.registers.repository import RegisterPosition, TakenRegister, find_taken_registers, list_registers
+from adsum.registers.repository import (
+    MarkedRegister,
+    RegisterPosition,
+    TakenRegister,
+    find_taken_registers,
+    list_registers,
+)
 from adsum.registers.rules import Register, RegisterFilters
 from adsum.roster.repository.students import keep_students
 
@@ -41,6 +52,8 @@ OVERLAP = timedelta(minutes=5)
 REGISTERS_AT_ONCE = 200
 EVENTS_AT_ONCE = 200
 SCANNED_AT_ONCE = 10_000
+# Longer than a day is marked, as a rule.
+ANNOUNCED_FOR = timedelta(days=60)
 # Absences that are recorded later are history: nobody has to be told at once.
 RECENT = timedelta(days=7)
 _MARKING = frozenset(
@@ -121,7 +134,8 @@ class TakenRegisters:
     """Announces registers whose last student got a mark.
 
     It follows the events that tell of new marks, and reads the records after their commit. So it misses no register,
-    whichever way its last mark came and whatever was recorded at the same time.
+    whichever way its last mark came and whatever was recorded at the same time. A register that only got other marks
+    was taken before: it is not announced, even if its announcement was pruned or was made by no version that did so.
     """
 
     def __init__(self, database: Database, now: Clock, at_once: int = EVENTS_AT_ONCE) -> None:
@@ -135,15 +149,28 @@ class TakenRegisters:
         return await _follow_marks(self._database, follower, self._now, self._at_once, self._announce)
 
     async def _announce(self, connection: Connection, rows: Sequence[StoredEvent], now: datetime) -> int:
-        by_school = await _sessions(connection, rows)
-        registers = {register for of_school in by_school.values() for register in of_school}
-        taken = {(each.day, each.session_id): each for each in await find_taken_registers(connection, registers)}
+        marked = await _marked_registers(connection, rows)
+        taken = {(each.day, each.session_id): each for each in await find_taken_registers(connection, marked)}
         new = await announce(connection, EventType.REGISTER_TAKEN, taken.keys())
         events = [
             NewEvent(EventType.REGISTER_TAKEN, taken[each].school_id, _taken_data(taken[each])) for each in sorted(new)
         ]
         await write_events(connection, events, now)
         return len(new)
+
+
+async def _marked_registers(connection: Connection, rows: Sequence[StoredEvent]) -> set[MarkedRegister]:
+    """The registers that events are about, without corrections of students who had a mark before."""
+    batches = await _batches(connection, rows)
+    by_runs = {MarkedRegister(batch.session_id, batch.learning_date, run_id) for run_id, batch in batches.items()}
+    corrected = {
+        MarkedRegister(*_session_and_day(event)) for event, run_id in rows if run_id is None and _is_new_mark(event)
+    }
+    return by_runs | corrected
+
+
+def _is_new_mark(correction: Event) -> bool:
+    return correction.data["previousStatus"] is None
 
 
 def _taken_data(register: TakenRegister) -> Mapping[str, Any]:
@@ -192,6 +219,19 @@ class UnexplainedStudents:
         return announced
 
 
+class AnnouncementPruning(PagedPruning):
+    """Deletes announcements of days long ago. A register of such a day is announced again if one of its marks is
+    removed and set again.
+    """
+
+    def __init__(self, database: Database, now: Clock, *, page: int = PRUNED_AT_ONCE) -> None:
+        super().__init__(database, now, page=page, pause=PRUNE_PAUSE)
+
+    @override
+    async def _prune(self, connection: Connection, now: datetime) -> int:
+        return await prune_announcements(connection, (now - ANNOUNCED_FOR).date(), self._page)
+
+
 async def _follow_marks(
     database: Database,
     reader: EventType,
@@ -238,11 +278,11 @@ async def _sessions(
     connection: Connection, rows: Sequence[StoredEvent], first_day: date = date.min
 ) -> Mapping[int, Collection[tuple[int, date]]]:
     """By school, the sessions and days that events are about, from a day on."""
-    batches = await batches_of_runs(connection, {run_id for _, run_id in rows if run_id is not None})
+    batches = await _batches(connection, rows)
     found: defaultdict[int, set[tuple[int, date]]] = defaultdict(set)
     for event, run_id in rows:
         if run_id is None:
-            session, day = event.data["sessionId"], date.fromisoformat(event.data["learningDate"])
+            session, day = _session_and_day(event)
         elif run_id in batches:
             session, day = batches[run_id].session_id, batches[run_id].learning_date
         else:
@@ -250,6 +290,15 @@ async def _sessions(
         if event.school_id is not None and day >= first_day:
             found[event.school_id].add((session, day))
     return found
+
+
+async def _batches(connection: Connection, rows: Sequence[StoredEvent]) -> Mapping[str, Batch]:
+    """The batches of the runs that events are about, by run. A run that retention has deleted is left out."""
+    return await batches_of_runs(connection, {run_id for _, run_id in rows if run_id is not None})
+
+
+def _session_and_day(correction: Event) -> tuple[int, date]:
+    return correction.data["sessionId"], date.fromisoformat(correction.data["learningDate"])
 
 
 def _unexplained_events(school_id: int, records: Sequence[Record]) -> list[NewEvent]:

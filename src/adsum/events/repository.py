@@ -6,12 +6,12 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import NamedTuple, TypeAlias
 
-from sqlalchemy import ColumnElement, Date, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, Date, delete, exists, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
-from adsum.events.rules import Event, EventFilters
+from adsum.events.rules import ANNOUNCED, Event, EventFilters
 from adsum.events.tables import announcements, event_log, event_readers, events
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.filters import equal
@@ -218,9 +218,14 @@ async def announce(
     return {(day, subject_id) for day, subject_id in added}
 
 
-async def prune_announcements(connection: AsyncConnection, before: date) -> None:
-    """Deletes the announcements of earlier days, of which nothing is announced any more. A register may be taken late:
-    its announcement stays, as its run does.
+async def prune_announcements(connection: AsyncConnection, before: date, limit: int) -> int:
+    """Deletes at most `limit` announcements of days before `before`. Returns their number.
+
+    By key, whose first column is the type.
     """
-    c = announcements.c
-    await connection.execute(delete(announcements).where(c.day < before, c.type != EventType.REGISTER_TAKEN))
+    c, deleted = announcements.c, 0
+    for kind in ANNOUNCED:
+        old = select(c.day, c.subject_id).where(c.type == kind, c.day < before).order_by(c.day).limit(limit - deleted)
+        these = (c.type == kind, tuple_(c.day, c.subject_id).in_(old))
+        deleted += (await connection.execute(delete(announcements).where(*these))).rowcount
+    return deleted

@@ -12,6 +12,9 @@ from adsum.platform.database.new_events import EventType
 RUN_ENDED = frozenset({EventType.BATCH_COMPLETED, EventType.BATCH_COMPLETED_WITH_ERRORS, EventType.BATCH_CANCELLED})
 """The types whose data have the outcome of each student."""
 
+ANNOUNCED = (EventType.REGISTER_TAKEN, EventType.REGISTER_MISSING, EventType.STUDENT_UNEXPLAINED)
+"""The types that `announcements` writes, once for each register, or each student and day."""
+
 VERSION = 1
 """The version of the data of every type. A field that is added does not change it."""
 

@@ -18,7 +18,6 @@ from adsum.events.repository import (
     lock_ends,
     newest_before,
     number_events,
-    prune_announcements,
     prune_events,
     read_ends,
     read_events,
@@ -41,8 +40,6 @@ MAX_ROUNDS = 100
 SCANNED_AT_ONCE = 10_000
 PRUNED_AT_ONCE = 5_000
 PRUNE_PAUSE = timedelta(hours=1)
-# Longer than anything of a day is announced.
-ANNOUNCED_FOR = timedelta(days=30)
 
 _KNOWN_TYPES = frozenset(EventType)
 
@@ -185,7 +182,7 @@ def _about_run(event: Event, run: RunData) -> Event:
 
 
 class EventPruning(PagedPruning):
-    """Deletes old events. Its rows are events; announcements go with them."""
+    """Deletes old events."""
 
     def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PRUNED_AT_ONCE) -> None:
         super().__init__(database, now, page=page, pause=PRUNE_PAUSE)
@@ -194,7 +191,6 @@ class EventPruning(PagedPruning):
     @override
     async def _prune(self, connection: Connection, now: datetime) -> int:
         pruned = await prune_events(connection, now - self._keep, self._page)
-        await prune_announcements(connection, (now - ANNOUNCED_FOR).date())
         if pruned:
             log.info("old events removed", rows=pruned)
         return pruned

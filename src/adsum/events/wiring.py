@@ -8,7 +8,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 from adsum.batches.sweep import Chore, Sweeper
-from adsum.events.announcements import MissingRegisters, TakenRegisters, UnexplainedStudents
+from adsum.events.announcements import AnnouncementPruning, MissingRegisters, TakenRegisters, UnexplainedStudents
 from adsum.events.metrics import EventMetrics
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
 from adsum.events.webhooks.delivery import Deliveries
@@ -79,6 +79,7 @@ def _chores(on: OpenServers, numbering: EventNumbering, taken: TakenRegisters, b
     return [
         *chores,
         EventPruning(on.database, on.now, keep=keep).prune_if_due,
+        AnnouncementPruning(on.database, on.now).prune_if_due,
         DeliveryPruning(on.database, on.now, keep=keep).prune_if_due,
         DeletedWebhooks(on.database, on.now).prune_if_due,
     ]

@@ -81,6 +81,14 @@ _TAKEN_REGISTERS = sql_file(
 )
 
 
+class MarkedRegister(NamedTuple):
+    """A register that got marks: by a run, or, without `run_id`, by a correction of a student who had none."""
+
+    session_id: int
+    day: date
+    run_id: str | None = None
+
+
 class TakenRegister(NamedTuple):
     """A register whose `expected` students all have a mark."""
 
@@ -143,11 +151,12 @@ async def count_registers(
     return RegisterCount(*(await connection.execute(statement)).one())
 
 
-async def find_taken_registers(
-    connection: AsyncConnection, registers: Collection[tuple[int, date]]
-) -> list[TakenRegister]:
-    """Those of these registers, each a session and a day, whose students all have a mark."""
-    rows = input_rows({"session_id": session, "day": day.isoformat()} for session, day in sorted(registers))
+async def find_taken_registers(connection: AsyncConnection, marked: Collection[MarkedRegister]) -> list[TakenRegister]:
+    """The registers whose students all have a mark by now, of those in which a student without a mark got one.
+
+    A run that only changed marks, or found them, is no reason: its register was taken before.
+    """
+    rows = input_rows(each._asdict() | {"day": each.day.isoformat()} for each in marked)
     return [TakenRegister(*row) for row in await _TAKEN_REGISTERS.fetch_all(connection, rows)]
 
 

@@ -6,13 +6,16 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.service import QueueService
 from adsum.batches.queue.worker import ChunkWorker, NotNow
 from adsum.platform.redis.workers import WorkerOptions
 from tests.support.waiting import DEADLINE_S, until
+
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
 
 
 @dataclass
@@ -52,13 +55,14 @@ async def running_worker(
     concurrency: int = 4,
     drain_timeout: float = 10.0,
     stall_interval: float = 1.0,
+    tracing: Tracing | None = None,
 ) -> AsyncGenerator[asyncio.Event]:
     """Runs a worker until the block ends or the yielded event is set."""
     options = WorkerOptions(
         url, "attendance", "", concurrency, stall_interval=stall_interval, drain_timeout=drain_timeout
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(ChunkWorker(options, processor.process).run(stop))
+    running = asyncio.create_task(ChunkWorker(options, processor.process, tracing).run(stop))
     try:
         yield stop
     finally:

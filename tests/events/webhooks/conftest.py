@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback, and webhooks that deliver to it."""
+"""A receiver of webhooks on loopback, webhooks that deliver to it, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from standardwebhooks import Webhook, WebhookVerificationError
+from standardwebhooks import Webhook as StandardWebhook
+from standardwebhooks import WebhookVerificationError
 
+from adsum import wiring
 from adsum.accounts.access import system_caller
-from adsum.events.webhooks.delivery import Deliveries
-from adsum.events.webhooks.rules import Webhook as StoredWebhook
-from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
+from adsum.events.webhooks.guard import Guard
+from adsum.events.webhooks.rules import Webhook
+from adsum.events.webhooks.service import NewWebhook, Webhooks, WebhookWithSecret
+from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.keys import KeyPurpose
 from adsum.platform.paging import PageRequest
+from adsum.platform.secret_box import SecretBox
 from adsum.platform.settings import Settings
+from adsum.servers import key_ring
 from adsum.wiring import Adsum
 from tests.support import waiting
 
-NOW = datetime(2024, 12, 25, 8, tzinfo=UTC)
 CALLER = system_caller()
+LOOPBACK = "127.0.0.0/8"
+NOW = datetime(2024, 12, 25, 8, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,7 @@ class Received:
     def is_signed_with(self, secret: str) -> bool:
         """Whether the official library takes the signature."""
         try:
-            Webhook(secret).verify(self.body, self.headers)
+            StandardWebhook(secret).verify(self.body, self.headers)
         except WebhookVerificationError:
             return False
         return True
@@ -49,12 +57,22 @@ class Received:
 
 @dataclass
 class Receiver:
-    """An HTTP server that notes what it receives. `answer_of` returns the status of each request, by its number."""
+    """An HTTP server that notes what it receives.
+
+    Attributes:
+        port: its port.
+        received: the requests.
+        answer_of: returns the status for a request, by its number.
+        release: answers wait for it.
+        held: answers to single requests, by their numbers, wait for these events instead.
+        content: the body of an answer.
+    """
 
     port: int = 0
     received: list[Received] = field(default_factory=list[Received])
     answer_of: Callable[[int], int] = lambda _: 204
     release: asyncio.Event = field(default_factory=asyncio.Event)
+    held: dict[int, asyncio.Event] = field(default_factory=dict[int, asyncio.Event])
     content: bytes = b""
 
     @property
@@ -69,9 +87,10 @@ class Receiver:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request := await _request(reader):
+                number = len(self.received)
                 self.received.append(request)
-                await self.release.wait()
-                status = self.answer_of(len(self.received) - 1)
+                await self.held.get(number, self.release).wait()
+                status = self.answer_of(number)
                 if status == 0:  # no answer
                     break
                 lines = (
@@ -105,18 +124,36 @@ async def receiver() -> AsyncGenerator[Receiver]:
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
     receiver.port = server.sockets[0].getsockname()[1]
     yield receiver
-    receiver.release.set()
+    for each in (receiver.release, *receiver.held.values()):
+        each.set()
     server.close()
 
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"webhook_allowed_networks": "127.0.0.0/8"})
+    return settings.model_copy(update={"webhook_allowed_networks": LOOPBACK})
+
+
+@dataclass
+class SetClock:
+    """The time of all services: `moment`; None: the present time."""
+
+    moment: datetime | None = None
+
+    def __call__(self) -> datetime:
+        return self.moment or system_clock()
+
+
+@pytest.fixture
+async def adsum(settings: Settings) -> AsyncGenerator[Adsum]:
+    """All services, with a clock that `deliver` sets."""
+    async with wiring.open_adsum(settings, SetClock()) as opened:
+        yield opened
 
 
 @pytest.fixture
 async def webhook(adsum: Adsum, receiver: Receiver) -> WebhookWithSecret:
-    return await adsum.webhooks.create(NewWebhook(receiver.url), CALLER)
+    return await adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -138,28 +175,38 @@ def _counts(number: int) -> dict[str, int]:
     return {"added": number, "changed": 0, "ended": 0, "unchanged": 0, "failed": 0}
 
 
-async def state(adsum: Adsum, webhook: WebhookWithSecret) -> StoredWebhook:
+async def state(adsum: Adsum, webhook: WebhookWithSecret) -> Webhook:
     return await adsum.webhooks.get(webhook.webhook.id, CALLER)
 
 
-async def deliver(adsum: Adsum, webhook: WebhookWithSecret, now: datetime | None = None) -> StoredWebhook:
-    """Delivers as a worker does, at a time."""
-    deliveries = adsum.deliveries if now is None else at(adsum, now)
-    await deliveries.deliver(webhook.webhook.id)
+async def deliver(adsum: Adsum, webhook: WebhookWithSecret, now: datetime | None = None) -> Webhook:
+    """Delivers as a worker does, at a time. Returns the state after it."""
+    if now is not None:
+        assert isinstance(adsum.now, SetClock)
+        adsum.now.moment = now
+    await adsum.deliveries.deliver(webhook.webhook.id)
+    if now is not None:
+        adsum.now.moment = None
     return await state(adsum, webhook)
-
-
-def at(adsum: Adsum, now: datetime) -> Deliveries:
-    own: Any = adsum.deliveries
-    return Deliveries(adsum.database, own._sender, own._box, own._pace, lambda: now, own._count)
 
 
 async def log(
     adsum: Adsum, webhook: WebhookWithSecret, **filters: Any
 ) -> list[tuple[int | None, int | None, str | None]]:
+    """The attempts, the newest first: event, status and error."""
     page = await adsum.webhooks.page_of_deliveries(webhook.webhook.id, CALLER, PageRequest(limit=200), **filters)
     return [(each.event_id, each.attempt.status, each.attempt.error) for each in page.items]
 
 
 async def replay_all(adsum: Adsum, webhook: WebhookWithSecret) -> int:
+    """Delivers the events of `NOW` again."""
     return await adsum.webhooks.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
+
+
+def webhooks_in_steps(adsum: Adsum, scanned_at_once: int) -> Webhooks:
+    """The service, whose statements look at so many events."""
+    box = SecretBox(key_ring(adsum.settings), KeyPurpose.WEBHOOKS)
+    guard = Guard([ip_network(LOOPBACK)])
+    return Webhooks(
+        adsum.database, adsum.event_numbering, adsum.deliveries, guard, box, adsum.now, scanned_at_once=scanned_at_once
+    )

@@ -1,17 +1,30 @@
-"""Replays: events that are delivered again, one or those of a period."""
+"""Events are delivered again on demand, beside new ones."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
 
+from sqlalchemy import event
+
 from adsum.events.health import HealthOfEvents
 from adsum.events.service import EventPruning
 from adsum.events.webhooks.delivery import REPLAY_PAGE
+from adsum.events.webhooks.rules import Waiting
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.platform.clock import system_clock
+from adsum.platform.database.new_events import EventType
 from adsum.wiring import Adsum
-from tests.events.webhooks.conftest import CALLER, NOW, Receiver, deliver, happen, replay_all, until
+from tests.events.webhooks.conftest import (
+    CALLER,
+    NOW,
+    Receiver,
+    deliver,
+    happen,
+    replay_all,
+    until,
+    webhooks_in_steps,
+)
 
 
 async def test_events_are_delivered_again_on_demand(
@@ -116,3 +129,57 @@ async def test_a_replay_has_the_period_and_the_types_that_were_chosen(
     assert await adsum.webhooks.replay_period(webhook.webhook.id, *period, CALLER) == 2
     await deliver(adsum, webhook)
     assert receiver.added == [0, 1, 2, 3, 1, 2]
+
+
+async def test_the_events_of_a_period_are_looked_for_in_steps_before_the_webhook_is_locked(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    for number in range(7):
+        await happen(adsum, [number], NOW + timedelta(minutes=number))
+    await deliver(adsum, webhook)
+    webhooks, period = webhooks_in_steps(adsum, 2), (NOW + timedelta(minutes=1), NOW + timedelta(minutes=6))
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
+    event.listen(adsum.database.engine.sync_engine, "before_cursor_execute", note)
+    count = await webhooks.replay_period(webhook.webhook.id, *period, CALLER)
+    event.remove(adsum.database.engine.sync_engine, "before_cursor_execute", note)
+    await deliver(adsum, webhook)
+
+    tables = [name for each in statements for name in ("FROM events", "webhook_replays") if name in each]
+    assert tables == [*["FROM events"] * 5, "webhook_replays", "webhook_replays"]
+    assert (count, receiver.added[7:]) == (5, [1, 2, 3, 4, 5])
+
+
+async def test_waiting_events_are_counted_as_far_as_statements_look(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    webhook_id = webhook.webhook.id
+    few = webhooks_in_steps(adsum, 3)
+    nothing = await few.count_waiting(webhook_id, CALLER)
+    await happen(adsum, range(2))
+    new = await few.count_waiting(webhook_id, CALLER)
+    await happen(adsum, range(2, 4))
+    more = await few.count_waiting(webhook_id, CALLER)
+    await deliver(adsum, webhook)
+    await adsum.webhooks.replay_event(webhook_id, 1, CALLER)
+    single = await few.count_waiting(webhook_id, CALLER)
+    await replay_all(adsum, webhook)
+    replayed = await few.count_waiting(webhook_id, CALLER)
+
+    assert (nothing, new, more) == (Waiting(0, has_more=False), Waiting(2, has_more=False), Waiting(3, has_more=True))
+    assert (single, replayed) == (Waiting(1, has_more=False), Waiting(4, has_more=True))
+    assert await adsum.webhooks.count_waiting(webhook_id, CALLER) == Waiting(5, has_more=False)
+
+
+async def test_events_that_the_dispatcher_has_not_matched_with_a_webhook_do_not_wait_for_it(
+    adsum: Adsum, webhook: WebhookWithSecret
+) -> None:
+    webhook_id, few = webhook.webhook.id, webhooks_in_steps(adsum, 3)
+    await adsum.webhooks.change(webhook_id, CALLER, event_types=[EventType.REGISTER_MISSING])
+    await happen(adsum, range(5))
+    await adsum.dispatch.dispatch()
+
+    assert await few.count_waiting(webhook_id, CALLER) == Waiting(0, has_more=False)

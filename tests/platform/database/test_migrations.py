@@ -24,6 +24,7 @@ from adsum.batches.repository.jobs import insert_records
 from adsum.batches.repository.runs import close_runs
 from adsum.batches.repository.undoing import UndoRequest, undo_run
 from adsum.batches.tables import batch_runs
+from adsum.events.webhooks.tables import webhook_deliveries, webhooks
 from adsum.migrations import online
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, StorageOutage, open_database
@@ -306,6 +307,23 @@ async def test_the_indexes_of_runs_are_made_again_where_one_was_interrupted(unmi
         found = set(await connection.scalars(text(query)))
     assert found >= set(names)
     assert "ix_batch_runs_user_id" not in found
+
+
+@pytest.mark.parametrize("size", [1, 500])
+async def test_deliveries_lose_the_answers_to_events_and_keep_those_to_tests(
+    database: Database, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(online, "SLICE", size)
+    async with database.transaction() as connection:
+        hook = {"url": "https://a.example", "event_types": [], "in_order": True, "secret": "", "created_at": LATER}
+        await connection.execute(insert(webhooks).values(hook | {"position": 0}))
+        attempt = {"webhook_id": 1, "event_type": "x", "attempted_at": LATER, "duration_ms": 1, "answer": "Ada"}
+        await connection.execute(insert(webhook_deliveries), [attempt | {"event_id": each} for each in (1, None, 2)])
+
+        await connection.run_sync(run_in, migration("0065_failed_deliveries")._remove_answers)
+
+        answers = list(await connection.scalars(select(webhook_deliveries.c.answer).order_by(webhook_deliveries.c.id)))
+    assert answers == ["", "Ada", ""]
 
 
 @pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)

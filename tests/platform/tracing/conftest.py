@@ -26,6 +26,9 @@ from tests.support.collector import Collector, collecting
 from tests.support.installation import DEADLINE_S
 from tests.support.schools import make_school
 
+PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+TRACE_ID, PARENT_ID = PARENT.split("-")[1:3]
+
 
 @dataclass
 class Traced:
@@ -38,6 +41,15 @@ class Traced:
     @property
     def api(self) -> Api:
         return self.apis[0]
+
+    async def mark(self) -> dict[str, Any]:
+        """Marks the class of the first school, in the trace of a client: `PARENT`. Returns the answer."""
+        school = self.api.school
+        body = {"classId": school.class_id, "sessionId": school.session_id, "learningDate": "2024-12-25"}
+        headers = {"traceparent": PARENT, "tracestate": "vendor=1"}
+        answer = await self.api.post("/attendances/create-batch", body | {"isSelectedAll": True}, "office", headers)
+        assert answer.is_success, answer.text
+        return answer.json()
 
     async def options_of_message(self) -> dict[str, Any]:
         """The options of the only message in the queue."""
@@ -82,7 +94,8 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Generator[Collector]:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"webhook_allowed_networks": "127.0.0.0/8"})
+    """Receivers on loopback; runs are swept immediately after acceptance."""
+    return settings.model_copy(update={"webhook_allowed_networks": "127.0.0.0/8", "sweep_grace": 0})
 
 
 @pytest.fixture

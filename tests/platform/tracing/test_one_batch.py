@@ -6,25 +6,20 @@ import json
 
 from adsum.accounts.access import system_caller
 from adsum.events.webhooks.service import NewWebhook
+from tests.batches.queue.stub_processor import StubProcessor, running_worker
 from tests.events.webhooks.conftest import Receiver, receiver
-from tests.platform.tracing.conftest import Traced, until
+from tests.platform.tracing.conftest import PARENT_ID, TRACE_ID, Traced, until
 
 __all__ = ["receiver"]
 
-PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-TRACE_ID, PARENT_ID = PARENT.split("-")[1:3]
 SERVER, CLIENT, PRODUCER, CONSUMER, INTERNAL = 2, 3, 4, 5, 1
 
 
 async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Traced, receiver: Receiver) -> None:
     await traced.adsum.webhooks.create(NewWebhook(receiver.url), system_caller())
     collector, school = traced.collector, traced.api.school
-    headers = {"traceparent": PARENT, "tracestate": "vendor=1"}
-    body = {"classId": school.class_id, "sessionId": school.session_id, "learningDate": "2024-12-25"}
 
-    answer = (
-        await traced.api.post("/attendances/create-batch", body | {"isSelectedAll": True}, "office", headers)
-    ).json()
+    answer = await traced.mark()
     async with traced.working():
         await until(lambda: len(collector.named("POST webhook")) == 2 and collector.named("release"))
     await until(lambda: collector.named("POST /attendances/create-batch"))
@@ -91,3 +86,31 @@ async def test_a_delivery_that_fails_is_an_error_in_the_trace(traced: Traced, re
         ("500", True),
         ("connection_failed", True),
     }
+
+
+async def test_a_run_that_the_sweeper_sends_again_continues_its_trace(traced: Traced) -> None:
+    collector, redis = traced.collector, traced.adsum.queue.ledger.redis
+    await traced.mark()
+    await redis.flushall()  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
+
+    assert await traced.adsum.sweeper.sweep() == 1
+    async with traced.working():
+        await until(lambda: collector.named("release"))
+    await until(lambda: collector.named("POST /attendances/create-batch"))
+
+    (accept,), (processed,) = collector.named("accept"), collector.named("process attendance")
+    assert (processed.trace_id, processed.parent_id) == (TRACE_ID, accept.span_id)
+    assert {span.trace_id for span in collector.spans} == {TRACE_ID}
+
+
+async def test_a_chunk_that_is_put_off_is_no_error_in_the_trace(traced: Traced) -> None:
+    redis_url, processor = traced.adsum.settings.redis_url, StubProcessor(refusals=1)
+    assert redis_url is not None
+    processor.unblocked.set()
+    await traced.mark()
+    async with running_worker(redis_url, processor, tracing=traced.adsum.tracing):
+        await until(lambda: len(traced.collector.named("process attendance")) == 2)
+
+    deliveries = traced.collector.named("process attendance")
+    assert [each.attributes.get("adsum.postponed") for each in deliveries] == [True, None]
+    assert [(each.is_error, each.attributes.get("error.type")) for each in deliveries] == [(False, None)] * 2

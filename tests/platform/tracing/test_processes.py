@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from http import HTTPStatus
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from adsum.accounts.access import Role
+from adsum.platform.tracing.spans import Step
 from adsum.wiring import Adsum
 from tests.platform.tracing.conftest import until
+from tests.support.api import Api
 from tests.support.collector import Collector
 from tests.support.forked import start_forked
+from tests.support.installation import RunWorker, ended
 from tests.support.live import environment, serving
 from tests.support.schools import make_school, make_user
 
@@ -77,3 +81,17 @@ def test_without_a_collector_nothing_of_the_extra_is_imported() -> None:
     )
     imported = json.loads(printed.stdout)
     assert [name for name in imported if name.startswith(OF_THE_EXTRA)] == []
+
+
+async def test_without_a_collector_a_batch_makes_no_span(
+    adsum: Adsum, api: Api, worker: RunWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object) -> None:
+        raise AssertionError("a span, although nothing is exported")
+
+    monkeypatch.setattr(Step, "__init__", refuse)
+    answer = await api.create()
+    async with worker():
+        status = await ended(adsum, answer.json()["batchId"])
+
+    assert (answer.status_code, status.tally.recorded) == (HTTPStatus.ACCEPTED, 30)

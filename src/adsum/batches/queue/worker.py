@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adsum.batches.queue.chunks import TRACE, Chunk, NewerChunk, UnreadableChunk, chunk_of, span_attributes
 from adsum.platform.redis.workers import QueueMessage, QueueWorker, WorkerOptions, delayed
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.platform.tracing.spans import Step, continued
+from adsum.platform.tracing.spans import UNTRACED, Step, continued
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
@@ -49,17 +49,23 @@ class ChunkWorker(QueueWorker):
         except NewerChunk:
             raise await delayed(job, token, NEWER_CHUNK_PAUSE_MS) from None
         try:
-            if self._tracing is None:
-                await self._process(chunk, job.stalledCounter)
-            else:
-                with self._continued(self._tracing, chunk, job):
-                    await self._process(chunk, job.stalledCounter)
-        except NotNow:
-            raise await delayed(job, token, NOT_NOW_PAUSE_MS) from None
+            with UNTRACED if self._tracing is None else self._continued(self._tracing, chunk, job) as spans:
+                is_processed = await self._process_now(chunk, job.stalledCounter, spans)
         except Exception as error:
             log.exception("chunk failed", mark=LogIcon.ERROR, chunk=chunk.message_id)
             # BullMQ publishes the text of the error, and the text of the real error may contain a row.
             raise ProcessingFailed(type(error).__name__) from None
+        if not is_processed:
+            raise await delayed(job, token, NOT_NOW_PAUSE_MS)
+
+    async def _process_now(self, chunk: Chunk, stalls: int, spans: Step) -> bool:
+        """False: it is to be delivered again, which is no error of its span."""
+        try:
+            await self._process(chunk, stalls)
+        except NotNow:
+            spans.note({"adsum.postponed": True})
+            return False
+        return True
 
     def _continued(self, tracing: Tracing, chunk: Chunk, job: QueueMessage) -> Step:
         """The step of a delivery in the trace of its message. The id of a message may name a student."""

@@ -1,8 +1,8 @@
 -- Moves the oldest :limit committed events from `new_events` to `events`, with ids from :last_id + 1 on, in the order
 -- of their insertion. Returns the id of each.
--- The caller holds the lock of `event_log`, so that ids become visible in their order. One statement, because two would
--- see different rows: a transaction may commit in between.
--- Locks: the deleted rows. An erasure changes such rows, and this statement waits until it ends.
+-- One statement, because two would see different rows: a transaction may commit in between.
+-- Locks: the deleted rows, after `event_log`, which the caller has locked, so that ids become visible in their order. An
+-- erasure that has changed such a row holds it until its end.
 WITH moved AS (
     DELETE FROM new_events
     WHERE id IN (SELECT id FROM new_events ORDER BY id LIMIT :limit)

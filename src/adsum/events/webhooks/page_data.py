@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adsum.accounts.access import Caller
-from adsum.events.webhooks.rules import Delivery, Webhook
+from adsum.events.webhooks.rules import Delivery, Waiting, Webhook
 from adsum.events.webhooks.service import Webhooks
 from adsum.platform.errors import Invalid
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
@@ -40,7 +40,7 @@ class WebhookView:
         webhook: the webhook.
         school: whose events it receives; None: all events.
         time_zone: of its school, or of all schools of the visitor; UTC if they have different ones.
-        waiting: events that it has still to receive, counted up to `service.MAX_COUNTED`.
+        waiting: events that it has still to receive.
         log: attempts, the newest first.
         is_continued: whether the log begins with newer attempts.
     """
@@ -48,7 +48,7 @@ class WebhookView:
     webhook: Webhook
     school: School | None
     time_zone: str
-    waiting: int
+    waiting: Waiting
     log: Page[Delivery]
     is_continued: bool
 

@@ -17,7 +17,7 @@ from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.events.webhooks.page_data import WebhookPageData
 from adsum.events.webhooks.rules import RETRY_FOR, Webhook
 from adsum.events.webhooks.sending import DEADLINE_S
-from adsum.events.webhooks.service import MAX_COUNTED, NewWebhook, Webhooks
+from adsum.events.webhooks.service import NewWebhook, Webhooks
 from adsum.platform.database.new_events import EventType
 from adsum.platform.errors import AdsumError, ConfirmationNeeded, Forbidden, Violation, refuse
 from adsum.platform.http.dependencies import Now, provided
@@ -331,7 +331,6 @@ async def _values(
         "shown": shown,
         "now": now,
         "retry_for": RETRY_FOR,
-        "max_counted": MAX_COUNTED,
     }
 
 

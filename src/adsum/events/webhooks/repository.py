@@ -7,14 +7,28 @@ from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.events.tables import events
-from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Retry, Webhook, next_attempt_after
-from adsum.events.webhooks.tables import webhook_deliveries, webhook_replays, webhook_retries, webhooks
+from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Retry, Waiting, Webhook, next_attempt_after
+from adsum.events.webhooks.tables import HAS_FAILED, webhook_deliveries, webhook_replays, webhook_retries, webhooks
 from adsum.platform.database.filters import equal
 from adsum.platform.database.sql_files import sql_file
 
@@ -33,6 +47,17 @@ class SealedSecrets(NamedTuple):
     current: str
     earlier: str | None
     earlier_ends_at: datetime | None
+
+
+class Received(NamedTuple):
+    """Events that a webhook receives, among some that were looked at: their number, the first and the last one, and the
+    last of all that were looked at. None: there was none.
+    """
+
+    count: int
+    first: int | None
+    last: int | None
+    complete: int | None
 
 
 class Replay(NamedTuple):
@@ -207,22 +232,35 @@ async def delete_retries(connection: AsyncConnection, webhook_id: int, event_ids
     await connection.execute(delete(webhook_retries).where(c.webhook_id == webhook_id, c.event_id.in_(event_ids)))
 
 
-async def add_replay(connection: AsyncConnection, webhook: Webhook, since: datetime, until: datetime) -> int:
-    """Begins a replay of the events of a period that the webhook receives and has passed. Returns their number.
-
-    A replay of the same period that is under way begins anew. The caller has locked the webhook.
+async def find_received(
+    connection: AsyncConnection, webhook: Webhook, since: datetime, until: datetime, after: int, limit: int
+) -> Received:
+    """The events of a period that the webhook receives, among the next `limit` events after an id and up to its
+    position.
     """
-    c, replay = events.c, webhook_replays.c
-    passed = (c.occurred_at >= since, c.occurred_at < until, c.id <= webhook.position, *_received_by(webhook))
-    count, first, last = (
-        await connection.execute(select(func.count(), func.min(c.id), func.max(c.id)).where(*passed))
-    ).one()
-    same = (replay.webhook_id == webhook.id, replay.since == since, replay.until == until)
+    c = events.c
+    kept = (c.id > after, c.id <= webhook.position)
+    scanned = select(c.id, c.type, c.school_id, c.occurred_at).where(*kept).order_by(c.id).limit(limit).subquery()
+    is_received = and_(
+        *(scanned.c.occurred_at >= since, scanned.c.occurred_at < until), *_received_by(webhook, scanned.c)
+    )
+    received = case((is_received, scanned.c.id))
+    query = select(func.count(received), func.min(received), func.max(received), func.max(scanned.c.id))
+    count, first, last, complete = (await connection.execute(query)).one()
+    return Received(count, first, last, complete)
+
+
+async def add_replay(
+    connection: AsyncConnection, webhook_id: int, since: datetime, until: datetime, after: int, last_id: int
+) -> None:
+    """Begins a replay of the events of a period, of which those after an id up to `last_id` are received. A replay of
+    the same period that is under way begins anew. The caller has locked the webhook.
+    """
+    replay = webhook_replays.c
+    same = (replay.webhook_id == webhook_id, replay.since == since, replay.until == until)
     await connection.execute(delete(webhook_replays).where(*same))
-    if count:
-        values = {"since": since, "until": until, "position": first - 1, "last_id": last}
-        await connection.execute(insert(webhook_replays).values(webhook_id=webhook.id, **values))
-    return count
+    values = {"webhook_id": webhook_id, "since": since, "until": until, "position": after, "last_id": last_id}
+    await connection.execute(insert(webhook_replays).values(values))
 
 
 async def next_replay(connection: AsyncConnection, webhook_id: int) -> Replay | None:
@@ -255,28 +293,33 @@ async def is_received(connection: AsyncConnection, webhook: Webhook, event_id: i
     return await connection.scalar(select(events.c.id).where(*which)) is not None
 
 
-def _received_by(webhook: Webhook) -> list[ColumnElement[bool]]:
-    which = equal((events.c.school_id, webhook.school_id))
-    return [*which, events.c.type.in_(webhook.event_types)] if webhook.event_types else which
+def _received_by(webhook: Webhook, c: Any = events.c) -> list[ColumnElement[bool]]:
+    """The conditions of events that the webhook receives. `c`: the columns of the events."""
+    which = equal((c.school_id, webhook.school_id))
+    return [*which, c.type.in_(webhook.event_types)] if webhook.event_types else which
 
 
-async def count_waiting(connection: AsyncConnection, webhook: Webhook, limit: int) -> int:
-    """The number of events that the webhook has still to receive, counted up to `limit`."""
+async def count_waiting(connection: AsyncConnection, webhook: Webhook, after: int, limit: int) -> Waiting:
+    """The number of events that the webhook has still to receive: new ones after an id, those of replays, and retries.
+    Of each, at most `limit` events are looked at.
+    """
     c, retry, replay = events.c, webhook_retries.c, webhook_replays.c
-    following = select(c.id).where(c.id > webhook.position, *_received_by(webhook)).limit(limit)
-    again = select(retry.event_id).where(retry.webhook_id == webhook.id).limit(limit)
-    remaining = and_(
-        *(c.id > replay.position, c.id <= replay.last_id),
-        *(c.occurred_at >= replay.since, c.occurred_at < replay.until),
-    )
-    replayed = (
-        select(c.id)
-        .join(webhook_replays, remaining)
-        .where(replay.webhook_id == webhook.id, *_received_by(webhook))
-        .limit(limit)
-    )
-    counts = [select(func.count()).select_from(each.subquery()) for each in (following, again, replayed)]
-    return min(limit, sum([await connection.scalar(count) or 0 for count in counts]))
+    new = select(c.id, c.type, c.school_id, true().label("is_meant")).where(c.id > after).order_by(c.id)
+    is_in_period = and_(c.occurred_at >= replay.since, c.occurred_at < replay.until)
+    remaining = and_(replay.webhook_id == webhook.id, c.id > replay.position, c.id <= replay.last_id)
+    again = select(c.id, c.type, c.school_id, is_in_period.label("is_meant")).join(webhook_replays, remaining)
+    single = select(retry.event_id).where(retry.webhook_id == webhook.id).limit(limit).subquery()
+    found = [await _count_received(connection, each.limit(limit).subquery(), webhook) for each in (new, again)]
+    retries = await connection.scalar(select(func.count()).select_from(single)) or 0
+    has_more = retries == limit or any(scanned == limit for _, scanned in found)
+    return Waiting(retries + sum(count for count, _ in found), has_more)
+
+
+async def _count_received(connection: AsyncConnection, scanned: Subquery, webhook: Webhook) -> tuple[int, int]:
+    """Of scanned events, the number of those that the webhook receives, and of all."""
+    received = case((and_(scanned.c.is_meant, *_received_by(webhook, scanned.c)), scanned.c.id))
+    count, number = (await connection.execute(select(func.count(received), func.count(scanned.c.id)))).one()
+    return count, number
 
 
 async def log_deliveries(
@@ -311,7 +354,7 @@ async def list_deliveries(
     if before is not None:
         query = query.where(c.id < before)
     if failed_only:
-        query = query.where(or_(c.status.is_(None), c.status < 200, c.status > 299))
+        query = query.where(HAS_FAILED)
     found: list[Delivery] = []
     for row in await connection.execute(query):
         *values, attempts, due = tuple[Any, ...](row)

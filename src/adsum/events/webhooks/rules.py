@@ -96,7 +96,7 @@ class Attempt:
         duration_ms: until the answer, or the error.
         status: of the answer; None: there was none.
         error: why there was no answer; None: there was one.
-        answer: the beginning of the answer.
+        answer: the beginning of the answer to a test; empty for an event.
     """
 
     attempted_at: datetime
@@ -148,6 +148,14 @@ class Retry:
 
     attempts: int
     next_attempt_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The number of events that a webhook has still to receive. `has_more`: not all were counted."""
+
+    count: int
+    has_more: bool
 
 
 def next_attempt_after(webhook: Webhook, delivery: Delivery, retry: Retry | None) -> datetime | None:

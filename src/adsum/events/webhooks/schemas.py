@@ -114,7 +114,13 @@ class AttemptItem(Schema):
             "`address_refused`; null: there was one."
         ),
     ]
-    answer: Annotated[str, Field(description="The first 500 characters of the answer.")]
+    answer: Annotated[
+        str,
+        Field(
+            description="The first 500 characters of the answer to a test. Empty for an event: its answer may name "
+            "students, and is not stored."
+        ),
+    ]
     has_arrived: Annotated[bool, Field(description="Whether the status is 200 to 299.")]
 
     @classmethod

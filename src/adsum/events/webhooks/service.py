@@ -16,11 +16,11 @@ from adsum.accounts.access import Caller, Permission, require_confirmed, require
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.events.repository import lock_ends, read_position
-from adsum.events.service import PRUNE_PAUSE, PRUNED_AT_ONCE, EventNumbering
+from adsum.events.service import PRUNE_PAUSE, PRUNED_AT_ONCE, SCANNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
 from adsum.events.webhooks.guard import Guard
-from adsum.events.webhooks.rules import DISPATCHER, Attempt, Delivery, Disabled, Webhook, new_secret
+from adsum.events.webhooks.rules import DISPATCHER, Attempt, Delivery, Disabled, Waiting, Webhook, new_secret
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
@@ -33,8 +33,9 @@ from adsum.schools.service import require_school
 MAX_URL = 2_000
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
-MAX_COUNTED = 1_000
 DELETION_PAUSE = timedelta(minutes=1)
+# Events that are looked at to count those that wait: the page does so every few seconds.
+COUNTED_AT_MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Webhooks:
         guard: decides which hosts are reachable.
         box: encrypts secrets.
         now: the clock.
+        scanned_at_once: the number of events that one statement looks at.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Webhooks:
         guard: Guard,
         box: SecretBox,
         now: Clock,
+        scanned_at_once: int = SCANNED_AT_ONCE,
     ) -> None:
         self._database = database
         self._numbering = numbering
@@ -82,6 +85,7 @@ class Webhooks:
         self._guard = guard
         self._box = box
         self._now = now
+        self._scanned_at_once = scanned_at_once
 
     async def create(self, new: NewWebhook, caller: Caller) -> WebhookWithSecret:
         """Creates a webhook, which receives what happens from now on.
@@ -125,12 +129,16 @@ class Webhooks:
         async with self._database.snapshot() as connection:
             return await statements.list_webhooks(connection, caller, (Disabled.FAILING, Disabled.GONE))
 
-    async def count_waiting(self, webhook_id: int, caller: Caller) -> int:
-        """The number of events that a webhook has still to receive, counted up to `MAX_COUNTED`."""
+    async def count_waiting(self, webhook_id: int, caller: Caller) -> Waiting:
+        """The number of events that a webhook has still to receive."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.snapshot() as connection:
             webhook = await _find(connection, webhook_id, caller)
-            return await statements.count_waiting(connection, webhook, MAX_COUNTED)
+            after = webhook.position
+            if webhook.disabled is None and webhook.newest_id <= webhook.position:  # it receives none of those matched
+                after = max(after, await read_position(connection, DISPATCHER))
+            limit = min(COUNTED_AT_MOST, self._scanned_at_once)
+            return await statements.count_waiting(connection, webhook, after, limit)
 
     async def get(self, webhook_id: int, caller: Caller) -> Webhook:
         """One webhook."""
@@ -255,9 +263,29 @@ class Webhooks:
         if until <= since:
             detail = "the end must be after the beginning"
             raise Invalid(detail, [Violation("times_reversed", detail, "/until")])
+        async with self._database.snapshot() as connection:
+            webhook = await _find(connection, webhook_id, caller)
+        count, ids = await self._find_received(webhook, since, until)
+        if not ids:
+            return 0
         async with self._database.transaction() as connection:
-            webhook = await _find(connection, webhook_id, caller, lock=True)
-            return await statements.add_replay(connection, webhook, since, until)
+            await _find(connection, webhook_id, caller, lock=True)
+            await statements.add_replay(connection, webhook_id, since, until, ids[0] - 1, ids[-1])
+        return count
+
+    async def _find_received(self, webhook: Webhook, since: datetime, until: datetime) -> tuple[int, Sequence[int]]:
+        """The number of the events of a period that the webhook receives and has passed, and some of their ids: the
+        first, the last, and those between two steps. Each step reads a bounded part of the log, and locks nothing.
+        """
+        count, ids, position = 0, list[int](), 0
+        while position is not None:
+            async with self._database.autocommit_read() as connection:
+                found = await statements.find_received(
+                    connection, webhook, since, until, position, self._scanned_at_once
+                )
+            count, position = count + found.count, found.complete
+            ids += [each for each in (found.first, found.last) if each is not None]
+        return count, ids
 
     async def violations_of_url(self, url: str, caller: Caller) -> Sequence[Violation]:
         """Why a URL would be refused. Webhooks reach public addresses with TLS, and allowed networks."""

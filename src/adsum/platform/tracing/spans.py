@@ -88,7 +88,10 @@ class Step:
     @property
     def trace_id(self) -> str | None:
         """Of the first span, in hexadecimal digits; None: nothing is traced."""
-        return next((member.tracing.trace_id(member.span) for member in self._members), None)
+        if not self._members:
+            return None
+        first = self._members[0]
+        return first.tracing.trace_id(first.span)
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -96,11 +99,12 @@ class Step:
 
         `tracestate` is left out: it is about the systems of the client that has sent the request.
         """
-        found = next((member.tracing.headers(member.span) for member in self._members), _NO_HEADERS)
-        return {name: text for name, text in found.items() if name == "traceparent"}
+        if not self._members:
+            return {}
+        first = self._members[0]
+        return {name: text for name, text in first.tracing.headers(first.span).items() if name == "traceparent"}
 
 
-_NO_HEADERS: Mapping[str, str] = {}
 UNTRACED = Step(())
 
 

@@ -27,6 +27,7 @@ from adsum.privacy.merging.rules import (
 )
 from adsum.privacy.repository.references import (
     answers_with_student,
+    ids_of_students,
     replace_in_events,
     runs_with_student,
     set_answers,
@@ -111,6 +112,7 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
     for table, unique in _MOVED.items():
         await _move_rows(connection, table, unique, student_id, removed_id)
     await _rename_in_documents(connection, student_id, removed_id)
+    named = await ids_of_students(connection, [removed_id])
     await _merge_students(connection, merge.student, merge.removed)
     await _move_rows(connection, student_merges, (), student_id, removed_id)
     await connection.execute(
@@ -126,10 +128,11 @@ async def move(connection: AsyncConnection, merge: Merge, caller: Caller) -> Non
             key_id=caller.key_id,
         )
     )
+    await replace_in_events(connection, named, student_id)
 
 
 async def _rename_in_documents(connection: AsyncConnection, student_id: int, removed_id: int) -> None:
-    """Replaces the id of the removed record in plans, in stored answers and in events."""
+    """Replaces the id of the removed record in plans and in stored answers."""
     runs = await runs_with_student(connection, removed_id)
     await set_plans(connection, [with_kept_student(run, student_id, removed_id) for run in runs])
     answers = await answers_with_student(connection, removed_id)
@@ -137,7 +140,6 @@ async def _rename_in_documents(connection: AsyncConnection, student_id: int, rem
         connection,
         [row | {"answer": answer_for_kept_student(row["answer"], student_id, removed_id)} for row in answers],
     )
-    await replace_in_events(connection, [removed_id], student_id)
 
 
 async def merge_of_removed(connection: AsyncConnection, removed_id: int) -> Merge | None:

@@ -43,7 +43,7 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     names = await _source_ids(connection, student_names.c.student_id == student_id)
     # Waits for transactions that store something about the student, such as an answer, and hides them from later ones.
     locked = select(students.c.id).where(named_student_id == student_id).order_by(students.c.id)
-    await connection.execute(locked.with_for_update())
+    named = list(await connection.scalars(locked.with_for_update()))
     places = await _lock_records(connection, student_id)
     await _erase_from_plans(connection, student_id)
     await _erase_from_answers(connection, student_id)
@@ -72,7 +72,6 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
         student_merges,
     ):
         await connection.execute(delete(table).where(table.c.student_id == student_id))
-    await replace_in_events(connection, [student_id])
     await connection.execute(delete(students).where(named_student_id == student_id))
     # A source id may also name another student of the school, who would be left out of imports.
     n = student_names.c
@@ -80,6 +79,7 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     if names:
         in_use = await _source_ids(connection, tuple_(n.school_id, n.source_id).in_(names))
     await add_tombstones(connection, Erased.STUDENT, names - in_use, now)
+    await replace_in_events(connection, named)
     return erased.rowcount
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Date, String, bindparam, column, delete, insert, select, table, update
+from sqlalchemy import Date, String, bindparam, column, delete, func, insert, or_, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.batches.tables import batch_runs
@@ -18,6 +18,7 @@ from adsum.platform.database.sql_files import FileStatement, sql_file
 from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, Row, is_about_student, parts_about, without_parts
 from adsum.roster.repository.membership import schools_of_student
+from adsum.roster.tables import students
 from adsum.schools.locks import lock_school
 
 STUDENT = {"student_id": BigInt}
@@ -42,6 +43,7 @@ _ANSWER_COLUMNS = {
 _REPLACE_IN_NEW_EVENTS = sql_file("adsum.privacy", "replace_in_new_events", parameters={"kept_id": BigInt})
 _REPLACE_IN_EVENTS = sql_file("adsum.privacy", "replace_in_events", parameters={"kept_id": BigInt})
 # Only the columns that are used: events are above this package.
+_EVENTS = table("events", column("id", BigInt))
 _ANNOUNCEMENTS = table("announcements", column("type", String), column("day", Date), column("subject_id", BigInt))
 _RUNS = sql_file("adsum.privacy", "runs_with_student", parameters=STUDENT, returns=_RUN_COLUMNS)
 _OPEN_RUNS = sql_file("adsum.privacy", "open_runs_with_student", parameters=STUDENT, returns=_BATCH_COLUMNS)
@@ -76,19 +78,31 @@ async def runs_with_student(connection: AsyncConnection, student_id: int) -> lis
     return await rows_about(connection, _RUNS, _RUN_COLUMNS, student_id)
 
 
+async def ids_of_students(connection: AsyncConnection, student_ids: Collection[int]) -> list[int]:
+    """The ids of students, who are still stored, and of the records merged into them."""
+    s = students.c
+    query = select(s.id).where(or_(s.id.in_(student_ids), s.merged_into.in_(student_ids)))
+    return list(await connection.scalars(query.order_by(s.id)))
+
+
 async def replace_in_events(
     connection: AsyncConnection, student_ids: Collection[int], kept_id: int | None = None
 ) -> None:
-    """Replaces the ids of students, who are still stored, in all events: by that of the kept student, or by null.
+    """Replaces ids of students in all events: by that of the kept student, or by null.
 
-    Call it late in a transaction: until its end no event gets an id.
+    It comes last in a transaction: if a student is in an event without an id, no event gets one until the end. Merged
+    records are not looked for: see `ids_of_students`.
     """
     if not student_ids:
         return
     await _move_announcements(connection, student_ids, kept_id)
     values = {"student_ids": json.dumps(sorted(student_ids)), "kept_id": kept_id}
-    for statement in (_REPLACE_IN_NEW_EVENTS, _REPLACE_IN_EVENTS):
-        await statement.fetch_all(connection, values)
+    newest = await connection.scalar(select(func.max(_EVENTS.c.id))) or 0
+    # The long part first: until the end of the transaction events wait for their ids that the second statement changes.
+    await _REPLACE_IN_EVENTS.fetch_all(connection, values | {"after": 0})
+    await _REPLACE_IN_NEW_EVENTS.fetch_all(connection, values)
+    # Those that got an id meanwhile: the statement before has waited for the transaction that gave it.
+    await _REPLACE_IN_EVENTS.fetch_all(connection, values | {"after": newest})
 
 
 async def _move_announcements(connection: AsyncConnection, student_ids: Collection[int], kept_id: int | None) -> None:

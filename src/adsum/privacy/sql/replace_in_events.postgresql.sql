@@ -1,14 +1,13 @@
--- Replaces the ids of students in numbered events by :kept_id, which may be
--- null, also those of records merged into them. Events about runs name no student. :student_ids is a JSON array. Locks: the events.
+-- Replaces the ids of students by :kept_id, which may be null, in numbered events after the id :after. Events about runs
+-- name no student. :student_ids is a JSON array. It reads these events once, without an index.
+-- Locks: the events that it changes. Numbering does not wait for them.
 UPDATE events
 SET data = jsonb_set(data, '{studentId}', coalesce(to_jsonb(CAST(:kept_id AS bigint)), 'null'))
-WHERE type IN (
+WHERE id > :after
+    AND type IN (
         'attendance.corrected', 'attendance.cleared', 'student.unexplained',
         'absence.entered', 'absence.changed', 'absence.revoked'
     )
     AND CAST(data ->> 'studentId' AS bigint) IN (
-        SELECT s.id
-        FROM students s
-        JOIN jsonb_array_elements_text(CAST(:student_ids AS jsonb)) AS erased
-            ON CAST(erased AS bigint) IN (s.id, s.merged_into)
+        SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(CAST(:student_ids AS jsonb)) AS value
     )

@@ -1,13 +1,5 @@
--- Replaces the ids of students in events that have no number yet by :kept_id, which may be
--- null, also those of records merged into them. Events about runs name no student. :student_ids is a JSON array. SQLite has one writer.
+-- Replaces the ids of students by :kept_id, which may be null, in events that have no number yet: those of the last
+-- moments, which are few. Events about runs name no student. :student_ids is a JSON array. SQLite has one writer.
 UPDATE new_events
 SET data = json_set(data, '$.studentId', :kept_id)
-WHERE type IN (
-        'attendance.corrected', 'attendance.cleared', 'student.unexplained',
-        'absence.entered', 'absence.changed', 'absence.revoked'
-    )
-    AND data ->> 'studentId' IN (
-        SELECT s.id
-        FROM students s
-        JOIN json_each(:student_ids) AS erased ON erased.value IN (s.id, s.merged_into)
-    )
+WHERE data ->> 'studentId' IN (SELECT value FROM json_each(:student_ids))

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from io import BytesIO
 from typing import Any, Final, cast
 from urllib.parse import urlencode
+from zipfile import ZipFile
 
 import httpx2
 from fastapi.routing import APIRoute
@@ -47,6 +49,9 @@ ADDRESSES: Final = {"admin": ADMIN, "teacher": TEACHER}
 HEADERS: Final = {"User-Agent": "school-platform/1.0", "X-Request-ID": "example"}
 DEADLINE_S: Final = 20.0
 ALLOWED_NETWORK: Final = "127.0.0.0/8"  # of the receiver of webhooks, where nobody listens
+
+# In the example of all metrics.
+METRICS: Final = ("adsum_open_runs", "adsum_queue_depth", "adsum_webhooks")
 
 Examples = dict[str, dict[str, Any]]
 """The request and the response of each operation, by its `operationId`."""
@@ -116,8 +121,10 @@ class Recorder:
         self.answers[step.operation] = content
         self._keep_token(step, content)
         example: dict[str, Any] = {"status": answer.status_code}
-        if step.body is not None and step.media != ZIP:
-            example["request"] = step.body.decode() if isinstance(step.body, bytes) else step.body
+        if step.body is not None:
+            example["request"] = _shown(step)
+        if step.operation == "getMetrics":
+            content = _excerpt(content)
         if content:
             example["response"] = self.normaliser.value(content)
         return example
@@ -204,6 +211,20 @@ class Recorder:
             await ended(self.adsum, row.status.batch_id)
         stop.set()
         await asyncio.wait_for(running, DEADLINE_S)
+
+
+def _shown(step: Step) -> object:
+    """The body of a request. Of an archive the names of its files, as a placeholder."""
+    if step.media != ZIP:
+        return step.body.decode() if isinstance(step.body, bytes) else step.body
+    with ZipFile(BytesIO(step.body)) as archive:
+        return f"<zip of {', '.join(archive.namelist())}>"
+
+
+def _excerpt(exposition: str) -> str:
+    """The lines of `METRICS`, which are the same each time: they are about the database, not about the process."""
+    names = re.compile(rf"(?:# (?:HELP|TYPE) )?(?:{'|'.join(METRICS)})[ {{]")
+    return "".join(line for line in exposition.splitlines(keepends=True) if names.match(line))
 
 
 OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {

@@ -317,6 +317,7 @@ LAST: Final[Sequence[Step]] = (
     Step("replayEvents", {"id": 1}, body={"since": "2024-12-20T00:00:00Z", "until": "2024-12-21T00:00:00Z"}),
     Step("deleteWebhook", {"id": 1}, before="a receiver that is gone"),
     Step("listAuditEntries", query={"limit": 1, "action": "user_added"}),
+    Step("getMetrics"),
 )
 STEPS: Final[Sequence[Step]] = (
     *OPERATIONS,

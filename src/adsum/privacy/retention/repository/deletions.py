@@ -18,14 +18,14 @@ from adsum.attendance.tables import attendance_changes, attendances, contradicti
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.privacy.holds.repository import held_students
-from adsum.privacy.repository.references import replace_in_events
+from adsum.privacy.repository.references import ids_of_students, replace_in_events
 from adsum.privacy.retention.repository.periods import CONTACT_HAS_TEXT, DUE_STUDENTS, HAS_NOTE
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.repository.membership import schools_of_student
-from adsum.roster.tables import classes, enrolments, named_student_id, student_contacts, student_schools, students
+from adsum.roster.tables import classes, enrolments, student_contacts, student_schools, students
 from adsum.schools.locks import lock_school, try_lock_imports
 
 Deletion: TypeAlias = Callable[[AsyncConnection, int, date, int], Awaitable[int]]
@@ -223,8 +223,9 @@ async def delete_students(connection: AsyncConnection, school_id: int, before: d
         await lock_school(connection, other)
     for table in (enrolments, student_contacts, student_schools, student_merges, student_holds, *_SUMMARIES):
         await connection.execute(delete(table).where(table.c.student_id.in_(ids)))
-    await replace_in_events(connection, ids)
-    await connection.execute(delete(students).where(named_student_id.in_(ids)))
+    named = await ids_of_students(connection, ids)
+    await connection.execute(delete(students).where(students.c.id.in_(named)))
+    await replace_in_events(connection, named)
     return len(ids)
 
 
