@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from adsum.accounts.access import system_caller
-from adsum.events.repository import announce
+from adsum.events.repository import announce, lock_ends, number_events
 from adsum.events.tables import announcements, events
 from adsum.events.webhooks.service import NewWebhook
 from adsum.platform.database.new_events import EventType, NewEvent, new_events, write_events
@@ -140,3 +140,19 @@ async def test_events_get_their_ids_while_an_erasure_waits_for_another_transacti
     entered = [each["data"]["studentId"] for each in await reader.items() if each["type"] == "absence.entered"]
     assert [each["data"]["studentId"] for each in meanwhile] == [first, second]
     assert entered == [None, second]
+
+
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
+async def test_an_erasure_finds_events_that_get_their_ids_while_it_looks_for_them(register: Register) -> None:
+    first, second, _ = register.api.school.student_ids
+    database, reader = register.adsum.database, reader_of(register.adsum)
+    await reader.read()
+    await happen_to(register, first, second)
+
+    async with database.transaction() as numbering:
+        await number_events(numbering, (await lock_ends(numbering)).last_id, 100)
+        erasing = asyncio.create_task(register.adsum.student_data.erase(first, system_caller()))
+        await until(lambda: has_transaction_waiting_for_a_lock(database))
+    await erasing
+
+    assert [each["data"]["studentId"] for each in await reader.items()] == [None, second]
