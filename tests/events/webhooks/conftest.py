@@ -181,12 +181,13 @@ async def state(adsum: Adsum, webhook: WebhookWithSecret) -> Webhook:
 
 async def deliver(adsum: Adsum, webhook: WebhookWithSecret, now: datetime | None = None) -> Webhook:
     """Delivers as a worker does, at a time. Returns the state after it."""
-    if now is not None:
-        assert isinstance(adsum.now, SetClock)
-        adsum.now.moment = now
+    if now is None:
+        await adsum.deliveries.deliver(webhook.webhook.id)
+        return await state(adsum, webhook)
+    assert isinstance(adsum.now, SetClock)
+    adsum.now.moment = now
     await adsum.deliveries.deliver(webhook.webhook.id)
-    if now is not None:
-        adsum.now.moment = None
+    adsum.now.moment = None
     return await state(adsum, webhook)
 
 

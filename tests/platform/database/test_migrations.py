@@ -315,8 +315,8 @@ async def test_deliveries_lose_the_answers_to_events_and_keep_those_to_tests(
 ) -> None:
     monkeypatch.setattr(online, "SLICE", size)
     async with database.transaction() as connection:
-        hook = {"url": "https://a.example", "event_types": [], "in_order": True, "secret": "", "created_at": LATER}
-        await connection.execute(insert(webhooks).values(hook | {"position": 0}))
+        of_all = insert(webhooks).values(url="https://a.example", event_types=[], in_order=True, secret="", position=0)
+        await connection.execute(of_all.values(created_at=LATER))
         attempt = {"webhook_id": 1, "event_type": "x", "attempted_at": LATER, "duration_ms": 1, "answer": "Ada"}
         await connection.execute(insert(webhook_deliveries), [attempt | {"event_id": each} for each in (1, None, 2)])
 

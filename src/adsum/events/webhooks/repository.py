@@ -54,7 +54,7 @@ class Received(NamedTuple):
     last of all that were looked at. None: there was none.
     """
 
-    count: int
+    number: int
     first: int | None
     last: int | None
     complete: int | None

@@ -283,7 +283,7 @@ class Webhooks:
                 found = await statements.find_received(
                     connection, webhook, since, until, position, self._scanned_at_once
                 )
-            count, position = count + found.count, found.complete
+            count, position = count + found.number, found.complete
             ids += [each for each in (found.first, found.last) if each is not None]
         return count, ids
 
