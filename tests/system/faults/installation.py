@@ -7,7 +7,8 @@ import itertools
 import json
 import os
 import signal
-from collections.abc import AsyncGenerator
+import sys
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from adsum.wiring import Adsum
 from tests.support.forked import start_forked
 from tests.support.live import environment
 from tests.support.servers.counting import CountingProxy, counting_postgres, counting_valkey
-from tests.support.servers.processes import eventually, is_alive
+from tests.support.servers.processes import START_S, eventually, is_alive
 
 KEY = "x" * 64
 # The network of the receivers of webhooks.
@@ -78,7 +79,7 @@ class Member:
 
     async def wait_for_event(self, event: str) -> dict[str, object]:
         """Waits for a log event and returns it."""
-        await eventually(lambda: self._find_event(event) is not None)
+        await eventually(lambda: self._find_event(event) is not None, START_S)
         found = self._find_event(event)
         assert found is not None
         return found
@@ -91,12 +92,17 @@ class Member:
 
 @dataclass
 class Installation:
-    """The servers and processes of one installation. `adsum` runs in the test's process without proxies."""
+    """The servers and processes of one installation. `adsum` runs in the test's process without proxies.
+
+    Attributes:
+        release: the source tree of another release, whose processes start from now on; None: this one.
+    """
 
     folder: Path
     settings: Settings
     adsum: Adsum
     has_proxies: bool = True
+    release: Path | None = None
     members: list[Member] = field(default_factory=list[Member])
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
@@ -139,10 +145,24 @@ class Installation:
             "ADSUM_PORT": "0",
             "ADSUM_LOG_FORMAT": "json",
         }
-        process = start_forked([command], environment() | pace | variables, folder / "log")
-        member = Member(process.pid, folder / "log", proxies)
+        variables = environment() | pace | variables
+        if self.release is None:
+            pid = start_forked([command], variables, folder / "log").pid
+        else:
+            pid = await start_release(self.release, [command], variables, folder / "log")
+        member = Member(pid, folder / "log", proxies)
         self.members.append(member)
         return member
+
+
+async def start_release(release: Path, arguments: Sequence[str], variables: dict[str, str], log: Path) -> int:
+    """Starts a command of another release, in this environment. Returns the id of the process."""
+    source = {"PYTHONPATH": str(release / "src")}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "adsum", *arguments), env=variables | source, stdout=output, stderr=output
+        )
+    return process.pid
 
 
 @asynccontextmanager

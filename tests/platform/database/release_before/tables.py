@@ -5,6 +5,7 @@ records those of the present code. Run it at a release, and set `COMPATIBLE_FROM
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 
 from adsum.migrations.tables import metadata
 from adsum.platform.database.revision import newest_revision
+from tests.support.live import ROOT
 
 RECORD = Path(__file__).with_name("tables.json")
 RETIRED = "retired"
@@ -20,8 +22,9 @@ RETIRED = "retired"
 
 
 def present() -> dict[str, Any]:
-    """The newest revision and the tables of the present code, without retired columns."""
-    return {"revision": newest_revision(), "tables": described(metadata)}
+    """The commit, the newest revision and the tables of the present code, without retired columns."""
+    commit = subprocess.run(("git", "rev-parse", "HEAD"), cwd=ROOT, check=True, capture_output=True, text=True)
+    return {"commit": commit.stdout.strip(), "revision": newest_revision(), "tables": described(metadata)}
 
 
 def described(tables: MetaData) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from tests.system.faults.chaos.mixed import mixed, mixed_on_sqlite
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.restarts import postgres_restarts, valkey_restarts
 from tests.system.faults.chaos.soak import soak
+from tests.system.faults.chaos.upgrades import upgrades
 
 # Each part ends within 20 minutes.
 PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
@@ -31,6 +32,7 @@ PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
     "soak": soak,
     "sentinel": sentinel_failovers,
     "standby": standby_failovers,
+    "upgrade": upgrades,
     "mixed": mixed,
     "sqlite": mixed_on_sqlite,
 }

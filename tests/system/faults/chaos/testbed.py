@@ -6,6 +6,7 @@ import random
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
@@ -97,10 +98,12 @@ async def open_testbed(
     pace: dict[str, str] = AS_INSTALLED,
     has_proxies: bool = True,
     is_on_sqlite: bool = False,
+    release: Path | None = None,
     **settings: Any,
 ) -> AsyncGenerator[Testbed]:
     """Opens a testbed whose events are listened to. No requests are sent yet. `settings` may name servers of the part,
     which then starts none of that kind.
+    The processes are of `release`, a source tree; None: of this one.
     """
     async with AsyncExitStack() as stack:
         folder, rng = stack.enter_context(short_folder()), random.Random(seed)
@@ -116,6 +119,7 @@ async def open_testbed(
         found = Settings(**(values | settings))
         await migrate(found)
         installation = await stack.enter_async_context(open_installation(folder, found, has_proxies=has_proxies))
+        installation.release = release
         classes = await create_classes(installation, classes=CLASSES)
         api, address = await installation.api(stack, pace)
         load = Load(await stack.enter_async_context(platform(address, classes)), classes.batches())
