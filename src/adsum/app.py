@@ -97,7 +97,6 @@ from adsum.schools import endpoints as schools
 from adsum.schools.calendar import endpoints as calendar
 from adsum.schools.calendar import pages as calendar_pages
 
-# A request is compared with one route after another, so the routers of the most requests come first.
 ROUTERS = (
     batches.router,
     auth.router,
@@ -179,6 +178,8 @@ PAGES = (
     audit_pages.router,
 )
 
+# A request is compared with one router after another, so those of the most requests come first.
+FIRST = (batches.router, static_files.router, register.router, today.router, batch_pages.router, overview.router)
 
 # The packages with endpoints. Each has examples.
 FEATURES = (
@@ -233,9 +234,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.errors_of_callers = (*ERRORS_OF_CALLERS, StorageOutage)
     app.state.site = open_site(TEMPLATES)
     app.state.query_names = NamesByRoute()
-    for router in (*ROUTERS, *PAGES):
+    routers = (*FIRST, *(each for each in (*ROUTERS, *PAGES) if all(each is not first for first in FIRST)))
+    for router in routers:
         app.include_router(router)
-    keep_fixed_paths(app, (*ROUTERS, *PAGES))
+    keep_fixed_paths(app, routers)
     answer_errors(app, page_of_error)
     answer_repetitions(app)
     # A request passes the middleware added last first.

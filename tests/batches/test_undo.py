@@ -129,7 +129,7 @@ async def test_a_batch_is_partly_undone_until_the_rest_is(register: Register) ->
     page = await Pages(register.api).open(f"/batches/{batch_id}", "office")
     text = visible_text(page)
     assert "Partly undone" in text
-    assert "2 records are set back. 1 record was changed after the batch, or set by the office" in text
+    assert "2 records are set back. 1 record was changed later, or set by the office" in text
     assert "Undo the rest…" in text
 
     assert (await undo(register, batch_id)).json()["undone"] == 0

@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.connector import Connector
 from adsum.platform.database.driver import committing, execute_raw, replace_ended, roll_back
+from adsum.platform.database.sqlite_cursor import OneVisitModule
 from adsum.platform.database.urls import Host, parse_database_url
 from adsum.platform.errors import ConfigurationError, Unavailable
 
@@ -275,6 +276,7 @@ def open_database(url: str) -> Database:
         return Database(engine, parsed.hosts)
     engine = create_async_engine(
         parsed.url,
+        module=OneVisitModule(),
         pool_size=POOL_SIZE,
         max_overflow=0,
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
