@@ -19,13 +19,6 @@ from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.reports import definitions
 from adsum.reports.definitions import Definition, in_english
 from adsum.reports.repository import reading
-from adsum.reports.repository.reading import (
-    VisiblePeriods,
-    days_at_school,
-    days_to_explain,
-    visible_days,
-    visible_periods,
-)
 from adsum.reports.repository.summaries import Days, stale_day, summarise
 from adsum.reports.repository.unmarked import (
     unmarked_by_class,
@@ -33,6 +26,13 @@ from adsum.reports.repository.unmarked import (
     unmarked_by_grade,
     unmarked_by_student,
     unmarked_of_student,
+)
+from adsum.reports.repository.visible_days import (
+    VisiblePeriods,
+    days_at_school,
+    days_to_explain,
+    visible_days,
+    visible_periods,
 )
 from adsum.reports.rules import (
     MAX_DAYS,

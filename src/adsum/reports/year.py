@@ -14,13 +14,8 @@ from adsum.platform.database.engine import Database
 from adsum.platform.days import Span
 from adsum.platform.texts import list_key
 from adsum.reports.definitions import Definition, definition_of_chronic_absence, definition_of_rates
-from adsum.reports.repository.reading import (
-    days_of_student,
-    marks_of_student,
-    newest_day,
-    other_schools,
-    visible_days,
-)
+from adsum.reports.repository.reading import days_of_student, marks_of_student, newest_day, other_schools
+from adsum.reports.repository.visible_days import visible_days
 from adsum.reports.rules import (
     ChronicRule,
     Counts,

@@ -9,7 +9,7 @@ import pytest
 
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.statuses.rules import CountsAs, Status
-from adsum.batches.marks_import import rules
+from adsum.batches.marks_import import grouping, rules
 from adsum.batches.marks_import.rules import MarksOptions
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.files import listed_violations
@@ -237,9 +237,10 @@ async def test_the_number_of_reported_errors_is_limited(files: Files, monkeypatc
 
 async def test_the_number_of_lines_and_batches_is_limited(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [files.line(files.students[0], day=day) for day in ("2024-12-02", "2024-12-03")]
-    for limit, value in (("MARKS", replace(rules.MARKS, max_rows=1)), ("MAX_BATCHES", 1)):
+    limits = ((rules, "MARKS", replace(rules.MARKS, max_rows=1)), (grouping, "MAX_BATCHES", 1))
+    for module, limit, value in limits:
         with monkeypatch.context() as patched:
-            patched.setattr(rules, limit, value)
+            patched.setattr(module, limit, value)
             assert violations(await files.send(*lines)) == {("marks.csv", "too_long")}
 
 

@@ -11,17 +11,8 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.attendance.statuses.repository import statuses_of_school
-from adsum.batches.marks_import.rules import (
-    MARKS,
-    Group,
-    MarksOptions,
-    MarksReport,
-    SchoolOfFile,
-    SchoolsOfFile,
-    group_marks,
-    own_classes,
-    read_marks,
-)
+from adsum.batches.marks_import.grouping import Group, SchoolOfFile, SchoolsOfFile, group_marks
+from adsum.batches.marks_import.rules import MARKS, MarksOptions, MarksReport, own_classes, read_marks
 from adsum.batches.repository.submissions import load_snapshots, visible_batches
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, first_result

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_session
 from adsum.platform.database.validity import valid_on
-from adsum.reports.repository.reading import at_other_schools, at_visible_schools, narrowed
+from adsum.reports.repository.visible_days import at_other_schools, at_visible_schools, narrowed
 from adsum.reports.rules import Counts, Scope, by_grade
 from adsum.reports.tables import unmarked_students
 from adsum.roster.rules import grades_of

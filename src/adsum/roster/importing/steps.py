@@ -103,9 +103,8 @@ class RosterSteps:
         self._terms = terms = TermSteps(self._connection, file, self.findings)
         table_of_terms = await terms.apply(self._orgs, self._caller)
         people = await self._map_people(time_zone)
-        classes = await self._map_classes(
-            await terms.known(is_sent=self._package.mode("academicsessions") is not Mode.ABSENT)
-        )
+        known = await terms.known(is_sent=self._package.mode("academicsessions") is not Mode.ABSENT)
+        classes = await self._map_classes(known)
         await self._place_people(people, classes)
         if self._compares:
             await comparison.remember_places(self._connection)
@@ -377,11 +376,9 @@ def _removals(tables: Mapping[str, TableReport], before: Mapping[ImportTable, in
         "classes": ("classes.csv", CLASSES),
         "enrolments": (ENROLMENTS_FILE, ENROLMENTS),
     }
+    removals = [Removal(name, file, tables[name].ended, before[kind]) for name, (file, kind) in ends.items()]
     contacts = tables["contacts"]
-    return [
-        *(Removal(name, file, tables[name].ended, before[kind]) for name, (file, kind) in ends.items()),
-        Removal("contacts", "users.csv", contacts.ended, count_before(contacts)),
-    ]
+    return [*removals, Removal("contacts", "users.csv", contacts.ended, count_before(contacts))]
 
 
 def _refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], caller: Caller) -> None:
