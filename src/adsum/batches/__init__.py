@@ -25,6 +25,10 @@ The life of a batch, in the order of the calls, each with the reason why it is s
 A run is *finished* when every job has an outcome, *closed* or *cancelled* when its row has that state, *released* when
 its lock is deleted.
 
+Twelve data classes carry a batch: `Submission`, `CheckedSubmission` and `BatchSnapshot` are decided upon; `Plan`,
+`AttendanceJob` and `Run` are stored; `Accepted` and `BatchResult` are the answer; `Tickets` and `Chunk` are in Redis;
+`JobSlice` and `SliceOutcome` are recorded.
+
 Fifteen files to read, in this order: `service`, `submission`, `validate`, `accept`, `run`, `rules`,
 `repository/submissions`, `repository/runs`, `repository/jobs` (statements in `sql/`), `enqueue`, `queue/service`,
 `queue/ledger`, `process`, `complete`, `sweep`. Beside them, `queue/worker` and `processes/worker` connect the

@@ -79,7 +79,7 @@ class PersonalData:
 
 
 @dataclass(frozen=True, slots=True)
-class Erased:
+class ErasedStudent:
     """An erased student. `records` is the number of attendance records that were deleted."""
 
     student_id: int

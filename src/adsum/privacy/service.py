@@ -9,8 +9,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database
-from adsum.platform.database.tombstones import Erased as ErasedKind
-from adsum.platform.database.tombstones import remove_tombstone
+from adsum.platform.database.tombstones import Erased, remove_tombstone
 from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
 from adsum.privacy.access import require_student
@@ -19,7 +18,7 @@ from adsum.privacy.holds.rules import refuse_held
 from adsum.privacy.repository.erasure import erase_student
 from adsum.privacy.repository.export import personal_data
 from adsum.privacy.repository.references import lock_schools_of, open_batches_with
-from adsum.privacy.rules import Erased, PersonalData, StudentIsBeingMarked
+from adsum.privacy.rules import ErasedStudent, PersonalData, StudentIsBeingMarked
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_imports
 from adsum.schools.service import require_school
@@ -55,7 +54,7 @@ class StudentData:
         return data
 
     @repeats_if_contended
-    async def erase(self, student_id: int, caller: Caller) -> Erased:
+    async def erase(self, student_id: int, caller: Caller) -> ErasedStudent:
         """Deletes a student with their enrolments, records, history, failures, absences and marks in plans.
 
         The counts of batches stay: they contain no personal data. So does a tombstone without a name, so that later
@@ -97,7 +96,7 @@ class StudentData:
         if not await self._database.truncate_log():
             log.warning("the erased data leaves the database's log within an hour", student_id=student_id)
         log.info("student erased", student_id=student_id, rows=records, actor=caller.actor)
-        return Erased(student_id, records)
+        return ErasedStudent(student_id, records)
 
     async def readmit(self, school_id: int, source_id: str, caller: Caller) -> None:
         """Lets later imports of the school add an erased student again, as a new student without history.
@@ -109,7 +108,7 @@ class StudentData:
         require_permission(caller, Permission.STUDENT_DATA)
         async with self._database.transaction() as connection:
             await require_school(connection, caller, school_id)
-            if not await remove_tombstone(connection, ErasedKind.STUDENT, school_id, source_id):
+            if not await remove_tombstone(connection, Erased.STUDENT, school_id, source_id):
                 raise NotFound("no student with this source id was erased at this school", schoolId=school_id)
             await record(connection, caller, Action.STUDENT_READMITTED, school_id=school_id)
         log.info("student readmitted", school_id=school_id, actor=caller.actor)

@@ -9,12 +9,12 @@ import pytest
 from adsum.attendance.rules import Mark
 from adsum.batches.marks_import.rules import MarkRow, WrongRow, read_marks
 from adsum.platform.errors import Malformed
-from adsum.roster.naming.rules import Name, Names
+from adsum.roster.naming.rules import Name, RowNames
 
 DAY = date(2024, 12, 25)
 
 
-def names(class_name: str, session: str, student: str) -> tuple[Names, Names, Names]:
+def names(class_name: str, session: str, student: str) -> tuple[RowNames, RowNames, RowNames]:
     return (Name("class", class_name),), (Name("session", session),), (Name("student", student),)
 
 

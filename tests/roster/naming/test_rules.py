@@ -1,4 +1,4 @@
-"""Names in files: source ids and Adsum's ids are never mixed, and an unknown name shows what is close to it."""
+"""RowNames in files: source ids and Adsum's ids are never mixed, and an unknown name shows what is close to it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from adsum.roster.naming.rules import (
     NamedSession,
     NamedStudent,
     NameIndex,
-    Names,
     RosterNames,
+    RowNames,
     classes_unknown,
     names_in,
     with_schools,
@@ -24,7 +24,7 @@ OURS = (Name("class", "k-7"),)
 
 
 def roster(*sessions: tuple[int, str, str | None]) -> RosterNames:
-    """Names of class 7, `k-7`, with these sessions, and of students 117 and 5 (`0117`)."""
+    """RowNames of class 7, `k-7`, with these sessions, and of students 117 and 5 (`0117`)."""
     named = [NamedSession(number, period, source_id, 7, "k-7") for number, period, source_id in sessions]
     return RosterNames(named, [NamedStudent(117, None, 117), NamedStudent(5, "0117", 5)])
 
@@ -205,7 +205,7 @@ def test_adsums_id_of_a_student_whom_the_caller_does_not_see_is_left_to_the_vali
         ({"studentSourcedId": "s-1", "studentId": "1"}, (Name("studentId", "1"), Name("studentSourcedId", "s-1"))),
     ],
 )
-def test_the_filled_columns_name_a_student(cells: dict[str, str], expected: Names) -> None:
+def test_the_filled_columns_name_a_student(cells: dict[str, str], expected: RowNames) -> None:
     violations: list[Violation] = []
 
     assert names_in(cells, STUDENT_COLUMNS, violations) == expected

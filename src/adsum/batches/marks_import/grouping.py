@@ -18,8 +18,8 @@ from adsum.platform.ids import Batch
 from adsum.roster.naming.rules import (
     Name,
     NamedSession,
-    Names,
     RosterNames,
+    RowNames,
     in_column,
     unknown_class,
 )
@@ -36,7 +36,7 @@ class SchoolOfFile:
     statuses: SchoolStatuses
     tombstones: Tombstones = NO_TOMBSTONES
 
-    def is_erased(self, student_names: Names) -> bool:
+    def is_erased(self, student_names: RowNames) -> bool:
         """Whether a line names a student who was erased. An id of Adsum alone does not tell."""
         is_erased = any(self.tombstones.has(self.id, name.text) for name in student_names if not name.is_own_id)
         return is_erased and not self.names.knows_student(student_names)
@@ -54,7 +54,7 @@ class Group:
     """The line of each student."""
     places: dict[int, int] = field(default_factory=dict[int, int])
     """The place of each student in `marks`, until lines are left out."""
-    names: list[Names] = field(default_factory=list[Names])
+    names: list[RowNames] = field(default_factory=list[RowNames])
     marks: list[StudentMark] = field(default_factory=list[StudentMark])
     unchanged: int = 0
     """The number of lines that are left out, because they say what is recorded, or what another line says."""
@@ -120,8 +120,8 @@ class Group:
             return Violation("missing_value", violation.detail, params=params)
         return violation
 
-    def _named_as_in_file(self, violation: Violation, names: Names) -> Violation:
-        """Names the student as the file does: its reader may not know Adsum's id."""
+    def _named_as_in_file(self, violation: Violation, names: RowNames) -> Violation:
+        """RowNames the student as the file does: its reader may not know Adsum's id."""
         details = {
             "unknown_student": f"there is no {names[0]}",
             "not_enrolled": f"{names[0]} is not enrolled in this class on that day",
@@ -147,7 +147,7 @@ class SchoolsOfFile:
     only: SchoolOfFile | None = None
     by_class: Mapping[str, SchoolOfFile] = field(default_factory=dict[str, SchoolOfFile])
 
-    def of(self, names: Names) -> SchoolOfFile | Violation:
+    def of(self, names: RowNames) -> SchoolOfFile | Violation:
         """The school of a class."""
         if self.only is not None:
             return self.only
@@ -167,7 +167,7 @@ class _Lines:
         self._schools = schools
         self._violations = violations
         self._warnings = warnings
-        self._names: dict[Names, Names] = {}
+        self._names: dict[RowNames, RowNames] = {}
         self._marks: dict[Mark, Mark] = {}
         self._codes: dict[tuple[int, str], list[str]] = {}
 
@@ -204,7 +204,7 @@ class _Lines:
         group.names.append(names)
         group.marks.append(StudentMark(student_id, mark))
 
-    def _add_again(self, row: MarkRow, group: Group, student_id: int, names: Names, mark: Mark) -> None:
+    def _add_again(self, row: MarkRow, group: Group, student_id: int, names: RowNames, mark: Mark) -> None:
         """Adds another line of a student, which is only right if it comes from a record that was merged into theirs."""
         earlier = group.lines[student_id]
         index = group.places[student_id]
@@ -257,7 +257,7 @@ def group_marks(
     return list(lines.groups.values())
 
 
-def _erased(names: Names) -> Violation:
+def _erased(names: RowNames) -> Violation:
     """The warning does not repeat the id of the erased student, which an idempotency key would store."""
     name = next(name for name in names if not name.is_own_id)
     return in_column(name, "erased_person", "this student was erased, so the line is left out")

@@ -27,7 +27,7 @@ from adsum.roster.naming.rules import (
     SESSION_COLUMNS,
     STUDENT_COLUMNS,
     Name,
-    Names,
+    RowNames,
     in_column,
     names_differ,
     names_in,
@@ -97,9 +97,9 @@ class MarkRow:
     """
 
     line: int
-    class_names: Names
-    session_names: Names
-    student_names: Names
+    class_names: RowNames
+    session_names: RowNames
+    student_names: RowNames
     day: date
     mark: Mark
     day_column: str = DATE[0]

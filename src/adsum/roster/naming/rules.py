@@ -1,4 +1,4 @@
-"""Names of classes, sessions and students in imported files.
+"""RowNames of classes, sessions and students in imported files.
 
 The columns `class`, `session` and `student` hold source ids, and `session` also periods; `classId`, `sessionId` and
 `studentId` hold Adsum's ids. A name in one kind of column never finds an id of the other kind. Exports have further
@@ -57,7 +57,7 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-Names = tuple[Name, ...]
+RowNames = tuple[Name, ...]
 """The names of one class, session or student in a row, at least one, in the order of their columns."""
 
 
@@ -88,7 +88,7 @@ class NamedStudent(NamedTuple):
 
 def names_in(
     cells: Mapping[str, str], columns: Sequence[str], violations: list[Violation], *, may_be_empty: bool = False
-) -> Names | None:
+) -> RowNames | None:
     """The names in these columns; None, and a violation, if all are empty.
 
     Args:
@@ -189,7 +189,7 @@ class RosterNames:
         self._students = NameIndex(STUDENT_COLUMNS, students)
         self._unknown_students: dict[Name, int] = {}
 
-    def session_of(self, class_names: Names, session_names: Names) -> NamedSession | Violation:
+    def session_of(self, class_names: RowNames, session_names: RowNames) -> NamedSession | Violation:
         """The session of a class, or the violation if there is none, more than one, or the names differ."""
         found: dict[Name, int] = {}
         for name in class_names:
@@ -201,7 +201,7 @@ class RosterNames:
             return names_differ({name: f"class {class_id}" for name, class_id in found.items()})
         return self._session_of(found[class_names[0]], class_names[0], session_names)
 
-    def _session_of(self, class_id: int, class_name: Name, session_names: Names) -> NamedSession | Violation:
+    def _session_of(self, class_id: int, class_name: Name, session_names: RowNames) -> NamedSession | Violation:
         found = self._sessions[class_id]
         named: dict[Name, list[NamedSession]] = {}
         for name in session_names:
@@ -230,7 +230,7 @@ class RosterNames:
         names = ((session.id, text, session.id) for session in sessions for text in (session.period, session.source_id))
         return NameIndex(SESSION_COLUMNS, names).unknown("session_not_of_class", f"{class_name} has no {name}", name)
 
-    def student_of(self, names: Names) -> int | Violation:
+    def student_of(self, names: RowNames) -> int | Violation:
         """The id of a student, or the violation if the names differ. A student whom nobody knows has a negative id,
         always the same one; one whom only Adsum's id names has that id, whether the caller sees them or not.
 
@@ -246,11 +246,11 @@ class RosterNames:
         own_id = next((name.text for name in unknown if name.is_own_id and is_id(name.text)), None)
         return int(own_id) if own_id is not None and not known else self._unknown_id(unknown[0])
 
-    def knows_student(self, names: Names) -> bool:
+    def knows_student(self, names: RowNames) -> bool:
         """Whether any of the names finds a student."""
         return any(self._students.find(name) is not None for name in names)
 
-    def names_same_record(self, names: Names, others: Names) -> bool:
+    def names_same_record(self, names: RowNames, others: RowNames) -> bool:
         """Whether the names of one student belong to the same record. Two records may have been merged into one."""
         first, second = ({self._students.record_of(name) for name in each} for each in (names, others))
         return first == second
@@ -262,7 +262,7 @@ class RosterNames:
         """The violation for a class that does not exist, or that the caller does not see."""
         return unknown_class(self._classes.unknown("unknown_class", f"there is no {name} with a session", name), name)
 
-    def with_similar_students(self, code: str, detail: str, names: Names) -> Violation:
+    def with_similar_students(self, code: str, detail: str, names: RowNames) -> Violation:
         """A violation about a student. If a name is unknown, it shows the visible students whose names are close."""
         unknown = (name for name in names if self._students.find(name) is None)
         name = next(unknown, None)

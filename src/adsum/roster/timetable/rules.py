@@ -15,7 +15,7 @@ from adsum.platform.errors import Violation
 from adsum.platform.files.csv_files import CsvForm, Line
 from adsum.platform.files.file_violations import missing_value
 from adsum.platform.files.listed_violations import ListedViolations
-from adsum.roster.naming.rules import CLASS_COLUMNS, SESSION_COLUMNS, Names, RosterNames, names_in
+from adsum.roster.naming.rules import CLASS_COLUMNS, SESSION_COLUMNS, RosterNames, RowNames, names_in
 from adsum.roster.rules import SessionRow
 from adsum.schools.calendar.rules import MAX_TIMES, SessionTime, validate_times
 
@@ -47,8 +47,8 @@ class TimetableRow:
     """A line of a timetable with right names; `line` 1 is the header."""
 
     line: int
-    class_names: Names
-    session_names: Names
+    class_names: RowNames
+    session_names: RowNames
     time: SessionTime
 
 
