@@ -8,9 +8,9 @@ import pytest
 
 from adsum.absences.unexplained import MAX_EXPLAINED, UnexplainedAbsences
 from adsum.accounts.access import Role
+from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.repository import list_changes
-from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound

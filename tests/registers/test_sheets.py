@@ -11,8 +11,9 @@ from babel.dates import format_date
 from sqlalchemy import update
 
 from adsum.accounts.access import Caller, Role
+from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction, Mark
+from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.platform.database.engine import StorageOutage
 from adsum.platform.days import today_in

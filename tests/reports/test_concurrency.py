@@ -8,8 +8,8 @@ from sqlalchemy import select
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.closed_marks import marks_on_closed_days
+from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import system_clock
 from adsum.platform.clock import system_clock as now

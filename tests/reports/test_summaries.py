@@ -14,8 +14,8 @@ from adsum.absences.rules import Absence
 from adsum.absences.service import Absences
 from adsum.accounts.access import system_caller
 from adsum.attendance.closed_marks import marks_on_closed_days
+from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
 from adsum.batches.undo import Undo

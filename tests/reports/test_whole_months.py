@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from adsum.accounts.access import system_caller
+from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction
 from adsum.platform.clock import system_clock
 from adsum.platform.clock import system_clock as now
 from adsum.platform.paging import PageRequest

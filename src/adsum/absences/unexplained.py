@@ -9,9 +9,10 @@ from datetime import date, datetime
 
 from adsum.absences.repository import newest_changes
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.correction_rules import Correction, change_of
 from adsum.attendance.disputed_marks.repository import reopen_dispute, resolve_dispute
 from adsum.attendance.repository import apply_changes, find_records_with_statuses
-from adsum.attendance.rules import Correction, Record, RecordChange, change_of
+from adsum.attendance.rules import Record, RecordChange
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.clock import Clock

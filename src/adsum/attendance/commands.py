@@ -15,8 +15,9 @@ from typing import Annotated, BinaryIO
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.attendance.correction_rules import Correction, Keep
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction, DescribedRecord, Keep, RecordFilters
+from adsum.attendance.rules import DescribedRecord, RecordFilters
 from adsum.attendance.schemas import COLUMNS, ChangeItem, RecordItem, rows_of_cells
 from adsum.attendance.service import Records
 from adsum.platform.command_line.options import (

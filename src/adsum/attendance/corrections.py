@@ -6,19 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.correction_rules import Correction, Keep, change_of, validate_correction
 from adsum.attendance.disputed_marks.repository import add_disputed_marks, find_dispute_of_record, resolve_dispute
 from adsum.attendance.repository import apply_changes, describe, find_record, list_changes
-from adsum.attendance.rules import (
-    Correction,
-    DisputedMark,
-    Keep,
-    Mark,
-    Record,
-    RecordChange,
-    VisibleRecord,
-    change_of,
-    validate_correction,
-)
+from adsum.attendance.rules import DisputedMark, Mark, Record, RecordChange, VisibleRecord
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import PRESENT
 from adsum.platform.clock import Clock

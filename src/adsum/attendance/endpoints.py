@@ -11,8 +11,9 @@ from fastapi.responses import StreamingResponse
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
+from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections, RecordChanged
-from adsum.attendance.rules import Correction, VisibleRecord
+from adsum.attendance.rules import VisibleRecord
 from adsum.attendance.schemas import (
     COLUMNS,
     ChangeItem,

@@ -11,9 +11,10 @@ from pydantic import BaseModel
 
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.attendance.correction_rules import Correction, Keep
 from adsum.attendance.corrections import Corrections
 from adsum.attendance.page_data import RecordPageData
-from adsum.attendance.rules import Correction, Keep, Record
+from adsum.attendance.rules import Record
 from adsum.platform.errors import AdsumError, Invalid, StaleVersion
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import status_of

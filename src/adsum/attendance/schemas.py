@@ -11,15 +11,8 @@ from typing import Annotated
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from adsum.attendance.rules import (
-    Correction,
-    DescribedRecord,
-    Keep,
-    OpenDispute,
-    RecordChange,
-    RecordFilters,
-    VisibleRecord,
-)
+from adsum.attendance.correction_rules import Correction, Keep
+from adsum.attendance.rules import DescribedRecord, OpenDispute, RecordChange, RecordFilters, VisibleRecord
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.files.csv_export import Cell
 from adsum.platform.http.queries import Day, PageQuery, StatusCode

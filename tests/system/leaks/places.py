@@ -10,7 +10,8 @@ from sqlalchemy import insert
 from adsum.absences.contacts.rules import ContactResult, NewContact
 from adsum.absences.rules import Absence
 from adsum.accounts.access import Role
-from adsum.attendance.rules import Correction, Mark, RecordFilters
+from adsum.attendance.correction_rules import Correction
+from adsum.attendance.rules import Mark, RecordFilters
 from adsum.batches.submission import Selection, StudentMark, Submission
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest

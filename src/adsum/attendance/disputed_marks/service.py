@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.correction_rules import Correction, Keep, change_of
 from adsum.attendance.disputed_marks.repository import (
     DisputePosition,
     find_dispute,
@@ -13,7 +14,7 @@ from adsum.attendance.disputed_marks.repository import (
 )
 from adsum.attendance.disputed_marks.rules import DisputeFilters, Holds
 from adsum.attendance.repository import apply_changes, describe, find_record
-from adsum.attendance.rules import Correction, DescribedRecord, Keep, OpenDispute, change_of
+from adsum.attendance.rules import DescribedRecord, OpenDispute
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Database

@@ -8,8 +8,9 @@ from datetime import date
 
 from adsum.absences.repository import reasons_of_absences
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections
-from adsum.attendance.rules import Correction, Mark
+from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.batches.repository import tallies
 from adsum.batches.repository.runs import find_runs
