@@ -134,7 +134,10 @@ def _forks() -> ForkServerContext:
 
 
 def _become(arguments: Sequence[str], environment: dict[str, str], streams: tuple[Path, Path, Path], cwd: Path) -> None:
-    """Runs in the forked process: `adsum` in its own session, which the kernel kills when the forking process ends."""
+    """Runs in the forked process: `adsum` in its own session, which the kernel kills when the fork server ends."""
+    # The fork server ends when all ends of this pipe are closed, however the tests have ended.
+    server: Any = vars(forkserver)["_forkserver"]
+    os.close(server._forkserver_alive_fd)
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it, as background jobs do

@@ -1,7 +1,7 @@
-"""Fixtures for tests of the Redis connection."""
+"""Fixtures for tests of the Redis connection, and of workers on it."""
 
 from __future__ import annotations
 
-from tests.batches.queue.conftest import redis
+from tests.batches.queue.conftest import queue, redis
 
-__all__ = ["redis"]
+__all__ = ["queue", "redis"]

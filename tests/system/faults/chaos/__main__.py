@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -53,11 +54,21 @@ def play(part: str, seed: int, minutes: float) -> Result:
     """Runs one part and prints its result."""
     print(f"{part}: seed {seed}, at most {minutes:g} minutes, since {time.strftime('%H:%M:%S')}", flush=True)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        result = runner.run(PARTS[part](seed, minutes))
+        result = runner.run(_until_terminated(PARTS[part](seed, minutes)))
     for name, number in result.figures.items():
         print(f"  {name}: {number}")
     print(f"  {'reached' if result.reached else 'missed'}: {result.goal}, in {result.seconds:.0f} s", flush=True)
     return result
+
+
+async def _until_terminated(part: Coroutine[None, None, Result]) -> Result:
+    """SIGTERM cancels the part, which then ends its servers and processes and removes their folders."""
+    task = asyncio.ensure_future(part)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
 
 
 def _parser() -> argparse.ArgumentParser:
