@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -34,6 +35,7 @@ async def test_a_killed_primary_loses_doubles_or_blocks_nothing(
         await primary.server.start()
 
 
+@pytest.mark.long
 async def test_a_replaced_primary_loses_doubles_or_blocks_nothing(
     group: SentinelGroup, new_installation: NewInstallation
 ) -> None:
@@ -44,4 +46,23 @@ async def test_a_replaced_primary_loses_doubles_or_blocks_nothing(
     ):
         await site.more()
         await group.replace_primary()
+        await site.more()
+
+
+@pytest.mark.long
+async def test_a_primary_that_is_cut_off_loses_doubles_or_blocks_nothing(
+    group: SentinelGroup, new_installation: NewInstallation
+) -> None:
+    """As if its machine were gone: connections to it end only when their time is over."""
+    async with (
+        new_installation(redis_url=group.url, has_proxies=False) as installation,
+        under_load(installation) as site,
+    ):
+        await site.more()
+        primary = group.primary()
+        primary.server.send(signal.SIGSTOP)
+        await site.more()
+        await group.failed_over(primary)
+        await site.more()
+        primary.server.send(signal.SIGCONT)
         await site.more()

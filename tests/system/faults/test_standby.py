@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from adsum.platform.settings import Settings
 from tests.support.fixtures import TEMPLATE
 from tests.support.servers.standby import standby_pair
@@ -12,6 +14,7 @@ from tests.system.faults.disruptions import under_load
 from tests.system.faults.installation import open_installation
 
 
+@pytest.mark.long
 async def test_a_promoted_standby_has_every_batch_that_was_accepted(
     postgres_data: Path, redis_url: str, tmp_path: Path
 ) -> None:
