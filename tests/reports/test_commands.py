@@ -32,6 +32,11 @@ def test_each_report_is_printed(demo: Commands, demo_worker: Forked) -> None:
     none, left_out = demo.run("report", "chronic", *SCHOOL).stderr.splitlines()
     assert none == "adsum: no student is chronically absent"
     assert left_out == "adsum: left out: 2 who are absent as often, with fewer than 10 days: see --least-days"
+
+    partly = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-26", "--present", "1")
+    assert demo.run(*partly, "--watch").returncode == 0
+    notices = demo.run("report", "chronic", *SCHOOL).stderr.splitlines()
+    assert notices.count("adsum: 29 marks are missing in partly taken registers") == 1
     assert demo_worker.is_running
 
 

@@ -7,7 +7,7 @@ personal data.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 
 from sqlalchemy import ColumnElement, delete, select, tuple_
@@ -57,11 +57,20 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
     for school_id, of_school in places.items():
         statuses = await statuses_of_school(connection, school_id)
         await summarise_classes(connection, school_id, of_school, statuses)
-    await connection.execute(delete(job_failures).where(job_failures.c.student_id == student_id))
+    await _delete_rows(connection, student_id)
+    await connection.execute(delete(students).where(named_student_id == student_id))
+    await add_tombstones(connection, Erased.STUDENT, names - await _in_use(connection, names), now)
+    await replace_in_events(connection, named)
+    return erased.rowcount
+
+
+async def _delete_rows(connection: AsyncConnection, student_id: int) -> None:
+    """Deletes the rows of a student in tables of which no other row is made."""
     of_student = select(absences.c.id).where(absences.c.student_id == student_id)
     await connection.execute(delete(due_absences).where(due_absences.c.absence_id.in_(of_student)))
     await connection.execute(delete(absence_versions).where(absence_versions.c.absence_id.in_(of_student)))
     for table in (
+        job_failures,
         absences,
         absence_contacts,
         desk_entries,
@@ -72,15 +81,12 @@ async def erase_student(connection: AsyncConnection, student_id: int, now: datet
         student_merges,
     ):
         await connection.execute(delete(table).where(table.c.student_id == student_id))
-    await connection.execute(delete(students).where(named_student_id == student_id))
-    # A source id may also name another student of the school, who would be left out of imports.
+
+
+async def _in_use(connection: AsyncConnection, names: Collection[SourceId]) -> set[SourceId]:
+    """Source ids that also name another student of the school, whom their tombstones would leave out of imports."""
     n = student_names.c
-    in_use: set[SourceId] = set()
-    if names:
-        in_use = await _source_ids(connection, tuple_(n.school_id, n.source_id).in_(names))
-    await add_tombstones(connection, Erased.STUDENT, names - in_use, now)
-    await replace_in_events(connection, named)
-    return erased.rowcount
+    return await _source_ids(connection, tuple_(n.school_id, n.source_id).in_(names)) if names else set()
 
 
 async def _source_ids(connection: AsyncConnection, condition: ColumnElement[bool]) -> set[SourceId]:
