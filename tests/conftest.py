@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from pathlib import Path
-from zlib import crc32
 
 import pytest
 from hypothesis import settings
 
 from adsum.platform.gc_tuning import freeze_startup_objects
+from tests.support.choice import DAILY_SHARE, OF_STATEMENTS, daily, database_of, is_of_statements, name_of
 from tests.support.measuring import Measurement
 from tests.support.unmeasured import RECORD, listed_in
 
@@ -36,32 +36,6 @@ pytest_plugins = [
 MANY_TESTS = 1000  # most of which need an application or commands
 SYSTEM = "tests/system/"
 FAULTS = "tests/system/faults/"
-# Tests of statements and of concurrent transactions run on both databases.
-OF_STATEMENTS = (
-    "tests/absences/test_absences",
-    "tests/absences/test_registers",
-    "tests/accounts/second_factors/test_service",
-    "tests/batches/repository/",
-    "tests/batches/sweep/",
-    "tests/batches/test_accept",
-    "tests/batches/test_dispatcher",
-    "tests/batches/test_outages",
-    "tests/batches/test_process",
-    "tests/batches/test_undo",
-    "tests/operations/test_pruning",
-    "tests/platform/database/",
-    "tests/privacy/staff/test_erasure",
-    "tests/privacy/test_student_data",
-    "tests/registers/test_service",
-    "tests/reports/test_by_hand",
-    "tests/reports/test_concurrency",
-    "tests/reports/test_minutes",
-    "tests/reports/test_summaries",
-    "tests/reports/test_unmarked",
-    "tests/reports/test_whole_months",
-    "tests/reports/test_year",
-    "tests/roster/timetable/test_timetables",
-)
 # Tracing takes up to as long as a test itself. It is left out where it adds nothing: in tests of processes and of
 # adapters, whose modules need no coverage, and in those of the recorded list, which run nothing that others leave out.
 UNMEASURED = (
@@ -83,15 +57,17 @@ for prefix in (*OF_STATEMENTS, *UNMEASURED, *MEASURED):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--either",
-        action="store_true",
-        help="run tests on one database, half of them on each, instead of on both; tests of statements on both",
-    )
+    parser.addoption("--daily", "--either", action="store_true", help="run a choice of the tests")
     parser.addoption("--long", action="store_true", help="run the long tests, too")
     parser.addoption("--coverage", action="store_true", help="measure the coverage of the modules that decide")
     parser.addoption("--contexts", action="store_true", help="with --coverage: store what each test runs, for the list")
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
+
+
+@pytest.fixture
+def share(request: pytest.FixtureRequest) -> int:
+    """Exhaustive tests try one of so many points, and search one of so many histories."""
+    return DAILY_SHARE if request.config.getoption("--daily") else 1
 
 
 def pytest_forked_finish() -> None:
@@ -104,10 +80,12 @@ def pytest_sessionfinish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = {item for item in items if _is_left_out(item, config)}
-    items[:] = [item for item in items if item not in left_out]
+    chosen = [item for item in items if config.getoption("--long") or not item.get_closest_marker("long")]
+    if config.getoption("--daily"):
+        chosen = daily(chosen)
+    left_out = set(items).difference(chosen)
     config.hook.pytest_deselected(items=list(left_out))
-    items[:] = _in_running_order(items)
+    items[:] = _in_running_order(chosen)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -128,41 +106,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     """Measures coverage during tests that are not in `UNMEASURED`."""
     if _is_without_coverage(item):
         return (yield)
-    with MEASUREMENT.resumed(_name_of(item) if item.config.option.contexts else ""):
+    with MEASUREMENT.resumed(name_of(item) if item.config.option.contexts else ""):
         return (yield)
-
-
-def _is_left_out(item: pytest.Item, config: pytest.Config) -> bool:
-    if item.get_closest_marker("long") and not config.getoption("--long"):
-        return True
-    return bool(config.getoption("--either")) and _is_of_other_database(item)
-
-
-def _is_of_other_database(item: pytest.Item) -> bool:
-    """Whether `--either` leaves out this test. Its name decides, so that every run has the same selection."""
-    database = _database(item)
-    if database is None or item.nodeid.startswith(OF_STATEMENTS):
-        return False
-    database_to_run = ("sqlite", "postgres")[crc32(item.nodeid.replace(database, "").encode()) % 2]
-    return database != database_to_run
 
 
 def _is_without_coverage(item: pytest.Item) -> bool:
     """Whether coverage is not measured. A test that runs on both databases is measured on SQLite only."""
-    is_second_run = item.nodeid.startswith(OF_STATEMENTS) and _database(item) == "postgres"
-    is_listed = _name_of(item) in UNMEASURED_TESTS and not item.config.option.contexts
+    is_second_run = is_of_statements(item) and database_of(item) == "postgres"
+    is_listed = name_of(item) in UNMEASURED_TESTS and not item.config.option.contexts
     is_left_out = item.nodeid.startswith(UNMEASURED) and not item.nodeid.startswith(MEASURED)
     return is_second_run or is_listed or is_left_out
-
-
-def _name_of(item: pytest.Item) -> str:
-    """Without parameters."""
-    return item.nodeid.partition("[")[0]
-
-
-def _database(item: pytest.Item) -> str | None:
-    callspec = getattr(item, "callspec", None)
-    return callspec.params.get("new_database") if callspec is not None else None
 
 
 def _in_running_order(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -1,11 +1,12 @@
 """Every gate of this repository: `./adsum test` runs them here and in CI.
 
-With arguments it runs pytest with these arguments only.
+`./adsum test --long` runs all tests instead of the daily form. With other arguments it runs pytest with these only.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,8 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (sys.executable, "-m")
 IMPORTS = "import sys; from importlinter.cli import lint_imports_command as lint; sys.argv[0] = 'lint-imports'; lint()"
 BROWSER = "tests/system/browser"
-# Dozens of processes import the same modules. Without cached bytecode each would compile them.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+# Temporary files are in memory where there is enough: servers that tests start as in the product wait for the disk.
+MEMORY = Path("/dev/shm")
+ENOUGH = 6 * 1024**3
 # Four more than cores, since tests of faults and of commands mostly wait. Each process has its own Valkey and Postgres.
 WORKERS = str(min((os.cpu_count() or 2) + 4, 12))
 # Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
@@ -53,38 +55,46 @@ FIRST = (
 )
 # It begins with the first, which use one core.
 TYPES = Gate("Types", (*PYTHON, "basedpyright"))
-# These run concurrently: while one waits, another uses the CPU.
-TOGETHER = (
-    Gate(
-        "Tests",
-        (
-            *PYTHON,
-            "pytest",
-            "-n",
-            WORKERS,
-            "--either",
-            "--coverage",
-            f"--ignore={BROWSER}",
-        ),
-        is_live=True,
-    ),
-    Gate("Tests in a browser", (*PYTHON, "pytest", "-n", BROWSERS, BROWSER)),
-)
+DAILY, LONG = "--daily", "--long"
 LAST = (Gate("Every branch of the modules that decide is tested", (*PYTHON, "coverage", "report", "--fail-under=100")),)
+
+
+def environment() -> dict[str, str]:
+    """The environment of all gates."""
+    # Dozens of processes import the same modules. Without cached bytecode each would compile them.
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    if "TMPDIR" not in own and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH:
+        own["TMPDIR"] = str(MEMORY)
+    return own
+
+
+ENVIRONMENT = environment()
 
 
 def main(arguments: list[str]) -> int:
     """Runs the gates; 1 if any failed, else 0."""
-    if arguments:
+    if arguments not in ([], [LONG]):
         return subprocess.call([*PYTHON, "pytest", *arguments], cwd=ROOT, env=ENVIRONMENT)
-    start = time.monotonic()
-    with ThreadPoolExecutor(1 + len(TOGETHER)) as threads:
+    start, together = time.monotonic(), tests_in(LONG if arguments else DAILY)
+    with ThreadPoolExecutor(1 + len(together)) as threads:
         types = threads.submit(run, TYPES)
         results = [*map(run, FIRST)]
-        results += threads.map(run, TOGETHER)
+        results += threads.map(run, together)
     results += [types.result(), *map(run, LAST)]
     summarise(results, time.monotonic() - start)
     return 0 if all(result.passed for result in results) else 1
+
+
+def tests_in(form: str) -> tuple[Gate, ...]:
+    """These run concurrently: while one waits, another uses the CPU."""
+    return (
+        Gate(
+            "Tests",
+            (*PYTHON, "pytest", "-n", WORKERS, form, "--coverage", f"--ignore={BROWSER}"),
+            is_live=True,
+        ),
+        Gate("Tests in a browser", (*PYTHON, "pytest", "-n", BROWSERS, form, BROWSER)),
+    )
 
 
 def run(gate: Gate) -> Result:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Generator, Iterator, MutableMapping
+from collections.abc import Callable, Generator, Iterator, MutableMapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from typing import Any
 
 import limits.util
 import pytest
+from aiosqlite import core as aiosqlite
 from bullmq import redis_connection
 from httpx2 import create_ssl_context
 from httpx2._transports import default as httpx_transports
@@ -103,6 +105,32 @@ def same_files_and_modules() -> Generator[None]:
         yield
 
 
+# Statements of SQLite that wait for other connections, or take long.
+WAITING = ("BEGIN IMMEDIATE", "PRAGMA WAL_CHECKPOINT", "VACUUM")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sqlite_without_threads() -> Generator[None]:
+    """Executes statements of SQLite in the thread of the event loop, except those that wait.
+
+    aiosqlite has a thread for each connection. A statement takes four steps in it, and a step takes several times as
+    long to reach the thread and to come back as to run.
+    """
+    in_its_thread: Callable[..., Any] = vars(aiosqlite.Connection)["_execute"]
+
+    async def execute(connection: aiosqlite.Connection, step: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        statement = args[0] if args and isinstance(args[0], str) else ""
+        if connection._connection is None or statement.lstrip().upper().startswith(WAITING):  # pyright: ignore[reportPrivateUsage]
+            return await in_its_thread(connection, step, *args, **options)
+        if statement:
+            await asyncio.sleep(0)  # other tasks continue, as while a thread works
+        return step(*args, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(aiosqlite.Connection, "_execute", execute)
+        yield
+
+
 # What tests do without, and the value of the product: Argon2's cost (a hash takes 50 microseconds instead of 100
 # milliseconds), and SQLite's wait for the disk (3 milliseconds a transaction), since no test cuts the power.
 CHEAP: dict[ModuleType, dict[str, Any]] = {
@@ -114,10 +142,16 @@ REAL = {module: {name: vars(module)[name] for name in cheap} for module, cheap i
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_parameters() -> Generator[None]:
-    """Sets the cheap parameters, except in processes that a test starts, and in tests that use `real_parameters`."""
+    """Sets the cheap parameters, except in tests that use `real_parameters`, and in programs that a test starts."""
     with pytest.MonkeyPatch.context() as patch:
         _set(patch, CHEAP)
         yield
+
+
+def hash_cheaply() -> None:
+    """Sets the cheap cost of hashes for commands, which are forked from the process that calls this."""
+    for name, value in CHEAP[hashing].items():
+        setattr(hashing, name, value)
 
 
 @pytest.fixture

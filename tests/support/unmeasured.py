@@ -59,7 +59,7 @@ def main() -> None:
     """Runs the tests and records the list."""
     with TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        options = ("-n", "4", "--either", "--coverage", "--contexts", "--ignore=tests/system", f"--junitxml={report}")
+        options = ("-n", "4", "--daily", "--coverage", "--contexts", "--ignore=tests/system", f"--junitxml={report}")
         subprocess.run([sys.executable, "-m", "pytest", *options], check=True, cwd=ROOT)
         seconds = _seconds_of_tests(report)
     RECORD.write_text("".join(f"{test}\n" for test in superfluous(_arcs_of_tests(), seconds)), encoding="utf-8")

@@ -125,6 +125,7 @@ def test_the_environment_is_built_once_kept_up_to_date_and_survives_a_move(clone
     assert "adsum: making .venv" not in errors
 
 
+@pytest.mark.long
 def test_an_interrupted_installation_is_repeated(started_clone: Clone) -> None:
     clone = started_clone
     (clone.root / ".venv" / "adsum-stamp.json").unlink()
@@ -136,6 +137,7 @@ def test_an_interrupted_installation_is_repeated(started_clone: Clone) -> None:
     assert (status, output) == (0, "started with second and tiny 1.0")
 
 
+@pytest.mark.long
 def test_an_environment_whose_python_is_missing_is_rebuilt(started_clone: Clone) -> None:
     clone = started_clone
     (clone.root / ".venv" / "bin" / "python").unlink()
@@ -160,6 +162,7 @@ def test_a_failed_installation_shows_why_and_the_next_start_repairs_it(clone_for
     assert clone.run("up")[:2] == (0, "started with up and tiny 1.0")
 
 
+@pytest.mark.long
 def test_a_pip_is_installed_where_there_is_none(tmp_path: Path) -> None:
     (tmp_path / "wheels").mkdir()
     clone = Clone(tmp_path / "clone", tmp_path / "wheels", tool="pip")
@@ -169,6 +172,7 @@ def test_a_pip_is_installed_where_there_is_none(tmp_path: Path) -> None:
     assert clone.run("up")[:2] == (0, "started with up and tiny 1.0")
 
 
+@pytest.mark.long
 def test_two_concurrent_starts_build_one_environment(clone: Clone) -> None:
     starts = [clone.start(str(number)) for number in range(2)]
     outcomes = [start.communicate(timeout=60) for start in starts]

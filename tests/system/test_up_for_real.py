@@ -92,6 +92,7 @@ def records(folder: DataFolder) -> Counter[str]:
         return Counter(day for (day,) in connection.execute("SELECT learning_date FROM attendances"))
 
 
+@pytest.mark.long
 def test_up_recovers_from_a_crash_and_a_backup_of_it_contains_what_it_has_accepted(root: Path) -> None:
     first, second, archive = DataFolder(root / "first"), DataFolder(root / "second"), root / "backup.tar.gz"
     with ExitStack() as stack:

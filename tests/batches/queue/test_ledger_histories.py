@@ -139,11 +139,11 @@ def histories(valkey: Valkey, redis_url: str) -> type[LedgerHistories]:
     return LedgerHistories
 
 
-def run_histories(histories: type[LedgerHistories], *, shrink: bool = True) -> None:
+def run_histories(histories: type[LedgerHistories], examples: int, *, shrink: bool = True) -> None:
     run_state_machine_as_test(
         histories,
         settings=settings(
-            max_examples=60 if shrink else 600,  # a search for a known violation ends with the first one
+            max_examples=examples,
             stateful_step_count=25,
             deadline=None,
             report_multiple_bugs=False,
@@ -153,8 +153,8 @@ def run_histories(histories: type[LedgerHistories], *, shrink: bool = True) -> N
     )
 
 
-def test_every_history_of_two_runs_leaves_a_correct_count(histories: type[LedgerHistories]) -> None:
-    run_histories(histories)
+def test_every_history_of_two_runs_leaves_a_correct_count(histories: type[LedgerHistories], share: int) -> None:
+    run_histories(histories, 60 // share)
 
 
 class CountingWithoutTickets(Ledger):
@@ -170,6 +170,7 @@ class CountingWithoutTickets(Ledger):
         )
 
 
+@pytest.mark.long
 def test_histories_detect_counting_without_tickets(
     histories: type[LedgerHistories], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -178,4 +179,4 @@ def test_histories_detect_counting_without_tickets(
 
     monkeypatch.setattr(histories, "open_ledger", staticmethod(weakened))
     with pytest.raises(AssertionError):
-        run_histories(histories, shrink=False)
+        run_histories(histories, 600, shrink=False)  # the search ends with the first violation

@@ -141,8 +141,10 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
     assert await queue.depth() == 0
 
 
-async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_connection(redis_url: str) -> None:
-    for iterations in range(0, 200, 10):  # some workers are in the middle of the check
+async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_connection(
+    redis_url: str, share: int
+) -> None:
+    for iterations in range(0, 200, 10 * share):  # some workers are in the middle of the check
         async with running_worker(redis_url, unblocked_processor(), stall_interval=0.001):
             for _ in range(iterations):
                 await asyncio.sleep(0)

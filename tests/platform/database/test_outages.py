@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,16 @@ from adsum.platform.database.engine import Database, Deadlocked, RejectedRows, S
 from tests.support.servers.postgres import Postgres, temporary_postgres
 
 
-@pytest.fixture
-async def own_database(own_postgres: Postgres) -> AsyncGenerator[Database]:
-    opened = open_database(own_postgres.url("postgres"))
-    yield opened
-    await opened.close()
+@contextmanager
+def other_user(postgres: Postgres, url: str, options: str, *settings: str) -> Generator[str]:
+    """The URL of the same database for a user with these options and settings, who exists until the block ends."""
+    postgres.run(f"CREATE ROLE other LOGIN {options}")
+    for setting in settings:
+        postgres.run(f"ALTER ROLE other SET {setting}")
+    try:
+        yield url.replace("postgres@", "other@")
+    finally:
+        postgres.run("DROP ROLE other")
 
 
 async def ask(database: Database, statement: str = "SELECT 1") -> None:
@@ -64,30 +70,30 @@ async def test_a_file_that_is_not_a_database_is_an_outage(tmp_path: Path) -> Non
     await sqlite_threads_ended()
 
 
-async def test_a_closed_connection_is_an_outage_and_the_next_transaction_works(own_database: Database) -> None:
+async def test_a_closed_connection_is_an_outage_and_the_next_transaction_works(postgres_database: Database) -> None:
     with pytest.raises(StorageOutage):
-        await ask(own_database, "SELECT pg_terminate_backend(pg_backend_pid())")
-    await ask(own_database)
+        await ask(postgres_database, "SELECT pg_terminate_backend(pg_backend_pid())")
+    await ask(postgres_database)
 
 
-async def test_closing_all_connections_costs_one_transaction(own_postgres: Postgres, own_database: Database) -> None:
-    await ask(own_database)
-    own_postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'adsum'")
+async def test_closing_all_connections_costs_one_transaction(postgres: Postgres, postgres_database: Database) -> None:
+    await ask(postgres_database)
+    postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'adsum'")
     with pytest.raises(StorageOutage):
-        await ask(own_database)
-    await ask(own_database)
+        await ask(postgres_database)
+    await ask(postgres_database)
 
 
-async def test_a_server_without_free_connections_is_an_outage(own_postgres: Postgres) -> None:
-    own_postgres.run("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
-    database = open_database(own_postgres.url("postgres").replace("postgres@", "crowded@"))
-    with pytest.raises(StorageOutage):
-        await ask(database)
-    await database.close()
+async def test_a_server_without_free_connections_is_an_outage(postgres: Postgres, postgres_url: str) -> None:
+    with other_user(postgres, postgres_url, "CONNECTION LIMIT 0") as url:
+        database = open_database(url)
+        with pytest.raises(StorageOutage):
+            await ask(database)
+        await database.close()
 
 
-async def test_a_missing_database_is_an_outage(own_postgres: Postgres) -> None:
-    database = open_database(own_postgres.url("not_restored_yet"))
+async def test_a_missing_database_is_an_outage(postgres: Postgres) -> None:
+    database = open_database(postgres.url("not_restored_yet"))
     with pytest.raises(StorageOutage):
         await ask(database)
     await database.close()
@@ -101,22 +107,22 @@ async def test_a_missing_database_is_an_outage(own_postgres: Postgres) -> None:
         "SELECT pg_sleep(5)",
     ],
 )
-async def test_an_error_that_affects_every_statement_is_an_outage(own_postgres: Postgres, failing: str) -> None:
-    own_postgres.run("CREATE ROLE plain LOGIN")
-    own_postgres.run("ALTER ROLE plain SET statement_timeout = 100")
-    database = open_database(own_postgres.url("postgres").replace("postgres@", "plain@"))
-    with pytest.raises(StorageOutage):
-        await ask(database, failing)
-    await database.close()
-
-
-async def test_a_server_that_became_a_read_only_replica_is_an_outage(
-    own_postgres: Postgres, own_database: Database
+async def test_an_error_that_affects_every_statement_is_an_outage(
+    postgres: Postgres, postgres_url: str, failing: str
 ) -> None:
-    own_postgres.run("CREATE TABLE t (i int)")
-    own_postgres.run("ALTER DATABASE postgres SET default_transaction_read_only = on")
-    with pytest.raises(StorageOutage):
-        await ask(own_database, "INSERT INTO t VALUES (1)")
+    with other_user(postgres, postgres_url, "", "statement_timeout = 100") as url:
+        database = open_database(url)
+        with pytest.raises(StorageOutage):
+            await ask(database, failing)
+        await database.close()
+
+
+async def test_a_server_that_became_a_read_only_replica_is_an_outage(postgres: Postgres, postgres_url: str) -> None:
+    with other_user(postgres, postgres_url, "SUPERUSER", "default_transaction_read_only = on") as url:
+        database = open_database(url)
+        with pytest.raises(StorageOutage):
+            await ask(database, "DELETE FROM schools")
+        await database.close()
 
 
 @pytest.mark.parametrize(
@@ -125,28 +131,27 @@ async def test_a_server_that_became_a_read_only_replica_is_an_outage(
         "SELECT 1 / 0",
         "SELECT CAST('x' AS integer)",
         'SELECT CAST(\'{"note": "\\u0000"}\' AS jsonb)',
-        "INSERT INTO t VALUES (NULL)",
+        "INSERT INTO schools (name) VALUES (NULL)",
         "DO $$ BEGIN RAISE EXCEPTION 'no'; END $$",
     ],
 )
-async def test_invalid_data_is_rejected(own_postgres: Postgres, own_database: Database, failing: str) -> None:
-    own_postgres.run("CREATE TABLE t (i int NOT NULL)")
+async def test_invalid_data_is_rejected(postgres_database: Database, failing: str) -> None:
     with pytest.raises(RejectedRows):
-        async with own_database.transaction() as connection:
+        async with postgres_database.transaction() as connection:
             await connection.exec_driver_sql(failing)
 
 
-async def test_a_number_out_of_range_is_rejected(own_database: Database) -> None:
+async def test_a_number_out_of_range_is_rejected(postgres_database: Database) -> None:
     with pytest.raises(RejectedRows):
-        async with own_database.transaction() as connection:
+        async with postgres_database.transaction() as connection:
             await connection.execute(text("SELECT CAST(:number AS bigint)"), {"number": 2**70})
 
 
-async def test_a_deadlock_is_an_outage(own_postgres: Postgres, own_database: Database) -> None:
+async def test_a_deadlock_is_an_outage(postgres_database: Database) -> None:
     locked = asyncio.Barrier(2)
 
     async def lock(first: int, second: int) -> None:
-        async with own_database.transaction() as connection:
+        async with postgres_database.transaction() as connection:
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({first})"))
             await locked.wait()
             await connection.execute(text(f"SELECT pg_advisory_xact_lock({second})"))

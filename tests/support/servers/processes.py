@@ -19,12 +19,15 @@ from adsum.platform.embedded.orphans import die_with_this_process, start_time
 
 START_S = 30
 STOP_S = 10
+SHORT = 10  # characters, such as `/dev/shm`; the path of a socket has a hundred at most
 
 
 @contextlib.contextmanager
 def short_folder() -> Generator[Path]:
     """Yields a folder whose path is short enough for unix sockets and which other users may traverse."""
-    with tempfile.TemporaryDirectory(prefix="adsum-", dir="/tmp", ignore_cleanup_errors=True) as name:
+    usual = tempfile.gettempdir()
+    place = usual if len(usual) <= SHORT else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="adsum-", dir=place, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
         yield folder

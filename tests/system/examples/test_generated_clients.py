@@ -111,6 +111,7 @@ def test_a_generated_python_client_marks_a_class(
             assert (problem.code, [each.code for each in problem.errors]) == ("invalid", ["student_repeated"])
 
 
+@pytest.mark.long
 def test_generated_types_of_typescript_compile(tmp_path: Path) -> None:
     install_packages()
     types, program = tmp_path / "adsum.ts", tmp_path / "program.ts"

@@ -37,16 +37,16 @@ OF_APIS = (FaultKind.KILLED_BEFORE, FaultKind.KILLED_AFTER, FaultKind.REPLY_LOST
 
 @pytest.mark.parametrize("kind", OF_WORKERS, ids=lambda kind: kind.name.lower())
 async def test_a_fault_of_a_worker_at_any_step_of_a_batch_breaks_no_promise(
-    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind
+    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind, share: int
 ) -> None:
     targets = [await new_worker_target(new_installation, stack) for _ in range(LANES)]
-    points = points_of(await worker_steps(*targets[0]), kind)
+    points = points_of(await worker_steps(*targets[0]), kind, share)
     assert_injected(await inject_until_met(targets, points), points)
 
 
 @pytest.mark.parametrize("kind", OF_GROUPS, ids=lambda kind: kind.name.lower())
 async def test_a_fault_of_a_worker_at_any_step_of_a_group_of_batches_breaks_no_promise(
-    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind
+    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind, share: int
 ) -> None:
     """The grouping differs between injections, and with it the number of steps, so some faults meet no step. On
     Postgres the steps of Postgres are injected, on SQLite those of Valkey.
@@ -57,7 +57,7 @@ async def test_a_fault_of_a_worker_at_any_step_of_a_group_of_batches_breaks_no_p
         for server, steps in (await worker_steps(*targets[0])).items()
         if server == "postgres" or not targets[0][0].installation.is_on_postgres
     }
-    points = points_of(aims, kind)
+    points = points_of(aims, kind, share)
     injections = await inject_all(targets, points)
     assert len(injections) == len(points)
     assert sum(bool(injection.name) for injection in injections) >= len(points) / 2, "most faults met no step"
@@ -65,17 +65,19 @@ async def test_a_fault_of_a_worker_at_any_step_of_a_group_of_batches_breaks_no_p
 
 @pytest.mark.parametrize("kind", OF_APIS, ids=lambda kind: kind.name.lower())
 async def test_a_fault_of_the_api_at_any_step_of_a_request_breaks_no_promise(
-    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind
+    new_installation: NewInstallation, stack: AsyncExitStack, kind: FaultKind, share: int
 ) -> None:
     targets = [await new_api_target(new_installation, stack) for _ in range(LANES)]
-    points = points_of(await api_steps(*targets[0]), kind)
+    points = points_of(await api_steps(*targets[0]), kind, share)
     assert_injected(await inject_until_met(targets, points), points)
 
 
-def points_of(steps: Mapping[str, Sequence[int]], kind: FaultKind) -> list[FaultPoint]:
-    """Returns where faults of this kind are injected."""
-    last = 1 if kind is FaultKind.KILLED_BEFORE else None
-    return [FaultPoint(server, step, kind) for server, those in steps.items() for step in those[:last]]
+def points_of(steps: Mapping[str, Sequence[int]], kind: FaultKind, share: int) -> list[FaultPoint]:
+    """Returns where faults of this kind are injected: at one of `share` steps, which are others for each kind."""
+    if kind is FaultKind.KILLED_BEFORE:
+        return [FaultPoint(server, those[0], kind) for server, those in steps.items() if those]
+    first = list(FaultKind).index(kind) % share
+    return [FaultPoint(server, step, kind) for server, those in steps.items() for step in those[first::share]]
 
 
 def assert_injected(injections: list[Injection], points: list[FaultPoint]) -> None:

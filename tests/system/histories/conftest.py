@@ -30,9 +30,9 @@ def new_world(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Generator[NewW
 
 
 @pytest.fixture
-def run(request: pytest.FixtureRequest) -> RunHistories:
-    """Makes at least a number of steps in a world: with `--seed` ten times as many."""
+def run(request: pytest.FixtureRequest, share: int) -> RunHistories:
+    """Makes at least a number of steps in a world: in the daily form a third, with `--seed` ten times as many."""
     seed: int | None = request.config.getoption("--seed")
     if seed is None:
-        return run_histories
+        return lambda world, steps: run_histories(world, steps // share)
     return lambda world, steps: run_histories(world, 10 * steps, seed=seed)

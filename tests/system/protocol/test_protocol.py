@@ -12,8 +12,11 @@ from tests.system.protocol import configurations
 from tests.system.protocol.search import Configuration, Search
 
 EVERY = {name: each for name, each in vars(configurations).items() if isinstance(each, Configuration)}
-# Two thirds of all states. Calm configurations and smaller ones contain the same requests.
-LONG = ("A_CANCEL_AND_ANOTHER_RUN", "A_RETRY", "TWO_UPDATES")
+# Most of the states. Calm configurations and smaller ones contain the same requests.
+LONG = (
+    *("A_CANCEL", "A_CANCEL_AND_ANOTHER_RUN", "A_CANCEL_AND_ANOTHER_RUN_OF_TWO_WORKERS", "A_RETRY"),
+    *("TWO_UPDATES", "TWO_UPDATES_OF_TWO_WORKERS"),
+)
 
 
 @pytest.mark.parametrize("name", [pytest.param(each, marks=[pytest.mark.long] * (each in LONG)) for each in EVERY])
