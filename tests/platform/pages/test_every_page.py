@@ -1,8 +1,10 @@
-"""Every page as every role, with no school, with one and with several."""
+"""Every page as every role, with no school, with one and with several. In the daily form, an admin opens every page of
+one school, and others open a third of the pages, each role others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from http import HTTPStatus
 from zlib import crc32
 
@@ -50,6 +52,14 @@ def addresses(school: SchoolIds, *, record: int) -> Iterator[str]:
         yield path.format(**values, id=kinds.get(path, 1))
 
 
+def chosen(roles: Sequence[str], paths: Sequence[str], schools: int, share: int) -> Iterator[tuple[str, str]]:
+    """Roles with addresses."""
+    for i, role in enumerate(roles):
+        for j, path in enumerate(paths):
+            if (i + j) % share == 0 or (role == "admin" and schools == 1):
+                yield role, path
+
+
 def with_schools(address: str, schools: list[SchoolIds], role: str) -> Iterator[str]:
     """A page without a school in its address, and with some: an admin of all schools and one of the first, with each
     school and with an unknown one; the other roles, each with another one of these.
@@ -86,30 +96,35 @@ async def pages(adsum: Adsum, schools: list[SchoolIds]) -> AsyncGenerator[tuple[
 
 
 async def test_every_page_is_shown_to_every_role(
-    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
+    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds], share: int
 ) -> None:
     opened, roles = pages
     found = list(addresses(schools[0] if schools else NOTHING, record=1))
+    if not schools:
+        share = 1  # few pages show anything
     answers = {
         (role, address): (await opened.open(address, role)).status_code
-        for role in roles
-        for each in found
+        for role, each in chosen(roles, found, len(schools), share)
         for address in with_schools(each, schools, role)
     }
     assert {place: status for place, status in answers.items() if status not in ANSWERS} == {}
     shown = {address.partition("?")[0] for (_, address), status in answers.items() if status == HTTPStatus.OK}
     # All but redirects, such as those of the second step and to providers, and pages of things that these schools lack.
-    assert len(shown) >= (len(list(page_paths())) - 10 if schools else 8)
+    if share == 1 or len(schools) == 1:
+        assert len(shown) >= (len(list(page_paths())) - 10 if schools else 8)
 
 
 async def test_no_page_in_german_has_an_english_text(
-    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds]
+    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds], share: int
 ) -> None:
     opened, roles = pages
-    found = set(addresses(schools[0] if schools else NOTHING, record=1))
+    found = sorted(set(addresses(schools[0] if schools else NOTHING, record=1)))
     if len(schools) > 1:  # only an admin of all schools finds more on a page than with one school
         roles = ("admin",)
-    answers = [(await opened.open(address, role, "de"), role, address) for role in roles for address in sorted(found)]
+    answers = [
+        (await opened.open(address, role, "de"), role, address)
+        for role, address in chosen(roles, found, len(schools), share)
+    ]
     english = {
         (role, address): texts
         for answer, role, address in answers
