@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from adsum.wiring import Adsum
 from tests.attendance.corrections.conftest import Register
 from tests.support.api import Api
 from tests.support.installation import RunWorker, ended, one_student_away
 
 
+@pytest.mark.both_databases
 async def test_the_same_key_and_body_return_the_first_response_again(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     one = api.school.student_ids[0]
     first = await api.create(key="monday", unselectedStudentIds=[one], onExisting="update")

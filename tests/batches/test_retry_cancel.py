@@ -26,6 +26,7 @@ async def failed_batch(adsum: Adsum, api: Api, worker: RunWorker) -> str:
     return created.json()["batchId"]
 
 
+@pytest.mark.both_databases
 async def test_a_retry_records_the_failed_student_only(adsum: Adsum, api: Api, worker: RunWorker) -> None:
     batch_id = await failed_batch(adsum, api, worker)
     before = (await api.get(f"/attendances/batch-status/{batch_id}")).json()

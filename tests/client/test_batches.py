@@ -25,6 +25,9 @@ from tests.client.clients import AnyClient
 from tests.client.conftest import Connect
 from tests.client.system import DAY, Caller, System
 
+# Both clients.
+pytestmark = pytest.mark.every_case
+
 
 def violations(problem: Problem) -> set[tuple[str, str]]:
     return {(each.pointer, each.code) for each in problem.errors}

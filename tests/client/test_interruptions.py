@@ -26,6 +26,9 @@ from tests.support.commands import commands
 from tests.support.live import serving
 from tests.support.servers.controlled import controlled_postgres
 
+# Both clients.
+pytestmark = pytest.mark.every_case
+
 KEY = "Idempotency-Key"
 
 

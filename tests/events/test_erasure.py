@@ -41,6 +41,7 @@ async def stored(register: Register) -> str:
     return str(rows)
 
 
+@pytest.mark.both_databases
 async def test_an_erasure_takes_the_id_out_of_numbered_and_new_events(register: Register) -> None:
     first, second, _ = register.api.school.student_ids
     reader = reader_of(register.adsum)

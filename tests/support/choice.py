@@ -5,7 +5,7 @@ on the second database, or at another layer. Left out of the daily form are
 
 - tests marked `long`;
 - the run on one of the databases, of tests that do not concern statements: mostly on Postgres, where they take twice as
-  long;
+  long. `both_databases` marks tests whose statements no other test has;
 - of the cases of a test that needs servers, all but `CASES`, and of one in a browser all but one: light, dark or on a
   phone. `every_case` marks tests whose cases are behaviours of their own;
 - most points of exhaustive tests, such as a fault at every step: see `share` in `tests/conftest.py`.
@@ -60,7 +60,7 @@ SERVERS = {BROWSING, "valkey", "own_valkey", "postgres", "own_postgres", "sqlite
 
 def daily(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Those of the daily form, in their order."""
-    items = [item for item in items if is_of_statements(item) or database_of(item) in {None, _chosen_database(item)}]
+    items = [item for item in items if _is_on_both(item) or database_of(item) in {None, _chosen_database(item)}]
     superfluous = {item for cases in _cases(items) for item in sorted(cases, key=_checksum)[_most(cases[0]) :]}
     return [item for item in items if item not in superfluous]
 
@@ -80,6 +80,10 @@ def name_of(item: pytest.Item) -> str:
     return item.nodeid.partition("[")[0]
 
 
+def _is_on_both(item: pytest.Item) -> bool:
+    return is_of_statements(item) or item.get_closest_marker("both_databases") is not None
+
+
 def _chosen_database(item: pytest.Item) -> str:
     every = item.nodeid.replace(database_of(item) or "", "")
     return "sqlite" if crc32(every.encode()) % ON_POSTGRES else "postgres"
@@ -95,7 +99,7 @@ def _cases(items: Collection[pytest.Item]) -> Iterator[list[pytest.Item]]:
     for item in items:
         needs_servers = not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
         if needs_servers and not item.get_closest_marker("every_case"):
-            found[name_of(item), database_of(item) if is_of_statements(item) else None].append(item)
+            found[name_of(item), database_of(item) if _is_on_both(item) else None].append(item)
     yield from found.values()
 
 

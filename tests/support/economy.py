@@ -106,6 +106,7 @@ def same_files_and_modules() -> Generator[None]:
 
 
 # Statements of SQLite that wait for other connections, or take long.
+PAUSE = asyncio.sleep  # which a test may replace
 WAITING = ("BEGIN IMMEDIATE", "PRAGMA WAL_CHECKPOINT", "VACUUM")
 
 
@@ -123,7 +124,7 @@ def sqlite_without_threads() -> Generator[None]:
         if connection._connection is None or statement.lstrip().upper().startswith(WAITING):  # pyright: ignore[reportPrivateUsage]
             return await in_its_thread(connection, step, *args, **options)
         if statement:
-            await asyncio.sleep(0)  # other tasks continue, as while a thread works
+            await PAUSE(0)  # other tasks continue, as while a thread works
         return step(*args, **options)
 
     with pytest.MonkeyPatch.context() as patch:

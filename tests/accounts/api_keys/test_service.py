@@ -13,6 +13,7 @@ from tests.support.schools import make_bare_school
 READ = Permission.ATTENDANCE_READ
 
 
+@pytest.mark.both_databases
 async def test_a_key_acts_with_its_own_permissions_and_schools(api_keys: ApiKeys, database: Database) -> None:
     async with database.transaction() as connection:
         school_id = await make_bare_school(connection)

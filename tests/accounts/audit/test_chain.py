@@ -164,6 +164,7 @@ TAMPERINGS: Sequence[tuple[str, ProblemKind, int | None, Sequence[str]]] = (
 @pytest.mark.parametrize(
     ("kind", "position", "statements"), [pytest.param(*rest, id=name) for name, *rest in TAMPERINGS]
 )
+@pytest.mark.every_case
 async def test_a_verification_finds_every_tampering_and_its_first_position(
     database: Database, kind: ProblemKind, position: int | None, statements: Sequence[str]
 ) -> None:

@@ -31,6 +31,9 @@ from tests.support.pages import visible_text
 from tests.support.people import disable
 from tests.support.providers.strict import CLIENT_SECRET, Claims, key
 
+# Each is an attack of its own.
+pytestmark = pytest.mark.every_case
+
 UNTRUSTED = "The answer of Strict School could not be verified."
 OVER = "started in another browser"
 

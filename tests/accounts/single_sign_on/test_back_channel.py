@@ -10,6 +10,9 @@ import pytest
 from tests.accounts.single_sign_on.conftest import EMAIL, Visit
 from tests.support.providers.strict import key
 
+# Each is an attack of its own.
+pytestmark = pytest.mark.every_case
+
 
 async def sent(visit: Visit, token: str, provider: str = "strict") -> httpx2.Response:
     path = f"/sign-in/{provider}/back-channel-logout"

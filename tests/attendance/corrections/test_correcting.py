@@ -13,6 +13,7 @@ from tests.support.api import Api, violations
 from tests.support.schools import make_user
 
 
+@pytest.mark.both_databases
 async def test_a_correction_of_one_student_changes_only_that_record(register: Register) -> None:
     before = (await register.api.get("/attendances")).json()["items"]
 

@@ -60,6 +60,7 @@ def test_an_allowed_network_is_reached() -> None:
         ("https://sch\u00f6n.example/", "wrong_url"),
     ],
 )
+@pytest.mark.every_case
 async def test_a_webhook_to_a_wrong_place_is_refused(adsum: Adsum, url: str, code: str | None) -> None:
     if code is None:  # another form of 127.0.0.1, which these tests allow
         await adsum.webhooks.create(NewWebhook(url), system_caller())

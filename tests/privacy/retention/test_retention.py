@@ -352,6 +352,7 @@ async def test_the_default_needs_the_rights_of_all_schools(register: Register) -
     assert missing.status_code == HTTPStatus.NOT_FOUND
 
 
+@pytest.mark.both_databases
 async def test_a_hold_that_is_placed_during_a_run_is_respected(register: Register) -> None:
     await with_history(register)
     await keep(register)

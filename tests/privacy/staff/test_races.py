@@ -72,6 +72,7 @@ ATTEMPTS: dict[str, tuple[Attempt, type[Exception]]] = {
 
 
 @pytest.mark.parametrize("name", ATTEMPTS)
+@pytest.mark.every_case
 async def test_what_meets_an_erasure_waits_for_it_and_stores_nothing(
     staff: Staff, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

@@ -24,6 +24,7 @@ async def claim(syncing: Syncing, age: timedelta = timedelta()) -> None:
         assert await statements.claim(connection, syncing.service.url, "another", now, now + sync_service.CLAIM)
 
 
+@pytest.mark.both_databases
 async def test_a_sync_waits_for_none_that_is_under_way(syncing: Syncing, importing: Importing) -> None:
     await claim(syncing)
     with pytest.raises(SyncUnderWay):

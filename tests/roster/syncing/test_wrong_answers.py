@@ -192,6 +192,7 @@ WRONG_FIELDS: list[tuple[str, str, dict[str, Any], tuple[str, str, str]]] = [
 
 
 @pytest.mark.parametrize(("collection", "source_id", "fields", "expected"), WRONG_FIELDS, ids=str)
+@pytest.mark.every_case
 async def test_a_wrong_object_is_left_out_and_named(
     syncing: Syncing, collection: str, source_id: str, fields: dict[str, Any], expected: tuple[str, str, str]
 ) -> None:
