@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Generator, Iterator, MutableMapping
+from collections.abc import Generator, Iterator, MutableMapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +11,6 @@ from typing import Any
 
 import limits.util
 import pytest
-from aiosqlite import core as aiosqlite
 from bullmq import redis_connection
 from httpx2 import create_ssl_context
 from httpx2._transports import default as httpx_transports
@@ -102,33 +100,6 @@ def same_files_and_modules() -> Generator[None]:
         patch.setattr(httpx_transports, "create_ssl_context", cache(create_ssl_context))
         patch.setattr(redis_connection, "loadScript", cache(redis_connection.loadScript))
         patch.setattr(limits.util, "get_dependency", cache(limits.util.get_dependency))
-        yield
-
-
-# Statements of SQLite that wait for other connections, or take long.
-PAUSE = asyncio.sleep  # which a test may replace
-WAITING = ("BEGIN IMMEDIATE", "PRAGMA WAL_CHECKPOINT", "VACUUM")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def sqlite_without_threads() -> Generator[None]:
-    """Executes statements of SQLite in the thread of the event loop, except those that wait.
-
-    aiosqlite has a thread for each connection. A statement takes four steps in it, and a step takes several times as
-    long to reach the thread and to come back as to run.
-    """
-    in_its_thread: Callable[..., Any] = vars(aiosqlite.Connection)["_execute"]
-
-    async def execute(connection: aiosqlite.Connection, step: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        statement = args[0] if args and isinstance(args[0], str) else ""
-        if connection._connection is None or statement.lstrip().upper().startswith(WAITING):  # pyright: ignore[reportPrivateUsage]
-            return await in_its_thread(connection, step, *args, **options)
-        if statement:
-            await PAUSE(0)  # other tasks continue, as while a thread works
-        return step(*args, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aiosqlite.Connection, "_execute", execute)
         yield
 
 
