@@ -41,7 +41,7 @@ def test_a_teacher_is_reminded_until_the_register_is_taken(browsing: Browsing) -
     without_scripts.goto("/today")
     expect(without_scripts.get_by_text(ASKED)).to_be_visible()
     assert_fits(without_scripts)
-    teacher.get_by_role("link", name="Class 123 · Attendance").click()
+    teacher.locator("[data-reminders]").get_by_role("link", name="Class 123 · Attendance").click()
     expect(teacher).to_have_url(f"{browsing.system.url}/take/123/456/{day}")
     expect(teacher.get_by_text(ASKED)).to_have_count(0)
 

@@ -49,7 +49,7 @@ def open_webhook(page: Page, url: str) -> None:
 
 def delete(page: Page, url: str) -> None:
     open_webhook(page, url)
-    page.get_by_role("link", name="Change, rotate, disable or delete").click()
+    page.get_by_role("link", name="Settings").click()
     page.get_by_text("Delete the webhook").click()
     page.get_by_role("button", name="Delete now").click()
     expect(page.get_by_role("status")).to_contain_text("The webhook is deleted.")
@@ -102,7 +102,7 @@ def test_the_pages_are_accessible_with_failures_in_them(
     assert_fits(page)
     page.get_by_role("link", name="Failed only").click()
     expect(page.locator("tbody tr")).to_have_count(1)
-    page.get_by_role("link", name="Change, rotate, disable or delete").click()
+    page.get_by_role("link", name="Settings").click()
     assert_accessible(page)
     assert_fits(page)
     page.goto("/admin/webhooks")
@@ -140,7 +140,7 @@ def test_a_webhook_that_is_gone_is_noticed_and_enabled_again_without_scripts(
 def test_a_secret_is_rotated_with_an_overlap(browsing: Browsing, receiver: Receiver) -> None:
     page = browsing.visitor(ADMIN)
     old = create(page, receiver.url, "roster.imported")
-    page.get_by_role("link", name="Change, rotate, disable or delete").click()
+    page.get_by_role("link", name="Settings").click()
     page.get_by_label("The present secret signs for").select_option("7")
     page.get_by_role("button", name="Create a new signing secret").click()
     new = page.locator("#secret").inner_text()
