@@ -15,10 +15,11 @@ from adsum.events.webhooks.delivery import Deliveries
 from adsum.events.webhooks.guard import Guard, Network
 from adsum.events.webhooks.pace import Pace
 from adsum.events.webhooks.page_data import WebhookPageData
+from adsum.events.webhooks.pruning import DeletedWebhooks, DeliveryPruning
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, queue_of_webhooks
 from adsum.events.webhooks.secret_renewal import SecretRenewal
 from adsum.events.webhooks.sending import Sender
-from adsum.events.webhooks.service import DeletedWebhooks, DeliveryPruning, Webhooks
+from adsum.events.webhooks.service import Webhooks
 from adsum.platform.keys import KeyPurpose
 from adsum.platform.secret_box import SecretBox
 from adsum.schools.service import Schools

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from adsum.events.health import HealthOfEvents
+from adsum.events.webhooks.pruning import DeletedWebhooks, DeliveryPruning
 from adsum.events.webhooks.rules import MAX_ANSWER
-from adsum.events.webhooks.service import DeletedWebhooks, DeliveryPruning, NewWebhook, WebhookWithSecret
+from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhook_deliveries, webhook_replays, webhook_retries
 from adsum.events.webhooks.tables import webhooks as webhook_table
 from adsum.platform.clock import system_clock

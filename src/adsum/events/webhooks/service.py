@@ -10,13 +10,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from typing_extensions import override
-
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.events.repository import lock_ends, read_position
-from adsum.events.service import PRUNE_PAUSE, PRUNED_AT_ONCE, SCANNED_AT_ONCE, EventNumbering
+from adsum.events.service import SCANNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
 from adsum.events.webhooks.guard import Guard
@@ -24,7 +22,6 @@ from adsum.events.webhooks.rules import DISPATCHER, Attempt, Delivery, Disabled,
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
-from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.secret_box import SecretBox
@@ -33,7 +30,6 @@ from adsum.schools.service import require_school
 MAX_URL = 2_000
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
-DELETION_PAUSE = timedelta(minutes=1)
 # Events that are looked at to count those that wait: the page does so every few seconds.
 COUNTED_AT_MOST = 1_000
 
@@ -393,26 +389,3 @@ async def _find(connection: Connection, webhook_id: int, caller: Caller, *, lock
     if webhook is None:
         raise NotFound(f"there is no webhook {webhook_id}", id=webhook_id)
     return webhook
-
-
-class DeletedWebhooks(PagedPruning):
-    """Deletes webhooks that were deleted, with the logs of their deliveries."""
-
-    def __init__(self, database: Database, now: Clock, *, page: int = PRUNED_AT_ONCE) -> None:
-        super().__init__(database, now, page=page, pause=DELETION_PAUSE)
-
-    @override
-    async def _prune(self, connection: Connection, now: datetime) -> int:
-        return await statements.prune_deleted(connection, self._page)
-
-
-class DeliveryPruning(PagedPruning):
-    """Deletes old attempts from the logs of webhooks."""
-
-    def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PRUNED_AT_ONCE) -> None:
-        super().__init__(database, now, page=page, pause=PRUNE_PAUSE)
-        self._keep = keep
-
-    @override
-    async def _prune(self, connection: Connection, now: datetime) -> int:
-        return await statements.prune_deliveries(connection, now - self._keep, self._page)
