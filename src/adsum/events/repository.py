@@ -226,6 +226,6 @@ async def prune_announcements(connection: AsyncConnection, before: date, limit: 
     c, deleted = announcements.c, 0
     for kind in ANNOUNCED:
         old = select(c.day, c.subject_id).where(c.type == kind, c.day < before).order_by(c.day).limit(limit - deleted)
-        these = (c.type == kind, tuple_(c.day, c.subject_id).in_(old))
+        these = (c.type == kind, c.day < before, tuple_(c.day, c.subject_id).in_(old))
         deleted += (await connection.execute(delete(announcements).where(*these))).rowcount
     return deleted

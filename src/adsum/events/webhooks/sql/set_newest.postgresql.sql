@@ -1,7 +1,7 @@
 -- Sets the newest event of the enabled webhooks that receive one of the events after :position up to :last_id.
 -- A webhook that had nothing to deliver has received everything up to :position, since no event before it matched.
--- Locks: the webhooks that it changes. The caller has locked the position of the dispatcher, so that one transaction at
--- a time does this.
+-- Locks: the webhooks that it changes, in any order: no other transaction locks several. The caller has locked the
+-- position of the dispatcher, so that one transaction at a time does this.
 UPDATE webhooks
 SET newest_id = greatest(webhooks.newest_id, matching.id),
     position = CASE
