@@ -181,10 +181,10 @@ class BatchStatus:
         return _read(
             cls,
             body,
-            undone_jobs=body.get("undoneJobs", 0),
-            not_undone_jobs=body.get("notUndoneJobs", 0),
             started_at=datetime.fromisoformat(body["startedAt"]),
             completed_at=_moment(body["completedAt"]),
+            undone_jobs=body.get("undoneJobs", 0),
+            not_undone_jobs=body.get("notUndoneJobs", 0),
         )
 
 
