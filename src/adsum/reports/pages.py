@@ -86,7 +86,7 @@ async def chronic_page(
         rule = view.chronic_rule
         limits = {"percent": rule.percent, "leastDays": rule.least_days}
         query = endpoints.ChronicQuery.model_validate(view.list_parameters() | limits)
-        return await endpoints.chronic(query, reports, exports, caller, file)
+        return await endpoints.list_chronic_absence(query, reports, exports, caller, file)
     report = None
     if view is not None and view.has_days:
         report = await reports.chronic(view.scope, view.chronic_rule, caller, view.query.page)
@@ -102,7 +102,7 @@ async def in_a_row_page(
     least_days = reading.query.streak_days
     if view is not None and (file := view.query.file) is not None:
         query = endpoints.StreaksQuery.model_validate(view.list_parameters() | {"leastDays": least_days})
-        return await endpoints.streaks(query, reports, exports, caller, file)
+        return await endpoints.list_absences_in_a_row(query, reports, exports, caller, file)
     report = None
     if view is not None and view.has_days:
         report = await reports.streaks(view.scope, least_days, caller, view.query.page)
@@ -128,7 +128,7 @@ def _lowest_rate_first(rate: Rate) -> tuple[bool, float, ListOrder]:
 
 async def _rates_file(reports: Reports, exports: ListExports, visitor: Visitor, view: YearView, file: str) -> Response:
     query = endpoints.RatesQuery.model_validate(view.list_parameters() | {"by": view.query.by})
-    return _file(await endpoints.rates(query, reports, exports, visitor.caller, file))
+    return _file(await endpoints.list_rates(query, reports, exports, visitor.caller, file))
 
 
 def _file(answer: object) -> Response:

@@ -40,7 +40,7 @@ async def list_page(
     view = await reading.read()
     if view is not None and (file := view.query.file) is not None:
         query = endpoints.UnexplainedQuery.model_validate(view.list_parameters() | {"extent": view.query.extent})
-        return await endpoints.unexplained(query, reports, exports, visitor.caller, file)
+        return await endpoints.list_unexplained_absences(query, reports, exports, visitor.caller, file)
     return await _page(request, reading, lists, visitor)
 
 
