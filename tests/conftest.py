@@ -47,8 +47,8 @@ UNMEASURED = (
     "tests/processes/",
     "tests/support/",
 )
-# Below the ones above: the steps of traces are in the modules that decide.
-MEASURED = ("tests/platform/tracing/",)
+# Below the ones above: they test modules that decide, such as the steps of traces and the readiness.
+MEASURED = ("tests/platform/tracing/", "tests/processes/test_upgrade")
 UNMEASURED_TESTS = listed_in(RECORD)
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from pathlib import Path
 
 import pytest
 
 from adsum.accounts.access import Role
+from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.rules import EmailTaken, User
 from adsum.accounts.service import Accounts
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated
 from adsum.roster.people.service import People
 from tests.accounts.conftest import PASSWORD
@@ -158,3 +160,9 @@ async def test_an_enabled_user_signs_in_again(accounts: Accounts, people: People
 async def test_an_unknown_user_gets_no_password(accounts: Accounts) -> None:
     with pytest.raises(NotFound):
         await accounts.set_password("a@school.example", PASSWORD)
+
+
+async def test_during_an_outage_of_the_database_an_installation_is_not_new(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/nowhere/adsum.db")
+    assert not await Accounts(database, Passwords()).is_new_installation()
+    await database.close()
