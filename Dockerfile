@@ -1,9 +1,9 @@
-# One image for all roles: `serve` (the default), `worker`, `migrate`, and every other command of `adsum`.
+# One image for all roles: `serve` (the default), `worker`, `upgrade`, and every other command of `adsum`.
 #
 #   docker build -t adsum .
 #
-# Packages are those of requirements/, with their hashes. The image has no compiler, no pip and no shell of Adsum's, and
-# writes nothing but temporary files in /tmp.
+# Packages are those of requirements/, with their hashes. A container writes temporary
+# files to /tmp alone.
 
 ARG PYTHON=3.11-slim-bookworm
 
@@ -14,7 +14,7 @@ RUN python -m venv --without-pip /opt/adsum \
         -r /requirements/runtime.txt -r /requirements/opentelemetry.txt
 COPY src /opt/adsum/src
 # The root file system is read-only: what is not compiled now would be compiled at every start.
-RUN echo /opt/adsum/src > /opt/adsum/lib/python3.11/site-packages/adsum.pth \
+RUN echo /opt/adsum/src > "$(/opt/adsum/bin/python -c 'import site; print(site.getsitepackages()[0])')/adsum.pth" \
     && /opt/adsum/bin/python -m compileall -q -j 0 /opt/adsum
 
 FROM python:${PYTHON}

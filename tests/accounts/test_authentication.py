@@ -91,6 +91,7 @@ async def test_tokens_of_a_disabled_user_are_refused_at_once(full_frame: Frame) 
     assert (await full_frame.client.get("/trial/marks", headers=bearer(token))).status_code == 401
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("role", "status"),
     [(Role.ADMIN, 200), (Role.OFFICE, 200), (Role.TEACHER, 200), (Role.VIEWER, 403), (Role.OPERATOR, 403)],

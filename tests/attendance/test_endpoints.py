@@ -187,6 +187,7 @@ async def test_records_have_names_and_source_ids(reader: Reader, school: SchoolI
     assert (one["givenName"], one["classTitle"]) == ("Given 1", "7b")
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("path", PATHS)
 async def test_an_unknown_caller_gets_401_and_an_operator_403(reader: Reader, school: SchoolIds, path: str) -> None:
     unknown = await reader.get(path)

@@ -76,11 +76,26 @@ async def test_an_upgrade_from_an_earlier_version_is_refused_and_changes_nothing
     await database.close()
 
 
-async def test_a_new_database_and_a_current_one_need_no_pause(url: str) -> None:
+@pytest.mark.parametrize("arguments", [("upgrade",), ("upgrade", "--check")])
+def test_a_missing_database_is_named_and_not_made(tmp_path: Path, here: Commands, arguments: tuple[str, ...]) -> None:
+    refused = here.run(*arguments)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"there is no database {tmp_path}/school.db: `adsum migrate` makes a new one" in refused.stderr
+    assert not (tmp_path / "school.db").exists()
+
+
+async def test_a_current_database_needs_no_pause(database: Database) -> None:
+    assert (await plan_upgrade(database)).without_pause
+
+
+async def test_a_database_without_tables_needs_no_pause(tmp_path: Path, url: str) -> None:
+    (tmp_path / "school.db").touch()
     database = open_database(url)
-    assert (await plan_upgrade(database)).without_pause
-    await schema.migrate(database)
-    assert (await plan_upgrade(database)).without_pause
+
+    plan = await plan_upgrade(database)
+
+    assert (plan.schema, plan.without_pause) == (None, True)
     await database.close()
 
 

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from functools import cache
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,9 @@ def test_every_pod_and_every_service_is_unprivileged_with_a_read_only_file_syste
 
 
 def test_every_role_is_a_command_of_the_one_image() -> None:
-    assert {container(name)["args"][0] for name, _ in pods()} == {"serve", "worker", "migrate"} <= SINGLE.keys()
+    # The upgrade refuses to migrate beside processes of a release that could not go on.
+    assert {container(name)["args"][0] for name, _ in pods()} == {"serve", "worker", "upgrade"} <= SINGLE.keys()
+    assert compose()["services"]["migrate"]["command"] == ["upgrade"]
     assert {container(name)["image"] for name, _ in pods()} == {"adsum"}
     (image,) = yaml.safe_load((EXAMPLE / "kustomization.yaml").read_text())["images"]
     assert image["name"] == "adsum"
@@ -226,16 +229,39 @@ def test_workers_are_scaled_by_the_list_in_which_bullmq_keeps_waiting_messages()
     assert all("replicas" not in each["spec"] for each in of_kind("Deployment"))
 
 
-def test_every_selector_selects_a_pod() -> None:
-    components = {name.removeprefix("adsum-") for name, _ in pods()}
-    label = "app.kubernetes.io/component"
-    for each in of_kind("Deployment", "Job"):
-        assert each["spec"]["template"]["metadata"]["labels"][label] == each["metadata"]["name"].removeprefix("adsum-")
-    for each in of_kind("PodDisruptionBudget"):
-        assert each["spec"]["selector"]["matchLabels"][label] in components
-    for each in of_kind("NetworkPolicy"):
-        assert each["spec"]["podSelector"].get("matchLabels", {label: "api"})[label] in components
+def test_every_selector_selects_pods_of_adsum_alone() -> None:
+    labels = {
+        each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"]
+        for each in of_kind("Deployment", "Job")
+    }
+    assert labels == {
+        name: {"app.kubernetes.io/name": "adsum", "app.kubernetes.io/component": name.removeprefix("adsum-")}
+        for name, _ in pods()
+    }
+    selectors = [each["spec"]["selector"]["matchLabels"] for each in of_kind("Deployment", "PodDisruptionBudget")]
+    selectors += [each["spec"]["selector"] for each in of_kind("Service")]
+    assert all(selector in labels.values() for selector in selectors)
+    policies = {each["metadata"]["name"]: each["spec"]["podSelector"] for each in of_kind("NetworkPolicy")}
+    assert policies.pop("adsum") == {"matchLabels": {"app.kubernetes.io/name": "adsum"}}
+    assert policies == {name: {"matchLabels": labels[name]} for name in ("adsum-api", "adsum-worker")}
     assert {each["metadata"]["name"] for each in of_kind("PodDisruptionBudget")} == {"adsum-api", "adsum-worker"}
+
+
+def test_pods_may_ask_for_names() -> None:
+    """Kustomize, with `includeSelectors`, would write the name of Adsum into this selector of other pods, too."""
+    (names,) = (rule for rule in named("NetworkPolicy", "adsum")["spec"]["egress"] if "to" in rule)
+    assert names["to"][0]["podSelector"] == {"matchLabels": {"k8s-app": "kube-dns"}}
+    assert {(port["protocol"], port["port"]) for port in names["ports"]} == {("UDP", 53), ("TCP", 53)}
+    for path in BASE.parent.rglob("kustomization.yaml"):
+        given = yaml.safe_load(path.read_text())
+        assert not any(each["includeSelectors"] for each in given.get("labels", []))
+        assert "commonLabels" not in given
+
+
+def test_compose_trusts_the_gateway_from_which_requests_to_a_published_port_come() -> None:
+    (network,) = compose()["networks"]["default"]["ipam"]["config"]
+    assert compose()["services"]["api"]["environment"]["ADSUM_TRUSTED_PROXIES"] == network["gateway"]
+    assert ip_address(network["gateway"]) in ip_network(network["subnet"])
 
 
 def test_the_image_installs_the_pinned_packages_and_contains_nothing_else() -> None:

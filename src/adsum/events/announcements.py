@@ -135,7 +135,7 @@ class TakenRegisters:
 
     It follows the events that tell of new marks, and reads the records after their commit. So it misses no register,
     whichever way its last mark came and whatever was recorded at the same time. A register that only got other marks
-    was taken before: it is not announced, even if its announcement was pruned or was made by no version that did so.
+    was taken before: it is not announced, even if its announcement was pruned, or an earlier version never made one.
     """
 
     def __init__(self, database: Database, now: Clock, at_once: int = EVENTS_AT_ONCE) -> None:

@@ -30,7 +30,7 @@ def source_of(address: str | None) -> str:
     return str(parsed) if isinstance(parsed, IPv4Address) else parsed.exploded[:19]
 
 
-def is_private_address(url: str) -> bool:
+def is_encrypted_or_local(url: str) -> bool:
     """Whether requests to this URL are encrypted, or do not leave this machine."""
     try:
         parts = urlsplit(url)

@@ -34,9 +34,11 @@ async def plan_upgrade(database: Database) -> UpgradePlan:
     """Compares a database with this version.
 
     Raises:
-        ConfigurationError: a newer version has migrated the database.
+        ConfigurationError: a newer version has migrated the database, or there is none.
         StorageOutage: the database does not respond.
     """
+    if database.is_missing:
+        raise ConfigurationError(f"there is no database {database.file}: `adsum migrate` makes a new one")
     schema, newest = await current_revision(database), newest_revision()
     if schema is not None and schema > newest:
         raise ConfigurationError(

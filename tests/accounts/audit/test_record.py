@@ -117,6 +117,7 @@ FORBIDDEN = (
 )
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("statement", FORBIDDEN)
 async def test_the_database_refuses_to_change_an_entry(database: Database, statement: str) -> None:
     await recorded(database, system_caller(), school_id=1)

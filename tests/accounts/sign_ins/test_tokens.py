@@ -64,6 +64,7 @@ async def test_a_token_names_its_user_role_and_permissions(tokens: Tokens, datab
     assert caller.schools is None
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("role", [Role.OFFICE, Role.TEACHER, Role.VIEWER, Role.OPERATOR])
 async def test_every_user_but_an_admin_sees_only_their_school(tokens: Tokens, database: Database, role: Role) -> None:
     async with database.transaction() as connection:
@@ -109,12 +110,14 @@ async def test_forged_tokens_are_refused(tokens: Tokens, database: Database) -> 
         await assert_refused(tokens, text)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("claim", ["sub", "sid", "iat", "exp"])
 async def test_a_token_without_a_claim_is_refused(tokens: Tokens, database: Database, claim: str) -> None:
     await new_user(database)
     await assert_refused(tokens, signed(await claims_of(tokens, **{claim: None})))
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("subject", ["0", "-1", "1e3", "a@school.example", str(2**63), "\uff19", "9" * 5000])
 async def test_a_subject_that_is_not_a_user_is_refused(tokens: Tokens, database: Database, subject: str) -> None:
     await new_user(database)
@@ -146,6 +149,7 @@ async def test_a_token_has_the_requested_lifetime(tokens: Tokens, database: Data
     assert token.expires_in == claims["exp"] - claims["iat"] == 1800
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("key", ["0" * 32, "x", 7, "\uff10" * 32])
 async def test_a_token_without_its_sign_in_is_refused(tokens: Tokens, database: Database, key: object) -> None:
     await new_user(database)

@@ -87,6 +87,7 @@ async def sweep_until_ended(adsum: Adsum, batch_id: str) -> None:
     assert (status.tally.recorded, status.tally.total) == (30, 30)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("lose", LOSSES)
 async def test_a_run_whose_keys_are_lost_is_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, lose: Loss
@@ -99,6 +100,7 @@ async def test_a_run_whose_keys_are_lost_is_completed(
     assert set(await queue_keys(redis)) - {"attendance-sweeper"} <= {f"batch-completed:{result.batch_id}"}
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("lose", LOSSES)
 async def test_a_half_processed_run_whose_keys_are_lost_is_completed(
     adsum: Adsum, school: SchoolIds, redis: Redis, worker: RunWorker, lose: Loss

@@ -45,6 +45,10 @@ async def test_a_version_works_on_the_schema_of_the_next_one_and_of_no_later_one
     await migrated_by(database, "9999", "9998")
     assert await migration_state(database) is MigrationState.INCOMPATIBLE
 
+    async with database.transaction() as connection:
+        await connection.execute(text("DELETE FROM schema_compatibility"))
+    assert await migration_state(database) is MigrationState.INCOMPATIBLE
+
 
 async def test_a_migrated_database_tells_from_which_revision_processes_work_on_it(unmigrated: Database) -> None:
     assert await migration_state(unmigrated) is MigrationState.BEHIND

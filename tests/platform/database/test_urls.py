@@ -47,14 +47,26 @@ def test_an_unusable_url_is_refused_and_not_quoted(url: str) -> None:
     assert not url or url not in str(error.value)
 
 
+def test_a_comma_in_a_password_names_no_second_host() -> None:
+    parsed = parse_database_url("postgresql://u:p,w@host/db")
+    assert (parsed.url.password, parsed.url.host, parsed.hosts) == ("p,w", "host", ())
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:se,cret", "postgresql://u:se,cret:x/db"])
+def test_a_part_of_a_password_that_is_not_encoded_is_not_quoted(url: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        parse_database_url(url)
+    assert "cret" not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("rest", "reason"),
     [
-        ("a,b:x/db", "'b:x' is not a host with a port"),
-        ("a,/db", "'' is not a host with a port"),
-        ("a:0,b/db", "'a:0' is not a host with a port"),
-        ("a,b:65536/db", "'b:65536' is not a host with a port"),
-        ("a,a:5432/db", "the host a:5432 is named twice"),
+        ("a,b:x/db", "host 2 is not a host with a port"),
+        ("a,/db", "host 2 is not a host with a port"),
+        ("a:0,b/db", "host 1 is not a host with a port"),
+        ("a,b:65536/db", "host 2 is not a host with a port"),
+        ("a,a:5432/db", "host 2 is named twice"),
         ("a,b/db?target_session_attrs=any", "target_session_attrs is read-write or primary"),
         ("a/db?target_session_attrs=standby", "target_session_attrs is read-write or primary"),
         ("a,b/db?host=c", "name the hosts in one place"),

@@ -21,6 +21,7 @@ async def api(adsum: Adsum, school: SchoolIds) -> AsyncGenerator[Api]:
         yield opened
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("headers", "is_compressed"),
     [

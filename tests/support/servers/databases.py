@@ -15,8 +15,8 @@ BEGIN
     WHERE datname = current_database() AND pid <> pg_backend_pid();
     SET LOCAL session_replication_role = replica;
     FOR each IN SELECT oid FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'alembic_version'
-        AND pg_relation_size(oid) > 0
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+        AND relname NOT IN ('alembic_version', 'schema_compatibility') AND pg_relation_size(oid) > 0
     LOOP EXECUTE format('DELETE FROM %s', each); END LOOP;
     FOR each IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'S'
     LOOP PERFORM setval(each, 1, false); END LOOP;
@@ -29,6 +29,7 @@ _SHAPE = """SELECT md5(concat_ws('|',
     (SELECT count(*) FROM pg_attribute), (SELECT count(*) FROM pg_trigger), (SELECT count(*) FROM pg_constraint),
     (SELECT sum(relpages) || sum(reltuples)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace),
     (SELECT count(*) FROM pg_proc), (SELECT string_agg(version_num, ',') FROM alembic_version),
+    (SELECT string_agg(compatible_from, ',') FROM schema_compatibility),
     (SELECT bool_or(pg_relation_size(oid) > 100000) FROM pg_class WHERE relnamespace = 'public'::regnamespace)))"""
 
 

@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Any, TypeGuard, cast
 
 from adsum.accounts.rules import may_be_email, normalised_email
-from adsum.platform.addresses import is_private_address
+from adsum.platform.addresses import is_encrypted_or_local
 from adsum.platform.errors import Forbidden, Unavailable, UnusableAnswer
 from adsum.platform.setting_groups.providers import GOOGLE, OidcProvider
 from adsum.platform.texts import UNSTORABLE
@@ -145,7 +145,9 @@ def _endpoint(document: Mapping[str, Any], name: str, provider: OidcProvider) ->
     if endpoint is None:
         return None
     is_local = provider.issuer.startswith("http:")
-    if not isinstance(endpoint, str) or not is_private_address(endpoint) or not (is_local or endpoint[:6] == "https:"):
+    if not isinstance(endpoint, str) or not is_encrypted_or_local(endpoint):
+        raise UnusableAnswer(f"its {name} is not an https address")
+    if not is_local and not endpoint.startswith("https:"):
         raise UnusableAnswer(f"its {name} is not an https address")
     return endpoint
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adsum.migrations.online import create_index, read, slices
+from adsum.migrations.online import create_index, drop_index, read, slices
 
 revision = "0065"
 down_revision = "0064"
@@ -17,6 +17,10 @@ REMOVE_ANSWER = sa.text("UPDATE webhook_deliveries SET answer = '' WHERE id = :i
 def upgrade() -> None:
     _remove_answers()
     create_index("ix_webhook_deliveries_failed", "webhook_deliveries", ["webhook_id", "id"], FAILED)
+
+
+def downgrade() -> None:
+    drop_index("ix_webhook_deliveries_failed")
 
 
 def _remove_answers() -> None:

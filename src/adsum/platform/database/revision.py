@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 
 from sqlalchemy import CheckConstraint, Column, Connection, Integer, String, Table, inspect, select, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database
@@ -65,14 +64,12 @@ async def migration_state(database: Database) -> MigrationState:
             return MigrationState.CURRENT
         if current is None or current < newest:
             return MigrationState.BEHIND
-        return MigrationState.AHEAD if await _compatible_from(connection) <= newest else MigrationState.INCOMPATIBLE
+        compatible_from = await connection.scalar(select(schema_compatibility.c.compatible_from))
+        is_compatible = compatible_from is not None and compatible_from <= newest
+        return MigrationState.AHEAD if is_compatible else MigrationState.INCOMPATIBLE
 
 
 def _revision(connection: Connection) -> str | None:
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.scalar(text("SELECT version_num FROM alembic_version"))
-
-
-async def _compatible_from(connection: AsyncConnection) -> str:
-    return await connection.scalar(select(schema_compatibility.c.compatible_from)) or ""

@@ -25,7 +25,7 @@ from typing_extensions import override
 
 @dataclass(slots=True)
 class _Executed:
-    """What a cursor knows of its statement after it is closed; before a statement, the defaults of the DBAPI."""
+    """The attributes that a cursor keeps after it is closed; before a statement, the defaults of the DBAPI."""
 
     description: Any = None
     rowcount: int = -1

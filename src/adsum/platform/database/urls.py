@@ -16,7 +16,8 @@ EXAMPLE = "postgresql://USER:PASSWORD@HOST:5432,HOST:5432/DATABASE"
 # Of `target_session_attrs`: both mean the server to which Adsum can write.
 WRITABLE = ("read-write", "primary")
 _SEVERAL_HOSTS = re.compile(
-    r"(?P<scheme>postgres(?:ql)?(?:\+\w+)?://)(?P<user>[^@/?]*@)?(?P<hosts>[^@/?]*,[^@/?]*)(?P<rest>.*)", re.DOTALL
+    r"(?P<scheme>postgres(?:ql)?(?:\+\w+)?://)(?P<user>[^@/?]*@)?(?P<hosts>[^@/?]*,[^@/?]*)(?P<rest>(?:[/?].*)?)",
+    re.DOTALL,
 )
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
 
@@ -63,13 +64,14 @@ def parse_database_url(url: str) -> DatabaseUrl:
 
 def _hosts(text: str) -> tuple[Host, ...]:
     found: list[Host] = []
-    for each in text.split(","):
+    for number, each in enumerate(text.split(","), 1):
         match = _HOST.fullmatch(each)
         if match is None or not 0 < int(match["port"] or PORT) < 65536:
-            raise ConfigurationError(f"ADSUM_DATABASE_URL: {each!r} is not a host with a port: {EXAMPLE}")
+            # Not quoted: it may be a part of a password that is not encoded.
+            raise ConfigurationError(f"ADSUM_DATABASE_URL: host {number} is not a host with a port: {EXAMPLE}")
         host = (match["v6"] or match["name"], int(match["port"] or PORT))
         if host in found:
-            raise ConfigurationError(f"ADSUM_DATABASE_URL: the host {each} is named twice")
+            raise ConfigurationError(f"ADSUM_DATABASE_URL: host {number} is named twice")
         found.append(host)
     return tuple(found)
 

@@ -93,7 +93,7 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
     if not name:
         raise ValueError(f"the name of the primary is missing after the Sentinels: {EXAMPLE}")
     if has_database and not database.isdecimal():
-        raise ValueError(f"{database!r} is not the number of a database: {EXAMPLE}/0")
+        raise ValueError(f"the part after the name is not the number of a database: {EXAMPLE}/0")
     user, _, password = credentials.partition(":")
     tls, of_sentinels = _options(query, is_encrypted=scheme == ENCRYPTED)
     options = {"db": int(database or 0), "username": unquote(user), "password": unquote(password), **tls}
@@ -107,13 +107,14 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
 
 def _sentinels(hosts: str) -> tuple[Address, ...]:
     found: list[Address] = []
-    for each in hosts.split(","):
+    for number, each in enumerate(hosts.split(","), 1):
         match = re.fullmatch(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]@]+))(?::(?P<port>\d{1,5}))?", each)
         if match is None or not 0 < int(match["port"] or PORT) < 65536:
-            raise ValueError(f"{each!r} is not the host of a Sentinel with its port: {EXAMPLE}")
+            # Not quoted: it may be a part of a password that is not encoded.
+            raise ValueError(f"Sentinel {number} is not a host with a port: {EXAMPLE}")
         address = (match["v6"] or unquote(match["host"]), int(match["port"] or PORT))
         if address in found:
-            raise ValueError(f"the Sentinel {each} is named twice")
+            raise ValueError(f"Sentinel {number} is named twice")
         found.append(address)
     return tuple(found)
 

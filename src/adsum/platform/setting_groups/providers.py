@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from adsum.platform.addresses import is_private_address
+from adsum.platform.addresses import is_encrypted_or_local
 
 GOOGLE = "https://accounts.google.com"
 MAX_PROVIDERS = 20
@@ -25,7 +25,7 @@ _PRINTABLE = r"^[!-~]+$"
 
 
 def _issuer(text: str) -> str:
-    if not is_private_address(text) or urlsplit(text).query:
+    if not is_encrypted_or_local(text) or urlsplit(text).query:
         raise ValueError(f"{text!r} is not the https address of a provider, such as {GOOGLE}")
     parts = urlsplit(text)
     if parts.hostname == _ENTRA and parts.path.strip("/").partition("/")[0].lower() in _ENTRA_OF_ALL_TENANTS:
@@ -133,7 +133,7 @@ class OidcProvider(BaseModel):
     prompt: Annotated[
         Literal["select_account", "login", "consent"] | None,
         Field(
-            description="What the provider is to ask for at each sign-in: `select_account` lets people choose an "
+            description="The question that the provider asks at each sign-in: `select_account` lets people choose an "
             "account, `login` makes them sign in again. Unset: as the provider likes."
         ),
     ] = None

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-from adsum.platform.addresses import is_private_address
+from adsum.platform.addresses import is_encrypted_or_local
 from adsum.platform.signing_keys import WrongKeys, parse_keys
 
 MAX_ADDRESS = 255
@@ -41,7 +41,7 @@ def _web_address(url: str) -> str:
 
 def service_address(url: str) -> str:
     """The address of a service to which secrets are sent. Raises ValueError."""
-    if not is_private_address(url) or urlsplit(url).query or len(url) > MAX_ADDRESS:
+    if not is_encrypted_or_local(url) or urlsplit(url).query or len(url) > MAX_ADDRESS:
         raise ValueError(f"{url!r} is not an https address of at most {MAX_ADDRESS} characters without a query")
     return url.rstrip("/")
 
