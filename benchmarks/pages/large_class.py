@@ -23,7 +23,7 @@ class LargeClass:
 def import_large_class(system: RunningSystem) -> LargeClass:
     """Imports a school with one class of `LARGE` students."""
     folder = in_folder(a_school(students=LARGE).files(), system.data / "large")
-    system.commands.output("roster", "import", str(folder), "--json")
+    system.commands.output_of_import("roster", "import", str(folder), "--json")
     token = system.commands.output("token", "create", "admin@school.example").strip()
     with httpx2.Client(base_url=system.url, headers={"Authorization": f"Bearer {token}"}) as client:
         newest = max(client.get("/classes", params={"limit": 200}).json()["items"], key=lambda each: each["id"])
