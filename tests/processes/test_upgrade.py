@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,16 @@ async def test_a_check_names_the_missing_migrations_and_changes_nothing(url: str
     assert len(plan["missingMigrations"]) == int(newest_revision()) - int(COMPATIBLE_FROM)
     assert await current_revision(database) == COMPATIBLE_FROM
     await database.close()
+
+
+async def test_people_read_how_many_migrations_are_missing(url: str, here: Commands) -> None:
+    database = await migrated_to(url, EARLIER)
+    await database.close()
+
+    number = int(newest_revision()) - int(EARLIER)
+    assert re.search(f"Missing migrations +{number}, from {COMPATIBLE_FROM} ", here.run("upgrade", "--check").stdout)
+    here.output("migrate")
+    assert re.search("Missing migrations +none\\n", here.output("upgrade", "--check"))
 
 
 async def test_an_upgrade_from_the_version_before_migrates_and_a_repetition_does_nothing(

@@ -109,6 +109,8 @@ def upgrade(
         "missingMigrations": plan.missing,
         "withoutPause": plan.without_pause,
     }
+    if not as_json:
+        row["missingMigrations"] = plan.summary
     if check or not plan.without_pause:
         show_one(row, as_json=as_json)
     if not plan.without_pause:

@@ -157,6 +157,8 @@ def _announce(folder: DataFolder, address: Address, *, demo: bool, open_browser:
         console.print(f"API documentation at {address.url}/docs, data in {folder.root}")
         if demo and folder.credentials.exists():
             console.print(_accounts(folder.credentials))
+        elif not demo:
+            console.print("`adsum user add EMAIL --role admin` adds the first admin.")
         console.print("Ctrl-C stops everything.")
     elif demo and folder.credentials.exists():
         console.print(f"The demo accounts are in {folder.credentials}")

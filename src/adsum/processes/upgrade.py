@@ -29,6 +29,13 @@ class UpgradePlan:
         """Whether the processes that use the database may go on: they are of this version or of the one before."""
         return self.schema is None or not self.missing or self.schema >= COMPATIBLE_FROM
 
+    @property
+    def summary(self) -> str:
+        """The number of the missing migrations, with the first and the last one."""
+        if len(self.missing) < 2:
+            return "".join(self.missing) or "none"
+        return f"{len(self.missing)}, from {self.missing[0]} to {self.missing[-1]}"
+
 
 async def plan_upgrade(database: Database) -> UpgradePlan:
     """Compares a database with this version.

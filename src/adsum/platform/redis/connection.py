@@ -15,6 +15,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
 
+SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
 CONNECT_TIMEOUT_S = 2.0
 # The time that one request may spend on Redis. A run that is not queued by then is durable in the database.
 REQUEST_DEADLINE_S = 0.25
@@ -61,8 +62,19 @@ def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[
             else BlockingConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType] - no types
         )
     except ValueError as error:
-        raise ConfigurationError(f"ADSUM_REDIS_URL: {error}") from None
+        raise ConfigurationError(f"ADSUM_REDIS_URL: {_reason(url, error)}") from None
     return kind.from_pool(pool)
+
+
+def _reason(url: str, error: ValueError) -> str:
+    """The reason why a URL is refused. An error of `urllib` quotes a part of it, which may be of the password."""
+    if not url.startswith(SCHEMES):
+        return f"it does not begin with {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}"
+    if "," in url and not names_sentinels(url):
+        return "several hosts are those of Sentinels, after redis+sentinel:// or rediss+sentinel://"
+    if "cast to integer" in str(error):
+        return "its port is no number; a password has /, ?, #, @ and : as %2F, %3F, %23, %40 and %3A"
+    return str(error)
 
 
 async def require_redis(url: str) -> None:
