@@ -69,7 +69,8 @@ def _release_before(folder: Path) -> Path:
 
 async def _go_back_to_old_tables(testbed: Testbed) -> None:
     """Takes back the migrations of this release. Its processes have created the classes, none of them runs."""
-    async with testbed.installation.adsum.database.migration() as connection:
+    # Outside of a transaction: an index is dropped concurrently.
+    async with testbed.installation.adsum.database.autocommit_read() as connection:
         await connection.run_sync(lambda each: command.downgrade(schema._config(each), COMPATIBLE_FROM))  # pyright: ignore[reportPrivateUsage]
 
 
