@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]@]+))(?::(?P<port>\d{1,5}))?")
+
+Host = tuple[str, int]
+"""The name or address of a server, without brackets, and its port."""
 
 
 def plain_address(text: str) -> IPv4Address | IPv6Address | None:
@@ -15,6 +21,25 @@ def plain_address(text: str) -> IPv4Address | IPv6Address | None:
         return None
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return parsed if mapped is None else mapped
+
+
+def parse_hosts(text: str, default_port: int, kind: str, example: str) -> tuple[Host, ...]:
+    """Reads the servers of a URL: `host:port,[::1]:port,host`. Names are percent-decoded.
+
+    Raises:
+        ValueError: names the first wrong one as `kind` and its number, with an example. It quotes nothing: the text may
+            be a part of a password that is not encoded.
+    """
+    found: list[Host] = []
+    for number, each in enumerate(text.split(","), 1):
+        match = _HOST.fullmatch(each)
+        if match is None or not 0 < int(match["port"] or default_port) < 65536:
+            raise ValueError(f"{kind} {number} is not a host with a port: {example}")
+        host = (match["v6"] or unquote(match["name"]), int(match["port"] or default_port))
+        if host in found:
+            raise ValueError(f"{kind} {number} is named twice")
+        found.append(host)
+    return tuple(found)
 
 
 def source_of(address: str | None) -> str:

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 
+from adsum.platform.addresses import Host
 from adsum.platform.database.driver import UncancelledCommits
-from adsum.platform.database.urls import DatabaseUrl, Host
+from adsum.platform.database.urls import DatabaseUrl
 
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 

@@ -18,11 +18,12 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from adsum.platform.addresses import Host
 from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.connector import Connector
 from adsum.platform.database.driver import committing, execute_raw, replace_ended, roll_back
 from adsum.platform.database.sqlite_cursor import OneVisitModule
-from adsum.platform.database.urls import Host, parse_database_url
+from adsum.platform.database.urls import parse_database_url
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 Connection = AsyncConnection

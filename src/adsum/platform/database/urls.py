@@ -9,6 +9,7 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
+from adsum.platform.addresses import Host, parse_hosts
 from adsum.platform.errors import ConfigurationError
 
 PORT = 5432
@@ -19,9 +20,6 @@ _SEVERAL_HOSTS = re.compile(
     r"(?P<scheme>postgres(?:ql)?(?:\+\w+)?://)(?P<user>[^@/?]*@)?(?P<hosts>[^@/?]*,[^@/?]*)(?P<rest>(?:[/?].*)?)",
     re.DOTALL,
 )
-_HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?")
-
-Host = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +61,10 @@ def parse_database_url(url: str) -> DatabaseUrl:
 
 
 def _hosts(text: str) -> tuple[Host, ...]:
-    found: list[Host] = []
-    for number, each in enumerate(text.split(","), 1):
-        match = _HOST.fullmatch(each)
-        if match is None or not 0 < int(match["port"] or PORT) < 65536:
-            # Not quoted: it may be a part of a password that is not encoded.
-            raise ConfigurationError(f"ADSUM_DATABASE_URL: host {number} is not a host with a port: {EXAMPLE}")
-        host = (match["v6"] or match["name"], int(match["port"] or PORT))
-        if host in found:
-            raise ConfigurationError(f"ADSUM_DATABASE_URL: host {number} is named twice")
-        found.append(host)
-    return tuple(found)
+    try:
+        return parse_hosts(text, PORT, "host", EXAMPLE)
+    except ValueError as error:
+        raise ConfigurationError(f"ADSUM_DATABASE_URL: {error}") from None
 
 
 def _of_postgres(url: URL, hosts: tuple[Host, ...]) -> DatabaseUrl:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -22,6 +21,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from typing_extensions import override
 
+from adsum.platform.addresses import Host, parse_hosts
+
 PLAIN, ENCRYPTED = "redis+sentinel", "rediss+sentinel"
 PORT = 26379
 EXAMPLE = f"{PLAIN}://HOST:{PORT},HOST:{PORT},HOST:{PORT}/NAME"
@@ -36,8 +37,6 @@ SENTINEL_TIMEOUT_S = 1.0
 # Seconds in which the answers of several Sentinels are compared. Less than a request has for Redis.
 COMPARED_FOR_S = 0.1
 
-Address = tuple[str, int]
-
 
 @dataclass(frozen=True, slots=True)
 class SentinelUrl:
@@ -50,7 +49,7 @@ class SentinelUrl:
         sentinel_options: of connections to the Sentinels.
     """
 
-    sentinels: tuple[Address, ...]
+    sentinels: tuple[Host, ...]
     name: str
     options: Mapping[str, Any]
     sentinel_options: Mapping[str, Any]
@@ -73,7 +72,7 @@ def names_sentinels(url: str) -> bool:
     return url.startswith((f"{PLAIN}://", f"{ENCRYPTED}://"))
 
 
-def written(address: Address) -> str:
+def written(address: Host) -> str:
     """`host:port`, with brackets around an address of IPv6."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -98,25 +97,11 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
     tls, of_sentinels = _options(query, is_encrypted=scheme == ENCRYPTED)
     options = {"db": int(database or 0), "username": unquote(user), "password": unquote(password), **tls}
     return SentinelUrl(
-        _sentinels(hosts),
+        parse_hosts(hosts, PORT, "Sentinel", EXAMPLE),
         unquote(name),
         {name: value for name, value in options.items() if value != ""},
         of_sentinels,
     )
-
-
-def _sentinels(hosts: str) -> tuple[Address, ...]:
-    found: list[Address] = []
-    for number, each in enumerate(hosts.split(","), 1):
-        match = re.fullmatch(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]@]+))(?::(?P<port>\d{1,5}))?", each)
-        if match is None or not 0 < int(match["port"] or PORT) < 65536:
-            # Not quoted: it may be a part of a password that is not encoded.
-            raise ValueError(f"Sentinel {number} is not a host with a port: {EXAMPLE}")
-        address = (match["v6"] or unquote(match["host"]), int(match["port"] or PORT))
-        if address in found:
-            raise ValueError(f"Sentinel {number} is named twice")
-        found.append(address)
-    return tuple(found)
 
 
 def _options(query: str, *, is_encrypted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -193,9 +178,9 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
         super().__init__(url.name, _Sentinels(url), **options)  # pyright: ignore[reportUnknownMemberType]
 
     @property
-    def address(self) -> Address | None:
+    def address(self) -> Host | None:
         """The primary that was found last."""
-        return cast("Address | None", self.master_address)
+        return cast("Host | None", self.master_address)
 
     async def sentinel_facts(self) -> SentinelFacts:
         """Asks every Sentinel. Raises RedisError: none knows the primary."""
@@ -211,7 +196,7 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
 class _View:
     """The primary as a Sentinel sees it. `epoch` grows with each failover; `is_promoted`: one is about to end."""
 
-    primary: Address
+    primary: Host
     epoch: int
     is_promoted: bool
     is_up: bool
@@ -237,10 +222,10 @@ class _Sentinels(Sentinel):
             url.sentinels, sentinel_kwargs=options | dict(url.sentinel_options)
         )
         self._url = url
-        self._lookup: asyncio.Task[Address] | None = None
+        self._lookup: asyncio.Task[Host] | None = None
 
     @override
-    async def discover_master(self, service_name: str) -> Address:
+    async def discover_master(self, service_name: str) -> Host:
         """One lookup at a time, for all connections that need it. It outlives a request that has no time left, and the
         next request receives its result.
         """
@@ -283,7 +268,7 @@ class _Sentinels(Sentinel):
         """The clients in the order of the URL."""
         return self.sentinels
 
-    async def _primary(self) -> Address:
+    async def _primary(self) -> Host:
         asking = {asyncio.create_task(self._view(each)) for each in self._clients}
         try:
             done, waiting = await asyncio.wait(asking, timeout=COMPARED_FOR_S)
@@ -326,7 +311,7 @@ def _not_found(url: SentinelUrl, outcomes: Sequence[object]) -> MasterNotFoundEr
     return MasterNotFoundError(f"no Sentinel of {url.hosts} knows a primary {url.name}{reason}")
 
 
-def _retrieve(lookup: asyncio.Task[Address]) -> None:
+def _retrieve(lookup: asyncio.Task[Host]) -> None:
     """Marks the error of a lookup as seen: the requests that waited for it may have ended."""
     if not lookup.cancelled():
         lookup.exception()
