@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.support.servers.sentinel import SentinelGroup, sentinel_group
 from tests.system.faults.conftest import NewInstallation
-from tests.system.faults.disruptions import under_load
+from tests.system.faults.disruptions import Site, under_load
 
 
 @pytest.fixture
@@ -19,13 +20,20 @@ async def group() -> AsyncGenerator[SentinelGroup]:
         yield started
 
 
-async def test_a_killed_primary_loses_doubles_or_blocks_nothing(
-    group: SentinelGroup, new_installation: NewInstallation
-) -> None:
+@asynccontextmanager
+async def loaded_site(group: SentinelGroup, new_installation: NewInstallation) -> AsyncGenerator[Site]:
+    """An installation on this group, whose classes are marked until the block ends; then every promise is verified."""
     async with (
         new_installation(redis_url=group.url, has_proxies=False) as installation,
         under_load(installation) as site,
     ):
+        yield site
+
+
+async def test_a_killed_primary_loses_doubles_or_blocks_nothing(
+    group: SentinelGroup, new_installation: NewInstallation
+) -> None:
+    async with loaded_site(group, new_installation) as site:
         await site.more()
         primary = group.primary()
         await primary.server.down()
@@ -40,10 +48,7 @@ async def test_a_replaced_primary_loses_doubles_or_blocks_nothing(
     group: SentinelGroup, new_installation: NewInstallation
 ) -> None:
     """The old primary lives on: connections to it have to end."""
-    async with (
-        new_installation(redis_url=group.url, has_proxies=False) as installation,
-        under_load(installation) as site,
-    ):
+    async with loaded_site(group, new_installation) as site:
         await site.more()
         await group.replace_primary()
         await site.more()
@@ -54,10 +59,7 @@ async def test_a_primary_that_is_cut_off_loses_doubles_or_blocks_nothing(
     group: SentinelGroup, new_installation: NewInstallation
 ) -> None:
     """As if its machine were gone: connections to it end only when their time is over."""
-    async with (
-        new_installation(redis_url=group.url, has_proxies=False) as installation,
-        under_load(installation) as site,
-    ):
+    async with loaded_site(group, new_installation) as site:
         await site.more()
         primary = group.primary()
         primary.server.send(signal.SIGSTOP)

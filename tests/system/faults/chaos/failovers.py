@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -31,20 +32,21 @@ PROCESSED = f"{ACCEPTED} AND ended_at IS NOT NULL"
 
 async def sentinel_failovers(seed: int, minutes: float) -> Result:
     """Kills the primary, waits until its replica has taken its place, and starts it as the new replica."""
-    began, waits = time.monotonic(), list[float]()
+    began = time.monotonic()
     with sentinel_group() as group:
         await group.start()
         async with open_testbed(seed, has_proxies=False, redis_url=group.url) as testbed:
-            async with constant_load(testbed.load, pause=0.2):
-                while len(waits) < TIMES and time.monotonic() - began < minutes * 60:
-                    await asyncio.sleep(testbed.rng.uniform(0.5, 2))  # processing between kills
-                    primary = group.primary()
-                    await primary.server.down()
-                    waits.append(await _until_processing(testbed))
-                    await group.failed_over(primary)
-                    await primary.server.start()
-                    await eventually(group.is_ready, COMPLETE_S)
-            await testbed.verify(WITHIN_S)
+
+            async def fail_over() -> float:
+                primary = group.primary()
+                await primary.server.down()
+                waited = await _until_processing(testbed)
+                await group.failed_over(primary)
+                await primary.server.start()
+                await eventually(group.is_ready, COMPLETE_S)
+                return waited
+
+            waits = await _repeated(fail_over, testbed, began + minutes * 60)
             batches = len(testbed.load.accepted)
     reached = len(waits) >= TIMES and _percentile(waits, 99) <= LATEST_S
     figures = {"kills": len(waits), "batches": batches, **_figures(waits)}
@@ -53,20 +55,32 @@ async def sentinel_failovers(seed: int, minutes: float) -> Result:
 
 async def standby_failovers(seed: int, minutes: float) -> Result:
     """Kills the primary, promotes its synchronous standby, and makes a standby of the old primary."""
-    began, waits = time.monotonic(), list[float]()
+    began = time.monotonic()
     with standby_pair() as pair:
         await pair.start()
         async with open_testbed(seed, has_proxies=False, database_url=pair.url) as testbed:
-            async with constant_load(testbed.load, pause=0.2):
-                while len(waits) < TIMES and time.monotonic() - began < minutes * 60:
-                    await asyncio.sleep(testbed.rng.uniform(0.5, 2))  # accepting between kills
-                    waits.append(await _until_accepting(testbed, pair))
-                    await pair.rejoin()
-            await testbed.verify(WITHIN_S)
+
+            async def fail_over() -> float:
+                waited = await _until_accepting(testbed, pair)
+                await pair.rejoin()
+                return waited
+
+            waits = await _repeated(fail_over, testbed, began + minutes * 60)
             batches, refusals = len(testbed.load.accepted), testbed.load.refusals
     reached = len(waits) >= TIMES and _percentile(waits, 99) <= LATEST_ACCEPTING_S
     figures = {"kills": len(waits), "batches": batches, "answered 503": refusals, **_figures(waits)}
     return Result("standby", GOAL_STANDBY, seed, time.monotonic() - began, reached, figures)
+
+
+async def _repeated(fail_over: Callable[[], Awaitable[float]], testbed: Testbed, deadline: float) -> list[float]:
+    """Fails over under load, `TIMES` times or until the deadline, and verifies every promise. Returns the waits."""
+    waits: list[float] = []
+    async with constant_load(testbed.load, pause=0.2):
+        while len(waits) < TIMES and time.monotonic() < deadline:
+            await asyncio.sleep(testbed.rng.uniform(0.5, 2))  # work between kills
+            waits.append(await fail_over())
+    await testbed.verify(WITHIN_S)
+    return waits
 
 
 async def _until_accepting(testbed: Testbed, pair: StandbyPair) -> float:
