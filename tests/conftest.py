@@ -57,7 +57,7 @@ for prefix in (*OF_STATEMENTS, *UNMEASURED, *MEASURED):
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--daily", "--either", action="store_true", help="run a choice of the tests")
+    parser.addoption("--daily", action="store_true", help="run a choice of the tests")
     parser.addoption("--long", action="store_true", help="run the long tests, too")
     parser.addoption("--coverage", action="store_true", help="measure the coverage of the modules that decide")
     parser.addoption("--contexts", action="store_true", help="with --coverage: store what each test runs, for the list")

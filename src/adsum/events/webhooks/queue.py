@@ -25,7 +25,7 @@ from adsum.platform.telemetry import LogIcon, logger
 
 # Between two passes: while a webhook is enabled, while attendance is processed, and while no webhook is enabled.
 PAUSE_S = 0.05
-BUSY_PAUSE_S = 0.5
+PAUSE_BESIDE_ATTENDANCE_S = 0.5
 IDLE_PAUSE_S = 1.0
 ERROR_PAUSE_S = 30.0
 OUTAGE_PAUSE_S = 5.0
@@ -97,7 +97,7 @@ class Dispatch:
             pause = IDLE_PAUSE_S
             try:
                 if self._is_leading() and await self.dispatch():
-                    pause = BUSY_PAUSE_S if self._pace.is_busy else PAUSE_S
+                    pause = PAUSE_BESIDE_ATTENDANCE_S if self._pace.is_busy else PAUSE_S
             except Unavailable as error:
                 log.error("outage, webhooks postponed", mark=LogIcon.ERROR, code=error.code)
             except Exception:
