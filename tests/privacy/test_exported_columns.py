@@ -73,6 +73,7 @@ LEFT_OUT = {
     "attendance_changes.key_id": AUTHOR,
     "attendance_changes.run_id": RUN,
     "attendance_changes.undoes_run_id": RUN,
+    "attendance_changes.learning_date": "the record's, which is exported",
     "job_failures.run_id": "exported as class, session and learning date",
     "job_failures.student_id": STUDENT,
     "desk_entries.id": "nothing refers to it",

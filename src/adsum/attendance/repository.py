@@ -9,7 +9,7 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, func, insert, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, null, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller, Role
@@ -33,6 +33,8 @@ _ORDER = (
     attendances.c.student_id,
 )
 
+_day_of_record = select(attendances.c.learning_date).where(attendances.c.id == bindparam("record_id"))
+_INSERT_CHANGE = insert(attendance_changes).values(learning_date=_day_of_record.scalar_subquery())
 _INSERT_CHANGE_EVENTS = sql_file("adsum.attendance", "insert_change_events")
 _APPLY_CHANGE = sql_file("adsum.attendance", "apply_change", parameters={"marked_at": Instant()})
 # Its columns are the fields of `RecordChange`, in their order.
@@ -179,8 +181,10 @@ async def apply_changes(connection: AsyncConnection, changes: Mapping[int, Recor
     """
     if not changes:
         return
-    rows = [{"attendance_id": record_id, **asdict(change)} for record_id, change in changes.items()]
-    await connection.execute(insert(attendance_changes), rows)
+    rows = [
+        {"record_id": record_id, "attendance_id": record_id, **asdict(change)} for record_id, change in changes.items()
+    ]
+    await connection.execute(_INSERT_CHANGE, rows)
     await _APPLY_CHANGE.execute_many(connection, [_new_values(each, change) for each, change in changes.items()])
     await insert_change_events(connection, changes.keys())
     await mark_stale_records(connection, changes.keys())

@@ -110,6 +110,8 @@ attendance_changes = Table(
     Column("undoes_run_id", RunId),
     # The planned absence that the new mark comes from.
     Column("absence_id", BigInt),
+    # The record's, by which both tables are partitioned. NULL: written by a release before 0066.
+    Column("learning_date", Date),
     PrimaryKeyConstraint("attendance_id", "version"),
     Index(
         "ix_attendance_changes_texts",

@@ -21,7 +21,7 @@ job AS (
     WHERE entry.position > input.start AND entry.position <= input.stop
 ),
 change AS MATERIALIZED (
-    SELECT c.*
+    SELECT c.*, a.learning_date AS day
     FROM job
     JOIN attendances a
         ON a.session_id = job.session_id AND a.learning_date = job.learning_date AND a.student_id = job.student_id
@@ -34,4 +34,5 @@ SET status = change.new_status, note = change.new_note, arrived_at = change.new_
     left_at = change.new_left_at, absence_id = change.absence_id, version = change.version,
     marked_at = change.changed_at, marked_role = change.changed_role, user_id = change.user_id, key_id = change.key_id
 FROM change
-WHERE attendances.id = change.attendance_id AND attendances.version = change.version - 1
+WHERE attendances.id = change.attendance_id AND attendances.learning_date = change.day
+  AND attendances.version = change.version - 1

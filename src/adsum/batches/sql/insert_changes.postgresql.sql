@@ -30,7 +30,7 @@ job AS (
     WHERE entry.position > input.start AND entry.position <= input.stop
 ),
 due AS (
-    SELECT a.id, a.version, a.status AS old_status, a.note AS old_note, a.arrived_at AS old_arrived_at,
+    SELECT a.id, a.learning_date, a.version, a.status AS old_status, a.note AS old_note, a.arrived_at AS old_arrived_at,
            a.left_at AS old_left_at, job.status,
            coalesce(job.note, CASE WHEN a.status IS NOT NULL THEN a.note END) AS note,
            coalesce(job.arrived_at, CASE WHEN a.status = job.status THEN a.arrived_at END) AS arrived_at,
@@ -51,10 +51,10 @@ due AS (
 )
 INSERT INTO attendance_changes (
     attendance_id, version, old_status, new_status, old_note, new_note, old_arrived_at, new_arrived_at, old_left_at,
-    new_left_at, absence_id, changed_at, changed_role, user_id, key_id, run_id
+    new_left_at, absence_id, changed_at, changed_role, user_id, key_id, run_id, learning_date
 )
 SELECT id, version + 1, old_status, status, old_note, note, old_arrived_at, arrived_at, old_left_at, left_at,
-       absence_id, accepted_at, accepted_role, user_id, key_id, run_id
+       absence_id, accepted_at, accepted_role, user_id, key_id, run_id, learning_date
 FROM due
 WHERE true
-ON CONFLICT (attendance_id, version) DO NOTHING
+ON CONFLICT DO NOTHING

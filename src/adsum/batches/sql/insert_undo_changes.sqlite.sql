@@ -3,7 +3,8 @@
 -- SQLite has one writer. :overrules false leaves out records that the office has set.
 INSERT INTO attendance_changes (
     attendance_id, version, old_status, new_status, old_note, new_note, old_arrived_at, new_arrived_at, old_left_at,
-    new_left_at, changed_at, changed_role, user_id, key_id, reason, run_id, undoes_run_id
+    new_left_at, changed_at, changed_role, user_id, key_id, reason, run_id, undoes_run_id,
+    learning_date
 )
 WITH RECURSIVE chain AS (
     SELECT run_id, session_id, learning_date, number,
@@ -19,7 +20,8 @@ WITH RECURSIVE chain AS (
     WHERE chain.carried > 0
 )
 SELECT a.id, a.version + 1, a.status, c.old_status, a.note, c.old_note, a.arrived_at, c.old_arrived_at, a.left_at,
-       c.old_left_at, :changed_at, :changed_role, :user_id, :key_id, :reason, NULL, :run_id
+       c.old_left_at, :changed_at, :changed_role, :user_id, :key_id, :reason, NULL, :run_id,
+       a.learning_date
 FROM attendances a
 LEFT JOIN attendance_changes c ON c.attendance_id = a.id AND c.version = a.version
 WHERE a.session_id = :session_id AND a.learning_date = :learning_date

@@ -211,6 +211,7 @@ async def _move_records(connection: AsyncConnection, merge: Merge, caller: Calle
     found = select(attendance_changes).where(c.attendance_id.in_(double_ids)).order_by(c.attendance_id, c.version)
     for row in (await connection.execute(found)).mappings():
         values = dict(row) | {"changed_at": row["changed_at"].isoformat()}
+        del values["learning_date"]  # it is the record's
         history[values.pop("attendance_id")].append(values)
     await connection.execute(delete(attendance_changes).where(c.attendance_id.in_(double_ids)))
     await _move_rows(connection, attendances, ("session_id", "learning_date"), student_id, removed_id)
