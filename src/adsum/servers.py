@@ -108,7 +108,7 @@ async def require_usable_servers(settings: Settings) -> None:
 async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, RedisClient]]:
     """Opens the database and Valkey or Redis. Neither is contacted yet."""
     async with AsyncExitStack() as stack:
-        database = open_database(database_url(settings))
+        database = open_database(database_url(settings), settings.database_connections)
         stack.push_async_callback(database.close)
         redis = open_queue(settings)
         stack.push_async_callback(redis.aclose)

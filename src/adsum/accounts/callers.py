@@ -10,7 +10,8 @@ from adsum.accounts.rules import may_be_email, normalised_email
 from adsum.accounts.service import caller_of_user
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import BatchedLookup, Database
+from adsum.platform.database.engine import Database
+from adsum.platform.database.lookups import BatchedLookup
 
 
 class Callers:

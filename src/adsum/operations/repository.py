@@ -16,6 +16,10 @@ from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 
 _POSTGRES_FACTS = "SELECT CAST(current_setting('server_version_num') AS int), clock_timestamp(), pg_is_in_recovery()"
+_POOL_FACTS = """
+SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+    (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,14 @@ class DatabaseFacts:
     version: tuple[int, ...]
     clock: datetime | None
     is_replica: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFacts:
+    """The connections that Postgres gives to all its clients, and those that are open now."""
+
+    usable: int
+    open_now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,13 @@ async def database_facts(database: Database) -> DatabaseFacts:
             return DatabaseFacts("PostgreSQL", (number // 10_000, number % 10_000), clock, is_replica)
         version = str((await connection.execute(text("SELECT sqlite_version()"))).scalar_one())
         return DatabaseFacts("SQLite", tuple(map(int, version.split("."))), None, is_replica=False)
+
+
+async def pool_facts(database: Database) -> PoolFacts:
+    """Of Postgres. Raises StorageOutage if it does not respond."""
+    async with database.snapshot() as connection:
+        usable, open_now = (await connection.execute(text(_POOL_FACTS))).one()
+    return PoolFacts(usable, open_now)
 
 
 async def ensure_writable(database: Database) -> None:

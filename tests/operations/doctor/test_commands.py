@@ -26,7 +26,7 @@ def test_an_empty_folder_is_reported_line_by_line_without_a_traceback(tmp_path: 
     assert lines[-2:] == [
         (
             "Not checked: migrations, eviction, persistence, memory, queue, workers, batches, keys, audit, events, "
-            "webhooks, api keys, roster sync."
+            "webhooks, database connections, api keys, roster sync."
         ),
         "2 errors, 0 warnings.",
     ]

@@ -105,7 +105,7 @@ async def test_the_remedy_for_the_server_of_up_is_a_restart() -> None:
     ("facts", "check", "severity", "detail"),
     [
         ({}, "database", "ok", "PostgreSQL 18.1"),
-        ({"version": (12, 9)}, "database", "error", "older than 13"),
+        ({"version": (12, 9)}, "database", "error", "older than 14"),
         ({"name": "SQLite", "version": (3, 37, 2), "clock": None}, "database", "error", "older than 3.38"),
         ({"is_replica": True}, "database", "error", "read-only replica"),
         ({"clock": NOON + timedelta(minutes=2)}, "database clock", "error", "120 s away"),

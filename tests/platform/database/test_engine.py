@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, insert, select, text
+from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +18,7 @@ from adsum.platform.database.engine import Database, RejectedRows, StorageOutage
 from adsum.platform.errors import ConfigurationError
 from adsum.roster.tables import sessions
 from adsum.schools.tables import schools
+from tests.support.waiting import until
 
 
 async def count(database: Database) -> int:
@@ -237,3 +238,36 @@ async def test_a_migration_checks_foreign_keys_at_its_end_and_later_transactions
 
     assert await count(database) == 1
     await database.close()
+
+
+async def test_a_write_that_waits_for_a_lock_is_not_executed_after_its_client_has_left(
+    postgres_database: Database,
+) -> None:
+    """The client closes the connection, because it does not cancel what may be a commit."""
+    await add_school(postgres_database)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+
+    async def are_waiting() -> int:
+        async with postgres_database.autocommit_read() as connection:
+            return (await connection.exec_driver_sql(waiting)).scalar_one()
+
+    async def rename() -> None:
+        async with postgres_database.autocommit_write() as connection:
+            await connection.execute(update(schools).values(name="after"))
+
+    async def waits() -> bool:
+        return await are_waiting() == 1
+
+    async def has_ended() -> bool:
+        return await are_waiting() == 0
+
+    async with postgres_database.transaction() as connection:
+        await connection.execute(update(schools).values(name="before"))
+        renaming = asyncio.create_task(rename())
+        await until(waits)
+        renaming.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await renaming
+        await until(has_ended)
+    async with postgres_database.snapshot() as connection:
+        assert await connection.scalar(select(schools.c.name)) == "before"

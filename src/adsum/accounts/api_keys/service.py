@@ -41,7 +41,8 @@ from adsum.accounts.audit.rules import Action
 from adsum.accounts.repository import keep_user
 from adsum.accounts.repository import school_ids as ids_of_schools
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import BatchedLookup, Connection, Database
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.lookups import BatchedLookup
 from adsum.platform.errors import Unauthenticated, Violation, refuse
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger

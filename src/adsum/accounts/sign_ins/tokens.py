@@ -23,7 +23,8 @@ from adsum.accounts.sign_ins.repository import ProviderSession, StoredSignIn
 from adsum.accounts.sign_ins.rules import SignIn, SignInKind
 from adsum.accounts.sign_ins.token_texts import Claims, Token, TokenTexts, signed
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import BatchedLookup, Connection, Database
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.lookups import BatchedLookup
 from adsum.platform.errors import (
     Forbidden,
     NotFound,

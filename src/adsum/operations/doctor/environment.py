@@ -30,7 +30,7 @@ from adsum.platform.signing_keys import SigningKey
 SERVER_TIMEOUT_S = 5.0
 DRIFT = timedelta(seconds=2)
 MAX_DRIFT = timedelta(seconds=30)
-OLDEST = {"PostgreSQL": (13,), "SQLite": (3, 38)}
+OLDEST = {"PostgreSQL": (14,), "SQLite": (3, 38)}
 OLDEST_REDIS = (6, 2)
 MIN_SENTINELS = 3
 FULL, NEARLY_FULL = 0.95, 0.8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from adsum.accounts.api_keys.service import ApiKeys
@@ -27,6 +28,8 @@ from adsum.operations.doctor.events import check_events
 from adsum.operations.doctor.findings import Finding, counted, error, has_no_error, warning
 from adsum.operations.doctor.keys import CHECK as API_KEYS
 from adsum.operations.doctor.keys import check_keys
+from adsum.operations.doctor.pool import CHECK as POOL
+from adsum.operations.doctor.pool import check_pool
 from adsum.operations.doctor.queue import (
     OpenBatches,
     StaleKeys,
@@ -52,6 +55,7 @@ TIMEOUT_S = 20.0
 SERVER_CHECKS = (
     *("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys", "audit"),
     *("events", "webhooks"),
+    POOL,
     API_KEYS,
     ROSTER_SYNC,
 )
@@ -143,6 +147,7 @@ class Doctor:
         more = [
             *check_queue(state),
             *await self._check_workers(state, batches),
+            await check_pool(parts.database, await self._count_workers()),
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
             *await check_keys(parts.api_keys),
@@ -157,6 +162,12 @@ class Doctor:
             return check_workers(await self._deployment.control.workers(), state, batches)
         except Unavailable as outage:
             return [warning("workers", f"the server hides its clients: {reason(outage)}", "adsum queue status")]
+
+    async def _count_workers(self) -> int:
+        """0 where the server hides its clients."""
+        with suppress(Unavailable):
+            return len(await self._deployment.control.workers())
+        return 0
 
 
 class Repair:

@@ -1,43 +1,71 @@
-"""Opens connections to Postgres: of several hosts, to the one that accepts writes."""
+"""Opens connections to Postgres or to a pooler in front of it: of several hosts, to the one that accepts writes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
+from sqlalchemy.util.concurrency import await_
 
 from adsum.platform.addresses import Host
-from adsum.platform.database.driver import UncancelledCommits
+from adsum.platform.database.driver import PooledConnection, UncancelledCommits
 from adsum.platform.database.urls import DatabaseUrl
 
 _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# Of PgBouncer, for a setting that it cannot keep apart for its clients.
+_UNSUPPORTED_SETTING = "unsupported startup parameter"
+# Whether a session fits `target_session_attrs`.
+_SESSION_CHECKS = {
+    "primary": "SELECT WHERE NOT pg_is_in_recovery()",
+    "read-write": "SELECT WHERE NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'",
+}
+_ONE_ROW = "SELECT 1"  # the reply of the server
 
 
 class Connector:
-    """Opens connections within `timeout` seconds.
+    """Opens connections within `timeout` seconds, with these settings of the session.
 
     asyncpg tries several hosts, too, but within one time limit for all: a first host that does not answer, such as a
     machine that is gone, would use it up at every attempt. Here each host has its share, and the host that was the
     primary last comes first.
+
+    A pooler is recognised by the number of the server process: it tells its clients another one, because it has to
+    find the connection that a client cancels. See docs/decisions/0062.
     """
 
-    def __init__(self, url: DatabaseUrl, timeout: float) -> None:
+    def __init__(self, url: DatabaseUrl, timeout: float, settings: Mapping[str, str]) -> None:
         self._hosts = list(url.hosts)
-        self._options: dict[str, Any] = {"connection_class": UncancelledCommits}
-        if url.session is not None:
-            self._options["target_session_attrs"] = url.session
+        self._session = url.session
         self._timeout = timeout
+        self._settings = settings
+        self._is_pooled = False
+
+    def do_connect(self, dialect: Any, _record: object, args: Any, options: dict[str, Any]) -> Any:
+        """Connects for SQLAlchemy, which prepares no statements for longer than a transaction behind a pooler."""
+        size = options.pop("prepared_statement_cache_size", None)
+        connection = await_(self.connect(**options))
+        adapter = {} if size is None else {"prepared_statement_cache_size": size}
+        if connection.is_pooled:
+            adapter = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}  # an empty name
+
+        async def opened() -> Any:
+            return connection
+
+        return dialect.connect(*args, async_creator_fn=opened, **adapter)
 
     async def connect(self, **options: Any) -> Any:
-        """A connection of asyncpg. Raises ConnectionError, which names the reason of each of several hosts."""
+        """A connection of asyncpg. Raises ConnectionError, which names the reason of each of several hosts.
+
+        One behind a pooler is in a transaction, which `end_opening` ends.
+        """
         if not self._hosts:
-            return await self._connect(self._timeout, **options)
+            return await self._open(self._timeout, options)
         reasons: list[str] = []
         for host in tuple(self._hosts):
             try:
-                connection = await self._connect(
-                    self._timeout / len(self._hosts), **options | {"host": host[0], "port": host[1]}
-                )
+                timeout, address = self._timeout / len(self._hosts), {"host": host[0], "port": host[1]}
+                connection = await self._open(timeout, options | address)
             except _FAILURES as error:
                 reasons.append(f"{host[0]}:{host[1]} {_reason(error)}")
             else:
@@ -45,12 +73,74 @@ class Connector:
                 return connection
         raise ConnectionError(f"no host accepts writes: {'; '.join(reasons)}")
 
-    async def _connect(self, timeout: float, **options: Any) -> Any:  # noqa: ASYNC109 - the driver's own
-        return await cast("Any", asyncpg).connect(**options, **self._options, timeout=timeout)
+    async def _open(self, timeout: float, options: Mapping[str, Any]) -> Any:  # noqa: ASYNC109 - the driver's own
+        if not self._is_pooled:
+            connection = await self._open_directly(timeout, options)
+            if connection is not None:
+                return connection
+            self._is_pooled = True
+        return await self._open_pooled(timeout, options)
+
+    async def _open_directly(self, timeout: float, options: Mapping[str, Any]) -> Any | None:  # noqa: ASYNC109
+        """None: a pooler answers."""
+        settings = options["server_settings"] | self._settings
+        session = {} if self._session is None else {"target_session_attrs": self._session}
+        try:
+            connection = await _asyncpg_connect(
+                **{**options, **session, "server_settings": settings},
+                connection_class=UncancelledCommits,
+                timeout=timeout,
+            )
+        except asyncpg.ProtocolViolationError as error:
+            if _UNSUPPORTED_SETTING in str(error):
+                return None
+            raise
+        own = f"SELECT WHERE pg_backend_pid() = {connection.get_server_pid()}"
+        if await _replies_one_row(connection, own, timeout):
+            return connection
+        await connection.close(timeout=timeout)
+        return None
+
+    async def _open_pooled(self, timeout: float, options: Mapping[str, Any]) -> Any:  # noqa: ASYNC109
+        connection = await _asyncpg_connect(
+            **options, connection_class=PooledConnection, statement_cache_size=0, timeout=timeout
+        )
+        # SQLAlchemy reads types next, with statements that it prepares.
+        await _executed(connection, "BEGIN", timeout)
+        check = None if self._session is None else _SESSION_CHECKS[self._session]
+        if check is not None and not await _replies_one_row(connection, check, timeout):
+            connection.terminate()
+            raise asyncpg.TargetServerAttributeNotMatched
+        return connection
 
     def _prefer(self, host: Host) -> None:
         self._hosts.remove(host)
         self._hosts.insert(0, host)
+
+
+def end_opening(connection: Any, _record: object) -> None:
+    """Ends the transaction in which a connection behind a pooler was opened."""
+    driver = connection.driver_connection
+    if driver.is_pooled:
+        await_(driver.execute("ROLLBACK"))
+
+
+async def _asyncpg_connect(**options: Any) -> Any:
+    return await cast("Any", asyncpg).connect(**options)
+
+
+async def _replies_one_row(connection: Any, query: str, timeout: float) -> bool:  # noqa: ASYNC109
+    """Prepares nothing: a pooler may give the next message to another server."""
+    return await _executed(connection, query, timeout) == _ONE_ROW
+
+
+async def _executed(connection: Any, command: str, timeout: float) -> str:  # noqa: ASYNC109
+    """Closes the connection if it fails."""
+    try:
+        return await connection.execute(command, timeout=timeout)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 def _reason(error: BaseException) -> str:

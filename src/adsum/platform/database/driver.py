@@ -13,7 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 
 class Driver(Protocol):
-    """The methods of an asyncpg connection that Adsum uses. asyncpg ships incomplete types."""
+    """The methods of an asyncpg connection that Adsum uses. asyncpg ships incomplete types, and its `isinstance` says
+    of any connection that it is one of any class of connections.
+    """
+
+    is_pooled: bool
 
     async def execute(self, query: str) -> str: ...
 
@@ -38,6 +42,7 @@ class UncancelledCommits(asyncpg.Connection):
     """
 
     is_committing = False
+    is_pooled = False
 
     def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
         if self.is_committing:
@@ -45,6 +50,21 @@ class UncancelledCommits(asyncpg.Connection):
             asyncio.get_running_loop().call_soon(self.terminate)
         else:
             cast("Any", super())._cancel_current_command(waiter, cancel_waiter)  # noqa: SLF001 - it is this method
+
+
+class PooledConnection(UncancelledCommits):
+    """A connection to a pooler, which gives each transaction any of its connections to Postgres.
+
+    So nothing may outlive a transaction: neither prepared statements nor settings. And preparing a statement and
+    executing it, which asyncpg sends apart, has to be one transaction.
+    """
+
+    is_pooled = True
+
+
+def is_pooled(connection: AsyncConnection) -> bool:
+    """Whether a pooler is between this connection and Postgres."""
+    return connection.dialect.name == "postgresql" and driver_of(connection).is_pooled
 
 
 @contextmanager

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy import event
@@ -19,9 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from adsum.platform.addresses import Host
-from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
-from adsum.platform.database.connector import Connector
-from adsum.platform.database.driver import committing, execute_raw, replace_ended, roll_back
+from adsum.platform.database.connector import Connector, end_opening
+from adsum.platform.database.driver import committing, execute_raw, is_pooled, replace_ended, roll_back
 from adsum.platform.database.sqlite_cursor import OneVisitModule
 from adsum.platform.database.urls import parse_database_url
 from adsum.platform.errors import ConfigurationError, Unavailable
@@ -36,7 +35,9 @@ MIGRATION_TIMEOUT_MS = 120_000
 SQLITE_SYNCHRONOUS = "FULL"  # a 202 survives a power cut
 # Other processes cannot write while the log is truncated, so it does not wait long for readers.
 _TRUNCATION_TIMEOUT_MS = 500
+# Connections of one process to SQLite, and to Postgres unless a setting says another number.
 POOL_SIZE = 10
+CONNECTIONS = 20
 # With a timeout a frozen server is an outage instead of a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 5.0
@@ -45,6 +46,8 @@ CONNECT_TIMEOUT_S = 5.0
 PLAN_LIFETIME_S = 20
 # A process that freezes in a transaction keeps its row locks until Postgres ends its session.
 IDLE_IN_TRANSACTION_TIMEOUT_S = 10
+# A statement that waits for a lock ends that long after its client has left. Otherwise it is executed afterwards.
+CLIENT_CHECK_INTERVAL_S = 2
 
 # Classes of SQLSTATE for invalid data. All others mean that the server cannot execute the statement for any data: a
 # missing table, a missing privilege, a read-only replica, a full disk. As invalid data they would fail every student.
@@ -52,6 +55,13 @@ _WRONG_ROW_CLASSES = ("21", "22", "23", "27", "44", "54", "P0")
 
 # Errors of the driver and the pool that are no reply of the server.
 _OUTAGES = (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+
+
+_SETTINGS = {
+    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
+    "client_connection_check_interval": f"{CLIENT_CHECK_INTERVAL_S}s",
+}
+_LOCAL_SETTINGS = tuple(f"SET LOCAL {name} = '{value}'" for name, value in _SETTINGS.items())
 
 
 class StorageOutage(Unavailable):
@@ -81,8 +91,9 @@ class Database:
     `autocommit_read()` reads the committed state at the time of each statement.
     """
 
-    def __init__(self, engine: AsyncEngine, hosts: Sequence[Host] = ()) -> None:
+    def __init__(self, engine: AsyncEngine, hosts: Sequence[Host] = (), max_connections: int = POOL_SIZE) -> None:
         self.engine = engine
+        self.max_connections = max_connections
         # Host and port of each server of Postgres that may be the primary, if there are several.
         self.hosts = tuple(hosts)
         self.is_postgres = engine.dialect.name == "postgresql"
@@ -195,10 +206,23 @@ class Database:
     @asynccontextmanager
     async def autocommit_read(self) -> AsyncGenerator[AsyncConnection]:
         """For statements that only read, without the round trips of BEGIN and ROLLBACK. Each statement sees everything
-        that was committed before it.
+        that was committed before it. Behind a pooler it is a transaction: see `PooledConnection`.
         """
         async with _translated(), self.engine.connect() as connection:
-            yield connection
+            if is_pooled(connection):
+                async with _ended(connection, "BEGIN", "COMMIT"):
+                    yield connection
+            else:
+                yield connection
+
+    async def is_pooled(self) -> bool:
+        """Whether a pooler such as PgBouncer is between Adsum and Postgres. It connects.
+
+        Raises:
+            StorageOutage: the server does not answer.
+        """
+        async with _translated(), self.engine.connect() as connection:
+            return is_pooled(connection)
 
     async def wait_for_standby(self, connection: AsyncConnection) -> None:
         """Waits until the synchronous standby has everything that this connection can see; without one, until it is on
@@ -246,10 +270,11 @@ class Database:
         await self.engine.dispose()
 
 
-def open_database(url: str) -> Database:
+def open_database(url: str, connections: int = CONNECTIONS) -> Database:
     """Opens `sqlite:///path` or `postgresql://…`, with or without the name of an async driver.
 
-    A URL of Postgres may name several hosts: connections are opened to the one that accepts writes.
+    A URL of Postgres may name several hosts: connections are opened to the one that accepts writes. There are at most
+    `connections`; those above half of them are closed after use.
 
     Raises:
         ConfigurationError: the URL is invalid, or names another kind of database.
@@ -259,22 +284,20 @@ def open_database(url: str) -> Database:
     if parsed.url.get_backend_name() == "postgresql":
         engine = create_async_engine(
             parsed.url,
-            pool_size=POOL_SIZE,
-            max_overflow=POOL_SIZE,
+            pool_size=connections // 2,
+            max_overflow=connections - connections // 2,
             isolation_level="AUTOCOMMIT",
             pool_use_lifo=True,  # the connection used last has most statements prepared
             connect_args={
-                "async_creator_fn": Connector(parsed, CONNECT_TIMEOUT_S).connect,
                 "command_timeout": STATEMENT_TIMEOUT_S,
                 "max_cached_statement_lifetime": PLAN_LIFETIME_S,
-                "server_settings": {
-                    "application_name": "adsum",
-                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
-                },
+                "server_settings": {"application_name": "adsum"},
             },
         )
+        event.listen(engine.sync_engine, "do_connect", Connector(parsed, CONNECT_TIMEOUT_S, _SETTINGS).do_connect)
+        event.listen(engine.sync_engine, "connect", end_opening)
         event.listen(engine.sync_engine, "checkout", replace_ended)
-        return Database(engine, parsed.hosts)
+        return Database(engine, parsed.hosts, connections)
     engine = create_async_engine(
         parsed.url,
         module=OneVisitModule(),
@@ -290,7 +313,8 @@ def open_database(url: str) -> Database:
 async def _ended(connection: AsyncConnection, begin: str, end: str) -> AsyncGenerator[None]:
     """Executes `begin`, and `end` after the block. Rolls back on an error."""
     try:
-        await execute_raw(connection, begin)
+        # Settings of a session would be those of any later client of the same connection of the pooler.
+        await execute_raw(connection, "; ".join((begin, *_LOCAL_SETTINGS)) if is_pooled(connection) else begin)
         yield
         with committing(connection):
             _require_reply(end, await execute_raw(connection, end))
@@ -364,38 +388,3 @@ def _is_locked(error: BaseException) -> bool:
 def _name(error: DBAPIError | asyncpg.PostgresError) -> str:
     """The class of the error. Its text may quote a row."""
     return type(error.orig if isinstance(error, DBAPIError) else error).__name__
-
-
-Key = TypeVar("Key")
-Row = TypeVar("Row")
-
-
-class BatchedLookup(Generic[Key, Row]):
-    """Finds rows by key, many keys in one statement. `find` is that statement; it omits keys without a row."""
-
-    def __init__(
-        self, database: Database, find: Callable[[Connection, Collection[Key]], Awaitable[Mapping[Key, Row]]]
-    ) -> None:
-        self._database = database
-        self._find = find
-        self._together: Coalescer[Key, Row | None] = Coalescer(
-            self._find_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
-        )
-
-    async def find(self, key: Key) -> Row | None:
-        """The current row of a key.
-
-        Raises:
-            StorageOutage: the database does not answer.
-            Overloaded: too many lookups wait.
-        """
-        return await self._together.submit(key)
-
-    async def close(self) -> None:
-        """Cancels running lookups. Call it after the last `find`."""
-        await self._together.close()
-
-    async def _find_all(self, keys: Sequence[Key]) -> list[Row | None]:
-        async with self._database.autocommit_read() as connection:
-            rows = await self._find(connection, set(keys))
-        return [rows.get(key) for key in keys]

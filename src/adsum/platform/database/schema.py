@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.engine import STATEMENT_TIMEOUT_S, Database, LockTimeout, StorageOutage
 from adsum.platform.database.revision import COMPATIBLE_FROM, current_revision, schema_compatibility
-from adsum.platform.errors import Unavailable
+from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.telemetry import logger
 
 # The advisory lock of one migration on Postgres. Others wait for it as long as for a statement.
@@ -62,7 +62,15 @@ async def migrate(database: Database) -> int:
 
     Afterwards SQLite's file is rewritten: migrations copy tables, and versions before 0027 erased data without
     overwriting it.
+
+    Raises:
+        ConfigurationError: migrations are missing, and a pooler is in front of the database.
     """
+    if database.is_postgres and await missing_migrations(database) and await database.is_pooled():
+        raise ConfigurationError(
+            "the database is behind a pooler, which hands out its connections by transaction: run `adsum migrate` once "
+            "with an ADSUM_DATABASE_URL that names Postgres itself"
+        )
     applied = 0
     while await _migrate_once(database):
         applied += 1

@@ -33,6 +33,15 @@ class LimitSettings(BaseSettings):
         int,
         Field(ge=0, description="Exports, imports and reports of one API key or user in a minute. 0: any number."),
     ] = 1_200
+    database_connections: Annotated[
+        int,
+        Field(
+            ge=2,
+            le=500,
+            description="Connections that one process opens to Postgres at most. All processes together need as many "
+            "[as Postgres has](../how-to/run-in-production.md#connections-to-postgres). SQLite has 10.",
+        ),
+    ] = 20
     max_connections: Annotated[
         int, Field(ge=10, description="Open connections of one API process. Further ones get 503.")
     ] = 2_000
