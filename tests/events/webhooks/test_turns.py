@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from itertools import count
 
+import pytest
 from sqlalchemy import select
 
 from adsum.events.webhooks.delivery import TIME_LIMIT_S, Deliveries
@@ -15,7 +16,7 @@ from adsum.events.webhooks.guard import Guard
 from adsum.events.webhooks.pace import Pace
 from adsum.events.webhooks.rules import Attempt
 from adsum.events.webhooks.sending import Sender
-from adsum.events.webhooks.service import WebhookWithSecret
+from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhook_deliveries
 from adsum.platform.keys import KeyPurpose
 from adsum.platform.secret_box import SecretBox
@@ -23,15 +24,19 @@ from adsum.servers import key_ring
 from adsum.wiring import Adsum
 from tests.events.webhooks.conftest import CALLER, LOOPBACK, Receiver, deliver, happen, until
 
+NEVER_S = 3600.0
+
 
 @asynccontextmanager
-async def deliveries_with(adsum: Adsum, elapsed: Callable[[], float]) -> AsyncGenerator[Deliveries]:
+async def deliveries_with(
+    adsum: Adsum, elapsed: Callable[[], float], pace: Pace | None = None
+) -> AsyncGenerator[Deliveries]:
     """Deliveries whose turns last as long as `elapsed` says, in seconds."""
     sender, box = (
         Sender(Guard([ip_network(LOOPBACK)]), adsum.now),
         SecretBox(key_ring(adsum.settings), KeyPurpose.WEBHOOKS),
     )
-    yield Deliveries(adsum.database, sender, box, Pace(), adsum.now, list[Attempt]().append, elapsed=elapsed)
+    yield Deliveries(adsum.database, sender, box, pace or Pace(), adsum.now, list[Attempt]().append, elapsed=elapsed)
     await sender.close()
 
 
@@ -60,6 +65,31 @@ async def test_without_time_nothing_is_sent(adsum: Adsum, receiver: Receiver, we
         await deliveries.deliver(webhook.webhook.id)
 
     assert receiver.added == []
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["new events", "retries"])
+async def test_in_any_order_the_events_that_wait_for_attendance_stay_for_the_next_turn(
+    adsum: Adsum, receiver: Receiver, again: bool
+) -> None:
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
+    await happen(adsum, range(3))
+    if again:
+        await deliver(adsum, webhook)
+        receiver.received.clear()
+        for event_id in (1, 2, 3):
+            await adsum.webhooks.replay_event(webhook.webhook.id, event_id, CALLER)
+    pace = Pace(NEVER_S)
+
+    async with deliveries_with(adsum, lambda: (TIME_LIMIT_S + 1) * len(receiver.received), pace) as deliveries:
+        with pace.processing():
+            delivering = asyncio.create_task(deliveries.deliver(webhook.webhook.id))
+            await until(lambda: len(receiver.received) == 1)
+        await delivering
+    in_time = list(receiver.added)
+    waiting = await adsum.webhooks.count_waiting(webhook.webhook.id, CALLER)
+    await deliver(adsum, webhook)
+
+    assert (in_time, waiting.count, sorted(receiver.added)) == ([0], 2, [0, 1, 2])
 
 
 async def test_two_workers_that_deliver_at_once_lose_nothing_and_never_go_back(

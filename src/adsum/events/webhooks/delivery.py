@@ -163,7 +163,8 @@ class Deliveries:
 
     async def _deliver_page(self, page: DeliveryPage, end: float) -> bool:
         """Sends a page and stores the result. Returns whether the next page may follow at once."""
-        attempts = await (self._send_in_order(page, end) if page.webhook.in_order else self._send_in_any_order(page))
+        send = self._send_in_order if page.webhook.in_order else self._send_in_any_order
+        attempts = await send(page, end)
         async with self._database.transaction() as connection:
             webhook = await statements.find_webhook(connection, page.webhook.id, system_caller(), lock=True)
             if webhook is None:
@@ -177,22 +178,28 @@ class Deliveries:
         """Sends events until one fails, or the time is over: a slow receiver must not hold up the end of the worker."""
         attempts: list[tuple[Event, Attempt]] = []
         for event in page.events:
+            await self._pace.turn()
             attempts.append((event, await self._send(page, event)))
             if not attempts[-1][1].has_arrived or self._elapsed() > end:
                 break
         return attempts
 
-    async def _send_in_any_order(self, page: DeliveryPage) -> list[tuple[Event, Attempt]]:
+    async def _send_in_any_order(self, page: DeliveryPage, end: float) -> list[tuple[Event, Attempt]]:
+        """Sends events at once, as far as their requests begin in time: the first one always, so that each turn gets on.
+        The others stay for the next turn.
+        """
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def send(event: Event) -> tuple[Event, Attempt]:
+        async def send(event: Event) -> tuple[Event, Attempt] | None:
             async with places:
+                await self._pace.turn()
+                if event is not page.events[0] and self._elapsed() > end:
+                    return None
                 return event, await self._send(page, event)
 
-        return list(await asyncio.gather(*map(send, page.events)))
+        return [each for each in await asyncio.gather(*map(send, page.events)) if each is not None]
 
     async def _send(self, page: DeliveryPage, event: Event) -> Attempt:
-        await self._pace.turn()
         body = event_item(event).model_dump_json(by_alias=True)
         with self._traced(page.webhook, event) as spans:
             attempt = await self._sender.send(
@@ -271,14 +278,10 @@ async def _events_after(
 
 
 def _position_after(page: DeliveryPage, attempts: Sequence[tuple[Event, Attempt]]) -> int:
-    """The id up to which all events of a page are done. In order, that is before an event that failed."""
-    if page.webhook.in_order and attempts:
-        last, attempt = attempts[-1]
-        if not attempt.has_arrived:
-            return last.id - 1
-        if len(attempts) < len(page.events):
-            return last.id
-    return page.complete
+    """The id up to which all events of a page are done: sent, and in order also arrived."""
+    done = {event.id for event, attempt in attempts if attempt.has_arrived or not page.webhook.in_order}
+    left = next((event.id for event in page.events if event.id not in done), None)
+    return page.complete if left is None else left - 1
 
 
 def _filters(webhook: Webhook) -> EventFilters:
