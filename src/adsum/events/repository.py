@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
-from adsum.events.rules import ANNOUNCED, Event, EventFilters
+from adsum.events.rules import ANNOUNCED, OUT_OF_ORDER, Event, EventFilters
 from adsum.events.tables import announcements, event_log, event_readers, events
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.filters import equal
@@ -53,6 +53,25 @@ async def oldest_event_after(connection: AsyncConnection, position: int) -> date
     """When the first event after a position happened; None: there is none."""
     c = events.c
     return await connection.scalar(select(c.occurred_at).where(c.id > position).order_by(c.id).limit(1))
+
+
+async def begin_of_period(connection: AsyncConnection, since: datetime, ids: range, limit: int) -> int:
+    """An id of a range, at most `limit` ids before the first event after it that happened at a time or later. So the
+    search for the events of a period does not begin at the oldest one.
+
+    It halves the range, since ids follow the times of events but for `OUT_OF_ORDER`.
+    """
+    c = events.c
+    begin, end = ids.start, ids.stop
+    while end - begin > limit:
+        middle = (begin + end) // 2
+        following = select(c.id, c.occurred_at).where(c.id >= middle, c.id < end).order_by(c.id).limit(1)
+        row = (await connection.execute(following)).one_or_none()
+        if row is not None and row.occurred_at + OUT_OF_ORDER < since:
+            begin = row.id
+        else:
+            end = middle
+    return begin
 
 
 async def read_ends(connection: AsyncConnection) -> LogEnds:

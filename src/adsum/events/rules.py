@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from adsum.platform.database.new_events import EventType
@@ -14,6 +14,11 @@ RUN_ENDED = frozenset({EventType.BATCH_COMPLETED, EventType.BATCH_COMPLETED_WITH
 
 ANNOUNCED = (EventType.REGISTER_TAKEN, EventType.REGISTER_MISSING, EventType.STUDENT_UNEXPLAINED)
 """The types that `announcements` writes, once for each register, or each student and day."""
+
+OUT_OF_ORDER = timedelta(days=1)
+"""No event has a larger id than one that happened so much later. Ids follow the times of events but for the time that
+transactions last and by which the clocks of servers differ.
+"""
 
 VERSION = 1
 """The version of the data of every type. A field that is added does not change it."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import event
 
@@ -25,6 +27,23 @@ from tests.events.webhooks.conftest import (
     until,
     webhooks_in_steps,
 )
+
+# The statement that looks through events.
+SCAN = "min(CASE"
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+@contextmanager
+def statements_of(adsum: Adsum) -> Generator[list[str]]:
+    """The statements that are executed meanwhile."""
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
+    event.listen(adsum.database.engine.sync_engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(adsum.database.engine.sync_engine, "before_cursor_execute", note)
 
 
 async def test_events_are_delivered_again_on_demand(
@@ -138,19 +157,39 @@ async def test_the_events_of_a_period_are_looked_for_in_steps_before_the_webhook
         await happen(adsum, [number], NOW + timedelta(minutes=number))
     await deliver(adsum, webhook)
     webhooks, period = webhooks_in_steps(adsum, 2), (NOW + timedelta(minutes=1), NOW + timedelta(minutes=6))
-    statements: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
-        statements.append(statement)
-
-    event.listen(adsum.database.engine.sync_engine, "before_cursor_execute", note)
-    count = await webhooks.replay_period(webhook.webhook.id, *period, CALLER)
-    event.remove(adsum.database.engine.sync_engine, "before_cursor_execute", note)
+    with statements_of(adsum) as statements:
+        count = await webhooks.replay_period(webhook.webhook.id, *period, CALLER)
     await deliver(adsum, webhook)
 
-    tables = [name for each in statements for name in ("FROM events", "webhook_replays") if name in each]
-    assert tables == [*["FROM events"] * 5, "webhook_replays", "webhook_replays"]
+    tables = [name for each in statements for name in (SCAN, "webhook_replays") if name in each]
+    assert tables == [*[SCAN] * 5, "webhook_replays", "webhook_replays"]
     assert (count, receiver.added[7:]) == (5, [1, 2, 3, 4, 5])
+
+
+async def test_the_search_for_a_period_begins_at_its_events_and_ends_after_them(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    days = [NOW + timedelta(days=day) for day in range(40)]
+    for number, day in enumerate(days):
+        await happen(adsum, [number], day)
+    await happen(adsum, [100], days[39] - timedelta(hours=20))
+    await adsum.event_numbering.skip_ids(days[39])
+    await happen(adsum, [101], days[39])
+    await deliver(adsum, webhook)
+    receiver.received.clear()
+    webhooks, at_once = webhooks_in_steps(adsum, 3), timedelta(seconds=1)
+
+    with statements_of(adsum) as statements:
+        middle = await webhooks.replay_period(webhook.webhook.id, days[20], days[21] + at_once, CALLER)
+    await deliver(adsum, webhook)
+    newest = await webhooks.replay_period(webhook.webhook.id, days[39] - timedelta(hours=20), days[39], CALLER)
+    await deliver(adsum, webhook)
+    always = await webhooks.replay_period(webhook.webhook.id, FIRST, LAST, CALLER)
+
+    assert (middle, newest, always) == (2, 1, 42)
+    assert receiver.added == [20, 21, 100]
+    assert len([each for each in statements if SCAN in each]) <= 3
 
 
 async def test_waiting_events_are_counted_as_far_as_statements_look(

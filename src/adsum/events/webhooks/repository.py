@@ -50,14 +50,15 @@ class SealedSecrets(NamedTuple):
 
 
 class Received(NamedTuple):
-    """Events that a webhook receives, among some that were looked at: their number, the first and the last one, and the
-    last of all that were looked at. None: there was none.
+    """Events that a webhook receives, among some that were looked at: their number, the first and the last one, and of
+    all that were looked at the last one, and the time of the latest one. None: there was none.
     """
 
     number: int
     first: int | None
     last: int | None
     complete: int | None
+    latest: datetime | None
 
 
 class Replay(NamedTuple):
@@ -245,9 +246,11 @@ async def find_received(
         *(scanned.c.occurred_at >= since, scanned.c.occurred_at < until), *_received_by(webhook, scanned.c)
     )
     received = case((is_received, scanned.c.id))
-    query = select(func.count(received), func.min(received), func.max(received), func.max(scanned.c.id))
-    count, first, last, complete = (await connection.execute(query)).one()
-    return Received(count, first, last, complete)
+    query = select(
+        *(func.count(received), func.min(received), func.max(received)),
+        *(func.max(scanned.c.id), func.max(scanned.c.occurred_at)),
+    )
+    return Received(*(await connection.execute(query)).one())
 
 
 async def add_replay(

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.events.repository import lock_ends, read_position
+from adsum.events.repository import begin_of_period, lock_ends, read_position
+from adsum.events.rules import OUT_OF_ORDER
 from adsum.events.service import SCANNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
@@ -273,14 +274,16 @@ class Webhooks:
         """The number of the events of a period that the webhook receives and has passed, and some of their ids: the
         first, the last, and those between two steps. Each step reads a bounded part of the log, and locks nothing.
         """
-        count, ids, position = 0, list[int](), 0
+        count, ids, at_once = 0, list[int](), self._scanned_at_once
+        async with self._database.autocommit_read() as connection:
+            position = await begin_of_period(connection, since, range(webhook.position + 1), at_once)
         while position is not None:
             async with self._database.autocommit_read() as connection:
-                found = await statements.find_received(
-                    connection, webhook, since, until, position, self._scanned_at_once
-                )
+                found = await statements.find_received(connection, webhook, since, until, position, at_once)
             count, position = count + found.number, found.complete
             ids += [each for each in (found.first, found.last) if each is not None]
+            if found.latest is not None and found.latest - OUT_OF_ORDER >= until:
+                break
         return count, ids
 
     async def violations_of_url(self, url: str, caller: Caller) -> Sequence[Violation]:
