@@ -50,8 +50,13 @@ async def test_a_database_is_the_server_of_several_that_accepts_writes(pair: Sta
     with pytest.raises(ConfigurationError) as refused:
         await new.require_connection()
     await new.close()
-    assert f"127.0.0.1:{pair.standby.postgres.port} is a standby" in refused.value.detail
+    port = pair.standby.postgres.port
+    assert f"127.0.0.1:{port} is a standby" in refused.value.detail
     assert "Connect call failed" in refused.value.detail
+    alone = open_database(f"postgresql://postgres@127.0.0.1:{port}/{TEMPLATE}?target_session_attrs=primary")
+    with pytest.raises(ConfigurationError, match="the host accepts no writes: it is a standby"):
+        await alone.require_connection()
+    await alone.close()
     await pair.promote()
     async with asyncio.timeout(FAILED_OVER_S):
         await retry_forever(add_school, database, "after")

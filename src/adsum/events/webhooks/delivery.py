@@ -185,7 +185,7 @@ class Deliveries:
         return attempts
 
     async def _send_in_any_order(self, page: DeliveryPage, end: float) -> list[tuple[Event, Attempt]]:
-        """Sends events at once, as far as their requests begin in time: the first one always, so that each turn gets on.
+        """Sends the events at once whose requests begin in time, and always the first one, so that each turn gets on.
         The others stay for the next turn.
         """
         places = asyncio.Semaphore(AT_ONCE)

@@ -55,12 +55,13 @@ class Connector:
         return dialect.connect(*args, async_creator_fn=opened, **adapter)
 
     async def connect(self, **options: Any) -> Any:
-        """A connection of asyncpg. Raises ConnectionError, which names the reason of each of several hosts.
+        """A connection of asyncpg. Raises ConnectionError, which names the reason of each of several hosts, or that the
+        only one is a standby.
 
         One behind a pooler is in a transaction, which `end_opening` ends.
         """
         if not self._hosts:
-            return await self._open(self._timeout, options)
+            return await self._open_only(options)
         reasons: list[str] = []
         for host in tuple(self._hosts):
             try:
@@ -72,6 +73,12 @@ class Connector:
                 self._prefer(host)
                 return connection
         raise ConnectionError(f"no host accepts writes: {'; '.join(reasons)}")
+
+    async def _open_only(self, options: Mapping[str, Any]) -> Any:
+        try:
+            return await self._open(self._timeout, options)
+        except asyncpg.TargetServerAttributeNotMatched as error:
+            raise ConnectionError(f"the host accepts no writes: it {_reason(error)}") from None
 
     async def _open(self, timeout: float, options: Mapping[str, Any]) -> Any:  # noqa: ASYNC109 - the driver's own
         if not self._is_pooled:
