@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,14 +31,6 @@ async def ask(database: Database, statement: str = "SELECT 1") -> None:
         await connection.execute(text(statement))
 
 
-async def sqlite_threads_ended() -> None:
-    """Waits for the thread of a failed aiosqlite connection, which calls the event loop at its end."""
-    for thread in threading.enumerate():
-        if "_connection_worker_thread" in thread.name:
-            await asyncio.to_thread(thread.join, 10)
-            assert not thread.is_alive()
-
-
 async def test_a_stopped_server_is_an_outage_until_it_is_back(postgres_data: Path) -> None:
     with temporary_postgres(postgres_data) as server:
         database = open_database(server.url("postgres"))
@@ -53,21 +44,12 @@ async def test_a_stopped_server_is_an_outage_until_it_is_back(postgres_data: Pat
     await database.close()
 
 
-async def test_a_file_in_a_missing_folder_is_an_outage(tmp_path: Path) -> None:
-    database = open_database(f"sqlite:///{tmp_path}/nowhere/adsum.db")
-    with pytest.raises(StorageOutage):
-        await ask(database)
-    await database.close()
-    await sqlite_threads_ended()
-
-
 async def test_a_file_that_is_not_a_database_is_an_outage(tmp_path: Path) -> None:
     (tmp_path / "adsum.db").write_bytes(b"no database at all" * 100)
     database = open_database(f"sqlite:///{tmp_path}/adsum.db")
     with pytest.raises(StorageOutage):
         await ask(database, "SELECT * FROM schools")
     await database.close()
-    await sqlite_threads_ended()
 
 
 async def test_a_closed_connection_is_an_outage_and_the_next_transaction_works(postgres_database: Database) -> None:

@@ -40,7 +40,9 @@ def test_a_url_names_hosts_of_which_one_accepts_writes(
     assert parsed.url.query == {"ssl": "require"}
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/db", "sqlite://", "postgresql:/host"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://host/db", "sqlite://", "sqlite:///:memory:", "postgresql:/host"]
+)
 def test_an_unusable_url_is_refused_and_not_quoted(url: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         parse_database_url(url)

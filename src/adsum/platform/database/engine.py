@@ -22,6 +22,7 @@ from adsum.platform.addresses import Host
 from adsum.platform.database.connector import Connector, end_opening
 from adsum.platform.database.driver import committing, execute_raw, is_pooled, replace_ended, roll_back
 from adsum.platform.database.sqlite_cursor import OneVisitModule
+from adsum.platform.database.sqlite_files import open_file
 from adsum.platform.database.urls import parse_database_url
 from adsum.platform.errors import ConfigurationError, Unavailable
 
@@ -253,8 +254,8 @@ class Database:
         """Connects once. Raises ConfigurationError with the reason if that fails. A locked SQLite file is usable."""
         try:
             if self.file is not None:
-                # Not with aiosqlite, whose thread prints an error if the event loop ends right after a failure.
-                with closing(sqlite3.connect(self.file, timeout=0)) as connection:
+                # Not with the pool, whose connections wait for locks.
+                with closing(open_file(self.file, timeout=0)) as connection:
                     connection.execute("PRAGMA schema_version")
             else:
                 async with self.engine.connect():

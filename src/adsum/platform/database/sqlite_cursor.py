@@ -22,6 +22,8 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 )
 from typing_extensions import override
 
+from adsum.platform.database.sqlite_files import open_in_thread
+
 
 @dataclass(slots=True)
 class _Executed:
@@ -89,5 +91,5 @@ class OneVisitModule(AsyncAdapt_aiosqlite_dbapi):
 
     @override
     def connect(self, *arg: Any, **kw: Any) -> _Connection:
-        connected: Any = super().connect(*arg, **kw)
+        connected: Any = super().connect(*arg, async_creator_fn=open_in_thread, **kw)
         return _Connection(self, connected._connection)  # noqa: SLF001

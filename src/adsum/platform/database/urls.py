@@ -54,7 +54,7 @@ def parse_database_url(url: str) -> DatabaseUrl:
     match parsed.get_backend_name():
         case "postgresql" | "postgres":
             return _of_postgres(parsed, hosts)
-        case "sqlite" if parsed.database:
+        case "sqlite" if parsed.database and parsed.database != ":memory:":
             return DatabaseUrl(parsed.set(drivername="sqlite+aiosqlite"))
         case other:
             raise ConfigurationError(f"ADSUM_DATABASE_URL: {other} is neither postgresql nor sqlite with a file")
