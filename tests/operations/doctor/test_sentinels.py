@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.operations.doctor.environment import check_sentinels
+from adsum.operations.doctor.environment import InspectedServer, check_connections, check_sentinels
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.redis.sentinel import SentinelFacts
 from adsum.platform.settings import Settings
@@ -36,6 +36,13 @@ def test_each_fault_of_the_sentinels_has_a_remedy(
     assert finding.severity.value == severity
     assert message in finding.message
     assert finding.remedy is None if remedy is None else remedy in (finding.remedy or "")
+
+
+@pytest.mark.parametrize(("host", "severity"), [("127.0.0.1", "ok"), ("10.0.0.7", "warning")])
+def test_sentinels_on_this_machine_may_name_a_primary_that_is_not(host: str, severity: str) -> None:
+    sentinels = InspectedServer("adsum of 127.0.0.1:1", "adsum config show", "valkey-cli")
+    assert check_connections(sentinels).severity.value == "ok"
+    assert check_connections(sentinels.at((host, 6379))).severity.value == severity
 
 
 @pytest.fixture

@@ -236,10 +236,13 @@ async def test_two_hanging_servers_take_no_longer_than_the_limit(
         ("postgresql://adsum@db.invalid/adsum", "redis://cache.invalid:1/0", ["ADSUM_DATABASE_URL", "ADSUM_REDIS_URL"]),
         ("postgresql://adsum@db.invalid/adsum?sslmode=require", "unix://{}/valkey.sock", ["ADSUM_DATABASE_URL"]),
         ("sqlite:///{}/adsum.db", "rediss://cache.invalid:1/0?ssl_cert_reqs=none", ["ADSUM_REDIS_URL"]),
+        ("sqlite:///{}/adsum.db", "rediss://cache.invalid:1/0?ssl_check_hostname=no", ["ADSUM_REDIS_URL"]),
+        ("sqlite:///{}/adsum.db", "rediss://cache.invalid:1/0?ssl_check_hostname=no&ssl_ca_certs={}/ca.pem", []),
         ("sqlite:///{}/adsum.db", "redis+sentinel://127.0.0.1:1,[::1]:1/adsum", []),
         ("sqlite:///{}/adsum.db", "redis+sentinel://127.0.0.1:1,cache.invalid/adsum", ["ADSUM_REDIS_URL"]),
         ("sqlite:///{}/adsum.db", "rediss+sentinel://cache.invalid/adsum", []),
         ("sqlite:///{}/adsum.db", "rediss+sentinel://cache.invalid/adsum?sentinel_ssl=false", ["ADSUM_REDIS_URL"]),
+        ("sqlite:///{}/adsum.db", "rediss+sentinel://cache.invalid/a?ssl_check_hostname=false", ["ADSUM_REDIS_URL"]),
     ],
 )
 async def test_connections_that_others_can_read_or_answer_are_a_warning(

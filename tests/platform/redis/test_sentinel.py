@@ -159,7 +159,12 @@ async def test_the_configured_sentinels_have_to_know_the_primary(group: Sentinel
     await require_redis(group.url)
     for url, reason in (
         (group.url.replace("/adsum?", "/another?"), "knows a primary another: No such master"),
-        (group.url.replace(SENTINEL_PASSWORD, "wrong"), "invalid username-password pair"),
+        (
+            group.url.replace(SENTINEL_PASSWORD, "wrong"),
+            "sentinel_password of the URL: .*invalid username-password",
+        ),
+        (group.url.partition("?")[0], "the Sentinels need a password: add sentinel_password=… to the URL"),
+        (f"redis+sentinel://{group.url.partition('@')[2]}", "it needs a password, and the URL has none"),
         ("redis+sentinel://127.0.0.1:1,127.0.0.1:2/adsum", "no Sentinel of 127.0.0.1:1, 127.0.0.1:2 knows"),
     ):
         with pytest.raises(ConfigurationError, match=reason):

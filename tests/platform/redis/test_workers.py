@@ -75,3 +75,11 @@ async def test_all_waiting_slots_end_if_the_worker_stops_while_one_of_them_wakes
     await worker.close(force=True)
     await redis.aclose()
     assert not waiting
+
+
+async def test_the_log_names_the_sentinels_that_know_no_primary(caplog: pytest.LogCaptureFixture) -> None:
+    async def is_logged() -> bool:
+        return "no Sentinel of 127.0.0.1:1 knows a primary adsum" in str([each.__dict__ for each in caplog.records])
+
+    async with running_worker("redis+sentinel://127.0.0.1:1/adsum", unblocked_processor()):
+        await until(is_logged)

@@ -18,6 +18,7 @@ from adsum.operations.repository import (
     database_facts,
     ensure_writable,
 )
+from adsum.platform.addresses import is_loopback_host
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import MigrationState, migration_state, newest_revision
@@ -47,21 +48,25 @@ class InspectedServer:
         name: file, socket or host and port, without credentials.
         start: the command that starts the server or checks its address.
         client: the command line of its client; None for the server that `up` configures at each start.
-        is_private: whether the connection stays on this machine, or is encrypted to a server that has proved itself.
+        is_here: whether the connection stays on this machine.
+        is_verified: whether it is encrypted to a server that has proved who it is.
         encrypt: the setting that makes it so.
     """
 
     name: str
     start: str
     client: str | None = None
-    is_private: bool = True
+    is_here: bool = True
+    is_verified: bool = False
     encrypt: str = ""
 
     def at(self, primary: tuple[str, int] | None) -> InspectedServer:
-        """This server, with the commands for the primary that Sentinels have named."""
+        """This server, with the commands for the primary that Sentinels have named: they may be here, and it not."""
         if primary is None:
             return self
-        return replace(self, client=f"{self.client} -h {primary[0]} -p {primary[1]}")
+        host, port = primary
+        client = f"{self.client} -h {host} -p {port}"
+        return replace(self, client=client, is_here=self.is_here and is_loopback_host(host))
 
     def run(self, command: str) -> str:
         """The command line that sends `command` to the server."""
@@ -70,7 +75,7 @@ class InspectedServer:
 
 def check_connections(*servers: InspectedServer) -> Finding:
     """A warning of connections that others in the network can read or answer."""
-    exposed = [server for server in servers if not server.is_private]
+    exposed = [server for server in servers if not (server.is_here or server.is_verified)]
     if not exposed:
         return ok("connections", "to servers on this machine, or encrypted to servers that prove who they are")
     names = [server.name for server in exposed]

@@ -109,7 +109,7 @@ class Doctor:
             check_database(parts.database, parts.database_server, self._now),
             check_redis(parts.inspection, parts.redis_server, self._now),
         )
-        connections = check_connections(parts.database_server, parts.redis_server)
+        connections = check_connections(parts.database_server, parts.redis_server.at(parts.inspection.primary))
         findings = [*database, *redis, connections, *check_installation(parts.installation, free_bytes)]
         # A Redis with wrong settings still responds.
         if not (has_no_error(database) and has_no_error(each for each in redis if each.check == "redis")):

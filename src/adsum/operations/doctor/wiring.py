@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.accounts.wiring import password_policy
@@ -19,7 +19,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
-from adsum.platform.redis.sentinel import names_sentinels, parse_sentinel_url
+from adsum.platform.redis.sentinel import is_verified, names_sentinels, parse_sentinel_url
 from adsum.platform.settings import Settings
 from adsum.roster.syncing.schedule import schedule_of
 from adsum.servers import key_ring, open_servers, redis_url
@@ -81,10 +81,10 @@ def _database_server(settings: Settings, database: Database) -> InspectedServer:
     name = database.file or f"{','.join(f'{host}:{port}' for host, port in hosts)}/{url.database}"
     # Without `sslmode` asyncpg encrypts if the server offers it, and believes any certificate.
     is_here = database.file is not None or all(_is_here(host) for host, _ in hosts)
-    is_private = is_here or url.query.get("ssl") == "verify-full"
     return InspectedServer(
         *(str(name), "adsum migrate" if database.is_missing else CHECK_URL),
-        is_private=is_private,
+        is_here=is_here,
+        is_verified=url.query.get("ssl") == "verify-full",
         encrypt="add sslmode=verify-full to ADSUM_DATABASE_URL",
     )
 
@@ -100,10 +100,10 @@ def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
         return InspectedServer(unquote(url.path), CHECK_URL, f"valkey-cli -s {unquote(url.path)}")
     host, port = url.hostname, url.port or 6379
     tls = " --tls" if url.scheme == "rediss" else ""
-    is_verified = url.scheme == "rediss" and "ssl_cert_reqs=none" not in url.query
     return InspectedServer(
         *(f"{host}:{port}", CHECK_URL, f"valkey-cli -h {host} -p {port}{tls}"),
-        is_private=is_verified or _is_here(host or ""),
+        is_here=_is_here(host or ""),
+        is_verified=url.scheme == "rediss" and is_verified(dict(parse_qsl(url.query))),
         encrypt="use rediss:// in ADSUM_REDIS_URL, with verification",
     )
 
@@ -112,7 +112,8 @@ def _server_of_sentinels(redis_url: str) -> InspectedServer:
     url = parse_sentinel_url(redis_url)
     return InspectedServer(
         *(f"{url.name} of {url.hosts}", CHECK_URL, "valkey-cli"),
-        is_private=url.is_verified or all(_is_here(host) for host, _ in url.sentinels),
+        is_here=all(_is_here(host) for host, _ in url.sentinels),
+        is_verified=url.is_verified,
         encrypt="use rediss+sentinel:// in ADSUM_REDIS_URL, with verification",
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import BusyLoadingError, RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
 
 from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
@@ -85,10 +85,16 @@ async def require_redis(url: str) -> None:
     except BusyLoadingError:
         pass  # it answers soon
     except (RedisError, OSError, TimeoutError) as error:
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {reason}") from None
+        raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {_refusal(error)}") from None
     finally:
         await redis.aclose()
+
+
+def _refusal(error: Exception) -> str:
+    text = " ".join(str(error).split()).rstrip(".")
+    if isinstance(error, AuthenticationError) and text.startswith("HELLO"):  # the driver's first command
+        return "it needs a password, and the URL has none"
+    return text or type(error).__name__
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from redis.asyncio.sentinel import (
     SentinelManagedSSLConnection,
 )
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 from typing_extensions import override
 
 from adsum.platform.addresses import Host, parse_hosts
@@ -32,6 +32,8 @@ TLS_OPTIONS = frozenset(
 )
 SENTINEL_OPTIONS = frozenset({"sentinel_username", "sentinel_password", "sentinel_ssl"})
 CERTIFICATES = ("required", "optional", "none")
+# As redis-py reads the options of other URLs.
+_FALSE = frozenset({"0", "f", "false", "n", "no"})
 # Seconds that a Sentinel has for a connection, and for an answer.
 SENTINEL_TIMEOUT_S = 1.0
 # Seconds in which the answers of several Sentinels are compared. Less than a request has for Redis.
@@ -61,10 +63,16 @@ class SentinelUrl:
     @property
     def is_verified(self) -> bool:
         """Whether all connections are encrypted, to servers that prove who they are."""
-        return all(
-            each.get("ssl", False) and each.get("ssl_cert_reqs") != "none"
-            for each in (self.options, self.sentinel_options)
-        )
+        return all(each.get("ssl", False) and is_verified(each) for each in (self.options, self.sentinel_options))
+
+
+def is_verified(tls: Mapping[str, Any]) -> bool:
+    """Whether these options of TLS let a server prove who it is. A certificate may be of another name only if an
+    authority of one's own has signed it: others sign for everybody.
+    """
+    checks_name = str(tls.get("ssl_check_hostname", True)).lower() not in _FALSE
+    has_own_authority = bool(tls.get("ssl_ca_certs") or tls.get("ssl_ca_path"))
+    return tls.get("ssl_cert_reqs") != "none" and (checks_name or has_own_authority)
 
 
 def names_sentinels(url: str) -> bool:
@@ -148,6 +156,10 @@ class SentinelFacts:
     known: int
     no_quorum: str | None
     replicas: int
+
+
+class NoPrimary(MasterNotFoundError):
+    """No Sentinel knows a primary. The text names their addresses and the reasons, and neither passwords nor keys."""
 
 
 class _Following(SentinelManagedConnection):
@@ -305,10 +317,20 @@ def _usable(asked: Collection[asyncio.Task[_View]]) -> list[_View]:
     return [view for view in views if view.is_up]
 
 
-def _not_found(url: SentinelUrl, outcomes: Sequence[object]) -> MasterNotFoundError:
-    errors = sorted({" ".join(str(each).split()) for each in outcomes if isinstance(each, BaseException)})
+def _not_found(url: SentinelUrl, outcomes: Sequence[object]) -> NoPrimary:
+    errors = sorted({_reason(url, each) for each in outcomes if isinstance(each, BaseException)})
     reason = f": {'; '.join(errors)}" if errors else ", or it is down"
-    return MasterNotFoundError(f"no Sentinel of {url.hosts} knows a primary {url.name}{reason}")
+    return NoPrimary(f"no Sentinel of {url.hosts} knows a primary {url.name}{reason}")
+
+
+def _reason(url: SentinelUrl, error: BaseException) -> str:
+    """Why a Sentinel does not answer. Credentials of its own are options of the URL."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, AuthenticationError):
+        return text
+    if "password" not in url.sentinel_options:
+        return "the Sentinels need a password: add sentinel_password=… to the URL"
+    return f"the Sentinels refuse sentinel_username and sentinel_password of the URL: {text}"
 
 
 def _retrieve(lookup: asyncio.Task[Host]) -> None:

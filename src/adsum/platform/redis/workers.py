@@ -15,6 +15,7 @@ from typing_extensions import override
 from adsum.platform.redis.connection import RedisClient, open_redis
 from adsum.platform.redis.queues import bullmq_prefix, process_name
 from adsum.platform.redis.scripts import PipeliningRedis
+from adsum.platform.redis.sentinel import NoPrimary
 from adsum.platform.telemetry import LogIcon, logger
 
 # Beyond BullMQ's limit of stalls a chunk fails without a call of the processor: so the limit is out of reach.
@@ -197,9 +198,14 @@ async def _finished(worker: Any) -> None:
 
 def _log_error(error: BaseException, *_: object) -> None:
     """Must not raise: an error in a listener silently ends BullMQ's check for stalled chunks."""
-    log.error("queue worker error", mark=LogIcon.ERROR, error=type(error).__name__)
+    log.error("queue worker error", mark=LogIcon.ERROR, error=_name(error))
 
 
 def _kind(task: asyncio.Future[Any]) -> str:
     error = task.exception() if task.done() and not task.cancelled() else None
-    return type(error).__name__ if error is not None else "none"
+    return "none" if error is None else _name(error)
+
+
+def _name(error: BaseException) -> str:
+    """The class of an error, whose text may quote a message. The text of Adsum's own error names the Sentinels."""
+    return str(error) if isinstance(error, NoPrimary) else type(error).__name__
