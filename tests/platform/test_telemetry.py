@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import ast
 import json
 import logging
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from structlog.contextvars import bound_contextvars
 from structlog.stdlib import ProcessorFormatter
 
+import adsum
 from adsum.platform.settings import Settings
-from adsum.platform.telemetry import ENTRIES, OWN_LOGGERS, LogIcon, configure_logs, logger
+from adsum.platform.telemetry import ENTRIES, FIELDS, OWN_LOGGERS, LogIcon, configure_logs, logger
+
+LOGGING = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception")}
 
 Written = Callable[[], str]
 """The output on stderr since the previous call."""
@@ -33,6 +38,18 @@ def stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 
 def json_lines(written: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in written.splitlines()]
+
+
+def test_every_field_of_a_line_is_written() -> None:
+    unknown = [
+        f"{path.name}:{call.lineno} {field.arg}"
+        for path in Path(adsum.__file__).parent.rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in LOGGING
+        for field in call.keywords
+        if field.arg is not None and field.arg not in FIELDS
+    ]
+    assert unknown == []
 
 
 def test_a_console_line_starts_with_its_icon(stderr: Written) -> None:

@@ -93,7 +93,7 @@ class EventNumbering:
         async with self._database.transaction() as connection:
             last_id = last_id_after_restore((await lock_ends(connection)).last_id, now)
             await set_last_id(connection, last_id)
-        log.info("ids of events skipped", last_id=last_id)
+        log.info("ids of events skipped", position=last_id)
         return last_id
 
     async def _has_new_events(self) -> bool:

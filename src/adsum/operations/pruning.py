@@ -82,7 +82,7 @@ class AuditPruning(PagedPruning):
             removed = await prune_entries(connection, self._keys, years_before(now, self._years), self._page)
         except ConfigurationError as error:
             # Of a chain that somebody has changed nothing is removed.
-            log.error("the audit log is not pruned", mark=LogIcon.ERROR, reason=error.detail)
+            log.error("the audit log is not pruned", mark=LogIcon.ERROR, error=error.detail)
             return 0
         if removed:
             log.info("old entries of the audit log removed", rows=removed)

@@ -35,7 +35,8 @@ FIELDS = frozenset({
     "school_id", "class_id", "session_id", "learning_date", "queue", "stalled", "worker", "version", "newest_version",
     "jobs", "total", "added", "recorded", "skipped", "failed", "cancelled", "remaining", "accepted", "progress",
     "file", "row", "rows", "imported", "changed", "unchanged", "ended", "revision", "concurrency", "seconds", "actor",
-    "list", "form", "filters", "first_day", "last_day", "warnings", "policy", "quota",
+    "list", "form", "filters", "first_day", "last_day", "warnings", "policy", "quota", "webhook_id", "kind",
+    "allowed", "needed",
     # Of audit entries, whose details hold ids, codes and counts.
     "entry_id", "position", "hash", "at", "action", "caller_role", "caller_user_id", "caller_key_id", "os_user",
     "address", "agent", "user_id", "key_id", "before", "after", "provider",

@@ -78,7 +78,7 @@ class ImpersonationRecords:
                 await self._write(list(uses.values()))
             except Unavailable:
                 self._noted.difference_update(uses)
-                log.warning("that API keys have acted for people was not recorded", people=len(uses))
+                log.warning("that API keys have acted for people was not recorded", total=len(uses))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_closing.wait(), PAUSE_S)
 

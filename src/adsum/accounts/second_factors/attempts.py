@@ -88,7 +88,7 @@ class CodeAttempts:
     async def _require(self, limit: AttemptLimit, subject: str) -> None:
         seconds = await self._attempts.take(limit, subject)
         if seconds:
-            log.warning("too many wrong codes", by=limit.kind, seconds=seconds)
+            log.warning("too many wrong codes", kind=limit.kind, seconds=seconds)
             raise TooManyAttempts(f"too many wrong codes: try again in {seconds} seconds", retryAfter=seconds)
 
 

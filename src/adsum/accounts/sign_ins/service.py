@@ -340,7 +340,7 @@ class PasswordSignIn:
         for limit, subject in self._counters(attempt):
             seconds = await self._attempts.seconds_to_wait(limit, subject)
             if seconds:
-                log.warning("too many wrong passwords", by=limit.kind, seconds=seconds)
+                log.warning("too many wrong passwords", kind=limit.kind, seconds=seconds)
                 detail = f"too many wrong passwords: try again in {seconds} seconds"
                 raise TooManyAttempts(detail, retryAfter=seconds)
 

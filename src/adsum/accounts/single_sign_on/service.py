@@ -203,7 +203,7 @@ class SingleSignOn:
             user = await self._identities.user_of(identity, self._invitation_of(attempt))
             signed = await self._signed_in(user, identity, client)
         except SignInRefused as error:
-            log.warning("sign-in at a provider refused", provider=provider, reason=error.reason.value)
+            log.warning("sign-in at a provider refused", provider=provider, code=error.reason.value)
             await self._failures.note(email, client.address, error.reason.value)
             if error.reason is Refusal.UNTRUSTED:
                 await self._limits.count(BY_ADDRESS, source)

@@ -132,7 +132,7 @@ class ActivityService:
             async with self._database.transaction() as connection:
                 await record(connection, caller, action)
         except Unavailable as error:
-            log.warning("the audit log lacks an entry", action=action.value, actor=caller.actor, reason=error.detail)
+            log.warning("the audit log lacks an entry", action=action.value, actor=caller.actor, code=error.code)
             return False
         return True
 

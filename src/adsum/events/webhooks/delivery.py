@@ -328,7 +328,7 @@ async def disable(connection: Connection, webhook: Webhook, reason: Disabled, no
     await statements.change_webhook(connection, webhook.id, {"disabled": reason.value, "disabled_at": now})
     data = {"webhookId": webhook.id, "reason": reason.value}
     await write_events(connection, [NewEvent(EventType.WEBHOOK_DISABLED, webhook.school_id, data)], now)
-    log.warning("webhook disabled", mark=LogIcon.ERROR, webhook_id=webhook.id, reason=reason.value)
+    log.warning("webhook disabled", mark=LogIcon.ERROR, webhook_id=webhook.id, code=reason.value)
 
 
 def owner_of_secret(webhook_id: int) -> str:

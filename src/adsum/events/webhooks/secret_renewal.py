@@ -51,7 +51,7 @@ class SecretRenewal:
             has_more = len(page) == self._at_once
         self._key_id, self._due = key_id, self._now() + PAUSE
         if renewed:
-            log.info("secrets of webhooks encrypted with the new key", secrets=renewed)
+            log.info("secrets of webhooks encrypted with the new key", changed=renewed)
         return renewed
 
     async def _renew(self, webhook_id: int, sealed: str) -> bool:

@@ -34,7 +34,7 @@ def repeats_if_contended(transaction: Callable[P, Coroutine[Any, Any, T]]) -> Ca
             try:
                 return await transaction(*args, **kwargs)
             except (Deadlocked, RowExists) as error:
-                log.warning("transaction repeated", cause=type(error).__name__, attempt=attempt)
+                log.warning("transaction repeated", error=type(error).__name__, attempt=attempt)
             await asyncio.sleep(random.uniform(0, LONGEST_PAUSE_S))  # noqa: S311 - no secret
         return await transaction(*args, **kwargs)
 

@@ -79,7 +79,7 @@ async def migrate(database: Database) -> int:
             await database.rewrite()
         except Unavailable as error:
             # The schema is current. Only unused space remains.
-            log.warning("the database file was not rewritten", reason=error.detail)
+            log.warning("the database file was not rewritten", code=error.code)
     return applied
 
 
