@@ -13,8 +13,9 @@ from adsum.platform.database.engine import Database, open_database
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.keys import KeyFile, KeyRing
-from adsum.platform.redis.connection import RedisClient, open_redis, require_redis
+from adsum.platform.redis.connection import open_redis, require_redis
 from adsum.platform.redis.scripts import ScriptedRedis
+from adsum.platform.redis.shards import Shard, Shards, shard_prefixes
 from adsum.platform.settings import Settings, file_of
 from adsum.platform.signing_keys import parse_keys
 
@@ -38,7 +39,7 @@ class OpenServers:
 
     settings: Settings
     database: Database
-    redis: RedisClient
+    shards: Shards
     now: Clock
     keys: KeyRing
     stack: AsyncExitStack
@@ -105,18 +106,25 @@ async def require_usable_servers(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, RedisClient]]:
-    """Opens the database and Valkey or Redis. Neither is contacted yet."""
+async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, Shards]]:
+    """Opens the database and the shards of Valkey or Redis. Neither is contacted yet."""
     async with AsyncExitStack() as stack:
         database = open_database(database_url(settings), settings.database_connections)
         stack.push_async_callback(database.close)
-        redis = open_queue(settings)
-        stack.push_async_callback(redis.aclose)
-        yield database, redis
+        yield database, await stack.enter_async_context(open_shards(settings))
 
 
-def open_queue(settings: Settings) -> RedisClient:
-    """Opens Valkey or Redis. It is not contacted yet."""
-    return open_redis(
+@asynccontextmanager
+async def open_shards(settings: Settings) -> AsyncGenerator[Shards]:
+    """Opens the shards of Valkey or Redis. They are not contacted yet."""
+    redis = open_redis(
         redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S, kind=ScriptedRedis
     )
+    prefixes = shard_prefixes(settings.key_prefix, settings.queue_shards or 1)
+    try:
+        yield Shards(
+            [Shard(number, redis, prefix) for number, prefix in enumerate(prefixes)],
+            home=Shard(0, redis, settings.key_prefix),
+        )
+    finally:
+        await redis.aclose()

@@ -25,6 +25,7 @@ from adsum.operations.metrics import Metrics
 from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.redis.shards import Shards
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
@@ -35,7 +36,7 @@ from adsum.roster.demo import service as demo
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.wiring import RosterServices, roster_services
 from adsum.schools.wiring import SchoolServices, school_services
-from adsum.servers import OpenServers, database_url, key_ring, open_queue, open_servers
+from adsum.servers import OpenServers, database_url, key_ring, open_servers, open_shards
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
@@ -62,6 +63,7 @@ class Adsum(
 
     settings: Settings
     database: Database
+    shards: Shards
     now: Clock
     tracing: Tracing | None
 
@@ -78,10 +80,10 @@ async def open_adsum(
 ) -> AsyncGenerator[Adsum]:
     """Opens the database and Redis, builds the services, and closes everything at the end of the block."""
     async with AsyncExitStack() as stack:
-        database, redis = await stack.enter_async_context(open_servers(settings))
-        on = OpenServers(settings, database, redis, now, key_ring(settings, now), stack, tracing)
+        database, shards = await stack.enter_async_context(open_servers(settings))
+        on = OpenServers(settings, database, shards, now, key_ring(settings, now), stack, tracing)
         built = {name: service for feature in _features(on) for name, service in vars(feature).items()}
-        yield Adsum(**built, settings=settings, database=database, now=now, tracing=tracing)
+        yield Adsum(**built, settings=settings, database=database, shards=shards, now=now, tracing=tracing)
 
 
 def _features(on: OpenServers) -> Iterator[object]:
@@ -166,11 +168,8 @@ async def open_doctor_services(settings: Settings) -> AsyncGenerator[Services]:
 @asynccontextmanager
 async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]:
     """The queue alone, so that it can be paused during an outage of the database."""
-    redis = open_queue(settings)
-    try:
-        yield queue_control(settings, redis)
-    finally:
-        await redis.aclose()
+    async with open_shards(settings) as shards:
+        yield queue_control(settings, shards)
 
 
 async def migrate(settings: Settings) -> int:

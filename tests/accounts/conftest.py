@@ -23,6 +23,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.keys import KeyPurpose, KeyRing
 from adsum.platform.redis.attempts import FailedAttempts
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.shards import Shard
 from adsum.platform.secret_box import SecretBox
 from adsum.roster.people.service import People
 
@@ -47,7 +48,7 @@ def tokens(database: Database) -> Tokens:
 
 def unused_attempts() -> FailedAttempts:
     """Counts nothing: nobody listens at this address."""
-    return FailedAttempts(open_redis("redis://127.0.0.1:1/0", connections=1, socket_timeout=1), key_prefix="")
+    return FailedAttempts(Shard(0, open_redis("redis://127.0.0.1:1/0", connections=1, socket_timeout=1), ""))
 
 
 def new_factors(

@@ -9,6 +9,7 @@ from pathlib import Path
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.terminal_progress import AWAY, PAUSED, WORKERLESS, reporting_idleness
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.shards import Shards
 from tests.support.commands import Commands
 from tests.support.forked import STOP_S, running_forked
 from tests.support.live import environment
@@ -58,7 +59,7 @@ def test_watch_reports_once_that_there_is_no_worker(demo: Commands, tmp_path: Pa
 
 async def test_a_watch_ends_at_whatever_step_of_its_requests_it_is_interrupted(redis_url: str) -> None:
     redis = open_redis(redis_url, connections=1, socket_timeout=5)
-    control = QueueControl(redis, queue_name="attendance", key_prefix="")
+    control = QueueControl(Shards.single(redis, ""), queue_name="attendance")
     async with aclosing(redis), asyncio.timeout(START_S):
         for steps in range(120):
             await redis.connection_pool.disconnect()  # so that it connects again

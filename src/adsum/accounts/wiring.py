@@ -67,7 +67,7 @@ def password_policy(settings: Settings) -> PasswordPolicy:
 def account_services(on: OpenServers) -> AccountServices:
     """The services of accounts on open servers."""
     required_for = frozenset(map(Role, on.settings.roles_with_second_factor))
-    attempts = FailedAttempts(on.redis, key_prefix=on.settings.key_prefix)
+    attempts = FailedAttempts(on.shards.home)
     accounts = Accounts(on.database, Passwords(), password_policy(on.settings))
     tokens = on.closing(_tokens(on, required_for))
     api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))

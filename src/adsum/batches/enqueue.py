@@ -30,14 +30,18 @@ class Committed(NamedTuple):
 
 
 class Enqueuer:
-    """Brings the queue and the ledger up to date after a commit. Requests that arrive together share a pipeline."""
+    """Brings the queue and the ledger up to date after a commit. Requests of a shard that arrive together share a
+    pipeline.
+    """
 
     def __init__(self, queue: QueueService, completion: Completion) -> None:
         self._queue = queue
         self._completion = completion
-        self._together: Coalescer[Committed, bool] = Coalescer(
-            self._enqueue_and_release, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
-        )
+        # One for each shard, so that none waits for a server that does not answer.
+        self._together: list[Coalescer[Committed, bool]] = [
+            Coalescer(self._enqueue_and_release, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST)
+            for _ in queue.shards
+        ]
 
     async def enqueue_after_commit(self, run: Run | None, *, ended: Run | None = None) -> None:
         """Enqueues a new run and releases one that ended, within the time that a request has.
@@ -61,7 +65,8 @@ class Enqueuer:
             return False
         try:
             async with redis_deadline():  # includes the time to wait for the flush before
-                return await self._together.submit(Committed(run, ended))
+                shard = self._queue.shards.of(named.batch.session_id)
+                return await self._together[shard.number].submit(Committed(run, ended))
         except Unavailable as error:
             detail = "queue unavailable: the run waits in the database"
             log.error(detail, mark=LogIcon.ERROR, run_id=named.run_id, code=error.code)
@@ -70,7 +75,8 @@ class Enqueuer:
 
     async def close(self) -> None:
         """Cancels the running flush and the waiting runs. Call it after the last one was enqueued."""
-        await self._together.close()
+        for each in self._together:
+            await each.close()
 
     async def _enqueue_and_release(self, committed: Sequence[Committed]) -> list[bool]:
         """New runs first, since they matter more; they take over the locks of the runs that ended."""

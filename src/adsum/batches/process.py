@@ -50,6 +50,7 @@ class AttendanceProcessor:
         now: Clock,
     ) -> None:
         self._database = database
+        self.shards = ledger.shards
         self._ledger = ledger
         self._completion = completion
         self._now = now
@@ -187,11 +188,11 @@ class Dispatcher:
     def __init__(self, processor: AttendanceProcessor, *, chunk_size: int, waiting_at_most: int) -> None:
         self._processor = processor
         self._suspect = asyncio.Lock()
-        self._groups: Coalescer[Chunk, bool] = Coalescer(
-            self._process,
-            at_most=max(1, min(CHUNKS_AT_MOST, ROWS_AT_MOST // chunk_size)),
-            waiting_at_most=waiting_at_most,
-        )
+        at_most = max(1, min(CHUNKS_AT_MOST, ROWS_AT_MOST // chunk_size))
+        # The chunks of a group are of one shard, so that none waits for the server of another one.
+        self._groups: list[Coalescer[Chunk, bool]] = [
+            Coalescer(self._process, at_most=at_most, waiting_at_most=waiting_at_most) for _ in processor.shards
+        ]
 
     async def take(self, chunk: Chunk, stalls: int) -> None:
         """Processes a chunk that has stalled `stalls` times.
@@ -203,12 +204,13 @@ class Dispatcher:
             await self._processor.give_up(chunk)
         elif stalls >= ALONE_AFTER:
             await self._process_suspect(chunk)
-        elif not await self._groups.submit(chunk):
+        elif not await self._groups[self._processor.shards.of(chunk.batch.session_id).number].submit(chunk):
             await self._processor.process([chunk])
 
     async def close(self) -> None:
-        """Cancels the group that is processed and the waiting chunks. Call it after the last chunk."""
-        await self._groups.close()
+        """Cancels the groups that are processed and the waiting chunks. Call it after the last chunk."""
+        for each in self._groups:
+            await each.close()
 
     async def _process_suspect(self, chunk: Chunk) -> None:
         if self._suspect.locked():

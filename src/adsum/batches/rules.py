@@ -24,7 +24,7 @@ LOCK = "attendance-batch-lock:"
 
 
 def lock_key(batch_id: str) -> str:
-    """The name of the lock for users; in Redis it has the prefix of the installation."""
+    """The name of the lock for users; in Redis it has the prefix of its shard."""
     return f"{LOCK}{batch_id}"
 
 

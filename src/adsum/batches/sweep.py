@@ -58,6 +58,7 @@ class UnreleasedRuns:
         now: the clock.
         lock_ttl: time to live of a lock: older runs hold none.
         page: number of runs that are checked together.
+        shard: the number of the shard whose runs are checked.
     """
 
     def __init__(
@@ -68,11 +69,13 @@ class UnreleasedRuns:
         *,
         lock_ttl: timedelta,
         page: int = ENDED_PAGE,
+        shard: int = 0,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._now = now
         self._page = page
+        self.share = (shard, len(ledger.shards))
         self._released_until = now() - lock_ttl
         self._past: Position | None = None
 
@@ -99,7 +102,7 @@ class UnreleasedRuns:
     async def _release_page(self, position: Position) -> tuple[int, Position | None]:
         """One page after `position`: the number of runs released, and the position of the next page."""
         async with self._database.snapshot() as connection:
-            page = await runs.runs_ended_after(connection, position, self._page)
+            page = await runs.runs_ended_after(connection, position, self._page, self.share)
         holders = await self._ledger.holders([batch for _, _, batch in page])
         held = [run_id for (_, run_id, _), holder in zip(page, holders, strict=True) if holder == run_id]
         released = 0
@@ -114,13 +117,14 @@ class UnreleasedRuns:
 
 
 class Sweeper:
-    """One in every worker; one of them leads at a time. Two leaders at once do no harm.
+    """One for each shard in every worker; of those of a shard, one leads at a time. Two leaders at once do no harm.
+    None waits for the server of another shard.
 
     Args:
         database: the source of truth.
         queue: made to agree with it.
         completion: closes runs that have no pending job.
-        unreleased: releases runs that ended and still hold their lock.
+        unreleased: releases runs that ended and still hold their lock; those of the shard that is swept.
         now: the clock.
         interval: seconds between two passes, `ADSUM_SWEEP_INTERVAL`.
         grace: age from which an open run counts as stalled, `ADSUM_SWEEP_GRACE`. Its own process enqueues it before.
@@ -147,6 +151,7 @@ class Sweeper:
         self._interval = interval
         self._grace = grace
         self._page = page
+        self._shard = queue.shards[unreleased.share[0]]
         self._name = str(uuid7())
         self._failing: set[Chore] = set()
         self.is_leading = False
@@ -181,7 +186,7 @@ class Sweeper:
 
     async def sweep_if_leading(self) -> bool:
         """Makes a pass unless another sweeper leads. Returns whether it did."""
-        self.is_leading = await self._queue.ledger.lead(self._name, 2 * self._interval)
+        self.is_leading = await self._queue.ledger.lead(self._shard, self._name, 2 * self._interval)
         if self.is_leading:
             await self.sweep()
         return self.is_leading
@@ -198,7 +203,9 @@ class Sweeper:
         moved, last, before = 0, None, self._now() - self._grace
         while True:
             async with self._database.snapshot() as connection:
-                page = await runs.open_runs_after(connection, last, before, self._page, max_jobs=PAGE_JOBS)
+                page = await runs.open_runs_after(
+                    connection, last, before, self._page, max_jobs=PAGE_JOBS, share=self._unreleased.share
+                )
             if not page:
                 return moved
             moved += await self._sweep_page(page)

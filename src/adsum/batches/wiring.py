@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -23,7 +24,7 @@ from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.redis.connection import RedisClient
+from adsum.platform.redis.shards import Shards
 from adsum.platform.settings import Settings
 from adsum.schools.service import Schools
 from adsum.servers import OpenServers
@@ -31,7 +32,10 @@ from adsum.servers import OpenServers
 
 @dataclass(frozen=True)
 class BatchServices:
-    """The engine: batches from a request to completion."""
+    """The engine: batches from a request to completion.
+
+    `sweepers`: one for each shard; `sweeper`: the first, which does the chores.
+    """
 
     queue: QueueService
     queue_control: QueueControl
@@ -39,6 +43,7 @@ class BatchServices:
     processor: AttendanceProcessor
     dispatcher: Dispatcher
     sweeper: Sweeper
+    sweepers: Sequence[Sweeper]
     retry_cancel: RetryCancel
     undo: Undo
     batches: Batches
@@ -51,7 +56,7 @@ class BatchServices:
 def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
     """The services of batches on open servers."""
     settings, database, now = on.settings, on.database, on.now
-    queue, control = queue_service(settings, on.redis), queue_control(settings, on.redis)
+    queue, control = queue_service(settings, on.shards), queue_control(settings, on.shards)
     completion = Completion(database, queue.ledger, now)
     enqueuer = on.closing(Enqueuer(queue, completion))
     acceptance = on.closing(
@@ -59,13 +64,15 @@ def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
     )
     attendances = AttendancesService(database, acceptance, enqueuer)
     processor = AttendanceProcessor(database, queue.ledger, completion, now)
+    sweepers = new_sweepers(settings, database, queue, completion, now)
     return BatchServices(
         queue=queue,
         queue_control=control,
         attendances=attendances,
         processor=processor,
         dispatcher=on.closing(new_dispatcher(settings, processor)),
-        sweeper=new_sweeper(settings, database, queue, completion, now),
+        sweeper=sweepers[0],
+        sweepers=sweepers,
         retry_cancel=RetryCancel(database, enqueuer, now, chunk_size=settings.chunk_size),
         undo=Undo(database, now),
         batches=Batches(database),
@@ -76,17 +83,15 @@ def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
     )
 
 
-def queue_control(settings: Settings, redis: RedisClient) -> QueueControl:
+def queue_control(settings: Settings, shards: Shards) -> QueueControl:
     """The queue as operators see it."""
-    return QueueControl(redis, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+    return QueueControl(shards, queue_name=settings.queue_name)
 
 
-def queue_service(settings: Settings, redis: RedisClient) -> QueueService:
+def queue_service(settings: Settings, shards: Shards) -> QueueService:
     """The queue and its ledger."""
-    ledger = Ledger(
-        redis, key_prefix=settings.key_prefix, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
-    )
-    return QueueService(redis, ledger, queue_name=settings.queue_name, key_prefix=settings.key_prefix)
+    ledger = Ledger(shards, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl)
+    return QueueService(ledger, queue_name=settings.queue_name)
 
 
 def new_dispatcher(settings: Settings, processor: AttendanceProcessor) -> Dispatcher:
@@ -99,17 +104,20 @@ def new_dispatcher(settings: Settings, processor: AttendanceProcessor) -> Dispat
     )
 
 
-def new_sweeper(
+def new_sweepers(
     settings: Settings, database: Database, queue: QueueService, completion: Completion, now: Clock
-) -> Sweeper:
-    """The sweeper of a worker."""
-    unreleased = UnreleasedRuns(database, queue.ledger, now, lock_ttl=timedelta(seconds=settings.lock_ttl))
-    return Sweeper(
-        database,
-        queue,
-        completion,
-        unreleased,
-        now,
-        interval=settings.sweep_interval,
-        grace=timedelta(seconds=settings.sweep_grace),
-    )
+) -> list[Sweeper]:
+    """The sweepers of a worker, in the order of the shards."""
+    lock_ttl, grace = timedelta(seconds=settings.lock_ttl), timedelta(seconds=settings.sweep_grace)
+    return [
+        Sweeper(
+            database,
+            queue,
+            completion,
+            UnreleasedRuns(database, queue.ledger, now, lock_ttl=lock_ttl, shard=number),
+            now,
+            interval=settings.sweep_interval,
+            grace=grace,
+        )
+        for number in range(len(queue.shards))
+    ]

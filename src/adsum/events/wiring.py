@@ -52,7 +52,7 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
     pace = Pace()
     deliveries = Deliveries(on.database, sender, box, pace, on.now, metrics.count_attempt, on.tracing)
     taken = TakenRegisters(on.database, on.now)
-    queue = WebhookQueue(on.redis, queue_name=queue_of_webhooks(settings.queue_name), key_prefix=settings.key_prefix)
+    queue = WebhookQueue(on.shards.home, queue_name=queue_of_webhooks(settings.queue_name))
     webhooks = Webhooks(on.database, numbering, deliveries, guard, box, on.now)
     return EventServices(
         event_numbering=numbering,

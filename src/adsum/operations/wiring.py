@@ -106,5 +106,4 @@ def _rate_limits(on: OpenServers, metrics: Metrics) -> RateLimits:
         address=settings.rate_limit_address,
         costly=settings.rate_limit_costly,
     )
-    count_exceeded = metrics.count_rate_limited
-    return RateLimits(on.redis, quotas, key_prefix=settings.key_prefix, count_exceeded=count_exceeded)
+    return RateLimits(on.shards.home, quotas, count_exceeded=metrics.count_rate_limited)

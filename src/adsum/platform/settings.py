@@ -70,6 +70,14 @@ class Settings(LimitSettings, PeriodSettings, QueueSettings, RosterSettings, Acc
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_prefix_without_hash_tag(self) -> Self:
+        if (self.queue_shards or 1) > 1 and not {"{", "}"}.isdisjoint(self.key_prefix):
+            raise ValueError(
+                f"{PREFIX}KEY_PREFIX: with several shards a prefix has no braces: Adsum adds the hash tags"
+            )
+        return self
+
     @property
     def resolved_data_dir(self) -> Path:
         return self.data_dir.expanduser().resolve()

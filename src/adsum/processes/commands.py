@@ -51,13 +51,17 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option(help="Concurrent chunks of each worker.  [default: ADSUM_WORKER_CONCURRENCY]")
     ] = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(help="Shards of the queue to serve, such as 0,2.  [default: ADSUM_WORKER_SHARDS, or all]"),
+    ] = None,
 ) -> None:
     """Run queue workers alone. Any number may run, on any number of machines."""
     from adsum.platform.settings import load_settings
     from adsum.platform.telemetry import configure_logs
     from adsum.processes.worker import default_processes, run_worker, run_workers
 
-    settings = load_settings(worker_concurrency=concurrency, worker_processes=processes)
+    settings = load_settings(worker_concurrency=concurrency, worker_processes=processes, worker_shards=shards)
     configure_logs(settings)
     count = settings.worker_processes or default_processes()
     if count == 1:

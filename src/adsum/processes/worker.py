@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import math
 import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from adsum import servers, wiring
 from adsum.batches.queue.chunks import Chunk
 from adsum.batches.queue.worker import ChunkWorker
+from adsum.batches.sweep import Chore
 from adsum.events.webhooks.queue import CONCURRENCY as WEBHOOKS_AT_ONCE
 from adsum.events.webhooks.queue import new_webhook_worker, queue_of_webhooks
 from adsum.platform.embedded.supervisor import Program, Supervisor
+from adsum.platform.errors import ConfigurationError
 from adsum.platform.gc_tuning import freeze_startup_objects
+from adsum.platform.redis.shards import Shard, Shards
 from adsum.platform.redis.workers import WorkerOptions
 from adsum.platform.setting_files import PREFIX
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger
 from adsum.platform.tracing.exporting import exporting, exporting_metrics
 from adsum.processes.programs import DRAIN_S, StopSignals, show, warnings_as
+from adsum.wiring import Adsum
 
 log = logger(__name__)
 
@@ -56,18 +60,22 @@ async def _work(settings: Settings) -> None:
             with adsum.metrics.chunk_seconds.time(), adsum.delivery_pace.processing():
                 await adsum.dispatcher.take(chunk, stalls)
 
-        options = _options(settings)
+        served = served_shards(settings.worker_shards, adsum.shards)
         with adsum.metrics.served(settings.worker_metrics_host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
-            worker = ChunkWorker(options, process, exports.tracing)
-            of_webhooks = replace(
-                options, queue_name=queue_of_webhooks(settings.queue_name), concurrency=WEBHOOKS_AT_ONCE
+            concurrency = math.ceil(settings.worker_concurrency / len(served))
+            workers = [
+                ChunkWorker(_options(settings, shard, settings.queue_name, concurrency), process, exports.tracing)
+                for shard in served
+            ]
+            of_webhooks = _options(
+                settings, adsum.shards.home, queue_of_webhooks(settings.queue_name), WEBHOOKS_AT_ONCE
             )
             webhook_worker = new_webhook_worker(of_webhooks, adsum.deliveries)
             freeze_startup_objects()
             await asyncio.gather(
-                worker.run(stop),
-                adsum.sweeper.run(stop, [*adsum.chores, *adsum.event_chores]),
+                *(worker.run(stop) for worker in workers),
+                *(adsum.sweepers[each.number].run(stop, _chores(adsum) if each.number == 0 else ()) for each in served),
                 webhook_worker.run(stop),
                 adsum.dispatch.run(stop),
                 adsum.scheduled_sync.run(stop),
@@ -75,12 +83,31 @@ async def _work(settings: Settings) -> None:
         log.info("worker stopped")
 
 
-def _options(settings: Settings) -> WorkerOptions:
+def _chores(adsum: Adsum) -> list[Chore]:
+    """For the leading sweeper of the first shard."""
+    return [*adsum.chores, *adsum.event_chores]
+
+
+def served_shards(numbers: str, shards: Shards) -> list[Shard]:
+    """The shards that a worker takes chunks from. `numbers` is the setting; empty: all.
+
+    Raises:
+        ConfigurationError: one of them does not exist.
+    """
+    wanted = sorted({int(each) for each in numbers.split(",")}) if numbers else range(len(shards))
+    if missing := [each for each in wanted if each >= len(shards)]:
+        raise ConfigurationError(
+            f"{PREFIX}WORKER_SHARDS: there is no shard {missing[0]}: their number is {len(shards)}, and the first is 0"
+        )
+    return [shards[each] for each in wanted]
+
+
+def _options(settings: Settings, shard: Shard, queue_name: str, concurrency: int) -> WorkerOptions:
     return WorkerOptions(
         redis_url=servers.redis_url(settings),
-        queue_name=settings.queue_name,
-        key_prefix=settings.key_prefix,
-        concurrency=settings.worker_concurrency,
+        queue_name=queue_name,
+        key_prefix=shard.key_prefix,
+        concurrency=concurrency,
         message_lock=settings.message_lock,
         stall_interval=settings.stall_interval,
     )
@@ -127,7 +154,10 @@ def _worker_programs(settings: Settings, processes: int) -> list[Program]:
 
 def _environment(settings: Settings, number: int) -> dict[str, str]:
     """The environment of one worker. Each serves its own metrics, on consecutive ports."""
-    own = {f"{PREFIX}WORKER_CONCURRENCY": str(settings.worker_concurrency)}
+    own = {
+        f"{PREFIX}WORKER_CONCURRENCY": str(settings.worker_concurrency),
+        f"{PREFIX}WORKER_SHARDS": settings.worker_shards,
+    }
     if settings.worker_metrics_port:
         own[f"{PREFIX}WORKER_METRICS_PORT"] = str(settings.worker_metrics_port + number - 1)
     return {**os.environ, **own}

@@ -33,6 +33,7 @@ from adsum.platform.errors import (
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.shards import Shard
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.accounts.conftest import KEY
@@ -194,7 +195,7 @@ def code_attempts(redis: Redis) -> CodeAttempts:
         by_devices=AttemptLimit("factor-account-devices", 2, 900),
         by_account=AttemptLimit("factor-account", 2, 900),
     )
-    return CodeAttempts(FailedAttempts(redis, key_prefix="trial-"), limits)
+    return CodeAttempts(FailedAttempts(Shard(0, redis, "trial-")), limits)
 
 
 async def test_the_kind_of_a_sign_in_decides_whether_it_is_asked(demanding: Adsum) -> None:

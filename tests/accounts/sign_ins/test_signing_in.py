@@ -25,6 +25,7 @@ from adsum.platform.errors import AdsumError, NotFound, Overloaded, TooManyAttem
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.attempts import AttemptLimit, FailedAttempts
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.shards import Shard
 from adsum.roster.people.service import People
 from tests.accounts.conftest import KEY, PASSWORD, new_factors
 from tests.support.schools import make_bare_school
@@ -71,7 +72,7 @@ def password_sign_in(
         delay_s=0,
         max_delayed=2,
     )
-    attempts = FailedAttempts(redis, key_prefix="trial-")
+    attempts = FailedAttempts(Shard(0, redis, "trial-"))
     _, verifier = new_factors(database, attempts)
     half_ways = HalfWays(database, KeyRing.of(KEY), system_clock)
     return PasswordSignIn(accounts, tokens, DEVICES, attempts, FailedSignIns(database), verifier, half_ways, limits)

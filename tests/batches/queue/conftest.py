@@ -17,6 +17,7 @@ from adsum.batches.rules import OnExisting, RunState
 from adsum.batches.run import AttendanceJob, Run
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import open_redis, translated
+from adsum.platform.redis.shards import Shards
 
 LOCK_TTL, COMPLETED_TTL = 3600, 86400
 BATCH = Batch(123, 456, date(2024, 12, 25))
@@ -45,11 +46,11 @@ def queue(redis: Redis) -> QueueService:
 
 
 def new_ledger(redis: Redis, key_prefix: str = "") -> Ledger:
-    return Ledger(redis, key_prefix, lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
+    return Ledger(Shards.single(redis, key_prefix), lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
 
 
 def new_queue(redis: Redis, key_prefix: str = "") -> QueueService:
-    return QueueService(redis, new_ledger(redis, key_prefix), queue_name="attendance", key_prefix=key_prefix)
+    return QueueService(new_ledger(redis, key_prefix), queue_name="attendance")
 
 
 def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bool = False) -> Run:
@@ -72,7 +73,7 @@ def run_of(run_id: str, *chunks: list[int], batch: Batch = BATCH, by_student: bo
 async def claim(ledger: Ledger, batch: Batch, run_id: str, student_ids: Iterable[int]) -> str | None:
     """Claims the batch for one run. Returns the run that holds it instead, if any."""
     with translated():
-        async with ledger.redis.pipeline(transaction=False) as pipe:
+        async with ledger.shards.of(batch.session_id).redis.pipeline(transaction=False) as pipe:
             await ledger.claim(Tickets(batch, run_id, list(student_ids)), pipe)
             (reply,) = await pipe.execute()
     return holder_of_reply(reply)

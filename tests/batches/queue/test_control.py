@@ -14,6 +14,7 @@ from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.queue.control import SILENT_AFTER_S, ConnectedWorker, QueueControl, QueueState
 from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.platform.redis.connection import QueueOutage, open_redis
+from adsum.platform.redis.shards import Shards
 from tests.batches.queue.conftest import FIRST, OTHER_BATCH, SECOND, run_of
 from tests.batches.queue.test_worker import StubProcessor, running_worker, unblocked_processor, wait_until_empty
 from tests.support.waiting import until
@@ -23,7 +24,7 @@ CHUNKS = chunks_of(run_of(FIRST, [1, 2], [3]))
 
 @pytest.fixture
 def control(redis: Redis) -> QueueControl:
-    return QueueControl(redis, queue_name="attendance", key_prefix="")
+    return QueueControl(Shards.single(redis, ""), queue_name="attendance")
 
 
 async def test_a_paused_queue_delivers_nothing_until_it_is_resumed(
@@ -100,9 +101,9 @@ async def test_a_worker_is_listed_again_after_it_reconnects(
 
 
 async def test_workers_of_another_installation_are_not_counted(redis: Redis, redis_url: str) -> None:
-    other = QueueControl(redis, queue_name="attendance", key_prefix="other:")
+    other = QueueControl(Shards.single(redis, "other:"), queue_name="attendance")
     async with running_worker(redis_url, unblocked_processor()):
-        ours = QueueControl(redis, queue_name="attendance", key_prefix="")
+        ours = QueueControl(Shards.single(redis, ""), queue_name="attendance")
         await until(lambda: one_worker_waits(ours))
         assert await other.workers() == []
 
@@ -116,12 +117,12 @@ async def test_a_message_in_no_list_is_orphaned_and_a_waiting_one_is_not(
     queue: QueueService, control: QueueControl, redis: Redis
 ) -> None:
     await queue.enqueue([run_of(FIRST, [1, 2], [3])])
-    ids = [chunk.message_id for chunk in CHUNKS]
-    assert await control.orphaned_messages([*ids, "unheard-of"]) == []
+    unheard_of = chunks_of(run_of(SECOND, [1], batch=OTHER_BATCH))
+    assert await control.orphaned_messages([*CHUNKS, *unheard_of]) == []
     await redis.delete("bull:attendance:wait")
-    assert await control.orphaned_messages(ids) == ids
-    await control.forget(ids[:1])
-    assert await control.orphaned_messages(ids) == ids[1:]
+    assert await control.orphaned_messages(CHUNKS) == CHUNKS
+    await control.forget(CHUNKS[:1])
+    assert await control.orphaned_messages(CHUNKS) == CHUNKS[1:]
 
 
 async def test_any_number_of_failed_messages_is_removed(
@@ -147,7 +148,7 @@ async def fail_all(queue: QueueService, redis: Redis, count: int) -> None:
 
 async def test_an_unreachable_server_is_an_outage(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=4, socket_timeout=5)
-    control = QueueControl(redis, queue_name="attendance", key_prefix="")
+    control = QueueControl(Shards.single(redis, ""), queue_name="attendance")
     for question in (control.state, control.workers, control.pause, control.resume, control.forget_failed):
         with pytest.raises(QueueOutage):
             await asyncio.wait_for(question(), 5)

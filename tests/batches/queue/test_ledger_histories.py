@@ -18,6 +18,7 @@ from typing_extensions import override
 from adsum.batches.queue.ledger import Ledger
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.shards import Shards
 from tests.batches.queue.conftest import (
     BATCH,
     COMPLETED_TTL,
@@ -160,8 +161,8 @@ def test_every_history_of_two_runs_leaves_a_correct_count(histories: type[Ledger
 class CountingWithoutTickets(Ledger):
     """A faulty ledger that counts each settle, including repeated ones."""
 
-    def __init__(self, redis: Redis, key_prefix: str, **lifetimes: int) -> None:
-        super().__init__(redis, key_prefix, **lifetimes)
+    def __init__(self, redis: Redis, **lifetimes: int) -> None:
+        super().__init__(Shards.single(redis, ""), **lifetimes)
         safe = "    redis.call('DEL', KEYS[i])\n    taken = taken + 1\n  end"
         script = files("adsum.batches.queue").joinpath("settle.lua").read_text(encoding="utf-8")
         assert safe in script
@@ -175,7 +176,7 @@ def test_histories_detect_counting_without_tickets(
     histories: type[LedgerHistories], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def weakened(redis: Redis) -> Ledger:
-        return CountingWithoutTickets(redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
+        return CountingWithoutTickets(redis, lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
 
     monkeypatch.setattr(histories, "open_ledger", staticmethod(weakened))
     with pytest.raises(AssertionError):

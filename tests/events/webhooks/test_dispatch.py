@@ -20,6 +20,7 @@ from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.workers import WorkerOptions
 from adsum.wiring import Adsum
 from tests.attendance.corrections.conftest import Register, register
@@ -202,7 +203,7 @@ async def test_a_webhook_is_woken_when_its_types_change_and_when_it_is_enabled(
 async def test_events_are_matched_in_pages_and_each_once(
     adsum: Adsum, redis: Redis, webhook: WebhookWithSecret
 ) -> None:
-    queue = WebhookQueue(redis, queue_name=queue_of_webhooks("attendance"), key_prefix="")
+    queue = WebhookQueue(Shard(0, redis, ""), queue_name=queue_of_webhooks("attendance"))
     dispatch = Dispatch(
         adsum.database, adsum.event_numbering, queue, Pace(), lambda: True, system_clock, matched_at_once=2
     )
@@ -275,7 +276,7 @@ async def test_a_process_that_does_not_lead_dispatches_nothing(
 
     await happen(adsum, [0])
     stop = asyncio.Event()
-    unused = WebhookQueue(redis, queue_name="unused", key_prefix="")
+    unused = WebhookQueue(Shard(0, redis, ""), queue_name="unused")
     follower = Dispatch(adsum.database, adsum.event_numbering, unused, Pace(), is_leading, system_clock)
     running = asyncio.create_task(follower.run(stop))
     await until(lambda: looks > 2)

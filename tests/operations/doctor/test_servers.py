@@ -26,6 +26,7 @@ from adsum.platform.database.engine import Database, open_database
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
+from adsum.platform.redis.shards import Shard
 from adsum.platform.settings import Settings
 from tests.operations.doctor.conftest import wrong
 from tests.support.servers.postgres import Postgres, temporary_postgres
@@ -175,7 +176,7 @@ async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None
 
 async def test_an_unavailable_redis_is_reported_with_its_reason(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nowhere", connections=2, socket_timeout=5)
-    (finding,) = await check_redis(RedisInspection(redis, ""), PLACE, now)
+    (finding,) = await check_redis(RedisInspection(Shard(0, redis, "")), PLACE, now)
     assert finding.severity is Severity.ERROR
     assert "No such file" in finding.message
     await redis.aclose()
@@ -190,7 +191,7 @@ def own_valkey() -> Generator[Valkey]:
 async def test_a_full_redis_is_reported_with_the_reason_of_its_refusal(own_valkey: Valkey) -> None:
     tell(own_valkey, "CONFIG SET maxmemory 1")
     redis = open_redis(url_of(own_valkey), connections=2, socket_timeout=5)
-    (finding,) = await check_redis(RedisInspection(redis, ""), PLACE, now)
+    (finding,) = await check_redis(RedisInspection(Shard(0, redis, "")), PLACE, now)
     assert "maxmemory" in finding.message
     await redis.aclose()
 

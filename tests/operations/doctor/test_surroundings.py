@@ -29,6 +29,7 @@ from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import RejectedRows
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import QueueOutage
+from adsum.platform.redis.shards import Shards
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_queue_control
 from tests.operations.doctor.conftest import repaired, severities, wrong
@@ -103,7 +104,9 @@ async def test_the_number_of_checked_messages_is_limited(
     monkeypatch.setattr(QueueControl, "orphaned_messages", listen)
     async with open_queue_control(settings) as control:
         later = now() + timedelta(minutes=2)
-        found = await find_open_batches(adsum.database, queue_service(settings, redis), control, lambda: later)
+        found = await find_open_batches(
+            adsum.database, queue_service(settings, Shards.single(redis, "")), control, lambda: later
+        )
     assert (found.number, len(asked_about)) == (2, 4)
 
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from adsum.platform.redis.inspection import PROBE, RedisInspection
+from adsum.platform.redis.shards import Shard
 from tests.support.servers.valkey import tell, temporary_valkey, url_of
 from tests.support.waiting import until
 
@@ -32,7 +33,7 @@ async def redis(server: Valkey) -> AsyncGenerator[Redis]:
 
 @pytest.fixture
 def inspection(redis: Redis) -> RedisInspection:
-    return RedisInspection(redis, "ours:")
+    return RedisInspection(Shard(0, redis, "ours:"))
 
 
 async def test_the_server_of_up_has_the_required_configuration(inspection: RedisInspection) -> None:
@@ -63,7 +64,7 @@ async def test_snapshots_count_as_persistence(server: Valkey, redis: Redis, insp
 async def test_without_config_the_persistence_is_unknown(server: Valkey, redis: Redis) -> None:
     tell(server, "CONFIG SET appendonly no")
     tell(server, "ACL SETUSER default -config")
-    assert (await RedisInspection(redis, "").facts()).is_durable is None
+    assert (await RedisInspection(Shard(0, redis, "")).facts()).is_durable is None
 
 
 async def test_a_failed_snapshot_is_reported(server: Valkey, redis: Redis, inspection: RedisInspection) -> None:
@@ -96,5 +97,5 @@ async def test_the_probe_leaves_nothing_behind(redis: Redis, inspection: RedisIn
 async def test_an_unavailable_server_is_an_outage(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nobody.sock", connections=4, socket_timeout=5)
     with pytest.raises(QueueOutage):
-        await RedisInspection(redis, "").facts()
+        await RedisInspection(Shard(0, redis, "")).facts()
     await redis.aclose()

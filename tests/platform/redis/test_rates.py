@@ -10,6 +10,7 @@ import pytest
 from adsum.platform.redis import rates
 from adsum.platform.redis.connection import open_redis
 from adsum.platform.redis.rates import Policy, Quotas, RateLimits
+from adsum.platform.redis.shards import Shard
 from tests.support.waiting import until
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
@@ -26,7 +27,7 @@ class Time:
 @asynccontextmanager
 async def limits_on(url: str, quotas: Quotas, now: Time | None = None) -> AsyncGenerator[RateLimits]:
     redis = open_redis(url, connections=4, socket_timeout=1)
-    limits = RateLimits(redis, quotas, key_prefix="test:", now=now or Time())
+    limits = RateLimits(Shard(0, redis, "test:"), quotas, now=now or Time())
     yield limits
     await limits.close()
     await redis.aclose()

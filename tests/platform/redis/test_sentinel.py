@@ -14,6 +14,7 @@ from adsum.platform.redis.connection import open_redis, require_redis
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.scripts import PipeliningRedis, ScriptedRedis
 from adsum.platform.redis.sentinel import SENTINEL_TIMEOUT_S, parse_sentinel_url
+from adsum.platform.redis.shards import Shard
 from tests.support.servers.processes import eventually
 from tests.support.servers.sentinel import SENTINEL_PASSWORD, SentinelGroup, running_sentinel_group
 
@@ -140,7 +141,7 @@ async def test_a_primary_and_a_sentinel_that_were_cut_off_are_not_believed(group
         cut_off.server.send(signal.SIGCONT)
     redis = open_redis(group.url, connections=2, socket_timeout=5)
     await redis.set("written", "1")
-    assert RedisInspection(redis, "").primary == ("127.0.0.1", group.primary().port)
+    assert RedisInspection(Shard(0, redis, "")).primary == ("127.0.0.1", group.primary().port)
     await redis.aclose()
 
 

@@ -53,7 +53,7 @@ class Traced:
 
     async def options_of_message(self) -> dict[str, Any]:
         """The options of the only message in the queue."""
-        redis: Any = self.adsum.queue.ledger.redis
+        redis: Any = self.adsum.shards.home.redis
         (key,) = [key async for key in redis.scan_iter(match="bull:attendance:class-*")]
         return json.loads(await redis.hget(key, "opts"))
 

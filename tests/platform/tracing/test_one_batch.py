@@ -89,7 +89,7 @@ async def test_a_delivery_that_fails_is_an_error_in_the_trace(traced: Traced, re
 
 
 async def test_a_run_that_the_sweeper_sends_again_continues_its_trace(traced: Traced) -> None:
-    collector, redis = traced.collector, traced.adsum.queue.ledger.redis
+    collector, redis = traced.collector, traced.adsum.shards.home.redis
     await traced.mark()
     await redis.flushall()  # pyright: ignore[reportUnknownMemberType] - its **kwargs have no types
 

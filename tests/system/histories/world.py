@@ -24,6 +24,7 @@ from adsum.batches.service import AttendancesService
 from adsum.batches.sweep import Sweeper, UnreleasedRuns
 from adsum.platform.database.engine import open_database
 from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.shards import Shards
 from tests.system.histories.redis_view import RedisView
 
 T = TypeVar("T")
@@ -54,15 +55,15 @@ class FailingLedger(Ledger):
 
     death: str | None = None
 
-    def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
-        super().__init__(redis, key_prefix, lock_ttl=lock_ttl, completed_ttl=completed_ttl)
+    def __init__(self, redis: Redis, *, lock_ttl: int, completed_ttl: int) -> None:
+        super().__init__(Shards.single(redis, ""), lock_ttl=lock_ttl, completed_ttl=completed_ttl)
         self.taken_over = set[str]()
 
     def weaken(self, name: str, piece: str, instead: str) -> None:
         """Removes a safeguard from one of the scripts."""
         text = files("adsum.batches.queue").joinpath(f"{name}.lua").read_text(encoding="utf-8")
         assert piece in text
-        setattr(self, f"_{name}", self.redis.register_script(text.replace(piece, instead)))
+        setattr(self, f"_{name}", self.shards[0].redis.register_script(text.replace(piece, instead)))
 
     def _survive(self, place: str) -> None:
         if self.death == place:
@@ -107,8 +108,8 @@ class World:
         self.database = open_database(database_url)
         self.redis = open_redis(redis_url, connections=4, socket_timeout=30)
         self.view = RedisView(self.redis)
-        self.ledger = FailingLedger(self.redis, "", lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
-        self.queue = QueueService(self.redis, self.ledger, queue_name="attendance", key_prefix="")
+        self.ledger = FailingLedger(self.redis, lock_ttl=LOCK_TTL, completed_ttl=COMPLETED_TTL)
+        self.queue = QueueService(self.ledger, queue_name="attendance")
         self.completion = Completion(self.database, self.ledger, self.clock)
         self.enqueuer = Enqueuer(self.queue, self.completion)
         self.processor = AttendanceProcessor(self.database, self.ledger, self.completion, self.clock)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
-from redis.asyncio import Redis
-
+from adsum.batches.queue.chunks import Chunk
 from adsum.platform.redis.connection import QueueOutage, translated
 from adsum.platform.redis.queues import open_message_queue
+from adsum.platform.redis.shards import Shards, answers_of
 
 # An idle worker fetches every two seconds, and a busy one renews its locks. A worker that is silent for longer is
 # frozen, or its machine is down and the server has not noticed yet.
@@ -43,71 +45,106 @@ class ConnectedWorker:
 
 
 class QueueControl:
-    """Every method raises `QueueOutage` if Redis does not answer or refuses."""
+    """The queue of all shards. Every method raises `QueueOutage` if Redis does not answer or refuses. Figures are those
+    of the shards that answer; changes are made in each shard that does, before it is raised.
+    """
 
-    def __init__(self, redis: Redis, *, queue_name: str, key_prefix: str) -> None:
-        self._queue: Any = open_message_queue(redis, queue_name, key_prefix)
+    def __init__(self, shards: Shards, *, queue_name: str) -> None:
+        self._shards = shards
+        self._queues: list[Any] = [open_message_queue(each.redis, queue_name, each.key_prefix) for each in shards]
 
     async def pause(self) -> None:
         """Workers finish their chunks and take no new ones. Runs that are accepted meanwhile wait."""
-        with translated():
-            await self._queue.pause()
+        await self._in_each(lambda queue: queue.pause())
 
     async def resume(self) -> None:
-        with translated():
-            await self._queue.resume()
+        await self._in_each(lambda queue: queue.resume())
 
     async def is_paused(self) -> bool:
-        with translated():
-            return bool(await self._queue.isPaused())
+        """Whether a shard is paused."""
+        return any(await answers_of(map(_is_paused, self._queues)))
 
     async def state(self) -> QueueState:
-        with translated():
-            counts: dict[str, int] = await self._queue.getJobCounts("waiting", "active", "paused", "delayed", "failed")
-        is_paused = await self.is_paused()
-        waiting = counts["waiting"] + counts["paused"]
-        return QueueState(is_paused, waiting, counts["active"], counts["delayed"], counts["failed"])
+        states = await answers_of(map(_state, self._queues))
+        return QueueState(
+            is_paused=any(each.is_paused for each in states),
+            waiting=sum(each.waiting for each in states),
+            active=sum(each.active for each in states),
+            delayed=sum(each.delayed for each in states),
+            failed=sum(each.failed for each in states),
+        )
 
     async def workers(self) -> list[ConnectedWorker]:
         """The connected workers of this queue, by name.
 
         Raises:
-            QueueOutage: also if the server does not permit CLIENT LIST.
+            QueueOutage: also if a server does not permit CLIENT LIST.
         """
-        with translated():
-            clients: list[dict[str, str]] = await self._queue.get_workers()
         silent: dict[str, int] = {}
-        for client in clients:
-            if "rawname" not in client:
-                raise QueueOutage("the server does not list its clients")
-            name, seconds = client["rawname"].rpartition(":w:")[2], int(client["idle"])
-            silent[name] = min(silent.get(name, seconds), seconds)
+        for each in chain.from_iterable(await answers_of(map(_workers, self._queues))):
+            silent[each.name] = min(silent.get(each.name, each.silent_for), each.silent_for)
         return [ConnectedWorker(name, seconds) for name, seconds in sorted(silent.items())]
 
-    async def orphaned_messages(self, message_ids: Sequence[str]) -> list[str]:
-        """The messages that BullMQ has and will never deliver: they are in none of its lists, or among the failed or
-        completed ones. While BullMQ has them, a resend adds nothing.
+    async def orphaned_messages(self, chunks: Sequence[Chunk]) -> list[Chunk]:
+        """The chunks whose message BullMQ has and will never deliver: it is in none of its lists, or among the failed
+        or completed ones. While BullMQ has it, a resend adds nothing.
         """
-        found: list[str] = []
-        for message_id in message_ids:
+        found: list[Chunk] = []
+        for chunk in chunks:
+            queue, message_id = self._queue_of(chunk), chunk.message_id
             with translated():
-                state = str(await self._queue.getJobState(message_id))
-                if state not in _KEPT_STATES and await self._queue.client.exists(self._queue.toKey(message_id)):
-                    found.append(message_id)
+                state = str(await queue.getJobState(message_id))
+                if state not in _KEPT_STATES and await queue.client.exists(queue.toKey(message_id)):
+                    found.append(chunk)
         return found
 
-    async def forget(self, message_ids: Iterable[str]) -> None:
+    async def forget(self, chunks: Iterable[Chunk]) -> None:
         """Removes messages, so that a resend adds them."""
-        for message_id in message_ids:
+        for chunk in chunks:
             with translated():
-                await self._queue.remove(message_id)
+                await self._queue_of(chunk).remove(chunk.message_id)
 
     async def forget_failed(self) -> int:
         """Removes the messages of BullMQ's failed set. Returns their number."""
-        removed = 0
-        while True:
-            with translated():
-                page = await self._queue.clean(0, PAGE, "failed")
-            removed += len(page)
-            if len(page) < PAGE:
-                return removed
+        return sum([await _forget_failed(queue) for queue in self._queues])
+
+    def _queue_of(self, chunk: Chunk) -> Any:
+        return self._queues[self._shards.of(chunk.batch.session_id).number]
+
+    async def _in_each(self, call: Callable[[Any], Awaitable[object]]) -> None:
+        with translated():
+            outcomes = await asyncio.gather(*map(call, self._queues), return_exceptions=True)
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+
+async def _is_paused(queue: Any) -> bool:
+    with translated():
+        return bool(await queue.isPaused())
+
+
+async def _state(queue: Any) -> QueueState:
+    with translated():
+        counts: dict[str, int] = await queue.getJobCounts("waiting", "active", "paused", "delayed", "failed")
+    is_paused = await _is_paused(queue)
+    waiting = counts["waiting"] + counts["paused"]
+    return QueueState(is_paused, waiting, counts["active"], counts["delayed"], counts["failed"])
+
+
+async def _workers(queue: Any) -> list[ConnectedWorker]:
+    with translated():
+        clients: list[dict[str, str]] = await queue.get_workers()
+    if any("rawname" not in client for client in clients):
+        raise QueueOutage("the server does not list its clients")
+    return [ConnectedWorker(each["rawname"].rpartition(":w:")[2], int(each["idle"])) for each in clients]
+
+
+async def _forget_failed(queue: Any) -> int:
+    removed = 0
+    while True:
+        with translated():
+            page = await queue.clean(0, PAGE, "failed")
+        removed += len(page)
+        if len(page) < PAGE:
+            return removed

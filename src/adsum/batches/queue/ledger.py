@@ -6,10 +6,11 @@ nothing: everything that it may lose can be computed from the database.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any
 
 from redis.asyncio import Redis
@@ -20,6 +21,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from adsum.batches.rules import lock_key
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import translated
+from adsum.platform.redis.shards import Shard, Shards
 from adsum.platform.tracing.spans import Step, step
 
 LEADER = "attendance-sweeper"
@@ -81,20 +83,20 @@ def holder_of_reply(reply: object) -> str | None:
 
 
 class Ledger:
-    """`redis` is its client; times to live are in seconds."""
+    """The ledger of a batch is in the shard of its session. Times to live are in seconds."""
 
-    def __init__(self, redis: Redis, key_prefix: str, *, lock_ttl: int, completed_ttl: int) -> None:
-        self.redis = redis
-        self._key_prefix = key_prefix
+    def __init__(self, shards: Shards, *, lock_ttl: int, completed_ttl: int) -> None:
+        self.shards = shards
         self._lock_ttl = lock_ttl
         self._completed_ttl = completed_ttl
+        redis = shards[0].redis  # a script is the same on every server
         self._claim = load_script(redis, "claim")
         self._settle = load_script(redis, "settle")
         self._release = load_script(redis, "release")
 
     async def claim(self, tickets: Tickets, pipe: Pipeline) -> None:
         """Adds to a pipeline: take lock, counter and tickets for a run. `holder_of_reply` reads the reply."""
-        keys = LedgerKeys(self._key_prefix, tickets.batch)
+        keys = self._keys(tickets.batch)
         names = [keys.lock, keys.counter, *map(keys.ticket, tickets.student_ids)]
         await self._claim(names, [tickets.run_id, self._lock_ttl], pipe)
 
@@ -106,9 +108,9 @@ class Ledger:
             Whether the other run has the lock; False: a third run has taken it meanwhile.
         """
         with translated():
-            async with self.redis.pipeline(transaction=False) as pipe:
+            async with self.shards.of(ended.batch.session_id).redis.pipeline(transaction=False) as pipe:
                 await self._release(*self._release_call(ended), pipe)
-                pipe.set(LedgerKeys(self._key_prefix, ended.batch).lock, run_id, ex=self._lock_ttl, nx=True)
+                pipe.set(self._keys(ended.batch).lock, run_id, ex=self._lock_ttl, nx=True)
                 _, is_taken = await pipe.execute()
         return bool(is_taken)
 
@@ -120,85 +122,106 @@ class Ledger:
             For each the number of jobs of its run that remain; 0 also if the last chunk is settled again. None: the run
             does not hold the lock, or the ledger is lost or damaged, so that only the database has the count.
         """
-        calls = [self._settle_call(settlement) for settlement in settlements]
         with _step("settle", settlements):
-            left = await self._together(self._settle, calls)
+            left = await self._together(self._settle, settlements, self._settle_call)
         return [each if isinstance(each, int) and each >= 0 else None for each in left]
 
     def _settle_call(self, settlement: Tickets) -> Call:
-        keys = LedgerKeys(self._key_prefix, settlement.batch)
+        keys = self._keys(settlement.batch)
         names = [keys.lock, keys.counter, *map(keys.ticket, settlement.student_ids)]
         return names, [settlement.run_id, self._lock_ttl]
 
-    async def _together(self, script: AsyncScript, calls: Sequence[Call]) -> list[Any]:
-        """Runs a script once per call, in one pipeline. An error about a key of the wrong kind, which another program
-        must have written, is the result of its call; every other error is an outage.
+    async def _together(
+        self, script: AsyncScript, tickets: Sequence[Tickets], call_of: Callable[[Tickets], Call]
+    ) -> list[Any]:
+        """Runs a script once for each of these, in one pipeline per shard. An error about a key of the wrong kind,
+        which another program must have written, is the result of its call; every other error is an outage.
         """
-        with translated():
-            try:
-                return await self._pipelined(script, calls)
-            except NoScriptError:  # the server has restarted or was flushed; running a script again does no harm
-                await self.redis.script_load(script.script)
-                return await self._pipelined(script, calls)
 
-    async def _pipelined(self, script: AsyncScript, calls: Sequence[Call]) -> list[Any]:
-        async with self.redis.pipeline(transaction=False) as pipe:
-            for keys, args in calls:
-                pipe.evalsha(script.sha, len(keys), *keys, *args)
-            results = await pipe.execute(raise_on_error=False)
-        for result in results:
-            if isinstance(result, Exception) and not _is_wrong_kind(result):
-                raise result
-        return results
+        async def run(shard: Shard, its: Sequence[Tickets]) -> list[Any]:
+            calls = list(map(call_of, its))
+            try:
+                return await _pipelined(shard.redis, script, calls)
+            except NoScriptError:  # the server has restarted or was flushed; running a script again does no harm
+                await shard.redis.script_load(script.script)
+                return await _pipelined(shard.redis, script, calls)
+
+        with translated():
+            return await self.shards.spread(tickets, _session_of, run)
 
     async def renew(self, held: Sequence[Tickets]) -> None:
         """Renews the keys that runs hold, once half of their time to live is over. Missing keys are not created."""
-        keys = [LedgerKeys(self._key_prefix, tickets.batch) for tickets in held]
-        with translated():
-            async with self.redis.pipeline(transaction=False) as pipe:
+
+        async def renew(shard: Shard, its: Sequence[Tickets]) -> Sequence[int]:
+            keys = [LedgerKeys(shard.key_prefix, tickets.batch) for tickets in its]
+            async with shard.redis.pipeline(transaction=False) as pipe:
                 for each in keys:
                     pipe.ttl(each.lock)
-                left = await pipe.execute()
-                for each, seconds, tickets in zip(keys, left, held, strict=True):
+                left: list[int] = await pipe.execute()
+                for each, seconds, tickets in zip(keys, left, its, strict=True):
                     if 0 <= seconds < self._lock_ttl / 2:
                         for key in (each.lock, each.counter, *map(each.ticket, tickets.student_ids)):
                             pipe.expire(key, self._lock_ttl)
                 await pipe.execute()
+            return left
+
+        with translated():
+            await self.shards.spread(held, _session_of, renew)
 
     async def holders(self, batches: Sequence[Batch]) -> list[str | None]:
         """The run that holds each batch, if one does."""
-        if not batches:
-            return []
-        with translated():
-            found = await self.redis.mget([LedgerKeys(self._key_prefix, batch).lock for batch in batches])
-        return [None if holder is None else str(holder) for holder in found]
 
-    async def lead(self, candidate: str, seconds: float) -> bool:
-        """Takes or keeps the lock of the leading sweeper."""
-        key, milliseconds = f"{self._key_prefix}{LEADER}", round(seconds * 1000)
+        async def read(shard: Shard, its: Sequence[Batch]) -> list[str | None]:
+            found = await shard.redis.mget([LedgerKeys(shard.key_prefix, batch).lock for batch in its])
+            return [None if holder is None else str(holder) for holder in found]
+
         with translated():
-            if await self.redis.set(key, candidate, nx=True, px=milliseconds):
+            return await self.shards.spread(batches, attrgetter("session_id"), read)
+
+    async def lead(self, shard: Shard, candidate: str, seconds: float) -> bool:
+        """Takes or keeps the lock of the leading sweeper of a shard."""
+        redis, key, milliseconds = shard.redis, f"{shard.key_prefix}{LEADER}", round(seconds * 1000)
+        with translated():
+            if await redis.set(key, candidate, nx=True, px=milliseconds):
                 return True
-            if await self.redis.get(key) != candidate:
+            if await redis.get(key) != candidate:
                 return False
-            return bool(await self.redis.pexpire(key, milliseconds))
+            return bool(await redis.pexpire(key, milliseconds))
 
     async def release_all(self, releases: Sequence[Tickets]) -> list[bool]:
-        """Releases the batches of runs that the database has ended, in one pipeline. Sets the completion marker of
-        those that completed, unless the batch has that of a later run.
+        """Releases the batches of runs that the database has ended, in one pipeline per shard. Sets the completion
+        marker of those that completed, unless the batch has that of a later run.
 
         Returns:
             For each whether the run held the lock.
         """
         with _step("release", releases):
-            held = await self._together(self._release, [self._release_call(release) for release in releases])
+            held = await self._together(self._release, releases, self._release_call)
         return [each == 1 for each in held]
 
     def _release_call(self, release: Tickets) -> Call:
-        keys = LedgerKeys(self._key_prefix, release.batch)
+        keys = self._keys(release.batch)
         completed = release.completed_at.isoformat() if release.completed_at else ""
         names = [keys.lock, keys.counter, keys.marker, *map(keys.ticket, release.student_ids)]
         return names, [release.run_id, completed, self._completed_ttl]
+
+    def _keys(self, batch: Batch) -> LedgerKeys:
+        return LedgerKeys(self.shards.of(batch.session_id).key_prefix, batch)
+
+
+async def _pipelined(redis: Redis, script: AsyncScript, calls: Sequence[Call]) -> list[Any]:
+    async with redis.pipeline(transaction=False) as pipe:
+        for keys, args in calls:
+            pipe.evalsha(script.sha, len(keys), *keys, *args)
+        results = await pipe.execute(raise_on_error=False)
+    for result in results:
+        if isinstance(result, Exception) and not _is_wrong_kind(result):
+            raise result
+    return results
+
+
+def _session_of(tickets: Tickets) -> int:
+    return tickets.batch.session_id
 
 
 def _step(name: str, tickets: Sequence[Tickets]) -> Step:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Row, Select, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +18,11 @@ from adsum.batches.tables import batch_runs
 from adsum.platform.database.columns import Instant, RunId
 from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.ids import Batch
+
+Share: TypeAlias = tuple[int, int]
+"""The runs of the sessions whose id has this remainder, when it is divided by this number."""
+
+WHOLE: Share = (0, 1)
 
 _INSERT_RUNS = sql_file(
     "adsum.batches", "insert_runs", parameters={"accepted_at": Instant()}, returns={"run_id": RunId}
@@ -143,14 +148,20 @@ async def find_runs(connection: AsyncConnection, run_ids: Collection[str]) -> di
 
 
 async def open_runs_after(
-    connection: AsyncConnection, run_id: str | None, accepted_before: datetime, limit: int, *, max_jobs: int
+    connection: AsyncConnection,
+    run_id: str | None,
+    accepted_before: datetime,
+    limit: int,
+    *,
+    max_jobs: int,
+    share: Share = WHOLE,
 ) -> list[Run]:
-    """The next open runs after `run_id`, in the order of their ids, which is that of their acceptance.
+    """The next open runs of a share after `run_id`, in the order of their ids, which is that of their acceptance.
 
     At most `limit`, and at least one, but no more than have `max_jobs` together: their plans are held in memory.
     """
     c = batch_runs.c
-    waiting = (c.state == RunState.OPEN, c.accepted_at < accepted_before)
+    waiting = (c.state == RunState.OPEN, c.accepted_at < accepted_before, *_of_share(share))
     sizes = select(c.run_id, c.total_jobs).where(*waiting).order_by(c.run_id).limit(limit)
     rows = await connection.execute(sizes if run_id is None else sizes.where(c.run_id > run_id))
     chosen = _within([(row.run_id, row.total_jobs) for row in rows], max_jobs)
@@ -160,6 +171,12 @@ async def open_runs_after(
     return [_run(row) for row in await connection.execute(whole)]
 
 
+def _of_share(share: Share) -> tuple[ColumnElement[bool], ...]:
+    """Nothing for the whole, so that its statements stay as short."""
+    number, total = share
+    return () if total == 1 else (batch_runs.c.session_id % total == number,)
+
+
 def _within(sizes: Sequence[tuple[str, int]], max_total: int) -> list[str]:
     """The first ids whose sizes add up to at most `max_total`; the very first in any case."""
     totals = accumulate(size for _, size in sizes)
@@ -167,9 +184,9 @@ def _within(sizes: Sequence[tuple[str, int]], max_total: int) -> list[str]:
 
 
 async def runs_ended_after(
-    connection: AsyncConnection, position: tuple[datetime, str], limit: int
+    connection: AsyncConnection, position: tuple[datetime, str], limit: int, share: Share = WHOLE
 ) -> list[tuple[datetime, str, Batch]]:
-    """At most `limit` runs after `position` (a time and a run id), in the order in which they ended.
+    """At most `limit` runs of a share after `position` (a time and a run id), in the order in which they ended.
 
     Without their plans: thousands may have ended since the last pass.
     """
@@ -178,6 +195,7 @@ async def runs_ended_after(
     statement = (
         select(c.ended_at, c.run_id, c.class_id, c.session_id, c.learning_date)
         .where(c.ended_at.is_not(None), c.pruned_at.is_(None), tuple_(c.ended_at, c.run_id) > tuple_(ended_at, run_id))
+        .where(*_of_share(share))
         .order_by(c.ended_at, c.run_id)
         .limit(limit)
     )

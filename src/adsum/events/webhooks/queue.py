@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from redis.asyncio import Redis
-
 from adsum.events.repository import end_of_scan, lock_position, read_ends, read_position, set_position
 from adsum.events.service import EventNumbering
 from adsum.events.webhooks.delivery import Deliveries
@@ -20,6 +18,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import translated
 from adsum.platform.redis.queues import open_message_queue
+from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.workers import QueueMessage, QueueWorker, WorkerOptions
 from adsum.platform.telemetry import LogIcon, logger
 
@@ -44,8 +43,8 @@ def queue_of_webhooks(attendance: str) -> str:
 class WebhookQueue:
     """Adds messages: one for each webhook that has something to deliver, unless it has one already."""
 
-    def __init__(self, redis: Redis, *, queue_name: str, key_prefix: str) -> None:
-        self._queue: Any = open_message_queue(redis, queue_name, key_prefix)
+    def __init__(self, home: Shard, *, queue_name: str) -> None:
+        self._queue: Any = open_message_queue(home.redis, queue_name, home.key_prefix)
 
     async def add(self, webhook_ids: Sequence[int]) -> None:
         """Adds messages. BullMQ drops one whose id it has. Raises QueueOutage."""

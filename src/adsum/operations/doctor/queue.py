@@ -46,13 +46,13 @@ class OpenBatches:
         number: of open runs.
         oldest: age of the oldest open run.
         stalled: ids of the batches that no worker will receive.
-        orphaned: ids of their messages that BullMQ stores but never delivers.
+        orphaned: their chunks whose messages BullMQ stores but never delivers.
     """
 
     number: int = 0
     oldest: timedelta = timedelta(0)
     stalled: Sequence[str] = ()
-    orphaned: Sequence[str] = ()
+    orphaned: Sequence[Chunk] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,10 @@ async def find_open_batches(database: Database, queue: QueueService, control: Qu
         old = await runs.open_runs_after(connection, None, now() - STALLED_AFTER, MAX_RUNS, max_jobs=PAGE_JOBS)
     missing = await queue.find_missing(old)
     pending = await pending_students_of_runs(database, old)
-    stalled, orphaned, remaining = list[str](), list[str](), MAX_MESSAGES
+    stalled, orphaned, remaining = list[str](), list[Chunk](), MAX_MESSAGES
     for run, missing_chunks in zip(old, missing, strict=True):
         due = _due_chunks(run, pending.get(run.run_id, set()))
-        stored = [chunk.message_id for chunk in due if chunk not in missing_chunks]
+        stored = [chunk for chunk in due if chunk not in missing_chunks]
         lost = await control.orphaned_messages(stored[:remaining])
         remaining -= len(stored[:remaining])
         orphaned += lost

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -181,7 +182,7 @@ class Repair:
         ledger: Ledger,
         control: QueueControl,
         key_scanner: KeyScanner,
-        sweeper: Sweeper,
+        sweepers: Sequence[Sweeper],
         *,
         lock_ttl: int,
         completed_ttl: int,
@@ -189,7 +190,7 @@ class Repair:
         self._ledger = ledger
         self._control = control
         self._key_scanner = key_scanner
-        self._sweeper = sweeper
+        self._sweepers = sweepers
         self._lock_ttl = lock_ttl
         self._completed_ttl = completed_ttl
 
@@ -219,6 +220,6 @@ class Repair:
         """Removes failed and orphaned messages from BullMQ, then sweeps: the sweeper sends missing messages again."""
         failed = await self._control.forget_failed()
         await self._control.forget(batches.orphaned)
-        rescued = await self._sweeper.sweep()
+        rescued = sum([await sweeper.sweep() for sweeper in self._sweepers])
         done = {"removed": (failed + len(batches.orphaned), "message"), "rescued": (rescued, "batch")}
         return [f"{verb} {counted(number, noun)}" for verb, (number, noun) in done.items() if number]

@@ -10,16 +10,16 @@ from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.accounts.wiring import password_policy
 from adsum.batches.complete import Completion
 from adsum.batches.queue.key_scanner import KeyScanner
-from adsum.batches.wiring import new_sweeper, queue_control, queue_service
+from adsum.batches.wiring import new_sweepers, queue_control, queue_service
 from adsum.operations.doctor.environment import InspectedServer, Installation
 from adsum.operations.doctor.service import Deployment, Doctor, Repair
 from adsum.platform.addresses import is_loopback_host
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.embedded.data_folder import DataFolder
-from adsum.platform.redis.connection import RedisClient
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.sentinel import is_verified, names_sentinels, parse_sentinel_url
+from adsum.platform.redis.shards import Shards
 from adsum.platform.settings import Settings
 from adsum.roster.syncing.schedule import schedule_of
 from adsum.servers import key_ring, open_servers, redis_url
@@ -39,26 +39,26 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
         create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
         breached=password_policy(settings).breached,
     )
-    async with open_servers(settings) as (database, redis):
-        yield _doctor(settings, database, redis, redis_url(settings), installation, system_clock)
+    async with open_servers(settings) as (database, shards):
+        yield _doctor(settings, database, shards, redis_url(settings), installation, system_clock)
 
 
 def _doctor(
     settings: Settings,
     database: Database,
-    redis: RedisClient,
+    shards: Shards,
     redis_url: str,
     installation: Installation,
     now: Clock,
 ) -> Doctor:
     """The doctor of a deployment. `redis_url` is the address of the open Redis connection."""
-    queue, control = queue_service(settings, redis), queue_control(settings, redis)
-    key_scanner = KeyScanner(redis, settings.key_prefix)
+    queue, control = queue_service(settings, shards), queue_control(settings, shards)
+    key_scanner = KeyScanner(shards)
     deployment = Deployment(
         database=database,
         database_server=_database_server(settings, database),
         redis_server=_redis_server(settings, redis_url),
-        inspection=RedisInspection(redis, settings.key_prefix),
+        inspection=RedisInspection(shards.home),
         queue=queue,
         control=control,
         key_scanner=key_scanner,
@@ -66,9 +66,9 @@ def _doctor(
         installation=installation,
         roster_schedule=schedule_of(settings),
     )
-    sweeper = new_sweeper(settings, database, queue, Completion(database, queue.ledger, now), now)
+    sweepers = new_sweepers(settings, database, queue, Completion(database, queue.ledger, now), now)
     repair = Repair(
-        queue.ledger, control, key_scanner, sweeper, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
+        queue.ledger, control, key_scanner, sweepers, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl
     )
     return Doctor(deployment, repair, now)
 

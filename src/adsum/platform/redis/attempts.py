@@ -11,9 +11,9 @@ from typing import TypeVar
 from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from redis.asyncio import Redis
 
 from adsum.platform.redis.connection import QueueOutage, redis_deadline, translated
+from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.windows import OUTAGE_PAUSE_S, shared_windows
 
 # The prefix of the keys `…:account/…` and `…:address/…`.
@@ -38,8 +38,8 @@ class AttemptLimit:
 class FailedAttempts:
     """Counts failures. During an outage of Redis it raises nothing and counts in the memory of this process."""
 
-    def __init__(self, redis: Redis, *, key_prefix: str) -> None:
-        self._shared = shared_windows(redis, f"{key_prefix}{FAILURES}")
+    def __init__(self, home: Shard) -> None:
+        self._shared = shared_windows(home, FAILURES)
         self._own = FixedWindowRateLimiter(MemoryStorage())
         self._paused_until = 0.0
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError, ResponseError
 
 from adsum.platform.redis.connection import translated
 from adsum.platform.redis.sentinel import PrimaryPool, SentinelFacts
+from adsum.platform.redis.shards import Shard
 
 PROBE = "attendance-doctor"
 
@@ -48,9 +48,9 @@ class RedisFacts:
 class RedisInspection:
     """Inspects one server. Every method raises QueueOutage if the server does not answer or refuses the command."""
 
-    def __init__(self, redis: Redis, key_prefix: str) -> None:
-        self._redis = redis
-        self._key_prefix = key_prefix
+    def __init__(self, shard: Shard) -> None:
+        self._redis = shard.redis
+        self._key_prefix = shard.key_prefix
 
     async def facts(self) -> RedisFacts:
         """The facts. A server that is loading its data answers, too."""

@@ -20,7 +20,7 @@ def process_name() -> str:
 
 
 def bullmq_prefix(prefix: str) -> str:
-    """The prefix of BullMQ's keys, `{prefix}bull:{queue}:…`. In a cluster, a hash tag as prefix keeps them together."""
+    """The prefix of BullMQ's keys, `{prefix}bull:{queue}:…`. The hash tag of a shard keeps them in one slot."""
     return f"{prefix}bull"
 
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from limits import RateLimitItem, RateLimitItemPerSecond
-from redis.asyncio import Redis
 
 from adsum.platform.redis.connection import QueueOutage, redis_deadline, translated
+from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.windows import OUTAGE_PAUSE_S, shared_windows
 from adsum.platform.telemetry import logger
 
@@ -118,8 +118,7 @@ class RateLimits:
     """Counts requests.
 
     Args:
-        redis: shared by all processes.
-        key_prefix: of the installation.
+        home: has the counters that all processes share.
         quotas: of the settings.
         count_exceeded: is called with the name of the policy for each refused request.
         now: the clock, in seconds since 1970.
@@ -127,16 +126,15 @@ class RateLimits:
 
     def __init__(
         self,
-        redis: Redis,
+        home: Shard,
         quotas: Quotas,
         *,
-        key_prefix: str,
         count_exceeded: Callable[[str], None] = lambda _: None,
         now: Callable[[], float] = time.time,
     ) -> None:
         named = {"key": quotas.key, "user": quotas.user, "address": quotas.address, COSTLY: quotas.costly}
         self._policies = {name: Policy(name, quota) for name, quota in named.items() if quota}
-        self._shared = shared_windows(redis, f"{key_prefix}{RATES}")
+        self._shared = shared_windows(home, RATES)
         self._count_exceeded = count_exceeded
         self._now = now
         self._windows: dict[tuple[str, str], _Window] = {}

@@ -6,16 +6,18 @@ from typing import Any, cast
 
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from redis.asyncio import Redis
+
+from adsum.platform.redis.shards import Shard
 
 # The time without calls to Redis after an outage, so that not every call waits for the timeout.
 OUTAGE_PAUSE_S = 5.0
 
 
-def shared_windows(redis: Redis, key_prefix: str) -> FixedWindowRateLimiter:
-    """Counters of the library `limits`, on the connections of this client."""
+def shared_windows(home: Shard, name: str) -> FixedWindowRateLimiter:
+    """Counters of the library `limits`, on the connections of this shard. `name` is the beginning of their keys."""
     # With a pool, the URL is ignored.
-    pool = cast("Any", redis.connection_pool)
+    pool = cast("Any", home.redis.connection_pool)
+    key_prefix = f"{home.key_prefix}{name}"
     return FixedWindowRateLimiter(
         RedisStorage("redis://", implementation="redispy", key_prefix=key_prefix, connection_pool=pool)
     )

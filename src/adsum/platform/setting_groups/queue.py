@@ -7,7 +7,9 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
-from adsum.platform.setting_groups.values import KeyPrefix
+from adsum.platform.setting_groups.values import KeyPrefix, ShardNumbers
+
+MAX_SHARDS = 64
 
 
 class QueueSettings(BaseSettings):
@@ -20,6 +22,10 @@ class QueueSettings(BaseSettings):
         KeyPrefix,
         Field(description="Precedes every Redis key, so that installations can share a server."),
     ] = ""
+    queue_shards: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_SHARDS)] | None,
+        Field(description="Parts of the queue, each with the batches of some sessions. Unset: 1."),
+    ] = None
     chunk_size: Annotated[
         int,
         Field(
@@ -43,6 +49,13 @@ class QueueSettings(BaseSettings):
             ge=1, le=1000, description="Messages that a worker process holds at once. Up to 64 are written together."
         ),
     ] = 128
+    worker_shards: Annotated[
+        ShardNumbers,
+        Field(
+            description="The shards that a worker serves, separated by commas, such as `0,2`. Empty: all. Each shard "
+            "needs a worker; a worker of shard 0 makes the entries and deletions that are due."
+        ),
+    ] = ""
     worker_metrics_port: Annotated[
         int,
         Field(

@@ -23,6 +23,13 @@ def _key_prefix(text: str) -> str:
     return text
 
 
+def _shard_numbers(text: str) -> str:
+    numbers = text.replace(" ", "")
+    if numbers and not all(each.isdecimal() for each in numbers.split(",")):
+        raise ValueError(f"{text!r} is not a list of numbers, such as 0,2")
+    return numbers
+
+
 def _origin(url: str) -> str:
     """The origin of a site, without a slash at its end."""
     parts = urlsplit(url)
@@ -83,6 +90,7 @@ def _emails(text: str) -> str:
 
 
 KeyPrefix = Annotated[str, AfterValidator(_key_prefix)]
+ShardNumbers = Annotated[str, AfterValidator(_shard_numbers)]
 Origin = Annotated[str, AfterValidator(_origin)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 ServiceAddress = Annotated[str, AfterValidator(service_address)]
