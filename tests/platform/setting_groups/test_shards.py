@@ -14,7 +14,7 @@ def test_numbers_of_shards_are_separated_by_commas() -> None:
 
 @pytest.mark.parametrize("numbers", ["a", "1,,2", "-1", "1;2"])
 def test_other_texts_are_no_numbers_of_shards(numbers: str) -> None:
-    with pytest.raises(ConfigurationError, match="ADSUM_WORKER_SHARDS: .* is not a list of numbers, such as 0,2"):
+    with pytest.raises(ConfigurationError, match=r"ADSUM_WORKER_SHARDS: .* is not a list of numbers, such as 0,2"):
         load_settings(worker_shards=numbers)
 
 
