@@ -51,6 +51,13 @@ def test_a_waiting_batch_is_shown_and_cancelled(demo: Commands) -> None:
     assert (retried.returncode, retried.stderr) == (1, message)
 
 
+def test_cancelling_a_batch_that_has_ended_says_so(demo: Commands, demo_worker: Forked) -> None:
+    assert demo.run(*CREATE, "--present", "1,2,3", "--watch").returncode == 0
+    ended = demo.run("batch", "cancel", BATCH_ID, "--json")
+    assert (ended.returncode, json.loads(ended.stdout)["state"]) == (0, "completed")
+    assert ended.stderr == "adsum: no student of this batch is pending any more: nothing was cancelled\n"
+
+
 def watch_help() -> str:
     return commands().output("batch", "watch", "--help")
 

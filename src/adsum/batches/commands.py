@@ -158,6 +158,8 @@ def cancel(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Cancel the jobs that are not processed yet. Recorded marks stay."""
     cancelled = run_with(RetryCancel, lambda retry_cancel: retry_cancel.cancel(batch_id, system_caller()))
     _show_status(cancelled, as_json=as_json)
+    if cancelled.state is not BatchState.CANCELLED:
+        show_notice("no student of this batch is pending any more: nothing was cancelled")
 
 
 @app.command()
