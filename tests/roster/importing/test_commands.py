@@ -116,11 +116,17 @@ def test_removals_are_refused_until_they_are_allowed(adsum: Commands, tmp_path: 
 
 
 def test_a_file_that_is_not_a_roster_is_refused_with_exit_1(adsum: Commands, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
+    folder, file = tmp_path / "empty", tmp_path / "notes.txt"
+    folder.mkdir()
+    file.write_text("no roster")
 
-    ended = adsum.run("roster", "import", str(tmp_path / "empty"))
+    empty, wrong = adsum.run("roster", "import", str(folder)), adsum.run("roster", "import", str(file))
 
-    assert (ended.returncode, ended.stderr) == (1, "adsum: it contains no CSV file\n")
+    assert (empty.returncode, empty.stdout, empty.stderr) == (1, "", f"adsum: {folder}: it contains no CSV file\n")
+    assert (wrong.returncode, wrong.stdout, wrong.stderr) == (
+        *(1, ""),
+        f"adsum: {file}: this is neither a folder nor a zip file\n",
+    )
 
 
 @pytest.mark.parametrize("arguments", [["nowhere"], [REAL, "--timezone", "Mars/Olympus"], [REAL, "--fast"], []])

@@ -96,7 +96,7 @@ def import_roster(
     try:
         report = run_with(RosterImport, run)
     except (Malformed, Invalid, Forbidden) as error:
-        show_refusal(error, as_json=as_json)
+        show_refusal(error, as_json=as_json, path=path)
         sys.exit(1)
     show_report(report, as_json=as_json)
     if report.violation_count:
@@ -124,8 +124,8 @@ def show_report(report: ImportReport, *, as_json: bool) -> None:
     _show_violations("error", report.violations, report.violation_count)
 
 
-def show_refusal(error: AdsumError, *, as_json: bool) -> None:
-    """Prints why an import was refused."""
+def show_refusal(error: AdsumError, *, as_json: bool, path: Path | None = None) -> None:
+    """Prints why an import was refused, of files with their path."""
     if as_json:
         violations = [
             ImportEntry.model_validate(violation).model_dump(mode="json", by_alias=True)
@@ -133,8 +133,9 @@ def show_refusal(error: AdsumError, *, as_json: bool) -> None:
         ]
         show_one({"code": error.code, "detail": error.detail, "errors": violations}, as_json=True)
         return
-    show_notice(error.detail)
-    _show_violations("error", error.violations, len(error.violations))
+    show_notice(error.detail if path is None else f"{path}: {error.detail}")
+    more = [each for each in error.violations if each.pointer or each.detail != error.detail]
+    _show_violations("error", more, len(more))
 
 
 def _summary(report: ImportReport) -> str:
