@@ -25,11 +25,13 @@ class Running:
     Attributes:
         setting: the line that makes Adsum use them.
         servers: each with its name.
+        restarts: the sentence on what starts servers that have ended.
         primary: returns the name of the primary.
     """
 
     setting: str
     servers: Mapping[str, Controlled]
+    restarts: str
     primary: Callable[[], str]
 
 
@@ -40,7 +42,8 @@ async def sentinel() -> AsyncGenerator[Running]:
         await group.start()
         nodes = {f"Valkey 127.0.0.1:{each.port}": each.server for each in group.servers}
         nodes |= {f"Sentinel 127.0.0.1:{each.port}": each.server for each in group.sentinels}
-        yield Running(f"ADSUM_REDIS_URL='{group.url}'", nodes, lambda: f"Valkey 127.0.0.1:{group.primary().port}")
+        setting, restarts = f"ADSUM_REDIS_URL='{group.url}'", "Enter starts what has ended."
+        yield Running(setting, nodes, restarts, lambda: f"Valkey 127.0.0.1:{group.primary().port}")
 
 
 @asynccontextmanager
@@ -51,7 +54,8 @@ async def standby() -> AsyncGenerator[Running]:
         nodes = {_name(each): each.server for each in pair.nodes}
         watching = asyncio.create_task(_promote(pair))
         try:
-            yield Running(f"ADSUM_DATABASE_URL='{pair.url}'", nodes, lambda: _name(pair.primary))
+            restarts = "A primary that has ended comes back as the standby of the other one. Enter starts a standby."
+            yield Running(f"ADSUM_DATABASE_URL='{pair.url}'", nodes, restarts, lambda: _name(pair.primary))
         finally:
             watching.cancel()
 
@@ -83,7 +87,7 @@ async def run(kind: str) -> None:
         while not stop.is_set():
             if (state := _state(running)) != shown:
                 shown = state
-                print(f"\n{state}\n\nEnter starts what has ended, Ctrl-C stops everything.", flush=True)
+                print(f"\n{state}\n\n{running.restarts} Ctrl-C stops everything.", flush=True)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_S)
         if listening is not None:
