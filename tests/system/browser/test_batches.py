@@ -195,7 +195,7 @@ def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(bro
         send(system, waiting)
         page.goto(f"/batches/{batch_of(waiting)}")
         page.get_by_text("Cancel…").click()
-        page.get_by_role("button", name="Cancel it now").click()
+        page.get_by_role("button", name="Cancel this batch").click()
         expect(page.get_by_text("Cancelled: 30 students were not recorded. Existing records stay.")).to_be_visible()
         expect(page.get_by_role("progressbar")).to_have_attribute("value", "0")
         expect(page.get_by_role("link", name="Take register")).to_have_attribute("href", f"/take/123/456/{waiting}")
