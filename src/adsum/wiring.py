@@ -25,11 +25,14 @@ from adsum.operations.metrics import Metrics
 from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.revision import current_revision
 from adsum.platform.redis.shards import Shards
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
+from adsum.privacy.retention.rules import FIRST_MONTH
 from adsum.privacy.wiring import PrivacyServices, privacy_services
+from adsum.privacy.years.repository import partitioning
 from adsum.registers.wiring import RegisterPageServices, RegisterServices, register_page_services, register_services
 from adsum.reports.wiring import ReportServices, report_services
 from adsum.roster.demo import service as demo
@@ -116,7 +119,7 @@ def _features(on: OpenServers) -> Iterator[object]:
         schools=schools.schools,
         roster=roster,
         queue=batches.queue,
-        retention_runs=privacy.retention_runs,
+        chores_of_privacy=[privacy.retention_runs.delete_if_due, privacy.partitions_ahead.make_if_due],
     )
 
 
@@ -176,7 +179,15 @@ async def migrate(settings: Settings) -> int:
     """Brings the database to this version's schema, and returns the number of migrations that were missing."""
     from adsum.platform.database import schema  # noqa: PLC0415 - Alembic takes 10 MB, which other processes save
 
-    return await with_database(settings, schema.migrate)
+    async def migrate_and_partition(database: Database) -> int:
+        is_new = not database.is_missing and await current_revision(database) is None
+        applied = await schema.migrate(database)
+        if is_new and database.is_postgres:
+            # No process of another version works on it.
+            await partitioning(database, FIRST_MONTH).partition(system_clock().date())
+        return applied
+
+    return await with_database(settings, migrate_and_partition)
 
 
 async def with_database(settings: Settings, work: Callable[[Database], Awaitable[Result]]) -> Result:

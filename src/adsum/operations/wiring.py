@@ -25,7 +25,6 @@ from adsum.operations.readiness import Readiness
 from adsum.operations.scrape import Scrape
 from adsum.operations.setup.service import SchoolSetup
 from adsum.platform.redis.rates import Quotas, RateLimits
-from adsum.privacy.retention.service import RetentionRuns
 from adsum.roster.wiring import RosterServices
 from adsum.schools.service import Schools
 from adsum.servers import OpenServers
@@ -56,7 +55,7 @@ def operation_services(
     schools: Schools,
     roster: RosterServices,
     queue: QueueService,
-    retention_runs: RetentionRuns,
+    chores_of_privacy: Sequence[Chore],
 ) -> OperationServices:
     """The services of operations on open servers."""
     chain_keys = ChainKeys(on.keys)
@@ -78,7 +77,7 @@ def operation_services(
             *(audit_log, verifier, roster.naming, roster.people, roster.directory), api_keys=api_keys, schools=schools
         ),
         verifier=verifier,
-        chores=[*_chores(on, chain_keys, api_keys), retention_runs.delete_if_due],
+        chores=[*_chores(on, chain_keys, api_keys), *chores_of_privacy],
     )
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from adsum.attendance.statuses.service import Statuses
+from adsum.platform.database.partitions import PartitionsAhead
 from adsum.privacy.holds.service import Holds
 from adsum.privacy.merging.page_data import MergePageData
 from adsum.privacy.merging.service import StudentMerges
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.service import StudentData
 from adsum.privacy.staff.service import StaffErasure
+from adsum.privacy.years.repository import partitions_ahead
+from adsum.privacy.years.service import SchoolYears
 from adsum.roster.wiring import RosterServices
 from adsum.schools.service import Schools
 from adsum.servers import OpenServers
@@ -18,7 +21,7 @@ from adsum.servers import OpenServers
 
 @dataclass(frozen=True)
 class PrivacyServices:
-    """The data of students and staff: export, erasure, retention, holds, merges."""
+    """The data of students and staff: export, erasure, retention, holds, merges, school years."""
 
     student_data: StudentData
     student_merges: StudentMerges
@@ -27,6 +30,8 @@ class PrivacyServices:
     holds: Holds
     retention: Retention
     retention_runs: RetentionRuns
+    school_years: SchoolYears
+    partitions_ahead: PartitionsAhead
 
 
 def privacy_services(on: OpenServers, schools: Schools, roster: RosterServices, statuses: Statuses) -> PrivacyServices:
@@ -40,4 +45,6 @@ def privacy_services(on: OpenServers, schools: Schools, roster: RosterServices, 
         holds=Holds(on.database, on.now),
         retention=Retention(on.database, on.now),
         retention_runs=RetentionRuns(on.database, on.now),
+        school_years=SchoolYears(on.database, on.now),
+        partitions_ahead=on.closing(partitions_ahead(on.database, on.now)),
     )

@@ -26,7 +26,7 @@ from adsum.batches.repository.undoing import UndoRequest, undo_run
 from adsum.batches.tables import batch_runs
 from adsum.events.webhooks.tables import webhook_deliveries, webhooks
 from adsum.migrations import online
-from adsum.platform.database import schema
+from adsum.platform.database import schema, table_changes
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 from adsum.platform.ids import Batch
 from adsum.roster.repository.session_validity import is_valid
@@ -342,9 +342,9 @@ async def test_an_index_is_created_while_others_wait_to_migrate(unmigrated: Data
 async def test_a_migration_that_another_process_holds_up_is_an_outage(
     unmigrated: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "STATEMENT_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(table_changes, "STATEMENT_TIMEOUT_S", 0.1)
     async with unmigrated.autocommit_read() as connection:
-        await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": schema._MIGRATION_LOCK})  # pyright: ignore[reportPrivateUsage]
+        await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": table_changes.SCHEMA_LOCK})
         with pytest.raises(StorageOutage, match="another process is migrating"):
             await schema.migrate(unmigrated)
         await connection.execute(text("SELECT pg_advisory_unlock_all()"))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
-from adsum.platform.database import schema
+from adsum.platform.database import schema, table_changes
 from adsum.platform.database.engine import Database, LockTimeout
 from adsum.platform.database.revision import (
     COMPATIBLE_FROM,
@@ -75,8 +75,8 @@ async def test_the_missing_migrations_are_named_in_their_order(unmigrated: Datab
 async def test_a_migration_waits_for_the_users_of_a_table_and_holds_up_no_other_one(
     unmigrated: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 20)
-    monkeypatch.setattr(schema, "LOCK_PAUSE_S", 0.0)
+    monkeypatch.setattr(table_changes, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(table_changes, "LOCK_PAUSE_S", 0.0)
     await migrate_to(unmigrated, BEFORE)
 
     async def has_tried_again() -> bool:
@@ -99,8 +99,8 @@ async def test_a_migration_waits_for_the_users_of_a_table_and_holds_up_no_other_
 async def test_a_table_that_stays_in_use_ends_a_migration_and_keeps_the_schema(
     unmigrated: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 20)
-    monkeypatch.setattr(schema, "LOCK_PATIENCE_S", -1.0)
+    monkeypatch.setattr(table_changes, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(table_changes, "LOCK_PATIENCE_S", -1.0)
     await migrate_to(unmigrated, BEFORE)
 
     async with unmigrated.transaction() as reader:

@@ -28,8 +28,9 @@ def differences(connection: Connection) -> list[Any]:
     return list(compare_metadata(context, metadata))
 
 
-async def test_the_migrations_create_exactly_the_tables_of_the_metadata(database: Database) -> None:
-    async with database.transaction() as connection:
+async def test_the_migrations_create_exactly_the_tables_of_the_metadata(unmigrated: Database) -> None:
+    await schema.migrate(unmigrated)
+    async with unmigrated.transaction() as connection:
         assert await connection.run_sync(differences) == []
 
 
@@ -82,13 +83,15 @@ async def test_a_migrated_file_has_the_same_keys_checks_and_indexes_as_a_new_one
     await migrated.close()
 
 
-async def test_a_migrated_server_has_the_same_keys_checks_and_indexes_as_a_new_one(postgres_database: Database) -> None:
+@pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
+async def test_a_migrated_server_has_the_same_keys_checks_and_indexes_as_a_new_one(unmigrated: Database) -> None:
     def create(connection: Connection) -> dict[str, Any]:
         connection.execute(text("CREATE SCHEMA made"))
         metadata.create_all(connection.execution_options(schema_translate_map={None: "made"}))
         return description(connection, "made")
 
-    async with postgres_database.transaction() as connection:
+    await schema.migrate(unmigrated)
+    async with unmigrated.transaction() as connection:
         assert await connection.run_sync(description) == await connection.run_sync(create)
 
 

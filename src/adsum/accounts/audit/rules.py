@@ -72,6 +72,7 @@ class Action(StrEnum):
     HOLD_LIFTED = "hold_lifted"
     RETENTION_CHANGED = "retention_changed"
     RETENTION_RUN = "retention_run"
+    RECORDS_PARTITIONED = "records_partitioned"
     STUDENTS_MERGED = "students_merged"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     WEBHOOK_CREATED = "webhook_created"

@@ -95,6 +95,7 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.BACKUP_RESTORED,
         Action.LOG_PRUNED,
         Action.LOG_SIGNED_AGAIN,
+        Action.RECORDS_PARTITIONED,
     ),
 }
 """The actions of each area. Each action has one."""

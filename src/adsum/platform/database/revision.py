@@ -19,12 +19,15 @@ COMPATIBLE_FROM = "0063"
 """The newest revision of the release before. Its processes work beside those of this release, on one database. See
 `tests/platform/database/release_before`, which checks the migrations after it."""
 
+PARTITIONED_FROM = "0066"
+"""The oldest revision whose release works on partitioned tables."""
+
 # One row, written by the release that has migrated last.
 schema_compatibility = Table(
     "schema_compatibility",
     metadata,
     Column("number", Integer, primary_key=True, autoincrement=False),
-    # The `COMPATIBLE_FROM` of that release.
+    # The `COMPATIBLE_FROM` of that release; with partitions `PARTITIONED_FROM`, if it is later.
     Column("compatible_from", String(4), nullable=False),
     CheckConstraint("number = 1", name="one_row"),
 )

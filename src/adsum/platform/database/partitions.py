@@ -1,0 +1,164 @@
+"""Partitions of tables by school year on Postgres: making them ahead, and dropping one.
+
+A partition holds the rows of the days from `first` to before `end`. Rows of all other days are in the partition without
+bounds, so that no row is refused. The primary key belongs to each partition alone: a key of the whole table would have
+to contain the day, and ids come from one sequence anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
+
+from sqlalchemy import Table, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database, StorageOutage
+from adsum.platform.database.table_changes import between_others, execute_long, schema_locked
+from adsum.platform.telemetry import logger
+
+DAY = "learning_date"
+OTHER = "other"
+# The partition of a year exists at least this long before the year begins.
+AHEAD = timedelta(days=366)
+PAUSE = timedelta(days=1)
+PAUSE_AFTER_FAILURE = timedelta(minutes=10)
+
+_BOUND = re.compile(r"FOR VALUES FROM \((MINVALUE|'([\d-]+)')\) TO \('([\d-]+)'\)")
+_PARTITIONS = text(
+    "SELECT child.relname, pg_get_expr(child.relpartbound, child.oid) "
+    "FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid "
+    "WHERE inhparent = to_regclass(:table) ORDER BY child.relname"
+)
+_IS_PARTITIONED = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:table)")
+
+log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """A partition by its name, with its first day and the day after the last. `first` None: from the beginning."""
+
+    name: str
+    first: date | None
+    end: date
+
+
+def next_year(day: date) -> date:
+    """The same day, the first of a month, one year later."""
+    return day.replace(year=day.year + 1)
+
+
+async def is_partitioned(connection: AsyncConnection, table: Table) -> bool:
+    """Whether the table has partitions. On SQLite it never has."""
+    if connection.dialect.name == "sqlite":
+        return False
+    return bool(await connection.scalar(_IS_PARTITIONED, {"table": table.name}))
+
+
+async def partitions_of(connection: AsyncConnection, table: Table) -> list[Partition]:
+    """The partitions of a table by their days, without the one of all other days. Empty: it has none."""
+    if connection.dialect.name == "sqlite":
+        return []
+    found: list[Partition] = []
+    for name, bound in await connection.execute(_PARTITIONS, {"table": table.name}):
+        if (match := _BOUND.fullmatch(bound)) is not None:
+            first = None if match[2] is None else date.fromisoformat(match[2])
+            found.append(Partition(name, first, date.fromisoformat(match[3])))
+    return sorted(found, key=lambda each: each.end)
+
+
+class PartitionsAhead:
+    """Makes the partitions of coming school years, and keeps the statistics of the whole tables.
+
+    Autovacuum analyses each partition, but never the table that they belong to, whose statistics choose the plans of
+    statements that read several years. Nobody waits for it: it takes seconds in large tables.
+    """
+
+    def __init__(self, database: Database, tables: Sequence[Table], now: Clock) -> None:
+        self._database = database
+        self._tables = tables
+        self._now = now
+        self._due = now()
+        self._analysing: asyncio.Task[None] | None = None
+
+    async def make_if_due(self) -> int:
+        """Looks once a day. Returns the number of partitions that it has made. Without partitions it does nothing."""
+        now = self._now()
+        if now < self._due or not self._database.is_postgres:
+            return 0
+        async with self._database.autocommit_read() as connection:
+            partitions = {table: await partitions_of(connection, table) for table in self._tables}
+        if not all(partitions.values()):
+            self._due = now + PAUSE
+            return 0
+        made = 0
+        try:
+            for table, present in partitions.items():
+                made += await self._make(table, present[-1].end, now.date())
+        except StorageOutage as error:
+            # Rows of that year are kept without it. The other chores go on.
+            log.warning("a partition is made later", cause=type(error).__name__)
+            self._due = now + PAUSE_AFTER_FAILURE
+            return made
+        self._due = now + PAUSE
+        if self._analysing is None or self._analysing.done():
+            self._analysing = asyncio.create_task(self.analyse())
+        return made
+
+    async def _make(self, table: Table, end: date, today: date) -> int:
+        made = 0
+        async with schema_locked(self._database):
+            while end <= today + AHEAD:
+                await between_others(self._database, partial(add_partition, table=table, first=end), patience=0)
+                made, end = made + 1, next_year(end)
+        return made
+
+    async def analyse(self) -> None:
+        """Renews the statistics of the whole tables. What prevents it is logged, and it is repeated the next day."""
+        try:
+            async with self._database.autocommit_read() as connection:
+                for table in self._tables:
+                    await execute_long(connection, f"ANALYZE {table.name}")
+        except StorageOutage as error:
+            log.warning("records were not analysed", reason=error.detail)
+
+    async def close(self) -> None:
+        """Ends an analysis."""
+        if self._analysing is not None:
+            self._analysing.cancel()
+            await asyncio.wait([self._analysing])
+
+
+async def add_partition(connection: Connection, table: Table, first: date) -> None:
+    """Adds the partition of the school year that begins on a day, and moves its rows there from the one of other days.
+
+    Nobody writes such rows meanwhile. There are none unless nobody has made partitions for a year.
+    """
+    end, name, other = next_year(first), f"{table.name}_{first.year}", f"{table.name}_{OTHER}"
+    await connection.execute(text(new_table(table, name)))
+    await connection.execute(text(f"LOCK TABLE {other} IN SHARE ROW EXCLUSIVE MODE"))
+    moved = f"DELETE FROM {other} WHERE {DAY} >= :first AND {DAY} < :end RETURNING *"  # noqa: S608 - no input
+    insert = f"WITH moved AS ({moved}) INSERT INTO {name} SELECT * FROM moved"  # noqa: S608 - as above
+    await connection.execute(text(insert), {"first": first, "end": end})
+    await connection.execute(
+        text(f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')")
+    )
+    log.info("partition made", table=name)
+
+
+def new_table(table: Table, name: str) -> str:
+    """The statement that makes a table with the columns of a partitioned one, and the primary key that it lacks."""
+    key = ", ".join(column.name for column in table.primary_key)
+    return f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS, CONSTRAINT pk_{name} PRIMARY KEY ({key}))"
+
+
+async def drop_partition(connection: Connection, partition: Partition) -> None:
+    """Drops a partition with its rows. Waits for the transactions that use the table, and holds up all others."""
+    await connection.execute(text(f"DROP TABLE {partition.name}"))
+    log.info("partition dropped", table=partition.name)

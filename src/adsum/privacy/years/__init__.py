@@ -1,0 +1,1 @@
+"""School years of records: their partitions, their archives, and dropping them."""

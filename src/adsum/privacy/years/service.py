@@ -1,0 +1,72 @@
+"""The school years of an installation, and their partitions."""
+
+from __future__ import annotations
+
+from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.errors import Conflict, Forbidden
+from adsum.privacy.retention.repository.periods import periods_of_schools
+from adsum.privacy.retention.rules import FIRST_MONTH
+from adsum.privacy.years import repository
+from adsum.privacy.years.rules import SchoolYear, years_of
+
+
+class NoPartitions(Conflict):
+    """The database cannot partition records."""
+
+    code = "no_partitions"
+
+
+class SchoolYears:
+    """School years of all schools. Every method raises Forbidden without `student:data` and the rights of all schools.
+
+    A year begins in the month of the partitions; without any, in that of the default of retention.
+    """
+
+    def __init__(self, database: Database, now: Clock) -> None:
+        self._database = database
+        self._now = now
+
+    async def list(self, caller: Caller) -> list[SchoolYear]:
+        """The years that have records or a partition, the oldest first."""
+        _require(caller)
+        async with self._database.snapshot() as connection:
+            partitions = await repository.partitions_of_records(connection)
+            days = await repository.count_records(connection)
+            return years_of(days, partitions, await self._first_month(connection))
+
+    async def partition(self, first_month: int | None, caller: Caller) -> bool:
+        """Partitions the records of Postgres by school year while they are read and written.
+
+        `first_month` None: that of the default of retention. Returns False: they are partitioned already.
+
+        Raises:
+            NoPartitions: the database is SQLite.
+            LockTimeout: a transaction used the tables each time, for minutes.
+        """
+        _require(caller)
+        if not self._database.is_postgres:
+            raise NoPartitions("SQLite has no partitions: `adsum year archive` and `adsum year drop` do without them")
+        async with self._database.snapshot() as connection:
+            month = first_month or await self._first_month(connection)
+        done = await repository.partitioning(self._database, month).partition(self._now().date())
+        if done:
+            async with self._database.transaction() as connection:
+                await record(connection, caller, Action.RECORDS_PARTITIONED, after={"first_month": month})
+        return done
+
+    async def _first_month(self, connection: Connection) -> int:
+        partitions = await repository.partitions_of_records(connection)
+        if partitions:
+            return partitions[0].end.month
+        default, _ = await periods_of_schools(connection, self._now())
+        return default.first_month or FIRST_MONTH
+
+
+def _require(caller: Caller) -> None:
+    require_permission(caller, Permission.STUDENT_DATA)
+    if caller.schools is not None:
+        raise Forbidden("school years of all schools need the rights of all schools")

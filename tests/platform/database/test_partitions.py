@@ -1,0 +1,301 @@
+"""Records of Postgres are partitioned while they are written, and partitions of coming years are made ahead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from adsum.attendance.repository import apply_changes
+from adsum.attendance.rules import RecordChange
+from adsum.attendance.tables import attendance_changes, attendances
+from adsum.platform.database import partitioning as conversion
+from adsum.platform.database import schema, table_changes
+from adsum.platform.database.engine import Connection, Database, LockTimeout, RejectedRows, StorageOutage
+from adsum.platform.database.partitions import PartitionsAhead, partitions_of
+from adsum.platform.database.revision import (
+    COMPATIBLE_FROM,
+    PARTITIONED_FROM,
+    MigrationState,
+    migration_state,
+    schema_compatibility,
+)
+from adsum.platform.ids import Batch
+from adsum.privacy.years.repository import partitioning, partitions_ahead
+from tests.support.schools import SchoolIds, make_record, make_school
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until
+
+TODAY = date(2026, 11, 30)
+NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
+NEXT_YEAR = NOW + timedelta(days=366)
+pytestmark = pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
+
+
+@dataclass
+class Clock:
+    """A time that tests change."""
+
+    now: datetime = NOW
+
+
+@pytest.fixture
+async def plain(unmigrated: Database) -> Database:
+    """A database whose records are one table, as versions before 0066 made them."""
+    await schema.migrate(unmigrated)
+    return unmigrated
+
+
+@pytest.fixture
+async def school(plain: Database) -> SchoolIds:
+    async with plain.transaction() as connection:
+        return await make_school(connection)
+
+
+async def partition(database: Database) -> bool:
+    return await partitioning(database, first_month=8).partition(TODAY)
+
+
+async def names(database: Database) -> list[str]:
+    async with database.snapshot() as connection:
+        return [each.name for each in await partitions_of(connection, attendances)]
+
+
+async def add_records(database: Database, school: SchoolIds, *days: date) -> list[int]:
+    async with database.transaction() as connection:
+        batches = [Batch(school.class_id, school.session_id, day) for day in days]
+        return [await make_record(connection, school.school_id, each, school.student_ids[0]) for each in batches]
+
+
+async def correct(database: Database, record_id: int, version: int = 2) -> None:
+    change = RecordChange(version, "present", None, "absent", None, NOW, "office", None, None, None, None)
+    async with database.transaction() as connection:
+        await apply_changes(connection, {record_id: change})
+
+
+async def tables_of_days(connection: Connection, table: str) -> dict[date, str]:
+    """The partition in which the rows of each day are."""
+    found = await connection.execute(text(f"SELECT DISTINCT learning_date, tableoid::regclass::text FROM {table}"))
+    return {row[0]: row[1] for row in found}
+
+
+async def compatible_from(database: Database) -> str | None:
+    async with database.snapshot() as connection:
+        return await connection.scalar(select(schema_compatibility.c.compatible_from))
+
+
+async def test_rows_of_a_partitioned_database_stay_and_new_ones_go_to_the_partition_of_their_year(
+    plain: Database, school: SchoolIds
+) -> None:
+    old = date(2025, 1, 8), date(2026, 9, 1)
+    ids = await add_records(plain, school, *old)
+    await correct(plain, ids[0])
+
+    assert await partition(plain)
+    assert not await partition(plain)
+
+    assert await names(plain) == ["attendances_before_2027", "attendances_2027"]
+    new, late = await add_records(plain, school, date(2027, 9, 1), date(2040, 1, 1))
+    for record_id in (ids[1], new, late):
+        await correct(plain, record_id)
+    assert ids[1] < new < late
+    expected = {old[0]: "before_2027", old[1]: "before_2027", date(2027, 9, 1): "2027", date(2040, 1, 1): "other"}
+    async with plain.snapshot() as connection:
+        for table in ("attendances", "attendance_changes"):
+            tables = {day: f"{table}_{name}" for day, name in expected.items()}
+            assert await tables_of_days(connection, table) == tables
+
+
+async def test_a_change_of_an_older_release_gets_the_day_of_its_record(
+    plain: Database, school: SchoolIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "SLICE", 2)
+    days = [date(2026, 9, day) for day in range(1, 6)]
+    ids = await add_records(plain, school, *days)
+    change = {"version": 2, "changed_at": NOW, "changed_role": "office"}
+    async with plain.transaction() as connection:
+        await connection.execute(insert(attendance_changes), [change | {"attendance_id": each} for each in ids])
+
+    await partition(plain)
+
+    async with plain.snapshot() as connection:
+        c = attendance_changes.c
+        assert list(await connection.scalars(select(c.learning_date).order_by(c.attendance_id))) == days
+
+
+async def test_a_partition_keeps_the_unique_keys_of_the_table(plain: Database, school: SchoolIds) -> None:
+    (record_id,) = await add_records(plain, school, date(2027, 9, 1))
+    await partition(plain)
+
+    await correct(plain, record_id)
+    for again in (add_records(plain, school, date(2027, 9, 1)), correct(plain, record_id)):
+        with pytest.raises(RejectedRows):
+            await again
+
+
+async def test_a_partition_has_the_indexes_and_foreign_keys_of_the_table(plain: Database) -> None:
+    await partition(plain)
+
+    keys = "SELECT conrelid::regclass::text, count(*) FROM pg_constraint WHERE contype = 'f' GROUP BY 1"
+    indexes = "SELECT indrelid::regclass::text, count(*) FROM pg_index WHERE indisvalid GROUP BY 1"
+    async with plain.snapshot() as connection:
+        found = [{row[0]: row[1] for row in await connection.execute(text(each))} for each in (keys, indexes)]
+    for part in ("before_2026", "2026", "2027", "other"):
+        assert found[0][f"attendance_changes_{part}"] == found[0]["attendance_changes"] == 2
+        # The primary key is that of each partition.
+        assert found[1][f"attendances_{part}"] == found[1]["attendances"] + 1 == 5
+
+
+async def test_a_partitioned_database_refuses_processes_that_are_too_old(plain: Database) -> None:
+    assert await compatible_from(plain) == COMPATIBLE_FROM
+
+    await partition(plain)
+
+    assert await compatible_from(plain) == PARTITIONED_FROM
+    assert await schema.migrate(plain) == 0
+    assert await migration_state(plain) is MigrationState.CURRENT
+
+
+async def test_records_are_written_and_corrected_while_their_table_is_partitioned(
+    plain: Database, school: SchoolIds
+) -> None:
+    written, stop = dict[date, int](), asyncio.Event()
+
+    async def write(first: date) -> None:
+        while not stop.is_set():
+            day = first + timedelta(days=len(written))
+            (written[day],) = await add_records(plain, school, day)
+            await correct(plain, written[day])
+
+    async def has_written(count: int) -> bool:
+        return len(written) >= count
+
+    writing = asyncio.create_task(write(date(2020, 9, 1)))
+    await until(lambda: has_written(20))
+    await partition(plain)
+    before = len(written)
+    await until(lambda: has_written(before + 20))
+    stop.set()
+    await writing
+
+    async with plain.snapshot() as connection:
+        c, a = attendance_changes.c, attendances.c
+        found = select(a.learning_date, a.id).join(attendance_changes, c.attendance_id == a.id)
+        assert {
+            row[0]: row[1] for row in await connection.execute(found.where(c.learning_date == a.learning_date))
+        } == (written)
+
+
+async def test_a_conversion_gives_way_to_a_long_transaction_and_can_be_repeated(
+    plain: Database, school: SchoolIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_records(plain, school, date(2026, 9, 1))
+    monkeypatch.setattr(table_changes, "LOCK_TIMEOUT_MS", 20)
+    monkeypatch.setattr(table_changes, "LOCK_PATIENCE_S", -1.0)
+
+    async with plain.transaction() as reader:
+        await reader.execute(text("SELECT 1 FROM attendance_changes"))
+        with pytest.raises(LockTimeout):
+            await partition(plain)
+    assert await names(plain) == []
+
+    assert await partition(plain)
+    await add_records(plain, school, date(2030, 1, 1))
+
+
+async def test_a_conversion_beside_a_migration_is_an_outage(plain: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_changes, "STATEMENT_TIMEOUT_S", 0.1)
+    async with table_changes.schema_locked(plain):
+        with pytest.raises(StorageOutage, match="another process"):
+            await partition(plain)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def ahead(plain: Database, clock: Clock) -> AsyncGenerator[PartitionsAhead]:
+    """On partitioned records, at the time of the clock."""
+    await partition(plain)
+    ahead = partitions_ahead(plain, lambda: clock.now)
+    yield ahead
+    await ahead.close()
+
+
+async def test_the_partition_of_the_next_year_is_made_before_it_begins_and_looked_for_once_a_day(
+    plain: Database, clock: Clock, ahead: PartitionsAhead
+) -> None:
+    assert await names(plain) == ["attendances_before_2026", "attendances_2026", "attendances_2027"]
+    assert await ahead.make_if_due() == 0
+
+    clock.now = NEXT_YEAR
+
+    assert [await ahead.make_if_due(), await ahead.make_if_due()] == [2, 0]
+    assert (await names(plain))[-1] == "attendances_2028"
+
+
+async def test_rows_without_a_partition_move_to_the_new_one(
+    plain: Database, school: SchoolIds, clock: Clock, ahead: PartitionsAhead
+) -> None:
+    (record_id,) = await add_records(plain, school, date(2028, 9, 1))
+    await correct(plain, record_id)
+    clock.now = NEXT_YEAR
+
+    await ahead.make_if_due()
+
+    async with plain.snapshot() as connection:
+        for table in ("attendances", "attendance_changes"):
+            assert await tables_of_days(connection, table) == {date(2028, 9, 1): f"{table}_2028"}
+
+
+async def test_a_partition_whose_table_is_in_use_is_made_ten_minutes_later(
+    plain: Database, clock: Clock, ahead: PartitionsAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_changes, "LOCK_TIMEOUT_MS", 20)
+    clock.now = NEXT_YEAR
+
+    async with plain.transaction() as reader:
+        await reader.execute(text("SELECT 1 FROM attendances"))
+        assert await ahead.make_if_due() == 0
+    assert await ahead.make_if_due() == 0
+    clock.now += timedelta(minutes=10)
+    assert await ahead.make_if_due() == 2
+
+
+async def test_the_statistics_of_the_whole_table_are_renewed(
+    plain: Database, school: SchoolIds, ahead: PartitionsAhead
+) -> None:
+    await add_records(plain, school, date(2026, 9, 1), date(2027, 9, 1))
+
+    async def has_statistics() -> bool:
+        of_all = "SELECT count(*) FROM pg_statistic WHERE starelid = 'attendances'::regclass AND stainherit"
+        async with plain.snapshot() as connection:
+            return bool(await connection.scalar(text(of_all)))
+
+    assert not await has_statistics()
+    await ahead.make_if_due()
+    await until(has_statistics)
+
+
+async def test_an_analysis_that_the_server_ends_is_left_to_the_next_day(
+    plain: Database, ahead: PartitionsAhead
+) -> None:
+    async with plain.transaction() as other:
+        await other.execute(text("LOCK TABLE attendances IN SHARE UPDATE EXCLUSIVE MODE"))
+        analysis = asyncio.create_task(ahead.analyse())
+        await until(lambda: has_transaction_waiting_for_a_lock(plain))
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        await other.execute(text(ended))
+        await analysis
+
+
+async def test_a_database_without_partitions_gets_none(plain: Database) -> None:
+    ahead = partitions_ahead(plain, lambda: NOW)
+    assert await ahead.make_if_due() == 0
+    await ahead.close()
+    assert await names(plain) == []
