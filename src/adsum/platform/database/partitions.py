@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
-from sqlalchemy import Table, text
+from sqlalchemy import MetaData, Table, delete, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.clock import Clock
@@ -143,9 +143,10 @@ async def add_partition(connection: Connection, table: Table, first: date) -> No
     end, name, other = next_year(first), f"{table.name}_{first.year}", f"{table.name}_{OTHER}"
     await connection.execute(text(new_table(table, name)))
     await connection.execute(text(f"LOCK TABLE {other} IN SHARE ROW EXCLUSIVE MODE"))
-    moved = f"DELETE FROM {other} WHERE {DAY} >= :first AND {DAY} < :end RETURNING *"  # noqa: S608 - no input
-    insert = f"WITH moved AS ({moved}) INSERT INTO {name} SELECT * FROM moved"  # noqa: S608 - as above
-    await connection.execute(text(insert), {"first": first, "end": end})
+    source, target = (table.to_metadata(MetaData(), name=each) for each in (other, name))
+    moved = delete(source).where(source.c[DAY] >= first, source.c[DAY] < end).returning(*source.c).cte("moved")
+    columns = [column.name for column in table.c]
+    await connection.execute(insert(target).from_select(columns, select(*(moved.c[each] for each in columns))))
     await connection.execute(
         text(f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')")
     )
