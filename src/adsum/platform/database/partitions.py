@@ -103,7 +103,7 @@ class PartitionsAhead:
                 made += await self._make(table, present[-1].end, now.date())
         except StorageOutage as error:
             # Rows of that year are kept without it. The other chores go on.
-            log.warning("a partition is made later", cause=type(error).__name__)
+            log.warning("a partition is made later", code=error.code)
             self._due = now + PAUSE_AFTER_FAILURE
             return made
         self._due = now + PAUSE
@@ -126,7 +126,7 @@ class PartitionsAhead:
                 for table in self._tables:
                     await execute_long(connection, f"ANALYZE {table.name}")
         except StorageOutage as error:
-            log.warning("records were not analysed", reason=error.detail)
+            log.warning("records were not analysed", code=error.code)
 
     async def close(self) -> None:
         """Ends an analysis."""

@@ -7,14 +7,14 @@ from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Conflict, Forbidden
+from adsum.platform.errors import AdsumError, Forbidden
 from adsum.privacy.retention.repository.periods import periods_of_schools
 from adsum.privacy.retention.rules import FIRST_MONTH
 from adsum.privacy.years import repository
 from adsum.privacy.years.rules import SchoolYear, years_of
 
 
-class NoPartitions(Conflict):
+class NoPartitions(AdsumError):
     """The database cannot partition records."""
 
     code = "no_partitions"
