@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import Any, cast, get_args
 
 import pytest
+from pydantic import BaseModel
 from sqlalchemy import select, update
 
 from adsum.accounts.access import system_caller
 from adsum.events.repository import announce, lock_ends, number_events
-from adsum.events.tables import announcements, events
+from adsum.events.schemas import EventItem
 from adsum.events.webhooks.service import NewWebhook
-from adsum.platform.database.new_events import EventType, NewEvent, new_events, write_events
+from adsum.platform.database.event_tables import announcements, events
+from adsum.platform.database.new_events import ABOUT_STUDENTS, EventType, NewEvent, new_events, write_events
 from adsum.platform.database.tombstones import Erased, add_tombstones
 from adsum.privacy.repository.references import replace_in_events
 from adsum.roster.tables import students
@@ -99,6 +101,18 @@ async def test_after_a_merge_events_name_the_kept_student(register: Register) ->
     items = await reader.items()
 
     assert [each["data"]["studentId"] for each in items if each["type"] == "absence.entered"] == [kept, other, kept]
+
+
+def test_an_erasure_looks_through_the_types_whose_data_name_a_student() -> None:
+    items: list[type[BaseModel]] = list(get_args(get_args(EventItem)[0]))
+    fields = [each.model_fields for each in items]
+    naming = {
+        kind
+        for each in fields
+        for kind in get_args(each["type"].annotation)
+        if "student_id" in cast("type[BaseModel]", each["data"].annotation).model_fields
+    }
+    assert naming == ABOUT_STUDENTS
 
 
 async def test_an_erasure_and_a_merge_take_the_id_out_of_announcements(register: Register) -> None:

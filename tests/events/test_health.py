@@ -12,12 +12,12 @@ from sqlalchemy import delete, update
 
 from adsum.accounts.access import system_caller
 from adsum.events.health import HealthOfEvents
-from adsum.events.tables import events
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.operations.doctor.events import check_events
 from adsum.operations.doctor.findings import Severity
 from adsum.platform.clock import Clock, system_clock
+from adsum.platform.database.event_tables import events
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.keys import KeyRing
 from adsum.wiring import Adsum

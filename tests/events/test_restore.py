@@ -18,11 +18,12 @@ from adsum.events import announcements
 from adsum.events.announcements import UnexplainedStudents
 from adsum.events.rules import EventFilters, last_id_after_restore
 from adsum.events.service import EventFeed, EventNumbering, EventPruning
-from adsum.events.tables import event_log, events
+from adsum.events.tables import event_log
 from adsum.events.webhooks import delivery
 from adsum.events.webhooks.service import WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.clock import system_clock
+from adsum.platform.database.event_tables import events
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.wiring import Adsum
 from tests.events.test_feed import read

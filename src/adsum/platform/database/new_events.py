@@ -36,6 +36,18 @@ class EventType(StrEnum):
     WEBHOOK_DISABLED = "webhook.disabled"
 
 
+ABOUT_STUDENTS = frozenset(
+    {
+        EventType.ATTENDANCE_CORRECTED,
+        EventType.ATTENDANCE_CLEARED,
+        EventType.STUDENT_UNEXPLAINED,
+        EventType.ABSENCE_ENTERED,
+        EventType.ABSENCE_CHANGED,
+        EventType.ABSENCE_REVOKED,
+    }
+)
+"""The types whose data have a `studentId`. An erasure removes it."""
+
 # Emptied as events are numbered. No foreign keys: writing an event waits for no other row.
 new_events = Table(
     "new_events",

@@ -7,13 +7,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Date, String, bindparam, column, delete, func, insert, or_, select, table, update
+from sqlalchemy import Date, String, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
-from adsum.platform.database.new_events import EventType
+from adsum.platform.database.event_tables import announcements, events
+from adsum.platform.database.new_events import ABOUT_STUDENTS, EventType
 from adsum.platform.database.sql_files import FileStatement, sql_file
 from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, Row, is_about_student, parts_about, without_parts
@@ -42,9 +43,6 @@ _ANSWER_COLUMNS = {
 }
 _REPLACE_IN_NEW_EVENTS = sql_file("adsum.privacy", "replace_in_new_events", parameters={"kept_id": BigInt})
 _REPLACE_IN_EVENTS = sql_file("adsum.privacy", "replace_in_events", parameters={"kept_id": BigInt})
-# Only the columns that are used: events are above this package.
-_EVENTS = table("events", column("id", BigInt))
-_ANNOUNCEMENTS = table("announcements", column("type", String), column("day", Date), column("subject_id", BigInt))
 _RUNS = sql_file("adsum.privacy", "runs_with_student", parameters=STUDENT, returns=_RUN_COLUMNS)
 _OPEN_RUNS = sql_file("adsum.privacy", "open_runs_with_student", parameters=STUDENT, returns=_BATCH_COLUMNS)
 _ANSWERS = sql_file("adsum.privacy", "answers_with_student", parameters=STUDENT, returns=_ANSWER_COLUMNS)
@@ -97,25 +95,26 @@ async def replace_in_events(
         return
     await _move_announcements(connection, student_ids, kept_id)
     values = {"student_ids": json.dumps(sorted(student_ids)), "kept_id": kept_id}
-    newest = await connection.scalar(select(func.max(_EVENTS.c.id))) or 0
+    newest = await connection.scalar(select(func.max(events.c.id))) or 0
+    numbered = values | {"types": json.dumps(sorted(ABOUT_STUDENTS))}
     # The long part first: until the end of the transaction events wait for their ids that the second statement changes.
-    await _REPLACE_IN_EVENTS.fetch_all(connection, values | {"after": 0})
+    await _REPLACE_IN_EVENTS.fetch_all(connection, numbered | {"after": 0})
     await _REPLACE_IN_NEW_EVENTS.fetch_all(connection, values)
     # Those that got an id meanwhile: the statement before has waited for the transaction that gave it.
-    await _REPLACE_IN_EVENTS.fetch_all(connection, values | {"after": newest})
+    await _REPLACE_IN_EVENTS.fetch_all(connection, numbered | {"after": newest})
 
 
 async def _move_announcements(connection: AsyncConnection, student_ids: Collection[int], kept_id: int | None) -> None:
     """Deletes what says that absences of students are announced, or makes it about the kept student."""
-    c = _ANNOUNCEMENTS.c
+    c = announcements.c
     is_about_absence = c.type == EventType.STUDENT_UNEXPLAINED
-    removed = delete(_ANNOUNCEMENTS).where(is_about_absence, c.subject_id.in_(student_ids)).returning(c.day)
+    removed = delete(announcements).where(is_about_absence, c.subject_id.in_(student_ids)).returning(c.day)
     days = set(await connection.scalars(removed))
     if kept_id is not None:
         days -= set(await connection.scalars(select(c.day).where(is_about_absence, c.subject_id == kept_id)))
         rows = [{"type": EventType.STUDENT_UNEXPLAINED.value, "day": day, "subject_id": kept_id} for day in days]
         if rows:
-            await connection.execute(insert(_ANNOUNCEMENTS), rows)
+            await connection.execute(insert(announcements), rows)
 
 
 async def set_plans(connection: AsyncConnection, runs: Sequence[Mapping[str, Any]]) -> None:
