@@ -157,3 +157,20 @@ async def test_each_secret_can_be_lost(adsum: Adsum, webhook: WebhookWithSecret,
         await connection.execute(update(webhooks).values({column: "v1.unreadable"}))
 
     assert (len(await found(adsum)), (await found(adsum))[1][1]) == (2, "error" if column == "secret" else "ok")
+
+
+async def test_each_count_looks_at_a_limited_number_of_rows(adsum: Adsum, receiver: Receiver) -> None:
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url, in_order=False), CALLER)
+    health = HealthOfEvents(adsum.database, adsum.now, counted_at_most=2)
+    receiver.answer_of = lambda _: 500
+    await happen(adsum, range(3))
+    await adsum.dispatch.dispatch()
+    behind = await health.read()
+    await deliver(adsum, webhook)
+    async with adsum.database.transaction() as connection:
+        await write_events(connection, [NewEvent(EventType.ROSTER_IMPORTED, None, {})] * 3, NOW)
+
+    failed = await health.read()
+
+    assert (behind.backlog, failed.retries, failed.unnumbered) == (2, 2, 2)
+    assert failed.unnumbered_for > timedelta(days=1)

@@ -48,14 +48,14 @@ class EventHealth:
     """The backlog of events.
 
     Attributes:
-        unnumbered: committed events that have no id yet.
+        unnumbered: committed events that have no id yet, at most `MAX_BACKLOG`.
         unnumbered_for: the age of the oldest of them; 0 without one.
         webhooks: the number of webhooks in each state.
         backlog: events after the position of the enabled webhook that is furthest behind, at most `MAX_BACKLOG`.
         undelivered_for: the age of the oldest event that an enabled webhook has not passed; 0 without one.
         waiting_for: the same, of webhooks whose last attempt did not fail, and of events that the dispatcher has not
             matched with webhooks: workers are late.
-        retries: single events that are to be delivered again.
+        retries: single events that are to be delivered again, at most `MAX_BACKLOG`.
         replays: replays of periods that are under way.
     """
 
@@ -70,18 +70,19 @@ class EventHealth:
 
 
 class HealthOfEvents:
-    """Reads the state of events. `now` is the clock."""
+    """Reads the state of events. `now` is the clock; each count looks at `counted_at_most` rows."""
 
-    def __init__(self, database: Database, now: Clock) -> None:
+    def __init__(self, database: Database, now: Clock, counted_at_most: int = MAX_BACKLOG) -> None:
         self._database = database
         self._now = now
+        self._counted_at_most = counted_at_most
 
     async def read(self) -> EventHealth:
         """The present state. Raises Unavailable if the database does not respond."""
-        now = self._now()
+        now, limit = self._now(), self._counted_at_most
         async with self._database.snapshot() as connection:
             ends = await read_ends(connection)
-            unnumbered, oldest = await oldest_new_event(connection)
+            unnumbered, oldest = await oldest_new_event(connection, limit)
             webhooks = await list_webhooks(connection, system_caller())
             enabled = [each for each in webhooks if each.disabled is None]
             behind = [each for each in enabled if each.position < each.newest_id]
@@ -93,10 +94,10 @@ class HealthOfEvents:
                 unnumbered=unnumbered,
                 unnumbered_for=_age(oldest, now),
                 webhooks=Counter(map(state_of, webhooks)),
-                backlog=await count_events(connection, first, MAX_BACKLOG),
+                backlog=await count_events(connection, first, limit),
                 undelivered_for=await _undelivered_for(connection, ends, [each.position for each in behind], now),
                 waiting_for=await _undelivered_for(connection, ends, waiting, now),
-                retries=await count_retries(connection),
+                retries=await count_retries(connection, limit),
                 replays=await count_replays(connection),
             )
 

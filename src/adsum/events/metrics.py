@@ -64,10 +64,16 @@ class _HealthGauges:
             "Age of the oldest event that an enabled webhook has not passed; 0 without one.",
         )
         self._retries = _gauge(
-            registry, "webhook_retries", "Single events that are to be delivered again, on demand and after failures."
+            registry,
+            "webhook_retries",
+            f"Single events that are to be delivered again, on demand and after failures, at most {MAX_BACKLOG:,}.",
         )
         self._replays = _gauge(registry, "webhook_replays", "Replays of periods that are under way.")
-        self._unnumbered = _gauge(registry, "unnumbered_events", "Committed events that the feed does not show yet.")
+        self._unnumbered = _gauge(
+            registry,
+            "unnumbered_events",
+            f"Committed events that the feed does not show yet, at most {MAX_BACKLOG:,}.",
+        )
         self._numbering_lag = _gauge(
             registry,
             "event_numbering_lag_seconds",

@@ -43,10 +43,11 @@ async def has_new_events(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(select(exists(select(new_events.c.id)))))
 
 
-async def oldest_new_event(connection: AsyncConnection) -> tuple[int, datetime | None]:
-    """The number of committed events without an id, and when the oldest of them happened."""
+async def oldest_new_event(connection: AsyncConnection, limit: int) -> tuple[int, datetime | None]:
+    """The number of committed events without an id, and when the oldest of them happened. Looks at `limit` events."""
     c = new_events.c
-    count, oldest = (await connection.execute(select(func.count(), func.min(c.occurred_at)))).one()
+    first = select(c.occurred_at).order_by(c.id).limit(limit).subquery()
+    count, oldest = (await connection.execute(select(func.count(), func.min(first.c.occurred_at)))).one()
     return count, oldest
 
 

@@ -198,11 +198,10 @@ async def due_retries(connection: AsyncConnection, webhook_id: int, now: datetim
     return {row.event_id: row.attempts for row in rows}
 
 
-async def count_retries(connection: AsyncConnection) -> int:
-    """The number of events that enabled webhooks are to deliver again."""
-    c = webhook_retries.c
-    is_enabled = exists(select(webhooks.c.id).where(webhooks.c.id == c.webhook_id, *_ENABLED))
-    return await connection.scalar(select(func.count()).select_from(webhook_retries).where(is_enabled)) or 0
+async def count_retries(connection: AsyncConnection, limit: int) -> int:
+    """The number of events that enabled webhooks are to deliver again, at most `limit`."""
+    retries = select(webhook_retries.c.event_id).join(webhooks).where(*_ENABLED).limit(limit).subquery()
+    return await connection.scalar(select(func.count()).select_from(retries)) or 0
 
 
 async def set_retries(
