@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from adsum.events.health import HealthOfEvents
 from adsum.events.webhooks.pruning import DeletedWebhooks, DeliveryPruning
@@ -70,6 +70,23 @@ async def test_the_answer_to_an_event_is_not_stored_and_the_beginning_of_that_to
     assert of_event == (1, "")
     assert of_test == (None, attempt.answer)
     assert (attempt.answer[:5], len(attempt.answer)) == ("no\ufffd \ufffd", MAX_ANSWER)
+
+
+async def test_answers_to_events_that_a_worker_of_the_version_before_stores_are_removed(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, [0])
+    receiver.content = b"Ada Byron is not in class 7b"
+    await deliver(adsum, webhook)
+    await adsum.webhooks.test(webhook.webhook.id, CALLER)
+    async with adsum.database.transaction() as connection:
+        await connection.execute(update(webhook_deliveries).values(answer="Ada Byron is not in class 7b"))
+
+    await DeliveryPruning(adsum.database, system_clock, keep=timedelta(days=30)).prune_if_due()
+
+    page = await adsum.webhooks.page_of_deliveries(webhook.webhook.id, CALLER, PageRequest())
+    kept = [(each.event_id, each.attempt.answer) for each in page.items]
+    assert kept == [(None, "Ada Byron is not in class 7b"), (1, "")]
 
 
 async def test_old_attempts_are_deleted_in_pages(adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret) -> None:

@@ -27,7 +27,9 @@ class DeletedWebhooks(PagedPruning):
 
 
 class DeliveryPruning(PagedPruning):
-    """Deletes old attempts from the logs of webhooks."""
+    """Deletes old attempts from the logs of webhooks, and answers to events: while an upgrade runs, workers of the
+    version before store them.
+    """
 
     def __init__(self, database: Database, now: Clock, *, keep: timedelta, page: int = PRUNED_AT_ONCE) -> None:
         super().__init__(database, now, page=page, pause=PRUNE_PAUSE)
@@ -35,4 +37,5 @@ class DeliveryPruning(PagedPruning):
 
     @override
     async def _prune(self, connection: Connection, now: datetime) -> int:
+        await statements.remove_answers(connection, now - 2 * PRUNE_PAUSE)
         return await statements.prune_deliveries(connection, now - self._keep, self._page)

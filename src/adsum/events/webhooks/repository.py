@@ -382,6 +382,13 @@ def _delivery(
     return Delivery(delivery_id, webhook_id, event_id, event_type, number, Attempt(*attempt))
 
 
+async def remove_answers(connection: AsyncConnection, since: datetime) -> None:
+    """Removes the answers to events from attempts since a time."""
+    c = webhook_deliveries.c
+    answered = (c.attempted_at >= since, c.event_id.is_not(None), c.answer != "")
+    await connection.execute(update(webhook_deliveries).where(*answered).values(answer=""))
+
+
 async def prune_deliveries(connection: AsyncConnection, before: datetime, limit: int) -> int:
     """Deletes at most `limit` attempts from before a time. Returns their number."""
     c = webhook_deliveries.c
