@@ -270,6 +270,8 @@ async def test_a_key_of_another_school_does_not_exist(keys: ApiKeys, database: D
     caller = manager(READ, schools=frozenset({here}))
     assert [key.id for key in await keys.list_keys(caller)] == [own.key.id]
     assert [*await keys.schools_of(caller)] == [here]
+    assert [key.id for key in await keys.list_keys(school_id=here)] == [own.key.id, both.key.id]
+    assert [key.id for key in await keys.list_keys(caller, there)] == []
     for key_id in (other.key.id, both.key.id, all_schools.key.id, 999):
         for attempt in (
             keys.get(key_id, caller),

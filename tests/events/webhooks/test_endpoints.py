@@ -88,10 +88,17 @@ async def test_an_admin_of_a_school_manages_webhooks_of_that_school(admin: Api, 
     assert for_all.status_code == HTTPStatus.FORBIDDEN
     assert violations(for_all) == {("/schoolId", "school_missing")}
     assert for_other.status_code == HTTPStatus.NOT_FOUND
-    assert [each["id"] for each in (await admin.get(PATH, "admin")).json()["items"]] == [own["id"]]
+    assert await ids(admin, "admin") == [own["id"]]
+    assert await ids(admin, "district") == [of_all["id"], own["id"]]
+    assert await ids(admin, "district", schoolId=admin.school.school_id) == [own["id"]]
+    assert await ids(admin, "admin", schoolId=other.school_id) == []
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/deliveries"), ("POST", "/test")):
         answer = await admin.change(method, f"{PATH}/{of_all['id']}{path}", "admin", None)
         assert answer.status_code == HTTPStatus.NOT_FOUND, path
+
+
+async def ids(api: Api, role: str, **filters: int) -> list[int]:
+    return [each["id"] for each in (await api.get(PATH, role, **filters)).json()["items"]]
 
 
 @pytest.mark.parametrize("role", ["office", "viewer", "operator", "teacher"])

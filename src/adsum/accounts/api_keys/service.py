@@ -133,13 +133,17 @@ class ApiKeys:
             )
             return NewKey(key, secret)
 
-    async def list_keys(self, caller: Caller | None = None) -> list[ApiKey]:
-        """The keys whose schools the caller sees, by id; revoked and expired keys, too. None: the command line."""
+    async def list_keys(self, caller: Caller | None = None, school_id: int | None = None) -> list[ApiKey]:
+        """The keys whose schools the caller sees, by id; revoked and expired keys, too. None: the command line.
+
+        With `school_id` those that are made for this school, without those of all schools.
+        """
         caller = caller or system_caller()
         require_permission(caller, Permission.KEY_MANAGE)
         async with self._database.snapshot() as connection:
             now = self._now()
-            return [key_of_row(row, now) for row in await statements.all_keys(connection) if sees_key(caller, row)]
+            rows = [each for each in await statements.all_keys(connection) if sees_key(caller, each)]
+            return [key_of_row(each, now) for each in rows if school_id is None or school_id in (each.schools or ())]
 
     async def get(self, key_id: int, caller: Caller | None = None) -> ApiKey:
         """One key. Raises NotFound."""

@@ -13,7 +13,7 @@ from adsum.accounts.api_keys.rules import MAX_LIFETIME, MAX_OVERLAP, KeyChanges,
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.key_management.schemas import KeyItem, KeyWithSecret, SecretItem
 from adsum.platform.clock import system_clock
-from adsum.platform.command_line.options import duration_up_to, one_of
+from adsum.platform.command_line.options import SchoolId, duration_up_to, one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -71,11 +71,11 @@ def create_key(
 
 
 @app.command("list")
-def list_keys(*, as_json: Json = False) -> None:
-    """Show all keys, including revoked ones, without their secrets."""
+def list_keys(*, school_id: SchoolId = None, as_json: Json = False) -> None:
+    """Show keys, including revoked ones, without their secrets."""
 
     async def listed(api_keys: ApiKeys) -> list[KeyItem]:
-        return [KeyItem.of(key, api_keys.status_of(key)) for key in await api_keys.list_keys()]
+        return [KeyItem.of(key, api_keys.status_of(key)) for key in await api_keys.list_keys(school_id=school_id)]
 
     rows = [_row(item, as_json=as_json) for item in run_with(ApiKeys, listed)]
     show_rows(COLUMNS, rows, as_json=as_json, dropped_first=DROPPED_FIRST)

@@ -6,7 +6,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.api_keys.rules import KeyEnded, TooManySecrets
@@ -17,6 +17,7 @@ from adsum.platform.errors import ConfirmationNeeded
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.queries import SchoolQuery
 from adsum.platform.http.schemas import Page, PathId
 
 router = APIRouter(prefix="/keys", tags=["keys"], route_class=JsonRoute)
@@ -26,9 +27,11 @@ KeyId = Annotated[PathId, Path(alias="id")]
 
 
 @router.get("", name="listKeys", summary="API keys")
-async def list_keys(api_keys: KeyService, caller: Manager) -> Page[KeyItem]:
-    """The keys whose schools the caller sees, by id, on one page; revoked and expired ones, too."""
-    keys = await api_keys.list_keys(caller)
+async def list_keys(query: Annotated[SchoolQuery, Query()], api_keys: KeyService, caller: Manager) -> Page[KeyItem]:
+    """The keys whose schools the caller sees, by id, on one page; revoked and expired ones, too. `schoolId` leaves out
+    those of all schools.
+    """
+    keys = await api_keys.list_keys(caller, query.school_id)
     return Page(items=[KeyItem.of(key, api_keys.status_of(key)) for key in keys], next_cursor=None)
 
 

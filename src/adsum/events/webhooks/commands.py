@@ -76,9 +76,9 @@ def create(
 
 
 @app.command("list")
-def list_webhooks(*, as_json: Json = False) -> None:
-    """Show all webhooks and the state of their deliveries."""
-    found = run_with(Webhooks, lambda webhooks: webhooks.list_webhooks(system_caller()))
+def list_webhooks(*, school_id: SchoolId = None, as_json: Json = False) -> None:
+    """Show webhooks and the state of their deliveries."""
+    found = run_with(Webhooks, lambda webhooks: webhooks.list_webhooks(system_caller(), school_id))
     items = [WebhookItem.of(each) for each in found]
     show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no webhooks")
 

@@ -28,6 +28,7 @@ from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
+from adsum.platform.http.queries import SchoolQuery
 from adsum.platform.http.schemas import Page, PathId, page_of_items
 
 router = APIRouter(prefix="/webhooks", tags=["events"], route_class=JsonRoute)
@@ -37,9 +38,11 @@ WebhookId = Annotated[PathId, Path(alias="id")]
 
 
 @router.get("", name="listWebhooks", summary="Webhooks")
-async def list_webhooks(webhooks: WebhookService, caller: Manager) -> Page[WebhookItem]:
-    """The webhooks that the caller sees, by id, on one page."""
-    found = await webhooks.list_webhooks(caller)
+async def list_webhooks(
+    query: Annotated[SchoolQuery, Query()], webhooks: WebhookService, caller: Manager
+) -> Page[WebhookItem]:
+    """The webhooks that the caller sees, by id, on one page. `schoolId` leaves out those of all schools."""
+    found = await webhooks.list_webhooks(caller, query.school_id)
     return Page(items=[WebhookItem.of(each) for each in found], next_cursor=None)
 
 

@@ -88,10 +88,11 @@ async def find_webhook(
 
 
 async def list_webhooks(
-    connection: AsyncConnection, caller: Caller, disabled: Collection[Disabled] = ()
+    connection: AsyncConnection, caller: Caller, disabled: Collection[Disabled] = (), school_id: int | None = None
 ) -> list[Webhook]:
     """The webhooks that the caller sees, by id; with `disabled` those that are disabled for one of these reasons."""
-    query = _select(in_visible_school(caller, webhooks.c.school_id)).order_by(webhooks.c.id)
+    which = equal((webhooks.c.school_id, school_id))
+    query = _select(in_visible_school(caller, webhooks.c.school_id), *which).order_by(webhooks.c.id)
     if disabled:
         query = query.where(webhooks.c.disabled.in_(disabled))
     return [_webhook(*row) for row in await connection.execute(query)]

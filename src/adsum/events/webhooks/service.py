@@ -108,11 +108,11 @@ class Webhooks:
             await _record(connection, caller, Action.WEBHOOK_CREATED, webhook, after=_content(webhook))
         return WebhookWithSecret(webhook, secret)
 
-    async def list_webhooks(self, caller: Caller) -> list[Webhook]:
-        """The visible webhooks, by id."""
+    async def list_webhooks(self, caller: Caller, school_id: int | None = None) -> list[Webhook]:
+        """The visible webhooks, by id; with `school_id` those of this school, without those of all schools."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.snapshot() as connection:
-            return await statements.list_webhooks(connection, caller)
+            return await statements.list_webhooks(connection, caller, school_id=school_id)
 
     async def last_deliveries(self, caller: Caller) -> Mapping[int, Delivery]:
         """The newest attempt of each visible webhook, by the id of the webhook."""

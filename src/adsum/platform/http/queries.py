@@ -16,7 +16,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from adsum.platform.days import WrongDay, day_near, plain_day
 from adsum.platform.errors import Violation
 from adsum.platform.http.problems import violation_of
-from adsum.platform.http.schemas import PlainText, RosterText, SentSchema
+from adsum.platform.http.schemas import PathId, PlainText, RosterText, SentSchema
 from adsum.platform.paging import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
 
 ON_BEHALF_OF = "onBehalfOf"
@@ -124,6 +124,12 @@ class SentInBody(SentSchema):
     @classmethod
     def _without_the_person(cls, given: Any) -> Any:
         return given  # a body names no person for whom a key acts
+
+
+class SchoolQuery(WholeQuery):
+    """The query of a list on one page."""
+
+    school_id: PathId | None = None
 
 
 class PageQuery(WholeQuery):
