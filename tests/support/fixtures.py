@@ -21,6 +21,7 @@ from tests.support.servers.postgres import Postgres, copy_data, new_postgres, ru
 from tests.support.servers.processes import run_apart
 from tests.support.servers.valkey import tell, temporary_valkey, url_of
 from tests.support.shared import made_once
+from tests.support.waiting import connections_returned
 
 TEMPLATE = "adsum_template"
 REQUEST_S = 10.0
@@ -171,6 +172,7 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
     """The open database; the test runs once on SQLite and once on Postgres."""
     opened = open_database(database_url)
     yield opened
+    await connections_returned(opened)
     await opened.close()
 
 
@@ -178,6 +180,7 @@ async def database(database_url: str) -> AsyncGenerator[Database]:
 async def postgres_database(postgres_url: str) -> AsyncGenerator[Database]:
     opened = open_database(postgres_url)
     yield opened
+    await connections_returned(opened)
     await opened.close()
 
 

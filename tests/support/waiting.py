@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy.pool import QueuePool
+
 from adsum.platform.database.engine import Database
 
 DEADLINE_S = 15.0
@@ -17,6 +19,17 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEA
             if await condition():
                 return
             await asyncio.sleep(0.01)
+
+
+async def connections_returned(database: Database) -> None:
+    """Waits for what services write in the background. At its end an event loop would cut it off in a transaction."""
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+
+    async def all_returned() -> bool:
+        return pool.checkedout() == 0
+
+    await until(all_returned)
 
 
 async def has_transaction_waiting_for_a_lock(database: Database) -> bool:
