@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncGenerator, Generator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from adsum.platform.errors import ConfigurationError
 from adsum.platform.retries import retry_forever
 from adsum.schools.tables import schools
 from tests.support.fixtures import TEMPLATE
-from tests.support.servers.postgres import Postgres, temporary_postgres
+from tests.support.servers.postgres import Postgres, Session, temporary_postgres
 from tests.support.servers.processes import eventually
 from tests.support.servers.standby import StandbyPair, standby_pair
 from tests.support.waiting import until
@@ -82,13 +83,21 @@ def durable_postgres(postgres_data: Path) -> Generator[Postgres]:
 
 
 @pytest.fixture
-def lonely_postgres(durable_postgres: Postgres) -> Generator[Postgres]:
+async def lonely_postgres(durable_postgres: Postgres) -> AsyncGenerator[Postgres]:
     """A primary whose commits wait for a standby that is away. It has no school."""
     durable_postgres.ask(TEMPLATE, "DELETE FROM schools")
     names = "ALTER SYSTEM SET synchronous_standby_names = 'away'"
     durable_postgres.ask("postgres", names, "SELECT pg_reload_conf()")
+    # Sessions wait once the checkpointer, a process of its own, has read the setting too.
+    await eventually(lambda: _waits_for_standby(durable_postgres))
     yield durable_postgres
     _give_up_standby(durable_postgres)
+
+
+def _waits_for_standby(server: Postgres) -> bool:
+    with closing(Session(server, "postgres")) as session:
+        output = session.ask("SET statement_timeout = 100", "SELECT pg_logical_emit_message(true, 'test', '')")
+    return "canceling wait for synchronous replication" in output
 
 
 def _give_up_standby(server: Postgres) -> None:
