@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncGenerator, Generator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,14 @@ from adsum.platform.errors import ConfigurationError
 from adsum.platform.retries import retry_forever
 from adsum.schools.tables import schools
 from tests.support.fixtures import TEMPLATE
-from tests.support.servers.postgres import Postgres, Session, temporary_postgres
+from tests.support.servers.postgres import Postgres, temporary_postgres
 from tests.support.servers.processes import eventually
 from tests.support.servers.standby import StandbyPair, standby_pair
 from tests.support.waiting import until
 
 FAILED_OVER_S = 30
+OF_WAITING = "FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+WAITING = f"SELECT count(*) {OF_WAITING}"
 
 
 async def add_school(database: Database, name: str) -> None:
@@ -89,15 +90,21 @@ async def lonely_postgres(durable_postgres: Postgres) -> AsyncGenerator[Postgres
     names = "ALTER SYSTEM SET synchronous_standby_names = 'away'"
     durable_postgres.ask("postgres", names, "SELECT pg_reload_conf()")
     # Sessions wait once the checkpointer, a process of its own, has read the setting too.
-    await eventually(lambda: _waits_for_standby(durable_postgres))
+    while not await _waits_for_standby(durable_postgres):
+        pass
     yield durable_postgres
     _give_up_standby(durable_postgres)
 
 
-def _waits_for_standby(server: Postgres) -> bool:
-    with closing(Session(server, "postgres")) as session:
-        output = session.ask("SET statement_timeout = 100", "SELECT pg_logical_emit_message(true, 'test', '')")
-    return "canceling wait for synchronous replication" in output
+async def _waits_for_standby(server: Postgres) -> bool:
+    """Whether a commit waits. It is then cancelled."""
+    commit = "SELECT pg_logical_emit_message(true, 'test', '')"
+    committing = asyncio.create_task(asyncio.to_thread(server.ask, "postgres", commit))
+    await eventually(lambda: committing.done() or server.ask("postgres", WAITING) == "1\n")
+    is_waiting = not committing.done()
+    server.ask("postgres", f"SELECT pg_cancel_backend(pid) {OF_WAITING}")
+    await committing
+    return is_waiting
 
 
 def _give_up_standby(server: Postgres) -> None:
@@ -124,8 +131,7 @@ async def test_a_commit_that_waits_for_the_standby_is_not_shown_when_its_time_is
 async def test_a_cancelled_caller_does_not_cancel_the_wait_for_the_standby(lonely_postgres: Postgres) -> None:
     database = open_database(lonely_postgres.url(TEMPLATE))
     adding = asyncio.create_task(add_school(database, "waits"))
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
-    await eventually(lambda: lonely_postgres.ask("postgres", waits) == "1\n")
+    await eventually(lambda: lonely_postgres.ask("postgres", WAITING) == "1\n")
     adding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await adding
