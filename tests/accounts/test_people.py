@@ -323,7 +323,7 @@ async def test_a_login_that_is_linked_meanwhile_stays(people: People, database: 
         people.add_login("t@school.example", Role.TEACHER, ADMIN, school_id=school_id, teacher="t-1") for _ in range(2)
     ]
     results = await asyncio.gather(*add, return_exceptions=True)
-    assert sorted(type(each).__name__ for each in results) == ["EmailTaken", "NewPassword"]
+    assert sorted(type(each).__name__ for each in results) == ["EmailTaken", "GivenPassword"]
 
 
 async def test_a_teacher_whom_the_roster_disabled_can_be_disabled_for_good(people: People, database: Database) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from adsum.batches.page_data import TypedFilters, selected_outcome
+from adsum.batches.page_data import TypedBatchFilters, selected_outcome
 from adsum.batches.rules import BatchFilters, BatchState, FailureCount, ListedRun, OnExisting, Outcome, Tally, UndoneRun
 from adsum.batches.timeline import BatchTimeline, EventKind
 from adsum.platform.pages.charts import HEIGHT, MIN_HEIGHT, absence_scale, bar_chart
@@ -56,20 +56,20 @@ def test_failed_students_are_shown_first_by_default() -> None:
 
 
 def test_filter_values_are_parsed_or_reported_as_invalid() -> None:
-    good = TypedFilters("completed", "123", "2024-12-01", "2024-12-31")
+    good = TypedBatchFilters("completed", "123", "2024-12-01", "2024-12-31")
     assert good.invalid_fields == frozenset()
     assert good.filters == BatchFilters(
         class_id=123, first_day=date(2024, 12, 1), last_day=date(2024, 12, 31), state=BatchState.COMPLETED
     )
     assert good.query(cursor="abc") == "state=completed&classId=123&from=2024-12-01&to=2024-12-31&cursor=abc"
-    assert TypedFilters("done", "12abc", "25/12/2024", "2025-02-29").invalid_fields == {
+    assert TypedBatchFilters("done", "12abc", "25/12/2024", "2025-02-29").invalid_fields == {
         "state",
         "classId",
         "from",
         "to",
     }
-    assert TypedFilters(class_id="9" * 30).invalid_fields == {"classId"}
-    assert TypedFilters().filters == BatchFilters()
+    assert TypedBatchFilters(class_id="9" * 30).invalid_fields == {"classId"}
+    assert TypedBatchFilters().filters == BatchFilters()
 
 
 def test_bars_are_scaled_together_and_small_values_stay_visible() -> None:

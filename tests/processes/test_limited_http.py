@@ -18,11 +18,11 @@ from starlette.types import Receive, Scope, Send
 from adsum.platform.http.middleware import HEADERS
 from adsum.platform.settings import load_settings
 from adsum.processes import limited_http
-from adsum.processes.limited_http import Connections, LimitedHttp, Limits
+from adsum.processes.limited_http import ConnectionLimits, Connections, LimitedHttp
 from adsum.processes.serve import allow_open_files, headers_of_refusals, limits_of
 from tests.support.waiting import until
 
-LIMITS = Limits(
+LIMITS = ConnectionLimits(
     connections=5,
     connections_per_address=3,
     proxies="10.0.0.0/8,::1,unix",
@@ -93,7 +93,7 @@ class Client:
 class Running:
     """A server with limits on a free port."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ConnectionLimits) -> None:
         self.connections = Connections(limits, HEADERS)
         protocol = partial(LimitedHttp, self.connections)
         config = uvicorn.Config(application, port=0, lifespan="off", log_config=None, http=protocol)  # pyright: ignore[reportArgumentType]
@@ -107,7 +107,7 @@ class Running:
 
 
 @asynccontextmanager
-async def serving(limits: Limits = LIMITS) -> AsyncGenerator[Running]:
+async def serving(limits: ConnectionLimits = LIMITS) -> AsyncGenerator[Running]:
     running = Running(limits)
     running.server.config.load()
     running.server.lifespan = running.server.config.lifespan_class(running.server.config)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from adsum.absences.page_data import AbsencePageData, Search, TypedAbsence
+from adsum.absences.page_data import AbsencePageData, StudentSearch, TypedAbsence
 from adsum.absences.rules import MAX_SESSIONS, NO_SESSION_MEETS, AbsenceFilters
 from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.kept_words.pages import SearchedWords
@@ -99,7 +99,7 @@ class ContentForm(BaseModel):
         )
 
 
-class EntryForm(ContentForm):
+class AbsenceForm(ContentForm):
     """The form that enters absences.
 
     `step`: `find` searches for students, `all` chooses those who are found, `enter` enters the absence.
@@ -111,8 +111,8 @@ class EntryForm(ContentForm):
     step: Text = "find"
 
     @property
-    def search(self) -> Search:
-        return Search(self.words, _id_or_none(self.class_id))
+    def search(self) -> StudentSearch:
+        return StudentSearch(self.words, _id_or_none(self.class_id))
 
 
 class ChangeForm(ContentForm):
@@ -183,7 +183,7 @@ async def entry_page(
     class_id: Annotated[PlainText, Query(alias="class")] = "",
 ) -> Response:
     """The form. `student` and `class` fill it."""
-    form = EntryForm.model_validate({"student": student, "class": class_id, "first_day": of.day.isoformat()})
+    form = AbsenceForm.model_validate({"student": student, "class": class_id, "first_day": of.day.isoformat()})
     return await _entry_page(request, page_data, visitor, of, form)
 
 
@@ -194,7 +194,7 @@ async def enter(
     absences: AbsencesService,
     visitor: OfficeVisitor,
     of: RequestedDay,
-    form: Annotated[EntryForm, Form()],
+    form: Annotated[AbsenceForm, Form()],
 ) -> Response:
     """Searches for students, or enters the absence. A repeated form enters nothing twice."""
     caller, student_ids = visitor.caller, list(dict.fromkeys(form.student))
@@ -273,7 +273,7 @@ async def _entry_page(
     page_data: AbsencePageData,
     visitor: Visitor,
     of: SchoolDay,
-    form: EntryForm,
+    form: AbsenceForm,
     error: AdsumError | None = None,
 ) -> Response:
     typed = form.typed

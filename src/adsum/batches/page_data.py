@@ -60,7 +60,7 @@ MissingRegisters: TypeAlias = Callable[[Caller, int], Awaitable[Page[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
-class TypedFilters:
+class TypedBatchFilters:
     """The filters of the list of batches as the visitor typed them."""
 
     state: str = ""
@@ -146,7 +146,7 @@ class BatchPageData:
             "is_own": _sees_own(caller),
         }
 
-    async def list(self, caller: Caller, typed: TypedFilters, cursor: str | None) -> dict[str, Any]:
+    async def list(self, caller: Caller, typed: TypedBatchFilters, cursor: str | None) -> dict[str, Any]:
         """The values of `batches.html`. `page` is None if a filter cannot be parsed."""
         live = await self.live(caller)
         filters = None if typed.invalid_fields else _own(caller, typed.filters)

@@ -14,7 +14,7 @@ from fastapi.responses import RedirectResponse
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.batches.activity.service import ActivityService
-from adsum.batches.page_data import BatchPageData, TypedFilters
+from adsum.batches.page_data import BatchPageData, TypedBatchFilters
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.undo import Undo
 from adsum.platform.errors import AdsumError, Conflict, Invalid
@@ -49,8 +49,8 @@ async def _typed_filters(
     class_id: Annotated[str, Query(alias="classId")] = "",
     first: Annotated[str, Query(alias="from")] = "",
     last: Annotated[str, Query(alias="to")] = "",
-) -> TypedFilters:
-    return TypedFilters(state.strip(), class_id.strip(), first.strip(), last.strip())
+) -> TypedBatchFilters:
+    return TypedBatchFilters(state.strip(), class_id.strip(), first.strip(), last.strip())
 
 
 async def _action_result(
@@ -64,7 +64,7 @@ async def batches_page(
     request: Request,
     pages: PageDataService,
     visitor: Watcher,
-    typed: Annotated[TypedFilters, Depends(_typed_filters)],
+    typed: Annotated[TypedBatchFilters, Depends(_typed_filters)],
     cursor: Annotated[str | None, Query()] = None,
 ) -> Response:
     """The list of batches."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.database.partitions import PartitionsAhead
-from adsum.privacy.holds.service import Holds
+from adsum.privacy.holds.service import StudentHolds
 from adsum.privacy.merging.page_data import MergePageData
 from adsum.privacy.merging.service import StudentMerges
 from adsum.privacy.retention.service import Retention, RetentionRuns
@@ -27,7 +27,7 @@ class PrivacyServices:
     student_merges: StudentMerges
     merge_page_data: MergePageData
     staff_erasure: StaffErasure
-    holds: Holds
+    holds: StudentHolds
     retention: Retention
     retention_runs: RetentionRuns
     school_years: SchoolYears
@@ -42,7 +42,7 @@ def privacy_services(on: OpenServers, schools: Schools, roster: RosterServices, 
         student_merges=merges,
         merge_page_data=MergePageData(merges, roster.directory, schools, statuses, roster.naming),
         staff_erasure=StaffErasure(on.database, on.now),
-        holds=Holds(on.database, on.now),
+        holds=StudentHolds(on.database, on.now),
         retention=Retention(on.database, on.now),
         retention_runs=RetentionRuns(on.database, on.now),
         school_years=SchoolYears(on.database, on.now),

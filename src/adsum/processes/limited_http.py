@@ -29,7 +29,7 @@ log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """The limits of one process.
 
     Attributes:
@@ -55,7 +55,7 @@ class Limits:
 class Connections:
     """Counts the open connections of the process by address. `headers`: of the answers to those that are refused."""
 
-    def __init__(self, limits: Limits, headers: Mapping[str, str]) -> None:
+    def __init__(self, limits: ConnectionLimits, headers: Mapping[str, str]) -> None:
         self.limits = limits
         self.headers = headers
         self._open: Counter[str] = Counter()

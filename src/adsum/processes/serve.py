@@ -21,7 +21,7 @@ from adsum.platform.gc_tuning import collect_regularly, freeze_startup_objects
 from adsum.platform.http.middleware import security_headers
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import configure_logs, logger
-from adsum.processes.limited_http import Connections, LimitedHttp, Limits
+from adsum.processes.limited_http import ConnectionLimits, Connections, LimitedHttp
 from adsum.processes.proxies import behind_proxies
 
 # When the process stops, a request that takes longer than this is cut off.
@@ -131,9 +131,9 @@ def allow_open_files(count: int) -> None:
         log.warning("too few open files for ADSUM_MAX_CONNECTIONS", allowed=allowed, needed=count)
 
 
-def limits_of(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> ConnectionLimits:
     """The limits of the settings."""
-    return Limits(settings.max_connections, settings.max_connections_per_address, settings.trusted_proxies)
+    return ConnectionLimits(settings.max_connections, settings.max_connections_per_address, settings.trusted_proxies)
 
 
 def headers_of_refusals(settings: Settings) -> Mapping[str, str]:

@@ -188,7 +188,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class StudentDay:
+class CountedDay:
     """A day of one student: the sessions in which the student was expected. `is_absent`: half of the time or more."""
 
     day: date
@@ -238,10 +238,10 @@ class ReportedMark:
     left_at: str | None
 
 
-def days_with_unmarked(days: Iterable[StudentDay], student_id: int, unmarked: Mapping[date, int]) -> list[StudentDay]:
+def days_with_unmarked(days: Iterable[CountedDay], student_id: int, unmarked: Mapping[date, int]) -> list[CountedDay]:
     """The days of a student in their order, with the sessions in which the student has no mark."""
     marked = {each.day: each for each in days}
-    nothing = StudentDay(date.min, student_id, 0, 0, 0, 0, 0, is_absent=False)
+    nothing = CountedDay(date.min, student_id, 0, 0, 0, 0, 0, is_absent=False)
     for day, number in unmarked.items():
         marked[day] = replace(marked.get(day, nothing), day=day, unmarked=number)
     return [marked[day] for day in sorted(marked)]

@@ -38,13 +38,13 @@ from adsum.reports.rules import (
     MAX_DAYS,
     NAMELESS,
     ChronicRule,
+    CountedDay,
     Counts,
     Extent,
     GroupBy,
     Named,
     Rate,
     Scope,
-    StudentDay,
     days_with_unmarked,
     grade_order,
     rates_by_period,
@@ -88,7 +88,7 @@ class Streak:
 class Unexplained:
     """A day of a student with absences that are not authorised."""
 
-    day: StudentDay
+    day: CountedDay
     student: Named
 
 
@@ -109,7 +109,7 @@ class StudentRecord:
     counts: Counts
     elsewhere: Counts
     is_chronically_absent: bool
-    days: Sequence[StudentDay]
+    days: Sequence[CountedDay]
     rule: Definition
 
     @property
@@ -335,11 +335,11 @@ def _streak(student_id: int, days: int, since: date, student: Named) -> Streak:
 
 def _days_of_student(
     student_id: int,
-    marked: Iterable[tuple[int, StudentDay]],
+    marked: Iterable[tuple[int, CountedDay]],
     unmarked: Iterable[tuple[int, date]],
     *,
     except_at: Container[int],
-) -> list[StudentDay]:
+) -> list[CountedDay]:
     """The days of a student, with sessions in which they have no mark, except those at some schools."""
     of_day = Counter(day for school_id, day in unmarked if school_id not in except_at)
     return days_with_unmarked((day for school_id, day in marked if school_id not in except_at), student_id, of_day)

@@ -17,7 +17,7 @@ from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.rules import Client
-from adsum.accounts.sign_ins.service import MAX_WAITING, Limits, PasswordSignIn
+from adsum.accounts.sign_ins.service import MAX_WAITING, PasswordLimits, PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
@@ -63,7 +63,7 @@ def password_sign_in(
     by_account: int = 1000,
 ) -> PasswordSignIn:
     """Sign-in with these limits. Attempts for an account that is slowed down take no time."""
-    limits = Limits(
+    limits = PasswordLimits(
         by_pair=AttemptLimit("account-address", by_pair, AN_HOUR_S),
         by_address=AttemptLimit("address", by_address, AN_HOUR_S),
         by_account=AttemptLimit("account", by_account, AN_HOUR_S),

@@ -23,7 +23,7 @@ from adsum.accounts.audit.verification import Verifier
 from adsum.operations.audit.details import typed_value
 from adsum.operations.audit.page_data import MAX_FOUND
 from adsum.operations.audit.rules import ACTIONS
-from adsum.operations.audit.typed_filters import Period, TypedFilters, parties_of
+from adsum.operations.audit.typed_filters import Period, TypedAuditFilters, parties_of
 from adsum.platform.keys import KeyRing
 from adsum.platform.origin import ORIGIN, Origin
 from adsum.privacy.retention.rules import Periods
@@ -229,11 +229,11 @@ async def test_an_area_a_period_and_a_school_narrow_the_list(adsum: Adsum, admin
 def test_periods_end_today_in_the_time_zone_of_the_school() -> None:
     now = datetime(2026, 11, 29, 23, 30, tzinfo=UTC)  # the 30th in Berlin
     berlin = ZoneInfo("Europe/Berlin")
-    spans = {period: TypedFilters(period=period).span("Europe/Berlin", now) for period in Period}
+    spans = {period: TypedAuditFilters(period=period).span("Europe/Berlin", now) for period in Period}
     assert spans[Period.ALL] == (None, None)
     assert spans[Period.TODAY] == (datetime(2026, 11, 30, tzinfo=berlin), None)
     assert spans[Period.WEEK] == (datetime(2026, 11, 24, tzinfo=berlin), None)
-    chosen = TypedFilters(period="days", first="2026-11-01", last="2026-11-02").span("Europe/Berlin", now)
+    chosen = TypedAuditFilters(period="days", first="2026-11-01", last="2026-11-02").span("Europe/Berlin", now)
     assert chosen == (datetime(2026, 11, 1, tzinfo=berlin), datetime(2026, 11, 3, tzinfo=berlin))
     assert parties_of("person") is None
 
@@ -329,7 +329,7 @@ async def test_the_page_needs_its_permission(admin: Api) -> None:
 
 
 def test_a_query_keeps_the_filters_and_changes_one_and_has_no_name() -> None:
-    typed = TypedFilters(who="Todd", action="signed_in", first="2026-01-01")
+    typed = TypedAuditFilters(who="Todd", action="signed_in", first="2026-01-01")
     assert typed.query() == "action=signed_in"
     assert typed.query(by="person-3") == "action=signed_in&by=person-3"
     assert typed.query(cursor="c") == "action=signed_in&cursor=c"
@@ -337,7 +337,7 @@ def test_a_query_keeps_the_filters_and_changes_one_and_has_no_name() -> None:
 
 @pytest.mark.parametrize("codes", ["person-1,", ",", "person-1,teacher-2", "person-1,system"])
 def test_a_list_with_a_wrong_code_is_invalid(codes: str) -> None:
-    assert TypedFilters(by=codes, about=codes).invalid_fields == {"by", "about"}
+    assert TypedAuditFilters(by=codes, about=codes).invalid_fields == {"by", "about"}
 
 
 async def test_a_search_with_an_invalid_filter_shows_the_message_at_its_field(admin: Api) -> None:
@@ -349,6 +349,6 @@ async def test_a_search_with_an_invalid_filter_shows_the_message_at_its_field(ad
 async def test_a_caller_without_the_right_to_names_finds_none(adsum: Adsum, admin: Api) -> None:
     await adsum.api_keys.create("Todd imports", [Permission.ROSTER_READ], [admin.school.school_id])
     reader = Caller(Role.KEY, frozenset({Permission.AUDIT_READ}), key_id=1)
-    view = await adsum.audit_page_data.view(TypedFilters(who="todd", whom="given"), None, reader, adsum.now())
+    view = await adsum.audit_page_data.view(TypedAuditFilters(who="todd", whom="given"), None, reader, adsum.now())
     assert (view.days, view.schools, view.names.keys, view.names.students) == ([], [], {}, {})
     assert [found and found.parties for found in (view.who, view.whom)] == [[], []]

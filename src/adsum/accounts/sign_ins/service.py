@@ -55,7 +55,7 @@ log = logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PasswordLimits:
     """The failures that are allowed before attempts are refused; of an account, before they are slowed down.
 
     Attributes:
@@ -133,7 +133,7 @@ class PasswordSignIn:
         failures: FailedSignIns,
         factors: FactorVerifier,
         half_ways: HalfWays,
-        limits: Limits | None = None,
+        limits: PasswordLimits | None = None,
         *,
         password_accounts: Collection[str] | None = None,
     ) -> None:
@@ -145,7 +145,7 @@ class PasswordSignIn:
         self._failures = failures
         self._factors = factors
         self._half_ways = half_ways
-        self._limits = limits or Limits()
+        self._limits = limits or PasswordLimits()
         # As many slots as for password hashes: of many simultaneous attempts, the later ones wait here until the
         # failures of the earlier ones are counted.
         self._queue = FairQueue(CONCURRENT_HASHES, MAX_WAITING)

@@ -24,7 +24,7 @@ _INVITATION = re.compile(r"([0-9]{1,19})\.([0-9]{1,9})\.([0-9]{1,12})\.([0-9a-f]
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class SignOnAttempt:
     """An attempt, as the cookie holds it.
 
     Attributes:
@@ -66,32 +66,32 @@ class Attempts:
         self._keys = keys
         self._now = now
 
-    def new(self, provider: str, path: str, *, invitation: str = "", is_restarted: bool = False) -> Attempt:
+    def new(self, provider: str, path: str, *, invitation: str = "", is_restarted: bool = False) -> SignOnAttempt:
         """A new attempt. A long path is replaced by the start page."""
         ends_at = int((self._now() + LIFETIME).timestamp())
         path = path if len(path) <= MAX_PATH else "/"
         key_id = self._keys.derive(KeyPurpose.SINGLE_SIGN_ON).key_id
-        return Attempt(secrets.token_hex(16), provider, path, ends_at, invitation, is_restarted, key_id)
+        return SignOnAttempt(secrets.token_hex(16), provider, path, ends_at, invitation, is_restarted, key_id)
 
-    def sealed(self, attempt: Attempt) -> str:
+    def sealed(self, attempt: SignOnAttempt) -> str:
         """The value of the cookie."""
         content = base64.urlsafe_b64encode(json.dumps(asdict(attempt)).encode()).decode().rstrip("=")
         return f"{content}.{self._signature('attempt', content)}"
 
-    def opened(self, attempt_id: str, provider: str, cookie: str | None) -> Attempt | None:
+    def opened(self, attempt_id: str, provider: str, cookie: str | None) -> SignOnAttempt | None:
         """The attempt with this id at this provider; None: the cookie is of another one, forged, or over."""
         content, _, signature = (cookie or "").partition(".")
         if not self._is_signed("attempt", content, signature):
             return None
-        attempt = Attempt(**_json_of(content))
+        attempt = SignOnAttempt(**_json_of(content))
         is_meant = attempt.id == attempt_id and attempt.provider == provider
         return attempt if is_meant and self._now().timestamp() < attempt.ends_at else None
 
-    def nonce(self, attempt: Attempt) -> str:
+    def nonce(self, attempt: SignOnAttempt) -> str:
         """The value that the ID token has to contain."""
         return self._derived("nonce", attempt).hex()
 
-    def code_verifier(self, attempt: Attempt) -> str:
+    def code_verifier(self, attempt: SignOnAttempt) -> str:
         """The secret that shows that the code is exchanged by its receiver (PKCE). It never leaves for the browser."""
         return base64.urlsafe_b64encode(self._derived("code verifier", attempt)).decode().rstrip("=")
 
@@ -117,7 +117,7 @@ class Attempts:
     def _is_signed(self, purpose: str, content: str, signature: str) -> bool:
         return self._keys.is_signed(KeyPurpose.SINGLE_SIGN_ON, _signed(purpose, content), signature)
 
-    def _derived(self, purpose: str, attempt: Attempt) -> bytes:
+    def _derived(self, purpose: str, attempt: SignOnAttempt) -> bytes:
         """A secret of an attempt, from the key with which it was begun, or from the present one if that has ended."""
         begun_with = self._keys.find(KeyPurpose.SINGLE_SIGN_ON, attempt.key_id)
         key = begun_with or self._keys.derive(KeyPurpose.SINGLE_SIGN_ON)

@@ -16,7 +16,7 @@ from adsum.accounts.sign_ins.service import HalfWaySignIn
 from adsum.accounts.single_sign_on.attempts import LIFETIME, MAX_ATTEMPTS
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.rules import ProviderUnavailable, Refusal, SignInRefused
-from adsum.accounts.single_sign_on.service import Answer, Begun, SingleSignOn
+from adsum.accounts.single_sign_on.service import Begun, ProviderAnswer, SingleSignOn
 from adsum.accounts.visitors import (
     HALF_WAY,
     Visitor,
@@ -152,7 +152,7 @@ def _redirect_uri(request: Request, provider: str) -> str:
     return f"{public_origin(request)}/sign-in/{provider}/callback"
 
 
-def _answer_in(request: Request) -> Answer:
+def _answer_in(request: Request) -> ProviderAnswer:
     """The parameters of an answer. A repeated one is ambiguous, and counts as missing."""
     query = request.query_params
     state, code, error, issuer = (
@@ -160,7 +160,7 @@ def _answer_in(request: Request) -> Answer:
     )
     if len(query.getlist("iss")) > 1:
         raise SignInRefused(Refusal.UNTRUSTED, "the answer names several issuers")
-    return Answer(state, code, error, issuer, _attempts(request).get(state or ""))
+    return ProviderAnswer(state, code, error, issuer, _attempts(request).get(state or ""))
 
 
 def _sent_to_provider(request: Request, begun: Begun) -> Response:

@@ -17,7 +17,7 @@ from adsum.accounts.sign_ins.second_step import SecondStep
 from adsum.accounts.sign_ins.service import HalfWaySignIn, NewSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.accounts.single_sign_on import repository as statements
-from adsum.accounts.single_sign_on.attempts import LIFETIME, Attempt, Attempts, Invitation
+from adsum.accounts.single_sign_on.attempts import LIFETIME, Attempts, Invitation, SignOnAttempt
 from adsum.accounts.single_sign_on.identities import Identities
 from adsum.accounts.single_sign_on.provider import Provider
 from adsum.accounts.single_sign_on.rules import Identity, Refusal, SignInRefused
@@ -56,7 +56,7 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ProviderAnswer:
     """The answer of a provider, which the browser has carried.
 
     Attributes:
@@ -172,7 +172,7 @@ class SingleSignOn:
         )
         return Begun(address, attempt.id, self._attempts.sealed(attempt))
 
-    async def finish(self, provider: str, redirect_uri: str, answer: Answer, client: Client) -> Finished:
+    async def finish(self, provider: str, redirect_uri: str, answer: ProviderAnswer, client: Client) -> Finished:
         """Signs in the user whom the provider names.
 
         Args:
@@ -291,7 +291,7 @@ class SingleSignOn:
             detail = f"too many sign-ins were refused: try again in {seconds} seconds"
             raise TooManyAttempts(detail, retryAfter=seconds)
 
-    async def _attempt_of(self, provider: Provider, answer: Answer) -> Attempt:
+    async def _attempt_of(self, provider: Provider, answer: ProviderAnswer) -> SignOnAttempt:
         """The attempt that is answered. An attempt is answered once, also with an error."""
         if answer.error is not None and answer.state is None:
             raise _refused_by(answer.error)  # some providers forget the state, and there is nothing to answer
@@ -311,7 +311,7 @@ class SingleSignOn:
             raise SignInRefused(Refusal.UNTRUSTED, "the answer has no code")
         return attempt
 
-    def _invitation_of(self, attempt: Attempt) -> Invitation | None:
+    def _invitation_of(self, attempt: SignOnAttempt) -> Invitation | None:
         if not attempt.invitation:
             return None
         invitation = self._attempts.invitation(attempt.provider, attempt.invitation)

@@ -52,7 +52,10 @@ def settle(
     contradiction_id: Annotated[
         int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the contradiction: see `list`.")
     ],
-    holds: Annotated[Holds, typer.Option(parser=one_of(Holds), metavar="|".join(Holds), help="The mark that holds.")],
+    holds: Annotated[
+        Holds,
+        typer.Option(parser=one_of(Holds), metavar="|".join(Holds), help="The mark that holds."),
+    ],
     reason: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -15,7 +15,7 @@ from adsum.accounts.audit.verification import SealState, Verifier
 from adsum.accounts.visibility import sees_names
 from adsum.operations.audit.rules import AuditEntry, AuditFilters, Parties
 from adsum.operations.audit.service import AuditLog
-from adsum.operations.audit.typed_filters import TypedFilters, parties_of
+from adsum.operations.audit.typed_filters import TypedAuditFilters, parties_of
 from adsum.platform.errors import Invalid
 from adsum.platform.paging import PageRequest, every_item
 from adsum.platform.texts import folded, search_spellings, search_words
@@ -39,7 +39,7 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundParties:
     """The result of a search, by name. `is_cut`: there are more than `MAX_FOUND` of a kind."""
 
     parties: Sequence[Party]
@@ -82,16 +82,16 @@ class AuditView:
     is_continued: bool
     names: EntryNames
     schools: Sequence[School]
-    who: Found | None
-    whom: Found | None
+    who: FoundParties | None
+    whom: FoundParties | None
     seal: SealState
     time_zone: str
 
 
 @dataclass(frozen=True, slots=True)
 class _Searches:
-    who: Found | None
-    whom: Found | None
+    who: FoundParties | None
+    whom: FoundParties | None
 
     @property
     def is_cut(self) -> bool:
@@ -119,7 +119,7 @@ class AuditPageData:
         self._api_keys = api_keys
         self._schools = schools
 
-    async def view(self, typed: TypedFilters, cursor: str | None, caller: Caller, now: datetime) -> AuditView:
+    async def view(self, typed: TypedAuditFilters, cursor: str | None, caller: Caller, now: datetime) -> AuditView:
         """The newest entries that match, or those after a cursor. A cursor of other filters is ignored."""
         schools, keys = await self._visible_schools(caller), await self._visible_keys(caller)
         time_zone = await self._time_zone(typed, schools, caller)
@@ -145,7 +145,7 @@ class AuditPageData:
             time_zone=time_zone,
         )
 
-    async def with_parties(self, typed: TypedFilters, caller: Caller) -> TypedFilters | None:
+    async def with_parties(self, typed: TypedAuditFilters, caller: Caller) -> TypedAuditFilters | None:
         """The filters with the people, keys and students whose names have the words; None: a search finds none, or too
         many.
         """
@@ -157,7 +157,7 @@ class AuditPageData:
         about = typed.about if searches.whom is None else searches.whom.codes
         return replace(typed, who="", by=by, whom="", about=about)
 
-    async def filters(self, typed: TypedFilters, caller: Caller, now: datetime) -> AuditFilters | None:
+    async def filters(self, typed: TypedAuditFilters, caller: Caller, now: datetime) -> AuditFilters | None:
         """The filters of an export; None: a filter is invalid, or a search finds too many."""
         schools, keys = await self._visible_schools(caller), await self._visible_keys(caller)
         searches = await self._search(typed, keys, caller)
@@ -165,7 +165,7 @@ class AuditPageData:
             return None
         return _filters(typed, searches, await self._time_zone(typed, schools, caller), now)
 
-    async def _time_zone(self, typed: TypedFilters, schools: Sequence[School], caller: Caller) -> str:
+    async def _time_zone(self, typed: TypedAuditFilters, schools: Sequence[School], caller: Caller) -> str:
         chosen = [school.time_zone for school in schools if str(school.id) == typed.school]
         return chosen[0] if chosen else await self._audit_log.time_zone(caller)
 
@@ -179,7 +179,7 @@ class AuditPageData:
             return {}
         return {key.id: key.name for key in await self._api_keys.list_keys(caller)}
 
-    async def _search(self, typed: TypedFilters, keys: Mapping[int, str], caller: Caller) -> _Searches:
+    async def _search(self, typed: TypedAuditFilters, keys: Mapping[int, str], caller: Caller) -> _Searches:
         who = whom = None
         if typed.who and not typed.by:
             people, is_cut = await self._people_found(typed.who, caller)
@@ -208,7 +208,7 @@ class AuditPageData:
 
     async def _names(
         self,
-        typed: TypedFilters,
+        typed: TypedAuditFilters,
         entries: Sequence[AuditEntry],
         schools: Sequence[School],
         keys: Mapping[int, str],
@@ -223,7 +223,7 @@ class AuditPageData:
         return EntryNames(found.people, found.students, keys, names, found.erased)
 
 
-def _filters(typed: TypedFilters, searches: _Searches, time_zone: str, now: datetime) -> AuditFilters:
+def _filters(typed: TypedAuditFilters, searches: _Searches, time_zone: str, now: datetime) -> AuditFilters:
     since, until = typed.span(time_zone, now)
     return AuditFilters(
         since=since,
@@ -242,11 +242,13 @@ def _by_day(entries: Sequence[AuditEntry], time_zone: str) -> list[tuple[date, l
     ]
 
 
-def _found(people: Mapping[int, str], keys: Mapping[int, str], students: Mapping[int, str], *, is_cut: bool) -> Found:
+def _found(
+    people: Mapping[int, str], keys: Mapping[int, str], students: Mapping[int, str], *, is_cut: bool
+) -> FoundParties:
     kinds = {"person": people, "key": keys, "student": students}
     parties = [Party(f"{kind}-{id_}", name) for kind, names in kinds.items() for id_, name in names.items()]
     ids = Parties(tuple(sorted(people)), tuple(sorted(keys)), tuple(sorted(students)))
-    return Found(sorted(parties, key=lambda party: (folded(party.name), party.code)), ids, is_cut)
+    return FoundParties(sorted(parties, key=lambda party: (folded(party.name), party.code)), ids, is_cut)
 
 
 def _is_mentioned(words: str, name: str) -> bool:

@@ -18,7 +18,7 @@ from adsum.operations.audit.page_data import AuditPageData
 from adsum.operations.audit.rules import ACTIONS
 from adsum.operations.audit.schemas import COLUMNS, rows_of_cells
 from adsum.operations.audit.service import AuditLog
-from adsum.operations.audit.typed_filters import LENGTHS, SYSTEM, Period, TypedFilters
+from adsum.operations.audit.typed_filters import LENGTHS, SYSTEM, Period, TypedAuditFilters
 from adsum.platform.http.dependencies import Now, provided
 from adsum.platform.http.list_files import FileKind, WantedFile, file_answer
 from adsum.platform.http.queries import Words
@@ -59,7 +59,7 @@ async def _typed_filters(
     period: str = "",
     first: Annotated[str, Query(alias="from")] = "",
     last: Annotated[str, Query(alias="to")] = "",
-) -> TypedFilters:
+) -> TypedAuditFilters:
     return _stripped("", by, "", about, action, school, period, first, last)
 
 
@@ -73,16 +73,16 @@ async def _sent_filters(  # noqa: PLR0917 - the fields of the form
     period: Field = "",
     first: Annotated[str, Form(alias="from")] = "",
     last: Annotated[str, Form(alias="to")] = "",
-) -> TypedFilters:
+) -> TypedAuditFilters:
     return _stripped(who, by, whom, about, action, school, period, first, last)
 
 
-def _stripped(*values: str) -> TypedFilters:
-    return TypedFilters(*(each.strip() for each in values))
+def _stripped(*values: str) -> TypedAuditFilters:
+    return TypedAuditFilters(*(each.strip() for each in values))
 
 
-Typed = Annotated[TypedFilters, Depends(_typed_filters)]
-Sent = Annotated[TypedFilters, Depends(_sent_filters)]
+Typed = Annotated[TypedAuditFilters, Depends(_typed_filters)]
+Sent = Annotated[TypedAuditFilters, Depends(_sent_filters)]
 
 
 @router.get(PATH)
@@ -126,7 +126,7 @@ async def _page(
     request: Request,
     page_data: AuditPageData,
     visitor: Visitor,
-    typed: TypedFilters,
+    typed: TypedAuditFilters,
     now: datetime,
     cursor: str | None = None,
 ) -> Response:

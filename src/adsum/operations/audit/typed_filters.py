@@ -36,7 +36,7 @@ LENGTHS = {Period.TODAY: 1, Period.WEEK: 7, Period.MONTH: 30, Period.QUARTER: 90
 
 
 @dataclass(frozen=True, slots=True)
-class TypedFilters:
+class TypedAuditFilters:
     """The filters of the page.
 
     Attributes:

@@ -14,7 +14,7 @@ from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.holds.schemas import HoldItem
-from adsum.privacy.holds.service import Holds
+from adsum.privacy.holds.service import StudentHolds
 
 app = typer.Typer(no_args_is_help=True)
 COLUMNS = ("id", "studentId", "reason", "reference", "placedAt", "placedByRole", "placedByUserId")
@@ -23,7 +23,7 @@ COLUMNS = ("id", "studentId", "reason", "reference", "placedAt", "placedByRole",
 @app.command("list")
 def list_holds(*, school_id: SchoolId = None, as_json: Json = False) -> None:
     """Show every hold in effect."""
-    rows = run_with(Holds, lambda holds: every_item(lambda page: holds.page(system_caller(), page, school_id)))
+    rows = run_with(StudentHolds, lambda holds: every_item(lambda page: holds.page(system_caller(), page, school_id)))
     show_items(COLUMNS, [HoldItem.model_validate(row) for row in rows], as_json=as_json, none="no holds")
 
 
@@ -40,7 +40,7 @@ def place(
     as_json: Json = False,
 ) -> None:
     """Keep everything about a student: no retention, no erasure, no merge into another record."""
-    hold = run_with(Holds, lambda holds: holds.place(student_id, reason, reference, system_caller()))
+    hold = run_with(StudentHolds, lambda holds: holds.place(student_id, reason, reference, system_caller()))
     show_item(HoldItem.model_validate(hold), as_json=as_json)
 
 
@@ -52,5 +52,6 @@ def lift(
 ) -> None:
     """Lift a hold."""
     show_item(
-        HoldItem.model_validate(run_with(Holds, lambda holds: holds.lift(hold_id, system_caller()))), as_json=as_json
+        HoldItem.model_validate(run_with(StudentHolds, lambda holds: holds.lift(hold_id, system_caller()))),
+        as_json=as_json,
     )

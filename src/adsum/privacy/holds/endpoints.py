@@ -16,11 +16,11 @@ from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.privacy.holds.rules import HoldExists
 from adsum.privacy.holds.schemas import HoldItem, PlaceHold
-from adsum.privacy.holds.service import Holds
+from adsum.privacy.holds.service import StudentHolds
 from adsum.privacy.rules import OtherSchools
 
 router = APIRouter(tags=["students' data"], route_class=JsonRoute)
-HoldsService = Annotated[Holds, Depends(provided(Holds))]
+HoldsService = Annotated[StudentHolds, Depends(provided(StudentHolds))]
 Responsible = Annotated[Caller, Depends(require(Permission.STUDENT_DATA))]
 
 

@@ -25,7 +25,7 @@ QUERY = "holds"
 log = logger(__name__)
 
 
-class Holds:
+class StudentHolds:
     """Holds on the data of students. Every method raises Forbidden without `student:data`."""
 
     def __init__(self, database: Database, now: Clock) -> None:

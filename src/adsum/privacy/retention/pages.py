@@ -20,7 +20,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.privacy.holds.rules import HoldReason
-from adsum.privacy.holds.service import Holds
+from adsum.privacy.holds.service import StudentHolds
 from adsum.privacy.retention.rules import FIRST_MONTH, FOREVER, MAX_YEARS, MIN_YEARS, Kind, Periods, Preview
 from adsum.privacy.retention.service import Retention
 from adsum.privacy.service import StudentData
@@ -47,7 +47,7 @@ class RetentionServices:
     def __init__(
         self,
         retention: Annotated[Retention, Depends(provided(Retention))],
-        holds: Annotated[Holds, Depends(provided(Holds))],
+        holds: Annotated[StudentHolds, Depends(provided(StudentHolds))],
         directory: Annotated[Directory, Depends(provided(Directory))],
         naming: Annotated[Naming, Depends(provided(Naming))],
         student_data: Annotated[StudentData, Depends(provided(StudentData))],

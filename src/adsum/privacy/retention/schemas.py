@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from adsum.platform.http.schemas import Moment, Schema, SentSchema
-from adsum.privacy.retention.repository.periods import Run
+from adsum.privacy.retention.repository.periods import RetentionRun
 from adsum.privacy.retention.rules import FIRST_MONTH, FOREVER, MAX_YEARS, MIN_YEARS, Kind, Periods, Preview
 from adsum.privacy.retention.service import SchoolRetention
 
@@ -65,7 +65,7 @@ class RetentionRunItem(Schema):
     ended_at: Moment | None
 
     @classmethod
-    def of(cls, run: Run) -> Self:
+    def of(cls, run: RetentionRun) -> Self:
         return cls.model_validate({name: getattr(run, name) for name in cls.model_fields})
 
 

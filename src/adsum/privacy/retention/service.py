@@ -18,7 +18,7 @@ from adsum.platform.errors import Forbidden, refuse
 from adsum.platform.telemetry import logger
 from adsum.privacy.retention.repository import periods as statements
 from adsum.privacy.retention.repository.deletions import DELETIONS, Deletion
-from adsum.privacy.retention.repository.periods import DEFAULT, Run, SchoolPeriods
+from adsum.privacy.retention.repository.periods import DEFAULT, RetentionRun, SchoolPeriods
 from adsum.privacy.retention.rules import (
     NO_PERIODS,
     DeletionNotConfirmed,
@@ -54,7 +54,7 @@ class SchoolRetention:
     own: Periods
     effective: Periods
     cutoffs: Mapping[Kind, date]
-    runs: Sequence[Run] = ()
+    runs: Sequence[RetentionRun] = ()
 
 
 class Retention:

@@ -12,7 +12,7 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.paging import every_item
 from adsum.platform.texts import is_searchable
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, default_status
-from adsum.registers.desk.service import Desk, StudentDay
+from adsum.registers.desk.service import Desk, DeskDay
 from adsum.roster.rules import NamedIds, Names, StudentRow
 from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming
@@ -46,7 +46,7 @@ class DeskView:
     statuses: Mapping[str, ShownStatus]
     missed: Sequence[ShownStatus]
     defaults: Mapping[DeskKind, str]
-    chosen: tuple[StudentRow, StudentDay] | None = None
+    chosen: tuple[StudentRow, DeskDay] | None = None
 
 
 class DeskPageData:

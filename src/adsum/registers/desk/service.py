@@ -64,7 +64,7 @@ REASON = "entered at the desk"
 
 
 @dataclass(frozen=True, slots=True)
-class StudentDay:
+class DeskDay:
     """The sessions of a student at a school on a day, by time. `now` is the school's present time."""
 
     school_id: int
@@ -103,7 +103,7 @@ class Desk:
 
     async def student_day(
         self, student_id: int, caller: Caller, *, school_id: int | None = None, day: date | None = None
-    ) -> StudentDay:
+    ) -> DeskDay:
         """The sessions of a student on a day, by default the school's today, at the home school by default.
 
         Raises:
@@ -197,11 +197,11 @@ class Desk:
 
     async def _student_day(
         self, connection: Connection, student_id: int, caller: Caller, school_id: int | None, day: date | None
-    ) -> StudentDay:
+    ) -> DeskDay:
         own_school = await school_of_student(connection, caller, student_id, school_id)
         now = LocalTime.at(await time_zone_of(connection, own_school), self._now())
         day = day or now.day
-        return StudentDay(own_school, day, now, await sessions_of_student(connection, own_school, student_id, day))
+        return DeskDay(own_school, day, now, await sessions_of_student(connection, own_school, student_id, day))
 
     async def _check(
         self,

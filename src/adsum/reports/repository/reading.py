@@ -42,7 +42,7 @@ from adsum.reports.repository.visible_days import (
     visible_class_days,
     visible_days,
 )
-from adsum.reports.rules import Counts, Extent, Named, ReportedMark, Scope, StudentDay, by_grade
+from adsum.reports.rules import CountedDay, Counts, Extent, Named, ReportedMark, Scope, by_grade
 from adsum.reports.tables import class_days, school_days
 from adsum.roster.rules import grades_of
 from adsum.roster.tables import classes, sessions, student_schools, students
@@ -123,7 +123,7 @@ async def find_streaks(
 
 async def unexplained_days(
     connection: AsyncConnection, days: VisibleDays, extent: Extent | None, after: tuple[date, int] | None, limit: int
-) -> list[StudentDay]:
+) -> list[CountedDay]:
     """At most `limit` of these days, the newest day first; with an extent, those with absences of this extent."""
     statement = _student_days(days)
     if extent is not None:
@@ -137,15 +137,15 @@ async def unexplained_days(
     return [_student_day(*row) for row in rows]
 
 
-async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> list[tuple[int, StudentDay]]:
+async def days_of_student(connection: AsyncConnection, days: VisibleDays) -> list[tuple[int, CountedDay]]:
     """All rows of `days`, which the caller has narrowed to one student, by day; each with the id of its school."""
     rows = await connection.execute(_student_days(days).add_columns(days.c.school_id).order_by(days.c.day))
     return [(school_id, _student_day(*row)) for *row, school_id in rows]
 
 
-def _student_day(day: date, *numbers: int) -> StudentDay:
+def _student_day(day: date, *numbers: int) -> CountedDay:
     *counts, is_absent, minutes, minutes_missed = numbers
-    return StudentDay(day, *counts, is_absent=bool(is_absent), minutes=minutes, minutes_missed=minutes_missed)
+    return CountedDay(day, *counts, is_absent=bool(is_absent), minutes=minutes, minutes_missed=minutes_missed)
 
 
 async def marks_of_student(

@@ -14,8 +14,7 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.paging import PageRequest
 from adsum.reports.definitions import Definition
 from adsum.reports.explaining import row_of, text_of
-from adsum.reports.rules import Extent, Scope
-from adsum.reports.rules import StudentDay as CountedDay
+from adsum.reports.rules import CountedDay, Extent, Scope
 from adsum.reports.service import Reports
 from adsum.roster.rules import NamedIds, Names
 from adsum.roster.service import Naming

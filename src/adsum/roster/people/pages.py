@@ -23,7 +23,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import Page, PageRequest
 from adsum.roster.people.rules import (
-    NewPassword,
+    GivenPassword,
     Person,
     PersonChange,
     PersonFilters,
@@ -267,7 +267,7 @@ async def _list(
     cursor: str | None = None,
     typed: dict[str, str] | None = None,
     error: AdsumError | None = None,
-    new: NewPassword | None = None,
+    new: GivenPassword | None = None,
     erased: bool = False,
 ) -> Response:
     chosen = {"words": "", "search": "", "role": "", "shown": ""} | (chosen or {})
@@ -315,7 +315,7 @@ async def _person(
     person_id: int,
     *,
     error: AdsumError | None = None,
-    new: NewPassword | None = None,
+    new: GivenPassword | None = None,
     name: PersonName | None = None,
     done: Done | None = None,
 ) -> Response:

@@ -117,7 +117,7 @@ class PersonChange(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class NewPassword:
+class GivenPassword:
     """A person and their new password, which is not stored and can be shown only now."""
 
     person: PersonRow

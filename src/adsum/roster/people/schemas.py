@@ -12,7 +12,7 @@ from adsum.accounts.profile.schemas import NameText
 from adsum.accounts.rules import MAX_EMAIL
 from adsum.platform.http.queries import PageQuery, SentInBody, Words
 from adsum.platform.http.schemas import Flag, Id, PathId, PlainText, RosterText, Schema, SentSchema
-from adsum.roster.people.rules import NewPassword, PersonChange, PersonFilters
+from adsum.roster.people.rules import GivenPassword, PersonChange, PersonFilters
 
 Email = Annotated[PlainText, Field(max_length=MAX_EMAIL, description="The email address, in upper or lower case.")]
 
@@ -43,7 +43,7 @@ class UserWithPassword(Schema):
     password: Annotated[str, Field(description="The first password, which is shown only now and works once.")]
 
     @classmethod
-    def of(cls, new: NewPassword) -> UserWithPassword:
+    def of(cls, new: GivenPassword) -> UserWithPassword:
         return cls(user=UserItem.model_validate(new.person), password=new.password)
 
 

@@ -40,7 +40,7 @@ from adsum.roster.people.repository import (
     teachings_of,
 )
 from adsum.roster.people.rules import (
-    NewPassword,
+    GivenPassword,
     NoLogin,
     Person,
     PersonChange,
@@ -104,7 +104,7 @@ class People:
         teacher: str | None = None,
         password: str | None = None,
         name: PersonName | None = None,
-    ) -> NewPassword:
+    ) -> GivenPassword:
         """Adds a login.
 
         Args:
@@ -145,11 +145,11 @@ class People:
             email, role, school_id=school_id, teacher=teacher, password=password, name=name, by=caller
         )
         async with self._database.snapshot() as connection:
-            return NewPassword(await visible_person(connection, login.user.id, caller), login.password)
+            return GivenPassword(await visible_person(connection, login.user.id, caller), login.password)
 
     async def _adopt(
         self, email: str, school_id: int, teacher: str, caller: Caller, password: str | None
-    ) -> NewPassword | None:
+    ) -> GivenPassword | None:
         """Makes an unlinked login that of the person of the roster; None: see `unlinked_login`."""
         email = normalised_email(email)
         async with self._database.snapshot() as connection:
@@ -160,7 +160,7 @@ class People:
         async with self._database.transaction() as connection:
             user_id = await adopt(connection, email, school_id, teacher, prepared, caller)
             person = None if user_id is None else await visible_person(connection, user_id, caller)
-        return None if person is None else NewPassword(person, prepared.text)
+        return None if person is None else GivenPassword(person, prepared.text)
 
     async def change(self, who: UserRef, change: PersonChange, caller: Caller) -> PersonRow:
         """Changes role, school and name of a user, and whether they are disabled.
@@ -224,7 +224,7 @@ class People:
         await set_rights(connection, person.id, new)
         await _record_change(connection, caller, person, new)
 
-    async def new_password(self, who: UserRef, caller: Caller, password: str | None = None) -> NewPassword:
+    async def new_password(self, who: UserRef, caller: Caller, password: str | None = None) -> GivenPassword:
         """Sets a password, ends all sign-ins of the user, and clears their failed ones.
 
         Args:
@@ -250,7 +250,7 @@ class People:
             await accounts.set_password(connection, person.id, prepared.hash, prepared.first)
             await _record(connection, caller, Action.PASSWORD_RESET, person)
             person = await visible_person(connection, person.id, caller)
-        return NewPassword(person, prepared.text)
+        return GivenPassword(person, prepared.text)
 
     async def unlock(self, who: UserRef, caller: Caller) -> PersonRow:
         """Clears the failed sign-ins of a user: they no longer wait or are slowed down on account of them.

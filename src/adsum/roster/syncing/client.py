@@ -31,7 +31,7 @@ _WORD = re.compile(r"[A-Za-z_]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RestPage:
     """One page of a collection.
 
     Attributes:
@@ -63,7 +63,7 @@ class RosterClient:
         self._requests = OutgoingRequests(MAX_CONNECTIONS)
         self._token: str | None = None
 
-    async def page(self, collection: str, query: Mapping[str, str]) -> Page:
+    async def page(self, collection: str, query: Mapping[str, str]) -> RestPage:
         """One page of a collection.
 
         Raises:
@@ -77,7 +77,7 @@ class RosterClient:
         if not isinstance(items, list):
             raise wrong_source(collection, f"its answer has no list {collection!r}")
         link = answer.headers.get("Link")
-        return Page(
+        return RestPage(
             items,  # pyright: ignore[reportUnknownArgumentType]
             _total_of(answer),
             has_links=link is not None,

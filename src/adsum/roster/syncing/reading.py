@@ -13,7 +13,7 @@ from adsum.platform.clock import Clock
 from adsum.roster.importing.steps import ReportProgress
 from adsum.roster.oneroster.csv_table import MAX_LINES, Mode
 from adsum.roster.oneroster.package import LINES_IN_MEMORY, Package
-from adsum.roster.syncing.client import Page, RosterClient, wrong_source
+from adsum.roster.syncing.client import RestPage, RosterClient, wrong_source
 from adsum.roster.syncing.columns import Objects, Wrong, modified_at, roles_of
 from adsum.roster.syncing.rules import COLLECTIONS, WHOLE_COLLECTIONS, SourceUnavailable
 from adsum.roster.syncing.table import CollectionTable
@@ -135,7 +135,7 @@ class _Reading:
                 query = page.next_query
                 followed.append(query)
 
-    def _is_last(self, page: Page) -> bool:
+    def _is_last(self, page: RestPage) -> bool:
         """Without links and a total only an empty page is the last: a service may give fewer rows than asked for."""
         if page.total is not None:
             return self._table.size >= page.total

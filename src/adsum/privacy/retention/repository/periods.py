@@ -52,7 +52,7 @@ class SchoolPeriods:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RetentionRun:
     """A deletion of the data of one kind before a day. `ended_at` None: it has not reached its end yet."""
 
     school_id: int
@@ -169,13 +169,13 @@ async def end_run(connection: AsyncConnection, school_id: int, kind: Kind, befor
     return await connection.scalar(update(retention_runs).where(*of_run).values(ended_at=now).returning(c.deleted))
 
 
-async def list_runs(connection: AsyncConnection, school_id: int, limit: int) -> list[Run]:
+async def list_runs(connection: AsyncConnection, school_id: int, limit: int) -> list[RetentionRun]:
     """The newest runs of a school."""
     c = retention_runs.c
     statement = (
-        select(*(c[each.name] for each in fields(Run)))
+        select(*(c[each.name] for each in fields(RetentionRun)))
         .where(c.school_id == school_id)
         .order_by(c.began_at.desc(), c.kind)
         .limit(limit)
     )
-    return [Run(*row) for row in await connection.execute(statement)]
+    return [RetentionRun(*row) for row in await connection.execute(statement)]
