@@ -9,7 +9,7 @@ from sqlalchemy import insert
 
 from adsum import wiring
 from adsum.accounts.access import Role
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.settings import load_settings
 from benchmarks.servers import Servers, connected
 from benchmarks.sizes import Size

@@ -12,7 +12,7 @@ from sqlalchemy import insert, text
 
 from adsum.accounts.access import Role
 from adsum.batches.rules import RunState
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Connection, Database
 from tests.support.schools import assign, make_bare_school, make_class, make_session, make_user
 

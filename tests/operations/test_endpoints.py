@@ -9,7 +9,7 @@ from sqlalchemy import insert, text
 
 from adsum import __version__
 from adsum.accounts.access import Permission, Role
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError

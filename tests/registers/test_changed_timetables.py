@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from adsum.accounts.access import system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.registers.rules import RegisterCount, RegisterFilters, RegisterState

@@ -10,7 +10,7 @@ from sqlalchemy import insert, select, update
 from adsum.accounts.access import PERMISSIONS, Caller, Role, system_caller
 from adsum.accounts.visibility import is_taught_by
 from adsum.batches.repository.submissions import ContextQuery, find_class_contexts
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.registers.repository import list_registers

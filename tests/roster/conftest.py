@@ -13,7 +13,7 @@ from sqlalchemy import Table, select
 
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.accounts.access import Caller, system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Violation
 from adsum.roster.importing.rules import ImportOptions, ImportReport

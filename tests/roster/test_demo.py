@@ -12,7 +12,7 @@ from adsum.accounts.access import Role
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
 from adsum.attendance.statuses.repository import find_statuses
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.settings import Settings
 from tests.roster.conftest import Importing
 from tests.support.schools import make_bare_school, make_class, make_session, make_student

@@ -12,7 +12,7 @@ from sqlalchemy import text, update
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.repository import list_records
 from adsum.attendance.rules import DescribedRecord, RecordFilters
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from adsum.accounts.access import system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.ids import Batch
 from adsum.roster.by_source.rules import SourcedClass, SourcedSession
 from adsum.roster.by_source.service import SourcedRoster

@@ -20,7 +20,7 @@ from sqlalchemy.util import concurrency
 
 import adsum
 
-NOT_MEASURED = ("adsum.migrations", "adsum.__main__")
+NOT_MEASURED = ("adsum.operations.migrations", "adsum.__main__")
 
 
 class Measurement:

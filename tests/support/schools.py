@@ -12,7 +12,7 @@ from sqlalchemy import Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import PERMISSIONS, Caller, Role
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.ids import Batch
 from adsum.roster.timetable.repository import replace_times

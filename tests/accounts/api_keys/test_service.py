@@ -5,7 +5,7 @@ from sqlalchemy import select, update
 
 from adsum.accounts.access import Permission, Role
 from adsum.accounts.api_keys.service import ApiKeys
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated
 from tests.support.schools import make_bare_school

@@ -11,7 +11,7 @@ from adsum.accounts.access import Caller, Role
 from adsum.accounts.audit.tables import audit_entries
 from adsum.accounts.names import NameChange, NameOfRoster, PersonName
 from adsum.accounts.profile.service import Profiles
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.wiring import Adsum

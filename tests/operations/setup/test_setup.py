@@ -10,7 +10,7 @@ from sqlalchemy import insert
 
 from adsum.accounts.access import Role
 from adsum.attendance.statuses.rules import CountsAs, Status
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.operations.setup.rules import SetupFacts, Step, StepState, setup_of
 from adsum.operations.setup.service import SchoolSetup
 from adsum.platform.database.engine import Database

@@ -25,7 +25,7 @@ from adsum.batches.repository.runs import close_runs
 from adsum.batches.repository.undoing import UndoRequest, undo_run
 from adsum.batches.tables import batch_runs
 from adsum.events.webhooks.tables import webhook_deliveries, webhooks
-from adsum.migrations import online
+from adsum.operations.migrations import online
 from adsum.platform.database import schema, table_changes
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 from adsum.platform.ids import Batch
@@ -246,7 +246,7 @@ def stored_rows(connection: Connection) -> dict[str, Sequence[Any]]:
 
 
 def migration(name: str) -> Any:
-    return importlib.import_module(f"adsum.migrations.versions.{name}")
+    return importlib.import_module(f"adsum.operations.migrations.versions.{name}")
 
 
 def run_in(connection: Connection, step: Callable[[], None]) -> None:

@@ -18,7 +18,7 @@ from adsum.platform.database import engine, revision, schema
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 
-MIGRATIONS = Path(__file__).parents[3] / "src" / "adsum" / "migrations" / "versions"
+MIGRATIONS = Path(__file__).parents[3] / "src" / "adsum" / "operations" / "migrations" / "versions"
 
 
 def differences(connection: Connection) -> list[Any]:

@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, select, text
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database
 from adsum.platform.database.search import mentions

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select
 from adsum.absences.rules import Absence
 from adsum.absences.service import Absences
 from adsum.accounts.access import system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.database import contention
 from adsum.platform.database.contention import repeats_if_contended

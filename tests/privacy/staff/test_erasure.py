@@ -12,7 +12,7 @@ from adsum.accounts.api_keys.ownership import KeyChoice, OwnsKeys
 from adsum.accounts.second_factors.rules import FactorKind
 from adsum.accounts.second_factors.tables import passkeys, recovery_codes, totp_apps
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, identities, sign_ins, users
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata

@@ -10,7 +10,7 @@ from sqlalchemy import insert, update
 
 from adsum.accounts.access import Role
 from adsum.accounts.tables import users
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.covers.by_teacher.rules import AwayPlan, Duty, HeldSession, Teacher, needs_of_day
 from adsum.schools.calendar.rules import SessionTime
 from tests.absences.conftest import Office

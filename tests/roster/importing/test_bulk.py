@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database import engine as database_module
 from adsum.platform.database.engine import Database, open_database
 from adsum.roster.oneroster.files import UnreadableRoster

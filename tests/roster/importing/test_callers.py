@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adsum.accounts.access import Caller, Permission, Role
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.errors import Forbidden
 from tests.roster.conftest import Importing, places_and_codes
 from tests.roster.files import Roster, a_school

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.demo.service import DATA
 from tests.roster.conftest import Importing
 from tests.roster.files import Roster, a_school, enrolment, in_folder, in_zip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.importing.service import ImportRefused
 from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, Roster, Tables, a_class, a_school, a_school_of_1_2, enrolment, role_of

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from adsum.accounts.access import Role
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.settings import Settings
 from tests.roster.conftest import Importing
 from tests.roster.files import Roster, a_school, enrolment, in_zip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from adsum.accounts.access import system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.database.tombstones import tombstone_key, tombstones
 from adsum.platform.errors import NotFound

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.oneroster.package import ROLE_OF_1_1, SPELLED, USED
 from tests.roster.conftest import Importing
 from tests.support.live import ROOT

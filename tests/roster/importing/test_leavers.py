@@ -13,7 +13,7 @@ from adsum.accounts.access import PERMISSIONS, Caller, Permission, Role
 from adsum.accounts.callers import Impersonation
 from adsum.accounts.repository import users_with_email
 from adsum.accounts.sign_ins.tokens import Tokens
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.clock import system_clock
 from adsum.platform.errors import Unauthenticated
 from adsum.platform.keys import KeyRing

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from adsum.accounts.access import system_caller
 from adsum.attendance.closed_marks import marks_on_closed_days
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.roster.by_source.rules import SourcedClass
 from adsum.roster.by_source.service import SourcedRoster

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from adsum.accounts.access import system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.privacy.merging.rules import MergeChoices
 from adsum.privacy.merging.service import StudentMerges
 from adsum.roster.by_source.rules import SourcedStudent

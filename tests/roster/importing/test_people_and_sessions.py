@@ -11,7 +11,7 @@ from adsum.accounts.repository import (
     users_of_ids,
     users_with_email,
 )
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.ids import Batch
 from adsum.roster.people.repository import set_rights
 from tests.roster.conftest import Importing, counts, places_and_codes

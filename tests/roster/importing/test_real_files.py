@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.demo.service import DATA
 from tests.roster.conftest import Importing, counts
 from tests.roster.files import in_zip

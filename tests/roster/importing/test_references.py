@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, a_school, enrolment, user
 

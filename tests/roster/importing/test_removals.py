@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 import pytest
 
 from adsum.accounts.access import system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.covers.rules import Cover
 from adsum.roster.covers.service import Covers
 from adsum.roster.importing.service import ImportRefused

@@ -8,7 +8,7 @@ import pytest
 from typing_extensions import override
 
 from adsum.accounts.access import Role
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.roster.importing.roster_mapping.people import PeopleMapping
 from adsum.roster.importing.roster_mapping.roles import StoredPeople

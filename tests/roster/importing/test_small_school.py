@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.importing.service import ImportRefused
 from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import Roster, a_school, enrolment, in_folder, user

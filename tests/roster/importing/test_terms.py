@@ -12,7 +12,7 @@ from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.batches.rules import RunState
 from adsum.batches.submission import Selection, Submission
 from adsum.batches.validate import CheckedSubmission, Request, check_submissions
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.errors import Invalid
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest

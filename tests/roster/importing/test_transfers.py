@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import insert
 
 from adsum.accounts.access import Role
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.importing.rules import ImportReport, StudentChange
 from tests.roster.conftest import Importing, counts, places_and_codes
 from tests.roster.files import SCHOOL, Roster, a_class, a_school, enrolment, user

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from adsum.accounts.access import Caller, Permission, Role, system_caller
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Forbidden, Invalid
 from adsum.roster.search.rules import Hits

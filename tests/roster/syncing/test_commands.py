@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from tests.roster.conftest import Importing
 from tests.roster.syncing.conftest import importing
 from tests.support.commands import Commands, commands

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.platform.settings import Settings
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.syncing.rules import source_of

@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from adsum.roster.importing.service import ImportRefused
 from adsum.roster.syncing.rules import SourceUnavailable
 from tests.roster.conftest import Importing, counts, places_and_codes

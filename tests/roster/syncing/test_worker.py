@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adsum.migrations import tables
+from adsum.operations.migrations import tables
 from tests.roster.conftest import Importing
 from tests.roster.syncing.conftest import importing
 from tests.support.forked import running_forked

@@ -13,7 +13,7 @@ from sqlalchemy import CheckConstraint, Column, Connection, Integer, String, Tab
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database
 
-_MIGRATIONS = Path(__file__).parents[2] / "migrations" / "versions"
+_MIGRATIONS = Path(__file__).parents[2] / "operations" / "migrations" / "versions"
 
 COMPATIBLE_FROM = "0063"
 """The newest revision of the release before. Its processes work beside those of this release, on one database. See

@@ -22,7 +22,7 @@ log = logger(__name__)
 
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[2] / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parents[2] / "operations" / "migrations"))
     config.attributes["connection"] = connection
     return config
 
@@ -42,7 +42,7 @@ async def missing_migrations(database: Database) -> list[str]:
 async def migrate(database: Database) -> int:
     """Applies the missing migrations, each in a transaction of its own, and returns their number.
 
-    On Postgres those that are online run outside of one: see `adsum.migrations.online`.
+    On Postgres those that are online run outside of one: see `adsum.operations.migrations.online`.
 
     A migration that fails leaves the earlier ones applied, and the next call goes on with it. Concurrent calls are
     safe: one migration runs at a time, and none runs twice.

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Column, MetaData, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
 
-from adsum.migrations.tables import metadata
+from adsum.operations.migrations.tables import metadata
 from adsum.platform.database.revision import newest_revision
 from tests.support.live import ROOT
 

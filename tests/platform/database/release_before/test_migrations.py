@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adsum.migrations.tables import metadata
+from adsum.operations.migrations.tables import metadata
 from adsum.platform.database.revision import COMPATIBLE_FROM
 from tests.platform.database.release_before.rules import broken_rules
 from tests.platform.database.release_before.tables import described, recorded

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from adsum.migrations.tables import metadata
+from adsum.operations.migrations.tables import metadata
 
 connection = context.config.attributes["connection"]
 context.configure(

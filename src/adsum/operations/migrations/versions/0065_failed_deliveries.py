@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adsum.migrations.online import create_index, drop_index, read, slices
+from adsum.operations.migrations.online import create_index, drop_index, read, slices
 
 revision = "0065"
 down_revision = "0064"

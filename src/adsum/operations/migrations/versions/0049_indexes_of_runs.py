@@ -1,6 +1,6 @@
 """Indexes of undone runs and of the runs of a user, and those of texts that revision 0039 once created"""
 
-from adsum.migrations.online import create_index, drop_index
+from adsum.operations.migrations.online import create_index, drop_index
 
 revision = "0049"
 down_revision = "0048"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from adsum.migrations.online import read, slices
+from adsum.operations.migrations.online import read, slices
 
 revision = "0048"
 down_revision = "0047"
