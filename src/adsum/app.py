@@ -51,6 +51,7 @@ from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeade
 from adsum.platform.http.openapi import Application
 from adsum.platform.http.problems import answer_errors, problem_of
 from adsum.platform.http.queries import NamesByRoute
+from adsum.platform.http.recency import Recency
 from adsum.platform.http.refusals import note_refusal
 from adsum.platform.pages import static_files
 from adsum.platform.pages.rendering import open_site
@@ -245,6 +246,8 @@ def create_app(settings: Settings) -> FastAPI:
     limits: dict[str, int] = dict.fromkeys(uploads, settings.max_import_bytes)
     forms = {register.router.prefix: register.MAX_FIELDS, student_merge_pages.PATH: student_merge_pages.MAX_FIELDS}
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, paths=limits, forms=forms, refuse=_refusal)
+    if settings.database_read_url is not None:
+        app.add_middleware(Recency)
     app.add_middleware(Observation, failure=failure_of)
     app.add_middleware(SecurityHeaders, covers_subdomains=settings.hsts_subdomains)
     return app

@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from adsum.platform.clock import Clock, system_clock
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database, open_database, open_standby
+from adsum.platform.database.reading import CLOCKS_DIFFER_S, Reader
+from adsum.platform.database.standby import Standby
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.keys import KeyFile, KeyRing
 from adsum.platform.redis.connection import open_redis, require_redis
+from adsum.platform.redis.last_writes import LastWrites
 from adsum.platform.redis.scripts import ScriptedRedis
 from adsum.platform.redis.shards import Shard, Shards, shard_prefixes
 from adsum.platform.settings import Settings, file_of
@@ -39,6 +42,7 @@ class OpenServers:
 
     settings: Settings
     database: Database
+    reader: Reader
     shards: Shards
     now: Clock
     keys: KeyRing
@@ -112,6 +116,25 @@ async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, Sha
         database = open_database(database_url(settings), settings.database_connections)
         stack.push_async_callback(database.close)
         yield database, await stack.enter_async_context(open_shards(settings))
+
+
+def open_standby_of(settings: Settings, database: Database) -> Standby | None:
+    """The standby from which lists, reports and exports are read; None: there is none. It is not contacted yet.
+
+    Raises:
+        ConfigurationError: its URL is invalid, or the database is no Postgres.
+    """
+    if settings.database_read_url is None:
+        return None
+    if not database.is_postgres:
+        raise ConfigurationError("ADSUM_DATABASE_READ_URL names a standby, and ADSUM_DATABASE_URL no Postgres")
+    standby = open_standby(settings.database_read_url, settings.database_connections)
+    return Standby(standby, database, settings.database_read_max_lag)
+
+
+def last_writes(settings: Settings, home: Shard) -> LastWrites:
+    """Of installations with a standby to read from."""
+    return LastWrites(home.redis, key_prefix=home.key_prefix, seconds=settings.database_read_max_lag + CLOCKS_DIFFER_S)
 
 
 @asynccontextmanager

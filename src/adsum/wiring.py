@@ -25,7 +25,10 @@ from adsum.operations.metrics import Metrics
 from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.reading import Reader
 from adsum.platform.database.revision import current_revision
+from adsum.platform.database.standby import Standby
+from adsum.platform.redis.last_writes import LastWrites
 from adsum.platform.redis.shards import Shards
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
@@ -39,7 +42,15 @@ from adsum.roster.demo import service as demo
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.wiring import RosterServices, roster_services
 from adsum.schools.wiring import SchoolServices, school_services
-from adsum.servers import OpenServers, database_url, key_ring, open_servers, open_shards
+from adsum.servers import (
+    OpenServers,
+    database_url,
+    key_ring,
+    last_writes,
+    open_servers,
+    open_shards,
+    open_standby_of,
+)
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
@@ -67,6 +78,7 @@ class Adsum(
     settings: Settings
     database: Database
     shards: Shards
+    last_writes: LastWrites
     now: Clock
     tracing: Tracing | None
 
@@ -84,12 +96,19 @@ async def open_adsum(
     """Opens the database and Redis, builds the services, and closes everything at the end of the block."""
     async with AsyncExitStack() as stack:
         database, shards = await stack.enter_async_context(open_servers(settings))
-        on = OpenServers(settings, database, shards, now, key_ring(settings, now), stack, tracing)
-        built = {name: service for feature in _features(on) for name, service in vars(feature).items()}
-        yield Adsum(**built, settings=settings, database=database, shards=shards, now=now, tracing=tracing)
+        standby, metrics, seen = open_standby_of(settings, database), Metrics(), last_writes(settings, shards.home)
+        if standby is not None:
+            stack.push_async_callback(standby.close)
+        reader = Reader(database, standby, seen.seen_at, metrics.count_read)
+        on = OpenServers(settings, database, reader, shards, now, key_ring(settings, now), stack, tracing)
+        features = _features(on, metrics, standby)
+        built = {name: service for feature in features for name, service in vars(feature).items()}
+        yield Adsum(
+            **built, last_writes=seen, settings=settings, database=database, shards=shards, now=now, tracing=tracing
+        )
 
 
-def _features(on: OpenServers) -> Iterator[object]:
+def _features(on: OpenServers, metrics: Metrics, standby: Standby | None) -> Iterator[object]:
     """Builds the services of each feature, from those of the features that it imports."""
     yield (accounts := account_services(on))
     yield (schools := school_services(on, marks_on_closed_days))
@@ -100,7 +119,6 @@ def _features(on: OpenServers) -> Iterator[object]:
     yield (reports := report_services(on, roster, attendance.statuses, absences))
     yield (registers := register_services(on, schools, attendance, absences, batches))
     yield (privacy := privacy_services(on, schools.schools, roster, attendance.statuses))
-    metrics = Metrics()
     yield (events := event_services(on, batches.sweeper, schools.schools, metrics.events))
     yield register_page_services(
         registers,
@@ -115,6 +133,7 @@ def _features(on: OpenServers) -> Iterator[object]:
     yield operation_services(
         on,
         metrics=metrics,
+        standby=standby,
         api_keys=accounts.api_keys,
         schools=schools.schools,
         roster=roster,

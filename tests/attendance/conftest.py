@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from adsum.accounts.access import Role
 from adsum.attendance.service import Records
+from adsum.platform.database import reading
 from adsum.platform.database.engine import Database
 from adsum.platform.settings import Settings
 from adsum.registers.day_roster import DayRosters
@@ -26,7 +27,7 @@ NOON_OF_THE_25TH = datetime(2024, 12, 25, 12, tzinfo=UTC)
 @pytest.fixture
 def directory(database: Database) -> Directory:
     """The directory on Christmas Day 2024, at noon in UTC."""
-    return Directory(database, lambda: NOON_OF_THE_25TH)
+    return Directory(database, reading.Reader(database), lambda: NOON_OF_THE_25TH)
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def day_rosters(database: Database) -> DayRosters:
 
 @pytest.fixture
 def records(database: Database) -> Records:
-    return Records(database)
+    return Records(database, reading.Reader(database))
 
 
 @dataclass(frozen=True, slots=True)

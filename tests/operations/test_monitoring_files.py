@@ -66,6 +66,7 @@ async def exported(adsum: Adsum, api: Api, worker: RunWorker) -> dict[str, set[s
         await ended(adsum, batch_id)
     adsum.metrics.count_request("POST", "/attendances/create-batch", 202, 0.1)
     adsum.metrics.count_rate_limited("key")
+    adsum.metrics.count_read("standby")
     found: dict[str, set[str]] = {}
     for family in text_string_to_metric_families((await adsum.scrape.exposition()).decode()):
         for sample in family.samples:

@@ -21,10 +21,11 @@ from adsum.batches.tables import batch_runs
 from adsum.batches.undo import Undo
 from adsum.platform.clock import system_clock
 from adsum.platform.clock import system_clock as now
+from adsum.platform.database.reading import Reader
 from adsum.privacy.service import StudentData
 from adsum.reports.repository.summaries import stale
 from adsum.reports.rules import Counts, GroupBy, total
-from adsum.reports.service import Summaries
+from adsum.reports.service import Summaries, has_summaries_of
 from adsum.reports.tables import student_days, unmarked_students
 from adsum.schools.calendar.rules import ClosedDay, SessionTime
 from adsum.schools.calendar.service import SchoolCalendar
@@ -98,7 +99,9 @@ async def test_an_absence_entered_afterwards_changes_the_summary(reported: Repor
     assert await absent(reported) == 0
 
     absence = Absence(MONDAY, MONDAY, "excused", reason="doctor")
-    await Absences(reported.database, now).add(reported.school.student_ids[:1], absence, reported.office)
+    await Absences(reported.database, Reader(reported.database), now).add(
+        reported.school.student_ids[:1], absence, reported.office
+    )
 
     assert await reported.counts(GroupBy.SCHOOL) == {MONDAY: Counts(1, 0, 1, 1, 0, 1, 1, unmarked=2)}
 
@@ -209,6 +212,21 @@ async def test_records_of_an_open_run_count_once_it_has_ended(reported: Reported
         await make_run(connection, reported.school, jobs, batch=batch_of(reported.school, MONDAY))
 
     assert await Summaries(reported.database).refresh(reported.school.school_id) == 0
+
+
+async def test_a_standby_with_a_stale_day_lacks_the_summaries_of_a_report(reported: Reported) -> None:
+    """`prepare` refreshes the days on the primary."""
+    scope, school_id = reported.scope(), reported.school.school_id
+
+    async def are_there(*others: int) -> bool:
+        async with reported.database.snapshot() as connection:
+            return await has_summaries_of(scope, others)(connection)
+
+    assert await are_there(school_id)
+    await reported.take(MONDAY, {0: "absent"})
+    assert not await are_there()
+    await Summaries(reported.database).refresh(school_id)
+    assert await are_there(school_id)
 
 
 async def test_concurrent_readers_summarise_each_day_once(reported: Reported) -> None:

@@ -11,6 +11,7 @@ from adsum.accounts.access import Role
 from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status
+from adsum.platform.database.reading import Reader
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.reports.rules import ChronicRule, Counts, ReportedMark, UsualDays
 from adsum.reports.service import Summaries
@@ -26,7 +27,7 @@ from tests.support.schools import caller, enrol, make_bare_school, make_class, m
 
 @pytest.fixture
 def year(reported: Reported) -> Year:
-    return Year(reported.database, Summaries(reported.database))
+    return Year(reported.database, Reader(reported.database), Summaries(reported.database))
 
 
 async def test_the_overview_of_a_school_has_all_numbers_and_offers_filters(reported: Reported, year: Year) -> None:
@@ -116,7 +117,7 @@ async def test_a_year_is_for_those_who_may_read_attendance_of_the_school(reporte
 
 
 async def test_a_teacher_finds_a_class_and_a_student_whom_they_ever_teach(reported: Reported) -> None:
-    directory = Directory(reported.database, lambda: LATER)
+    directory = Directory(reported.database, Reader(reported.database), lambda: LATER)
     async with reported.database.transaction() as connection:
         other_class = await make_class(connection, reported.school.school_id)
         other = await make_student(connection, reported.school.school_id)

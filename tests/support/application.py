@@ -71,7 +71,8 @@ async def _request_no_route(app: FastAPI) -> None:
 
 
 def _idle_for(build: Build, settings: Settings) -> list[FastAPI]:
-    return _idle(build, settings.max_body_bytes, settings.max_import_bytes, settings.hsts_subdomains)
+    reads_standby = settings.database_read_url is not None
+    return _idle(build, settings.max_body_bytes, settings.max_import_bytes, settings.hsts_subdomains, reads_standby)
 
 
 @cache

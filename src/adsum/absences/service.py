@@ -40,6 +40,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.reading import Reader
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
 from adsum.platform.texts import list_key
@@ -80,8 +81,9 @@ class ListedAbsence:
 class Absences:
     """Planned absences. Every method raises Forbidden without `attendance:overrule`."""
 
-    def __init__(self, database: Database, now: Clock) -> None:
+    def __init__(self, database: Database, reader: Reader, now: Clock) -> None:
         self._database = database
+        self._reader = reader
         self._now = now
 
     @repeats_if_contended
@@ -133,7 +135,7 @@ class Absences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absences", filters)
         after = begin_of(page, query, _position)
-        async with self._database.snapshot() as connection:
+        async with self._reader.snapshot(caller) as connection:
             rows = await list_planned_absences(connection, caller, filters, after, page.limit + 1)
             found = page_of(rows, page, query, lambda row: (row.absence.first_day.toordinal(), row.id))
             warnings = await _warnings(connection, found.items)

@@ -28,7 +28,7 @@ class AbsenceServices:
 
 def absence_services(on: OpenServers, schools: Schools, roster: RosterServices, statuses: Statuses) -> AbsenceServices:
     """The services of absences on open servers."""
-    absences, contacts = Absences(on.database, on.now), Contacts(on.database, on.now)
+    absences, contacts = Absences(on.database, on.reader, on.now), Contacts(on.database, on.now)
     return AbsenceServices(
         absences=absences,
         unexplained_absences=UnexplainedAbsences(on.database, on.now),

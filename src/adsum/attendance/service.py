@@ -13,6 +13,7 @@ from adsum.attendance.repository import RecordRow, list_records
 from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition, is_bulk
 from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
+from adsum.platform.database.reading import Reader
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 
@@ -25,8 +26,9 @@ EXPORT_CHUNK_SIZE = 1000
 class Records:
     """Attendance records in the order of school, learning date, session and student. Names need `roster:read`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
+        self._reader = reader
         self._exports = ListExports(database)
 
     async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[DescribedRecord]:
@@ -87,7 +89,7 @@ class Records:
         self, caller: Caller, filters: RecordFilters, after: RecordPosition | None, limit: int
     ) -> Sequence[RecordRow]:
         # A transaction of its own, since a slow client must not keep a transaction open.
-        async with self._database.snapshot() as connection:
+        async with self._reader.snapshot(caller) as connection:
             return await list_records(connection, caller, filters, after, limit)
 
 

@@ -29,7 +29,7 @@ def attendance_services(on: OpenServers, schools: Schools, naming: Naming) -> At
     """The services of records on open servers."""
     corrections, statuses = Corrections(on.database, on.now), Statuses(on.database, on.now)
     return AttendanceServices(
-        records=Records(on.database),
+        records=Records(on.database, on.reader),
         corrections=corrections,
         disputed_marks=DisputedMarks(on.database, on.now),
         statuses=statuses,

@@ -23,6 +23,7 @@ from adsum.batches.repository.listing import (
 )
 from adsum.batches.rules import BatchFilters, BatchStatus, FailedStudent, JobFilters, ListedBatch, ListedRun, RunAuthor
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.reading import Reader
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
@@ -43,8 +44,9 @@ class BatchDetails:
 class Batches:
     """Lists the batches that a caller sees, and shows one of them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
+        self._reader = reader
 
     async def page(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> Page[ListedBatch]:
         """A page of the batches that the caller sees, each with the status of its newest run, the latest day first.
@@ -55,7 +57,7 @@ class Batches:
         """
         require_permission(caller, Permission.BATCH_READ)
         after = begin_of(page, filters, _position)
-        async with self._database.snapshot() as connection:
+        async with self._reader.snapshot(caller) as connection:
             rows = await list_batches(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, filters, _key)
 

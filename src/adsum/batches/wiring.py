@@ -75,7 +75,7 @@ def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
         sweepers=sweepers,
         retry_cancel=RetryCancel(database, enqueuer, now, chunk_size=settings.chunk_size),
         undo=Undo(database, now),
-        batches=Batches(database),
+        batches=Batches(database, on.reader),
         timeline=Timeline(database, queue.ledger),
         progress=on.closing(Progress(database, attendances)),
         activity=ActivityService(database, control, now),

@@ -75,6 +75,15 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
+        self._reads = Counter(
+            "adsum_list_reads",
+            "Lists, reports and exports that were read from the standby or the primary, by server.",
+            ("server",),
+            registry=self.registry,
+        )
+        self._standby_lag = self._gauge(
+            "standby_lag_seconds", "Age of the data of the standby for reading; NaN if it is unknown or there is none."
+        )
         self._warned_keys = Gauge(
             "adsum_warned_api_keys", "API keys to look after, by warning.", ("warning",), registry=self.registry
         )
@@ -104,6 +113,14 @@ class Metrics:
     def count_rate_limited(self, policy: str) -> None:
         """`policy` is `key`, `user`, `address` or `costly`."""
         self._rate_limited.labels(policy).inc()
+
+    def count_read(self, server: str) -> None:
+        """`server` is `standby` or `primary`."""
+        self._reads.labels(server).inc()
+
+    def set_standby_lag(self, seconds: float) -> None:
+        """NaN: it is unknown."""
+        self._standby_lag.set(seconds)
 
     def count_dropped_spans(self, count: int) -> None:
         """Counts spans that the collector of traces did not get."""

@@ -11,11 +11,13 @@ from adsum.operations.repository import open_runs
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import MigrationState, migration_state
+from adsum.platform.database.standby import Standby
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 # A probe has to answer before its client times out.
 CHECK_DEADLINE_S = 2.0
 OK = "ok"
+STANDBY = "standby"
 UNREACHABLE = "unreachable"
 _USABLE = (MigrationState.CURRENT, MigrationState.AHEAD)
 
@@ -28,7 +30,8 @@ class ReadinessReport:
 
     @property
     def is_ready(self) -> bool:
-        return all(result == OK for result in self.checks.values())
+        """Also without the standby: then everything is read from the primary."""
+        return all(result == OK for name, result in self.checks.items() if name != STANDBY)
 
 
 class Readiness:
@@ -39,6 +42,7 @@ class Readiness:
         ping: of Redis. Raises Unavailable.
         queue_depth: the number of chunks that wait or are processed. Raises Unavailable.
         now: the clock.
+        standby: for reading; None: there is none.
     """
 
     def __init__(
@@ -47,17 +51,20 @@ class Readiness:
         ping: Callable[[], Awaitable[None]],
         queue_depth: Callable[[], Awaitable[int]],
         now: Clock,
+        standby: Standby | None = None,
     ) -> None:
         self._database = database
         self._ping = ping
         self._queue_depth = queue_depth
         self._now = now
+        self._standby = standby
 
     async def report(self) -> ReadinessReport:
         """Runs all checks. Takes at most `CHECK_DEADLINE_S`, even if a server hangs."""
         migrations, redis = await asyncio.gather(self._migrations(), self._redis())
         database = UNREACHABLE if migrations == UNREACHABLE else OK
-        return ReadinessReport({"database": database, "migrations": migrations, "redis": redis})
+        standby = {} if self._standby is None else {STANDBY: self._standby.state.value}
+        return ReadinessReport({"database": database, "migrations": migrations, "redis": redis, **standby})
 
     async def require_current_schema(self) -> None:
         """Called before a process starts.

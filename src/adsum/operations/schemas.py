@@ -17,12 +17,17 @@ class Liveness(Schema):
 
 
 class ReadinessAnswer(Schema):
-    """`checks` has one word for each of `database`, `migrations` and `redis`: `ok`, or what is wrong."""
+    """`checks` has one word for each of `database`, `migrations` and `redis`: `ok`, or what is wrong. With a standby to
+    read from, `standby` is `ok`, `behind`, `unreachable` or `foreign`; Adsum is ready without it.
+    """
 
     status: Annotated[Literal["ok", "unavailable"], Field(description="`ok` if every check is.")]
     checks: Annotated[
         Mapping[str, str],
-        Field(description="`database`, `migrations` and `redis`, each `ok` or what is wrong with it."),
+        Field(
+            description="`database`, `migrations` and `redis`, each `ok` or what is wrong with it; and `standby`, if "
+            "one is configured, without which Adsum is ready, too."
+        ),
     ]
 
 

@@ -24,6 +24,7 @@ from adsum.operations.pruning import AuditPruning, EndedSignIns, LogTruncation, 
 from adsum.operations.readiness import Readiness
 from adsum.operations.scrape import Scrape
 from adsum.operations.setup.service import SchoolSetup
+from adsum.platform.database.standby import Standby
 from adsum.platform.redis.rates import Quotas, RateLimits
 from adsum.roster.wiring import RosterServices
 from adsum.schools.service import Schools
@@ -51,6 +52,7 @@ def operation_services(
     on: OpenServers,
     *,
     metrics: Metrics,
+    standby: Standby | None,
     api_keys: ApiKeys,
     schools: Schools,
     roster: RosterServices,
@@ -59,10 +61,10 @@ def operation_services(
 ) -> OperationServices:
     """The services of operations on open servers."""
     chain_keys = ChainKeys(on.keys)
-    audit_log, verifier = AuditLog(on.database), Verifier(on.database, chain_keys, on.now)
+    audit_log, verifier = AuditLog(on.database, on.reader), Verifier(on.database, chain_keys, on.now)
     if on.tracing is not None:
         on.tracing.report_dropped_to(metrics.count_dropped_spans)
-    readiness = Readiness(on.database, queue.ping, queue.depth, on.now)
+    readiness = Readiness(on.database, queue.ping, queue.depth, on.now, standby)
     run_metrics = RunMetrics(on.database, metrics, on.now)
     return OperationServices(
         school_setup=SchoolSetup(on.database, on.now),
@@ -71,7 +73,7 @@ def operation_services(
         batch_metrics=metrics.batches,
         readiness=readiness,
         run_metrics=run_metrics,
-        scrape=Scrape(metrics, run_metrics, readiness, api_keys, HealthOfEvents(on.database, on.now)),
+        scrape=Scrape(metrics, run_metrics, readiness, api_keys, HealthOfEvents(on.database, on.now), standby),
         audit_log=audit_log,
         audit_page_data=AuditPageData(
             *(audit_log, verifier, roster.naming, roster.people, roster.directory), api_keys=api_keys, schools=schools

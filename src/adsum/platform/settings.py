@@ -25,7 +25,9 @@ from adsum.platform.setting_groups.queue import QueueSettings
 from adsum.platform.setting_groups.rosters import RosterSettings
 from adsum.platform.setting_groups.servers import ServerSettings
 
-SECRETS = frozenset({"secret_key", "signing_keys", "database_url", "redis_url", "roster_sync_client_secret"})
+SECRETS = frozenset(
+    {"secret_key", "signing_keys", "database_url", "database_read_url", "redis_url", "roster_sync_client_secret"}
+)
 
 
 # The fields of the last base come first, so the reference and `adsum config show` list the groups from the end.

@@ -14,6 +14,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.reading import IsComplete, Reader
 from adsum.platform.errors import NotFound, refuse
 from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
 from adsum.reports import definitions
@@ -153,14 +154,15 @@ class Reports:
     Invalid for days in the wrong order, a period that is too long, or a wrong cursor. Names need `roster:read`.
     """
 
-    def __init__(self, database: Database, summaries: Summaries) -> None:
+    def __init__(self, database: Database, reader: Reader, summaries: Summaries) -> None:
         self._database = database
+        self._reader = reader
         self._summaries = summaries
 
     async def rates(self, scope: Scope, by: GroupBy, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Attendance rates by group, in the order of the groups."""
-        await prepare(self._database, self._summaries, scope, caller, at_school=_is_at_school(scope, by))
-        async with self._database.snapshot() as connection:
+        others = await prepare(self._database, self._summaries, scope, caller, at_school=_is_at_school(scope, by))
+        async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             rows = await rates_by(connection, scope, by, caller)
             # A student of several grades is in several groups, and once in the report.
             once = await unmarked_by_student(connection, caller, scope) if by is GroupBy.GRADE else None
@@ -171,8 +173,8 @@ class Reports:
 
     async def chronic(self, scope: Scope, rule: ChronicRule, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Students who are chronically absent, the most absent days first."""
-        await prepare(self._database, self._summaries, scope, caller)
-        async with self._database.snapshot() as connection:
+        others = await prepare(self._database, self._summaries, scope, caller)
+        async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             rows = await rates_by(connection, scope, GroupBy.STUDENT, caller)
             missed_from = await missed_share_of(connection, scope.school_id)
         chronic = [
@@ -184,8 +186,8 @@ class Reports:
 
     async def streaks(self, scope: Scope, least_days: int, caller: Caller, page: PageRequest) -> Report[Streak]:
         """Students who are absent on each of their newest days, the most days first."""
-        await prepare(self._database, self._summaries, scope, caller)
-        async with self._database.snapshot() as connection:
+        others = await prepare(self._database, self._summaries, scope, caller)
+        async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             periods = await _periods(connection, scope, caller)
             found = await reading.find_streaks(connection, periods, least_days)
             named = await reading.named_students(connection, caller, [student_id for student_id, _, _ in found])
@@ -206,10 +208,10 @@ class Reports:
 
         `extent`: only students who were absent all day, or only those who attended a part of it.
         """
-        await prepare(self._database, self._summaries, scope, caller, at_school=True)
+        others = await prepare(self._database, self._summaries, scope, caller, at_school=True)
         query = ("unexplained", scope, extent)
         after = begin_of(page, query, _day_and_student)
-        async with self._database.snapshot() as connection:
+        async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             # Without days at other schools: their absences are explained there.
             statuses = await statuses_of_school(connection, scope.school_id)
             missed_from = await missed_share_of(connection, scope.school_id)
@@ -276,6 +278,18 @@ async def prepare(
     for school_id in others:
         await summaries.refresh(school_id, (scope.first_day, scope.last_day))
     return others
+
+
+def has_summaries_of(scope: Scope, others: Sequence[int]) -> IsComplete:
+    """Whether a standby has the summaries that `prepare` has refreshed on the primary, now or for a report before."""
+    days = (scope.first_day, scope.last_day)
+
+    async def has_summaries(connection: Connection) -> bool:
+        stale = [await stale_day(connection, scope.school_id)]
+        stale += [await stale_day(connection, each, days) for each in others]
+        return stale.count(None) == len(stale)
+
+    return has_summaries
 
 
 async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Caller) -> list[Rate]:

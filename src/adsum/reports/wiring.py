@@ -29,7 +29,7 @@ def report_services(
 ) -> ReportServices:
     """The services of reports on open servers."""
     summaries = Summaries(on.database)
-    reports, year = Reports(on.database, summaries), Year(on.database, summaries)
+    reports, year = Reports(on.database, on.reader, summaries), Year(on.database, on.reader, summaries)
     unexplained = UnexplainedPageData(reports, absences.unexplained_absences, statuses, roster.naming)
     return ReportServices(
         reports=reports,

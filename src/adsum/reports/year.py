@@ -11,6 +11,7 @@ from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
+from adsum.platform.database.reading import Reader
 from adsum.platform.days import Span
 from adsum.platform.texts import list_key
 from adsum.reports.definitions import Definition, definition_of_chronic_absence, definition_of_rates
@@ -30,7 +31,7 @@ from adsum.reports.rules import (
     total,
     usual_days,
 )
-from adsum.reports.service import Summaries, prepare, rates_by
+from adsum.reports.service import Summaries, has_summaries_of, prepare, rates_by
 from adsum.roster.repository.students import grades_of_school
 from adsum.schools.calendar.repository import list_terms
 from adsum.schools.repository import missed_share_of
@@ -88,8 +89,9 @@ class Year:
     methods with a scope raise Invalid for days in the wrong order, or a period that is too long.
     """
 
-    def __init__(self, database: Database, summaries: Summaries) -> None:
+    def __init__(self, database: Database, reader: Reader, summaries: Summaries) -> None:
         self._database = database
+        self._reader = reader
         self._summaries = summaries
 
     async def usual_days(self, school_id: int, caller: Caller, student_id: int | None = None) -> UsualDays | None:
@@ -120,8 +122,8 @@ class Year:
 
     async def overview(self, scope: Scope, rule: ChronicRule, caller: Caller) -> YearOverview:
         """All numbers. For a teacher, of the records in their classes on the days on which they taught them."""
-        await prepare(self._database, self._summaries, scope, caller)
-        async with self._database.snapshot() as connection:
+        others = await prepare(self._database, self._summaries, scope, caller)
+        async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             by_day = await rates_by(connection, scope, GroupBy.DAY, caller)
             students = await rates_by(connection, scope, GroupBy.STUDENT, caller)
             classes = await rates_by(connection, scope, GroupBy.CLASS, caller)
@@ -144,9 +146,9 @@ class Year:
 
     async def filter_options(self, scope: Scope, caller: Caller) -> FilterOptions:
         """The filters that exist for the school and the days of a scope; its own filters do not matter."""
-        await prepare(self._database, self._summaries, scope, caller, at_school=True)
+        others = await prepare(self._database, self._summaries, scope, caller, at_school=True)
         whole = replace(scope, class_id=None, student_id=None, grade=None)
-        async with self._database.snapshot() as connection:
+        async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             classes = await rates_by(connection, whole, GroupBy.CLASS, caller)
             grades = await grades_of_school(connection, scope.school_id)
         return FilterOptions(
@@ -156,8 +158,8 @@ class Year:
 
     async def marks(self, scope: Scope, caller: Caller, *, every: bool = False) -> StudentMarks:
         """The absences, late arrivals and early departures of the scope's student, the newest first; or every mark."""
-        await prepare(self._database, self._summaries, scope, caller, at_school=True)
-        async with self._database.snapshot() as connection:
+        others = await prepare(self._database, self._summaries, scope, caller, at_school=True)
+        async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             statuses = await statuses_of_school(connection, scope.school_id)
             codes = [
                 status.code

@@ -9,6 +9,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.visibility import sees_names
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.reading import Reader
 from adsum.platform.database.validity import Day
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
@@ -54,8 +55,9 @@ class Directory:
     Every method raises Forbidden without the permission `roster:read`. Every list raises Invalid for a wrong cursor.
     """
 
-    def __init__(self, database: Database, now: Clock) -> None:
+    def __init__(self, database: Database, reader: Reader, now: Clock) -> None:
         self._database = database
+        self._reader = reader
         self._now = now
 
     async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
@@ -129,7 +131,7 @@ class Directory:
     ) -> Page[Row]:
         require_permission(caller, Permission.ROSTER_READ)
         after = begin_of(page, filters, by_number) or 0
-        async with self._database.snapshot() as connection:
+        async with self._reader.snapshot(caller) as connection:
             today = await today_of_schools(connection, caller, self._now())
             rows = await list_rows(connection, caller, filters, today, after, page.limit + 1)
         return page_of(rows, page, filters, lambda row: (row.id,))

@@ -41,7 +41,7 @@ class RosterServices:
 
 def roster_services(on: OpenServers, accounts: Accounts, warnings_of_transfers: WarningsOfTransfers) -> RosterServices:
     """The services of rosters on open servers."""
-    people, directory = People(on.database, accounts, on.now), Directory(on.database, on.now)
+    people, directory = People(on.database, accounts, on.now), Directory(on.database, on.reader, on.now)
     covers, naming = Covers(on.database, on.now), Naming(on.database)
     roster_import = RosterImport(on.database, on.settings.timezone, on.now, warnings_of_transfers)
     roster_sync = RosterSync(on.database, roster_import, on.now)

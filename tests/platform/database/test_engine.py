@@ -77,11 +77,11 @@ async def test_a_second_cancellation_waits_for_the_rollback(
     begun, rolling, gate = asyncio.Event(), asyncio.Event(), asyncio.Event()
     execute_at_once = driver.execute_raw
 
-    async def execute_slowly(connection: AsyncConnection, command: str) -> str:
+    async def execute_slowly(connection: AsyncConnection, command: str, timeout: float | None = None) -> str:  # noqa: ASYNC109
         if command == "ROLLBACK":
             rolling.set()
             await gate.wait()
-        return await execute_at_once(connection, command)
+        return await execute_at_once(connection, command, timeout)
 
     async def wait_within() -> None:
         async with database.transaction() as connection:

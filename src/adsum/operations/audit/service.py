@@ -11,6 +11,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.operations.audit.repository import list_entries
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
 from adsum.platform.database.engine import Database
+from adsum.platform.database.reading import Reader
 from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
 from adsum.schools.repository import common_zone
 
@@ -20,14 +21,15 @@ EXPORT_READ_SIZE = 1_000
 class AuditLog:
     """The entries, the newest first. Every method raises Forbidden without `audit:read`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, reader: Reader) -> None:
         self._database = database
+        self._reader = reader
 
     async def page(self, caller: Caller, filters: AuditFilters, page: PageRequest) -> Page[AuditEntry]:
         """A page of the visible entries. Raises Invalid: a cursor of another query."""
         require_permission(caller, Permission.AUDIT_READ)
         before_id = begin_of(page, filters, by_number)
-        async with self._database.snapshot() as connection:
+        async with self._reader.snapshot(caller) as connection:
             rows = await list_entries(connection, caller, filters, before_id, page.limit + 1)
         return page_of(rows, page, filters, lambda entry: (entry.id,))
 
@@ -46,7 +48,7 @@ class AuditLog:
         before_id: int | None = None
         while True:
             # A transaction of its own, since a slow client must not keep a transaction open.
-            async with self._database.snapshot() as connection:
+            async with self._reader.snapshot(caller) as connection:
                 rows = await list_entries(connection, caller, filters, before_id, EXPORT_READ_SIZE)
             if not rows:
                 return

@@ -43,8 +43,10 @@ from adsum.operations.doctor.queue import (
 )
 from adsum.operations.doctor.roster_sync import CHECK as ROSTER_SYNC
 from adsum.operations.doctor.roster_sync import check_roster_sync
+from adsum.operations.doctor.standby import check_standby
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database, RejectedRows
+from adsum.platform.database.standby import Standby
 from adsum.platform.errors import Unavailable, reason
 from adsum.platform.keys import KeyRing
 from adsum.platform.redis.inspection import RedisInspection
@@ -67,6 +69,7 @@ class Deployment:
     """The servers and files that the doctor checks."""
 
     database: Database
+    standby: Standby | None
     database_server: InspectedServer
     redis_server: InspectedServer
     inspection: RedisInspection
@@ -151,6 +154,7 @@ class Doctor:
             await check_pool(parts.database, await self._count_workers()),
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
+            *await check_standby(parts.standby),
             *await check_keys(parts.api_keys),
             await check_audit(parts.database, keys, self._now),
             *await check_events(parts.database, keys, self._now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
@@ -16,13 +16,14 @@ from adsum.operations.doctor.service import Deployment, Doctor, Repair
 from adsum.platform.addresses import is_loopback_host
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
+from adsum.platform.database.standby import Standby
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.sentinel import is_verified, names_sentinels, parse_sentinel_url
 from adsum.platform.redis.shards import Shards
 from adsum.platform.settings import Settings
 from adsum.roster.syncing.schedule import schedule_of
-from adsum.servers import key_ring, open_servers, redis_url
+from adsum.servers import key_ring, open_servers, open_standby_of, redis_url
 
 CHECK_URL = "adsum config show  # check the URL"
 
@@ -39,13 +40,18 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
         create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
         breached=password_policy(settings).breached,
     )
-    async with open_servers(settings) as (database, shards):
-        yield _doctor(settings, database, shards, redis_url(settings), installation, system_clock)
+    async with AsyncExitStack() as stack:
+        database, shards = await stack.enter_async_context(open_servers(settings))
+        standby = open_standby_of(settings, database)
+        if standby is not None:
+            stack.push_async_callback(standby.close)
+        yield _doctor(settings, database, standby, shards, redis_url(settings), installation, system_clock)
 
 
 def _doctor(
     settings: Settings,
     database: Database,
+    standby: Standby | None,
     shards: Shards,
     redis_url: str,
     installation: Installation,
@@ -56,6 +62,7 @@ def _doctor(
     key_scanner = KeyScanner(shards)
     deployment = Deployment(
         database=database,
+        standby=standby,
         database_server=_database_server(settings, database),
         redis_server=_redis_server(settings, redis_url),
         inspection=RedisInspection(shards.home),

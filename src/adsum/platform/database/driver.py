@@ -11,6 +11,9 @@ import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its 
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+# After which the connection is closed: a frozen server would keep the caller waiting.
+ROLLBACK_TIMEOUT_S = 2.0
+
 
 class Driver(Protocol):
     """The methods of an asyncpg connection that Adsum uses. asyncpg ships incomplete types, and its `isinstance` says
@@ -19,7 +22,7 @@ class Driver(Protocol):
 
     is_pooled: bool
 
-    async def execute(self, query: str) -> str: ...
+    async def execute(self, query: str, *, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
 
     async def fetch(self, query: str, *args: Any) -> list[Sequence[Any]]: ...
 
@@ -92,12 +95,15 @@ def replace_ended(connection: Any, _record: object, _fairy: object) -> None:
         raise DisconnectionError
 
 
-async def execute_raw(connection: AsyncConnection, command: str) -> str:
-    """Executes BEGIN, COMMIT or a similar command without SQLAlchemy's overhead. Returns the reply of the server."""
+async def execute_raw(connection: AsyncConnection, command: str, timeout: float | None = None) -> str:  # noqa: ASYNC109
+    """Executes BEGIN, COMMIT or a similar command without SQLAlchemy's overhead. Returns the reply of the server.
+
+    `timeout`: seconds, on Postgres; None: those of any statement.
+    """
     if connection.dialect.name == "sqlite":
         await connection.exec_driver_sql(command)
         return command
-    return await driver_of(connection).execute(command)
+    return await driver_of(connection).execute(command, timeout=timeout)
 
 
 async def roll_back(connection: AsyncConnection) -> None:
@@ -121,6 +127,6 @@ async def _uncancellable(work: Coroutine[Any, Any, None]) -> None:
 
 async def _roll_back(connection: AsyncConnection) -> None:
     try:
-        await execute_raw(connection, "ROLLBACK")
+        await execute_raw(connection, "ROLLBACK", ROLLBACK_TIMEOUT_S)
     except Exception:  # noqa: BLE001 - the server rolls back when the connection closes
         await connection.invalidate()

@@ -23,7 +23,7 @@ from adsum.platform.database.connector import Connector, end_opening
 from adsum.platform.database.driver import committing, execute_raw, is_pooled, replace_ended, roll_back
 from adsum.platform.database.sqlite_cursor import OneVisitModule
 from adsum.platform.database.sqlite_files import open_file
-from adsum.platform.database.urls import parse_database_url
+from adsum.platform.database.urls import DatabaseUrl, parse_database_url, parse_read_url
 from adsum.platform.errors import ConfigurationError, Unavailable
 
 Connection = AsyncConnection
@@ -280,7 +280,15 @@ def open_database(url: str, connections: int = CONNECTIONS) -> Database:
     Raises:
         ConfigurationError: the URL is invalid, or names another kind of database.
     """
-    parsed = parse_database_url(url)
+    return _opened(parse_database_url(url), connections)
+
+
+def open_standby(url: str, connections: int = CONNECTIONS) -> Database:
+    """Opens a standby of Postgres. Raises ConfigurationError: the URL is invalid."""
+    return _opened(DatabaseUrl(parse_read_url(url)), connections)
+
+
+def _opened(parsed: DatabaseUrl, connections: int) -> Database:
     # Isolation levels AUTOCOMMIT and None: only this module begins transactions, neither SQLAlchemy nor the driver.
     if parsed.url.get_backend_name() == "postgresql":
         engine = create_async_engine(

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from adsum.platform.addresses import Host, parse_hosts
 from adsum.platform.errors import ConfigurationError
 
+SETTING, READ_SETTING = "ADSUM_DATABASE_URL", "ADSUM_DATABASE_READ_URL"
 PORT = 5432
 EXAMPLE = "postgresql://USER:PASSWORD@HOST:5432,HOST:5432/DATABASE"
 # Of `target_session_attrs`: both mean the server to which Adsum can write.
@@ -35,6 +36,21 @@ class DatabaseUrl:
     url: URL
     hosts: tuple[Host, ...] = ()
     session: str | None = None
+
+
+def parse_read_url(url: str) -> URL:
+    """Reads the URL of a standby, whose errors name its setting.
+
+    Raises:
+        ConfigurationError: it is no URL of one server of Postgres.
+    """
+    try:
+        parsed = parse_database_url(url)
+    except ConfigurationError as error:
+        raise ConfigurationError(error.detail.replace(SETTING, READ_SETTING)) from None
+    if parsed.url.get_backend_name() != "postgresql" or parsed.hosts or parsed.session is not None:
+        raise ConfigurationError(f"{READ_SETTING}: it names one standby of Postgres, without target_session_attrs")
+    return parsed.url
 
 
 def parse_database_url(url: str) -> DatabaseUrl:

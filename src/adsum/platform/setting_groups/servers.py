@@ -22,6 +22,22 @@ class ServerSettings(BaseSettings):
             "`sqlite:///path`. Unset: SQLite in the data folder."
         ),
     ] = None
+    database_read_url: Annotated[
+        str | None,
+        Field(
+            description="`postgresql://…` of a standby of that Postgres, from which lists, reports and exports are "
+            "read ([how](../how-to/run-with-standbys.md#read-from-a-standby)). Unset: all is read from the primary."
+        ),
+    ] = None
+    database_read_max_lag: Annotated[
+        float,
+        Field(
+            ge=0.5,
+            le=300,
+            description="Seconds by which the standby of `ADSUM_DATABASE_READ_URL` may be behind. Beyond that, and "
+            "while it does not answer, everything is read from the primary.",
+        ),
+    ] = 10.0
     redis_url: Annotated[
         str | None,
         Field(

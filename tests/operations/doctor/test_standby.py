@@ -1,0 +1,57 @@
+"""The finding about the standby for reading. It is never an error."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from adsum.operations.doctor.findings import Finding, Severity
+from adsum.operations.doctor.standby import judge_standby
+from adsum.operations.doctor.wiring import open_doctor
+from adsum.platform.database.standby import StandbyState
+from adsum.platform.errors import ConfigurationError
+from adsum.platform.settings import Settings
+from tests.support.fixtures import TEMPLATE
+from tests.support.servers.standby import standby_pair
+
+
+@pytest.mark.parametrize(
+    ("state", "severity", "message"),
+    [
+        (StandbyState.OK, Severity.OK, "0.2 s behind"),
+        (StandbyState.BEHIND, Severity.WARNING, "more than 10 s behind"),
+        (StandbyState.UNREACHABLE, Severity.WARNING, "does not answer"),
+        (StandbyState.FOREIGN, Severity.WARNING, "no standby of the primary"),
+    ],
+)
+def test_the_finding_names_the_state(state: StandbyState, severity: Severity, message: str) -> None:
+    finding = judge_standby(state, 0.2 if state is StandbyState.OK else math.nan, 10)
+    assert finding.severity is severity
+    assert message in finding.message
+
+
+async def test_the_doctor_asks_the_standby(postgres_data: Path, redis_url: str) -> None:
+    with standby_pair(postgres_data, TEMPLATE) as pair:
+        await pair.start()
+        url = f"postgresql://postgres@127.0.0.1:{pair.standby.postgres.port}/{TEMPLATE}"
+        settings = Settings(database_url=pair.url, database_read_url=url, redis_url=redis_url)
+        found = await finding(settings)
+        assert found.severity is Severity.OK
+        assert "are read from it" in found.message
+        pair.standby.postgres.ask(TEMPLATE, "SELECT pg_wal_replay_pause()")
+        pair.primary.postgres.ask(TEMPLATE, "INSERT INTO schools (name, time_zone) VALUES ('Lindenhof', 'UTC')")
+        assert (await finding(settings)).severity is Severity.WARNING
+
+
+async def finding(settings: Settings) -> Finding:
+    async with open_doctor(settings) as doctor:
+        return {each.check: each for each in (await doctor.check()).findings}["standby"]
+
+
+async def test_a_standby_of_sqlite_is_refused(tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db", database_read_url="postgresql://a/db")
+    with pytest.raises(ConfigurationError, match="no Postgres"):
+        async with open_doctor(settings):
+            pass
