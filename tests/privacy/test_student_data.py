@@ -3,39 +3,25 @@
 from __future__ import annotations
 
 import logging
-import re
-from contextlib import nullcontext
 from dataclasses import fields
 from datetime import date
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-from sqlalchemy import func, insert, select, text, update
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import func, select, text
 
-from adsum.absences.tables import absences, due_absences
 from adsum.accounts.access import system_caller
 from adsum.batches.repository.jobs import insert_records
 from adsum.batches.repository.runs import close_runs, newest_run
-from adsum.batches.tables import batch_runs
-from adsum.operations.pruning import LogTruncation
-from adsum.platform.clock import system_clock
 from adsum.platform.database.columns import metadata
 from adsum.platform.ids import Batch, parse_batch_id
-from adsum.privacy.holds.rules import HoldReason
-from adsum.privacy.merging.rules import MergeChoices
-from adsum.registers.order.rules import RegisterOrder, SortBy
-from adsum.registers.tables import desk_entries
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days
-from adsum.roster.tables import student_schools, students
+from adsum.roster.tables import student_schools
 from tests.attendance.corrections.conftest import Register
-from tests.support.api import DAY, Api
-from tests.support.installation import ended, one_student_away
-from tests.support.live import ROOT
+from tests.privacy.traces import NOTE, erase, student_of, tables_after, with_traces_everywhere
+from tests.support.api import DAY
 from tests.support.runs import LATER, inserts, make_run, slices
 from tests.support.schools import (
     SchoolIds,
@@ -43,74 +29,10 @@ from tests.support.schools import (
     enrol,
     make_bare_school,
     make_class,
-    make_contact,
     make_session,
     make_student,
 )
-from tests.support.statements import Sent, statements_sent
-
-NOTE = "a very private note"
-
-
-def student_of(register: Register) -> int:
-    return register.api.school.student_ids[0]
-
-
-async def erase(api: Api, student_id: int, role: str = "office") -> httpx2.Response:
-    return await api.change("DELETE", f"/students/{student_id}", role, None)
-
-
-async def with_traces_everywhere(register: Register) -> None:
-    """Leaves data about the first student in every table that has any."""
-    await register.correct(status="late", note=NOTE, reason=NOTE)
-    marks = [{"studentId": student_of(register), "status": "excused", "note": NOTE}]
-    await register.api.create("office", key="again", isSelectedAll=False, marks=marks)
-    failing = await register.api.create("office", learningDate="2024-12-20", marks=marks)
-    async with one_student_away(register.adsum, student_of(register)), register.worker():
-        await ended(register.adsum, failing.json()["batchId"])
-    absence = {"studentIds": [student_of(register)], "from": "2024-12-18", "to": "2024-12-18", "status": "excused"}
-    entered = await register.api.post("/absences", absence | {"reason": NOTE}, "office", {"Idempotency-Key": "absence"})
-    path = f"/absences/{entered.json()['items'][0]['id']}"
-    changed = await register.api.change("PATCH", path, "office", '"1"', json={"reason": f"{NOTE}, again"})
-    assert changed.is_success, changed.text
-    other = f"/attendances/{register.records[1]}"
-    assert (await register.api.change("DELETE", other, "office", '"1"', json=None)).is_success
-    await with_visits_and_calls(register)
-    await register.mark()
-    await Summaries(register.adsum.database).refresh(register.api.school.school_id)
-    async with register.adsum.database.transaction() as connection:
-        run_id = (await connection.execute(select(batch_runs.c.run_id).limit(1))).scalar_one()
-        absence_id = (await connection.execute(select(absences.c.id))).scalar_one()
-        await connection.execute(insert(due_absences).values(run_id=run_id, absence_id=absence_id))
-        second = await make_student(connection, register.api.school.school_id, given=NOTE)
-    school = register.api.school
-    seats = RegisterOrder(SortBy.SEATS, (student_of(register),))
-    batch = Batch(school.class_id, school.session_id, date(2024, 12, 25))
-    await register.adsum.register_orders.choose(batch, seats, system_caller())
-    holds = register.adsum.holds
-    hold = await holds.place(student_of(register), HoldReason.OTHER, NOTE, system_caller())
-    await holds.lift(hold.id, system_caller())
-    await register.adsum.student_merges.merge(
-        student_of(register), second, MergeChoices(allow_different_names=True), system_caller()
-    )
-
-
-async def with_visits_and_calls(register: Register) -> None:
-    """Enters a call about the first student, a late arrival, and a contact of the roster."""
-    call = {"studentId": student_of(register), "date": "2024-12-18", "result": "reached", "person": NOTE, "note": NOTE}
-    assert (await register.api.post("/contacts", call, "office")).is_success
-    visit = {"school_id": register.api.school.school_id, "student_id": student_of(register), "kind": "arrival"}
-    visit |= {"time": "09:00", "reason": NOTE, "status": "absent", "runs": [], "entered_role": "office"}
-    async with register.adsum.database.transaction() as connection:
-        entered = insert(desk_entries).values(day=date(2024, 12, 18), entered_at=system_clock(), **visit)
-        await connection.execute(entered)
-        await make_contact(connection, register.api.school.school_id, student_of(register), email=NOTE)
-
-
-def tables_after(words: str, sent: Sent) -> set[str]:
-    """Returns the tables that follow one of `words`, such as `FROM|JOIN`, in these statements."""
-    pattern = re.compile(rf"\b(?:{words})\s+(\w+)", re.IGNORECASE)
-    return {table for statement, _ in sent for table in pattern.findall(statement)}
+from tests.support.statements import statements_sent
 
 
 async def everything(register: Register) -> str:
@@ -220,80 +142,6 @@ async def test_an_erasure_leaves_only_counts(register: Register) -> None:
             run = await newest_run(connection, parsed)
         assert run is not None
         assert student_of(register) not in {job.student_id for job in run.jobs}
-
-
-@pytest.mark.parametrize("reads_meanwhile", [False, True])
-async def test_no_file_contains_the_names_of_an_erased_student(
-    register: Register, tmp_path: Path, reads_meanwhile: bool
-) -> None:
-    """Neither the name of the student, nor that of a merged record, nor a name before a change."""
-    database, names = register.adsum.database, ["Xylanthe", "Quorvane", NOTE]
-    if database.is_postgres:
-        pytest.skip("Postgres has no files of the data folder")
-    for name in names[:2]:
-        async with database.transaction() as connection:
-            is_student = students.c.id == student_of(register)
-            await connection.execute(update(students).where(is_student).values(given_name=name))
-    await with_traces_everywhere(register)
-    assert [name for name in names if not found_in(tmp_path, name)] == []
-
-    async with database.snapshot() if reads_meanwhile else nullcontext() as reader:
-        if reader is not None:
-            await reader.execute(select(students))
-        assert (await erase(register.api, student_of(register))).is_success
-        assert bool(found_in(tmp_path, NOTE)) is reads_meanwhile
-    await LogTruncation(database, system_clock).truncate_if_due()
-
-    assert [found_in(tmp_path, name) for name in names] == [[], [], []]
-
-
-def found_in(folder: Path, name: str) -> list[str]:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path.name for path in files if name.encode() in path.read_bytes()]
-
-
-def documented_vacuum() -> list[str]:
-    page = (ROOT / "docs" / "how-to" / "student-data.md").read_text(encoding="utf-8")
-    return re.findall(r"`(VACUUM \(FULL[^`]*)`", page)
-
-
-async def test_the_documented_vacuum_names_every_table_with_texts_about_a_student(register: Register) -> None:
-    await with_traces_everywhere(register)
-    with statements_sent(register.adsum.database) as erased:
-        await register.adsum.student_data.erase(student_of(register), system_caller())
-
-    # Of schools and sessions an erasure changes a lock and a fence.
-    # The only text of an announcement is its type.
-    changed = tables_after("DELETE FROM|UPDATE", erased) - {"schools", "sessions", "announcements"}
-    texts = ("VARCHAR", "TEXT", "JSON")
-    with_texts = {
-        table.name
-        for table in metadata.sorted_tables
-        if table.name in changed
-        and any(column.type.compile(postgresql.dialect()).startswith(texts) for column in table.c)
-    }
-    assert {"students", "student_holds", "idempotency_keys"} <= with_texts
-    assert with_texts - set(re.findall(r"\w+", " ".join(documented_vacuum()))) == set()
-
-
-async def test_the_documented_vacuum_removes_names_from_the_statistics_of_postgres(register: Register) -> None:
-    """They are samples of each column, which deleting rows leaves as they are."""
-    database = register.adsum.database
-    if not database.is_postgres:
-        pytest.skip("SQLite has statistics of indexes only")
-    samples = text("SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats WHERE tablename = 'students'")
-    async with database.transaction() as connection:
-        is_student = students.c.id == student_of(register)
-        await connection.execute(update(students).where(is_student).values(given_name="Xylanthe"))
-    async with database.autocommit_read() as connection:
-        await connection.execute(text("ANALYZE students"))
-        assert "Xylanthe" in repr((await connection.execute(samples)).all())
-    await register.adsum.student_data.erase(student_of(register), system_caller())
-
-    async with database.autocommit_read() as connection:
-        for statement in documented_vacuum():
-            await connection.execute(text(statement))
-        assert "Xylanthe" not in repr((await connection.execute(samples)).all())
 
 
 async def test_the_ids_of_an_erased_student_and_of_their_records_are_not_used_again(register: Register) -> None:
