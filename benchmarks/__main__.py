@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import uvloop
 
-from benchmarks import machine, report, schools, table
+from benchmarks import curve, machine, report, schools, table
 from benchmarks.cases import Case, Setup, all_cases
 from benchmarks.figures import Figures
 from benchmarks.measures import CHECKED, DURABLE
@@ -19,7 +19,7 @@ from benchmarks.peers.environments import install_node_peer, install_python_peer
 from benchmarks.servers import own_data, require_durability, started_servers
 from benchmarks.sizes import FULL, QUICK, Size
 
-SCENARIOS = ("worker", "http", "embedded", "limits")
+SCENARIOS = ("worker", "http", "latency", "embedded", "limits")
 ROUNDS = 5
 
 
@@ -34,14 +34,14 @@ def main() -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         figures, versions = runner.run(run_rounds(cases, QUICK if options.quick else FULL, options.rounds))
     table.show(figures)
+    curve.show(figures)
     if options.quick:
         print(f"\nQuick: the figures are not representative; the big batch had {QUICK.big:,} students.")
     ran_on = machine.machine()
     for line in (f"Durable. {DURABLE}", f"Checked. {CHECKED}", f"Machine. {ran_on}", f"Versions. {versions}", *missing):
         print(f"\n{line}")
     if options.report:
-        when = machine.today()
-        report.write(figures, rounds=options.rounds, machine=ran_on, versions=versions, when=when, missing=missing)
+        report.write(figures, report.Run(options.rounds, ran_on, versions, machine.today(), missing))
     return 0 if figures.are_valid else 1
 
 
@@ -111,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--quick", action="store_true", help="run a small sample of each case, to test the benchmark itself"
     )
-    parser.add_argument("--report", action="store_true", help="write docs/performance.md")
+    parser.add_argument("--report", action="store_true", help="write docs/performance.md and docs/latency.md")
     return parser
 
 

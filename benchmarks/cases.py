@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks import schools
 from benchmarks.our_system import OurEmbeddedSystem, OurSystem
 from benchmarks.peer_systems import PYTHON_PEERS, PythonPeer, SeedOnNode
-from benchmarks.scenarios import http, limits, worker
+from benchmarks.scenarios import http, latency, limits, worker
 from benchmarks.servers import Servers, own_data
 from benchmarks.sizes import Size
 from benchmarks.systems import Result, System
@@ -48,8 +48,9 @@ class Case:
 
 WORKER = ("worker",)
 WAITING = ("worker", "waiting")
-END_TO_END = ("http-64", "http-16", "accept-p50", "accept-p99", "lone-p50", "lone-p95", "big", "memory", "client")
+END_TO_END = ("http-64", "http-16", "lone-p50", "lone-p95", "big", "memory", "client")
 COSTS = tuple(f"cpu-{name}" for name in ("api", "worker", "postgres", "valkey"))
+LATENCY = tuple(latency.key(rate, name) for rate in latency.RATES for name in latency.NAMES)
 EMBEDDED = ("http-64", "lone-p50", "lone-p95", "big", "memory", "idle")
 
 
@@ -62,6 +63,9 @@ def all_cases() -> list[Case]:
     cases += [
         Case("http", system_class.name, _http(system_class), END_TO_END + COSTS)
         for system_class in (OurSystem, SeedOnNode)
+    ]
+    cases += [
+        Case("latency", system_class.name, _latency(system_class), LATENCY) for system_class in (OurSystem, SeedOnNode)
     ]
     cases.append(Case("embedded", "embedded", _embedded, EMBEDDED))
     cases.append(Case("limits", "empty-chunks", _empty, WORKER))
@@ -91,6 +95,14 @@ def _http(system_class: type[OurSystem | SeedOnNode]) -> Callable[[Setup], Await
     async def run(setup: Setup) -> Result:
         async with _system(system_class, setup) as system:
             return await http.run(system, setup.size, setup.servers)
+
+    return run
+
+
+def _latency(system_class: type[OurSystem | SeedOnNode]) -> Callable[[Setup], Awaitable[Result]]:
+    async def run(setup: Setup) -> Result:
+        async with _system(system_class, setup) as system:
+            return await latency.run(system, setup.size)
 
     return run
 

@@ -23,6 +23,15 @@ class Response:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The response to a request, the time at which the schedule sends it, and the time of the response."""
+
+    response: Response
+    due: float
+    answered: float
+
+
 class Connection:
     """A keep-alive connection. It reconnects before the server's idle timeout."""
 
@@ -106,35 +115,28 @@ async def send_all(connections: Sequence[Connection], requests: Sequence[bytes])
     return responses
 
 
-async def send_at_rate(
-    connections: Sequence[Connection], requests: Sequence[bytes], rate: float
-) -> tuple[list[Response], list[float]]:
-    """Sends `rate` requests a second, independently of the responses (open loop).
-
-    Returns:
-        The responses, and the seconds from the scheduled time of each request to its response.
-    """
+async def send_on_schedule(
+    connections: Sequence[Connection], requests: Sequence[bytes], schedule: Sequence[float]
+) -> list[Sent]:
+    """Sends each request at its time, in seconds from now, independently of the responses (open loop)."""
     free: asyncio.Queue[Connection] = asyncio.LifoQueue()
     for connection in connections:
         free.put_nowait(connection)
-    responses: list[Response] = []
-    latencies: list[float] = []
 
-    async def send_next(request: bytes, due: float) -> None:
+    async def send_next(request: bytes, due: float) -> Sent:
         connection = await free.get()
-        responses.append(await connection.send(request))
-        latencies.append(time.perf_counter() - due)
+        response = await connection.send(request)
         free.put_nowait(connection)
+        return Sent(response, due, time.perf_counter())
 
     begin = time.perf_counter()
-    sending: list[asyncio.Task[None]] = []
+    sending: list[asyncio.Task[Sent]] = []
     async with asyncio.timeout(TIMEOUT_S):
-        for number, request in enumerate(requests):
-            due = begin + number / rate
+        for request, offset in zip(requests, schedule, strict=True):
+            due = begin + offset
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             sending.append(asyncio.create_task(send_next(request, due)))
-        await asyncio.gather(*sending)
-    return responses, latencies
+        return await asyncio.gather(*sending)
 
 
 def request(method: str, path: str, port: int, token: str, body: bytes = b"") -> bytes:

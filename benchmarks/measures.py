@@ -18,8 +18,6 @@ MEASURES = {
     "worker": Measure("One worker, all work queued before it starts", "attendances/s", is_rate=True),
     "http-64": Measure("End to end over HTTP, 64 clients", "attendances/s", is_rate=True),
     "http-16": Measure("End to end over HTTP, 16 clients", "attendances/s", is_rate=True),
-    "accept-p50": Measure("Accepting a class at half of the highest rate, p50", "ms"),
-    "accept-p99": Measure("Accepting a class at half of the highest rate, p99", "ms"),
     "lone-p50": Measure("A lone class of 30, POST to completed, p50", "ms"),
     "lone-p95": Measure("A lone class of 30, POST to completed, p95", "ms"),
     "big": Measure("10,000 students in one batch, POST to completed", "s"),

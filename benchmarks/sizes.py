@@ -18,7 +18,8 @@ class Size:
         worker: batches queued before the worker starts, by system.
         flood: batches sent for each number of clients, by system.
         warm: batches sent before measuring.
-        paced_seconds: duration of the load at half of the highest rate.
+        paced_seconds: duration of the load at one rate.
+        paced_least: batches sent at one rate, at least.
         lone: batches sent one at a time to an idle system.
         big: students of the big class.
         idle_seconds: duration of the measurement of the idle system.
@@ -31,6 +32,7 @@ class Size:
     flood: dict[str, int]
     warm: int
     paced_seconds: float
+    paced_least: int
     lone: int
     big: int
     idle_seconds: float
@@ -43,7 +45,8 @@ FULL = Size(
     worker={"adsum": 2000, "seed": 1000, "bullmq": 200, "taskiq": 300, "celery": 200},
     flood={"adsum": 2000, "seed": 700, "embedded": 1000},
     warm=100,
-    paced_seconds=8,
+    paced_seconds=4,
+    paced_least=300,
     lone=200,
     big=10_000,
     idle_seconds=10,
@@ -55,7 +58,8 @@ QUICK = Size(
     worker={"adsum": 100, "seed": 100, "bullmq": 30, "taskiq": 30, "celery": 30},
     flood={"adsum": 100, "seed": 100, "embedded": 50},
     warm=10,
-    paced_seconds=2,
+    paced_seconds=0.5,
+    paced_least=30,
     lone=10,
     big=1000,
     idle_seconds=2,

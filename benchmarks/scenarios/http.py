@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from statistics import quantiles
 
-from benchmarks.client import Connection, open_connections, send_at_rate
+from benchmarks.client import Connection, open_connections
 from benchmarks.costs import all_cpu_seconds, resident_mb
-from benchmarks.scenarios.requests import mark_classes, posts, require_accepted, seconds_to_completed
+from benchmarks.scenarios.requests import mark_classes, seconds_to_completed, warm_up
 from benchmarks.servers import Servers
 from benchmarks.sizes import CLIENTS, STUDENTS, Size
 from benchmarks.systems import Result, System
@@ -22,13 +22,10 @@ async def run(system: System, size: Size, servers: Servers) -> Result:
         stack.enter_context(system.with_worker())
         port = stack.enter_context(system.with_api())
         with open_connections(port, max(CLIENTS)) as connections:
-            await _warm_up(system, connections, port, size)
+            await warm_up(system, connections, port, size)
             values: dict[str, float] = {}
             for clients in CLIENTS:
                 values |= await _saturate(system, connections[:clients], port, size, _processes(system, servers))
-            values |= await _accept_at_half_rate(
-                system, connections, port, size, values[f"http-{max(CLIENTS)}"] / STUDENTS / 2
-            )
             values |= await _single_classes(system, connections[0], port, size)
         return values | {"memory": _memory(system)}, await system.violations()
 
@@ -39,7 +36,7 @@ async def run_embedded(system: System, size: Size) -> Result:
         stack.enter_context(system.with_worker())
         port = stack.enter_context(system.with_api())
         with open_connections(port, max(CLIENTS)) as connections:
-            await _warm_up(system, connections, port, size)
+            await warm_up(system, connections, port, size)
             values = await _saturate(system, connections, port, size, {})
             values |= await _single_classes(system, connections[0], port, size)
         pids = {**system.processes, "valkey": system.data.valkey_pid}
@@ -55,11 +52,6 @@ def _memory(system: System) -> float:
 
 def _processes(system: System, servers: Servers) -> dict[str, int]:
     return {**system.processes, "postgres": servers.postmaster, "valkey": system.data.valkey_pid}
-
-
-async def _warm_up(system: System, connections: Sequence[Connection], port: int, size: Size) -> None:
-    await mark_classes(system, connections, port, size.warm)
-    await system.wait_until_done()
 
 
 async def _saturate(
@@ -78,18 +70,6 @@ async def _saturate(
         values |= {f"cpu-{name}": (after[name] - before[name]) / rows * 1e6 for name in pids}
         values["client"] = client * 1e6
     return values
-
-
-async def _accept_at_half_rate(
-    system: System, connections: Sequence[Connection], port: int, size: Size, rate: float
-) -> dict[str, float]:
-    """Measures the latency of acceptance at half of the rate that this system reached in this case."""
-    count = max(10, round(rate * size.paced_seconds))
-    responses, latencies = await send_at_rate(connections, posts(system, port, system.timetable.take(count)), rate)
-    require_accepted(responses)
-    await system.wait_until_done()
-    cuts = quantiles(latencies, n=100)
-    return {"accept-p50": cuts[49] * 1e3, "accept-p99": cuts[98] * 1e3}
 
 
 async def _single_classes(system: System, connection: Connection, port: int, size: Size) -> dict[str, float]:

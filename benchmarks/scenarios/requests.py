@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from adsum.platform.ids import Batch
 from benchmarks.client import Connection, Response, request, send_all
+from benchmarks.sizes import Size
 from benchmarks.systems import DONE_S, System, Unfinished
 from benchmarks.timetable import body
 
@@ -24,6 +25,11 @@ class Refused(Exception):
 async def mark_classes(system: System, connections: Sequence[Connection], port: int, count: int) -> None:
     """Marks `count` more classes of 30. Returns when all are accepted."""
     require_accepted(await send_all(connections, posts(system, port, system.timetable.take(count))))
+
+
+async def warm_up(system: System, connections: Sequence[Connection], port: int, size: Size) -> None:
+    await mark_classes(system, connections, port, size.warm)
+    await system.wait_until_done()
 
 
 def posts(system: System, port: int, batches: Sequence[Batch]) -> list[bytes]:
