@@ -122,7 +122,7 @@ GROUPS = {
     ),
     "hold": LazyGroup("adsum.privacy.holds.commands:app", "Data of students that nobody may delete for now."),
     "retention": LazyGroup("adsum.privacy.retention.commands:app", "For how many years data are kept, and what goes."),
-    "year": LazyGroup("adsum.privacy.years.commands:app", "School years of records, and their partitions."),
+    "year": LazyGroup("adsum.privacy.years.commands:app", "School years of records: partitions, archives, deletion."),
     "user": LazyGroup(
         "adsum.roster.people.commands:app",
         "Users who can sign in: their roles and logins.",

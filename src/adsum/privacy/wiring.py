@@ -12,6 +12,7 @@ from adsum.privacy.merging.service import StudentMerges
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.service import StudentData
 from adsum.privacy.staff.service import StaffErasure
+from adsum.privacy.years.archives import YearArchives
 from adsum.privacy.years.repository import partitions_ahead
 from adsum.privacy.years.service import SchoolYears
 from adsum.roster.wiring import RosterServices
@@ -31,6 +32,7 @@ class PrivacyServices:
     retention: Retention
     retention_runs: RetentionRuns
     school_years: SchoolYears
+    year_archives: YearArchives
     partitions_ahead: PartitionsAhead
 
 
@@ -46,5 +48,6 @@ def privacy_services(on: OpenServers, schools: Schools, roster: RosterServices, 
         retention=Retention(on.database, on.now),
         retention_runs=RetentionRuns(on.database, on.now),
         school_years=SchoolYears(on.database, on.now),
+        year_archives=YearArchives(on.database, on.now),
         partitions_ahead=on.closing(partitions_ahead(on.database, on.now)),
     )

@@ -10,7 +10,6 @@ from sqlalchemy import select
 
 from adsum.accounts.access import Role, system_caller
 from adsum.accounts.audit.tables import audit_entries
-from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.errors import Forbidden
 from adsum.platform.ids import Batch
@@ -20,7 +19,6 @@ from adsum.privacy.years.rules import SchoolYear
 from adsum.privacy.years.service import NoPartitions, SchoolYears
 from tests.support.commands import Commands
 from tests.support.schools import caller, make_records, make_school
-from tests.support.servers.postgres import Postgres
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 OFFICE = system_caller()
@@ -73,25 +71,18 @@ async def test_a_file_has_no_partitions(sqlite_url: str) -> None:
     await database.close()
 
 
-async def test_records_are_partitioned_by_the_chosen_month_and_the_log_says_so(postgres: Postgres) -> None:
-    postgres.run("CREATE DATABASE adsum_years")
-    database = open_database(postgres.url("adsum_years"))
-    try:
-        await schema.migrate(database)
-        await add_records(database, date(2026, 9, 1))
+async def test_records_are_partitioned_by_the_chosen_month_and_the_log_says_so(unpartitioned: Database) -> None:
+    await add_records(unpartitioned, date(2026, 9, 1))
 
-        assert await years(database).partition(9, OFFICE)
-        assert not await years(database).partition(8, OFFICE)
+    assert await years(unpartitioned).partition(9, OFFICE)
+    assert not await years(unpartitioned).partition(8, OFFICE)
 
-        assert await years(database).list(OFFICE) == [
-            SchoolYear(date(2026, 9, 1), date(2027, 9, 1), 3, None),
-            SchoolYear(date(2027, 9, 1), date(2028, 9, 1), 0, "attendances_2027"),
-        ]
-        async with database.snapshot() as connection:
-            assert list(await connection.scalars(select(audit_entries.c.action))) == ["records_partitioned"]
-    finally:
-        await database.close()
-        postgres.run("DROP DATABASE adsum_years WITH (FORCE)")
+    assert await years(unpartitioned).list(OFFICE) == [
+        SchoolYear(date(2026, 9, 1), date(2027, 9, 1), 3, None),
+        SchoolYear(date(2027, 9, 1), date(2028, 9, 1), 0, "attendances_2027"),
+    ]
+    async with unpartitioned.snapshot() as connection:
+        assert list(await connection.scalars(select(audit_entries.c.action))) == ["records_partitioned"]
 
 
 async def test_a_new_database_of_postgres_is_partitioned(postgres_database: Database) -> None:

@@ -73,6 +73,8 @@ class Action(StrEnum):
     RETENTION_CHANGED = "retention_changed"
     RETENTION_RUN = "retention_run"
     RECORDS_PARTITIONED = "records_partitioned"
+    YEAR_ARCHIVED = "year_archived"
+    YEAR_DROPPED = "year_dropped"
     STUDENTS_MERGED = "students_merged"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     WEBHOOK_CREATED = "webhook_created"

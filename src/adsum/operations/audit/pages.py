@@ -42,6 +42,7 @@ TONES = {
     Action.USER_ROLE_CHANGED: "warn",
     Action.KEY_REVOKED: "warn",
     Action.RETENTION_RUN: "warn",
+    Action.YEAR_DROPPED: "bad",
     Action.STUDENTS_MERGED: "warn",
     Action.LOG_PRUNED: "warn",
     Action.SIGNED_IN: "good",

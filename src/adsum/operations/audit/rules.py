@@ -78,7 +78,13 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.RETENTION_CHANGED,
     ),
     Area.IMPORTS: (Action.ROSTER_IMPORTED, Action.MARKS_IMPORTED),
-    Area.EXPORTS: (Action.LIST_EXPORTED, Action.STUDENT_EXPORTED, Action.STUDENT_READ, Action.LOG_EXPORTED),
+    Area.EXPORTS: (
+        Action.LIST_EXPORTED,
+        Action.STUDENT_EXPORTED,
+        Action.STUDENT_READ,
+        Action.YEAR_ARCHIVED,
+        Action.LOG_EXPORTED,
+    ),
     Area.STUDENTS: (
         Action.STUDENT_ERASED,
         Action.STUDENT_READMITTED,
@@ -86,6 +92,7 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.HOLD_PLACED,
         Action.HOLD_LIFTED,
         Action.RETENTION_RUN,
+        Action.YEAR_DROPPED,
     ),
     Area.INSTALLATION: (
         Action.SIGNING_KEY_ROTATED,

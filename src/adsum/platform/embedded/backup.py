@@ -93,7 +93,7 @@ def back_up(
             if encrypt is not None:
                 plain, archive = archive, beside / "archive"
                 encrypt(plain, archive)
-            _publish(archive, target)
+            publish(archive, target)
     except (OSError, sqlite3.Error) as error:
         raise BackupRefused(f"{target} cannot be written: {_reason(error)}") from error
     return Backup(target, target.stat().st_size, manifest)
@@ -144,7 +144,7 @@ def _copy_database(source: Path, target: Path, progress: ReportProgress) -> None
         original.backup(copy, pages=_PAGES, progress=show)
 
 
-def _publish(archive: Path, target: Path) -> None:
+def publish(archive: Path, target: Path) -> None:
     """Gives the finished file its name atomically. Raises BackupRefused if the name exists by now."""
     try:
         target.hardlink_to(archive)

@@ -7,15 +7,19 @@ import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission, system_caller
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
-from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.engine import Connection, Database, LockTimeout
+from adsum.platform.database.partitions import Partition
+from adsum.platform.database.table_changes import between_others
 from adsum.platform.errors import Forbidden, refuse
 from adsum.platform.telemetry import logger
+from adsum.privacy.retention.repository import partitions
 from adsum.privacy.retention.repository import periods as statements
 from adsum.privacy.retention.repository.deletions import DELETIONS, Deletion
 from adsum.privacy.retention.repository.periods import DEFAULT, RetentionRun, SchoolPeriods
@@ -38,6 +42,7 @@ PAGE = 500
 SHARE = 0.5
 BUDGET_S = 1.0
 PAUSE = timedelta(hours=6)
+PAUSE_IN_USE = timedelta(minutes=1)
 MAX_RUNS = 20
 
 log = logger(__name__)
@@ -188,6 +193,10 @@ class RetentionRuns:
                 rows += deleted
                 if time.monotonic() > end:
                     return rows
+        except LockTimeout:
+            log.info("a school year is dropped later: its table is in use")
+            self._steps, self._due = None, now + PAUSE_IN_USE
+            return rows
         except BaseException:
             self._steps = None
             raise
@@ -202,12 +211,42 @@ class RetentionRuns:
         """One page after the other, with a pause after each."""
         async with self._database.snapshot() as connection:
             _, schools = await statements.periods_of_schools(connection, self._now())
+            present = await partitions.partitions_of_records(connection)
+        for each in present:
+            if _due_everywhere(schools, each):
+                yield await between_others(self._database, partial(self._drop, partition=each), patience=0)
         for school in schools:
             for kind, before in school.cutoffs.items():
                 for deletion in DELETIONS[kind]:
                     while rows := await self._delete(school.id, kind, before, deletion):
                         yield rows
                 await self._end(school.id, kind, before)
+
+    async def _drop(self, connection: Connection, partition: Partition) -> int:
+        """Drops a partition whose records are due at every school, without those that keep some of its days.
+
+        Returns 0 if a record is of a student on hold, or a batch is being recorded: its rows go in pages.
+        """
+        _, schools = await statements.periods_of_schools(connection, self._now())
+        for school in schools:
+            await lock_school(connection, school.id)
+        # Again: somebody may have raised a period, or placed a hold, before the schools were locked.
+        _, schools = await statements.periods_of_schools(connection, self._now())
+        is_kept = await partitions.count_held(connection, partition.first, partition.end)
+        if (
+            is_kept
+            or not _due_everywhere(schools, partition)
+            or await partitions.count_open_runs(connection, partition.end)
+        ):
+            return 0
+        counts = await partitions.count_by_school(connection, partition.first, partition.end)
+        for school in schools:
+            before = school.cutoffs[Kind.RECORDS]
+            await statements.set_records_from(connection, school.id, before)
+            if rows := counts.get(school.id, 0):
+                await statements.add_deleted(connection, school.id, Kind.RECORDS, before, rows, self._now())
+        await partitions.drop_partition(connection, partition)
+        return sum(counts.values())
 
     async def _delete(self, school_id: int, kind: Kind, before: date, deletion: Deletion) -> int:
         began = time.monotonic()
@@ -239,3 +278,9 @@ class RetentionRuns:
         if deleted is not None:
             log.info("retention has deleted data", school_id=school_id, kind=kind.value, rows=deleted)
             await self._database.truncate_log()
+
+
+def _due_everywhere(schools: Sequence[SchoolPeriods], partition: Partition) -> bool:
+    """Whether no school keeps records of the days of a partition."""
+    cutoffs = [school.cutoffs.get(Kind.RECORDS) for school in schools]
+    return bool(cutoffs) and all(day is not None and day >= partition.end for day in cutoffs)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.output import Json, show_items
+from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
-from adsum.privacy.years.schemas import SchoolYearItem
+from adsum.privacy.years.archive import read_archive
+from adsum.privacy.years.archives import YearArchives
+from adsum.privacy.years.rules import Manifest
+from adsum.privacy.years.schemas import ArchiveItem, SchoolYearItem
 from adsum.privacy.years.service import SchoolYears
 
 app = typer.Typer(no_args_is_help=True)
+Year = Annotated[int, typer.Argument(min=1990, max=9998, metavar="YEAR", help="In which it begins: 2023 is 2023/24.")]
+Archive = Annotated[Path, typer.Argument(metavar="FILE", help="The file of the archive.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation.")]
 COLUMNS = ("year", "firstDay", "lastDay", "records", "partition")
 
 
@@ -40,3 +48,56 @@ def partition(
     """
     done = run_with(SchoolYears, lambda years: years.partition(first_month, system_caller()))
     typer.echo("The records are partitioned." if done else "The records are partitioned already.")
+
+
+@app.command()
+def archive(
+    year: Year,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="A new file, such as 2023.tar.")],
+    *,
+    drop: Annotated[bool, typer.Option("--drop", help="Then delete the records of the year.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Write the records of a school year of all schools into a file that only you can read, and check it.
+
+    It has their history, disputed marks, and the names of students, classes, sessions and schools.
+    """
+    if drop:
+        _confirm(yes=yes)
+    manifest = run_with(YearArchives, lambda archives: archives.archive(year, path, system_caller()))
+    if drop:
+        _drop(path)
+    show_item(ArchiveItem.of(manifest), as_json=as_json)
+
+
+@app.command()
+def verify(path: Archive, *, as_json: Json = False) -> None:
+    """Read every row of an archive, and compare it with the checksums. Nothing else is opened."""
+    show_item(ArchiveItem.of(read_archive(path)), as_json=as_json)
+
+
+@app.command()
+def drop(path: Archive, *, yes: Yes = False, as_json: Json = False) -> None:
+    """Delete the records of the school year of an archive, which has to have all of them as they are now.
+
+    Disputed marks, plans of batches and summaries of these days go, too, and nothing is marked or corrected there any
+    more. Earlier years have to be dropped before. Data of students on hold prevent it.
+    """
+    _confirm(yes=yes)
+    show_item(ArchiveItem.of(_drop(path)), as_json=as_json)
+
+
+def _drop(path: Path) -> Manifest:
+    manifest = read_archive(path)
+    run_with(YearArchives, lambda archives: archives.drop(manifest, system_caller()))
+    return manifest
+
+
+def _confirm(*, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("a deletion cannot be undone: add --yes")
+    if not typer.confirm("Delete the records of this school year permanently?", err=True):
+        raise typer.Exit(1)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any, TypeAlias
 
-from sqlalchemy import func, select
+from sqlalchemy import Table, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.attendance.tables import attendance_changes, attendances
+from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.partitioning import Partitioning
-from adsum.platform.database.partitions import Partition, PartitionsAhead, partitions_of
+from adsum.platform.database.partitions import PartitionsAhead
+from adsum.privacy.retention.repository.partitions import TABLES
+from adsum.privacy.years.rules import SchoolTotals
+from adsum.roster.tables import classes, sessions, students
+from adsum.schools.tables import schools
 
-TABLES = (attendances, attendance_changes)
-"""The tables that are partitioned by school year."""
+Rows: TypeAlias = Sequence[Mapping[str, Any]]
+"""Rows by the names of their columns."""
+
+NAMED = {"schools": schools, "classes": classes, "sessions": sessions, "students": students}
+"""The tables of an archive with the names of what its records are about."""
 
 
 def partitioning(database: Database, first_month: int) -> Partitioning:
@@ -28,12 +36,77 @@ def partitions_ahead(database: Database, now: Clock) -> PartitionsAhead:
     return PartitionsAhead(database, TABLES, now)
 
 
-async def partitions_of_records(connection: AsyncConnection) -> list[Partition]:
-    """The partitions of the records by their days. Empty: the records are one table."""
-    return await partitions_of(connection, attendances)
-
-
 async def count_records(connection: AsyncConnection) -> Mapping[date, int]:
     """The number of records of each day that has any, of all schools."""
     day = attendances.c.learning_date
     return {row[0]: row[1] for row in await connection.execute(select(day, func.count()).group_by(day))}
+
+
+async def first_day(connection: AsyncConnection) -> date | None:
+    """The earliest day that has a record."""
+    return await connection.scalar(select(func.min(attendances.c.learning_date)))
+
+
+async def list_schools(connection: AsyncConnection) -> Sequence[tuple[int, str, date | None]]:
+    """The id, the time zone and the first day with records of each school, by id. None: no record was deleted."""
+    c = schools.c
+    rows = await connection.execute(select(c.id, c.time_zone, c.records_from).order_by(c.id))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def totals_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> SchoolTotals:
+    """The records of a school on these days, the sum of their versions, which each change raises, and their changes."""
+    a, c = attendances.c, attendance_changes.c
+    of_days = (a.school_id == school_id, a.learning_date >= first, a.learning_date < end)
+    counted = select(func.count(), func.coalesce(func.sum(a.version), 0)).where(*of_days)
+    records, versions = (await connection.execute(counted)).one()
+    changes = select(func.count()).select_from(attendances).join(attendance_changes, c.attendance_id == a.id)
+    return SchoolTotals(records, int(versions), await connection.scalar(changes.where(*of_days)) or 0)
+
+
+async def days_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> Sequence[date]:
+    """The days on which a school has records."""
+    a = attendances.c
+    within = (a.school_id == school_id, a.learning_date >= first, a.learning_date < end)
+    days = select(a.learning_date).where(*within).distinct().order_by(a.learning_date)
+    return (await connection.scalars(days)).all()
+
+
+async def records_of_day(connection: AsyncConnection, school_id: int, day: date) -> Rows:
+    """The records of a school on a day, by id."""
+    a = attendances.c
+    statement = select(attendances).where(a.school_id == school_id, a.learning_date == day).order_by(a.id)
+    return _named(attendances, (await connection.execute(statement)).all())
+
+
+async def changes_of_day(connection: AsyncConnection, school_id: int, day: date) -> Rows:
+    """The changes of the records of a school on a day, by record and version."""
+    a, c = attendances.c, attendance_changes.c
+    statement = (
+        select(attendance_changes)
+        .join(attendances, a.id == c.attendance_id)
+        .where(a.school_id == school_id, a.learning_date == day)
+        .order_by(c.attendance_id, c.version)
+    )
+    return _named(attendance_changes, (await connection.execute(statement)).all())
+
+
+async def disputed_marks_of(connection: AsyncConnection, first: date, end: date) -> Rows:
+    """The disputed marks of these days at all schools, by id. They are few."""
+    c = contradictions.c
+    within = (c.learning_date >= first, c.learning_date < end)
+    return _named(
+        contradictions, (await connection.execute(select(contradictions).where(*within).order_by(c.id))).all()
+    )
+
+
+async def rows_with_names(connection: AsyncConnection, name: str, ids: Sequence[int]) -> Rows:
+    """The rows of a table of `NAMED` with these ids, by id."""
+    table = NAMED[name]
+    rows = await connection.execute(select(table).where(table.c.id.in_(ids)).order_by(table.c.id))
+    return _named(table, rows.all())
+
+
+def _named(table: Table, rows: Sequence[Sequence[Any]]) -> Rows:
+    names = [column.name for column in table.c]
+    return [dict(zip(names, row, strict=True)) for row in rows]

@@ -1,13 +1,20 @@
-"""A school year of records."""
+"""A school year of records, and what an archive of it says."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from adsum.platform.database.partitions import Partition, next_year
+from adsum.platform.errors import AdsumError
 from adsum.privacy.retention.rules import school_year
+
+
+class YearKept(AdsumError):
+    """A school year is not dropped: something keeps it, or its archive does not have all of it."""
+
+    code = "year_kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,47 @@ class SchoolYear:
     end: date
     records: int
     partition: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SchoolTotals:
+    """The number of records of a school, the sum of their versions, and the number of their changes.
+
+    A new record, a correction and a deletion each change one of them.
+    """
+
+    records: int
+    versions: int
+    changes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What is in an archive.
+
+    Attributes:
+        version: the version of Adsum that made it.
+        made_at: the time.
+        first: the first day of the school year.
+        end: the day after its last one.
+        totals: of each school that has records, by id.
+        files: the rows, the bytes and the hexadecimal SHA-256 of each file, by name.
+    """
+
+    version: str
+    made_at: datetime
+    first: date
+    end: date
+    totals: Mapping[int, SchoolTotals]
+    files: Mapping[str, tuple[int, int, str]]
+
+    @property
+    def records(self) -> int:
+        return sum(each.records for each in self.totals.values())
+
+    @property
+    def changes(self) -> int:
+        return sum(each.changes for each in self.totals.values())
 
 
 def years_of(days: Mapping[date, int], partitions: Sequence[Partition], first_month: int) -> list[SchoolYear]:

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from adsum.platform.http.schemas import Schema
-from adsum.privacy.years.rules import SchoolYear
+from adsum.platform.http.schemas import Moment, Schema
+from adsum.privacy.years.rules import Manifest, SchoolYear
 
 
 class SchoolYearItem(Schema):
@@ -30,4 +30,28 @@ class SchoolYearItem(Schema):
             last_day=year.end - timedelta(days=1),
             records=year.records,
             partition=year.partition,
+        )
+
+
+class ArchiveItem(Schema):
+    """An archive of a school year."""
+
+    year: Annotated[int, Field(description="The calendar year in which it begins.")]
+    first_day: Annotated[date, Field(description="Its first day, as `YYYY-MM-DD`.")]
+    last_day: Annotated[date, Field(description="Its last day, as `YYYY-MM-DD`.")]
+    records: Annotated[int, Field(description="The number of attendance records at all schools.")]
+    changes: Annotated[int, Field(description="The number of changes of these records.")]
+    made_at: Annotated[Moment, Field(description="When the archive was made, as an ISO 8601 timestamp.")]
+    version: Annotated[str, Field(description="The version of Adsum that made it.")]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        return cls(
+            year=manifest.first.year,
+            first_day=manifest.first,
+            last_day=manifest.end - timedelta(days=1),
+            records=manifest.records,
+            changes=manifest.changes,
+            made_at=manifest.made_at,
+            version=manifest.version,
         )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import AdsumError, Forbidden
+from adsum.privacy.retention.repository.partitions import partitions_of_records
 from adsum.privacy.retention.repository.periods import periods_of_schools
 from adsum.privacy.retention.rules import FIRST_MONTH
 from adsum.privacy.years import repository
@@ -32,11 +35,11 @@ class SchoolYears:
 
     async def list(self, caller: Caller) -> list[SchoolYear]:
         """The years that have records or a partition, the oldest first."""
-        _require(caller)
+        require_all_schools(caller)
         async with self._database.snapshot() as connection:
-            partitions = await repository.partitions_of_records(connection)
+            present = await partitions_of_records(connection)
             days = await repository.count_records(connection)
-            return years_of(days, partitions, await self._first_month(connection))
+            return years_of(days, present, await first_month_of(connection, self._now()))
 
     async def partition(self, first_month: int | None, caller: Caller) -> bool:
         """Partitions the records of Postgres by school year while they are read and written.
@@ -47,26 +50,28 @@ class SchoolYears:
             NoPartitions: the database is SQLite.
             LockTimeout: a transaction used the tables each time, for minutes.
         """
-        _require(caller)
+        require_all_schools(caller)
         if not self._database.is_postgres:
             raise NoPartitions("SQLite has no partitions: `adsum year archive` and `adsum year drop` do without them")
         async with self._database.snapshot() as connection:
-            month = first_month or await self._first_month(connection)
+            month = first_month or await first_month_of(connection, self._now())
         done = await repository.partitioning(self._database, month).partition(self._now().date())
         if done:
             async with self._database.transaction() as connection:
                 await record(connection, caller, Action.RECORDS_PARTITIONED, after={"first_month": month})
         return done
 
-    async def _first_month(self, connection: Connection) -> int:
-        partitions = await repository.partitions_of_records(connection)
-        if partitions:
-            return partitions[0].end.month
-        default, _ = await periods_of_schools(connection, self._now())
-        return default.first_month or FIRST_MONTH
+
+async def first_month_of(connection: Connection, now: datetime) -> int:
+    """The month in which a school year of the installation begins: that of the partitions, else of the default."""
+    if present := await partitions_of_records(connection):
+        return present[0].end.month
+    default, _ = await periods_of_schools(connection, now)
+    return default.first_month or FIRST_MONTH
 
 
-def _require(caller: Caller) -> None:
+def require_all_schools(caller: Caller) -> None:
+    """Raises Forbidden: the caller has no right to the data of students of all schools."""
     require_permission(caller, Permission.STUDENT_DATA)
     if caller.schools is not None:
         raise Forbidden("school years of all schools need the rights of all schools")

@@ -1,0 +1,56 @@
+"""Statements on the days of records as a whole: what prevents that they go, and dropping their partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+
+from sqlalchemy import ColumnElement, Table, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.attendance.tables import attendance_changes, attendances
+from adsum.batches.tables import batch_runs
+from adsum.platform.database import partitions
+from adsum.platform.database.partitions import Partition
+from adsum.privacy.holds.repository import held_students
+
+TABLES = (attendances, attendance_changes)
+"""The tables that are partitioned by school year."""
+
+
+async def partitions_of_records(connection: AsyncConnection) -> list[Partition]:
+    """The partitions of the records by their days. Empty: the records are one table."""
+    return await partitions.partitions_of(connection, attendances)
+
+
+async def count_held(connection: AsyncConnection, first: date | None, end: date) -> int:
+    """The records of these days of students on hold. `first` None: from the beginning."""
+    a = attendances.c
+    held = select(func.count()).select_from(attendances).where(_within(attendances, first, end))
+    return await connection.scalar(held.where(a.student_id.in_(held_students()))) or 0
+
+
+async def count_open_runs(connection: AsyncConnection, end: date) -> int:
+    """The runs of days before `end` that have not ended."""
+    c = batch_runs.c
+    return await connection.scalar(select(func.count()).where(c.state == "open", c.learning_date < end)) or 0
+
+
+async def count_by_school(connection: AsyncConnection, first: date | None, end: date) -> Mapping[int, int]:
+    """The number of records of these days at each school that has any."""
+    a = attendances.c
+    counts = select(a.school_id, func.count()).where(_within(attendances, first, end)).group_by(a.school_id)
+    return {row[0]: row[1] for row in await connection.execute(counts)}
+
+
+async def drop_partition(connection: AsyncConnection, partition: Partition) -> None:
+    """Drops a partition of the records, and that of their changes. `docs/locks.md` says when it may wait."""
+    for table in reversed(TABLES):
+        for each in await partitions.partitions_of(connection, table):
+            if (each.first, each.end) == (partition.first, partition.end):
+                await partitions.drop_partition(connection, each)
+
+
+def _within(table: Table, first: date | None, end: date) -> ColumnElement[bool]:
+    day = table.c.learning_date
+    return day < end if first is None else and_(day >= first, day < end)

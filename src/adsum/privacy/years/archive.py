@@ -1,0 +1,184 @@
+"""The file of an archive: a tar of compressed JSON Lines, one file a table, behind a manifest with their checksums.
+
+Names in the file are compared with a fixed list and never used as paths.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO, Any, Self
+
+from adsum.platform.embedded.archive import digest_of
+from adsum.platform.errors import AdsumError
+from adsum.privacy.years.rules import Manifest, SchoolTotals
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+ENDING = ".jsonl.gz"
+TABLES = ("schools", "classes", "sessions", "students", "attendances", "attendance_changes", "disputed_marks")
+_BLOCK = 1024 * 1024
+_LARGEST_MANIFEST = 8 * 1024 * 1024
+_DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, KeyError, TypeError, OverflowError)
+
+
+class ArchiveRefused(AdsumError):
+    """An archive cannot be written or read, or it is damaged."""
+
+    code = "archive_refused"
+
+
+class RowsFile:
+    """A compressed file of rows, written in a block. The same rows make the same file."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._path = folder / f"{name}{ENDING}"
+        self._rows = 0
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(descriptor, "wb")
+        self._zip = gzip.GzipFile(filename="", mode="wb", fileobj=self._file, mtime=0)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        with self._file:
+            self._zip.close()
+
+    def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Adds rows, one line each."""
+        for row in rows:
+            line = json.dumps(row, default=_text, ensure_ascii=False, separators=(",", ":"))
+            self._zip.write(f"{line}\n".encode())
+            self._rows += 1
+
+    def described(self) -> tuple[int, int, str]:
+        """The rows, the bytes and the SHA-256 of the complete file."""
+        return (self._rows, *digest_of(self._path))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, date | datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)
+
+
+def require_new_file(target: Path) -> None:
+    """Raises ArchiveRefused: there is a file of this name, or no such folder."""
+    if target.exists():
+        raise ArchiveRefused(f"{target} exists already, and no archive is overwritten")
+    if not target.parent.is_dir():
+        raise ArchiveRefused(f"{target} cannot be written: there is no folder {target.parent}")
+
+
+def write_archive(path: Path, manifest: Manifest, folder: Path) -> None:
+    """Writes a new file that only this user can read, and flushes it to disk."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        with tarfile.open(fileobj=file, mode="w") as tar:
+            text = _to_json(manifest)
+            tar.addfile(_entry(MANIFEST, len(text), manifest), io.BytesIO(text))
+            for name, (_, size, _digest) in manifest.files.items():
+                with (folder / name).open("rb") as source:
+                    tar.addfile(_entry(name, size, manifest), source)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_archive(path: Path) -> Manifest:
+    """Reads every row of an archive, and compares it with its manifest.
+
+    Raises:
+        ArchiveRefused: the file is no archive, or it is damaged.
+    """
+    try:
+        with tarfile.open(path, "r:") as tar:
+            members = iter(tar)
+            manifest = _from_json(_read(tar, next(members, None), MANIFEST, _LARGEST_MANIFEST))
+            for name, expected in manifest.files.items():
+                member = next(members, None)
+                if member is None or member.name != name or _checked(tar, member) != expected:
+                    raise ArchiveRefused(f"{name} in {path} differs from the checksum in its manifest")
+            if next(members, None) is not None:
+                raise ArchiveRefused(f"{path} contains more than its manifest lists")
+    except _DAMAGED as error:
+        raise ArchiveRefused(f"{path} is not an archive of Adsum, or it is damaged") from error
+    except OSError as error:
+        raise ArchiveRefused(f"{path} cannot be read: {error.strerror}") from error
+    return manifest
+
+
+def _checked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[int, int, str]:
+    digest, rows = hashlib.sha256(), 0
+    with _opened(tar, member) as compressed:
+        for block in _blocks(compressed.read):
+            digest.update(block)
+    with _opened(tar, member) as compressed, gzip.GzipFile(fileobj=compressed) as lines:
+        for block in _blocks(lines.read):
+            rows += block.count(b"\n")
+    return rows, member.size, digest.hexdigest()
+
+
+def _read(tar: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, most: int) -> dict[str, Any]:
+    if member is None or member.name != name or member.size > most:
+        raise ValueError
+    with _opened(tar, member) as file:
+        content: dict[str, Any] = json.loads(file.read())
+    return content
+
+
+def _opened(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    opened = tar.extractfile(member) if member.isreg() else None
+    if opened is None:
+        raise ValueError
+    return opened
+
+
+def _blocks(read: Callable[[int], bytes]) -> Iterable[bytes]:
+    while block := read(_BLOCK):
+        yield block
+
+
+def _entry(name: str, size: int, manifest: Manifest) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode, entry.mtime = size, 0o600, int(manifest.made_at.timestamp())
+    return entry
+
+
+def _to_json(manifest: Manifest) -> bytes:
+    files = {name: {"rows": rows, "bytes": size, "sha256": sha} for name, (rows, size, sha) in manifest.files.items()}
+    fields = {
+        "format": FORMAT,
+        "version": manifest.version,
+        "madeAt": manifest.made_at.isoformat(),
+        "first": manifest.first.isoformat(),
+        "end": manifest.end.isoformat(),
+        "schools": {str(school_id): asdict(totals) for school_id, totals in manifest.totals.items()},
+        "files": files,
+    }
+    return json.dumps(fields, indent=2).encode()
+
+
+def _from_json(fields: dict[str, Any]) -> Manifest:
+    if fields["format"] != FORMAT:
+        raise ArchiveRefused(f"this archive is of a newer version of Adsum, {fields['version']}")
+    entries: dict[str, Any] = dict(fields["files"])
+    if set(entries) != {f"{name}{ENDING}" for name in TABLES}:
+        raise ValueError
+    return Manifest(
+        str(fields["version"]),
+        datetime.fromisoformat(fields["madeAt"]),
+        date.fromisoformat(fields["first"]),
+        date.fromisoformat(fields["end"]),
+        {int(school_id): SchoolTotals(**totals) for school_id, totals in dict(fields["schools"]).items()},
+        {name: (int(each["rows"]), int(each["bytes"]), str(each["sha256"])) for name, each in entries.items()},
+    )

@@ -1,0 +1,195 @@
+"""Archives a school year in a file, and drops a year that is archived."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from adsum import __version__
+from adsum.accounts.access import Caller
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.partitions import next_year
+from adsum.platform.database.table_changes import between_others
+from adsum.platform.days import today_in
+from adsum.platform.embedded.archive import workspace_in
+from adsum.platform.embedded.backup import publish
+from adsum.platform.telemetry import logger
+from adsum.privacy.retention.repository import partitions
+from adsum.privacy.retention.repository.deletions import DELETIONS, Deletion
+from adsum.privacy.retention.repository.periods import set_records_from
+from adsum.privacy.retention.rules import Kind
+from adsum.privacy.years import repository
+from adsum.privacy.years.archive import ENDING, ArchiveRefused, RowsFile, read_archive, require_new_file, write_archive
+from adsum.privacy.years.repository import Rows
+from adsum.privacy.years.rules import Manifest, SchoolTotals, YearKept
+from adsum.privacy.years.service import first_month_of, require_all_schools
+from adsum.schools.locks import lock_school
+
+PAGE = 500
+WORKSPACE = ".adsum-archive-"
+_IDS = {"schools": "school_id", "classes": "class_id", "sessions": "session_id", "students": "student_id"}
+
+log = logger(__name__)
+
+
+class _Written:
+    """The files of an archive in a folder, and the ids of what their rows are about."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.files: dict[str, RowsFile] = {}
+        self.ids: dict[str, set[int]] = {name: set() for name in repository.NAMED}
+
+    def file(self, name: str) -> RowsFile:
+        self.files[name] = RowsFile(self._folder, name)
+        return self.files[name]
+
+    def noted(self, rows: Rows) -> Rows:
+        for name, column in _IDS.items():
+            self.ids[name].update(row[column] for row in rows)
+        return rows
+
+
+class YearArchives:
+    """Every method raises Forbidden without `student:data` and the rights of all schools."""
+
+    def __init__(self, database: Database, now: Clock) -> None:
+        self._database = database
+        self._now = now
+
+    async def archive(self, year: int, target: Path, caller: Caller) -> Manifest:
+        """Writes the records of the school year that begins in `year`, their changes, disputed marks and names.
+
+        The file shows one moment. It has its name when all of it is on disk and has been read again.
+
+        Raises:
+            ArchiveRefused: there is no such folder or a file of this name, or it cannot be written.
+        """
+        require_all_schools(caller)
+        require_new_file(target)
+        try:
+            with workspace_in(target.parent, WORKSPACE) as folder:
+                manifest = await self._write(year, folder)
+                write_archive(folder / "archive", manifest, folder)
+                if read_archive(folder / "archive") != manifest:
+                    raise ArchiveRefused(f"{target} was not written correctly")
+                publish(folder / "archive", target)
+        except OSError as error:
+            raise ArchiveRefused(f"{target} cannot be written: {error.strerror}") from error
+        async with self._database.transaction() as connection:
+            await record(connection, caller, Action.YEAR_ARCHIVED, after=_details(manifest))
+        log.info("year archived", first=manifest.first.isoformat(), rows=manifest.records)
+        return manifest
+
+    async def _write(self, year: int, folder: Path) -> Manifest:
+        """Writes the files of an archive from one state of the database."""
+        async with self._database.snapshot() as connection:
+            first = date(year, await first_month_of(connection, self._now()), 1)
+            written, totals = _Written(folder), dict[int, SchoolTotals]()
+            with written.file("attendances") as records, written.file("attendance_changes") as changes:
+                for school_id, _, _ in await repository.list_schools(connection):
+                    for day in await repository.days_of(connection, school_id, first, next_year(first)):
+                        records.write(written.noted(await repository.records_of_day(connection, school_id, day)))
+                        changes.write(await repository.changes_of_day(connection, school_id, day))
+                        totals[school_id] = SchoolTotals(0, 0, 0)
+            with written.file("disputed_marks") as disputed:
+                rows = await repository.disputed_marks_of(connection, first, next_year(first))
+                disputed.write(written.noted(rows))
+            for name, ids in written.ids.items():
+                with written.file(name) as names:
+                    for page in _pages(sorted(ids)):
+                        names.write(await repository.rows_with_names(connection, name, page))
+            for school_id in totals:
+                totals[school_id] = await repository.totals_of(connection, school_id, first, next_year(first))
+        files = {f"{name}{ENDING}": file.described() for name, file in written.files.items()}
+        return Manifest(__version__, self._now(), first, next_year(first), totals, files)
+
+    async def drop(self, manifest: Manifest, caller: Caller) -> int:
+        """Deletes the records of the year of an archive, and what retention deletes with them. Returns the rows.
+
+        From then on its days are neither marked nor corrected, and reports begin after them. A drop that was
+        interrupted goes on. `manifest`: of an archive that `read_archive` has checked.
+
+        Raises:
+            YearKept: the year has not ended, an earlier year has records, a record of the year is of a student on
+                hold, a batch of its days is being recorded, or the archive does not have the present records.
+            LockTimeout: a transaction used the tables each time, for minutes.
+        """
+        require_all_schools(caller)
+
+        async def drop_whole(connection: Connection) -> list[int]:
+            return await self._drop_whole(connection, manifest, caller)
+
+        if self._database.is_postgres:
+            schools = await between_others(self._database, drop_whole)
+        else:
+            async with self._database.transaction() as connection:
+                schools = await drop_whole(connection)
+        rows = manifest.records
+        for school_id in schools:
+            for deletion in DELETIONS[Kind.RECORDS]:
+                while await self._delete_page(school_id, manifest.end, deletion):
+                    pass
+        await self._database.truncate_log()
+        log.info("year dropped", first=manifest.first.isoformat(), rows=rows)
+        return rows
+
+    async def _drop_whole(self, connection: Connection, manifest: Manifest, caller: Caller) -> list[int]:
+        """Ends the year at every school, and drops its partition if it has one. Returns the ids of the schools."""
+        schools = await repository.list_schools(connection)
+        for school_id, _, _ in schools:
+            await lock_school(connection, school_id)
+        has_ended = all(kept is not None and kept >= manifest.end for _, _, kept in schools)
+        await self._require_droppable(connection, manifest, [zone for _, zone, _ in schools])
+        if has_ended:
+            return [school_id for school_id, _, _ in schools]
+        for school_id, _, _ in schools:
+            totals = await repository.totals_of(connection, school_id, manifest.first, manifest.end)
+            if totals != manifest.totals.get(school_id, SchoolTotals(0, 0, 0)):
+                raise YearKept(f"the records of school {school_id} have changed since the archive: make a new one")
+            await set_records_from(connection, school_id, manifest.end)
+        await record(connection, caller, Action.YEAR_DROPPED, after=_details(manifest))
+        for each in await partitions.partitions_of_records(connection):
+            if each.end == manifest.end:
+                await partitions.drop_partition(connection, each)
+        return [school_id for school_id, _, _ in schools]
+
+    async def _require_droppable(self, connection: Connection, manifest: Manifest, zones: Sequence[str]) -> None:
+        if any(today_in(zone, self._now()) < manifest.end for zone in zones):
+            raise YearKept(f"the school year ends on {manifest.end.isoformat()}: it is dropped after that")
+        earliest = await repository.first_day(connection)
+        if earliest is not None and earliest < manifest.first:
+            raise YearKept(f"there are records of {earliest.isoformat()}: archive and drop earlier years first")
+        if held := await partitions.count_held(connection, None, manifest.end):
+            raise YearKept(f"{held} records of the year are of students on hold: `adsum hold list`")
+        if runs := await partitions.count_open_runs(connection, manifest.end):
+            raise YearKept(f"{runs} batches of these days are being recorded: try again when they have ended")
+
+    async def _delete_page(self, school_id: int, end: date, deletion: Deletion) -> int:
+        """Deletes a page in a short transaction, and leaves as much time to others."""
+        began = time.monotonic()
+        async with self._database.transaction() as connection:
+            await lock_school(connection, school_id)
+            rows = await deletion(connection, school_id, end, PAGE)
+        await asyncio.sleep(time.monotonic() - began if rows else 0)
+        return rows
+
+
+def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
+    return [ids[i : i + PAGE] for i in range(0, len(ids), PAGE)]
+
+
+def _details(manifest: Manifest) -> dict[str, int | str]:
+    attendances = manifest.files[f"attendances{ENDING}"]
+    return {
+        "year": manifest.first.year,
+        "records": manifest.records,
+        "changes": manifest.changes,
+        "sha256": attendances[2],
+    }
