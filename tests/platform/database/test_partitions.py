@@ -159,6 +159,19 @@ async def test_a_partitioned_database_refuses_processes_that_are_too_old(plain: 
     assert await migration_state(plain) is MigrationState.CURRENT
 
 
+async def test_a_process_that_is_too_old_meets_an_outage_which_it_repeats_and_no_wrong_row(
+    plain: Database, school: SchoolIds
+) -> None:
+    (record_id,) = await add_records(plain, school, date(2026, 9, 1))
+    await partition(plain)
+    change = f"VALUES ({record_id}, 2, now(), 'office') ON CONFLICT (attendance_id, version) DO NOTHING"
+    columns = "attendance_id, version, changed_at, changed_role"
+
+    with pytest.raises(StorageOutage):
+        async with plain.transaction() as connection:
+            await connection.execute(text(f"INSERT INTO attendance_changes ({columns}) {change}"))
+
+
 async def test_records_are_written_and_corrected_while_their_table_is_partitioned(
     plain: Database, school: SchoolIds
 ) -> None:

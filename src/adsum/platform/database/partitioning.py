@@ -16,7 +16,7 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.partitions import AHEAD, DAY, OTHER, add_partition, is_partitioned, new_table, next_year
 from adsum.platform.database.revision import PARTITIONED_FROM, schema_compatibility
-from adsum.platform.database.table_changes import between_others, execute_long, schema_locked
+from adsum.platform.database.table_changes import between_others, execute_long, fetch_long, schema_locked
 from adsum.platform.telemetry import logger
 
 SLICE = 500
@@ -82,7 +82,7 @@ class Partitioning:
 
     async def _end(self, connection: AsyncConnection, today: date) -> date:
         """The first day that the present tables do not hold: of an empty one, of the present school year."""
-        newest = await connection.scalar(select(func.max(self._records.c[DAY])))
+        newest: date | None = await fetch_long(connection, str(select(func.max(self._records.c[DAY]))))
         day = today - timedelta(days=366) if newest is None else max(newest, today + _MARGIN)
         end = date(day.year, self._month, 1)
         return end if end > day else next_year(end)

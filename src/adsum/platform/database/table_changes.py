@@ -79,3 +79,9 @@ async def execute_long(connection: Connection, statement: str) -> None:
     """Executes a statement that may take minutes in a large table."""
     driver = cast("Any", driver_of(connection))
     await driver.execute(statement, timeout=_LONG_S)
+
+
+async def fetch_long(connection: Connection, query: str) -> Any:
+    """The value of a query that may take minutes in a large table."""
+    driver = cast("Any", driver_of(connection))
+    return await driver.fetchval(query, timeout=_LONG_S)

@@ -26,7 +26,7 @@ from adsum.privacy.retention.repository.periods import set_records_from
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.years import repository
 from adsum.privacy.years.archive import ENDING, ArchiveRefused, RowsFile, read_archive, require_new_file, write_archive
-from adsum.privacy.years.repository import Rows
+from adsum.privacy.years.repository import Rows, School
 from adsum.privacy.years.rules import Manifest, SchoolTotals, YearKept
 from adsum.privacy.years.service import first_month_of, require_all_schools
 from adsum.schools.locks import lock_school
@@ -146,7 +146,7 @@ class YearArchives:
         for school_id, _, _ in schools:
             await lock_school(connection, school_id)
         has_ended = all(kept is not None and kept >= manifest.end for _, _, kept in schools)
-        await self._require_droppable(connection, manifest, [zone for _, zone, _ in schools])
+        await self._require_droppable(connection, manifest, schools)
         if has_ended:
             return [school_id for school_id, _, _ in schools]
         for school_id, _, _ in schools:
@@ -160,12 +160,13 @@ class YearArchives:
                 await partitions.drop_partition(connection, each)
         return [school_id for school_id, _, _ in schools]
 
-    async def _require_droppable(self, connection: Connection, manifest: Manifest, zones: Sequence[str]) -> None:
-        if any(today_in(zone, self._now()) < manifest.end for zone in zones):
+    async def _require_droppable(self, connection: Connection, manifest: Manifest, schools: Sequence[School]) -> None:
+        if any(today_in(zone, self._now()) < manifest.end for _, zone, _ in schools):
             raise YearKept(f"the school year ends on {manifest.end.isoformat()}: it is dropped after that")
-        earliest = await repository.first_day(connection)
-        if earliest is not None and earliest < manifest.first:
-            raise YearKept(f"there are records of {earliest.isoformat()}: archive and drop earlier years first")
+        for school_id, _, _ in schools:
+            earliest = await repository.first_day(connection, school_id)
+            if earliest is not None and earliest < manifest.first:
+                raise YearKept(f"there are records of {earliest.isoformat()}: archive and drop earlier years first")
         if held := await partitions.count_held(connection, None, manifest.end):
             raise YearKept(f"{held} records of the year are of students on hold: `adsum hold list`")
         if runs := await partitions.count_open_runs(connection, manifest.end):

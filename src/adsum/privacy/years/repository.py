@@ -19,6 +19,9 @@ from adsum.privacy.years.rules import SchoolTotals
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.tables import schools
 
+School: TypeAlias = tuple[int, str, date | None]
+"""The id, the time zone and the first day with records of a school. None: no record was deleted."""
+
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows by the names of their columns."""
 
@@ -36,19 +39,21 @@ def partitions_ahead(database: Database, now: Clock) -> PartitionsAhead:
     return PartitionsAhead(database, TABLES, now)
 
 
-async def count_records(connection: AsyncConnection) -> Mapping[date, int]:
-    """The number of records of each day that has any, of all schools."""
-    day = attendances.c.learning_date
-    return {row[0]: row[1] for row in await connection.execute(select(day, func.count()).group_by(day))}
+async def count_records(connection: AsyncConnection, school_id: int) -> Mapping[date, int]:
+    """The number of records of a school on each day that has any. Of all schools at once it would take too long."""
+    a = attendances.c
+    counts = select(a.learning_date, func.count()).where(a.school_id == school_id).group_by(a.learning_date)
+    return {row[0]: row[1] for row in await connection.execute(counts)}
 
 
-async def first_day(connection: AsyncConnection) -> date | None:
-    """The earliest day that has a record."""
-    return await connection.scalar(select(func.min(attendances.c.learning_date)))
+async def first_day(connection: AsyncConnection, school_id: int) -> date | None:
+    """The earliest day on which a school has a record."""
+    a = attendances.c
+    return await connection.scalar(select(func.min(a.learning_date)).where(a.school_id == school_id))
 
 
-async def list_schools(connection: AsyncConnection) -> Sequence[tuple[int, str, date | None]]:
-    """The id, the time zone and the first day with records of each school, by id. None: no record was deleted."""
+async def list_schools(connection: AsyncConnection) -> Sequence[School]:
+    """All schools, by id."""
     c = schools.c
     rows = await connection.execute(select(c.id, c.time_zone, c.records_from).order_by(c.id))
     return [(row[0], row[1], row[2]) for row in rows]

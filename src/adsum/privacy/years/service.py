@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections import Counter
+from datetime import date, datetime
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
@@ -38,7 +39,9 @@ class SchoolYears:
         require_all_schools(caller)
         async with self._database.snapshot() as connection:
             present = await partitions_of_records(connection)
-            days = await repository.count_records(connection)
+            days = Counter[date]()
+            for school_id, _, _ in await repository.list_schools(connection):
+                days.update(await repository.count_records(connection, school_id))
             return years_of(days, present, await first_month_of(connection, self._now()))
 
     async def partition(self, first_month: int | None, caller: Caller) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 
 from sqlalchemy import ColumnElement, Table, and_, func, select
@@ -36,11 +35,10 @@ async def count_open_runs(connection: AsyncConnection, end: date) -> int:
     return await connection.scalar(select(func.count()).where(c.state == "open", c.learning_date < end)) or 0
 
 
-async def count_by_school(connection: AsyncConnection, first: date | None, end: date) -> Mapping[int, int]:
-    """The number of records of these days at each school that has any."""
-    a = attendances.c
-    counts = select(a.school_id, func.count()).where(_within(attendances, first, end)).group_by(a.school_id)
-    return {row[0]: row[1] for row in await connection.execute(counts)}
+async def count_of_school(connection: AsyncConnection, school_id: int, first: date | None, end: date) -> int:
+    """The number of records of a school on these days."""
+    within = (attendances.c.school_id == school_id, _within(attendances, first, end))
+    return await connection.scalar(select(func.count()).select_from(attendances).where(*within)) or 0
 
 
 async def drop_partition(connection: AsyncConnection, partition: Partition) -> None:
