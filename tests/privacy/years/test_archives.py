@@ -28,7 +28,7 @@ from adsum.platform.database.engine import Database, LockTimeout, open_database
 from adsum.platform.errors import Forbidden
 from adsum.platform.ids import Batch
 from adsum.privacy.holds.rules import HoldReason
-from adsum.privacy.holds.service import Holds
+from adsum.privacy.holds.service import StudentHolds
 from adsum.privacy.retention.repository.partitions import partitions_of_records
 from adsum.privacy.retention.rules import Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
@@ -315,7 +315,9 @@ async def test_the_oldest_year_is_dropped_first_and_the_present_one_never(site: 
 
 async def test_a_student_on_hold_keeps_the_year(site: Site, tmp_path: Path) -> None:
     manifest = await archived(site, tmp_path)
-    await Holds(site.database, lambda: NOW).place(site.school.student_ids[0], HoldReason.LITIGATION, None, OFFICE)
+    await StudentHolds(site.database, lambda: NOW).place(
+        site.school.student_ids[0], HoldReason.LITIGATION, None, OFFICE
+    )
 
     with pytest.raises(YearKept, match="students on hold"):
         await site.archives.drop(manifest, OFFICE)
@@ -397,7 +399,7 @@ async def test_retention_drops_the_partition_of_a_year_that_no_school_keeps(part
 
 async def test_retention_deletes_pages_of_a_year_with_a_student_on_hold(partitioned: Database) -> None:
     site = await site_on(partitioned)
-    await Holds(partitioned, lambda: NOW).place(site.school.student_ids[0], HoldReason.LITIGATION, None, OFFICE)
+    await StudentHolds(partitioned, lambda: NOW).place(site.school.student_ids[0], HoldReason.LITIGATION, None, OFFICE)
     runs = await keep_one_year(site)
 
     await runs.delete_all()
