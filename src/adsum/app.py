@@ -241,7 +241,12 @@ def create_app(settings: Settings) -> FastAPI:
     keep_fixed_paths(app, routers)
     answer_errors(app, page_of_error)
     answer_repetitions(app)
-    # A request passes the middleware added last first.
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """A request passes the middleware added last first."""
     uploads = ("/rosters/import", roster_files.PATH, marks_import.PATH, marks_pages.PATH)
     limits: dict[str, int] = dict.fromkeys(uploads, settings.max_import_bytes)
     forms = {register.router.prefix: register.MAX_FIELDS, student_merge_pages.PATH: student_merge_pages.MAX_FIELDS}
@@ -250,7 +255,6 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(Recency)
     app.add_middleware(Observation, failure=failure_of)
     app.add_middleware(SecurityHeaders, covers_subdomains=settings.hsts_subdomains)
-    return app
 
 
 def _documentation(settings: Settings) -> dict[str, str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -74,6 +75,20 @@ class ListQuery(BaseModel):
             earliest_first=first_day is not None and first_day >= today,
         )
 
+    def address(self, school_id: int, searched: SearchedWords, first: str, last: str) -> str:
+        """The address of the list of other days, with the same filters."""
+        kept = {
+            "from": first,
+            "to": last,
+            "school": school_id,
+            "class": self.class_id,
+            "student": self.student,
+            "search": searched.sealed,
+            "revoked": "true" if self.revoked else "",
+        }
+        days = {"from", "to"}
+        return f"{PATH}?{urlencode({name: value for name, value in kept.items() if value or name in days})}"
+
 
 class ContentForm(BaseModel):
     """The fields of an absence."""
@@ -138,21 +153,8 @@ async def list_page(
         listed = await page_data.listed(of.school.id, filters, PageRequest(query.cursor), visitor.caller)
     except Invalid:  # The cursor comes from a page of yesterday, which had another first day.
         listed = await page_data.listed(of.school.id, filters, PageRequest(), visitor.caller)
-    kept = {
-        "school": of.school.id,
-        "class": query.class_id,
-        "student": query.student,
-        "search": searched.sealed,
-        "revoked": "true" if query.revoked else "",
-    }
-
     periods = [(of.today.isoformat(), ""), ("", (of.today - timedelta(days=1)).isoformat()), ("", "")]
-
-    def address_of(first: str, last: str) -> str:
-        return (
-            f"{PATH}?{urlencode({'from': first, 'to': last} | {name: value for name, value in kept.items() if value})}"
-        )
-
+    address_of = partial(query.address, of.school.id, searched)
     return site_of(request).page(
         *(request, "absences/list.html"),
         visitor=visitor,

@@ -68,13 +68,7 @@ class Metrics:
         self._rate_limited = Counter(
             "adsum_rate_limited_requests", "Requests that got 429, by policy.", ("policy",), registry=self.registry
         )
-        self._requests = Histogram(
-            "adsum_request_seconds",
-            "From a request to the start of its answer.",
-            ("method", "route", "status"),
-            buckets=BUCKETS_S,
-            registry=self.registry,
-        )
+        self._requests = self._histogram_of_requests()
         self._reads = Counter(
             "adsum_list_reads",
             "Lists, reports and exports that were read from the standby or the primary, by server.",
@@ -168,6 +162,15 @@ class Metrics:
 
     def _gauge(self, name: str, description: str) -> Gauge:
         return Gauge(f"adsum_{name}", description, registry=self.registry)
+
+    def _histogram_of_requests(self) -> Histogram:
+        return Histogram(
+            "adsum_request_seconds",
+            "From a request to the start of its answer.",
+            ("method", "route", "status"),
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
 
     def _histogram(self, name: str, description: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"adsum_{name}", description, buckets=buckets, registry=self.registry)

@@ -8,9 +8,10 @@ import math
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from adsum import servers, wiring
 from adsum.batches.queue.chunks import Chunk
@@ -22,13 +23,16 @@ from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.gc_tuning import freeze_startup_objects
 from adsum.platform.redis.shards import Shard, Shards
-from adsum.platform.redis.workers import WorkerOptions
+from adsum.platform.redis.workers import QueueWorker, WorkerOptions
 from adsum.platform.setting_files import PREFIX
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import logger
 from adsum.platform.tracing.exporting import exporting, exporting_metrics
 from adsum.processes.programs import DRAIN_S, StopSignals, show, warnings_as
 from adsum.wiring import Adsum
+
+if TYPE_CHECKING:
+    from adsum.platform.tracing.otlp import Tracing
 
 log = logger(__name__)
 
@@ -55,23 +59,11 @@ async def _work(settings: Settings) -> None:
         exporting_metrics(exports.metrics, adsum.metrics.families),
     ):
         await adsum.readiness.require_current_schema()
-
-        async def process(chunk: Chunk, stalls: int) -> None:
-            with adsum.metrics.chunk_seconds.time(), adsum.delivery_pace.processing():
-                await adsum.dispatcher.take(chunk, stalls)
-
         served = served_shards(settings.worker_shards, adsum.shards)
         with adsum.metrics.served(settings.worker_metrics_host, settings.worker_metrics_port):
             log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
-            concurrency = math.ceil(settings.worker_concurrency / len(served))
-            workers = [
-                ChunkWorker(_options(settings, shard, settings.queue_name, concurrency), process, exports.tracing)
-                for shard in served
-            ]
-            of_webhooks = _options(
-                settings, adsum.shards.home, queue_of_webhooks(settings.queue_name), WEBHOOKS_AT_ONCE
-            )
-            webhook_worker = new_webhook_worker(of_webhooks, adsum.deliveries)
+            workers = _chunk_workers(settings, adsum, served, exports.tracing)
+            webhook_worker = _webhook_worker(settings, adsum)
             freeze_startup_objects()
             await asyncio.gather(
                 *(worker.run(stop) for worker in workers),
@@ -81,6 +73,25 @@ async def _work(settings: Settings) -> None:
                 adsum.scheduled_sync.run(stop),
             )
         log.info("worker stopped")
+
+
+def _chunk_workers(
+    settings: Settings, adsum: Adsum, shards: Sequence[Shard], tracing: Tracing | None
+) -> list[ChunkWorker]:
+    """A worker for each shard, which share the concurrency."""
+
+    async def process(chunk: Chunk, stalls: int) -> None:
+        with adsum.metrics.chunk_seconds.time(), adsum.delivery_pace.processing():
+            await adsum.dispatcher.take(chunk, stalls)
+
+    concurrency = math.ceil(settings.worker_concurrency / len(shards))
+    options = [_options(settings, shard, settings.queue_name, concurrency) for shard in shards]
+    return [ChunkWorker(each, process, tracing) for each in options]
+
+
+def _webhook_worker(settings: Settings, adsum: Adsum) -> QueueWorker:
+    queue = queue_of_webhooks(settings.queue_name)
+    return new_webhook_worker(_options(settings, adsum.shards.home, queue, WEBHOOKS_AT_ONCE), adsum.deliveries)
 
 
 def _chores(adsum: Adsum) -> list[Chore]:

@@ -9,6 +9,7 @@ from contextvars import Context
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from adsum.accounts import repository as users
@@ -171,12 +172,10 @@ class Tokens:
             if completes is not None:
                 await statements.delete_pending(connection, completes)
             by = system_caller() if kind is SignInKind.COMMAND else caller_of_user(user)
-            school_id = user.school_id
+            note = partial(record, connection, by, school_id=user.school_id, user_id=user.id)
             if uses_up:
-                await record(connection, by, Action.FIRST_PASSWORD_USED, school_id=school_id, user_id=user.id)
-            after: dict[str, Any] = {"kind": kind.value} | ({"hasSecondFactor": True} if has_second_factor else {})
-            after |= {} if provider is None else {"issuer": provider.issuer}
-            await record(connection, by, Action.SIGNED_IN, school_id=school_id, user_id=user.id, after=after)
+                await note(Action.FIRST_PASSWORD_USED)
+            await note(Action.SIGNED_IN, after=_content(kind, provider, has_second_factor=has_second_factor))
         return signed(signs, user.id, key, now, ends_at)
 
     async def caller_of(self, token: str, *, is_use: bool = True, despite: Collection[Outstanding] = ()) -> Caller:
@@ -334,6 +333,12 @@ class Tokens:
             log.warning("the use of a sign-in was not noted")
         finally:
             del self._pending_uses[key]
+
+
+def _content(kind: SignInKind, provider: ProviderSession | None, *, has_second_factor: bool) -> dict[str, Any]:
+    """The content for the audit log."""
+    factor = {"hasSecondFactor": True} if has_second_factor else {}
+    return {"kind": kind.value, **factor, **({} if provider is None else {"issuer": provider.issuer})}
 
 
 def _require_unchanged(checked: User, user: StoredUser | None) -> StoredUser:

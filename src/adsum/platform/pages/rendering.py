@@ -105,7 +105,12 @@ def _environment(language: Language, languages: Mapping[str, Language], packages
         "version": __version__,
     }
     filters: dict[str, Any] = environment.filters
-    filters |= {
+    filters |= _filters(language)
+    return environment
+
+
+def _filters(language: Language) -> dict[str, Any]:
+    return {
         "day": language.day,
         "clock": language.clock,
         "number": language.number,
@@ -120,4 +125,3 @@ def _environment(language: Language, languages: Mapping[str, Language], packages
         # For texts of a school: `_()` would interpret them as HTML, and % as a placeholder.
         "translated": language.gettext,
     }
-    return environment

@@ -239,8 +239,6 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
     """All data about an existing student."""
     (student,) = await _rows(connection, _PERSON, student_id)
     changes = _by(await _rows(connection, _CHANGES, student_id), "attendance_id")
-    versions = _by(await _rows(connection, _ABSENCE_VERSIONS, student_id), "absence_id")
-    pending = _by(await _rows(connection, _DUE_ABSENCES, student_id), "absence_id")
     runs = await runs_with_student(connection, student_id)
     answers = await answers_with_student(connection, student_id)
     return PersonalData(
@@ -254,15 +252,8 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         kept_records=[_class_session_and_day(run) for run in runs if student_id in run["kept"]],
         failures=await _rows(connection, _FAILURES, student_id),
         conflicts=[conflict for row in answers for conflict in _conflicts(row, student_id)],
-        answers=[
-            {"answered_at": row["created_at"], "content": part}
-            for row in answers
-            for part in parts_about(row["answer"].get("body"), is_in_answer(row, student_id))
-        ],
-        absences=[
-            row | {"versions": [_version(each) for each in versions[row["id"]]], "pending": pending[row["id"]]}
-            for row in await _absences(connection, student_id)
-        ],
+        answers=[part for row in answers for part in _parts_of_answer(row, student_id)],
+        absences=await _absences_with_versions(connection, student_id),
         contacts=await _rows(connection, _CONTACTS, student_id),
         contradictions=await _rows(connection, _CONTRADICTIONS, student_id),
         desk_entries=await _rows(connection, _DESK_ENTRIES, student_id),
@@ -273,6 +264,21 @@ async def personal_data(connection: AsyncConnection, student_id: int) -> Persona
         merges=[_merge(row) for row in await _rows(connection, _MERGES, student_id)],
         audit_entries=await _rows(connection, _AUDIT_ENTRIES, student_id),
     )
+
+
+async def _absences_with_versions(connection: AsyncConnection, student_id: int) -> list[dict[str, Any]]:
+    versions = _by(await _rows(connection, _ABSENCE_VERSIONS, student_id), "absence_id")
+    pending = _by(await _rows(connection, _DUE_ABSENCES, student_id), "absence_id")
+    return [
+        row | {"versions": [_version(each) for each in versions[row["id"]]], "pending": pending[row["id"]]}
+        for row in await _absences(connection, student_id)
+    ]
+
+
+def _parts_of_answer(row: Row, student_id: int) -> Iterator[dict[str, Any]]:
+    """The parts of a stored answer that are about the student."""
+    for part in parts_about(row["answer"].get("body"), is_in_answer(row, student_id)):
+        yield {"answered_at": row["created_at"], "content": part}
 
 
 async def _rows(connection: AsyncConnection, statement: FileStatement, student_id: int) -> list[dict[str, Any]]:

@@ -276,10 +276,8 @@ async def _list(
     filters = shown.filters(context.school.id, role, chosen["words"])
     page = await service.page(filters, caller, PageRequest(cursor, PEOPLE_PER_PAGE))
     shows_admins = may_manage(caller, Role.ADMIN, None) and cursor is None and role in (None, Role.ADMIN)
-    admins = NO_ADMINS
-    if shows_admins:
-        filters = shown.filters(None, role, chosen["words"])
-        admins = await service.page(filters, caller, PageRequest(limit=PEOPLE_PER_PAGE))
+    of_district = shown.filters(None, role, chosen["words"])
+    admins = await service.page(of_district, caller, PageRequest(limit=PEOPLE_PER_PAGE)) if shows_admins else NO_ADMINS
     response = site_of(request).page(
         *(request, "admin/people.html"),
         status=status_with(error),
@@ -302,6 +300,11 @@ async def _list(
         error=error,
         new=new,
     )
+    return _not_stored(response, new)
+
+
+def _not_stored(response: Response, new: GivenPassword | None) -> Response:
+    """A page that shows a password stays in no cache."""
     if new is not None:
         response.headers["Cache-Control"] = "no-store"
     return response
@@ -349,9 +352,7 @@ async def _person(
         done=done,
         whats_done=Done,
     )
-    if new is not None:
-        response.headers["Cache-Control"] = "no-store"
-    return response
+    return _not_stored(response, new)
 
 
 def _may_manage(context: SchoolContext, row: PersonRow) -> bool:

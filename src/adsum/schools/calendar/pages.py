@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
@@ -24,7 +24,7 @@ from adsum.platform.paging import PageRequest, every_item
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.context import CurrentSchool, SchoolContext, SchoolsService
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, weekdays_text
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School, weekdays_text
 from adsum.schools.service import Schools
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -265,12 +265,11 @@ async def _page(
     `marked`: the marks of days that the form is about to close. `done`: the days that it has just closed.
     """
     year = year or context.today.year
-    typed = typed or {}
+    typed = dict(typed or {})
     closed = await _closed_days(calendar, context, year)
     terms = await every_item(lambda page: calendar.terms(context.school.id, context.caller, page))
     site = site_of(request)
     spans = [Span(term.begin_date, term.end_date) for term in terms if term.opens_school]
-    window, share = context.school.edit_window_days, context.school.missed_from_percent
     return site.page(
         *(request, "admin/calendar.html"),
         status=HTTPStatus.CONFLICT if marked else status_with(error),
@@ -291,16 +290,21 @@ async def _page(
         form=form,
         manages_office=may_manage(context.caller, Role.OFFICE, context.school.id),
         changes=(await schools.changes(context.school.id, context.caller, PageRequest(limit=SHOWN_CHANGES))).items,
-        typed={
-            **EMPTY_FORM,
-            "days": "" if window is None else str(window),
-            "percent": "" if share is None else str(share),
-            "time_zone": context.school.time_zone,
-            "weekdays": context.school.weekdays,
-            **typed,
-        },
+        typed=_fields(context.school) | typed,
         error=error,
     )
+
+
+def _fields(school: School) -> dict[str, Any]:
+    """The fields of the forms, as the school is now."""
+    window, share = school.edit_window_days, school.missed_from_percent
+    return {
+        **EMPTY_FORM,
+        "days": "" if window is None else str(window),
+        "percent": "" if share is None else str(share),
+        "time_zone": school.time_zone,
+        "weekdays": school.weekdays,
+    }
 
 
 async def _closed_days(calendar: SchoolCalendar, context: SchoolContext, year: int) -> dict[date, RecordedClosedDay]:
