@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.runtime.environment import EnvironmentContext
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect, or_, update
 
@@ -91,10 +92,21 @@ def _apply_next(connection: Connection) -> bool:
     """Applies the first missing migration. Returns False if none is missing."""
     missing = _first_missing(connection)
     if missing is not None:
-        command.upgrade(_config(connection), missing.revision)
+        _apply(connection, missing)
         if inspect(connection).has_table(schema_compatibility.name):
             c = schema_compatibility.c
             # Partitions need a newer release than the migrations.
             is_lower = or_(c.compatible_from != PARTITIONED_FROM, c.compatible_from < COMPATIBLE_FROM)
             connection.execute(update(schema_compatibility).where(is_lower).values(compatible_from=COMPATIBLE_FROM))
     return missing is not None
+
+
+def _apply(connection: Connection, migration: Script) -> None:
+    """As Alembic's command `upgrade`, which would read the files of all migrations again for each of them."""
+    scripts = _scripts()
+
+    def steps(applied: Any, _context: MigrationContext) -> Any:
+        return scripts._upgrade_revs(migration.revision, applied)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+
+    with EnvironmentContext(_config(connection), scripts, fn=steps):
+        scripts.run_env()
