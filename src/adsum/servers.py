@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,9 @@ from adsum.platform.database.standby import Standby
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.keys import KeyFile, KeyRing
-from adsum.platform.redis.connection import open_redis, require_redis
+from adsum.platform.redis.connection import require_redis
 from adsum.platform.redis.last_writes import LastWrites
-from adsum.platform.redis.scripts import ScriptedRedis
-from adsum.platform.redis.shards import Shard, Shards, shard_prefixes
+from adsum.platform.redis.shards import Shard, Shards
 from adsum.platform.settings import Settings, file_of
 from adsum.platform.signing_keys import parse_keys
 
@@ -110,12 +109,16 @@ async def require_usable_servers(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_servers(settings: Settings) -> AsyncGenerator[tuple[Database, Shards]]:
-    """Opens the database and the shards of Valkey or Redis. Neither is contacted yet."""
+async def open_servers(
+    settings: Settings, find_number: Callable[[Database], Awaitable[int]]
+) -> AsyncGenerator[tuple[Database, Shards]]:
+    """Opens the database and the shards of Valkey or Redis, of which `find_number` returns the number."""
     async with AsyncExitStack() as stack:
         database = open_database(database_url(settings), settings.database_connections)
         stack.push_async_callback(database.close)
-        yield database, await stack.enter_async_context(open_shards(settings))
+        shards = open_shards(settings, await find_number(database))
+        stack.push_async_callback(shards.aclose)
+        yield database, shards
 
 
 def open_standby_of(settings: Settings, database: Database) -> Standby | None:
@@ -137,17 +140,8 @@ def last_writes(settings: Settings, home: Shard) -> LastWrites:
     return LastWrites(home.redis, key_prefix=home.key_prefix, seconds=settings.database_read_max_lag + CLOCKS_DIFFER_S)
 
 
-@asynccontextmanager
-async def open_shards(settings: Settings) -> AsyncGenerator[Shards]:
-    """Opens the shards of Valkey or Redis. They are not contacted yet."""
-    redis = open_redis(
-        redis_url(settings), connections=REDIS_CONNECTIONS, socket_timeout=REDIS_TIMEOUT_S, kind=ScriptedRedis
+def open_shards(settings: Settings, number: int, connections: int = REDIS_CONNECTIONS) -> Shards:
+    """Opens this number of shards. They are not contacted yet."""
+    return Shards.opened(
+        redis_url(settings), settings.key_prefix, number, connections=connections, socket_timeout=REDIS_TIMEOUT_S
     )
-    prefixes = shard_prefixes(settings.key_prefix, settings.queue_shards or 1)
-    try:
-        yield Shards(
-            [Shard(number, redis, prefix) for number, prefix in enumerate(prefixes)],
-            home=Shard(0, redis, settings.key_prefix),
-        )
-    finally:
-        await redis.aclose()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from adsum.absences.transfers import warnings_of_transfers
@@ -18,7 +18,7 @@ from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.wiring import AttendanceServices, attendance_services
 from adsum.batches.activity.service import ActivityService
 from adsum.batches.queue.control import QueueControl
-from adsum.batches.wiring import BatchServices, batch_services, queue_control
+from adsum.batches.wiring import BatchServices, batch_services, queue_control, used_number_of_shards
 from adsum.events.wiring import EventServices, event_services
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.metrics import Metrics
@@ -95,7 +95,8 @@ async def open_adsum(
 ) -> AsyncGenerator[Adsum]:
     """Opens the database and Redis, builds the services, and closes everything at the end of the block."""
     async with AsyncExitStack() as stack:
-        database, shards = await stack.enter_async_context(open_servers(settings))
+        find_number = partial(used_number_of_shards, settings, now=now)
+        database, shards = await stack.enter_async_context(open_servers(settings, find_number))
         standby, metrics, seen = open_standby_of(settings, database), Metrics(), last_writes(settings, shards.home)
         if standby is not None:
             stack.push_async_callback(standby.close)
@@ -189,9 +190,15 @@ async def open_doctor_services(settings: Settings) -> AsyncGenerator[Services]:
 
 @asynccontextmanager
 async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]:
-    """The queue alone, so that it can be paused during an outage of the database."""
-    async with open_shards(settings) as shards:
+    """The queue alone, so that it can be paused during an outage of the database: only the number of shards of a
+    cluster, if no setting has it, is read from there.
+    """
+    number = await with_database(settings, partial(used_number_of_shards, settings, now=system_clock))
+    shards = open_shards(settings, number)
+    try:
         yield queue_control(settings, shards)
+    finally:
+        await shards.aclose()
 
 
 async def migrate(settings: Settings) -> int:

@@ -1,11 +1,14 @@
-"""Batches in several shards: each is enqueued, processed, swept, paused and examined in the shard of its session."""
+"""Batches in several shards, on one server and in a cluster: each is enqueued, processed, swept, paused and examined in
+the shard of its session.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -26,18 +29,26 @@ from adsum.wiring import Adsum
 from tests.support.installation import DEADLINE_S, ended
 from tests.support.runs import batch_of
 from tests.support.schools import SchoolIds, make_school
+from tests.support.servers.cluster import Cluster, running_cluster
 from tests.support.waiting import until
 
 SHARDS = 3
 
 
-@pytest.fixture
-def settings(database_url: str, redis_url: str) -> Settings:
+@pytest.fixture(scope="module")
+def cluster() -> Generator[Cluster]:
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture(params=["one server", "cluster"])
+def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
+    is_cluster = request.param == "cluster"
     return Settings(
         database_url=database_url,
-        redis_url=redis_url,
+        redis_url=request.getfixturevalue("cluster").url if is_cluster else request.getfixturevalue("redis_url"),
         secret_key="x" * 64,  # pyright: ignore[reportArgumentType]
-        key_prefix="ours:",
+        key_prefix=f"ours-{uuid4().hex}:",
         queue_shards=SHARDS,
         chunk_size=2,
         sweep_grace=0,

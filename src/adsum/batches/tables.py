@@ -142,3 +142,11 @@ job_failures = Table(
     Column("failed_at", Instant, nullable=False),
     PrimaryKeyConstraint("run_id", "student_id"),
 )
+
+# Each number of shards that the queue has had, and when a worker began to use it last.
+queue_shards = Table(
+    "queue_shards",
+    metadata,
+    Column("shards", Integer, primary_key=True, autoincrement=False),
+    Column("used_at", Instant, nullable=False),
+)

@@ -19,15 +19,20 @@ from adsum.batches.queue.ledger import Ledger
 from adsum.batches.queue.service import QueueService
 from adsum.batches.retry_cancel import RetryCancel
 from adsum.batches.service import AttendancesService
+from adsum.batches.sharding.service import EarlierShards, number_of_shards
 from adsum.batches.sweep import Sweeper, UnreleasedRuns
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.redis.shards import Shards
+from adsum.platform.redis.slots import names_cluster
 from adsum.platform.settings import Settings
 from adsum.schools.service import Schools
-from adsum.servers import OpenServers
+from adsum.servers import OpenServers, open_shards, redis_url
+
+# Of each shard that is looked into.
+FEW_CONNECTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class BatchServices:
     dispatcher: Dispatcher
     sweeper: Sweeper
     sweepers: Sequence[Sweeper]
+    earlier_shards: EarlierShards
     retry_cancel: RetryCancel
     undo: Undo
     batches: Batches
@@ -73,6 +79,7 @@ def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
         dispatcher=on.closing(new_dispatcher(settings, processor)),
         sweeper=sweepers[0],
         sweepers=sweepers,
+        earlier_shards=earlier_shards(settings, database, control, on.shards, now),
         retry_cancel=RetryCancel(database, enqueuer, now, chunk_size=settings.chunk_size),
         undo=Undo(database, now),
         batches=Batches(database, on.reader),
@@ -92,6 +99,26 @@ def queue_service(settings: Settings, shards: Shards) -> QueueService:
     """The queue and its ledger."""
     ledger = Ledger(shards, lock_ttl=settings.lock_ttl, completed_ttl=settings.completed_ttl)
     return QueueService(ledger, queue_name=settings.queue_name)
+
+
+async def used_number_of_shards(settings: Settings, database: Database, now: Clock) -> int:
+    """See `number_of_shards`."""
+    return await number_of_shards(settings.queue_shards, redis_url(settings), database, now)
+
+
+def earlier_shards(
+    settings: Settings, database: Database, control: QueueControl, shards: Shards, now: Clock
+) -> EarlierShards:
+    """The shards of other numbers."""
+    return EarlierShards(
+        database,
+        control,
+        lambda number: open_shards(settings, number, connections=FEW_CONNECTIONS),
+        queue_name=settings.queue_name,
+        number=len(shards),
+        has_cluster=names_cluster(redis_url(settings)),
+        now=now,
+    )
 
 
 def new_dispatcher(settings: Settings, processor: AttendanceProcessor) -> Dispatcher:

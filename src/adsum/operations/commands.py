@@ -11,8 +11,8 @@ from pydantic import SecretStr
 
 from adsum.accounts.access import Caller, system_caller
 from adsum.batches.activity.service import ActivityService
-from adsum.batches.queue.control import QueueControl
-from adsum.operations.schemas import QueueItem, SettingItem
+from adsum.batches.queue.control import QueueControl, ShardState
+from adsum.operations.schemas import QueueItem, SettingItem, ShardItem
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with_queue
@@ -25,6 +25,7 @@ queue_app = typer.Typer(no_args_is_help=True)
 config_app = typer.Typer(no_args_is_help=True)
 
 MASK = "********"
+SHARD_COLUMNS = ("number", "keyPrefix", "paused", "waiting", "active", "workers")
 SETTING_COLUMNS = ("name", "value", "origin")
 _PASSWORD = re.compile(r"(://[^:@/?]*:).*@")
 _QUERY_SECRET = re.compile(r"([?&][^=&]*(?:pass|secret|token|key)[^=&]*=)[^&]*", re.IGNORECASE)
@@ -46,6 +47,25 @@ def resume(*, as_json: Json = False) -> None:
 def status(*, as_json: Json = False) -> None:
     """Show whether the queue is paused, the number of messages in each state, and the workers."""
     show_item(run_with_queue(lambda services: _state(services[QueueControl])), as_json=as_json)
+
+
+@queue_app.command()
+def shards(*, as_json: Json = False) -> None:
+    """Show the shards of the queue: the prefix of their keys, their messages, the number of their workers."""
+    found = run_with_queue(lambda services: services[QueueControl].shards())
+    show_items(SHARD_COLUMNS, [_shard_item(each) for each in found], as_json=as_json)
+
+
+def _shard_item(shard: ShardState) -> ShardItem:
+    state = shard.state
+    return ShardItem(
+        number=shard.number,
+        key_prefix=shard.key_prefix,
+        paused=state and state.is_paused,
+        waiting=state and state.waiting,
+        active=state and state.active,
+        workers=shard.workers,
+    )
 
 
 def _switch(pause_or_resume: Callable[[ActivityService, Caller], Awaitable[bool]], *, as_json: bool) -> None:

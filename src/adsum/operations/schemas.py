@@ -37,6 +37,17 @@ class Version(Schema):
     version: Annotated[str, Field(description="The version of Adsum, by semantic versioning.")]
 
 
+class ShardItem(Schema):
+    """A shard of the queue. Null: the shard does not answer, or its server does not list its clients."""
+
+    number: int
+    key_prefix: str
+    paused: bool | None
+    waiting: int | None
+    active: int | None
+    workers: int | None
+
+
 class SettingItem(Schema):
     """A setting with its value and its origin. Secrets are masked."""
 

@@ -42,6 +42,12 @@ def parse_hosts(text: str, default_port: int, kind: str, example: str) -> tuple[
     return tuple(found)
 
 
+def written(address: Host) -> str:
+    """`host:port`, with brackets around an address of IPv6."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def source_of(address: str | None) -> str:
     """The sender for limits: the IPv4 address, or the /64 network of an IPv6 address, which belongs to one subscriber.
 

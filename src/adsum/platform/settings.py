@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from adsum.platform.addresses import is_loopback_host
 from adsum.platform.errors import ConfigurationError
+from adsum.platform.redis.slots import names_cluster
 from adsum.platform.setting_files import PREFIX, FileSource
 from adsum.platform.setting_groups.accounts import AccountSettings
 from adsum.platform.setting_groups.limits import LimitSettings
@@ -74,9 +75,10 @@ class Settings(LimitSettings, PeriodSettings, QueueSettings, RosterSettings, Acc
 
     @model_validator(mode="after")
     def _has_prefix_without_hash_tag(self) -> Self:
-        if (self.queue_shards or 1) > 1 and not {"{", "}"}.isdisjoint(self.key_prefix):
+        is_tagged = (self.queue_shards or 1) > 1 or names_cluster(self.redis_url or "")
+        if is_tagged and not {"{", "}"}.isdisjoint(self.key_prefix):
             raise ValueError(
-                f"{PREFIX}KEY_PREFIX: with several shards a prefix has no braces: Adsum adds the hash tags"
+                f"{PREFIX}KEY_PREFIX: with several shards or a cluster a prefix has no braces: Adsum adds the hash tags"
             )
         return self
 

@@ -61,7 +61,9 @@ async def _work(settings: Settings) -> None:
         await adsum.readiness.require_current_schema()
         served = served_shards(settings.worker_shards, adsum.shards)
         with adsum.metrics.served(settings.worker_metrics_host, settings.worker_metrics_port):
-            log.info("worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency)
+            log.info(
+                "worker started", queue=settings.queue_name, concurrency=settings.worker_concurrency, shards=len(served)
+            )
             workers = _chunk_workers(settings, adsum, served, exports.tracing)
             webhook_worker = _webhook_worker(settings, adsum)
             freeze_startup_objects()
@@ -96,7 +98,7 @@ def _webhook_worker(settings: Settings, adsum: Adsum) -> QueueWorker:
 
 def _chores(adsum: Adsum) -> list[Chore]:
     """For the leading sweeper of the first shard."""
-    return [*adsum.chores, *adsum.event_chores]
+    return [*adsum.chores, *adsum.event_chores, adsum.earlier_shards.empty_if_due]
 
 
 def served_shards(numbers: str, shards: Shards) -> list[Shard]:

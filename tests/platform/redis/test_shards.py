@@ -9,13 +9,14 @@ import pytest
 from redis.asyncio import Redis
 
 from adsum.platform.redis.connection import QueueOutage
-from adsum.platform.redis.shards import SLOTS, Shard, Shards, answers_of, shard_prefixes, slot_of
+from adsum.platform.redis.shards import Shard, Shards, answers_of
+from adsum.platform.redis.slots import SLOTS, shard_prefixes, slot_of
 from adsum.platform.setting_groups.queue import MAX_SHARDS
 
 
 def shards_of(number: int) -> Shards:
     client = Redis()
-    shards = [Shard(each, client, prefix) for each, prefix in enumerate(shard_prefixes("", number))]
+    shards = [Shard(each, client, prefix) for each, prefix in enumerate(shard_prefixes("", number, is_cluster=False))]
     return Shards(shards, home=shards[0])
 
 
@@ -28,12 +29,12 @@ def test_the_slot_of_a_key_is_that_of_its_hash_tag(key: str, slot: int) -> None:
 
 
 def test_a_single_shard_has_the_keys_of_an_installation_without_shards() -> None:
-    assert shard_prefixes("school:", 1) == ["school:"]
+    assert shard_prefixes("school:", 1, is_cluster=False) == ["school:"]
 
 
 @pytest.mark.parametrize("number", [2, 3, 4, 7, MAX_SHARDS])
 def test_each_primary_of_as_many_has_one_shard(number: int) -> None:
-    slots = [slot_of(prefix) for prefix in shard_prefixes("school:", number)]
+    slots = [slot_of(prefix) for prefix in shard_prefixes("school:", number, is_cluster=True)]
     assert [slot * number // SLOTS for slot in slots] == list(range(number))
 
 

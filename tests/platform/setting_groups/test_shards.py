@@ -26,5 +26,5 @@ def test_the_number_of_shards_is_limited(number: int) -> None:
 
 def test_a_key_prefix_with_a_hash_tag_needs_a_single_shard() -> None:
     assert load_settings(key_prefix="{ours}", queue_shards=1).key_prefix == "{ours}"
-    with pytest.raises(ConfigurationError, match="ADSUM_KEY_PREFIX: with several shards a prefix has no braces"):
+    with pytest.raises(ConfigurationError, match="with several shards or a cluster a prefix has no braces"):
         load_settings(key_prefix="{ours}", queue_shards=2)

@@ -1,4 +1,4 @@
-"""`./adsum servers sentinel|standby`: runs servers with standbys, whose primaries can be killed, until Ctrl-C."""
+"""`./adsum servers sentinel|cluster|standby`: runs servers whose primaries can be killed, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import asyncio
 import contextlib
 import signal
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
+from tests.support.servers.cluster import cluster as stopped_cluster
 from tests.support.servers.controlled import Controlled
 from tests.support.servers.sentinel import sentinel_group
 from tests.support.servers.standby import Node, StandbyPair, standby_pair
@@ -26,13 +27,13 @@ class Running:
         setting: the line that makes Adsum use them.
         servers: each with its name.
         restarts: the sentence on what starts servers that have ended.
-        primary: returns the name of the primary.
+        primaries: returns the names of the primaries.
     """
 
     setting: str
     servers: Mapping[str, Controlled]
     restarts: str
-    primary: Callable[[], str]
+    primaries: Callable[[], Collection[str]]
 
 
 @asynccontextmanager
@@ -43,7 +44,19 @@ async def sentinel() -> AsyncGenerator[Running]:
         nodes = {f"Valkey 127.0.0.1:{each.port}": each.server for each in group.servers}
         nodes |= {f"Sentinel 127.0.0.1:{each.port}": each.server for each in group.sentinels}
         setting, restarts = f"ADSUM_REDIS_URL='{group.url}'", "Enter starts what has ended."
-        yield Running(setting, nodes, restarts, lambda: f"Valkey 127.0.0.1:{group.primary().port}")
+        yield Running(setting, nodes, restarts, lambda: [f"Valkey 127.0.0.1:{group.primary().port}"])
+
+
+@asynccontextmanager
+async def cluster() -> AsyncGenerator[Running]:
+    """A cluster of three primaries of Valkey, each with a replica."""
+    with stopped_cluster() as group:
+        await group.start()
+        nodes = {f"Valkey 127.0.0.1:{each.port}": each.server for each in group.nodes}
+        yield Running(
+            *(f"ADSUM_REDIS_URL='{group.url}'", nodes),
+            lambda: [f"Valkey 127.0.0.1:{each.port}" for each in group.primaries()],
+        )
 
 
 @asynccontextmanager
@@ -55,7 +68,7 @@ async def standby() -> AsyncGenerator[Running]:
         watching = asyncio.create_task(_promote(pair))
         try:
             restarts = "A primary that has ended comes back as the standby of the other one. Enter starts a standby."
-            yield Running(f"ADSUM_DATABASE_URL='{pair.url}'", nodes, restarts, lambda: _name(pair.primary))
+            yield Running(f"ADSUM_DATABASE_URL='{pair.url}'", nodes, restarts, lambda: [_name(pair.primary)])
         finally:
             watching.cancel()
 
@@ -73,7 +86,11 @@ async def _promote(pair: StandbyPair) -> None:
             await pair.rejoin()
 
 
-KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Running]]] = {"sentinel": sentinel, "standby": standby}
+KINDS: dict[str, Callable[[], AbstractAsyncContextManager[Running]]] = {
+    "sentinel": sentinel,
+    "cluster": cluster,
+    "standby": standby,
+}
 
 
 async def run(kind: str) -> None:
@@ -96,13 +113,13 @@ async def run(kind: str) -> None:
 
 def _state(running: Running) -> str:
     try:
-        primary = running.primary()
+        primaries = running.primaries()
     except (AssertionError, OSError, StopIteration):
-        primary = ""
+        primaries = []
     lines = [f"export {running.setting}", ""]
     for name, server in running.servers.items():
         what = "ended" if server.pid is None else f"kill -9 {server.pid}"
-        lines.append(f"  {name:<26} {what:<18} {'primary' if name == primary else ''}".rstrip())
+        lines.append(f"  {name:<26} {what:<18} {'primary' if name in primaries else ''}".rstrip())
     return "\n".join(lines)
 
 

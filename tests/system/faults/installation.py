@@ -145,6 +145,8 @@ class Installation:
             "ADSUM_PORT": "0",
             "ADSUM_LOG_FORMAT": "json",
         }
+        if self.settings.queue_shards is not None:
+            variables["ADSUM_QUEUE_SHARDS"] = str(self.settings.queue_shards)
         variables = environment() | pace | variables
         if self.release is None:
             pid = start_forked([command], variables, folder / "log").pid

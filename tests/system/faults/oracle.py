@@ -50,7 +50,8 @@ async def verify(installation: Installation, promises: Iterable[Promise] = (), *
     assert not defects, "\n".join(defects[:20])
     before = await load_rows(installation), await load_events(installation)
     for _ in range(SWEEPS):
-        assert await installation.adsum.sweeper.sweep() == 0, "the sweeper found something left over"
+        for sweeper in installation.adsum.sweepers:
+            assert await sweeper.sweep() == 0, "the sweeper found something left over"
     assert (await load_rows(installation), await load_events(installation)) == before, (
         "sweeping at rest changed something"
     )
@@ -153,16 +154,18 @@ def _jobs(run: Any) -> dict[int, Any]:
 async def find_leftover_keys(installation: Installation) -> list[str]:
     """Returns keys that an idle system does not have, and jobs in BullMQ's lists."""
     assert installation.settings.redis_url is not None
-    redis = open_redis(installation.settings.redis_url, connections=2, socket_timeout=5)
-    try:
-        with translated():
-            return await _find_leftovers(installation, redis)
-    finally:
-        await redis.aclose()
+    shards, found = installation.adsum.shards, list[str]()
+    for prefix in sorted({shard.key_prefix for shard in (shards.home, *shards)}):
+        redis = open_redis(installation.settings.redis_url, connections=2, socket_timeout=5, key_prefix=prefix)
+        try:
+            with translated():
+                found += await _find_leftovers(installation, redis, prefix)
+        finally:
+            await redis.aclose()
+    return found
 
 
-async def _find_leftovers(installation: Installation, redis: Redis) -> list[str]:
-    prefix = installation.settings.key_prefix
+async def _find_leftovers(installation: Installation, redis: Redis, prefix: str) -> list[str]:
     keys: list[str] = [key async for key in redis.scan_iter(match=f"{prefix}*", count=1000)]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     own = installation.settings.queue_name
     baseline = {f"{prefix}bull:{queue}:{name}" for queue in (own, queue_of_webhooks(own)) for name in FIXED} | {

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from adsum.batches.queue.ledger import LEADER
 from adsum.batches.queue.worker import ChunkWorker
 from adsum.platform.redis.connection import open_redis, translated
+from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.workers import WorkerOptions
 from tests.system.faults.installation import Installation
 
@@ -20,7 +21,10 @@ async def rescue_worker(installation: Installation) -> AsyncGenerator[None]:
     """Runs a worker and a sweeper until the block ends."""
     await _clear_leader(installation)
     stop = asyncio.Event()
-    work = asyncio.gather(_rescuer(installation).run(stop), installation.adsum.sweeper.run(stop))
+    work = asyncio.gather(
+        *(_rescuer(installation, shard).run(stop) for shard in installation.adsum.shards),
+        *(sweeper.run(stop) for sweeper in installation.adsum.sweepers),
+    )
     try:
         yield
     finally:
@@ -31,21 +35,24 @@ async def rescue_worker(installation: Installation) -> AsyncGenerator[None]:
 async def _clear_leader(installation: Installation) -> None:
     """Removes the leadership of a killed worker, which otherwise lasts twice its sweep interval of a minute."""
     assert installation.settings.redis_url is not None
-    redis = open_redis(installation.settings.redis_url, connections=1, socket_timeout=5)
-    try:
-        with translated():
-            await redis.delete(f"{installation.settings.key_prefix}{LEADER}")
-    finally:
-        await redis.aclose()
+    for shard in installation.adsum.shards:
+        redis = open_redis(
+            installation.settings.redis_url, connections=1, socket_timeout=5, key_prefix=shard.key_prefix
+        )
+        try:
+            with translated():
+                await redis.delete(f"{shard.key_prefix}{LEADER}")
+        finally:
+            await redis.aclose()
 
 
-def _rescuer(installation: Installation) -> ChunkWorker:
+def _rescuer(installation: Installation, shard: Shard) -> ChunkWorker:
     settings = installation.settings
     assert settings.redis_url is not None
     options = WorkerOptions(
         settings.redis_url,
         settings.queue_name,
-        settings.key_prefix,
+        shard.key_prefix,
         concurrency=4,
         message_lock=0.5,
         stall_interval=0.2,

@@ -44,6 +44,16 @@ class ConnectedWorker:
         return self.silent_for < SILENT_AFTER_S
 
 
+@dataclass(frozen=True, slots=True)
+class ShardState:
+    """A shard, its messages, and the number of its live workers. None: it does not answer, or hides its clients."""
+
+    number: int
+    key_prefix: str
+    state: QueueState | None
+    workers: int | None
+
+
 class QueueControl:
     """The queue of all shards. Every method raises `QueueOutage` if Redis does not answer or refuses. Figures are those
     of the shards that answer; changes are made in each shard that does, before it is raised.
@@ -85,6 +95,32 @@ class QueueControl:
             silent[each.name] = min(silent.get(each.name, each.silent_for), each.silent_for)
         return [ConnectedWorker(name, seconds) for name, seconds in sorted(silent.items())]
 
+    async def shards(self) -> list[ShardState]:
+        """All shards, also those that do not answer."""
+        states = await asyncio.gather(*map(_state, self._queues), return_exceptions=True)
+        workers = await asyncio.gather(*map(_workers, self._queues), return_exceptions=True)
+        return [
+            ShardState(
+                *(shard.number, shard.key_prefix, state if isinstance(state, QueueState) else None),
+                workers=None if isinstance(each, BaseException) else len({w.name for w in each if w.is_alive}),
+            )
+            for shard, state, each in zip(self._shards, states, workers, strict=True)
+        ]
+
+    async def silent_shards(self) -> list[int]:
+        """The numbers of the shards that do not answer."""
+        answers = await asyncio.gather(*map(_is_paused, self._queues), return_exceptions=True)
+        return [number for number, each in enumerate(answers) if isinstance(each, QueueOutage)]
+
+    async def unserved_shards(self) -> list[int]:
+        """The numbers of the shards that answer and have no worker.
+
+        Raises:
+            QueueOutage: a server does not permit CLIENT LIST.
+        """
+        answers = await asyncio.gather(*map(_workers, self._queues), return_exceptions=True)
+        return [number for number, each in enumerate(answers) if each == []]
+
     async def orphaned_messages(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """The chunks whose message BullMQ has and will never deliver: it is in none of its lists, or among the failed
         or completed ones. While BullMQ has it, a resend adds nothing.
@@ -104,6 +140,14 @@ class QueueControl:
             with translated():
                 await self._queue_of(chunk).remove(chunk.message_id)
 
+    async def is_used(self) -> bool:
+        """Whether a shard has a key of the queue."""
+        return any(await answers_of(map(_is_used, self._queues)))
+
+    async def obliterate(self) -> None:
+        """Removes the queue, with its messages."""
+        await self._in_each(lambda queue: queue.obliterate(force=True))
+
     async def forget_failed(self) -> int:
         """Removes the messages of BullMQ's failed set. Returns their number."""
         return sum([await _forget_failed(queue) for queue in self._queues])
@@ -117,6 +161,11 @@ class QueueControl:
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
                     raise outcome
+
+
+async def _is_used(queue: Any) -> bool:
+    with translated():
+        return bool(await queue.client.exists(*map(queue.toKey, ("meta", "wait", "paused", "active", "delayed"))))
 
 
 async def _is_paused(queue: Any) -> bool:

@@ -23,6 +23,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import MigrationState, migration_state, newest_revision
 from adsum.platform.errors import ConfigurationError, Unavailable, reason
+from adsum.platform.redis.cluster import ClusterFacts
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.redis.sentinel import SentinelFacts
 from adsum.platform.signing_keys import SigningKey
@@ -142,6 +143,8 @@ async def check_redis(inspection: RedisInspection, server: InspectedServer, now:
             ]
             if (sentinels := await inspection.sentinels()) is not None:
                 findings.append(check_sentinels(sentinels))
+            if (cluster := await inspection.cluster()) is not None:
+                findings.append(check_cluster(cluster))
             if facts.primary is None and not facts.is_loading:
                 await inspection.write()
     except Unavailable as outage:
@@ -181,6 +184,25 @@ def check_sentinels(facts: SentinelFacts) -> Finding:
         message = f"the primary has {counted(facts.known, 'Sentinel')}: when one fails, the others are no majority"
         return warning("sentinels", message, f"add Sentinels until there are {MIN_SENTINELS}, and name all in the URL")
     return ok("sentinels", f"{answer}; {counted(facts.replicas, 'replica')}")
+
+
+def check_cluster(facts: ClusterFacts) -> Finding:
+    """Whether each slot has a primary, and each primary a replica."""
+    total = counted(facts.primaries, "primary server")
+    nodes = "valkey-cli CLUSTER NODES  # on one of its servers"
+    if facts.uncovered:
+        return error("cluster", f"{total}; {counted(facts.uncovered, 'slot')} without a server that is up", nodes)
+    if facts.silent:
+        host = facts.silent[0].rpartition(":")[0].strip("[]")
+        message = f"{total}; {', '.join(facts.silent)} cannot be asked"
+        return warning("cluster", message, f"systemctl restart valkey-server  # on {host}")
+    if facts.without_replica:
+        message = f"{total}; no replica could take the place of {', '.join(facts.without_replica)}"
+        return warning("cluster", message, "add a replica, or start the one that is down")
+    if facts.stops_as_whole:
+        message = f"{total}; all of them refuse commands while one slot has no server"
+        return warning("cluster", message, "CONFIG SET cluster-require-full-coverage no  # on each server")
+    return ok("cluster", f"{total}, each with a replica")
 
 
 def _eviction(facts: RedisFacts, server: InspectedServer) -> Finding:

@@ -12,6 +12,7 @@ from adsum.batches.queue.control import QueueControl, QueueState
 from adsum.batches.queue.key_scanner import KeyKind, KeyScanner
 from adsum.batches.queue.ledger import Ledger, Tickets
 from adsum.batches.queue.service import QueueService
+from adsum.batches.sharding.service import EarlierShards
 from adsum.batches.sweep import Sweeper
 from adsum.operations.doctor.audit import check_audit
 from adsum.operations.doctor.environment import (
@@ -43,6 +44,7 @@ from adsum.operations.doctor.queue import (
 )
 from adsum.operations.doctor.roster_sync import CHECK as ROSTER_SYNC
 from adsum.operations.doctor.roster_sync import check_roster_sync
+from adsum.operations.doctor.shards import check_shards
 from adsum.operations.doctor.standby import check_standby
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database, RejectedRows
@@ -75,6 +77,7 @@ class Deployment:
     inspection: RedisInspection
     queue: QueueService
     control: QueueControl
+    earlier_shards: EarlierShards
     key_scanner: KeyScanner
     api_keys: ApiKeys
     installation: Installation
@@ -144,6 +147,7 @@ class Doctor:
 
     async def _check_batches(self, findings: list[Finding]) -> CheckReport:
         parts = self._deployment
+        findings += await check_shards(parts.queue, parts.control, parts.earlier_shards)
         state = await parts.control.state()
         batches = await find_open_batches(parts.database, parts.queue, parts.control, self._now)
         stale_keys = await find_stale_keys(parts.database, parts.key_scanner, self._now)

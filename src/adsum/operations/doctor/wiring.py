@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from adsum.accounts.api_keys.service import ApiKeys, key_lifetime
 from adsum.accounts.wiring import password_policy
 from adsum.batches.complete import Completion
 from adsum.batches.queue.key_scanner import KeyScanner
-from adsum.batches.wiring import new_sweepers, queue_control, queue_service
+from adsum.batches.wiring import earlier_shards, new_sweepers, queue_control, queue_service, used_number_of_shards
 from adsum.operations.doctor.environment import InspectedServer, Installation
 from adsum.operations.doctor.service import Deployment, Doctor, Repair
 from adsum.platform.addresses import is_loopback_host
@@ -18,9 +19,13 @@ from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.standby import Standby
 from adsum.platform.embedded.data_folder import DataFolder
+from adsum.platform.errors import Unavailable
+from adsum.platform.redis.cluster import parse_cluster_url
 from adsum.platform.redis.inspection import RedisInspection
-from adsum.platform.redis.sentinel import is_verified, names_sentinels, parse_sentinel_url
+from adsum.platform.redis.sentinel import names_sentinels, parse_sentinel_url
 from adsum.platform.redis.shards import Shards
+from adsum.platform.redis.slots import names_cluster
+from adsum.platform.redis.tls import is_verified
 from adsum.platform.settings import Settings
 from adsum.roster.syncing.schedule import schedule_of
 from adsum.servers import key_ring, open_servers, open_standby_of, redis_url
@@ -40,12 +45,21 @@ async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
         create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
         breached=password_policy(settings).breached,
     )
+    find_number = partial(_known_number_of_shards, settings)
     async with AsyncExitStack() as stack:
-        database, shards = await stack.enter_async_context(open_servers(settings))
+        database, shards = await stack.enter_async_context(open_servers(settings, find_number))
         standby = open_standby_of(settings, database)
         if standby is not None:
             stack.push_async_callback(standby.close)
         yield _doctor(settings, database, standby, shards, redis_url(settings), installation, system_clock)
+
+
+async def _known_number_of_shards(settings: Settings, database: Database) -> int:
+    """One if a server is away, of which the doctor tells."""
+    try:
+        return await used_number_of_shards(settings, database, system_clock)
+    except Unavailable:
+        return 1
 
 
 def _doctor(
@@ -68,6 +82,7 @@ def _doctor(
         inspection=RedisInspection(shards.home),
         queue=queue,
         control=control,
+        earlier_shards=earlier_shards(settings, database, control, shards, now),
         key_scanner=key_scanner,
         api_keys=ApiKeys(database, now, key_lifetime(settings)),
         installation=installation,
@@ -100,6 +115,8 @@ def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
     """The command contains no password: `valkey-cli` reads it from `REDISCLI_AUTH`."""
     if names_sentinels(redis_url):
         return _server_of_sentinels(redis_url)
+    if names_cluster(redis_url):
+        return _server_of_cluster(redis_url)
     url = urlsplit(redis_url)
     if settings.redis_url is None:
         return InspectedServer(unquote(url.path), "adsum up")
@@ -122,6 +139,16 @@ def _server_of_sentinels(redis_url: str) -> InspectedServer:
         is_here=all(_is_here(host) for host, _ in url.sentinels),
         is_verified=url.is_verified,
         encrypt="use rediss+sentinel:// in ADSUM_REDIS_URL, with verification",
+    )
+
+
+def _server_of_cluster(redis_url: str) -> InspectedServer:
+    url = parse_cluster_url(redis_url)
+    return InspectedServer(
+        *(f"the cluster of {url.hosts}", CHECK_URL, "valkey-cli"),
+        is_here=all(_is_here(host) for host, _ in url.servers),
+        is_verified=url.is_verified,
+        encrypt="use rediss+cluster:// in ADSUM_REDIS_URL, with verification",
     )
 
 

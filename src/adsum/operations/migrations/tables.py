@@ -7,7 +7,7 @@ from adsum.accounts.audit.tables import audit_chain, audit_entries
 from adsum.accounts.second_factors.tables import passkeys, recovery_codes, totp_apps
 from adsum.accounts.tables import api_keys, class_covers, class_teachers, former_secrets, users
 from adsum.attendance.tables import attendance_changes, attendances, contradictions, statuses
-from adsum.batches.tables import batch_runs, job_failures
+from adsum.batches.tables import batch_runs, job_failures, queue_shards
 from adsum.operations.setup.tables import setup_steps
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import metadata
@@ -55,6 +55,7 @@ __all__ = [
     "job_failures",
     "metadata",
     "passkeys",
+    "queue_shards",
     "recovery_codes",
     "register_orders",
     "register_reminders",

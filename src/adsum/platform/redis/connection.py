@@ -13,9 +13,14 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
 
 from adsum.platform.errors import ConfigurationError, Unavailable
+from adsum.platform.redis.cluster import ClusterView, OwnerPool, Slot, parse_cluster_url
 from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
+from adsum.platform.redis.slots import names_cluster, slot_of
 
-SCHEMES = ("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://")
+SCHEMES = (
+    *("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://"),
+    *("redis+cluster://", "rediss+cluster://"),
+)
 CONNECT_TIMEOUT_S = 2.0
 # The time that one request may spend on Redis. A run that is not queued by then is durable in the database.
 REQUEST_DEADLINE_S = 0.25
@@ -30,15 +35,19 @@ class QueueOutage(Unavailable):
     code = "queue_unavailable"
 
 
-def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[Redis] = Redis) -> Redis:
+def open_redis(
+    url: str, *, connections: int, socket_timeout: float, kind: type[Redis] = Redis, key_prefix: str = ""
+) -> Redis:
     """A client with its own pool, which decodes replies as strings.
 
     Args:
-        url: `redis://`, `rediss://` or `unix://`; `redis+sentinel://` or `rediss+sentinel://` follow the primary.
+        url: `redis://`, `rediss://` or `unix://`; `redis+sentinel://` or `rediss+sentinel://` follow the primary;
+            `redis+cluster://` or `rediss+cluster://` follow the owner of the slot of `key_prefix`.
         connections: the size of the pool; further callers wait for a connection.
         socket_timeout: seconds until a command without a reply fails. Never None: after a network cut, a reader without
             a timeout waits forever.
         kind: the class of the client.
+        key_prefix: of all keys; in a cluster, with the hash tag.
 
     Raises:
         ConfigurationError: the URL is invalid.
@@ -56,11 +65,12 @@ def open_redis(url: str, *, connections: int, socket_timeout: float, kind: type[
         "retry_on_error": [],
     }
     try:
-        pool = (
-            PrimaryPool(parse_sentinel_url(url), **options)
-            if names_sentinels(url)
-            else BlockingConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType] - no types
-        )
+        if names_sentinels(url):
+            pool = PrimaryPool(parse_sentinel_url(url), **options)
+        elif names_cluster(url):
+            pool = OwnerPool(parse_cluster_url(url), slot_of(key_prefix), **options)
+        else:
+            pool = BlockingConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType] - no types
     except ValueError as error:
         raise ConfigurationError(f"ADSUM_REDIS_URL: {_reason(url, error)}") from None
     return kind.from_pool(pool)
@@ -70,8 +80,8 @@ def _reason(url: str, error: ValueError) -> str:
     """The reason why a URL is refused. An error of `urllib` quotes a part of it, which may be of the password."""
     if not url.startswith(SCHEMES):
         return f"it does not begin with {', '.join(SCHEMES[:-1])} or {SCHEMES[-1]}"
-    if "," in url and not names_sentinels(url):
-        return "several hosts are those of Sentinels, after redis+sentinel:// or rediss+sentinel://"
+    if "," in url and not (names_sentinels(url) or names_cluster(url)):
+        return "several hosts are those of Sentinels or of a cluster, after redis+sentinel:// or redis+cluster://"
     if "cast to integer" in str(error):
         return "its port is no number; a password has /, ?, #, @ and : as %2F, %3F, %23, %40 and %3A"
     return str(error)
@@ -88,6 +98,15 @@ async def require_redis(url: str) -> None:
         raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {_refusal(error)}") from None
     finally:
         await redis.aclose()
+
+
+async def count_primaries(url: str) -> int:
+    """The number of primaries of a cluster that own slots. Raises QueueOutage: no server answers."""
+    views = (await Slot(parse_cluster_url(url), 0).views()).values()
+    known = [view for view in views if isinstance(view, ClusterView) and view.primaries]
+    if not known:
+        raise QueueOutage("no server of the cluster answers")
+    return max(known, key=lambda view: view.epoch).primaries
 
 
 def _refusal(error: Exception) -> str:

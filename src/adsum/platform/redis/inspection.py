@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from redis.exceptions import NoPermissionError, ResponseError
 
+from adsum.platform.redis.cluster import ClusterFacts, OwnerPool
 from adsum.platform.redis.connection import translated
 from adsum.platform.redis.sentinel import PrimaryPool, SentinelFacts
 from adsum.platform.redis.shards import Shard
@@ -75,8 +76,10 @@ class RedisInspection:
 
     @property
     def primary(self) -> tuple[str, int] | None:
-        """Host and port of the primary that Sentinels named last; None: the URL names the server."""
+        """Host and port of the primary that Sentinels or a cluster named last; None: the URL names the server."""
         pool = self._redis.connection_pool
+        if isinstance(pool, OwnerPool):
+            return pool.slot.owner
         return pool.address if isinstance(pool, PrimaryPool) else None
 
     async def sentinels(self) -> SentinelFacts | None:
@@ -86,6 +89,14 @@ class RedisInspection:
             return None
         with translated():
             return await pool.sentinel_facts()
+
+    async def cluster(self) -> ClusterFacts | None:
+        """The facts about the cluster; None: the URL names no cluster."""
+        pool = self._redis.connection_pool
+        if not isinstance(pool, OwnerPool):
+            return None
+        with translated():
+            return await pool.slot.facts()
 
     async def write(self) -> None:
         """Writes a key that expires at once. Only a write reveals every reason to refuse writes."""

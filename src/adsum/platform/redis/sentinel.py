@@ -21,19 +21,13 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError
 from typing_extensions import override
 
-from adsum.platform.addresses import Host, parse_hosts
+from adsum.platform.addresses import Host, parse_hosts, written
+from adsum.platform.redis.tls import is_verified, read_flag, read_tls_options
 
 PLAIN, ENCRYPTED = "redis+sentinel", "rediss+sentinel"
 PORT = 26379
 EXAMPLE = f"{PLAIN}://HOST:{PORT},HOST:{PORT},HOST:{PORT}/NAME"
-# Options of redis-py for TLS, of connections to the server and to the Sentinels.
-TLS_OPTIONS = frozenset(
-    {"ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
-)
 SENTINEL_OPTIONS = frozenset({"sentinel_username", "sentinel_password", "sentinel_ssl"})
-CERTIFICATES = ("required", "optional", "none")
-# As redis-py reads the options of other URLs.
-_FALSE = frozenset({"0", "f", "false", "n", "no"})
 # Seconds that a Sentinel has for a connection, and for an answer.
 SENTINEL_TIMEOUT_S = 1.0
 # Seconds in which the answers of several Sentinels are compared. Less than a request has for Redis.
@@ -66,24 +60,9 @@ class SentinelUrl:
         return all(each.get("ssl", False) and is_verified(each) for each in (self.options, self.sentinel_options))
 
 
-def is_verified(tls: Mapping[str, Any]) -> bool:
-    """Whether these options of TLS let a server prove who it is. A certificate may be of another name only if an
-    authority of one's own has signed it: others sign for everybody.
-    """
-    checks_name = str(tls.get("ssl_check_hostname", True)).lower() not in _FALSE
-    has_own_authority = bool(tls.get("ssl_ca_certs") or tls.get("ssl_ca_path"))
-    return tls.get("ssl_cert_reqs") != "none" and (checks_name or has_own_authority)
-
-
 def names_sentinels(url: str) -> bool:
     """Whether a URL names Sentinels instead of a server."""
     return url.startswith((f"{PLAIN}://", f"{ENCRYPTED}://"))
-
-
-def written(address: Host) -> str:
-    """`host:port`, with brackets around an address of IPv6."""
-    host, port = address
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def parse_sentinel_url(url: str) -> SentinelUrl:
@@ -115,29 +94,13 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
 def _options(query: str, *, is_encrypted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of connections to the primary and to the Sentinels."""
     given = dict(parse_qsl(query, keep_blank_values=True))
-    if unknown := sorted(given.keys() - TLS_OPTIONS - SENTINEL_OPTIONS):
-        raise ValueError(f"unknown in its query: {', '.join(unknown)}")
-    if (unused := sorted(given.keys() & TLS_OPTIONS)) and not is_encrypted:
-        raise ValueError(f"{', '.join(unused)}: TLS needs {ENCRYPTED}://")
-    tls: dict[str, Any] = {name: given[name] for name in sorted(given.keys() & TLS_OPTIONS)}
-    if tls.get("ssl_cert_reqs", "none") not in CERTIFICATES:
-        raise ValueError(f"ssl_cert_reqs is one of {', '.join(CERTIFICATES)}")
-    if "ssl_check_hostname" in tls:
-        tls["ssl_check_hostname"] = _flag("ssl_check_hostname", tls["ssl_check_hostname"])
-    if is_encrypted:
-        tls["ssl"] = True
-    is_sentinel_encrypted = _flag("sentinel_ssl", given.get("sentinel_ssl", str(is_encrypted)))
+    tls = read_tls_options(given, scheme=ENCRYPTED, is_encrypted=is_encrypted, others=SENTINEL_OPTIONS)
+    is_sentinel_encrypted = read_flag("sentinel_ssl", given.get("sentinel_ssl", str(is_encrypted)))
     if is_sentinel_encrypted and not is_encrypted:
         raise ValueError(f"sentinel_ssl: TLS needs {ENCRYPTED}://")
     credentials = {name: given.get(f"sentinel_{name}", "") for name in ("username", "password")}
     of_sentinels = {name: value for name, value in credentials.items() if value}
     return tls, of_sentinels | (tls if is_sentinel_encrypted else {})
-
-
-def _flag(name: str, value: str) -> bool:
-    if value.lower() not in {"true", "false"}:
-        raise ValueError(f"{name} is true or false")
-    return value.lower() == "true"
 
 
 @dataclass(frozen=True, slots=True)

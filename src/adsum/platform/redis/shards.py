@@ -7,19 +7,15 @@ server. A single shard without a cluster has no tag.
 from __future__ import annotations
 
 import asyncio
-from binascii import crc_hqx
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import TypeVar
 
 from redis.asyncio import Redis
 
-from adsum.platform.redis.connection import QueueOutage
-
-SLOTS = 16_384
-# The hash tag of keys that belong to no session.
-HOME = "{adsum}"
+from adsum.platform.redis.connection import QueueOutage, open_redis
+from adsum.platform.redis.scripts import ScriptedRedis
+from adsum.platform.redis.slots import home_prefix, names_cluster, shard_prefixes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -46,6 +42,36 @@ class Shards(Sequence[Shard]):
         """One shard, without a cluster."""
         only = Shard(0, redis, key_prefix)
         return cls([only], only)
+
+    @classmethod
+    def opened(cls, url: str, key_prefix: str, number: int, *, connections: int, socket_timeout: float) -> Shards:
+        """The shards of an installation, on open clients.
+
+        Args:
+            url: of the server, or of the cluster.
+            key_prefix: of the installation.
+            number: of the shards.
+            connections, socket_timeout: see `open_redis`; of each client.
+        """
+        is_cluster = names_cluster(url)
+
+        def open_client(prefix: str) -> Redis:
+            return open_redis(
+                url, connections=connections, socket_timeout=socket_timeout, kind=ScriptedRedis, key_prefix=prefix
+            )
+
+        prefixes = shard_prefixes(key_prefix, number, is_cluster=is_cluster)
+        home = home_prefix(key_prefix, is_cluster=is_cluster)
+        client = open_client(home)
+        # Without a cluster, one client serves all shards.
+        clients = [open_client(prefix) if is_cluster else client for prefix in prefixes]
+        shards = [Shard(*each) for each in zip(range(number), clients, prefixes, strict=True)]
+        return cls(shards, Shard(0, client, home))
+
+    async def aclose(self) -> None:
+        """Closes the clients."""
+        for client in {id(each.redis): each.redis for each in (self.home, *self._shards)}.values():
+            await client.aclose()
 
     def of(self, session_id: int) -> Shard:
         """The shard of a session."""
@@ -96,33 +122,3 @@ async def answers_of(calls: Iterable[Awaitable[Result]]) -> list[Result]:
         if isinstance(each, BaseException) and not (found and isinstance(each, QueueOutage)):
             raise each
     return found
-
-
-def slot_of(key: str) -> int:
-    """The slot of a key in a cluster."""
-    _, opened, rest = key.partition("{")
-    tag, closed, _ = rest.partition("}")
-    return crc_hqx((tag if opened and closed and tag else key).encode(), 0) % SLOTS
-
-
-def shard_prefixes(key_prefix: str, number: int) -> list[str]:
-    """The prefixes of the keys of this number of shards. A single one has that of the installation."""
-    return [key_prefix] if number == 1 else [f"{key_prefix}{tag}" for tag in tags(number)]
-
-
-def tags(number: int) -> list[str]:
-    """The hash tags of this number of shards.
-
-    Each is in the middle of its equal part of the slots, where a cluster of as many primaries has one of them: tags
-    chosen without regard to their slots would leave some primaries idle.
-    """
-    return [next(filter(_in_middle(shard, number), _candidates(shard, number))) for shard in range(number)]
-
-
-def _candidates(shard: int, number: int) -> Iterator[str]:
-    return (f"{{adsum-{shard}-of-{number}-{attempt}}}" for attempt in count())
-
-
-def _in_middle(shard: int, number: int) -> Callable[[str], bool]:
-    size = SLOTS / number
-    return lambda tag: (shard + 0.25) * size <= slot_of(tag) < (shard + 0.75) * size

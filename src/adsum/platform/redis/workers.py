@@ -12,6 +12,7 @@ from bullmq import Worker
 from bullmq.custom_errors import DelayedError
 from typing_extensions import override
 
+from adsum.platform.redis.cluster import NoOwner
 from adsum.platform.redis.connection import RedisClient, open_redis
 from adsum.platform.redis.queues import bullmq_prefix, process_name
 from adsum.platform.redis.scripts import PipeliningRedis
@@ -128,6 +129,7 @@ class QueueWorker:
             connections=options.concurrency + 4,
             socket_timeout=SOCKET_TIMEOUT_S,
             kind=PipeliningRedis,
+            key_prefix=options.key_prefix,
         )
         worker = self._new_worker(redis)
         running = asyncio.ensure_future(worker.run())
@@ -207,5 +209,5 @@ def _kind(task: asyncio.Future[Any]) -> str:
 
 
 def _name(error: BaseException) -> str:
-    """The class of an error, whose text may quote a message. The text of Adsum's own error names the Sentinels."""
-    return str(error) if isinstance(error, NoPrimary) else type(error).__name__
+    """The class of an error, whose text may quote a message. The text of Adsum's own error names servers."""
+    return str(error) if isinstance(error, NoPrimary | NoOwner) else type(error).__name__

@@ -24,7 +24,10 @@ class QueueSettings(BaseSettings):
     ] = ""
     queue_shards: Annotated[
         Annotated[int, Field(ge=1, le=MAX_SHARDS)] | None,
-        Field(description="Parts of the queue, 1 to 64, each with the batches of some sessions. Unset: 1."),
+        Field(
+            description="Parts of the queue, 1 to 64, each with the batches of some sessions. Unset: 1; in a "
+            "[cluster](../how-to/run-in-a-cluster.md), the number of primaries when it was first used."
+        ),
     ] = None
     chunk_size: Annotated[
         int,

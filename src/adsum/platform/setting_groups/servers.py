@@ -42,7 +42,8 @@ class ServerSettings(BaseSettings):
         str | None,
         Field(
             description="Valkey or Redis: `redis://…`, `rediss://…` or `unix://…`; with "
-            "[Sentinels](../how-to/run-with-standbys.md#the-url) `redis+sentinel://…` or `rediss+sentinel://…`. Its "
+            "[Sentinels](../how-to/run-with-standbys.md#the-url) `redis+sentinel://…` or `rediss+sentinel://…`; in a "
+            "[cluster](../how-to/run-in-a-cluster.md) `redis+cluster://…` or `rediss+cluster://…`. Its "
             "`maxmemory-policy` must be `noeviction`. Unset: the Valkey server that `adsum up` starts in the data "
             "folder."
         ),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 import uvloop
 
 from tests.system.faults.chaos import report
-from tests.system.faults.chaos.failovers import sentinel_failovers, standby_failovers
+from tests.system.faults.chaos.failovers import cluster_failovers, sentinel_failovers, standby_failovers
 from tests.system.faults.chaos.floods import flushes, outage
 from tests.system.faults.chaos.freezes import freezes
 from tests.system.faults.chaos.kills import kills
@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[int, float], Coroutine[None, None, Result]]] = {
     "outage": outage,
     "soak": soak,
     "sentinel": sentinel_failovers,
+    "cluster": cluster_failovers,
     "standby": standby_failovers,
     "upgrade": upgrades,
     "mixed": mixed,

@@ -1,8 +1,9 @@
-"""Parts `sentinel` and `standby`: kills the primary of Valkey or Postgres while classes are marked."""
+"""Parts `sentinel`, `cluster` and `standby`: kills a primary of Valkey or Postgres while classes are marked."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 import time
 from collections.abc import Awaitable, Callable
@@ -10,6 +11,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from adsum.platform.database.engine import StorageOutage
+from adsum.platform.redis.slots import slot_of
+from tests.support.servers.cluster import cluster
 from tests.support.servers.processes import eventually
 from tests.support.servers.sentinel import sentinel_group
 from tests.support.servers.standby import StandbyPair, standby_pair
@@ -19,6 +22,7 @@ from tests.system.faults.chaos.testbed import Testbed, open_testbed
 from tests.system.faults.load import constant_load
 
 GOAL_SENTINEL = "Valkey's primary killed 20 times: processing again within 15 s (p99), nothing lost"
+GOAL_CLUSTER = "A primary of a cluster killed 20 times: its shard processed again within 15 s (p99), nothing lost"
 GOAL_STANDBY = "Postgres' primary killed 20 times: accepting again within 30 s (p99) on its standby, nothing lost"
 TIMES = 20
 LATEST_S = 15.0
@@ -28,6 +32,7 @@ WITHIN_S = 120.0
 COMPLETE_S = 60.0
 ACCEPTED = "SELECT count(*) FROM batch_runs WHERE accepted_at > :since"
 PROCESSED = f"{ACCEPTED} AND ended_at IS NOT NULL"
+PROCESSED_OF_SHARD = f"{PROCESSED} AND session_id % :shards = :shard"
 
 
 async def sentinel_failovers(seed: int, minutes: float) -> Result:
@@ -51,6 +56,35 @@ async def sentinel_failovers(seed: int, minutes: float) -> Result:
     reached = len(waits) >= TIMES and _percentile(waits, 99) <= LATEST_S
     figures = {"kills": len(waits), "batches": batches, **_figures(waits)}
     return Result("sentinel", GOAL_SENTINEL, seed, time.monotonic() - began, reached, figures)
+
+
+async def cluster_failovers(seed: int, minutes: float) -> Result:
+    """Kills the primary of one shard after another, waits until its replica has taken its place, and starts it as the
+    new replica.
+    """
+    began = time.monotonic()
+    with cluster() as group:
+        await group.start()
+        async with open_testbed(seed, has_proxies=False, redis_url=group.url) as testbed:
+            shards = testbed.installation.adsum.shards
+            turns = itertools.cycle(shards)
+
+            async def fail_over() -> float:
+                shard = next(turns)
+                slot = slot_of(shard.key_prefix)
+                primary = group.owner_of(slot)
+                await primary.server.down()
+                waited = await _until_processing(testbed, PROCESSED_OF_SHARD, shards=len(shards), shard=shard.number)
+                await group.failed_over(slot, primary)
+                await primary.server.start()
+                await group.recovered()
+                return waited
+
+            waits = await _repeated(fail_over, testbed, began + minutes * 60)
+            batches = len(testbed.load.accepted)
+    reached = len(waits) >= TIMES and _percentile(waits, 99) <= LATEST_S
+    figures = {"kills": len(waits), "shards": len(shards), "batches": batches, **_figures(waits)}
+    return Result("cluster", GOAL_CLUSTER, seed, time.monotonic() - began, reached, figures)
 
 
 async def standby_failovers(seed: int, minutes: float) -> Result:
@@ -92,17 +126,17 @@ async def _until_accepting(testbed: Testbed, pair: StandbyPair) -> float:
     return time.monotonic() - began
 
 
-async def _until_processing(testbed: Testbed) -> float:
+async def _until_processing(testbed: Testbed, statement: str = PROCESSED, **values: int) -> float:
     """Returns the seconds until a class is processed that was accepted after the kill, by way of the new primary."""
     killed, began = datetime.now(UTC), time.monotonic()
-    await _until_any(testbed, PROCESSED, killed)
+    await _until_any(testbed, statement, killed, **values)
     return time.monotonic() - began
 
 
-async def _until_any(testbed: Testbed, statement: str, since: datetime) -> None:
+async def _until_any(testbed: Testbed, statement: str, since: datetime, **values: int) -> None:
     async def has_one() -> bool:
         with suppress(StorageOutage):
-            return bool(await testbed.number(statement, since=since))
+            return bool(await testbed.number(statement, since=since, **values))
         return False
 
     await until(has_one, WITHIN_S)

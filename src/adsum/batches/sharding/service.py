@@ -1,0 +1,143 @@
+"""The number of shards, and the shards of earlier numbers, which are emptied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from adsum.batches.queue.control import QueueControl
+from adsum.batches.sharding.repository import numbers_of_shards, remember_number
+from adsum.platform.clock import Clock
+from adsum.platform.database.engine import Database
+from adsum.platform.database.revision import MigrationState, migration_state
+from adsum.platform.redis.connection import count_primaries
+from adsum.platform.redis.shards import Shards
+from adsum.platform.redis.slots import names_cluster
+from adsum.platform.setting_groups.queue import MAX_SHARDS
+from adsum.platform.telemetry import LogIcon, logger
+
+# Seconds between two searches in the shards of earlier numbers: processes of an earlier number may still be running.
+SEARCH_EVERY_S = 60.0
+
+log = logger(__name__)
+
+
+async def number_of_shards(setting: int | None, redis_url: str, database: Database, now: Clock) -> int:
+    """The number of shards: that of the setting; else one, and in a cluster the number that was used last. If there is
+    none, it is the number of primaries, which is remembered: primaries that are added later change nothing.
+
+    Raises:
+        StorageOutage: the database does not answer.
+        QueueOutage: the cluster does not answer.
+    """
+    if setting is not None or not names_cluster(redis_url):
+        return setting or 1
+    if await migration_state(database) not in {MigrationState.CURRENT, MigrationState.AHEAD}:
+        return 1  # the process ends with that as the reason, or it is the doctor
+    async with database.snapshot() as connection:
+        used = await numbers_of_shards(connection)
+    if used:
+        return used[0]
+    number = min(await count_primaries(redis_url), MAX_SHARDS)
+    async with database.transaction() as connection:
+        await remember_number(connection, number, now())
+    log.info("the queue has as many shards as the cluster has primaries", shards=number)
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class UsedNumbers:
+    """The numbers of shards that were used before that of this process, and after it. The last one comes first."""
+
+    earlier: Sequence[int]
+    later: Sequence[int]
+
+
+class EarlierShards:
+    """Empties the shards of numbers that were used before.
+
+    No message is copied: every sweeper enqueues what its shard lacks of open runs, whether it was lost or is elsewhere.
+
+    Args:
+        database: remembers the numbers.
+        control: of the present shards.
+        open_shards: opens the shards of a number.
+        queue_name: of their queues.
+        number: of the present shards.
+        has_cluster: else a queue of one shard may be older than the first number that is remembered.
+        now: the clock.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        control: QueueControl,
+        open_shards: Callable[[int], Shards],
+        *,
+        queue_name: str,
+        number: int,
+        has_cluster: bool,
+        now: Clock,
+    ) -> None:
+        self._database = database
+        self._control = control
+        self._open_shards = open_shards
+        self._queue_name = queue_name
+        self._number = number
+        self._has_cluster = has_cluster
+        self._now = now
+        self._is_remembered = False
+        self._due = 0.0
+
+    async def empty_if_due(self) -> None:
+        """A chore of the leading sweeper."""
+        if time.monotonic() < self._due:
+            return
+        if not self._is_remembered:
+            async with self._database.transaction() as connection:
+                await remember_number(connection, self._number, self._now())
+            self._is_remembered = True
+        used = await self.used()
+        if used.later:
+            detail = "another number of shards is in use: set ADSUM_QUEUE_SHARDS to the same everywhere, and restart"
+            log.warning(detail, shards=self._number)
+        for number in used.earlier:
+            await self._empty(number)
+        self._due = time.monotonic() + SEARCH_EVERY_S
+
+    async def used(self) -> UsedNumbers:
+        """The other numbers. Raises StorageOutage."""
+        async with self._database.snapshot() as connection:
+            used = await numbers_of_shards(connection)
+        if 1 not in used and not self._has_cluster:
+            used.append(1)
+        place = used.index(self._number) if self._number in used else 0
+        return UsedNumbers(
+            earlier=[each for each in used[place:] if each != self._number],
+            later=[each for each in used[:place] if each != self._number],
+        )
+
+    async def waiting(self, number: int) -> int:
+        """The messages in the shards of an earlier number. Raises QueueOutage."""
+        shards = self._open_shards(number)
+        try:
+            state = await QueueControl(shards, queue_name=self._queue_name).state()
+        finally:
+            await shards.aclose()
+        return state.waiting + state.active + state.delayed
+
+    async def _empty(self, number: int) -> None:
+        shards = self._open_shards(number)
+        control = QueueControl(shards, queue_name=self._queue_name)
+        try:
+            if not await control.is_used():
+                return
+            if await control.is_paused():
+                await self._control.pause()
+            state = await control.state()
+            await control.obliterate()
+        finally:
+            await shards.aclose()
+        messages = state.waiting + state.active + state.delayed
+        log.info("shards of an earlier number emptied", mark=LogIcon.LOCK, shards=number, remaining=messages)

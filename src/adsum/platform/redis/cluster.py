@@ -1,0 +1,324 @@
+"""A cluster of Valkey or Redis: its URL, and connections that follow the owner of a slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, cast
+from urllib.parse import parse_qsl, unquote
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MovedError,
+    RedisError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from typing_extensions import override
+
+from adsum.platform.addresses import Host, parse_hosts, written
+from adsum.platform.redis.slots import ENCRYPTED, PLAIN, SLOTS
+from adsum.platform.redis.tls import is_verified, read_tls_options
+
+PORT = 6379
+EXAMPLE = f"{PLAIN}://HOST:{PORT},HOST:{PORT},HOST:{PORT}"
+# Seconds that a server has for a connection, and for an answer about the cluster.
+ANSWER_TIMEOUT_S = 1.0
+# Seconds in which the answers of several servers are compared. Less than a request has for Redis.
+COMPARED_FOR_S = 0.1
+
+Slots: TypeAlias = Sequence[Sequence[Any]]
+"""The reply to CLUSTER SLOTS: first and last slot, then the primary and its replicas: endpoint, port, id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterUrl:
+    """The parts of a URL of a cluster.
+
+    Attributes:
+        servers: host and port of each that is named.
+        options: of all connections: credentials, TLS.
+    """
+
+    servers: tuple[Host, ...]
+    options: Mapping[str, Any]
+
+    @property
+    def hosts(self) -> str:
+        return ", ".join(map(written, self.servers))
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether all connections are encrypted, to servers that prove who they are."""
+        return bool(self.options.get("ssl", False)) and is_verified(self.options)
+
+
+def parse_cluster_url(url: str) -> ClusterUrl:
+    """Reads `redis+cluster://[user:password@]host:6379,host:6379[/0][?options]`.
+
+    Raises:
+        ValueError: one line without the password.
+    """
+    scheme, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    authority, _, database = place.partition("/")
+    credentials, _, hosts = authority.rpartition("@")
+    if database not in {"", "0"}:
+        raise ValueError(f"a cluster has no databases: {EXAMPLE}")
+    user, _, password = credentials.partition(":")
+    options = {"username": unquote(user), "password": unquote(password)}
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    is_encrypted = scheme == ENCRYPTED
+    return ClusterUrl(
+        parse_hosts(hosts, PORT, "server", EXAMPLE),
+        {name: value for name, value in options.items() if value}
+        | read_tls_options(given, scheme=ENCRYPTED, is_encrypted=is_encrypted),
+    )
+
+
+class NoOwner(RedisConnectionError):
+    """No server of the cluster knows the owner of a slot. The text names addresses and reasons, and no passwords."""
+
+
+class _Following(Connection):
+    """A connection that is always opened to the present owner of a slot."""
+
+    def __init__(self, *, slot: Slot, **options: Any) -> None:
+        super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
+        self._slot = slot
+
+    @override
+    async def connect(self) -> None:
+        """The pool calls this before it hands a connection out. One to a former owner is opened again."""
+        if self.is_connected and self._slot.owner not in {None, (self.host, self.port)}:
+            await self.disconnect()
+        await super().connect()
+
+    @override
+    async def connect_check_health(self, check_health: bool = True, retry_socket_connect: bool = True) -> None:
+        if not self.is_connected:
+            self.host, self.port = await self._slot.find_owner()
+        await super().connect_check_health(check_health, retry_socket_connect=False)
+
+    @override
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        """Ends the connection if its server is not, or no longer, the owner: the command is then sent once more, to the
+        server that is. While the keys of the slot move one by one, no server has all of them (ASK, TRYAGAIN).
+        """
+        try:
+            return cast("Any", await super().read_response(*arguments, **options))
+        except (MovedError, AskError, TryAgainError, ClusterDownError) as error:
+            await self.disconnect()
+            raise RedisConnectionError(f"the server does not own the slot: {type(error).__name__}") from None
+
+
+class _FollowingEncrypted(_Following, SSLConnection):
+    pass
+
+
+class OwnerPool(BlockingConnectionPool):
+    """Connections to the owner of a slot."""
+
+    def __init__(self, url: ClusterUrl, slot: int, **options: Any) -> None:
+        self.slot = Slot(url, slot)
+        own = {name: value for name, value in url.options.items() if name != "ssl"}
+        kind = _FollowingEncrypted if "ssl" in url.options else _Following
+        super().__init__(  # pyright: ignore[reportUnknownMemberType] - it has no types
+            connection_class=kind, slot=self.slot, **options, **own
+        )
+
+    @override
+    async def aclose(self) -> None:
+        await super().aclose()
+        await self.slot.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """The cluster as one server sees it.
+
+    Attributes:
+        owner: of the slot; None: it has none.
+        epoch: of the configuration in which the owner got its slots: it grows with each change.
+        primaries: the number of primaries that own slots.
+        servers: all of them.
+        without_replica: primaries that own slots, and have no replica that could take their place.
+        uncovered: the number of slots without an owner that is up.
+    """
+
+    owner: Host | None
+    epoch: int
+    primaries: int
+    servers: Collection[Host]
+    without_replica: Sequence[Host]
+    uncovered: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterFacts:
+    """The facts about a cluster.
+
+    Attributes:
+        primaries: the number of primaries.
+        silent: the servers that do not answer, as `host:port`.
+        without_replica: the primaries that no replica could replace, as `host:port`.
+        uncovered: the number of slots without an owner that is up.
+        stops_as_whole: whether all servers refuse commands while a slot has no owner; None: unknown.
+    """
+
+    primaries: int
+    silent: Sequence[str]
+    without_replica: Sequence[str]
+    uncovered: int
+    stops_as_whole: bool | None
+
+
+class Slot:
+    """Finds the server that owns a slot.
+
+    All known servers are asked at once, and the answer with the newest configuration is believed: a primary that was
+    cut off and replaced still believes that it owns the slot.
+    """
+
+    def __init__(self, url: ClusterUrl, slot: int) -> None:
+        self._url = url
+        self._slot = slot
+        self._servers = frozenset(url.servers)
+        self._lookup: asyncio.Task[Host] | None = None
+        self.owner: Host | None = None
+
+    async def find_owner(self) -> Host:
+        """One lookup at a time, for all connections that need it. It outlives a request that has no time left, and the
+        next request receives its result. Raises NoOwner.
+        """
+        if self._lookup is None or self._lookup.done():
+            self._lookup = asyncio.create_task(self._find())
+            self._lookup.add_done_callback(_retrieve)
+        return await asyncio.shield(self._lookup)
+
+    async def views(self) -> dict[Host, ClusterView | BaseException]:
+        """The views of all known servers, or the reason why there is none."""
+        servers = sorted(self._servers)
+        return dict(zip(servers, await asyncio.gather(*map(self._ask, servers), return_exceptions=True), strict=True))
+
+    async def facts(self) -> ClusterFacts:
+        """The facts that the doctor checks. Raises NoOwner: no server answers."""
+        await self.find_owner()  # finds the servers that the URL does not name
+        answers = await self.views()
+        known = {server: view for server, view in answers.items() if isinstance(view, ClusterView)}
+        if not known:
+            raise self._not_found([each for each in answers.values() if isinstance(each, BaseException)])
+        server, newest = max(known.items(), key=lambda each: each[1].epoch)
+        return ClusterFacts(
+            primaries=newest.primaries,
+            silent=[written(each) for each in answers if each not in known],
+            without_replica=[written(each) for each in newest.without_replica],
+            uncovered=newest.uncovered,
+            stops_as_whole=await self._stops_as_whole(server),
+        )
+
+    async def _stops_as_whole(self, server: Host) -> bool | None:
+        client = self._client(server)
+        try:
+            found: dict[str, str] = await client.config_get("cluster-require-full-coverage")
+        except RedisError:  # hosted servers often disable CONFIG
+            return None
+        finally:
+            await client.aclose()
+        return found.get("cluster-require-full-coverage") == "yes"
+
+    async def close(self) -> None:
+        if self._lookup is not None:
+            self._lookup.cancel()
+            await asyncio.wait([self._lookup])
+
+    async def _find(self) -> Host:
+        asking = {asyncio.create_task(self._ask(each)) for each in self._servers}
+        try:
+            done, waiting = await asyncio.wait(asking, timeout=COMPARED_FOR_S)
+            while waiting and not _usable(done):
+                answered, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                done |= answered
+            if not (views := _usable(done)):
+                raise self._not_found([each.exception() for each in done])
+            newest = max(views, key=lambda view: view.epoch)
+            # The named servers stay: all others may be replaced at once.
+            self._servers = frozenset(self._url.servers) | frozenset(newest.servers)
+            assert newest.owner is not None, "a usable view has an owner"
+            self.owner = newest.owner
+            return newest.owner
+        finally:
+            for each in asking:
+                each.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ask(self, server: Host) -> ClusterView:
+        client = self._client(server)
+        try:
+            async with client.pipeline(transaction=False) as pipe:
+                # As two words: redis-py would parse the replies to `CLUSTER SLOTS` and drop a part of them.
+                pipe.execute_command("CLUSTER", "SLOTS")
+                pipe.execute_command("CLUSTER", "NODES")
+                slots, nodes = await pipe.execute()
+        finally:
+            await client.aclose()
+        return _view(server, self._slot, slots, nodes)
+
+    def _client(self, server: Host) -> Any:
+        return Redis(
+            host=server[0],
+            port=server[1],
+            protocol=2,
+            decode_responses=True,
+            socket_timeout=ANSWER_TIMEOUT_S,
+            socket_connect_timeout=ANSWER_TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            **self._url.options,
+        )
+
+    def _not_found(self, errors: Sequence[BaseException | None]) -> NoOwner:
+        reasons = sorted({" ".join(str(each).split()) for each in errors if each is not None})
+        reason = f": {'; '.join(reasons)}" if reasons else ", or it has none"
+        return NoOwner(f"no server of {self._url.hosts} knows the owner of slot {self._slot}{reason}")
+
+
+def _view(asked: Host, slot: int, slots: Slots, nodes: str) -> ClusterView:
+    """Reads the replies of a server. An endpoint without a name is that of the server itself."""
+
+    def place(server: Sequence[Any]) -> Host:
+        return (str(server[0]) if server[0] not in {None, "", "?"} else asked[0], int(server[1]))
+
+    lines = [line.split(" ") for line in nodes.splitlines() if line]
+    epochs = {line[0]: int(line[6]) for line in lines}
+    failed = {line[0] for line in lines if "fail" in line[2].split(",")}
+    of_slot = next((primary for first, last, primary, *_ in slots if first <= slot <= last), None)
+    replicas: dict[Host, bool] = {}
+    for _, _, primary, *others in slots:
+        replicas[place(primary)] = any(each[2] not in failed for each in others)
+    covered = sum(last - first + 1 for first, last, primary, *_ in slots if primary[2] not in failed)
+    return ClusterView(
+        owner=None if of_slot is None else place(of_slot),
+        epoch=0 if of_slot is None else epochs.get(of_slot[2], 0),
+        primaries=len({primary[2] for _, _, primary, *_ in slots}),
+        servers={place(server) for _, _, *servers in slots for server in servers},
+        without_replica=[server for server, has_replica in replicas.items() if not has_replica],
+        uncovered=SLOTS - covered,
+    )
+
+
+def _usable(asked: Collection[asyncio.Task[ClusterView]]) -> list[ClusterView]:
+    """The views in which the slot has an owner."""
+    views = [each.result() for each in asked if each.exception() is None]
+    return [view for view in views if view.owner is not None]
+
+
+def _retrieve(lookup: asyncio.Task[Host]) -> None:
+    """Marks the error of a lookup as seen: the requests that waited for it may have ended."""
+    if not lookup.cancelled():
+        lookup.exception()

@@ -1,0 +1,146 @@
+"""The number of shards may change: what waits in earlier ones is processed in the present ones."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adsum import wiring
+from adsum.batches.repository import runs
+from adsum.batches.sharding.service import number_of_shards
+from adsum.platform.clock import system_clock
+from adsum.platform.database.engine import open_database
+from adsum.platform.redis.connection import QueueOutage
+from adsum.platform.settings import Settings
+from adsum.wiring import Adsum, open_queue_control
+from tests.batches.test_shards import all_ended, submit, working
+from tests.support.runs import batch_of
+from tests.support.schools import SchoolIds, make_school
+from tests.support.servers.cluster import PRIMARIES, Cluster, running_cluster
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Generator[Cluster]:
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def settings(database_url: str, redis_url: str) -> Settings:
+    return Settings(
+        database_url=database_url,
+        redis_url=redis_url,
+        secret_key="x" * 64,  # pyright: ignore[reportArgumentType]
+        chunk_size=2,
+        sweep_grace=0,
+    )
+
+
+@pytest.fixture
+async def schools(adsum: Adsum) -> list[SchoolIds]:
+    async with adsum.database.transaction() as connection:
+        return [await make_school(connection) for _ in range(4)]
+
+
+@asynccontextmanager
+async def with_shards(settings: Settings, number: int) -> AsyncGenerator[Adsum]:
+    """The services of a process with another number of shards."""
+    async with wiring.open_adsum(settings.model_copy(update={"queue_shards": number})) as opened:
+        yield opened
+
+
+async def sweep(adsum: Adsum) -> None:
+    """What the sweepers of a worker do in one pass."""
+    for sweeper in adsum.sweepers:
+        await sweeper.sweep()
+    await adsum.earlier_shards.empty_if_due()
+
+
+async def keys(adsum: Adsum) -> list[str]:
+    redis: Any = adsum.shards.home.redis
+    return sorted([name async for name in redis.scan_iter()])
+
+
+@pytest.mark.parametrize("number", [3, 1])
+async def test_what_waits_in_shards_of_an_earlier_number_is_processed_in_the_present_ones(
+    adsum: Adsum, schools: list[SchoolIds], settings: Settings, number: int
+) -> None:
+    async with with_shards(settings, 2) as earlier:
+        await sweep(earlier)
+        accepted = await submit(earlier, schools)
+    async with with_shards(settings, number) as present, working(present, present.shards):
+        await sweep(present)
+        assert [status.tally.recorded for status in await all_ended(present, accepted)] == [3] * len(schools)
+        assert not [name for name in await keys(present) if "-of-2-" in name and "bull" in name]
+
+
+async def test_a_queue_without_shards_is_emptied_although_no_number_is_remembered(
+    adsum: Adsum, schools: list[SchoolIds], settings: Settings
+) -> None:
+    accepted = await submit(adsum, schools)
+    async with with_shards(settings, 3) as present:
+        assert await present.earlier_shards.waiting(1) == 2 * len(schools)
+        await sweep(present)
+        assert await present.earlier_shards.waiting(1) == 0
+        async with working(present, present.shards):
+            await all_ended(present, accepted)
+
+
+async def test_a_paused_queue_stays_paused(adsum: Adsum, schools: list[SchoolIds], settings: Settings) -> None:
+    assert schools
+    await adsum.queue_control.pause()
+    async with with_shards(settings, 2) as present:
+        await sweep(present)
+        assert await present.queue_control.is_paused()
+
+
+async def test_a_process_with_an_earlier_number_empties_nothing(
+    adsum: Adsum, schools: list[SchoolIds], settings: Settings
+) -> None:
+    async with with_shards(settings, 2) as old, with_shards(settings, 3) as new:
+        await sweep(old)
+        await sweep(new)
+        await submit(new, schools)
+        waiting = await new.queue.depth()
+        async with with_shards(settings, 2) as another:
+            another.earlier_shards._is_remembered = True  # pyright: ignore[reportPrivateUsage]
+            await sweep(another)
+            assert list((await another.earlier_shards.used()).later) == [3]
+        assert await new.queue.depth() == waiting
+        async with adsum.database.snapshot() as connection:
+            assert await runs.open_run(connection, batch_of(schools[0])) is not None
+
+
+async def test_a_cluster_has_a_shard_for_each_primary(cluster: Cluster, database_url: str, tmp_path: Path) -> None:
+    database = open_database(database_url)
+    try:
+        assert await number_of_shards(None, cluster.url, database, system_clock) == PRIMARIES
+        # The number is remembered: without the cluster, it is known.
+        assert await number_of_shards(None, "redis+cluster://127.0.0.1:1", database, system_clock) == PRIMARIES
+        assert await number_of_shards(8, cluster.url, database, system_clock) == 8
+        assert await number_of_shards(None, f"unix://{tmp_path}/redis.sock", database, system_clock) == 1
+    finally:
+        await database.close()
+
+
+async def test_the_primaries_of_a_cluster_that_is_away_are_not_counted(database_url: str) -> None:
+    database = open_database(database_url)
+    try:
+        with pytest.raises(QueueOutage, match="no server of the cluster answers"):
+            await number_of_shards(None, "redis+cluster://127.0.0.1:1", database, system_clock)
+    finally:
+        await database.close()
+
+
+async def test_a_database_without_migrations_has_one_shard(cluster: Cluster, tmp_path: Path) -> None:
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path}/empty.db",
+        redis_url=cluster.url,
+        secret_key="x" * 64,  # pyright: ignore[reportArgumentType]
+    )
+    async with open_queue_control(settings) as control:
+        assert not await control.is_paused()
