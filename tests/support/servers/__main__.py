@@ -53,10 +53,8 @@ async def cluster() -> AsyncGenerator[Running]:
     with stopped_cluster() as group:
         await group.start()
         nodes = {f"Valkey 127.0.0.1:{each.port}": each.server for each in group.nodes}
-        yield Running(
-            *(f"ADSUM_REDIS_URL='{group.url}'", nodes),
-            lambda: [f"Valkey 127.0.0.1:{each.port}" for each in group.primaries()],
-        )
+        setting, restarts = f"ADSUM_REDIS_URL='{group.url}'", "Enter starts what has ended."
+        yield Running(setting, nodes, restarts, lambda: [f"Valkey 127.0.0.1:{each.port}" for each in group.primaries()])
 
 
 @asynccontextmanager
