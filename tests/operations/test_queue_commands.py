@@ -55,3 +55,18 @@ def test_an_unavailable_redis_is_one_line_on_stderr(tmp_path: Path) -> None:
     ended = commands(redis_url=f"unix://{tmp_path}/nowhere").run("queue", "pause")
     assert (ended.returncode, ended.stdout) == (1, "")
     assert ended.stderr.startswith("adsum: Valkey or Redis does not answer: Error ")
+
+
+def test_shards_are_listed_with_their_prefixes_and_messages(redis_url: str, sqlite_url: str) -> None:
+    adsum = commands(redis_url=redis_url, database_url=sqlite_url, queue_shards="2", key_prefix="ours:")
+    first, second = json.loads(adsum.output("queue", "shards", "--json"))
+    assert second["keyPrefix"].startswith("ours:{adsum-1-of-2-")
+    assert first == {**second, "number": 0, "keyPrefix": first["keyPrefix"]}
+    assert (second["paused"], second["waiting"], second["active"], second["workers"]) == (False, 0, 0, 0)
+    assert adsum.output("queue", "shards").splitlines()[1].split() == ["0", first["keyPrefix"], "no", "0", "0", "0"]
+
+
+def test_a_shard_that_does_not_answer_is_listed_without_figures(sqlite_url: str, tmp_path: Path) -> None:
+    adsum = commands(redis_url=f"unix://{tmp_path}/nobody.sock", database_url=sqlite_url)
+    (shard,) = json.loads(adsum.output("queue", "shards", "--json"))
+    assert (shard["number"], shard["waiting"], shard["workers"]) == (0, None, None)

@@ -54,6 +54,9 @@ class FakeInspection(RedisInspection):
     async def sentinels(self) -> None:
         return None
 
+    async def cluster(self) -> None:
+        return None
+
     async def write(self) -> None:
         pass
 
