@@ -23,10 +23,10 @@ from adsum.batches.sharding.service import EarlierShards, number_of_shards
 from adsum.batches.sweep import Sweeper, UnreleasedRuns
 from adsum.batches.timeline import Timeline
 from adsum.batches.undo import Undo
+from adsum.platform.addresses import names_cluster
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.redis.shards import Shards
-from adsum.platform.redis.slots import names_cluster
 from adsum.platform.settings import Settings
 from adsum.schools.service import Schools
 from adsum.servers import OpenServers, open_shards, redis_url

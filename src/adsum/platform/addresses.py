@@ -9,6 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 _HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[^\s:\[\]@]+))(?::(?P<port>\d{1,5}))?")
 
+# The schemes of URLs that name servers of a cluster.
+CLUSTER, ENCRYPTED_CLUSTER = "redis+cluster", "rediss+cluster"
+
 Host = tuple[str, int]
 """The name or address of a server, without brackets, and its port."""
 
@@ -59,6 +62,11 @@ def source_of(address: str | None) -> str:
     if parsed is None:
         return hashlib.sha256(address.encode(errors="replace")).hexdigest()[:32]
     return str(parsed) if isinstance(parsed, IPv4Address) else parsed.exploded[:19]
+
+
+def names_cluster(url: str) -> bool:
+    """Whether a URL names servers of a cluster of Valkey or Redis."""
+    return url.startswith((f"{CLUSTER}://", f"{ENCRYPTED_CLUSTER}://"))
 
 
 def is_encrypted_or_local(url: str) -> bool:

@@ -15,9 +15,8 @@ from pydantic_settings import (
 )
 from typing_extensions import override
 
-from adsum.platform.addresses import is_loopback_host
+from adsum.platform.addresses import is_loopback_host, names_cluster
 from adsum.platform.errors import ConfigurationError
-from adsum.platform.redis.slots import names_cluster
 from adsum.platform.setting_files import PREFIX, FileSource
 from adsum.platform.setting_groups.accounts import AccountSettings
 from adsum.platform.setting_groups.limits import LimitSettings

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.sharding.repository import numbers_of_shards, remember_number
+from adsum.platform.addresses import names_cluster
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import MigrationState, migration_state
 from adsum.platform.redis.connection import count_primaries
 from adsum.platform.redis.shards import Shards
-from adsum.platform.redis.slots import names_cluster
 from adsum.platform.setting_groups.queue import MAX_SHARDS
 from adsum.platform.telemetry import LogIcon, logger
 

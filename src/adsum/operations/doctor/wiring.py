@@ -14,7 +14,7 @@ from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.wiring import earlier_shards, new_sweepers, queue_control, queue_service, used_number_of_shards
 from adsum.operations.doctor.environment import InspectedServer, Installation
 from adsum.operations.doctor.service import Deployment, Doctor, Repair
-from adsum.platform.addresses import is_loopback_host
+from adsum.platform.addresses import is_loopback_host, names_cluster
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.standby import Standby
@@ -24,7 +24,6 @@ from adsum.platform.redis.cluster import parse_cluster_url
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.sentinel import names_sentinels, parse_sentinel_url
 from adsum.platform.redis.shards import Shards
-from adsum.platform.redis.slots import names_cluster
 from adsum.platform.redis.tls import is_verified
 from adsum.platform.settings import Settings
 from adsum.roster.syncing.schedule import schedule_of

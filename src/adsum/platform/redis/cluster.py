@@ -22,12 +22,12 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from typing_extensions import override
 
-from adsum.platform.addresses import Host, parse_hosts, written
-from adsum.platform.redis.slots import ENCRYPTED, PLAIN, SLOTS
+from adsum.platform.addresses import CLUSTER, ENCRYPTED_CLUSTER, Host, parse_hosts, written
+from adsum.platform.redis.slots import SLOTS
 from adsum.platform.redis.tls import is_verified, read_tls_options
 
 PORT = 6379
-EXAMPLE = f"{PLAIN}://HOST:{PORT},HOST:{PORT},HOST:{PORT}"
+EXAMPLE = f"{CLUSTER}://HOST:{PORT},HOST:{PORT},HOST:{PORT}"
 # Seconds that a server has for a connection, and for an answer about the cluster.
 ANSWER_TIMEOUT_S = 1.0
 # Seconds in which the answers of several servers are compared. Less than a request has for Redis.
@@ -74,11 +74,11 @@ def parse_cluster_url(url: str) -> ClusterUrl:
     user, _, password = credentials.partition(":")
     options = {"username": unquote(user), "password": unquote(password)}
     given = dict(parse_qsl(query, keep_blank_values=True))
-    is_encrypted = scheme == ENCRYPTED
+    is_encrypted = scheme == ENCRYPTED_CLUSTER
     return ClusterUrl(
         parse_hosts(hosts, PORT, "server", EXAMPLE),
         {name: value for name, value in options.items() if value}
-        | read_tls_options(given, scheme=ENCRYPTED, is_encrypted=is_encrypted),
+        | read_tls_options(given, scheme=ENCRYPTED_CLUSTER, is_encrypted=is_encrypted),
     )
 
 

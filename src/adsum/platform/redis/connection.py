@@ -12,10 +12,11 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
 
+from adsum.platform.addresses import names_cluster
 from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.redis.cluster import ClusterView, OwnerPool, Slot, parse_cluster_url
 from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
-from adsum.platform.redis.slots import names_cluster, slot_of
+from adsum.platform.redis.slots import slot_of
 
 SCHEMES = (
     *("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://"),

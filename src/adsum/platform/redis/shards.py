@@ -13,9 +13,10 @@ from typing import TypeVar
 
 from redis.asyncio import Redis
 
+from adsum.platform.addresses import names_cluster
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from adsum.platform.redis.scripts import ScriptedRedis
-from adsum.platform.redis.slots import home_prefix, names_cluster, shard_prefixes
+from adsum.platform.redis.slots import home_prefix, shard_prefixes
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

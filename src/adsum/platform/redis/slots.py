@@ -7,15 +7,8 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 SLOTS = 16_384
-# The schemes of URLs that name servers of a cluster.
-PLAIN, ENCRYPTED = "redis+cluster", "rediss+cluster"
 # The hash tag of keys that belong to no session.
 HOME = "{adsum}"
-
-
-def names_cluster(url: str) -> bool:
-    """Whether a URL names servers of a cluster."""
-    return url.startswith((f"{PLAIN}://", f"{ENCRYPTED}://"))
 
 
 def slot_of(key: str) -> int:
