@@ -114,7 +114,7 @@ def caller_at(commands: Commands, permissions: tuple[Permission, ...] = PERMISSI
 def running_system(template: Path, folder: Path) -> Generator[System]:
     """Runs the API and a worker until the block ends, on a copy of this SQLite file and a Valkey of their own."""
     database = folder / "client.db"
-    shutil.copyfile(template, database)
+    shutil.copy(template, database)
     with temporary_valkey() as valkey:
         urls = {"database_url": f"sqlite+aiosqlite:///{database}", "redis_url": url_of(valkey)}
         log = folder / "worker.log"

@@ -151,7 +151,7 @@ def test_a_restored_data_folder_continues_with_new_ids(
 ) -> None:
     folder = DataFolder(tmp_path / "data")
     folder.create()
-    shutil.copyfile(sqlite_template, folder.database)
+    shutil.copy(sqlite_template, folder.database)
     if revision is not None:
         with closing(sqlite3.connect(folder.database)) as connection, connection:
             connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))

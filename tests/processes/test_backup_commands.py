@@ -17,7 +17,7 @@ from tests.support.commands import commands
 def folder(tmp_path: Path, sqlite_template: Path) -> DataFolder:
     made = DataFolder(tmp_path / "data")
     made.create()
-    shutil.copyfile(sqlite_template, made.database)
+    shutil.copy(sqlite_template, made.database)
     return made
 
 

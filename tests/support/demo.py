@@ -25,7 +25,7 @@ def demo_template(sqlite_template: Path, valkey_url: str, tmp_path_factory: pyte
     """A SQLite file with the demo school, to be copied: loading it takes longer than most tests."""
 
     def load_into(path: Path) -> None:
-        shutil.copyfile(sqlite_template, path)
+        shutil.copy(sqlite_template, path)
         url = f"sqlite+aiosqlite:///{path}"
         run_apart(_load(Settings(database_url=url, redis_url=valkey_url, secret_key=SecretStr(SECRET))))
         with closing(sqlite3.connect(path)) as connection:
@@ -40,7 +40,7 @@ async def _load(settings: Settings) -> None:
 
 @pytest.fixture
 def demo(sqlite_url: str, demo_template: Path, redis_url: str) -> Commands:
-    shutil.copyfile(demo_template, sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    shutil.copy(demo_template, sqlite_url.removeprefix("sqlite+aiosqlite:///"))
     return commands(database_url=sqlite_url, redis_url=redis_url, log_level="WARNING")
 
 

@@ -138,7 +138,7 @@ def new_sqlite_database(sqlite_template: Path, tmp_path: Path) -> NewDatabase:
 
     def copy() -> str:
         path = tmp_path / f"adsum-{next(numbers)}.db"
-        shutil.copyfile(sqlite_template, path)
+        shutil.copy(sqlite_template, path)
         return f"sqlite+aiosqlite:///{path}"
 
     return copy

@@ -56,6 +56,22 @@ async def test_files_that_others_can_read_are_closed_to_them(settings: Settings,
     assert "permissions" not in wrong(after)
 
 
+async def test_a_database_outside_of_the_data_folder_is_closed_with_its_log(
+    sqlite_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    file = Path(sqlite_url.removeprefix("sqlite+aiosqlite:///"))
+    async with open_doctor(
+        Settings(database_url=sqlite_url, redis_url=redis_url, data_dir=tmp_path / "data")
+    ) as doctor:
+        await doctor.check()
+        log = file.with_name(f"{file.name}-wal")
+        for each in (file, log):
+            each.chmod(0o644)
+        done, after = await repaired(doctor)
+    assert f"closed {file}, {log} to other users" in done
+    assert "permissions" not in wrong(after)
+
+
 async def test_without_redis_the_rest_is_checked_and_nothing_is_repaired(
     settings: Settings, adsum: Adsum, tmp_path: Path
 ) -> None:

@@ -15,7 +15,7 @@ def folder(tmp_path: Path, sqlite_template: Path) -> DataFolder:
     """A data folder as `up` leaves it: a database, a secret, accounts, and Valkey's files."""
     made = DataFolder(tmp_path / "data")
     made.create()
-    shutil.copyfile(sqlite_template, made.database)
+    shutil.copy(sqlite_template, made.database)
     made.ensure_secret()
     made.keep_credentials({"admin@school.example": "a-password"})
     (made.valkey / "appendonly.aof").write_text("what waits")

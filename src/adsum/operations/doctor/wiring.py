@@ -35,22 +35,28 @@ CHECK_URL = "adsum config show  # check the URL"
 @asynccontextmanager
 async def open_doctor(settings: Settings) -> AsyncGenerator[Doctor]:
     """Opens the doctor, which needs neither a readable signing key nor a server that responds."""
-    folder = DataFolder.of(settings)
-    stores_data = settings.database_url is None or settings.redis_url is None
-    installation = Installation(
-        private=(folder.root, folder.database, folder.secret, folder.valkey_password, folder.credentials),
-        data=folder.root if stores_data else None,
-        signing_keys=lambda: key_ring(settings).keys(),
-        create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
-        breached=password_policy(settings).breached,
-    )
     find_number = partial(_known_number_of_shards, settings)
     async with AsyncExitStack() as stack:
         database, shards = await stack.enter_async_context(open_servers(settings, find_number))
         standby = open_standby_of(settings, database)
         if standby is not None:
             stack.push_async_callback(standby.close)
+        installation = _installation(settings, database)
         yield _doctor(settings, database, standby, shards, redis_url(settings), installation, system_clock)
+
+
+def _installation(settings: Settings, database: Database) -> Installation:
+    folder = DataFolder.of(settings)
+    stores_data = settings.database_url is None or settings.redis_url is None
+    file = folder.database if database.file is None else database.file
+    of_database = [file.with_name(f"{file.name}{ending}") for ending in ("", "-wal", "-shm")]
+    return Installation(
+        private=(folder.root, *of_database, folder.secret, folder.valkey_password, folder.credentials),
+        data=folder.root if stores_data else None,
+        signing_keys=lambda: key_ring(settings).keys(),
+        create_key="export ADSUM_SECRET_KEY=$(openssl rand -hex 32)" if settings.database_url else "adsum up",
+        breached=password_policy(settings).breached,
+    )
 
 
 async def _known_number_of_shards(settings: Settings, database: Database) -> int:
