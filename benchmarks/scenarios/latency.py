@@ -59,7 +59,7 @@ async def offer(
     system: System, connections: Sequence[Connection], completions: Completions, port: int, size: Size, rate: int
 ) -> dict[str, float]:
     """Offers one rate, waits until all classes are completed, and returns a value for each of `NAMES`."""
-    count = max(size.paced_least, round(rate * size.paced_seconds))
+    count = classes_at(rate, size)
     batches = system.timetable.take(count)
     requests = posts(system, port, batches)
     sent = await send_on_schedule(connections, requests, arrivals(rate, count))
@@ -67,6 +67,11 @@ async def offer(
     require_accepted(await send_all(connections[:1], refused))
     completed = await completions.times_of(batches)
     return values_of(sent, completed) | {"refused": len(refused)}
+
+
+def classes_at(rate: float, size: Size) -> int:
+    """The classes that arrive while a rate is offered."""
+    return max(size.paced_least, round(rate * size.paced_seconds))
 
 
 def arrivals(rate: float, count: int) -> list[float]:
