@@ -34,8 +34,11 @@ def main() -> int:
         return 1
     if options.write:
         measured.save(costs)
-        report.write(costs)
-    print(report.page(costs))
+        costs = measured.load()  # as any later page
+    page = report.page(costs)
+    if options.write:
+        report.PAGE.write_text(page, encoding="utf-8")
+    print(page)
     return 0
 
 

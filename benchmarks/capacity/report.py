@@ -1,4 +1,4 @@
-"""Writes `docs/capacity.md`: costs, machines, and how well the simulation reproduces the benchmark."""
+"""The page `docs/capacity.md`: costs, machines, and how well the simulation reproduces the benchmark."""
 
 from __future__ import annotations
 
@@ -82,10 +82,6 @@ def page(costs: Costs) -> str:
     rounds = f"{costs.rounds} rounds, medians" if costs.rounds > 1 else "1 round"
     text = PREFACE.format(rounds=rounds, machine=costs.machine, versions=costs.versions, when=costs.when)
     return "".join([text, *costs_section(costs), *_machines(costs), MODEL.format(within=WITHIN), *_comparison(costs)])
-
-
-def write(costs: Costs) -> None:
-    PAGE.write_text(page(costs), encoding="utf-8")
 
 
 def costs_section(costs: Costs) -> Iterator[str]:
