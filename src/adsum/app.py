@@ -50,7 +50,7 @@ from adsum.platform.http.idempotency import answer_repetitions
 from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
 from adsum.platform.http.openapi import Application
 from adsum.platform.http.problems import answer_errors, problem_of
-from adsum.platform.http.queries import NamesByRoute
+from adsum.platform.http.query_names import NamesByRoute
 from adsum.platform.http.recency import Recency
 from adsum.platform.http.refusals import note_refusal
 from adsum.platform.pages import static_files

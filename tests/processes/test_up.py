@@ -249,15 +249,3 @@ def test_passwords_are_shown_only_on_a_terminal(runner: UpRunner) -> None:
     os.close(terminal)
     assert "a-secret-word" in terminal_output
     assert json.loads(runner.folder.credentials.read_text()) == {"admin@school.example": "a-secret-word"}
-
-
-def test_up_imports_no_server_libraries() -> None:
-    heavy = "{'fastapi', 'sqlalchemy', 'bullmq', 'redis', 'alembic'} & {name.split('.')[0] for name in sys.modules}"
-    terminal_output = subprocess.run(
-        [sys.executable, "-c", f"import sys, adsum.processes.up; print({heavy})"],
-        env={**os.environ, "PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert terminal_output.stdout == "set()\n"

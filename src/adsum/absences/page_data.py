@@ -22,7 +22,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.errors import Violation, refuse
-from adsum.platform.pages.forms import day_or_violation
+from adsum.platform.pages.fields import day_or_violation
 from adsum.platform.paging import MAX_LIMIT, Page, PageRequest, every_item
 from adsum.platform.texts import list_key
 from adsum.roster.rules import ClassFilters, ClassRow, NamedIds, Names, StudentFilters, StudentRow, name_order

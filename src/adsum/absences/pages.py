@@ -21,7 +21,8 @@ from adsum.platform.errors import AdsumError, Invalid, StaleVersion, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.forms import WRONG, day_or_violation, redirect_to, status_with
+from adsum.platform.pages.fields import day_or_violation
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import PageRequest

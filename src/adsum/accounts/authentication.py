@@ -33,7 +33,8 @@ from adsum.platform.errors import (
 from adsum.platform.http.dependencies import Now, services_of
 from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.idempotency import IdempotencyKeyHeader, RequestKey
-from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER, wrong_names
+from adsum.platform.http.queries import ON_BEHALF_OF, ON_BEHALF_OF_HEADER
+from adsum.platform.http.query_names import wrong_names
 from adsum.platform.http.transport import address_of, require_same_origin
 from adsum.platform.pages.page_visitor import require_own_page
 

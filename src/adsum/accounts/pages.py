@@ -62,9 +62,10 @@ from adsum.platform.http.transport import (
 )
 from adsum.platform.ids import MAX_ID
 from adsum.platform.pages.languages import COOKIE
+from adsum.platform.pages.local_paths import START, local_path
 from adsum.platform.pages.page_visitor import require_own_form
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import CHOICE_OF_PASSWORD, START, PageRoute, after_sign_in, local_path, wants_json
+from adsum.platform.pages.routing import CHOICE_OF_PASSWORD, PageRoute, after_sign_in, wants_json
 from adsum.platform.settings import Settings
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)

@@ -20,8 +20,9 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.problems import status_of
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import redirect_to
+from adsum.platform.pages.local_paths import local_path
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import PageRoute, local_path
+from adsum.platform.pages.routing import PageRoute
 
 router = APIRouter(prefix="/record", include_in_schema=False, route_class=PageRoute)
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field
 
 from adsum.absences.unexplained import StudentDay
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.routing import local_path
+from adsum.platform.pages.local_paths import local_path
 
 MAX_SHOWN = 100
 """The explained absences that a page shows in their places: as many as an address can hold."""

@@ -9,7 +9,7 @@ import pytest
 from adsum.attendance.statuses.rules import DEFAULTS, CountsAs, Status, StatusFlag, tone_of
 from adsum.platform.days import Span
 from adsum.platform.errors import Invalid
-from adsum.platform.pages.forms import day_typed, number_typed
+from adsum.platform.pages.fields import day_typed, number_typed
 from adsum.schools.calendar.pages import year_of
 from adsum.schools.calendar.rules import RecordedClosedDay
 

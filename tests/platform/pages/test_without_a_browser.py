@@ -10,8 +10,8 @@ import pytest
 from adsum.app import TEMPLATES
 from adsum.platform.errors import Violation
 from adsum.platform.pages.languages import chosen_language, load_languages
+from adsum.platform.pages.local_paths import local_path
 from adsum.platform.pages.rendering import open_site
-from adsum.platform.pages.routing import local_path
 
 DAY = date(2024, 12, 25)
 

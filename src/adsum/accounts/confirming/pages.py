@@ -32,9 +32,10 @@ from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Over
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.transport import require_private_transport
+from adsum.platform.pages.local_paths import START, local_path
 from adsum.platform.pages.page_visitor import FIELD
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import CONFIRMATION, START, PageRoute, local_path
+from adsum.platform.pages.routing import CONFIRMATION, PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

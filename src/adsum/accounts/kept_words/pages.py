@@ -17,8 +17,9 @@ from adsum.accounts.kept_words.service import KeptWords, WordKeeper
 from adsum.accounts.visitors import Visitor, signed_in
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Words
+from adsum.platform.pages.local_paths import local_path
 from adsum.platform.pages.page_visitor import FIELD
-from adsum.platform.pages.routing import PageRoute, local_path
+from adsum.platform.pages.routing import PageRoute
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

@@ -18,7 +18,8 @@ from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.platform.errors import AdsumError, ConfirmationNeeded, Forbidden
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_with
+from adsum.platform.pages.fields import day_typed
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.settings import Settings

@@ -31,8 +31,9 @@ from adsum.platform.http.guarded_routes import guarded
 from adsum.platform.http.problems import headers_of, status_of
 from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.transport import require_private_transport, require_same_origin
+from adsum.platform.pages.local_paths import START
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import SIGN_IN, START, PageRoute, after_sign_in
+from adsum.platform.pages.routing import SIGN_IN, PageRoute, after_sign_in
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute, dependencies=[Depends(limited_by_address)])
 

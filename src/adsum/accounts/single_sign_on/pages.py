@@ -40,8 +40,9 @@ from adsum.platform.http.transport import (
 from adsum.platform.ids import MAX_ID
 from adsum.platform.origin import ORIGIN
 from adsum.platform.pages.forms import redirect_to
+from adsum.platform.pages.local_paths import START
 from adsum.platform.pages.rendering import site_of
-from adsum.platform.pages.routing import SIGN_IN, START, PageRoute, after_sign_in
+from adsum.platform.pages.routing import SIGN_IN, PageRoute, after_sign_in
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 

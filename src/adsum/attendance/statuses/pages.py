@@ -12,7 +12,8 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PlainText
-from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
+from adsum.platform.pages.fields import number_typed
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.schools.context import CurrentSchool, SchoolContext

@@ -1,9 +1,9 @@
-"""Parses the fields of forms, and decides how pages show errors."""
+"""Forms that have one effect, and how pages show errors."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
@@ -12,8 +12,7 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from adsum.platform.database.answers import AnswerKey, KeyedRequest
-from adsum.platform.days import WrongDay, day_near
-from adsum.platform.errors import AdsumError, Conflict, Invalid, Malformed, Violation
+from adsum.platform.errors import AdsumError, Conflict, Invalid, Malformed
 from adsum.platform.http.problems import status_of
 
 WRONG = (Invalid, Conflict, Malformed)
@@ -43,31 +42,6 @@ class OnceForm(BaseModel):
             return None
         digest = sha256(self.model_dump_json(exclude={"key"}).encode()).hexdigest()
         return KeyedRequest(AnswerKey(actor, f"{purpose}-form-{self.key}"), digest, now, to_json)
-
-
-def day_typed(text: str, pointer: str) -> date:
-    """Parses a date field. Raises Invalid."""
-    try:
-        return day_near(text)
-    except WrongDay as error:
-        raise Invalid(str(error), [Violation(error.code, str(error), pointer)]) from None
-
-
-def day_or_violation(text: str, pointer: str, violations: list[Violation]) -> date | None:
-    """Parses a date field; None, and a violation, if it is not a day."""
-    try:
-        return day_typed(text, pointer)
-    except Invalid as error:
-        violations += error.violations
-        return None
-
-
-def number_typed(text: str, pointer: str) -> int:
-    """Parses a number field. Raises Invalid."""
-    if text.isascii() and text.isdigit() and len(text) <= 9:
-        return int(text)
-    detail = f"{text[:40]!r} is not a whole number"
-    raise Invalid(detail, [Violation("wrong_type", detail, pointer)])
 
 
 def status_with(error: AdsumError | None) -> HTTPStatus:

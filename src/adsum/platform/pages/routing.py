@@ -33,6 +33,7 @@ from adsum.platform.http.problems import headers_of, is_unreadable, status_of, u
 from adsum.platform.http.refusals import note_refusal
 from adsum.platform.http.transport import SAFE
 from adsum.platform.origin import ORIGIN
+from adsum.platform.pages.local_paths import START, local_path
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.telemetry import LogIcon, logger
 
@@ -46,7 +47,6 @@ STEPS: dict[type[SignInIncomplete], str] = {
     PasswordChangeRequired: CHOICE_OF_PASSWORD,
     SecondFactorSetupRequired: SECOND_FACTORS,
 }
-START = "/"
 # The page of `operations` that lists the schools, and says how the first one comes.
 ADMIN = "/admin"
 SIGN_IN = "/sign-in"
@@ -176,16 +176,6 @@ def confirmation_of(request: Request) -> Response:
     """
     status = HTTPStatus.SEE_OTHER if request.method in SAFE else HTTPStatus.TEMPORARY_REDIRECT
     return RedirectResponse(f"{CONFIRMATION}?then={quote(_path_of(request), safe='')}", status)
-
-
-def local_path(address: str) -> str:
-    """The address if it is a path of this site, else the start page. Prevents redirects to other sites.
-
-    Browsers treat `//` and `/\\` at the beginning as another host, and remove tabs and line breaks first.
-    """
-    is_plain = address.startswith("/") and address.isprintable() and "\\" not in address
-    parts = urlsplit(address) if is_plain else None
-    return address if parts and not parts.netloc and not address.startswith("//") else START
 
 
 def after_sign_in(address: str) -> str:

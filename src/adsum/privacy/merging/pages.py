@@ -16,7 +16,8 @@ from adsum.platform.days import WrongDay, plain_day
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PathId
-from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
+from adsum.platform.pages.fields import number_typed
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.page_visitor import own_form, reads_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute

@@ -14,7 +14,8 @@ from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.ids import MAX_ID
-from adsum.platform.pages.forms import WRONG, day_typed, redirect_to, status_with
+from adsum.platform.pages.fields import day_typed
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.roster.covers.page_data import CoverPageData

@@ -15,7 +15,8 @@ from adsum.platform.files.csv_export import BOM, Cell, csv_lines
 from adsum.platform.http.dependencies import CurrentSettings, provided
 from adsum.platform.http.problems import MAX_ENTRIES
 from adsum.platform.http.rate_limits import costly
-from adsum.platform.pages.forms import WRONG, day_typed, status_with
+from adsum.platform.pages.fields import day_typed
+from adsum.platform.pages.forms import WRONG, status_with
 from adsum.platform.pages.page_visitor import reads_form
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute

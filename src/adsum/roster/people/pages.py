@@ -18,7 +18,8 @@ from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.ids import MAX_ID
-from adsum.platform.pages.forms import WRONG, number_typed, redirect_to, status_with
+from adsum.platform.pages.fields import number_typed
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import Page, PageRequest

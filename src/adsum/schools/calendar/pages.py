@@ -17,7 +17,8 @@ from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Day
 from adsum.platform.http.schemas import PathId, PlainText
-from adsum.platform.pages.forms import WRONG, day_typed, number_typed, redirect_to, status_with
+from adsum.platform.pages.fields import day_typed, number_typed
+from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.paging import PageRequest, every_item
