@@ -13,7 +13,7 @@ from adsum.events.repository import announce
 from adsum.events.rules import ANNOUNCED
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
-from adsum.platform.database.event_tables import announcements
+from adsum.platform.database.new_events import announcements
 from adsum.roster.tables import session_times
 from tests.attendance.corrections.conftest import Register
 from tests.events.conftest import Reader, reader_of

@@ -15,8 +15,15 @@ from adsum.accounts.access import system_caller
 from adsum.events.repository import announce, lock_ends, number_events
 from adsum.events.schemas import EventItem
 from adsum.events.webhooks.service import NewWebhook
-from adsum.platform.database.event_tables import announcements, events
-from adsum.platform.database.new_events import ABOUT_STUDENTS, EventType, NewEvent, new_events, write_events
+from adsum.platform.database.new_events import (
+    ABOUT_STUDENTS,
+    EventType,
+    NewEvent,
+    announcements,
+    events,
+    new_events,
+    write_events,
+)
 from adsum.platform.database.tombstones import Erased, add_tombstones
 from adsum.privacy.repository.references import replace_in_events
 from adsum.roster.tables import students

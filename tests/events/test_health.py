@@ -17,8 +17,7 @@ from adsum.events.webhooks.tables import webhooks
 from adsum.operations.doctor.events import check_events
 from adsum.operations.doctor.findings import Severity
 from adsum.platform.clock import Clock, system_clock
-from adsum.platform.database.event_tables import events
-from adsum.platform.database.new_events import EventType, NewEvent, write_events
+from adsum.platform.database.new_events import EventType, NewEvent, events, write_events
 from adsum.platform.keys import KeyRing
 from adsum.wiring import Adsum
 from tests.events.webhooks.conftest import NOW, Receiver, adsum, deliver, happen, receiver, settings, webhook

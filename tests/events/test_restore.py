@@ -23,7 +23,7 @@ from adsum.events.webhooks import delivery
 from adsum.events.webhooks.service import WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.clock import system_clock
-from adsum.platform.database.event_tables import events
+from adsum.platform.database.new_events import events
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.wiring import Adsum
 from tests.events.test_feed import read

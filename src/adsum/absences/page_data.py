@@ -86,7 +86,7 @@ class ListedAbsences:
 
 
 @dataclass(frozen=True, slots=True)
-class StudentSearch:
+class TypedSearch:
     """The search for students in the form: by words, in a class, or both."""
 
     words: str = ""
@@ -206,7 +206,7 @@ class AbsencePageData:
     async def entry_options(
         self,
         school_id: int,
-        search: StudentSearch,
+        search: TypedSearch,
         student_ids: Collection[int],
         day: date,
         session_ids: Collection[int],
@@ -226,7 +226,7 @@ class AbsencePageData:
             shown_statuses(await self._statuses.all_of(school_id, caller)),
         )
 
-    async def found_ids(self, school_id: int, search: StudentSearch, caller: Caller) -> list[int]:
+    async def found_ids(self, school_id: int, search: TypedSearch, caller: Caller) -> list[int]:
         """The students whom a search finds."""
         found, _ = await self._found(school_id, search, caller)
         return [student.id for student in found]
@@ -271,7 +271,7 @@ class AbsencePageData:
         found = await self._directory.session_titles(caller, session_ids)
         return sorted((f"{titles.class_title} · {titles.title}" for titles in found.values()), key=list_key)
 
-    async def _found(self, school_id: int, search: StudentSearch, caller: Caller) -> tuple[list[StudentRow], bool]:
+    async def _found(self, school_id: int, search: TypedSearch, caller: Caller) -> tuple[list[StudentRow], bool]:
         if search.is_empty:
             return [], False
         filters = StudentFilters(search.words.strip() or None, class_id=search.class_id, school_id=school_id)

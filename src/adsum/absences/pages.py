@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
-from adsum.absences.page_data import AbsencePageData, StudentSearch, TypedAbsence
+from adsum.absences.page_data import AbsencePageData, TypedAbsence, TypedSearch
 from adsum.absences.rules import MAX_SESSIONS, NO_SESSION_MEETS, AbsenceFilters
 from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.kept_words.pages import SearchedWords
@@ -127,8 +127,8 @@ class AbsenceForm(ContentForm):
     step: Text = "find"
 
     @property
-    def search(self) -> StudentSearch:
-        return StudentSearch(self.words, _id_or_none(self.class_id))
+    def search(self) -> TypedSearch:
+        return TypedSearch(self.words, _id_or_none(self.class_id))
 
 
 class ChangeForm(ContentForm):

@@ -14,9 +14,8 @@ from adsum.accounts.visibility import in_visible_school
 from adsum.events.rules import ANNOUNCED, OUT_OF_ORDER, Event, EventFilters
 from adsum.events.tables import event_log, event_readers
 from adsum.platform.database.columns import BigInt
-from adsum.platform.database.event_tables import announcements, events
 from adsum.platform.database.filters import equal
-from adsum.platform.database.new_events import EventType, new_events
+from adsum.platform.database.new_events import EventType, announcements, events, new_events
 from adsum.platform.database.sql_files import input_rows, sql_file
 
 _ADD_LOG = sql_file("adsum.events", "add_log")

@@ -28,8 +28,8 @@ from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
 from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Retry, Waiting, Webhook, next_attempt_after
 from adsum.events.webhooks.tables import HAS_FAILED, webhook_deliveries, webhook_replays, webhook_retries, webhooks
-from adsum.platform.database.event_tables import events
 from adsum.platform.database.filters import equal
+from adsum.platform.database.new_events import events
 from adsum.platform.database.sql_files import sql_file
 
 _SET_NEWEST = sql_file("adsum.events.webhooks", "set_newest")

@@ -21,8 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from adsum.platform.addresses import Host
 from adsum.platform.database.connector import Connector, end_opening
 from adsum.platform.database.driver import committing, execute_raw, is_pooled, replace_ended, roll_back
-from adsum.platform.database.sqlite_cursor import OneVisitModule
-from adsum.platform.database.sqlite_files import open_file
+from adsum.platform.database.sqlite.cursor import OneVisitModule
+from adsum.platform.database.sqlite.files import open_file
 from adsum.platform.database.urls import DatabaseUrl, parse_database_url, parse_read_url
 from adsum.platform.errors import ConfigurationError, Unavailable
 

@@ -1,4 +1,4 @@
-"""New events: rows that tell other systems what happened, written in the transaction in which it happens.
+"""Events: rows that tell other systems what happened. New ones are written in the transaction in which it happens.
 
 So no event is lost, and none tells of what was rolled back. `adsum.events` numbers them after their commit.
 """
@@ -11,7 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Column, String, Table, insert
+from sqlalchemy import Column, Date, PrimaryKeyConstraint, String, Table, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId, id_column, metadata
@@ -63,6 +63,30 @@ new_events = Table(
     Column("data", Json),
 )
 
+# Events that have ids: positions, without gaps except after a restore of a backup. Erasures of students change them and
+# the announcements. The columns are those of `new_events`.
+events = Table(
+    "events",
+    metadata,
+    Column("id", BigInt, primary_key=True, autoincrement=False),
+    Column("type", String(32), nullable=False),
+    Column("school_id", BigInt),
+    Column("occurred_at", Instant, nullable=False),
+    Column("run_id", RunId),
+    Column("data", Json),
+)
+
+# The registers that were announced as taken or missing, and the students who were announced as absent: each once.
+announcements = Table(
+    "announcements",
+    metadata,
+    Column("type", String(32), nullable=False),
+    Column("day", Date, nullable=False),
+    # The session of a register; the student.
+    Column("subject_id", BigInt, nullable=False),
+    PrimaryKeyConstraint("type", "day", "subject_id"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
@@ -73,11 +97,11 @@ class NewEvent:
     data: Mapping[str, Any]
 
 
-async def write_events(connection: AsyncConnection, events: Sequence[NewEvent], now: datetime) -> None:
+async def write_events(connection: AsyncConnection, happened: Sequence[NewEvent], now: datetime) -> None:
     """Writes events in the transaction in which they happen. It waits for no other transaction."""
-    if events:
+    if happened:
         rows = [
             {"type": each.type.value, "school_id": each.school_id, "occurred_at": now, "data": dict(each.data)}
-            for each in events
+            for each in happened
         ]
         await connection.execute(insert(new_events), rows)

@@ -13,8 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.batches.tables import batch_runs
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.columns import BigInt, Instant, Json, RunId
-from adsum.platform.database.event_tables import announcements, events
-from adsum.platform.database.new_events import ABOUT_STUDENTS, EventType
+from adsum.platform.database.new_events import ABOUT_STUDENTS, EventType, announcements, events
 from adsum.platform.database.sql_files import FileStatement, sql_file
 from adsum.platform.ids import Batch
 from adsum.privacy.rules import IsAbout, Row, is_about_student, parts_about, without_parts

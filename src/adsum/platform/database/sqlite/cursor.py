@@ -22,7 +22,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import (
 )
 from typing_extensions import override
 
-from adsum.platform.database.sqlite_files import open_in_thread
+from adsum.platform.database.sqlite.files import open_in_thread
 
 
 @dataclass(slots=True)

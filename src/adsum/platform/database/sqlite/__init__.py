@@ -1,0 +1,1 @@
+"""SQLite: opening its files, and a cursor of its connections."""
