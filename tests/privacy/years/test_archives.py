@@ -36,7 +36,7 @@ from adsum.privacy.tables import retention_runs
 from adsum.privacy.years import archive as files
 from adsum.privacy.years.archive import ArchiveRefused, read_archive
 from adsum.privacy.years.archives import YearArchives
-from adsum.privacy.years.rules import Manifest, YearKept
+from adsum.privacy.years.rules import YearKept, YearManifest
 from adsum.schools.tables import schools
 from tests.support.commands import Commands
 from tests.support.runs import inserts, make_run
@@ -107,7 +107,7 @@ async def site(database: Database) -> Site:
     return await site_on(database)
 
 
-async def archived(site: Site, folder: Path) -> Manifest:
+async def archived(site: Site, folder: Path) -> YearManifest:
     path = folder / "2024.tar"
     await site.archives.archive(2024, path, OFFICE)
     return read_archive(path)

@@ -20,7 +20,7 @@ from typing import IO, Any, Self
 
 from adsum.platform.embedded.archive import digest_of
 from adsum.platform.errors import AdsumError
-from adsum.privacy.years.rules import Manifest, SchoolTotals
+from adsum.privacy.years.rules import SchoolTotals, YearManifest
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -80,7 +80,7 @@ def require_new_file(target: Path) -> None:
         raise ArchiveRefused(f"{target} cannot be written: there is no folder {target.parent}")
 
 
-def write_archive(path: Path, manifest: Manifest, folder: Path) -> None:
+def write_archive(path: Path, manifest: YearManifest, folder: Path) -> None:
     """Writes a new file that only this user can read, and flushes it to disk."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -94,7 +94,7 @@ def write_archive(path: Path, manifest: Manifest, folder: Path) -> None:
         os.fsync(file.fileno())
 
 
-def read_archive(path: Path) -> Manifest:
+def read_archive(path: Path) -> YearManifest:
     """Reads every row of an archive, and compares it with its manifest.
 
     Raises:
@@ -148,13 +148,13 @@ def _blocks(read: Callable[[int], bytes]) -> Iterable[bytes]:
         yield block
 
 
-def _entry(name: str, size: int, manifest: Manifest) -> tarfile.TarInfo:
+def _entry(name: str, size: int, manifest: YearManifest) -> tarfile.TarInfo:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode, entry.mtime = size, 0o600, int(manifest.made_at.timestamp())
     return entry
 
 
-def _to_json(manifest: Manifest) -> bytes:
+def _to_json(manifest: YearManifest) -> bytes:
     files = {name: {"rows": rows, "bytes": size, "sha256": sha} for name, (rows, size, sha) in manifest.files.items()}
     fields = {
         "format": FORMAT,
@@ -168,13 +168,13 @@ def _to_json(manifest: Manifest) -> bytes:
     return json.dumps(fields, indent=2).encode()
 
 
-def _from_json(fields: dict[str, Any]) -> Manifest:
+def _from_json(fields: dict[str, Any]) -> YearManifest:
     if fields["format"] != FORMAT:
         raise ArchiveRefused(f"this archive is of a newer version of Adsum, {fields['version']}")
     entries: dict[str, Any] = dict(fields["files"])
     if set(entries) != {f"{name}{ENDING}" for name in TABLES}:
         raise ValueError
-    return Manifest(
+    return YearManifest(
         str(fields["version"]),
         datetime.fromisoformat(fields["madeAt"]),
         date.fromisoformat(fields["first"]),

@@ -26,8 +26,8 @@ from adsum.privacy.retention.repository.periods import set_records_from
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.years import repository
 from adsum.privacy.years.archive import ENDING, ArchiveRefused, RowsFile, read_archive, require_new_file, write_archive
-from adsum.privacy.years.repository import Rows, School
-from adsum.privacy.years.rules import Manifest, SchoolTotals, YearKept
+from adsum.privacy.years.repository import NamedRows, SchoolDays
+from adsum.privacy.years.rules import SchoolTotals, YearKept, YearManifest
 from adsum.privacy.years.service import first_month_of, require_all_schools
 from adsum.schools.locks import lock_school
 
@@ -50,7 +50,7 @@ class _Written:
         self.files[name] = RowsFile(self._folder, name)
         return self.files[name]
 
-    def noted(self, rows: Rows) -> Rows:
+    def noted(self, rows: NamedRows) -> NamedRows:
         for name, column in _IDS.items():
             self.ids[name].update(row[column] for row in rows)
         return rows
@@ -63,7 +63,7 @@ class YearArchives:
         self._database = database
         self._now = now
 
-    async def archive(self, year: int, target: Path, caller: Caller) -> Manifest:
+    async def archive(self, year: int, target: Path, caller: Caller) -> YearManifest:
         """Writes the records of the school year that begins in `year`, their changes, disputed marks and names.
 
         The file shows one moment. It has its name when all of it is on disk and has been read again.
@@ -87,7 +87,7 @@ class YearArchives:
         log.info("year archived", first=manifest.first.isoformat(), rows=manifest.records)
         return manifest
 
-    async def _write(self, year: int, folder: Path) -> Manifest:
+    async def _write(self, year: int, folder: Path) -> YearManifest:
         """Writes the files of an archive from one state of the database."""
         async with self._database.snapshot() as connection:
             first = date(year, await first_month_of(connection, self._now()), 1)
@@ -108,9 +108,9 @@ class YearArchives:
             for school_id in totals:
                 totals[school_id] = await repository.totals_of(connection, school_id, first, next_year(first))
         files = {f"{name}{ENDING}": file.described() for name, file in written.files.items()}
-        return Manifest(__version__, self._now(), first, next_year(first), totals, files)
+        return YearManifest(__version__, self._now(), first, next_year(first), totals, files)
 
-    async def drop(self, manifest: Manifest, caller: Caller) -> int:
+    async def drop(self, manifest: YearManifest, caller: Caller) -> int:
         """Deletes the records of the year of an archive, and what retention deletes with them. Returns the rows.
 
         From then on its days are neither marked nor corrected, and reports begin after them. A drop that was
@@ -140,7 +140,7 @@ class YearArchives:
         log.info("year dropped", first=manifest.first.isoformat(), rows=rows)
         return rows
 
-    async def _drop_whole(self, connection: Connection, manifest: Manifest, caller: Caller) -> list[int]:
+    async def _drop_whole(self, connection: Connection, manifest: YearManifest, caller: Caller) -> list[int]:
         """Ends the year at every school, and drops its partition if it has one. Returns the ids of the schools."""
         schools = await repository.list_schools(connection)
         for school_id, _, _ in schools:
@@ -160,7 +160,9 @@ class YearArchives:
                 await partitions.drop_partition(connection, each)
         return [school_id for school_id, _, _ in schools]
 
-    async def _require_droppable(self, connection: Connection, manifest: Manifest, schools: Sequence[School]) -> None:
+    async def _require_droppable(
+        self, connection: Connection, manifest: YearManifest, schools: Sequence[SchoolDays]
+    ) -> None:
         if any(today_in(zone, self._now()) < manifest.end for _, zone, _ in schools):
             raise YearKept(f"the school year ends on {manifest.end.isoformat()}: it is dropped after that")
         for school_id, _, _ in schools:
@@ -186,7 +188,7 @@ def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
     return [ids[i : i + PAGE] for i in range(0, len(ids), PAGE)]
 
 
-def _details(manifest: Manifest) -> dict[str, int | str]:
+def _details(manifest: YearManifest) -> dict[str, int | str]:
     attendances = manifest.files[f"attendances{ENDING}"]
     return {
         "year": manifest.first.year,

@@ -13,7 +13,7 @@ from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.privacy.years.archive import read_archive
 from adsum.privacy.years.archives import YearArchives
-from adsum.privacy.years.rules import Manifest
+from adsum.privacy.years.rules import YearManifest
 from adsum.privacy.years.schemas import ArchiveItem, SchoolYearItem
 from adsum.privacy.years.service import SchoolYears
 
@@ -88,7 +88,7 @@ def drop(path: Archive, *, yes: Yes = False, as_json: Json = False) -> None:
     show_item(ArchiveItem.of(_drop(path)), as_json=as_json)
 
 
-def _drop(path: Path) -> Manifest:
+def _drop(path: Path) -> YearManifest:
     manifest = read_archive(path)
     run_with(YearArchives, lambda archives: archives.drop(manifest, system_caller()))
     return manifest

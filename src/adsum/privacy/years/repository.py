@@ -19,10 +19,10 @@ from adsum.privacy.years.rules import SchoolTotals
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.tables import schools
 
-School: TypeAlias = tuple[int, str, date | None]
+SchoolDays: TypeAlias = tuple[int, str, date | None]
 """The id, the time zone and the first day with records of a school. None: no record was deleted."""
 
-Rows: TypeAlias = Sequence[Mapping[str, Any]]
+NamedRows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows by the names of their columns."""
 
 NAMED = {"schools": schools, "classes": classes, "sessions": sessions, "students": students}
@@ -52,7 +52,7 @@ async def first_day(connection: AsyncConnection, school_id: int) -> date | None:
     return await connection.scalar(select(func.min(a.learning_date)).where(a.school_id == school_id))
 
 
-async def list_schools(connection: AsyncConnection) -> Sequence[School]:
+async def list_schools(connection: AsyncConnection) -> Sequence[SchoolDays]:
     """All schools, by id."""
     c = schools.c
     rows = await connection.execute(select(c.id, c.time_zone, c.records_from).order_by(c.id))
@@ -77,14 +77,14 @@ async def days_of(connection: AsyncConnection, school_id: int, first: date, end:
     return (await connection.scalars(days)).all()
 
 
-async def records_of_day(connection: AsyncConnection, school_id: int, day: date) -> Rows:
+async def records_of_day(connection: AsyncConnection, school_id: int, day: date) -> NamedRows:
     """The records of a school on a day, by id."""
     a = attendances.c
     statement = select(attendances).where(a.school_id == school_id, a.learning_date == day).order_by(a.id)
     return _named(attendances, (await connection.execute(statement)).all())
 
 
-async def changes_of_day(connection: AsyncConnection, school_id: int, day: date) -> Rows:
+async def changes_of_day(connection: AsyncConnection, school_id: int, day: date) -> NamedRows:
     """The changes of the records of a school on a day, by record and version."""
     a, c = attendances.c, attendance_changes.c
     statement = (
@@ -96,7 +96,7 @@ async def changes_of_day(connection: AsyncConnection, school_id: int, day: date)
     return _named(attendance_changes, (await connection.execute(statement)).all())
 
 
-async def disputed_marks_of(connection: AsyncConnection, first: date, end: date) -> Rows:
+async def disputed_marks_of(connection: AsyncConnection, first: date, end: date) -> NamedRows:
     """The disputed marks of these days at all schools, by id. They are few."""
     c = contradictions.c
     within = (c.learning_date >= first, c.learning_date < end)
@@ -105,13 +105,13 @@ async def disputed_marks_of(connection: AsyncConnection, first: date, end: date)
     )
 
 
-async def rows_with_names(connection: AsyncConnection, name: str, ids: Sequence[int]) -> Rows:
+async def rows_with_names(connection: AsyncConnection, name: str, ids: Sequence[int]) -> NamedRows:
     """The rows of a table of `NAMED` with these ids, by id."""
     table = NAMED[name]
     rows = await connection.execute(select(table).where(table.c.id.in_(ids)).order_by(table.c.id))
     return _named(table, rows.all())
 
 
-def _named(table: Table, rows: Sequence[Sequence[Any]]) -> Rows:
+def _named(table: Table, rows: Sequence[Sequence[Any]]) -> NamedRows:
     names = [column.name for column in table.c]
     return [dict(zip(names, row, strict=True)) for row in rows]

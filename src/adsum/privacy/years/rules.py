@@ -43,7 +43,7 @@ class SchoolTotals:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class YearManifest:
     """What is in an archive.
 
     Attributes:

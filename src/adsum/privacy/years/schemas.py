@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from adsum.platform.http.schemas import Moment, Schema
-from adsum.privacy.years.rules import Manifest, SchoolYear
+from adsum.privacy.years.rules import SchoolYear, YearManifest
 
 
 class SchoolYearItem(Schema):
@@ -45,7 +45,7 @@ class ArchiveItem(Schema):
     version: Annotated[str, Field(description="The version of Adsum that made it.")]
 
     @classmethod
-    def of(cls, manifest: Manifest) -> Self:
+    def of(cls, manifest: YearManifest) -> Self:
         return cls(
             year=manifest.first.year,
             first_day=manifest.first,
