@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -56,8 +57,8 @@ NewCoalescer = Callable[..., Coalescer[int, int]]
 async def new_coalescer(squares: ControlledFlush) -> AsyncGenerator[NewCoalescer]:
     made: list[Coalescer[int, int]] = []
 
-    def make(at_most: int = 100, waiting_at_most: int = 100) -> Coalescer[int, int]:
-        limits = {"at_most": at_most, "waiting_at_most": waiting_at_most}
+    def make(at_most: int = 100, waiting_at_most: int = 100, refuse_after: float = math.inf) -> Coalescer[int, int]:
+        limits: Any = {"at_most": at_most, "waiting_at_most": waiting_at_most, "refuse_after": refuse_after}
         made.append(Coalescer(squares.flush, **limits))
         return made[-1]
 
@@ -214,6 +215,21 @@ async def test_items_beyond_the_limit_are_refused_and_later_accepted(
     squares.unblocked.set()
     assert await asyncio.gather(*tasks) == [1, 4, 9]
     assert await coalescer.submit(4) == 16
+
+
+async def test_items_are_refused_while_another_one_waits_too_long(
+    squares: ControlledFlush, new_coalescer: NewCoalescer
+) -> None:
+    """A long flush alone is no reason: the next item may be in the flush after it."""
+    coalescer = new_coalescer(at_most=1, refuse_after=-1.0)
+    squares.unblocked.clear()
+    tasks = await submitted(coalescer, [1])
+    tasks += await submitted(coalescer, [2])
+    with pytest.raises(Overloaded):
+        await coalescer.submit(3)
+    squares.unblocked.set()
+    assert await asyncio.gather(*tasks) == [1, 4]
+    assert await coalescer.submit(3) == 9
 
 
 async def test_closing_cancels_the_flush_and_all_waiting_items(

@@ -30,7 +30,7 @@ from adsum.batches.run import Plan, Run, changed_marks, conflicts_with_run, make
 from adsum.batches.submission import BatchResult, Submission, first_result
 from adsum.batches.validate import CheckedSubmission, Request, check_submissions, refuse_recorded
 from adsum.platform.clock import Clock
-from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
+from adsum.platform.coalescer import REFUSE_AFTER_S, REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.answers import AnswerKey, StoredAnswer, find_answers, store_answers
 from adsum.platform.database.engine import Connection, Database, RejectedRows, StorageOutage
 from adsum.platform.errors import AdsumError, caught
@@ -77,6 +77,7 @@ class Acceptance:
             self._accept_together,
             at_most=REQUESTS_AT_MOST,
             waiting_at_most=WAITING_AT_MOST,
+            refuse_after=REFUSE_AFTER_S,
         )
 
     async def accept(self, submission: Submission, caller: Caller) -> Accepted:

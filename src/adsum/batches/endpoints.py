@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated
@@ -52,6 +53,7 @@ RetryCancelDependency = Annotated[RetryCancel, Depends(provided(RetryCancel))]
 EVENT = "status"
 # Proxies close connections on which nothing arrives for about a minute.
 KEEP_ALIVE_S = 15.0
+RECONNECT_MS = (1_000, 5_000)
 # A client that wants more sends a new request, and is authenticated again.
 MAX_STREAM_S = 900.0
 STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -258,4 +260,6 @@ async def _event_lines(
 
 def _event(status: BatchStatus) -> bytes:
     data = BatchStatusAnswer.of(status).model_dump_json()
-    return format_sse_event(id=event_id(status), event=EVENT, data_str=data)
+    # A browser connects again after this pause. All whose streams an outage has ended would come at once.
+    pause_ms = random.randint(*RECONNECT_MS)  # noqa: S311 - no secret
+    return format_sse_event(id=event_id(status), event=EVENT, data_str=data, retry=pause_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
@@ -15,17 +16,20 @@ from adsum.platform.tracing.spans import CURRENT, Members, on_behalf_of
 REQUESTS_AT_MOST = 64
 # The work of a few seconds. More requests are refused as Overloaded.
 WAITING_AT_MOST = 1_024
+# While a request waits longer than this, later ones are refused at once: they could only wait longer.
+REFUSE_AFTER_S = 3.0
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class _Submitted(NamedTuple, Generic[Item, Result]):
-    """An item, its future result, and the spans of its submitter."""
+    """An item, its future result, the spans of its submitter, and the time of the event loop."""
 
     item: Item
     done: asyncio.Future[Result]
     spans: Members
+    since: float
 
 
 class Coalescer(Generic[Item, Result]):
@@ -39,6 +43,7 @@ class Coalescer(Generic[Item, Result]):
             is raised to all submitters at once.
         at_most: the maximum of items in one flush.
         waiting_at_most: the maximum of items that wait for a flush; more are refused.
+        refuse_after: seconds; while an item waits longer for a flush, others are refused.
     """
 
     def __init__(
@@ -47,10 +52,12 @@ class Coalescer(Generic[Item, Result]):
         *,
         at_most: int,
         waiting_at_most: int,
+        refuse_after: float = math.inf,
     ) -> None:
         self._flush = flush
         self._at_most = at_most
         self._waiting_at_most = waiting_at_most
+        self._refuse_after = refuse_after
         self._waiting: deque[_Submitted[Item, Result]] = deque()
         self._flushing: asyncio.Task[None] | None = None
         self._is_closing = False
@@ -59,13 +66,15 @@ class Coalescer(Generic[Item, Result]):
         """Processes an item. If the caller is cancelled meanwhile, the item is processed all the same.
 
         Raises:
-            Overloaded: too many items wait.
+            Overloaded: too many items wait, or one waits too long.
             Exception: the error of the flush for this item alone.
         """
-        if len(self._waiting) >= self._waiting_at_most:
+        loop = asyncio.get_running_loop()
+        is_late = self._waiting and loop.time() - self._waiting[0].since > self._refuse_after
+        if is_late or len(self._waiting) >= self._waiting_at_most:
             raise Overloaded("too many requests are waiting")
-        done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Submitted(item, done, CURRENT.get()))
+        done: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append(_Submitted(item, done, CURRENT.get(), loop.time()))
         self._begin()
         return await done
 

@@ -98,7 +98,7 @@ async def test_401_names_the_authentication_scheme_and_503_the_time_to_retry(
 ) -> None:
     unknown = await frame.client.get("/trial/failures/unauthenticated")
     assert unknown.headers["www-authenticate"].startswith("Bearer")
-    assert (await frame.client.get("/trial/failures/deaf")).headers["retry-after"] == "1"
+    assert (await frame.client.get("/trial/failures/deaf")).headers["retry-after"] in set("12345")
 
 
 @pytest.mark.parametrize("name", ["surprise", "wrong_configuration"])

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from adsum.operations.migrations import tables
-from adsum.platform.database import engine as database_module
+from adsum.platform.database import connector
 from adsum.platform.database.engine import Database, open_database
 from adsum.roster.oneroster.files import UnreadableRoster
 from tests.roster.conftest import Importing, counts
@@ -77,7 +77,7 @@ async def test_without_statistics_no_query_of_an_import_repeats_a_step_for_each_
 async def test_an_import_may_read_longer_than_the_timeout_of_idle_transactions(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database_module, "IDLE_IN_TRANSACTION_TIMEOUT_S", 1)
+    monkeypatch.setattr(connector, "IDLE_IN_TRANSACTION_TIMEOUT_S", 1)
     database = open_database(postgres_url)
     read: list[str] = []
 

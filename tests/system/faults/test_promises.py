@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from adsum.batches.process import GIVE_UP_AFTER
-from adsum.platform.database.engine import IDLE_IN_TRANSACTION_TIMEOUT_S
+from adsum.platform.database.connector import IDLE_IN_TRANSACTION_TIMEOUT_S
 from adsum.platform.ids import Batch
 from tests.support.servers.counting import Fault, Moment
 from tests.support.waiting import until

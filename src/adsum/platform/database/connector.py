@@ -23,8 +23,26 @@ _SESSION_CHECKS = {
 _ONE_ROW = "SELECT 1"  # the reply of the server
 
 
+# A process that freezes in a transaction keeps its row locks until Postgres ends its session.
+IDLE_IN_TRANSACTION_TIMEOUT_S = 10
+# A statement that waits for a lock ends that long after its client has left. Otherwise it is executed afterwards.
+CLIENT_CHECK_INTERVAL_S = 2
+
+
+def begin_behind_pooler(begin: str) -> str:
+    """`begin` with the settings for the transaction. Those of a session would reach other clients of the pooler."""
+    return "; ".join([begin, *(f"SET LOCAL {name} = '{value}'" for name, value in _settings().items())])
+
+
+def _settings() -> dict[str, str]:
+    return {
+        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
+        "client_connection_check_interval": f"{CLIENT_CHECK_INTERVAL_S}s",
+    }
+
+
 class Connector:
-    """Opens connections within `timeout` seconds, with these settings of the session.
+    """Opens connections within `timeout` seconds.
 
     asyncpg tries several hosts, too, but within one time limit for all: a first host that does not answer, such as a
     machine that is gone, would use it up at every attempt. Here each host has its share, and the host that was the
@@ -34,11 +52,10 @@ class Connector:
     find the connection that a client cancels. See docs/decisions/0062.
     """
 
-    def __init__(self, url: DatabaseUrl, timeout: float, settings: Mapping[str, str]) -> None:
+    def __init__(self, url: DatabaseUrl, timeout: float) -> None:
         self._hosts = list(url.hosts)
         self._session = url.session
         self._timeout = timeout
-        self._settings = settings
         self._is_pooled = False
 
     def do_connect(self, dialect: Any, _record: object, args: Any, options: dict[str, Any]) -> Any:
@@ -90,7 +107,7 @@ class Connector:
 
     async def _open_directly(self, timeout: float, options: Mapping[str, Any]) -> Any | None:  # noqa: ASYNC109
         """None: a pooler answers."""
-        settings = options["server_settings"] | self._settings
+        settings = options["server_settings"] | _settings()
         session = {} if self._session is None else {"target_session_attrs": self._session}
         try:
             connection = await _asyncpg_connect(

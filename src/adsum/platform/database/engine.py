@@ -19,7 +19,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from adsum.platform.addresses import Host
-from adsum.platform.database.connector import Connector, end_opening
+from adsum.platform.database.admission import Admission
+from adsum.platform.database.connector import Connector, begin_behind_pooler, end_opening
 from adsum.platform.database.driver import committing, execute_raw, is_pooled, replace_ended, roll_back
 from adsum.platform.database.sqlite.cursor import OneVisitModule
 from adsum.platform.database.sqlite.files import open_file
@@ -41,14 +42,11 @@ POOL_SIZE = 10
 CONNECTIONS = 20
 # With a timeout a frozen server is an outage instead of a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
+POOL_TIMEOUT_S = 10.0
 CONNECT_TIMEOUT_S = 5.0
 # Postgres plans a prepared statement for the present size of the tables. In a new school year they are empty at first,
 # and until autovacuum analyses them, nothing else invalidates the plan.
 PLAN_LIFETIME_S = 20
-# A process that freezes in a transaction keeps its row locks until Postgres ends its session.
-IDLE_IN_TRANSACTION_TIMEOUT_S = 10
-# A statement that waits for a lock ends that long after its client has left. Otherwise it is executed afterwards.
-CLIENT_CHECK_INTERVAL_S = 2
 
 # Classes of SQLSTATE for invalid data. All others mean that the server cannot execute the statement for any data: a
 # missing table, a missing privilege, a read-only replica, a full disk. As invalid data they would fail every student.
@@ -56,13 +54,6 @@ _WRONG_ROW_CLASSES = ("21", "22", "23", "27", "44", "54", "P0")
 
 # Errors of the driver and the pool that are no reply of the server.
 _OUTAGES = (OSError, TimeoutError, PoolTimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-
-
-_SETTINGS = {
-    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
-    "client_connection_check_interval": f"{CLIENT_CHECK_INTERVAL_S}s",
-}
-_LOCAL_SETTINGS = tuple(f"SET LOCAL {name} = '{value}'" for name, value in _SETTINGS.items())
 
 
 class StorageOutage(Unavailable):
@@ -94,6 +85,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine, hosts: Sequence[Host] = (), max_connections: int = POOL_SIZE) -> None:
         self.engine = engine
+        self._admission = Admission(engine)
         self.max_connections = max_connections
         # Host and port of each server of Postgres that may be the primary, if there are several.
         self.hosts = tuple(hosts)
@@ -131,7 +123,7 @@ class Database:
             async with self.transaction() as connection:
                 yield connection
             return
-        async with _translated(), self._writing(), self.engine.connect() as connection:
+        async with _translated(), self._writing(), self._admission.connection() as connection:
             await execute_raw(connection, "PRAGMA foreign_keys = OFF")
             await execute_raw(connection, f"PRAGMA busy_timeout = {MIGRATION_TIMEOUT_MS}")
             try:
@@ -151,7 +143,7 @@ class Database:
         """
         if self.is_postgres:
             return True
-        async with _translated(), self._writing(), self.engine.connect() as connection:
+        async with _translated(), self._writing(), self._admission.connection() as connection:
             await execute_raw(connection, f"PRAGMA busy_timeout = {_TRUNCATION_TIMEOUT_MS}")
             try:
                 return (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0] == 0
@@ -163,7 +155,7 @@ class Database:
         does nothing.
         """
         if not self.is_postgres:
-            async with _translated(), self._writing(), self.engine.connect() as connection:
+            async with _translated(), self._writing(), self._admission.connection() as connection:
                 await execute_raw(connection, "VACUUM")
             await self.truncate_log()
 
@@ -186,7 +178,7 @@ class Database:
 
     @asynccontextmanager
     async def _within_transaction(self, begin: str, end: str) -> AsyncGenerator[AsyncConnection]:
-        async with _translated(), self.engine.connect() as connection, _ended(connection, begin, end):
+        async with _translated(), self._admission.connection() as connection, _ended(connection, begin, end):
             yield connection
 
     @asynccontextmanager
@@ -209,7 +201,7 @@ class Database:
         """For statements that only read, without the round trips of BEGIN and ROLLBACK. Each statement sees everything
         that was committed before it. Behind a pooler it is a transaction: see `PooledConnection`.
         """
-        async with _translated(), self.engine.connect() as connection:
+        async with _translated(), self._admission.connection() as connection:
             if is_pooled(connection):
                 async with _ended(connection, "BEGIN", "COMMIT"):
                     yield connection
@@ -222,7 +214,7 @@ class Database:
         Raises:
             StorageOutage: the server does not answer.
         """
-        async with _translated(), self.engine.connect() as connection:
+        async with _translated(), self._admission.connection() as connection:
             return is_pooled(connection)
 
     async def wait_for_standby(self, connection: AsyncConnection) -> None:
@@ -295,6 +287,7 @@ def _opened(parsed: DatabaseUrl, connections: int) -> Database:
             parsed.url,
             pool_size=connections // 2,
             max_overflow=connections - connections // 2,
+            pool_timeout=POOL_TIMEOUT_S,
             isolation_level="AUTOCOMMIT",
             pool_use_lifo=True,  # the connection used last has most statements prepared
             connect_args={
@@ -303,7 +296,7 @@ def _opened(parsed: DatabaseUrl, connections: int) -> Database:
                 "server_settings": {"application_name": "adsum"},
             },
         )
-        event.listen(engine.sync_engine, "do_connect", Connector(parsed, CONNECT_TIMEOUT_S, _SETTINGS).do_connect)
+        event.listen(engine.sync_engine, "do_connect", Connector(parsed, CONNECT_TIMEOUT_S).do_connect)
         event.listen(engine.sync_engine, "connect", end_opening)
         event.listen(engine.sync_engine, "checkout", replace_ended)
         return Database(engine, parsed.hosts, connections)
@@ -312,6 +305,7 @@ def _opened(parsed: DatabaseUrl, connections: int) -> Database:
         module=OneVisitModule(),
         pool_size=POOL_SIZE,
         max_overflow=0,
+        pool_timeout=POOL_TIMEOUT_S,
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
     )
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -322,8 +316,7 @@ def _opened(parsed: DatabaseUrl, connections: int) -> Database:
 async def _ended(connection: AsyncConnection, begin: str, end: str) -> AsyncGenerator[None]:
     """Executes `begin`, and `end` after the block. Rolls back on an error."""
     try:
-        # Settings of a session would be those of any later client of the same connection of the pooler.
-        await execute_raw(connection, "; ".join((begin, *_LOCAL_SETTINGS)) if is_pooled(connection) else begin)
+        await execute_raw(connection, begin_behind_pooler(begin) if is_pooled(connection) else begin)
         yield
         with committing(connection):
             _require_reply(end, await execute_raw(connection, end))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
+from adsum.platform.coalescer import REFUSE_AFTER_S, REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.engine import Connection, Database
 
 Key = TypeVar("Key")
@@ -21,7 +21,7 @@ class BatchedLookup(Generic[Key, Row]):
         self._database = database
         self._find = find
         self._together: Coalescer[Key, Row | None] = Coalescer(
-            self._find_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST
+            self._find_all, at_most=REQUESTS_AT_MOST, waiting_at_most=WAITING_AT_MOST, refuse_after=REFUSE_AFTER_S
         )
 
     async def find(self, key: Key) -> Row | None:

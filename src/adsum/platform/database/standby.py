@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from sqlalchemy import text
 
-from adsum.platform.database.engine import Database, StorageOutage
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import logger
 
 POLL_S = 0.5
@@ -111,7 +112,7 @@ class Standby:
     async def poll(self) -> None:
         """Asks both servers once."""
         state = StandbyState.UNREACHABLE
-        with suppress(StorageOutage, TimeoutError):
+        with suppress(Unavailable, TimeoutError):
             async with asyncio.timeout(TIMEOUT_S):
                 state = await self._ask()
             self._answered_at = self._now()

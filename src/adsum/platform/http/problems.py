@@ -18,6 +18,7 @@ from adsum.platform.days import TIME_PATTERN
 from adsum.platform.errors import AdsumError, UnsupportedMediaType, Violation, number_of_errors
 from adsum.platform.http.idempotency import KEY_PATTERN
 from adsum.platform.http.refusals import note_refusal
+from adsum.platform.http.retrying import headers_of_status
 from adsum.platform.paging import POSITION_PATTERN
 
 MEDIA_TYPE = "application/problem+json"
@@ -42,10 +43,6 @@ STATUSES: tuple[tuple[type[AdsumError], HTTPStatus], ...] = (
     (errors.Invalid, HTTPStatus.UNPROCESSABLE_ENTITY),
     (errors.Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
-HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
-    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="adsum"'},
-    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
-}
 PageOf = Callable[[Request, Exception], Response | None]
 """Returns the page for an error; None: no browser shows the response."""
 # Codes of the errors that the router itself returns.
@@ -128,7 +125,7 @@ def problem(
     }
     # ASCII, because it may quote input of the client, and half a surrogate pair is not valid UTF-8.
     content = json.dumps(body, ensure_ascii=True, default=str)
-    return Response(content, status.value, {**HEADERS.get(status, {}), **(headers or {})}, MEDIA_TYPE)
+    return Response(content, status.value, {**headers_of_status(status), **(headers or {})}, MEDIA_TYPE)
 
 
 def status_of(error: AdsumError) -> HTTPStatus | None:
@@ -144,7 +141,7 @@ def status_of_kind(kind: type[AdsumError]) -> HTTPStatus | None:
 def headers_of(error: AdsumError) -> dict[str, str]:
     """The headers of this error, with those of its status."""
     status = status_of(error)
-    by_status = {} if status is None else dict(HEADERS.get(status, {}))
+    by_status = {} if status is None else headers_of_status(status)
     return by_status | ({"Retry-After": str(error.params["retryAfter"])} if "retryAfter" in error.params else {})
 
 

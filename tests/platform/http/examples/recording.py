@@ -95,6 +95,7 @@ class Normaliser:
 
     def text(self, text: str) -> str:
         text = re.sub(r"(?<=secret=)[A-Z2-7]+", "<secret>", text)
+        text = re.sub(r"(?<=\nretry: )\d+", "2840", text)
         text = _MOMENT_OF_MACHINE.sub("2024-12-20T09:00:00Z", text)
         return _UUID.sub(lambda found: self._uuid(found[0]), text)
 

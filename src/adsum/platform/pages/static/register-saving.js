@@ -5,6 +5,9 @@ import { askToSignIn } from "./register-sign-in.js";
 const PAUSES_MS = [1000, 2000, 4000, 8000];
 const AWAY = [502, 503, 504];
 
+// After an outage not all pages come back at once.
+const spread = (pause) => pause * (0.5 + Math.random());
+
 export class Saving {
   constructor(form, sheet, notices) {
     this.form = form;
@@ -65,7 +68,7 @@ export class Saving {
     } catch {
       pending.isWaiting = true;
       this.tell();
-      this.retrying = setTimeout(() => this.pending && this.send(), PAUSES_MS[Math.min(pending.tries++, PAUSES_MS.length - 1)]);
+      this.retrying = setTimeout(() => this.pending && this.send(), spread(PAUSES_MS[Math.min(pending.tries++, PAUSES_MS.length - 1)]));
       return;
     }
     if (answer.status === 401) {
@@ -167,13 +170,13 @@ export class Saving {
       if (status.state !== "processing") this.ended();
     });
     this.source.addEventListener("error", () => {
-      if (this.source.readyState === EventSource.CLOSED) setTimeout(() => this.follow(batchId), 2000);
+      if (this.source.readyState === EventSource.CLOSED) setTimeout(() => this.follow(batchId), spread(2000));
     });
   }
 
   async ended() {
     this.source.close();
-    if (!(await this.refresh())) setTimeout(() => this.ended(), 2000);
+    if (!(await this.refresh())) setTimeout(() => this.ended(), spread(2000));
   }
 
   // Loads the current sheet; null while the server does not answer. It may show that a run has ended whose events did
