@@ -36,7 +36,7 @@ FIELDS = frozenset({
     "jobs", "total", "added", "recorded", "skipped", "failed", "cancelled", "remaining", "accepted", "progress",
     "file", "row", "rows", "imported", "changed", "unchanged", "ended", "revision", "concurrency", "seconds", "actor",
     "list", "form", "filters", "first_day", "last_day", "warnings", "policy", "quota", "webhook_id", "kind",
-    "allowed", "needed", "shards",
+    "allowed", "needed", "table", "shards",
     # Of audit entries, whose details hold ids, codes and counts.
     "entry_id", "position", "hash", "at", "action", "caller_role", "caller_user_id", "caller_key_id", "os_user",
     "address", "agent", "user_id", "key_id", "before", "after", "provider",

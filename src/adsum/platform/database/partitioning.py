@@ -77,7 +77,7 @@ class Partitioning:
             await between_others(self._database, lambda transaction: self._exchange(transaction, end, today))
             for table in (self._records, self._changes):
                 await execute_long(connection, f"ANALYZE {table.name}")
-        log.info("records are partitioned", end=end.isoformat())
+        log.info("records are partitioned", last_day=(end - timedelta(days=1)).isoformat())
         return True
 
     async def _end(self, connection: AsyncConnection, today: date) -> date:

@@ -84,7 +84,7 @@ class YearArchives:
             raise ArchiveRefused(f"{target} cannot be written: {error.strerror}") from error
         async with self._database.transaction() as connection:
             await record(connection, caller, Action.YEAR_ARCHIVED, after=_details(manifest))
-        log.info("year archived", first=manifest.first.isoformat(), rows=manifest.records)
+        log.info("year archived", first_day=manifest.first.isoformat(), rows=manifest.records)
         return manifest
 
     async def _write(self, year: int, folder: Path) -> YearManifest:
@@ -137,7 +137,7 @@ class YearArchives:
                 while await self._delete_page(school_id, manifest.end, deletion):
                     pass
         await self._database.truncate_log()
-        log.info("year dropped", first=manifest.first.isoformat(), rows=rows)
+        log.info("year dropped", first_day=manifest.first.isoformat(), rows=rows)
         return rows
 
     async def _drop_whole(self, connection: Connection, manifest: YearManifest, caller: Caller) -> list[int]:
