@@ -232,9 +232,8 @@ async def sign_out(
     elif token:
         await tokens.revoke(token)
     response = _after_sign_out(request, provider, f"/sign-in?next={then}")
-    # Unsaved marks are in the storage. Without "cookies", since the device stays known. Browsers ignore the header over
-    # plain HTTP, so the next page removes the marks, too. It learns of the sign-out from a cookie, which other sites
-    # cannot set.
+    # Unsaved marks are in the storage; cookies stay: the device stays known. Browsers ignore the header over plain
+    # HTTP, so the next page removes the marks, too: a cookie tells it, which other sites cannot set.
     response.headers["Clear-Site-Data"] = '"storage"'
     set_cookie(request, response, SIGNED_OUT, "yes" if provider is None else provider.state, A_MINUTE_S)
     delete_session_cookie(request, response)
