@@ -24,6 +24,7 @@ from adsum.batches.run import Run
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
+from adsum.platform.redis.connection import QueueOutage
 from adsum.platform.telemetry import LogIcon, logger
 
 # Open runs per page: one query, one pipeline. Fewer if they are large, since each job is a key in the pipeline.
@@ -163,14 +164,22 @@ class Sweeper:
         while not stop.is_set():
             began = time.monotonic()
             try:
-                if await self.sweep_if_leading():
-                    for chore in chores:
-                        await self._do(chore)
+                await self._sweep_and_do(chores)
             except Unavailable as error:
-                log.error("outage, sweep postponed", mark=LogIcon.ERROR, code=error.code)
+                _log_outage(error)
             pause = max(self._interval, (time.monotonic() - began) / SHARE)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), pause)
+
+    async def _sweep_and_do(self, chores: Sequence[Chore]) -> None:
+        try:
+            await self.sweep_if_leading()
+        except QueueOutage as error:
+            # The last leader still leads: nobody can take its place, and chores need the database alone.
+            _log_outage(error)
+        if self.is_leading:
+            for chore in chores:
+                await self._do(chore)
 
     async def _do(self, chore: Chore) -> None:
         try:
@@ -236,6 +245,10 @@ class Sweeper:
             )
             rescued += 1
         return rescued
+
+
+def _log_outage(error: Unavailable) -> None:
+    log.error("outage, sweep postponed", mark=LogIcon.ERROR, code=error.code)
 
 
 def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[RunToEnqueue]:

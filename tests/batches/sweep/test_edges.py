@@ -180,6 +180,21 @@ async def test_an_outage_during_a_chore_ends_the_pass(adsum: Adsum, caplog: pyte
     assert [each.msg for each in caplog.records] == ["outage, sweep postponed"]
 
 
+async def test_the_last_leader_does_its_chores_while_its_shard_is_away(settings: Settings, tmp_path: Path) -> None:
+    nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})
+    async with wiring.open_adsum(nowhere) as adsum:
+        stop, done = asyncio.Event(), asyncio.Event()
+
+        async def chore() -> None:
+            done.set()
+
+        adsum.sweeper.is_leading = True
+        sweeping = asyncio.create_task(adsum.sweeper.run(stop, [chore]))
+        await asyncio.wait_for(done.wait(), 20)
+        stop.set()
+        await sweeping
+
+
 async def _has_attempted_since(redis: Redis, before: int) -> bool:
     return await _lead_attempts(redis) >= before + 2
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,6 +15,7 @@ import pytest
 from adsum.platform.ids import Batch
 from adsum.wiring import open_queue_control
 from tests.support.node import first_line, install_packages, program
+from tests.support.servers.cluster import cluster
 from tests.support.waiting import until
 from tests.system.examples.conftest import EXAMPLES
 from tests.system.faults.classes import Classes, Platform, create_classes, platform
@@ -199,6 +202,31 @@ async def test_the_board_answers_to_its_own_names_and_loads_nothing_from_elsewhe
         assert page.status_code == 200
         assert page.headers["content-security-policy"].startswith("default-src 'self'; ")
         assert (await board.client.get("/", headers={"Host": "evil.example"})).status_code == 403
+
+
+@pytest.mark.parametrize("is_cluster", [False, True], ids=["one server", "cluster"])
+async def test_the_board_has_a_queue_for_each_shard(
+    is_cluster: bool, redis_url: str, new_installation: NewInstallation, tmp_path: Path
+) -> None:
+    with cluster() if is_cluster else nullcontext() as group:
+        if group is not None:
+            await group.start()
+        url = redis_url if group is None else group.url
+        async with new_installation(redis_url=url, queue_shards=3, has_proxies=False) as installation:
+            control, shards = installation.adsum.queue_control, tmp_path / "shards.json"
+            shards.write_text(json.dumps([{"keyPrefix": each.key_prefix} for each in await control.shards()]))
+            given = {"ADSUM_REDIS_URL": url, "BOARD_SHARDS": str(shards), "BOARD_PORT": "0"}
+            async with (
+                program(EXAMPLES / "board.js", **given) as process,
+                httpx2.AsyncClient(base_url=await first_line(process), timeout=30) as board,
+            ):
+                await control.pause()
+                assert (await board.put("/api/queues/shard-1-attendance/resume")).status_code == 200
+                queues = (await board.get("/api/queues")).json()["queues"]
+            shown = {queue["name"]: queue["isPaused"] for queue in queues}
+            names = [f"shard-{number}-attendance" for number in range(3)]
+            assert shown == dict(zip(names, [True, False, True], strict=True))
+            assert [each.state and each.state.is_paused for each in await control.shards()] == [True, False, True]
 
 
 @asynccontextmanager
