@@ -29,7 +29,7 @@ from adsum.wiring import Adsum
 from tests.support.installation import DEADLINE_S, ended
 from tests.support.runs import batch_of
 from tests.support.schools import SchoolIds, make_school
-from tests.support.servers.cluster import Cluster, running_cluster
+from tests.support.servers.cluster import PATIENT_MS, Cluster, running_cluster
 from tests.support.waiting import until
 
 SHARDS = 3
@@ -37,7 +37,7 @@ SHARDS = 3
 
 @pytest.fixture(scope="module")
 def cluster() -> Generator[Cluster]:
-    with running_cluster() as running:
+    with running_cluster(PATIENT_MS) as running:
         yield running
 
 

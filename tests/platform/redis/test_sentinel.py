@@ -85,7 +85,7 @@ def test_a_url_names_sentinels_the_primary_and_options(
         ("rediss+sentinel://a/m?ssl_check_hostname=", "ssl_check_hostname is true or false"),
         ("rediss+sentinel://a/m?ssl_cert_reqs=never", "ssl_cert_reqs is one of required, optional, none"),
         ("redis+sentinels://a/m", "it does not begin with redis://"),
-        ("redis://a:1,b:2/0", "several hosts are those of Sentinels, after redis+sentinel://"),
+        ("redis://a:1,b:2/0", "several hosts are those of Sentinels or of a cluster, after redis+sentinel://"),
         ("redis://:sec/ret@a:6379/0", "its port is no number; a password has /"),
     ],
 )

@@ -15,8 +15,9 @@ from tests.support.servers.processes import eventually, free_ports, short_folder
 
 PASSWORD = "of-the-cluster"
 PRIMARIES = 3
-# Milliseconds without an answer until a server is considered down.
+# Milliseconds without an answer until a server is considered down: soon, and never on a busy machine.
 NODE_TIMEOUT_MS = 1000
+PATIENT_MS = 15_000
 READY_S = 30
 ANSWER_S = 2.0
 SLOTS = 16384
@@ -152,16 +153,16 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def running_cluster(primaries: int = PRIMARIES) -> Generator[Cluster]:
+def running_cluster(node_timeout: int = NODE_TIMEOUT_MS) -> Generator[Cluster]:
     """Yields a cluster that runs. For a fixture of a module, which has no event loop of a test."""
     # Not in a thread: the servers would end with it.
-    with cluster(primaries) as made, asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+    with cluster(node_timeout=node_timeout) as made, asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         runner.run(made.start())
         yield made
 
 
 @contextlib.contextmanager
-def cluster(primaries: int = PRIMARIES) -> Generator[Cluster]:
+def cluster(primaries: int = PRIMARIES, *, node_timeout: int = NODE_TIMEOUT_MS) -> Generator[Cluster]:
     """Yields a stopped cluster with its own folder."""
     with short_folder() as folder:
         ports = free_ports(4 * primaries)
@@ -171,7 +172,7 @@ def cluster(primaries: int = PRIMARIES) -> Generator[Cluster]:
             home = folder / f"server-{node.port}"
             home.mkdir()
             (home / "nodes.conf").write_text(_configuration_of_cluster(nodes, buses, node, primaries))
-            node.server = _server(home, node, bus)
+            node.server = _server(home, node, bus, node_timeout)
         made = Cluster(nodes)
         try:
             yield made
@@ -195,7 +196,7 @@ def _configuration_of_cluster(nodes: Sequence[Node], buses: Sequence[int], own: 
     return "\n".join([*lines, f"vars currentEpoch {primaries} lastVoteEpoch 0", ""])
 
 
-def _server(home: Path, node: Node, bus: int) -> Controlled:
+def _server(home: Path, node: Node, bus: int, node_timeout: int) -> Controlled:
     settings = {
         "bind": "127.0.0.1",
         "port": str(node.port),
@@ -211,7 +212,7 @@ def _server(home: Path, node: Node, bus: int) -> Controlled:
         "cluster-enabled": "yes",
         "cluster-config-file": "nodes.conf",
         "cluster-port": str(bus),
-        "cluster-node-timeout": str(NODE_TIMEOUT_MS),
+        "cluster-node-timeout": str(node_timeout),
         # The other shards work while one has no server.
         "cluster-require-full-coverage": "no",
         "cluster-replica-validity-factor": "0",

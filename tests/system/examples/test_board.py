@@ -15,7 +15,7 @@ import pytest
 from adsum.platform.ids import Batch
 from adsum.wiring import open_queue_control
 from tests.support.node import first_line, install_packages, program
-from tests.support.servers.cluster import cluster
+from tests.support.servers.cluster import PATIENT_MS, cluster
 from tests.support.waiting import until
 from tests.system.examples.conftest import EXAMPLES
 from tests.system.faults.classes import Classes, Platform, create_classes, platform
@@ -208,7 +208,7 @@ async def test_the_board_answers_to_its_own_names_and_loads_nothing_from_elsewhe
 async def test_the_board_has_a_queue_for_each_shard(
     is_cluster: bool, redis_url: str, new_installation: NewInstallation, tmp_path: Path
 ) -> None:
-    with cluster() if is_cluster else nullcontext() as group:
+    with cluster(node_timeout=PATIENT_MS) if is_cluster else nullcontext() as group:
         if group is not None:
             await group.start()
         url = redis_url if group is None else group.url

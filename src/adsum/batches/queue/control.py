@@ -113,11 +113,7 @@ class QueueControl:
         return [number for number, each in enumerate(answers) if isinstance(each, QueueOutage)]
 
     async def unserved_shards(self) -> list[int]:
-        """The numbers of the shards that answer and have no worker.
-
-        Raises:
-            QueueOutage: a server does not permit CLIENT LIST.
-        """
+        """The numbers of the shards that answer, list their clients, and have no worker."""
         answers = await asyncio.gather(*map(_workers, self._queues), return_exceptions=True)
         return [number for number, each in enumerate(answers) if each == []]
 

@@ -6,7 +6,6 @@ from adsum.batches.queue.control import QueueControl
 from adsum.batches.queue.service import QueueService
 from adsum.batches.sharding.service import EarlierShards
 from adsum.operations.doctor.findings import Finding, counted, error, ok, warning
-from adsum.platform.redis.connection import QueueOutage
 
 SAME = "set ADSUM_QUEUE_SHARDS to the same everywhere, and restart all processes"
 
@@ -21,7 +20,7 @@ async def check_shards(queue: QueueService, control: QueueControl, earlier: Earl
     if silent:
         message = f"{_named(silent)} of {number} do not answer: their batches wait, those of the others do not"
         findings.append(error("shards", message, "valkey-cli CLUSTER NODES  # on one of its servers"))
-    unserved = [each for each in await _unserved(control) if each not in silent]
+    unserved = [each for each in await control.unserved_shards() if each not in silent]
     if unserved and len(unserved) + len(silent) < number:  # without any worker another check says so
         message = f"{_named(unserved)} of {number} have no worker: their batches wait"
         findings.append(error("shards", message, f"adsum worker --shards {','.join(map(str, unserved))}"))
@@ -42,13 +41,6 @@ async def _check_other_numbers(number: int, earlier: EarlierShards) -> list[Find
         for each, messages in waiting.items()
         if messages
     ]
-
-
-async def _unserved(control: QueueControl) -> list[int]:
-    try:
-        return await control.unserved_shards()
-    except QueueOutage:
-        return []
 
 
 def _named(shards: list[int]) -> str:
