@@ -28,6 +28,9 @@ NOTHING`, a counter in Redis, and a completion marker; see `benchmarks/peers`. *
 that Adsum replaces.
 
 How long a class waits depends on how many arrive: [latency against offered load](latency.md) has the curves.
+[Capacity](capacity.md) has the machines that a country needs.
+
+![Latency against offered load, POST to completed: p50 and p99 at each rate](images/latency-completed.svg)
 """
 LATENCY = """# Latency against offered load
 

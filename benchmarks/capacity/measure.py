@@ -163,7 +163,9 @@ class _Measuring:
 
     async def _offer(self, completions: Completions) -> None:
         for rate in latency.RATES:
+            before = sum(self._cpu().values())
             values = await latency.offer(self._system, self._connections, completions, self._port, self._size, rate)
+            values["cpu"] = (sum(self._cpu().values()) - before) / latency.classes_at(rate, self._size) * 1e3
             self._values["served"] |= {latency.key(rate, name): value for name, value in values.items()}
 
     async def _used(self) -> tuple[int, dict[str, int]]:

@@ -31,7 +31,8 @@ class Costs:
         tables: bytes by table with its indexes.
         marker, waiting: bytes in Valkey of a completed and of a waiting class.
         memory: resident megabytes by part, after the load.
-        served: what the simulation has to reproduce: attendances a second with 64 clients, and latencies in ms by rate.
+        served: what the simulation has to reproduce: attendances a second with 64 clients, and latencies and CPU in ms
+            by rate.
     """
 
     when: str

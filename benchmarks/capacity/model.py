@@ -88,7 +88,7 @@ class Layout:
     Attributes:
         machines: machines for API and workers.
         cores: cores of each.
-        apis, workers: processes on each.
+        apis, workers: processes on each. Each worker serves one shard; each shard has at least one.
         database_cores: cores of the machine of Postgres.
         shards: processes of Valkey, each with a core of its own, unless everything is on one machine.
         network_s: seconds from one machine to another.
@@ -107,11 +107,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Latencies in seconds, and the busy share of each part from 0 to 1: the busiest process, or all cores."""
+    """Latencies in seconds; CPU seconds of the machines of API and workers; the busy share of each part from 0 to 1, of
+    its busiest process or of all cores.
+    """
 
     accepted: list[float]
     completed: list[float]
     seconds: float
+    cpu_seconds: float
     busy: dict[str, float]
 
     @property
@@ -122,6 +125,11 @@ class Outcome:
             cuts = quantiles(latencies, n=100)
             values |= {f"{name}-p50": cuts[49] * 1e3, f"{name}-p99": cuts[98] * 1e3}
         return values
+
+    @property
+    def cpu_ms(self) -> float:
+        """CPU of a class, if everything is on one machine."""
+        return self.cpu_seconds / len(self.completed) * 1e3
 
     @property
     def rate(self) -> float:
@@ -146,10 +154,11 @@ class Model:
         self._valkeys = [Process(home) for home in homes[: layout.shards]]
         self._client = Process(self._machines[0])
         self._apis = [_Api(self, machine) for machine in self._machines for _ in range(layout.apis)]
-        self._workers = [
-            [_Worker(self, machine, valkey) for machine in self._machines for _ in range(layout.workers)]
-            for valkey in self._valkeys
-        ]
+        self._workers: list[list[_Worker]] = [[] for _ in self._valkeys]
+        for number in range(max(layout.machines * layout.workers, layout.shards)):
+            shard = number % layout.shards
+            machine = self._machines[number % layout.machines]
+            self._workers[shard].append(_Worker(self, machine, self._valkeys[shard]))
 
     def _single_cores(self, number: int) -> list[Cores]:
         return [Cores(self._simulation, 1) for _ in range(number)]
@@ -176,7 +185,8 @@ class Model:
         busy["machines"] = max(each.busy_seconds / each.cores for each in self._machines)
         busy["Postgres"] = self._postgres.busy_seconds / self._postgres.cores
         shares = {name: value / seconds for name, value in busy.items()}
-        return Outcome(self._accepted, self._completed, seconds, shares)
+        cpu_seconds = sum(machine.busy_seconds for machine in self._machines)
+        return Outcome(self._accepted, self._completed, seconds, cpu_seconds, shares)
 
     def _mark_classes(self, todo: Iterator[int]) -> Task:
         for _ in todo:

@@ -59,7 +59,7 @@ class Plan:
 def on_one_machine(costs: Costs, size: str) -> tuple[int, Outcome]:
     """Returns the highest rate, in tens of classes a second, that everything on one machine serves."""
     cores, _ = SIZES[size]
-    layout = Layout(cores=cores, apis=cores // 2, workers=max(1, cores // 4))
+    layout = Layout(cores=cores, apis=cores // 2, workers=cores // 2)
     fitted, low, high = fit(costs), 0, 400
     best: Outcome | None = None
     while high - low > 1:
@@ -82,7 +82,7 @@ def plans(costs: Costs) -> Iterator[Plan]:
 def plan(fitted: Fitted, peak: Peak) -> Plan:
     """Enlarges the busiest part until the peak is served."""
     cores, _ = SIZES[APP]
-    layout = Layout(1, cores, cores // 2, cores // 4, database_cores=2, shards=1, network_s=NETWORK_S)
+    layout = Layout(1, cores, cores // 2, cores // 2, database_cores=2, shards=1, network_s=NETWORK_S)
     while not _is_served(outcome := _simulate(fitted, layout, peak.rate)):
         layout = _enlarged(layout, outcome)
     return Plan(peak, layout, outcome)

@@ -67,8 +67,8 @@ COUNTRY = """
 Assumed: each student is in one register at eight o'clock, classes have {class_size} students, and 95 % of the registers
 are taken within {window} minutes, most of them in the middle (a normal distribution). The busiest second decides.
 Machines for API and workers are {app} ones ({cores} cores, {memory} GB), each with {apis} API processes and {workers}
-worker for each shard of the queue; a round trip between machines takes {trip:.1f} ms. Add one machine of each kind, so
-that any may die ([standbys](how-to/run-with-standbys.md)).
+workers; each worker serves one shard of the queue. A round trip between machines takes {trip:.1f} ms. A class costs as
+much as one of {measured}. Add one machine of each kind, so that any may die ([standbys](how-to/run-with-standbys.md)).
 
 """
 LIMITS = """
@@ -135,7 +135,8 @@ def _machines(costs: Costs) -> Iterator[str]:
         cores=cores,
         memory=memory,
         apis=cores // 2,
-        workers=cores // 4,
+        workers=cores // 2,
+        measured=STUDENTS,
         trip=2 * NETWORK_S * 1e3,
     )
     planned = list(plans(costs))
@@ -154,6 +155,7 @@ def _size_row(costs: Costs, plan: Plan) -> dict[str, str]:
         "machines for API and workers": f"{layout.machines}",
         "cores of Postgres": f"{layout.database_cores}",
         "shards of the queue, each a Valkey": f"{layout.shards}",
+        "cores in total": f"{layout.machines * layout.cores + layout.database_cores + layout.shards}",
         "accepted, p50 and p99, ms": _both(latencies, "accepted"),
         "completed, p50 and p99, ms": _both(latencies, "completed"),
         "busiest part": _busiest(plan),
@@ -201,7 +203,10 @@ def comparison(costs: Costs) -> Iterator[tuple[str, float, float]]:
     yield f"{clients} clients, attendances/s", costs.served["saturated"], saturated
     for rate in (rate for rate in latency.RATES if _kept_up(costs, rate)):
         times = latency.arrivals(rate, latency.classes_at(rate, FULL))
-        simulated = [Model(fitted, layout, seed).offer(times).latencies_ms for seed in range(SEEDS)]
+        outcomes = [Model(fitted, layout, seed).offer(times) for seed in range(SEEDS)]
+        cpu = median(outcome.cpu_ms for outcome in outcomes)
+        yield f"{rate} classes/s, CPU of a class, ms", costs.served[latency.key(rate, "cpu")], cpu
+        simulated = [outcome.latencies_ms for outcome in outcomes]
         for name in simulated[0]:
             step, percentile = name.split("-")
             value = median(each[name] for each in simulated)

@@ -39,4 +39,4 @@ def test_the_simulation_is_compared_at_each_rate_that_adsum_keeps_up_with() -> N
     costs = measured.load()
     names = [name for name, _, _ in report.comparison(costs)]
     assert names[0] == "64 clients, attendances/s"
-    assert len(names) == 1 + 4 * len({name.split()[0] for name in names[1:]})
+    assert len(names) == 1 + 5 * len({name.split()[0] for name in names[1:]})
