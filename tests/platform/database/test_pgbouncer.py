@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import insert, select, text
 
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.table_changes import refuse_pooler, schema_locked
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 from adsum.schools.tables import schools
 from adsum.wiring import migrate
-from tests.support.fixtures import TEMPLATE
 from tests.support.servers.pgbouncer import PgBouncer, needs_pgbouncer, running_pgbouncer
 from tests.support.servers.postgres import Postgres
 
@@ -71,9 +71,11 @@ async def test_no_setting_outlives_its_transaction(pooled: Database) -> None:
     assert replies == ["0"] * 6
 
 
-async def test_migrations_need_a_connection_to_postgres_itself(postgres: Postgres, pgbouncer: PgBouncer) -> None:
+async def test_migrations_need_a_connection_to_postgres_itself(
+    postgres: Postgres, postgres_url: str, pgbouncer: PgBouncer
+) -> None:
     """They hold a lock for several transactions, and create indexes outside of one."""
-    migrated, empty = (Settings(database_url=pgbouncer.url(postgres.url(name))) for name in (TEMPLATE, EMPTY))
+    migrated, empty = (Settings(database_url=pgbouncer.url(url)) for url in (postgres_url, postgres.url(EMPTY)))
     assert await migrate(migrated) == 0
     postgres.run(f"CREATE DATABASE {EMPTY}")
     try:
@@ -81,3 +83,15 @@ async def test_migrations_need_a_connection_to_postgres_itself(postgres: Postgre
             await migrate(empty)
     finally:
         postgres.run(f"DROP DATABASE {EMPTY} WITH (FORCE)")
+
+
+async def test_partitions_of_present_records_need_a_connection_to_postgres_itself(pooled: Database) -> None:
+    with pytest.raises(ConfigurationError, match="adsum year partition"):
+        await refuse_pooler(pooled, "adsum year partition")
+
+
+async def test_the_lock_of_the_schema_is_held_and_released_behind_a_pooler(pooled: Database) -> None:
+    """The worker makes the partitions of the next year with it."""
+    for _ in range(2):
+        async with schema_locked(pooled), pooled.transaction() as connection:
+            assert await connection.scalar(text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")) == 1

@@ -16,7 +16,7 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.partitions import AHEAD, DAY, OTHER, add_partition, is_partitioned, new_table, next_year
 from adsum.platform.database.revision import PARTITIONED_FROM, schema_compatibility
-from adsum.platform.database.table_changes import between_others, execute_long, fetch_long, schema_locked
+from adsum.platform.database.table_changes import between_others, execute_long, fetch_long, refuse_pooler, schema_locked
 from adsum.platform.telemetry import logger
 
 SLICE = 500
@@ -65,7 +65,9 @@ class Partitioning:
         Raises:
             LockTimeout: some transaction used a table each time, for minutes.
             StorageOutage: another process migrates, or the database does not answer.
+            ConfigurationError: a pooler is in front of the database.
         """
+        await refuse_pooler(self._database, "adsum year partition")
         async with schema_locked(self._database) as connection:
             if await is_partitioned(connection, self._records):
                 return False

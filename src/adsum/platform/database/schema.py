@@ -14,8 +14,8 @@ from sqlalchemy import Connection, inspect, or_, update
 
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import COMPATIBLE_FROM, PARTITIONED_FROM, current_revision, schema_compatibility
-from adsum.platform.database.table_changes import between_others, schema_locked
-from adsum.platform.errors import ConfigurationError, Unavailable
+from adsum.platform.database.table_changes import between_others, refuse_pooler, schema_locked
+from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import logger
 
 log = logger(__name__)
@@ -54,11 +54,8 @@ async def migrate(database: Database) -> int:
     Raises:
         ConfigurationError: migrations are missing, and a pooler is in front of the database.
     """
-    if database.is_postgres and await missing_migrations(database) and await database.is_pooled():
-        raise ConfigurationError(
-            "the database is behind a pooler, which hands out its connections by transaction: run `adsum migrate` once "
-            "with an ADSUM_DATABASE_URL that names Postgres itself"
-        )
+    if database.is_postgres and await missing_migrations(database):
+        await refuse_pooler(database, "adsum migrate")
     applied = 0
     while await _migrate_once(database):
         applied += 1

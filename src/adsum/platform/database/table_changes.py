@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.driver import driver_of
 from adsum.platform.database.engine import STATEMENT_TIMEOUT_S, Connection, Database, LockTimeout, StorageOutage
+from adsum.platform.errors import ConfigurationError
 from adsum.platform.telemetry import logger
 
 # The advisory lock of one change of the schema. Others wait for it as long as for a statement.
@@ -51,6 +52,17 @@ async def between_others(
                 raise
             log.info("a table is in use, the change tries again")
         await asyncio.sleep(LOCK_PAUSE_S)
+
+
+async def refuse_pooler(database: Database, command: str) -> None:
+    """Raises ConfigurationError if a pooler is in front of Postgres: `command` holds a lock of the session for several
+    transactions, and executes statements outside of one.
+    """
+    if database.is_postgres and await database.is_pooled():
+        raise ConfigurationError(
+            f"the database is behind a pooler, which hands out its connections by transaction: run `{command}` once "
+            "with an ADSUM_DATABASE_URL that names Postgres itself"
+        )
 
 
 @asynccontextmanager
