@@ -50,6 +50,21 @@ async def finding(settings: Settings) -> Finding:
         return {each.check: each for each in (await doctor.check()).findings}["standby"]
 
 
+async def test_a_connection_to_the_standby_that_others_can_read_is_a_warning(tmp_path: Path) -> None:
+    """Nobody listens on port 1."""
+    settings = Settings(
+        database_url="postgresql://adsum@127.0.0.1:1/adsum",
+        database_read_url="postgresql://adsum@db.invalid/adsum",
+        redis_url="redis://127.0.0.1:1/0",
+        data_dir=tmp_path,
+    )
+    async with open_doctor(settings) as doctor:
+        (found,) = [each for each in (await doctor.check()).findings if each.check == "connections"]
+    assert found.severity is Severity.WARNING
+    assert "db.invalid" in found.message
+    assert found.remedy == "add sslmode=verify-full to ADSUM_DATABASE_READ_URL"
+
+
 async def test_a_standby_of_sqlite_is_refused(tmp_path: Path) -> None:
     settings = Settings(database_url=f"sqlite:///{tmp_path}/a.db", database_read_url="postgresql://a/db")
     with pytest.raises(ConfigurationError, match="no Postgres"):

@@ -72,6 +72,7 @@ class Deployment:
 
     database: Database
     standby: Standby | None
+    standby_servers: Sequence[InspectedServer]
     database_server: InspectedServer
     redis_server: InspectedServer
     inspection: RedisInspection
@@ -116,7 +117,8 @@ class Doctor:
             check_database(parts.database, parts.database_server, self._now),
             check_redis(parts.inspection, parts.redis_server, self._now),
         )
-        connections = check_connections(parts.database_server, parts.redis_server.at(parts.inspection.primary))
+        redis_server = parts.redis_server.at(parts.inspection.primary)
+        connections = check_connections(parts.database_server, *parts.standby_servers, redis_server)
         findings = [*database, *redis, connections, *check_installation(parts.installation, free_bytes)]
         # A Redis with wrong settings still responds.
         if not (has_no_error(database) and has_no_error(each for each in redis if each.check == "redis")):

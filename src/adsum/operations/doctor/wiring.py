@@ -82,6 +82,7 @@ def _doctor(
     deployment = Deployment(
         database=database,
         standby=standby,
+        standby_servers=() if standby is None else (_server_of(standby.database, "ADSUM_DATABASE_READ_URL"),),
         database_server=_database_server(settings, database),
         redis_server=_redis_server(settings, redis_url),
         inspection=RedisInspection(shards.home),
@@ -103,6 +104,10 @@ def _doctor(
 def _database_server(settings: Settings, database: Database) -> InspectedServer:
     if settings.database_url is None:
         return InspectedServer(str(database.file), "adsum up")
+    return _server_of(database, "ADSUM_DATABASE_URL")
+
+
+def _server_of(database: Database, setting: str) -> InspectedServer:
     url = database.engine.url
     hosts = database.hosts or ((url.host or str(url.query.get("host", "")), url.port or 5432),)
     name = database.file or f"{','.join(f'{host}:{port}' for host, port in hosts)}/{url.database}"
@@ -112,7 +117,7 @@ def _database_server(settings: Settings, database: Database) -> InspectedServer:
         *(str(name), "adsum migrate" if database.is_missing else CHECK_URL),
         is_here=is_here,
         is_verified=url.query.get("ssl") == "verify-full",
-        encrypt="add sslmode=verify-full to ADSUM_DATABASE_URL",
+        encrypt=f"add sslmode=verify-full to {setting}",
     )
 
 
