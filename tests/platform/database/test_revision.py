@@ -16,6 +16,7 @@ from adsum.platform.database.revision import (
     migration_state,
     newest_revision,
 )
+from tests.support.migrations import migrations_after
 from tests.support.statements import statements_sent
 from tests.support.waiting import until
 
@@ -92,7 +93,7 @@ async def test_a_migration_waits_for_the_users_of_a_table_and_holds_up_no_other_
                 await other.execute(text("SELECT 1 FROM batch_runs"))
             assert not migrating.done()
 
-    assert await migrating == int(newest_revision()) - int(BEFORE)
+    assert await migrating == migrations_after(BEFORE)
 
 
 @pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
