@@ -24,6 +24,13 @@ from benchmarks.servers import Servers, own_data, require_durability, started_se
 from benchmarks.sizes import CLIENTS, FULL, QUICK, STUDENTS, Size
 from benchmarks.timetable import Timetable
 
+TABLES = """
+    SELECT coalesce(parent::regclass::text, relname), sum(pg_total_relation_size(oid))
+    FROM pg_class
+    LEFT JOIN LATERAL (SELECT inhparent FROM pg_inherits WHERE inhrelid = oid) AS partition (parent) ON true
+    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+    GROUP BY 1
+"""
 Values = dict[str, dict[str, float]]
 """Values of one round, in groups."""
 
@@ -189,25 +196,18 @@ def _percentiles(seconds: Sequence[float]) -> dict[str, float]:
     return {f"{percent}": value for percent, value in enumerate(cuts)}
 
 
-TABLES = """
-    SELECT coalesce(parent::regclass::text, relname), sum(pg_total_relation_size(oid))
-    FROM pg_class
-    LEFT JOIN LATERAL (SELECT inhparent FROM pg_inherits WHERE inhrelid = oid) AS partition (parent) ON true
-    WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
-    GROUP BY 1
-"""
-
-
 async def _network(servers: Servers, token: str, size: Size) -> tuple[dict[str, float], list[str]]:
-    """Returns the bytes of a class by connection, and failed checks. CPU and latency are not measured here."""
+    """Returns the bytes of a class by connection, and failed checks. The relays cost time, so that nothing else is
+    measured here.
+    """
     async with AsyncExitStack() as stack:
         timetable = Timetable(size.classes, size.big)
         system, relays = await stack.enter_async_context(relayed_system(servers, timetable, token))
         # In threads, since a process that starts needs the relays, which this thread serves.
-        with system.over("worker"):
-            await asyncio.to_thread(stack.enter_context, system.with_worker())
-        with system.over("api"):
-            api = await asyncio.to_thread(stack.enter_context, system.with_api())
+        system.use_sockets_of("worker")
+        await asyncio.to_thread(stack.enter_context, system.with_worker())
+        system.use_sockets_of("api")
+        api = await asyncio.to_thread(stack.enter_context, system.with_api())
         relays["client to API"], port = await stack.enter_async_context(relayed_port(api))
         connections = stack.enter_context(open_connections(port, latency.CONNECTIONS))
         await mark_classes(system, connections[:1], port, size.warm)

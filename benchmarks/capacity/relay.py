@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from typing_extensions import override
 
 from benchmarks.our_system import OurSystem
 from benchmarks.schools import OURS
-from benchmarks.servers import Servers, own_data
+from benchmarks.servers import Data, Servers, own_data
 from benchmarks.timetable import Timetable
 
 PART = 65_536
@@ -52,23 +52,24 @@ async def relayed_port(port: int) -> AsyncGenerator[tuple[Relay, int]]:
 
 
 class RelayedSystem(OurSystem):
-    """Adsum whose processes reach their servers over relays: each has a folder with two sockets."""
+    """Adsum whose processes reach their servers over relays: each kind has a folder with two sockets."""
 
-    folders: dict[str, Path]
+    def __init__(self, data: Data, timetable: Timetable, servers: Servers, token: str) -> None:
+        super().__init__(data, timetable, servers, token)
+        self._sockets = data.folder
+
+    def folder_of(self, kind: str) -> Path:
+        return self.data.folder / kind
+
+    def use_sockets_of(self, kind: str) -> None:
+        """Processes that start from now on use the folder of this kind."""
+        self._sockets = self.folder_of(kind)
 
     @override
     def _environment(self) -> dict[str, str]:
-        return super()._environment() | self._servers
-
-    _servers: dict[str, str]
-
-    @contextmanager
-    def over(self, kind: str) -> Generator[None]:
-        """Processes that start in the block use the sockets of the folder of that kind."""
-        folder = self.folders[kind]
-        database = f"postgresql+asyncpg://postgres@/{self.data.database}?host={folder}"
-        self._servers = {"ADSUM_DATABASE_URL": database, "ADSUM_REDIS_URL": f"unix://{folder / VALKEY}"}
-        yield
+        database = f"postgresql+asyncpg://postgres@/{self.data.database}?host={self._sockets}"
+        servers = {"ADSUM_DATABASE_URL": database, "ADSUM_REDIS_URL": f"unix://{self._sockets / VALKEY}"}
+        return super()._environment() | servers
 
 
 @asynccontextmanager
@@ -79,16 +80,15 @@ async def relayed_system(
     async with AsyncExitStack() as stack:
         data = await stack.enter_async_context(own_data(servers, OURS))
         system = RelayedSystem(data, timetable, servers, token)
-        system.folders = {kind: data.folder / kind for kind in ("api", "worker")}
         relays: dict[str, Relay] = {}
         for kind, name in (("api", "API"), ("worker", "worker")):
-            system.folders[kind].mkdir()
+            system.folder_of(kind).mkdir()
             targets = {
                 "Postgres": (servers.postgres.folder / POSTGRES, POSTGRES),
                 "Valkey": (data.valkey.socket, VALKEY),
             }
             for server, (target, socket) in targets.items():
                 relay = relays[f"{name} to {server}"] = Relay(target)
-                listening = await asyncio.start_unix_server(relay.serve, system.folders[kind] / socket)
+                listening = await asyncio.start_unix_server(relay.serve, system.folder_of(kind) / socket)
                 await stack.enter_async_context(listening)
         yield system, relays

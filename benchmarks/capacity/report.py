@@ -102,7 +102,7 @@ def costs_section(costs: Costs) -> Iterator[str]:
             (f"of these, `{name}`", f"{number(size)} MB")
             for name, size in sorted(costs.tables.items(), key=lambda one: -one[1])
         ),
-        ("WAL, a million attendances", f"{number(giga)} GB"),
+        ("WAL, a million attendances, with full pages after checkpoints", f"{number(giga)} GB"),
         ("Valkey, a waiting class", f"{number(costs.waiting)} bytes"),
         ("Valkey, a completed class, for 24 hours", f"{number(costs.marker)} bytes"),
         *((f"Memory of the {PARTS[name]} process", f"{number(size)} MB") for name, size in costs.memory.items()),
@@ -122,7 +122,7 @@ def _machines(costs: Costs) -> Iterator[str]:
                 f"{size}: {cores} cores, {gigabytes} GB",
                 f"{rate}",
                 f"{rate * CLASS_SIZE:,}",
-                f"{students:,.0f}",
+                f"{number(students / MILLION)} million",
                 f"{number(latencies['completed-p50'])} and {number(latencies['completed-p99'])}",
             )
         )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks import curve, picture
+from benchmarks import curve, picture, report
 from benchmarks.client import Response, Sent
 from benchmarks.curve import Point
 from benchmarks.figures import Figures
@@ -81,6 +82,21 @@ def test_a_failed_check_voids_the_whole_curve() -> None:
 def test_the_table_has_no_percentile_for_a_queue_that_grows() -> None:
     tables = dict(curve.tables(figures_of({60: 0.0, 90: 0.5})))
     assert [row[2] for row in tables["POST to completed"][1:]] == ["6 and 6", "the queue grows"]
+
+
+def test_a_report_of_latency_alone_leaves_the_other_page_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    (tmp_path / "images").mkdir()
+    report.write(figures_of({60: 0.0, 90: 0.5}), report.Run(1, "a machine", "versions", "today", ["no Node"]))
+
+    page = (tmp_path / "latency.md").read_text(encoding="utf-8")
+    assert "Adsum keeps up with 60 classes a second, 1,800 attendances." in page
+    assert "| 90 | 2,700 | the queue grows |" in page
+    assert "- **Not measured.** no Node." in page
+    pictures = ["latency-accepted.svg", "latency-completed.svg"]
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == [*pictures, "latency.md"]
 
 
 def test_the_picture_draws_what_was_measured_and_crosses_for_the_rest() -> None:
