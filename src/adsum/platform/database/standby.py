@@ -117,7 +117,8 @@ class Standby:
                 state = await self._ask()
             self._answered_at = self._now()
         if state is not self._state:
-            log.warning("standby for reading", state=state.value)
+            write = log.info if state is StandbyState.OK else log.warning
+            write("standby for reading", state=state.value)
         self._state = state
 
     async def close(self) -> None:
