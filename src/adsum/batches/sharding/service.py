@@ -95,8 +95,7 @@ class EarlierShards:
         if time.monotonic() < self._due:
             return
         if not self._is_remembered:
-            async with self._database.transaction() as connection:
-                await remember_number(connection, self._number, self._now())
+            await self._remember()
             self._is_remembered = True
         used = await self.used()
         if used.later:
@@ -108,15 +107,24 @@ class EarlierShards:
 
     async def used(self) -> UsedNumbers:
         """The other numbers. Raises StorageOutage."""
-        async with self._database.snapshot() as connection:
-            used = await numbers_of_shards(connection)
-        if 1 not in used and not self._has_cluster:
-            used.append(1)
+        used = await self._numbers()
         place = used.index(self._number) if self._number in used else 0
         return UsedNumbers(
             earlier=[each for each in used[place:] if each != self._number],
             later=[each for each in used[:place] if each != self._number],
         )
+
+    async def _remember(self) -> None:
+        """Writes nothing if this number was used last: most installations have one shard for ever."""
+        if (await self._numbers())[:1] != [self._number]:
+            async with self._database.transaction() as connection:
+                await remember_number(connection, self._number, self._now())
+
+    async def _numbers(self) -> list[int]:
+        """All numbers that were used, the last one first."""
+        async with self._database.snapshot() as connection:
+            used = await numbers_of_shards(connection)
+        return used if 1 in used or self._has_cluster else [*used, 1]
 
     async def waiting(self, number: int) -> int:
         """The messages in the shards of an earlier number. Raises QueueOutage."""
