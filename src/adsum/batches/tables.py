@@ -143,7 +143,7 @@ job_failures = Table(
     PrimaryKeyConstraint("run_id", "student_id"),
 )
 
-# Each number of shards that the queue has had, and when a worker began to use it last.
+# Each number of shards that the queue has had, and when the process began that began last of those that used it.
 queue_shards = Table(
     "queue_shards",
     metadata,

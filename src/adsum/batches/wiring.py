@@ -117,7 +117,7 @@ def earlier_shards(
         queue_name=settings.queue_name,
         number=len(shards),
         has_cluster=names_cluster(redis_url(settings)),
-        now=now,
+        began=now(),
     )
 
 

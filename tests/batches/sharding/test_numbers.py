@@ -99,18 +99,17 @@ async def test_a_paused_queue_stays_paused(adsum: Adsum, schools: list[SchoolIds
         assert await present.queue_control.is_paused()
 
 
-async def test_a_process_with_an_earlier_number_empties_nothing(
-    adsum: Adsum, schools: list[SchoolIds], settings: Settings
+@pytest.mark.parametrize("number", [1, 2])
+async def test_a_process_that_began_with_an_earlier_number_empties_nothing_although_it_leads_later(
+    adsum: Adsum, schools: list[SchoolIds], settings: Settings, number: int
 ) -> None:
-    async with with_shards(settings, 2) as old, with_shards(settings, 3) as new:
-        await sweep(old)
+    async with with_shards(settings, number) as old, with_shards(settings, 3) as new:
         await sweep(new)
         await submit(new, schools)
         waiting = await new.queue.depth()
-        async with with_shards(settings, 2) as another:
-            another.earlier_shards._is_remembered = True  # pyright: ignore[reportPrivateUsage]
-            await sweep(another)
-            assert list((await another.earlier_shards.used()).later) == [3]
+        await sweep(old)
+        assert list((await old.earlier_shards.used()).later) == [3]
+        assert list((await new.earlier_shards.used()).later) == []
         assert await new.queue.depth() == waiting
         async with adsum.database.snapshot() as connection:
             assert await runs.open_run(connection, batch_of(schools[0])) is not None

@@ -18,8 +18,13 @@ async def numbers_of_shards(connection: AsyncConnection) -> list[int]:
     return list(rows)
 
 
-async def remember_number(connection: AsyncConnection, shards: int, now: datetime) -> None:
-    """Makes a number the one that was used last."""
+async def remember_number(connection: AsyncConnection, shards: int, began: datetime) -> None:
+    """Notes when a process that uses a number began. Of several, the last one counts."""
     dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(queue_shards).values(shards=shards, used_at=now)
-    await connection.execute(statement.on_conflict_do_update(index_elements=["shards"], set_={"used_at": now}))
+    statement = dialect.insert(queue_shards).values(shards=shards, used_at=began)
+    later = statement.excluded.used_at
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["shards"], set_={"used_at": later}, where=later > queue_shards.c.used_at
+        )
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.sharding.repository import numbers_of_shards, remember_number
@@ -66,7 +67,8 @@ class EarlierShards:
         queue_name: of their queues.
         number: of the present shards.
         has_cluster: else a queue of one shard may be older than the first number that is remembered.
-        now: the clock.
+        began: when this process began. During a rolling change, a process of the earlier number may lead for the first
+            time after one of the new number, and is earlier all the same.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class EarlierShards:
         queue_name: str,
         number: int,
         has_cluster: bool,
-        now: Clock,
+        began: datetime,
     ) -> None:
         self._database = database
         self._control = control
@@ -86,7 +88,7 @@ class EarlierShards:
         self._queue_name = queue_name
         self._number = number
         self._has_cluster = has_cluster
-        self._now = now
+        self._began = began
         self._is_remembered = False
         self._due = 0.0
 
@@ -118,7 +120,7 @@ class EarlierShards:
         """Writes nothing if this number was used last: most installations have one shard for ever."""
         if (await self._numbers())[:1] != [self._number]:
             async with self._database.transaction() as connection:
-                await remember_number(connection, self._number, self._now())
+                await remember_number(connection, self._number, self._began)
 
     async def _numbers(self) -> list[int]:
         """All numbers that were used, the last one first."""
