@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from adsum.operations.doctor.findings import Severity
-from adsum.operations.doctor.pool import check_pool, judge_pool
+from adsum.operations.doctor.pool import check_left_clients, check_pool, judge_pool
 from adsum.operations.repository import PoolFacts
+from adsum.platform.database import connector
 from adsum.platform.database.engine import Database, open_database
 from tests.support.servers.pgbouncer import needs_pgbouncer, running_pgbouncer
 from tests.support.servers.postgres import Postgres
@@ -42,3 +45,18 @@ async def test_a_pooler_shares_its_connections(postgres: Postgres, postgres_url:
         await database.close()
     assert finding.severity is Severity.OK
     assert "a pooler" in finding.message
+
+
+async def test_a_server_that_notices_clients_that_leave_is_no_finding(database: Database) -> None:
+    assert await check_left_clients(database) == []
+
+
+async def test_a_server_that_cannot_notice_clients_that_leave_is_a_warning(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connector, "CLIENT_CHECK_INTERVAL_S", 10**9)  # refused by every server, with the same error
+    database = open_database(postgres_url)
+    [finding] = await check_left_clients(database)
+    await database.close()
+    assert finding.severity is Severity.WARNING
+    assert "does not notice" in finding.message

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Generator
 import pytest
 from sqlalchemy import insert, select, text
 
+from adsum.platform.database import connector
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.database.table_changes import refuse_pooler, schema_locked
 from adsum.platform.errors import ConfigurationError
@@ -69,6 +70,17 @@ async def test_no_setting_outlives_its_transaction(pooled: Database) -> None:
     async with pooled.engine.connect() as connection:
         replies = [await connection.scalar(show) for _ in range(6)]
     assert replies == ["0"] * 6
+
+
+async def test_a_server_that_cannot_notice_clients_that_leave_is_used_all_the_same(
+    postgres_url: str, pgbouncer: PgBouncer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connector, "CLIENT_CHECK_INTERVAL_S", 10**9)  # refused by every server, with the same error
+    pooled = open_database(pgbouncer.url(postgres_url))
+    async with pooled.transaction() as connection:
+        assert await connection.scalar(text("SELECT current_setting('idle_in_transaction_session_timeout')")) == "10s"
+    assert not await pooled.ends_left_statements()
+    await pooled.close()
 
 
 async def test_migrations_need_a_connection_to_postgres_itself(

@@ -1,4 +1,4 @@
-"""Whether Postgres has enough connections for the processes of this installation."""
+"""Whether Postgres has enough connections for the processes of this installation, and what it does with left ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from adsum.operations.repository import PoolFacts, pool_facts
 from adsum.platform.database.engine import Database
 
 CHECK = "database connections"
+LEFT = "left clients"
 
 
 async def check_pool(database: Database, workers: int) -> Finding:
@@ -31,3 +32,15 @@ def judge_pool(facts: PoolFacts, workers: int, of_process: int) -> Finding:
         return ok(CHECK, message)
     remedy = "lower ADSUM_DATABASE_CONNECTIONS, raise max_connections of Postgres, or use PgBouncer"
     return warning(CHECK, message, remedy)
+
+
+async def check_left_clients(database: Database) -> list[Finding]:
+    """Nothing, unless the server executes what a client has left behind.
+
+    Raises:
+        StorageOutage: the database does not answer.
+    """
+    if await database.ends_left_statements():
+        return []
+    message = "this Postgres does not notice that a client has left: a write that waits for a lock is executed later"
+    return [warning(LEFT, message, "run Postgres 15 or newer, on another system than Windows")]

@@ -31,7 +31,7 @@ from adsum.operations.doctor.findings import Finding, counted, error, has_no_err
 from adsum.operations.doctor.keys import CHECK as API_KEYS
 from adsum.operations.doctor.keys import check_keys
 from adsum.operations.doctor.pool import CHECK as POOL
-from adsum.operations.doctor.pool import check_pool
+from adsum.operations.doctor.pool import check_left_clients, check_pool
 from adsum.operations.doctor.queue import (
     OpenBatches,
     StaleKeys,
@@ -158,6 +158,7 @@ class Doctor:
             *check_queue(state),
             *await self._check_workers(state, batches),
             await check_pool(parts.database, await self._count_workers()),
+            *await check_left_clients(parts.database),
             check_open_batches(batches),
             *check_stale_keys(stale_keys),
             *await check_standby(parts.standby),

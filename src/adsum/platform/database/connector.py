@@ -29,16 +29,18 @@ IDLE_IN_TRANSACTION_TIMEOUT_S = 10
 CLIENT_CHECK_INTERVAL_S = 2
 
 
-def begin_behind_pooler(begin: str) -> str:
+_CLIENT_CHECK = "client_connection_check_interval"
+
+
+def begin_behind_pooler(begin: str, *, ends_left: bool) -> str:
     """`begin` with the settings for the transaction. Those of a session would reach other clients of the pooler."""
-    return "; ".join([begin, *(f"SET LOCAL {name} = '{value}'" for name, value in _settings().items())])
+    settings = _settings(ends_left=ends_left)
+    return "; ".join([begin, *(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())])
 
 
-def _settings() -> dict[str, str]:
-    return {
-        "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s",
-        "client_connection_check_interval": f"{CLIENT_CHECK_INTERVAL_S}s",
-    }
+def _settings(*, ends_left: bool) -> dict[str, str]:
+    checks = {_CLIENT_CHECK: f"{CLIENT_CHECK_INTERVAL_S}s"} if ends_left else {}
+    return {"idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_TIMEOUT_S}s", **checks}
 
 
 class Connector:
@@ -50,6 +52,9 @@ class Connector:
 
     A pooler is recognised by the number of the server process: it tells its clients another one, because it has to
     find the connection that a client cancels. See docs/decisions/0062.
+
+    A server whose system does not tell it that a client has left (Windows; of Postgres 14, all but Linux) refuses to
+    check it. Its connections are opened without: `ends_left` of them is false.
     """
 
     def __init__(self, url: DatabaseUrl, timeout: float) -> None:
@@ -57,6 +62,7 @@ class Connector:
         self._session = url.session
         self._timeout = timeout
         self._is_pooled = False
+        self._ends_left = True
 
     def do_connect(self, dialect: Any, _record: object, args: Any, options: dict[str, Any]) -> Any:
         """Connects for SQLAlchemy, which prepares no statements for longer than a transaction behind a pooler."""
@@ -107,8 +113,8 @@ class Connector:
 
     async def _open_directly(self, timeout: float, options: Mapping[str, Any]) -> Any | None:  # noqa: ASYNC109
         """None: a pooler answers."""
-        settings = options["server_settings"] | _settings()
         session = {} if self._session is None else {"target_session_attrs": self._session}
+        settings = options["server_settings"] | _settings(ends_left=self._ends_left)
         try:
             connection = await _asyncpg_connect(
                 **{**options, **session, "server_settings": settings},
@@ -119,6 +125,12 @@ class Connector:
             if _UNSUPPORTED_SETTING in str(error):
                 return None
             raise
+        except asyncpg.InvalidParameterValueError as error:
+            if not self._ends_left or _CLIENT_CHECK not in str(error):
+                raise
+            self._ends_left = False
+            return await self._open_directly(timeout, options)
+        connection.ends_left = self._ends_left
         own = f"SELECT WHERE pg_backend_pid() = {connection.get_server_pid()}"
         if await _replies_one_row(connection, own, timeout):
             return connection
@@ -130,7 +142,7 @@ class Connector:
             **options, connection_class=PooledConnection, statement_cache_size=0, timeout=timeout
         )
         # SQLAlchemy reads types next, with statements that it prepares.
-        await _executed(connection, "BEGIN", timeout)
+        await _begin_opening(connection, timeout)
         check = None if self._session is None else _SESSION_CHECKS[self._session]
         if check is not None and not await _replies_one_row(connection, check, timeout):
             connection.terminate()
@@ -147,6 +159,18 @@ def end_opening(connection: Any, _record: object) -> None:
     driver = connection.driver_connection
     if driver.is_pooled:
         await_(driver.execute("ROLLBACK"))
+
+
+async def _begin_opening(connection: Any, timeout: float) -> None:  # noqa: ASYNC109
+    """Begins a transaction, and finds out whether the server ends statements whose client has left."""
+    try:
+        await connection.execute(begin_behind_pooler("BEGIN", ends_left=True), timeout=timeout)
+    except asyncpg.InvalidParameterValueError:
+        connection.ends_left = False
+        await _executed(connection, "ROLLBACK; BEGIN", timeout)
+    except BaseException:
+        connection.terminate()
+        raise
 
 
 async def _asyncpg_connect(**options: Any) -> Any:

@@ -21,6 +21,7 @@ class Driver(Protocol):
     """
 
     is_pooled: bool
+    ends_left: bool
 
     async def execute(self, query: str, *, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
 
@@ -46,6 +47,7 @@ class UncancelledCommits(asyncpg.Connection):
 
     is_committing = False
     is_pooled = False
+    ends_left = True
 
     def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
         if self.is_committing:
@@ -68,6 +70,11 @@ class PooledConnection(UncancelledCommits):
 def is_pooled(connection: AsyncConnection) -> bool:
     """Whether a pooler is between this connection and Postgres."""
     return connection.dialect.name == "postgresql" and driver_of(connection).is_pooled
+
+
+def ends_left(connection: AsyncConnection) -> bool:
+    """Whether the server ends a statement whose client has left. SQLite has no other process that could leave."""
+    return connection.dialect.name != "postgresql" or driver_of(connection).ends_left
 
 
 @contextmanager

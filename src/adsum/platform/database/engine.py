@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from adsum.platform.addresses import Host
 from adsum.platform.database.admission import Admission
 from adsum.platform.database.connector import Connector, begin_behind_pooler, end_opening
-from adsum.platform.database.driver import committing, execute_raw, is_pooled, replace_ended, roll_back
+from adsum.platform.database.driver import committing, ends_left, execute_raw, is_pooled, replace_ended, roll_back
 from adsum.platform.database.sqlite.cursor import OneVisitModule
 from adsum.platform.database.sqlite.files import open_file
 from adsum.platform.database.urls import DatabaseUrl, parse_database_url, parse_read_url
@@ -217,6 +217,15 @@ class Database:
         async with _translated(), self._admission.connection() as connection:
             return is_pooled(connection)
 
+    async def ends_left_statements(self) -> bool:
+        """Whether a statement that waits for a lock ends soon after its client has left. It connects.
+
+        Raises:
+            StorageOutage: the server does not answer.
+        """
+        async with _translated(), self._admission.connection() as connection:
+            return ends_left(connection)
+
     async def wait_for_standby(self, connection: AsyncConnection) -> None:
         """Waits until the synchronous standby has everything that this connection can see; without one, until it is on
         disk. A transaction whose COMMIT was not answered may be visible before that: after a crash Postgres shows it.
@@ -316,7 +325,9 @@ def _opened(parsed: DatabaseUrl, connections: int) -> Database:
 async def _ended(connection: AsyncConnection, begin: str, end: str) -> AsyncGenerator[None]:
     """Executes `begin`, and `end` after the block. Rolls back on an error."""
     try:
-        await execute_raw(connection, begin_behind_pooler(begin) if is_pooled(connection) else begin)
+        if is_pooled(connection):
+            begin = begin_behind_pooler(begin, ends_left=ends_left(connection))
+        await execute_raw(connection, begin)
         yield
         with committing(connection):
             _require_reply(end, await execute_raw(connection, end))
