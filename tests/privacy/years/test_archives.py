@@ -10,12 +10,12 @@ import stat
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import Table, delete, func, insert, select, text, update
 
 from adsum.accounts.access import Role, system_caller
 from adsum.accounts.audit.tables import audit_entries
@@ -32,7 +32,7 @@ from adsum.privacy.holds.service import StudentHolds
 from adsum.privacy.retention.repository.partitions import partitions_of_records
 from adsum.privacy.retention.rules import Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
-from adsum.privacy.tables import retention_runs
+from adsum.privacy.tables import retention_runs, student_merges
 from adsum.privacy.years import archive as files
 from adsum.privacy.years.archive import ArchiveRefused, read_archive
 from adsum.privacy.years.archives import YearArchives
@@ -299,6 +299,72 @@ async def test_a_corrected_record_needs_a_new_archive(site: Site, tmp_path: Path
     other = await site.add(date(2025, 1, 8))
     manifest = await archived(site, tmp_path)
     await site.correct(other)
+
+    with pytest.raises(YearKept, match="have changed since the archive"):
+        await site.archives.drop(manifest, OFFICE)
+
+
+async def test_as_many_new_records_as_erased_ones_need_a_new_archive(site: Site, tmp_path: Path) -> None:
+    other = await site.add(date(2025, 1, 8))
+    manifest = await archived(site, tmp_path)
+    async with site.database.transaction() as connection:
+        await connection.execute(delete(attendances).where(attendances.c.id == other))
+    await site.add(date(2025, 1, 8))
+
+    with pytest.raises(YearKept, match="have changed since the archive"):
+        await site.archives.drop(manifest, OFFICE)
+
+
+@pytest.mark.parametrize("changed_column", ["said_at", "resolved_at"])
+async def test_a_disputed_mark_that_has_changed_needs_a_new_archive(
+    site: Site, tmp_path: Path, changed_column: str
+) -> None:
+    manifest = await archived(site, tmp_path)
+    async with site.database.transaction() as connection:
+        await connection.execute(update(contradictions).values({changed_column: NOW + timedelta(days=1)}))
+
+    with pytest.raises(YearKept, match="have changed since the archive"):
+        await site.archives.drop(manifest, OFFICE)
+
+
+def double(site: Site, day: date) -> dict[str, Any]:
+    place = {"class_id": site.school.class_id, "session_id": site.school.session_id}
+    return {**place, "learning_date": day.isoformat(), "removed": {"status": "late"}, "history": [{"reason": "Grüße"}]}
+
+
+async def merge_with(site: Site, *days: date) -> None:
+    """Adds a merge with double records of these days."""
+    student_id, removed_id = site.school.student_ids[1:3]
+    merge: dict[str, Any] = {
+        "student_id": student_id,
+        "removed_id": removed_id,
+        "removed": {},
+        "moved": {},
+        "resolved": [double(site, day) for day in days],
+        "merged_at": NOW,
+        "merged_role": "office",
+    }
+    async with site.database.transaction() as connection:
+        await connection.execute(insert(student_merges).values(merge))
+
+
+async def test_an_archive_has_the_double_records_of_merges_that_its_drop_deletes(site: Site, tmp_path: Path) -> None:
+    await merge_with(site, OF_YEAR, LATER)
+
+    manifest = await archived(site, tmp_path)
+    (row,) = rows(tmp_path / "2024.tar", "double_records")
+    await site.archives.drop(manifest, OFFICE)
+
+    assert (row["student_id"], row["removed_id"]) == tuple(site.school.student_ids[1:3])
+    assert row.items() >= double(site, OF_YEAR).items()
+    assert site.school.student_ids[1] in [each["id"] for each in rows(tmp_path / "2024.tar", "students")]
+    async with site.database.snapshot() as connection:
+        assert await connection.scalar(select(student_merges.c.resolved)) == [double(site, LATER)]
+
+
+async def test_a_merge_since_the_archive_needs_a_new_one(site: Site, tmp_path: Path) -> None:
+    manifest = await archived(site, tmp_path)
+    await merge_with(site, OF_YEAR)
 
     with pytest.raises(YearKept, match="have changed since the archive"):
         await site.archives.drop(manifest, OFFICE)

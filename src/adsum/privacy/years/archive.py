@@ -25,7 +25,10 @@ from adsum.privacy.years.rules import SchoolTotals, YearManifest
 FORMAT = 1
 MANIFEST = "manifest.json"
 ENDING = ".jsonl.gz"
-TABLES = ("schools", "classes", "sessions", "students", "attendances", "attendance_changes", "disputed_marks")
+TABLES = (
+    *("schools", "classes", "sessions", "students"),
+    *("attendances", "attendance_changes", "disputed_marks", "double_records"),
+)
 _BLOCK = 1024 * 1024
 _LARGEST_MANIFEST = 8 * 1024 * 1024
 _DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, KeyError, TypeError, OverflowError)

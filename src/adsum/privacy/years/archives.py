@@ -27,7 +27,7 @@ from adsum.privacy.retention.rules import Kind
 from adsum.privacy.years import repository
 from adsum.privacy.years.archive import ENDING, ArchiveRefused, RowsFile, read_archive, require_new_file, write_archive
 from adsum.privacy.years.repository import NamedRows, SchoolDays
-from adsum.privacy.years.rules import SchoolTotals, YearKept, YearManifest
+from adsum.privacy.years.rules import NOTHING, YearKept, YearManifest
 from adsum.privacy.years.service import first_month_of, require_all_schools
 from adsum.schools.locks import lock_school
 
@@ -64,7 +64,7 @@ class YearArchives:
         self._now = now
 
     async def archive(self, year: int, target: Path, caller: Caller) -> YearManifest:
-        """Writes the records of the school year that begins in `year`, their changes, disputed marks and names.
+        """Writes the records of the school year that begins in `year`, with all that a drop deletes, and names.
 
         The file shows one moment. It has its name when all of it is on disk and has been read again.
 
@@ -91,24 +91,28 @@ class YearArchives:
         """Writes the files of an archive from one state of the database."""
         async with self._database.snapshot() as connection:
             first = date(year, await first_month_of(connection, self._now()), 1)
-            written, totals = _Written(folder), dict[int, SchoolTotals]()
+            schools = [school_id for school_id, _, _ in await repository.list_schools(connection)]
+            written = _Written(folder)
             with written.file("attendances") as records, written.file("attendance_changes") as changes:
-                for school_id, _, _ in await repository.list_schools(connection):
+                for school_id in schools:
                     for day in await repository.days_of(connection, school_id, first, next_year(first)):
                         records.write(written.noted(await repository.records_of_day(connection, school_id, day)))
                         changes.write(await repository.changes_of_day(connection, school_id, day))
-                        totals[school_id] = SchoolTotals(0, 0, 0)
             with written.file("disputed_marks") as disputed:
                 rows = await repository.disputed_marks_of(connection, first, next_year(first))
                 disputed.write(written.noted(rows))
+            with written.file("double_records") as doubles:
+                for school_id in schools:
+                    rows = await repository.double_records_of(connection, school_id, first, next_year(first))
+                    doubles.write(written.noted(rows))
             for name, ids in written.ids.items():
                 with written.file(name) as names:
                     for page in _pages(sorted(ids)):
                         names.write(await repository.rows_with_names(connection, name, page))
-            for school_id in totals:
-                totals[school_id] = await repository.totals_of(connection, school_id, first, next_year(first))
+            totals = {each: await repository.totals_of(connection, each, first, next_year(first)) for each in schools}
         files = {f"{name}{ENDING}": file.described() for name, file in written.files.items()}
-        return YearManifest(__version__, self._now(), first, next_year(first), totals, files)
+        of_year = {school_id: each for school_id, each in totals.items() if each != NOTHING}
+        return YearManifest(__version__, self._now(), first, next_year(first), of_year, files)
 
     async def drop(self, manifest: YearManifest, caller: Caller) -> int:
         """Deletes the records of the year of an archive, and what retention deletes with them. Returns the rows.
@@ -151,7 +155,7 @@ class YearArchives:
             return [school_id for school_id, _, _ in schools]
         for school_id, _, _ in schools:
             totals = await repository.totals_of(connection, school_id, manifest.first, manifest.end)
-            if totals != manifest.totals.get(school_id, SchoolTotals(0, 0, 0)):
+            if totals != manifest.totals.get(school_id, NOTHING):
                 raise YearKept(f"the records of school {school_id} have changed since the archive: make a new one")
             await set_records_from(connection, school_id, manifest.end)
         await record(connection, caller, Action.YEAR_DROPPED, after=_details(manifest))

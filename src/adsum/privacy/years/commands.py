@@ -61,7 +61,8 @@ def archive(
 ) -> None:
     """Write the records of a school year of all schools into a file that only you can read, and check it.
 
-    It has their history, disputed marks, and the names of students, classes, sessions and schools.
+    It has their history, disputed marks, double records of merges, and the names of students, classes, sessions and
+    schools.
     """
     if drop:
         _confirm(yes=yes)
@@ -81,8 +82,8 @@ def verify(path: Archive, *, as_json: Json = False) -> None:
 def drop(path: Archive, *, yes: Yes = False, as_json: Json = False) -> None:
     """Delete the records of the school year of an archive, which has to have all of them as they are now.
 
-    Disputed marks, plans of batches and summaries of these days go, too, and nothing is marked or corrected there any
-    more. Earlier years have to be dropped before. Data of students on hold prevent it.
+    Disputed marks, double records of merges, plans of batches and summaries of these days go, too, and nothing is
+    marked or corrected there any more. Earlier years have to be dropped before. Data of students on hold prevent it.
     """
     _confirm(yes=yes)
     show_item(ArchiveItem.of(_drop(path)), as_json=as_json)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Table, func, select
+from sqlalchemy import Table, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
@@ -15,6 +17,7 @@ from adsum.platform.database.engine import Database
 from adsum.platform.database.partitioning import Partitioning
 from adsum.platform.database.partitions import PartitionsAhead
 from adsum.privacy.retention.repository.partitions import TABLES
+from adsum.privacy.tables import student_merges
 from adsum.privacy.years.rules import SchoolTotals
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.tables import schools
@@ -60,13 +63,21 @@ async def list_schools(connection: AsyncConnection) -> Sequence[SchoolDays]:
 
 
 async def totals_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> SchoolTotals:
-    """The records of a school on these days, the sum of their versions, which each change raises, and their changes."""
+    """The extent of the records of a school on these days."""
     a, c = attendances.c, attendance_changes.c
+    digest, records = hashlib.sha256(), 0
+    for day in await days_of(connection, school_id, first, end):
+        of_day = select(a.id, a.version).where(a.school_id == school_id, a.learning_date == day).order_by(a.id)
+        versions = [tuple(row) for row in await connection.execute(of_day)]
+        records += len(versions)
+        digest.update(_line("attendances", versions))
+    for disputed in await disputed_marks_of(connection, first, end, school_id):
+        digest.update(_line("disputed_marks", [disputed[name] for name in ("id", "said_at", "resolved_at")]))
+    for double in await double_records_of(connection, school_id, first, end):
+        digest.update(_line("double_records", [double[name] for name in ("merge_id", "learning_date", "session_id")]))
     of_days = (a.school_id == school_id, a.learning_date >= first, a.learning_date < end)
-    counted = select(func.count(), func.coalesce(func.sum(a.version), 0)).where(*of_days)
-    records, versions = (await connection.execute(counted)).one()
     changes = select(func.count()).select_from(attendances).join(attendance_changes, c.attendance_id == a.id)
-    return SchoolTotals(records, int(versions), await connection.scalar(changes.where(*of_days)) or 0)
+    return SchoolTotals(records, await connection.scalar(changes.where(*of_days)) or 0, digest.hexdigest())
 
 
 async def days_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> Sequence[date]:
@@ -96,13 +107,29 @@ async def changes_of_day(connection: AsyncConnection, school_id: int, day: date)
     return _named(attendance_changes, (await connection.execute(statement)).all())
 
 
-async def disputed_marks_of(connection: AsyncConnection, first: date, end: date) -> NamedRows:
-    """The disputed marks of these days at all schools, by id. They are few."""
+async def disputed_marks_of(
+    connection: AsyncConnection, first: date, end: date, school_id: int | None = None
+) -> NamedRows:
+    """The disputed marks of these days, by id. `school_id` None: of all schools. They are few."""
     c = contradictions.c
-    within = (c.learning_date >= first, c.learning_date < end)
-    return _named(
-        contradictions, (await connection.execute(select(contradictions).where(*within).order_by(c.id))).all()
-    )
+    within = and_(c.learning_date >= first, c.learning_date < end)
+    of_school = within if school_id is None else and_(within, c.school_id == school_id)
+    statement = select(contradictions).where(of_school).order_by(c.id)
+    return _named(contradictions, (await connection.execute(statement)).all())
+
+
+async def double_records_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> NamedRows:
+    """The double records of these days in classes of a school, with their history, by merge of two students."""
+    m = student_merges.c
+    class_ids = set(await connection.scalars(select(classes.c.id).where(classes.c.school_id == school_id)))
+    merges = await connection.execute(select(m.id, m.student_id, m.removed_id, m.merged_at, m.resolved).order_by(m.id))
+    return [
+        {"merge_id": merge_id, "school_id": school_id, "student_id": student_id, "removed_id": removed_id}
+        | {"merged_at": merged_at, **double}
+        for merge_id, student_id, removed_id, merged_at, resolved in merges
+        for double in resolved
+        if double["class_id"] in class_ids and first.isoformat() <= double["learning_date"] < end.isoformat()
+    ]
 
 
 async def rows_with_names(connection: AsyncConnection, name: str, ids: Sequence[int]) -> NamedRows:
@@ -115,3 +142,7 @@ async def rows_with_names(connection: AsyncConnection, name: str, ids: Sequence[
 def _named(table: Table, rows: Sequence[Sequence[Any]]) -> NamedRows:
     names = [column.name for column in table.c]
     return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def _line(table: str, values: Sequence[Any]) -> bytes:
+    return f"{json.dumps([table, *values], default=datetime.isoformat)}\n".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -32,14 +33,19 @@ class SchoolYear:
 
 @dataclass(frozen=True, slots=True)
 class SchoolTotals:
-    """The number of records of a school, the sum of their versions, and the number of their changes.
+    """The extent of the records of a school.
 
-    A new record, a correction and a deletion each change one of them.
+    `digest`: the hexadecimal SHA-256 of the ids and versions of records, and of the states of disputed marks and double
+    records. A new record, a correction and a deletion each change it; the removal of a note does not.
     """
 
     records: int
-    versions: int
     changes: int
+    digest: str
+
+
+NOTHING = SchoolTotals(0, 0, hashlib.sha256().hexdigest())
+"""The extent of a school without records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class YearManifest:
         made_at: the time.
         first: the first day of the school year.
         end: the day after its last one.
-        totals: of each school that has records, by id.
+        totals: of each school that has any of its rows, by id.
         files: the rows, the bytes and the hexadecimal SHA-256 of each file, by name.
     """
 
