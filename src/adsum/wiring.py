@@ -208,9 +208,14 @@ async def migrate(settings: Settings) -> int:
     async def migrate_and_partition(database: Database) -> int:
         is_new = not database.is_missing and await current_revision(database) is None
         applied = await schema.migrate(database)
-        if is_new and database.is_postgres:
+        if not database.is_postgres:
+            return applied
+        records = partitioning(database, FIRST_MONTH)
+        if is_new:
             # No process of another version works on it.
-            await partitioning(database, FIRST_MONTH).partition(system_clock().date())
+            await records.partition(system_clock().date())
+        else:
+            await records.remove_checks()
         return applied
 
     return await with_database(settings, migrate_and_partition)

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.attendance.tables import attendance_changes, attendances
 from adsum.batches.rules import Tally
 from adsum.batches.tables import batch_runs, job_failures
 from adsum.platform.database.answers import idempotency_keys
 from adsum.platform.database.engine import Database
+from adsum.platform.database.partitioning import left_checks
 from adsum.platform.ids import Batch
 
 _POSTGRES_FACTS = "SELECT CAST(current_setting('server_version_num') AS int), clock_timestamp(), pg_is_in_recovery()"
@@ -57,6 +59,12 @@ async def database_facts(database: Database) -> DatabaseFacts:
             return DatabaseFacts("PostgreSQL", (number // 10_000, number % 10_000), clock, is_replica)
         version = str((await connection.execute(text("SELECT sqlite_version()"))).scalar_one())
         return DatabaseFacts("SQLite", tuple(map(int, version.split("."))), None, is_replica=False)
+
+
+async def has_left_checks(database: Database) -> bool:
+    """Whether a conversion to partitions runs, or was killed and has left checks that refuse later days."""
+    async with database.snapshot() as connection:
+        return bool(await left_checks(connection, (attendances, attendance_changes)))
 
 
 async def pool_facts(database: Database) -> PoolFacts:

@@ -13,6 +13,8 @@ from sqlalchemy import insert, select, text
 from adsum.attendance.repository import apply_changes
 from adsum.attendance.rules import RecordChange
 from adsum.attendance.tables import attendance_changes, attendances
+from adsum.operations.doctor.environment import InspectedServer, check_database
+from adsum.operations.repository import has_left_checks
 from adsum.platform.database import partitioning as conversion
 from adsum.platform.database import schema, table_changes
 from adsum.platform.database.engine import Connection, Database, LockTimeout, RejectedRows, StorageOutage
@@ -25,7 +27,9 @@ from adsum.platform.database.revision import (
     schema_compatibility,
 )
 from adsum.platform.ids import Batch
+from adsum.platform.settings import Settings
 from adsum.privacy.years.repository import partitioning, partitions_ahead
+from adsum.wiring import migrate
 from tests.support.schools import SchoolIds, make_record, make_school
 from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
@@ -214,9 +218,54 @@ async def test_a_conversion_gives_way_to_a_long_transaction_and_can_be_repeated(
         with pytest.raises(LockTimeout):
             await partition(plain)
     assert await names(plain) == []
+    await add_records(plain, school, date(2040, 1, 1))
 
     assert await partition(plain)
+    await add_records(plain, school, date(2040, 1, 2))
+
+
+async def test_a_conversion_that_fails_leaves_no_check_that_refuses_later_days(
+    plain: Database, school: SchoolIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_records(plain, school, date(2026, 9, 1))
+    monkeypatch.setattr(conversion, "_INDEXES", text("SELECT 1 FROM no_such_table WHERE '' = :table"))
+
+    with pytest.raises(StorageOutage):
+        await partition(plain)
+
     await add_records(plain, school, date(2030, 1, 1))
+
+
+async def test_a_migration_removes_the_checks_of_a_conversion_that_was_killed(
+    plain: Database, school: SchoolIds, unmigrated_url: str
+) -> None:
+    late = date(2030, 1, 1)
+    async with plain.transaction() as connection:
+        for table in ("attendances", "attendance_changes"):
+            check = f"ck_{table}_days CHECK (learning_date < '2027-08-01') NOT VALID"
+            await connection.execute(text(f"ALTER TABLE {table} ADD CONSTRAINT {check}"))
+    with pytest.raises(RejectedRows):
+        await add_records(plain, school, late)
+    found = await check_database(plain, InspectedServer("a database", "start it"), lambda: NOW)
+    assert [each.remedy for each in found if each.check == "migrations"] == ["adsum migrate"]
+
+    assert await migrate(Settings(database_url=unmigrated_url)) == 0
+
+    assert not await has_left_checks(plain)
+    await add_records(plain, school, late)
+
+
+async def test_a_mark_beside_the_conversion_of_an_empty_table_is_kept(plain: Database, school: SchoolIds) -> None:
+    """It is of a day after those of an empty table's partition of old days."""
+    async with plain.transaction() as connection:
+        await make_record(
+            connection, school.school_id, Batch(school.class_id, school.session_id, TODAY), school.student_ids[0]
+        )
+        converting = asyncio.create_task(partition(plain))
+        await until(lambda: has_transaction_waiting_for_a_lock(plain))
+
+    assert await converting
+    assert await names(plain) == ["attendances_before_2027", "attendances_2027"]
 
 
 async def test_a_conversion_beside_a_migration_is_an_outage(plain: Database, monkeypatch: pytest.MonkeyPatch) -> None:

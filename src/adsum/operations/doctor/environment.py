@@ -17,6 +17,7 @@ from adsum.operations.repository import (
     DatabaseFacts,
     database_facts,
     ensure_writable,
+    has_left_checks,
 )
 from adsum.platform.addresses import is_loopback_host
 from adsum.platform.clock import Clock
@@ -94,7 +95,7 @@ async def check_database(database: Database, server: InspectedServer, now: Clock
             facts = await database_facts(database)
             findings = [*_version(facts, server), *_clock("database clock", facts.clock, before, now())]
             state = await migration_state(database)
-            findings.append(_migrations(state))
+            findings.append(_migrations(state, has_left_checks=await has_left_checks(database)))
             if not facts.is_replica:
                 await ensure_writable(database)
     except Unavailable as outage:
@@ -115,7 +116,7 @@ def _version(facts: DatabaseFacts, server: InspectedServer) -> list[Finding]:
     return [ok("database", f"{facts.name} {version}, {server.name}")]
 
 
-def _migrations(state: MigrationState) -> Finding:
+def _migrations(state: MigrationState, *, has_left_checks: bool) -> Finding:
     if state is MigrationState.BEHIND:
         return error("migrations", "the database lacks migrations of this version", "adsum migrate")
     if state is MigrationState.AHEAD:
@@ -123,6 +124,11 @@ def _migrations(state: MigrationState) -> Finding:
     if state is MigrationState.INCOMPATIBLE:
         problem = "a version too new for this one has migrated the database"
         return error("migrations", problem, "update this installation")
+    if has_left_checks:
+        problem = (
+            "`adsum year partition` is running or was killed: until it has ended, records of later years are refused"
+        )
+        return error("migrations", problem, "adsum migrate")
     return ok("migrations", f"at revision {newest_revision()}, which is this version's")
 
 

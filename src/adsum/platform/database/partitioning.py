@@ -3,11 +3,16 @@
 The table becomes the partition of all days up to now, and a new table of its name takes its place. No row moves and no
 index is built. Each step that reads the rows lets them be written; what locks the table changes catalogs alone, and
 gives way after half a second. An interrupted conversion is repeated from its beginning.
+
+Beside a conversion, a check refuses rows of days after the present school year. It must not outlive the conversion: one
+that fails removes it, and after a process that was killed `adsum migrate` does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
+from functools import partial
 
 from sqlalchemy import Table, Update, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,6 +42,11 @@ _SEQUENCE = text(
     "SELECT pg_get_serial_sequence(:table, attname) FROM pg_attribute "
     "WHERE attrelid = to_regclass(:table) AND attname = 'id'"
 )
+# Of tables in the schema of the connection alone: other installations may share the database.
+_CHECKS = text(
+    "SELECT c.conname FROM pg_constraint c JOIN pg_class t ON t.oid = c.conrelid "
+    "WHERE c.conname = ANY(:names) AND pg_table_is_visible(t.oid) ORDER BY c.conname"
+)
 
 log = logger(__name__)
 
@@ -55,6 +65,7 @@ class Partitioning:
         self._database = database
         self._records = records
         self._changes = changes
+        self._tables = (records, changes)
         self._month = first_month
 
     async def partition(self, today: date) -> bool:
@@ -72,20 +83,57 @@ class Partitioning:
             if await is_partitioned(connection, self._records):
                 return False
             await connection.execute(_raise_compatibility())
-            end = await self._end(connection, today)
-            await self._fill_days()
-            for table in (self._records, self._changes):
-                await self._check(connection, table, end)
-            await between_others(self._database, lambda transaction: self._exchange(transaction, end, today))
-            for table in (self._records, self._changes):
+            if not await between_others(self._database, lambda transaction: self._exchange_empty(transaction, today)):
+                await self._exchange_filled(connection, today)
+            for table in self._tables:
                 await execute_long(connection, f"ANALYZE {table.name}")
-        log.info("records are partitioned", last_day=(end - timedelta(days=1)).isoformat())
+        log.info("records are partitioned")
         return True
 
-    async def _end(self, connection: AsyncConnection, today: date) -> date:
-        """The first day that the present tables do not hold: of an empty one, of the present school year."""
-        newest: date | None = await fetch_long(connection, str(select(func.max(self._records.c[DAY]))))
-        day = today - timedelta(days=366) if newest is None else max(newest, today + _MARGIN)
+    async def remove_checks(self) -> bool:
+        """Removes the checks of a conversion whose process was killed. Returns whether there were any.
+
+        Raises:
+            LockTimeout, StorageOutage: see `partition`. A conversion that is running counts as a migration.
+        """
+        async with schema_locked(self._database) as connection:
+            return await self._remove_checks(connection)
+
+    async def _exchange_empty(self, connection: Connection, today: date) -> bool:
+        """Partitions tables that have no row, without a check. Returns False if they have one."""
+        c = self._records.c
+        if await connection.scalar(select(c.id).limit(1)) is not None:
+            return False
+        await self._lock(connection)
+        if await connection.scalar(select(c.id).limit(1)) is not None:
+            return False
+        await self._exchange(connection, self._year_after(today - timedelta(days=366)), today)
+        return True
+
+    async def _exchange_filled(self, connection: AsyncConnection, today: date) -> None:
+        """Partitions tables of any size. Their checks are removed, even if it fails."""
+        try:
+            newest: date | None = await fetch_long(connection, str(select(func.max(self._records.c[DAY]))))
+            end = self._year_after(max(newest or today, today + _MARGIN))
+            await self._fill_days()
+            for table in self._tables:
+                await self._check(connection, table, end)
+            await between_others(self._database, lambda transaction: self._exchange(transaction, end, today))
+        finally:
+            await self._remove_checks(connection)
+
+    async def _remove_checks(self, connection: AsyncConnection) -> bool:
+        left = await left_checks(connection, self._tables)
+        for table in self._tables:
+            if _check_of(table) in left:
+                # Each alone: another one may be in use.
+                await between_others(self._database, partial(_remove_check, table=table))
+        if left:
+            log.warning("the checks of a conversion that failed are removed", checks=left)
+        return bool(left)
+
+    def _year_after(self, day: date) -> date:
+        """The first day of the next school year after a day."""
         end = date(day.year, self._month, 1)
         return end if end > day else next_year(end)
 
@@ -123,15 +171,18 @@ class Partitioning:
 
     async def _exchange(self, connection: Connection, end: date, today: date) -> None:
         """Puts partitioned tables in the place of the present ones, in a transaction that changes catalogs alone."""
-        for table in (self._records, self._changes):
-            await connection.execute(text(f"LOCK TABLE {table.name} IN ACCESS EXCLUSIVE MODE"))
+        await self._lock(connection)
         for table in (self._changes, self._records):
             await self._exchange_one(connection, table, end)
-        for table in (self._records, self._changes):
+        for table in self._tables:
             first = end
             while first <= today + AHEAD:
                 await add_partition(connection, table, first)
                 first = next_year(first)
+
+    async def _lock(self, connection: Connection) -> None:
+        for table in self._tables:
+            await connection.execute(text(f"LOCK TABLE {table.name} IN ACCESS EXCLUSIVE MODE"))
 
     async def _exchange_one(self, connection: Connection, table: Table, end: date) -> None:
         name, old = table.name, f"{table.name}_before_{end.year}"
@@ -151,12 +202,23 @@ class Partitioning:
             ),
             *([] if sequence is None else [f"ALTER SEQUENCE {sequence} OWNED BY {name}.id"]),
             f"ALTER TABLE {name} ATTACH PARTITION {old} FOR VALUES FROM (MINVALUE) TO ('{end}')",
-            f"ALTER TABLE {old} DROP CONSTRAINT {_check_of(table)}",
+            f"ALTER TABLE {old} DROP CONSTRAINT IF EXISTS {_check_of(table)}",
             new_table(table, f"{name}_{OTHER}"),
             f"ALTER TABLE {name} ATTACH PARTITION {name}_{OTHER} DEFAULT",
         ]
         for statement in statements:
             await connection.exec_driver_sql(statement)
+
+
+async def left_checks(connection: AsyncConnection, tables: Sequence[Table]) -> list[str]:
+    """The checks that a conversion of these tables has added: it is running, or its process was killed."""
+    if connection.dialect.name == "sqlite":
+        return []
+    return list(await connection.scalars(_CHECKS, {"names": [_check_of(table) for table in tables]}))
+
+
+async def _remove_check(connection: Connection, table: Table) -> None:
+    await connection.execute(text(f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {_check_of(table)}"))
 
 
 def _new_index(table: str, name: str, definition: str, kind: bytes | None, constraint: str | None) -> str:
