@@ -159,7 +159,7 @@ class Sweeper:
 
     async def run(self, stop: asyncio.Event, chores: Sequence[Chore] = ()) -> None:
         """Makes one pass after another until `stop` is set; the leader does the chores, too. An outage ends a pass,
-        never the sweeper. A chore that fails is logged once, and the others are done.
+        never the sweeper. A chore that fails, or meets an outage, is logged once, and the others are done.
         """
         while not stop.is_set():
             began = time.monotonic()
@@ -184,12 +184,13 @@ class Sweeper:
     async def _do(self, chore: Chore) -> None:
         try:
             await chore()
-        except Unavailable:
-            raise
-        except Exception:
+        except Exception as error:
             if chore not in self._failing:  # at every pass it would fill the log
                 self._failing.add(chore)
-                log.exception("a chore failed", mark=LogIcon.ERROR)
+                if isinstance(error, Unavailable):
+                    log.error("outage, a chore is postponed", mark=LogIcon.ERROR, code=error.code)
+                else:
+                    log.exception("a chore failed", mark=LogIcon.ERROR)
         else:
             self._failing.discard(chore)
 
