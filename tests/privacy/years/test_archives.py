@@ -34,7 +34,7 @@ from adsum.privacy.retention.rules import Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.tables import retention_runs, student_merges
 from adsum.privacy.years import archive as files
-from adsum.privacy.years.archive import ArchiveRefused, read_archive
+from adsum.privacy.years.archive import ArchiveRefused, digest_of_manifest, read_archive
 from adsum.privacy.years.archives import YearArchives
 from adsum.privacy.years.rules import YearKept, YearManifest
 from adsum.schools.tables import schools
@@ -154,7 +154,7 @@ async def test_an_archive_has_the_records_of_the_year_with_all_columns_and_the_n
     async with site.database.snapshot() as connection:
         (entry,) = (await connection.execute(select(audit_entries.c.action, audit_entries.c.after))).all()
     assert entry.action == "year_archived"
-    sha256 = manifest.files["attendances.jsonl.gz"][2]
+    sha256 = digest_of_manifest(manifest)
     assert json.loads(entry.after) == {"year": 2024, "records": 1, "changes": 1, "sha256": sha256}
 
 
@@ -281,6 +281,46 @@ async def test_a_drop_is_repeated_without_effect(site: Site, tmp_path: Path) -> 
         await site.archives.drop(manifest, OFFICE)
 
     assert await site.count(attendances) == 1
+    assert await site.count(audit_entries, audit_entries.c.action == "year_dropped") == 1
+
+
+async def test_a_year_that_retention_has_ended_needs_an_archive_with_what_is_left(site: Site, tmp_path: Path) -> None:
+    manifest = await archived(site, tmp_path)
+    other = replace(manifest, totals={})
+    async with site.database.transaction() as connection:
+        await connection.execute(update(schools).values(records_from=manifest.end))
+
+    with pytest.raises(YearKept, match="have changed since the archive"):
+        await site.archives.drop(other, OFFICE)
+    assert await site.count(attendances) == 2
+
+    await site.archives.drop(manifest, OFFICE)
+    assert await site.count(attendances) == 1
+
+
+async def test_an_interrupted_drop_goes_on_without_a_school_that_was_added_since(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await archived(site, tmp_path)
+
+    async def killed(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(YearArchives, "_delete_page", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await site.archives.drop(manifest, OFFICE)
+    async with site.database.transaction() as connection:
+        added = await make_school(connection)
+    batch = Batch(added.class_id, added.session_id, OF_YEAR)
+    async with site.database.transaction() as connection:
+        kept = await make_record(connection, added.school_id, batch, added.student_ids[0])
+
+    await site.archives.drop(manifest, OFFICE)
+
+    async with site.database.snapshot() as connection:
+        left = set(await connection.scalars(select(attendances.c.id)))
+    assert left == {site.records[1], kept}
     assert await site.count(audit_entries, audit_entries.c.action == "year_dropped") == 1
 
 

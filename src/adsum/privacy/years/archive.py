@@ -75,6 +75,11 @@ def _text(value: Any) -> str:
     raise TypeError(type(value).__name__)
 
 
+def digest_of_manifest(manifest: YearManifest) -> str:
+    """The SHA-256 of the file `manifest.json`, which has the checksums of the others: no two archives share it."""
+    return hashlib.sha256(_to_json(manifest)).hexdigest()
+
+
 def require_new_file(target: Path) -> None:
     """Raises ArchiveRefused: there is a file of this name, or no such folder."""
     if target.exists():

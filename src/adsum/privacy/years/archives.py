@@ -25,7 +25,15 @@ from adsum.privacy.retention.repository.deletions import DELETIONS, Deletion
 from adsum.privacy.retention.repository.periods import set_records_from
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.years import repository
-from adsum.privacy.years.archive import ENDING, ArchiveRefused, RowsFile, read_archive, require_new_file, write_archive
+from adsum.privacy.years.archive import (
+    ENDING,
+    ArchiveRefused,
+    RowsFile,
+    digest_of_manifest,
+    read_archive,
+    require_new_file,
+    write_archive,
+)
 from adsum.privacy.years.repository import NamedRows, SchoolDays
 from adsum.privacy.years.rules import NOTHING, YearKept, YearManifest
 from adsum.privacy.years.service import first_month_of, require_all_schools
@@ -118,7 +126,7 @@ class YearArchives:
         """Deletes the records of the year of an archive, and what retention deletes with them. Returns the rows.
 
         From then on its days are neither marked nor corrected, and reports begin after them. A drop that was
-        interrupted goes on. `manifest`: of an archive that `read_archive` has checked.
+        interrupted goes on if the audit log has it. `manifest`: of an archive that `read_archive` has checked.
 
         Raises:
             YearKept: the year has not ended, an earlier year has records, a record of the year is of a student on
@@ -149,9 +157,12 @@ class YearArchives:
         schools = await repository.list_schools(connection)
         for school_id, _, _ in schools:
             await lock_school(connection, school_id)
-        has_ended = all(kept is not None and kept >= manifest.end for _, _, kept in schools)
+        has_begun = await repository.was_dropped(connection, digest_of_manifest(manifest))
+        if has_begun:
+            # Without the schools that were added since: no archive has their records.
+            schools = [each for each in schools if each[2] is not None and each[2] >= manifest.end]
         await self._require_droppable(connection, manifest, schools)
-        if has_ended:
+        if has_begun:
             return [school_id for school_id, _, _ in schools]
         for school_id, _, _ in schools:
             totals = await repository.totals_of(connection, school_id, manifest.first, manifest.end)
@@ -193,10 +204,9 @@ def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
 
 
 def _details(manifest: YearManifest) -> dict[str, int | str]:
-    attendances = manifest.files[f"attendances{ENDING}"]
     return {
         "year": manifest.first.year,
         "records": manifest.records,
         "changes": manifest.changes,
-        "sha256": attendances[2],
+        "sha256": digest_of_manifest(manifest),
     }

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 from sqlalchemy import Table, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.accounts.audit.rules import Action
+from adsum.accounts.audit.tables import audit_entries
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
@@ -60,6 +62,13 @@ async def list_schools(connection: AsyncConnection) -> Sequence[SchoolDays]:
     c = schools.c
     rows = await connection.execute(select(c.id, c.time_zone, c.records_from).order_by(c.id))
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def was_dropped(connection: AsyncConnection, sha256: str) -> bool:
+    """Whether the audit log has the drop of the archive whose manifest has this checksum."""
+    c = audit_entries.c
+    drops = await connection.scalars(select(c.after).where(c.action == Action.YEAR_DROPPED))
+    return any(json.loads(after)["sha256"] == sha256 for after in drops)
 
 
 async def totals_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> SchoolTotals:
