@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import io
 import json
+import logging
 import stat
 import tarfile
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, delete, func, insert, select, text, update
+from sqlalchemy import Table, delete, func, insert, make_url, select, text, update
 
 from adsum.accounts.access import Role, system_caller
 from adsum.accounts.audit.tables import audit_entries
@@ -38,13 +39,16 @@ from adsum.privacy.years.archive import ArchiveRefused, digest_of_manifest, read
 from adsum.privacy.years.archives import YearArchives
 from adsum.privacy.years.rules import YearKept, YearManifest
 from adsum.schools.tables import schools
+from tests.privacy.years.conftest import NAME
 from tests.support.commands import Commands
 from tests.support.runs import inserts, make_run
 from tests.support.schools import SchoolIds, caller, make_record, make_school
+from tests.support.servers.postgres import Postgres
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 OFFICE = system_caller()
 OF_YEAR, LATER = date(2024, 12, 25), date(2025, 9, 1)
+SERVING = f"serve_{NAME}"
 CHANGE = RecordChange(2, "present", None, "absent", "Grüße", NOW, "office", None, None, None, None)
 
 
@@ -541,6 +545,38 @@ async def test_retention_tries_a_partition_that_is_in_use_again_after_a_minute(
         assert await runs.delete_if_due() == 0
     assert await site.count(attendances) == 2
     assert await runs.delete_if_due() == 0, "not before a minute has passed"
+
+
+async def test_retention_deletes_pages_as_a_user_who_does_not_own_the_tables(
+    partitioned: Database, postgres: Postgres, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such as the worker of an installation whose tables belong to another role. No school is locked for a drop."""
+    site = await site_on(partitioned)
+    await keep_one_year(site)
+    async with partitioned.transaction() as connection:
+        for statement in (
+            f"CREATE ROLE {SERVING} LOGIN",
+            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {SERVING}",
+            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {SERVING}",
+        ):
+            await connection.exec_driver_sql(statement)
+    url = make_url(postgres.url(NAME)).set(username=SERVING)
+    serving = open_database(url.render_as_string(hide_password=False))
+    try:
+        runs = RetentionRuns(serving, lambda: NOW)
+        with caplog.at_level(logging.INFO):
+            await runs.delete_all()
+            await runs.delete_all()
+    finally:
+        await serving.close()
+        async with partitioned.transaction() as connection:
+            await connection.exec_driver_sql(f"DROP OWNED BY {SERVING}")
+            await connection.exec_driver_sql(f"DROP ROLE {SERVING}")
+
+    assert "attendances_2024" in await site.partitions()
+    assert await site.count(attendances) == 1
+    assert await site.records_from() == date(2025, 8, 1)
+    assert len([each for each in caplog.records if each.msg.startswith("records are deleted in pages")]) == 1
 
 
 def test_a_year_is_archived_checked_and_dropped_by_commands(demo: Commands, tmp_path: Path) -> None:

@@ -36,6 +36,11 @@ _PARTITIONS = text(
     "WHERE inhparent = to_regclass(:table) ORDER BY child.relname"
 )
 _IS_PARTITIONED = text("SELECT relkind = 'p' FROM pg_class WHERE oid = to_regclass(:table)")
+# Superusers and members of the owner count as owners.
+_IS_OWNER = text(
+    "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = to_regclass(:table) "
+    "OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(:table))"
+)
 
 log = logger(__name__)
 
@@ -71,6 +76,11 @@ async def partitions_of(connection: AsyncConnection, table: Table) -> list[Parti
             first = None if match[2] is None else date.fromisoformat(match[2])
             found.append(Partition(name, first, date.fromisoformat(match[3])))
     return sorted(found, key=lambda each: each.end)
+
+
+async def owns(connection: AsyncConnection, tables: Sequence[Table]) -> bool:
+    """Whether the user of a Postgres connection may add, analyse and drop partitions: the owner of all of them may."""
+    return all([await connection.scalar(_IS_OWNER, {"table": table.name}) for table in tables])
 
 
 class PartitionsAhead:

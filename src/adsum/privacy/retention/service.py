@@ -180,6 +180,7 @@ class RetentionRuns:
         self._page = page
         self._due = now()
         self._steps: AsyncGenerator[int] | None = None
+        self._is_refused_logged = False
 
     async def delete_if_due(self) -> int:
         """Deletes for a second at most; when everything has gone, looks again after six hours. Returns the rows."""
@@ -211,7 +212,7 @@ class RetentionRuns:
         """One page after the other, with a pause after each."""
         async with self._database.snapshot() as connection:
             _, schools = await statements.periods_of_schools(connection, self._now())
-            present = await partitions.partitions_of_records(connection)
+            present = await self._droppable(connection)
         for each in present:
             if _due_everywhere(schools, each):
                 yield await between_others(self._database, partial(self._drop, partition=each), patience=0)
@@ -221,6 +222,16 @@ class RetentionRuns:
                     while rows := await self._delete(school.id, kind, before, deletion):
                         yield rows
                 await self._end(school.id, kind, before)
+
+    async def _droppable(self, connection: Connection) -> list[Partition]:
+        """The partitions that the user of the database may drop: one that serves alone owns none."""
+        present = await partitions.partitions_of_records(connection)
+        if not present or await partitions.owns_partitions(connection):
+            return present
+        if not self._is_refused_logged:
+            log.info("records are deleted in pages: the database user does not own their tables")
+            self._is_refused_logged = True
+        return []
 
     async def _drop(self, connection: Connection, partition: Partition) -> int:
         """Drops a partition whose records are due at every school, without those that keep some of its days.

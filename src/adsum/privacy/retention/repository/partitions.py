@@ -22,6 +22,11 @@ async def partitions_of_records(connection: AsyncConnection) -> list[Partition]:
     return await partitions.partitions_of(connection, attendances)
 
 
+async def owns_partitions(connection: AsyncConnection) -> bool:
+    """Whether the user of a Postgres connection may drop partitions of the records and their changes."""
+    return await partitions.owns(connection, TABLES)
+
+
 async def count_held(connection: AsyncConnection, first: date | None, end: date) -> int:
     """The records of these days of students on hold. `first` None: from the beginning."""
     a = attendances.c
