@@ -98,6 +98,7 @@ async def open_adsum(
         find_number = partial(used_number_of_shards, settings, now=now)
         database, shards = await stack.enter_async_context(open_servers(settings, find_number))
         standby, metrics, seen = open_standby_of(settings, database), Metrics(), last_writes(settings, shards.home)
+        stack.push_async_callback(seen.close)
         if standby is not None:
             stack.push_async_callback(standby.close)
         reader = Reader(database, standby, seen.seen_at, metrics.count_read)
