@@ -42,7 +42,6 @@ PAGE = 500
 SHARE = 0.5
 BUDGET_S = 1.0
 PAUSE = timedelta(hours=6)
-PAUSE_IN_USE = timedelta(minutes=1)
 MAX_RUNS = 20
 
 log = logger(__name__)
@@ -194,10 +193,6 @@ class RetentionRuns:
                 rows += deleted
                 if time.monotonic() > end:
                     return rows
-        except LockTimeout:
-            log.info("a school year is dropped later: its table is in use")
-            self._steps, self._due = None, now + PAUSE_IN_USE
-            return rows
         except BaseException:
             self._steps = None
             raise
@@ -215,7 +210,7 @@ class RetentionRuns:
             present = await self._droppable(connection)
         for each in present:
             if _due_everywhere(schools, each):
-                yield await between_others(self._database, partial(self._drop, partition=each), patience=0)
+                yield await self._drop_if_free(each)
         for school in schools:
             for kind, before in school.cutoffs.items():
                 for deletion in DELETIONS[kind]:
@@ -232,6 +227,14 @@ class RetentionRuns:
             log.info("records are deleted in pages: the database user does not own their tables")
             self._is_refused_logged = True
         return []
+
+    async def _drop_if_free(self, partition: Partition) -> int:
+        """As `_drop`. Returns 0 if the table is in use, too: its rows go in pages, and the next pass tries again."""
+        try:
+            return await between_others(self._database, partial(self._drop, partition=partition), patience=0)
+        except LockTimeout:
+            log.info("a school year is deleted in pages: its table is in use", partition=partition.name)
+            return 0
 
     async def _drop(self, connection: Connection, partition: Partition) -> int:
         """Drops a partition whose records are due at every school, without those that keep some of its days.
