@@ -18,6 +18,7 @@ from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.wiring import AttendanceServices, attendance_services
 from adsum.batches.activity.service import ActivityService
 from adsum.batches.queue.control import QueueControl
+from adsum.batches.sharding.service import require_present_number
 from adsum.batches.wiring import BatchServices, batch_services, queue_control, used_number_of_shards
 from adsum.events.wiring import EventServices, event_services
 from adsum.operations.doctor.wiring import open_doctor
@@ -172,10 +173,15 @@ async def open_services(settings: Settings) -> AsyncGenerator[Services]:
 
 @asynccontextmanager
 async def open_queue_services(settings: Settings) -> AsyncGenerator[Services]:
-    """The queue alone, for a command. The database is not asked before the queue is paused or resumed."""
+    """The queue alone, for a command, so that it can be paused during an outage of the database, too.
+
+    Raises:
+        ConfigurationError: the workers have another number of shards.
+    """
     database = open_database(database_url(settings))
     try:
         async with open_queue_control(settings) as control:
+            await require_present_number(control.number_of_shards, database)
             activity = ActivityService(database, control, system_clock)
             yield Services([control, activity], clock=system_clock, settings=settings)
     finally:

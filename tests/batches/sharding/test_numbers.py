@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from adsum import wiring
+from adsum.batches.queue.control import QueueControl
 from adsum.batches.repository import runs
 from adsum.batches.sharding.service import number_of_shards
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import open_database
+from adsum.platform.errors import ConfigurationError
 from adsum.platform.redis.connection import QueueOutage
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum, open_queue_control
@@ -113,6 +115,29 @@ async def test_a_process_that_began_with_an_earlier_number_empties_nothing_altho
         assert await new.queue.depth() == waiting
         async with adsum.database.snapshot() as connection:
             assert await runs.open_run(connection, batch_of(schools[0])) is not None
+
+
+async def test_a_command_with_another_number_of_shards_than_the_workers_is_refused(
+    adsum: Adsum, settings: Settings
+) -> None:
+    """It would say that a queue is paused which nobody serves."""
+    async with wiring.open_queue_services(settings):
+        pass  # no worker has begun yet
+    async with with_shards(settings, 3) as workers:
+        await sweep(workers)
+    with pytest.raises(ConfigurationError, match="is 3, and that of this command 1: set ADSUM_QUEUE_SHARDS"):
+        async with wiring.open_queue_services(settings):
+            pass
+    async with wiring.open_queue_services(settings.model_copy(update={"queue_shards": 3})) as services:
+        assert len(await services[QueueControl].shards()) == 3
+
+
+async def test_without_the_database_the_number_of_shards_of_a_command_is_that_of_its_setting(
+    settings: Settings,
+) -> None:
+    away = settings.model_copy(update={"database_url": "postgresql://postgres@127.0.0.1:1/adsum"})
+    async with wiring.open_queue_services(away) as services:
+        assert not await services[QueueControl].is_paused()
 
 
 async def test_a_cluster_has_a_shard_for_each_primary(cluster: Cluster, database_url: str, tmp_path: Path) -> None:

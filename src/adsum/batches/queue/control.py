@@ -63,6 +63,11 @@ class QueueControl:
         self._shards = shards
         self._queues: list[Any] = [open_message_queue(each.redis, queue_name, each.key_prefix) for each in shards]
 
+    @property
+    def number_of_shards(self) -> int:
+        """The number of the queue's shards."""
+        return len(self._shards)
+
     async def pause(self) -> None:
         """Workers finish their chunks and take no new ones. Runs that are accepted meanwhile wait."""
         await self._in_each(lambda queue: queue.pause())

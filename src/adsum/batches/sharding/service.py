@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,8 +13,9 @@ from adsum.batches.queue.control import QueueControl
 from adsum.batches.sharding.repository import numbers_of_shards, remember_number
 from adsum.platform.addresses import names_cluster
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Database, StorageOutage
 from adsum.platform.database.revision import MigrationState, migration_state
+from adsum.platform.errors import ConfigurationError
 from adsum.platform.redis.connection import count_primaries
 from adsum.platform.redis.shards import Shards
 from adsum.platform.setting_groups.queue import MAX_SHARDS
@@ -20,6 +23,8 @@ from adsum.platform.telemetry import LogIcon, logger
 
 # Seconds between two searches in the shards of earlier numbers: processes of an earlier number may still be running.
 SEARCH_EVERY_S = 60.0
+# Seconds that a command which pauses the queue waits for the database, which may be away.
+COMPARE_WITHIN_S = 2.0
 
 log = logger(__name__)
 
@@ -45,6 +50,23 @@ async def number_of_shards(setting: int | None, redis_url: str, database: Databa
         await remember_number(connection, number, now())
     log.info("the queue has as many shards as the cluster has primaries", shards=number)
     return number
+
+
+async def require_present_number(shards: int, database: Database) -> None:
+    """Compares the number of shards of a command with that of the workers, unless the database is away.
+
+    Raises:
+        ConfigurationError: the workers serve other queues.
+    """
+    used: list[int] = []
+    with suppress(StorageOutage, TimeoutError):
+        async with asyncio.timeout(COMPARE_WITHIN_S):
+            if await migration_state(database) in {MigrationState.CURRENT, MigrationState.AHEAD}:
+                async with database.snapshot() as connection:
+                    used = await numbers_of_shards(connection)
+    if used and used[0] != shards:
+        number = f"the number of shards of the queue is {used[0]}, and that of this command {shards}"
+        raise ConfigurationError(f"{number}: set ADSUM_QUEUE_SHARDS as for the workers, which serve {used[0]}")
 
 
 @dataclass(frozen=True, slots=True)
