@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
@@ -25,7 +25,7 @@ from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.metrics import Metrics
 from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.clock import Clock, system_clock
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database, LockTimeout, open_database
 from adsum.platform.database.reading import Reader
 from adsum.platform.database.revision import current_revision
 from adsum.platform.database.standby import Standby
@@ -36,7 +36,7 @@ from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
 from adsum.privacy.retention.rules import FIRST_MONTH
 from adsum.privacy.wiring import PrivacyServices, privacy_services
-from adsum.privacy.years.repository import partitioning
+from adsum.privacy.years.repository import partitioning, partitions_ahead
 from adsum.registers.wiring import RegisterPageServices, RegisterServices, register_page_services, register_services
 from adsum.reports.wiring import ReportServices, report_services
 from adsum.roster.demo import service as demo
@@ -223,6 +223,8 @@ async def migrate(settings: Settings) -> int:
             await records.partition(system_clock().date())
         else:
             await records.remove_checks()
+            with suppress(LockTimeout):  # the worker, or the next call, makes them
+                await partitions_ahead(database, system_clock).make()
         return applied
 
     return await with_database(settings, migrate_and_partition)

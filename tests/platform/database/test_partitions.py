@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import insert, make_url, select, text
 
 from adsum.attendance.repository import apply_changes
 from adsum.attendance.rules import RecordChange
@@ -16,8 +16,9 @@ from adsum.attendance.tables import attendance_changes, attendances
 from adsum.operations.doctor.environment import InspectedServer, check_database
 from adsum.operations.repository import has_left_checks
 from adsum.platform.database import partitioning as conversion
+from adsum.platform.database import partitions as ahead_of_years
 from adsum.platform.database import schema, table_changes
-from adsum.platform.database.engine import Connection, Database, LockTimeout, RejectedRows, StorageOutage
+from adsum.platform.database.engine import Connection, Database, LockTimeout, RejectedRows, StorageOutage, open_database
 from adsum.platform.database.partitions import PartitionsAhead, partitions_of
 from adsum.platform.database.revision import (
     COMPATIBLE_FROM,
@@ -72,6 +73,12 @@ async def add_records(database: Database, school: SchoolIds, *days: date) -> lis
     async with database.transaction() as connection:
         batches = [Batch(school.class_id, school.session_id, day) for day in days]
         return [await make_record(connection, school.school_id, each, school.student_ids[0]) for each in batches]
+
+
+async def as_owner(database: Database, *statements: str) -> None:
+    async with database.transaction() as connection:
+        for statement in statements:
+            await connection.exec_driver_sql(statement)
 
 
 async def correct(database: Database, record_id: int, version: int = 2) -> None:
@@ -313,6 +320,54 @@ async def test_rows_without_a_partition_move_to_the_new_one(
     async with plain.snapshot() as connection:
         for table in ("attendances", "attendance_changes"):
             assert await tables_of_days(connection, table) == {date(2028, 9, 1): f"{table}_2028"}
+
+
+async def test_a_year_with_many_rows_stays_in_the_partition_of_other_days_and_later_ones_get_their_own(
+    plain: Database, school: SchoolIds, clock: Clock, ahead: PartitionsAhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To move them all would hold up everybody who marks."""
+    monkeypatch.setattr(ahead_of_years, "MOVED", 1)
+    many = date(2028, 9, 1), date(2028, 9, 2)
+    for record_id in await add_records(plain, school, *many, date(2029, 9, 1)):
+        await correct(plain, record_id)
+    clock.now = datetime(2029, 9, 1, tzinfo=UTC)
+
+    assert await ahead.make_if_due() == 4
+
+    assert (await names(plain))[-3:] == ["attendances_2027", "attendances_2029", "attendances_2030"]
+    async with plain.snapshot() as connection:
+        for table in ("attendances", "attendance_changes"):
+            expected = dict.fromkeys(many, f"{table}_other") | {date(2029, 9, 1): f"{table}_2029"}
+            assert await tables_of_days(connection, table) == expected
+
+
+async def test_a_user_who_does_not_own_the_tables_says_so_once_and_makes_and_analyses_nothing(
+    plain: Database, unmigrated_url: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    await partition(plain)
+    await as_owner(plain, "CREATE ROLE partitions_serving LOGIN")
+    url = make_url(unmigrated_url).set(username="partitions_serving").render_as_string(hide_password=False)
+    serving = open_database(url)
+    clock.now = NEXT_YEAR
+    try:
+        chore = partitions_ahead(serving, lambda: clock.now)
+        assert [await chore.make_if_due(), await chore.make()] == [0, 0]
+    finally:
+        await serving.close()
+        await as_owner(plain, "DROP ROLE partitions_serving")
+    assert [each.levelname for each in caplog.records if each.msg.startswith("partitions are neither")] == ["WARNING"]
+
+
+async def test_a_migration_makes_the_partitions_that_are_missing(
+    plain: Database, unmigrated_url: str, ahead: PartitionsAhead
+) -> None:
+    """As the owner of the tables, which the worker may not be."""
+    for table in ("attendance_changes", "attendances"):
+        await as_owner(plain, f"DROP TABLE {table}_2027")
+
+    await migrate(Settings(database_url=unmigrated_url))
+
+    assert "attendances_2027" in await names(plain)
 
 
 async def test_a_partition_whose_table_is_in_use_is_made_ten_minutes_later(

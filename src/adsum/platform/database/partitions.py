@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
-from sqlalchemy import MetaData, Table, delete, insert, select, text
+from sqlalchemy import MetaData, Select, Table, delete, func, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.clock import Clock
@@ -26,6 +26,8 @@ DAY = "learning_date"
 OTHER = "other"
 # The partition of a year exists at least this long before the year begins.
 AHEAD = timedelta(days=366)
+# Rows of a new partition that are moved in its transaction: less than a second.
+MOVED = 10_000
 PAUSE = timedelta(days=1)
 PAUSE_AFTER_FAILURE = timedelta(minutes=10)
 
@@ -96,38 +98,67 @@ class PartitionsAhead:
         self._now = now
         self._due = now()
         self._analysing: asyncio.Task[None] | None = None
+        self._is_refused_logged = False
 
     async def make_if_due(self) -> int:
         """Looks once a day. Returns the number of partitions that it has made. Without partitions it does nothing."""
         now = self._now()
-        if now < self._due or not self._database.is_postgres:
+        if now < self._due:
             return 0
-        async with self._database.autocommit_read() as connection:
-            partitions = {table: await partitions_of(connection, table) for table in self._tables}
-        if not all(partitions.values()):
-            self._due = now + PAUSE
+        self._due = now + PAUSE
+        if not await self._may_change():
             return 0
-        made = 0
         try:
-            for table, present in partitions.items():
-                made += await self._make(table, present[-1].end, now.date())
+            made = await self._make()
         except StorageOutage as error:
             # Rows of that year are kept without it. The other chores go on.
             log.warning("a partition is made later", code=error.code)
             self._due = now + PAUSE_AFTER_FAILURE
-            return made
-        self._due = now + PAUSE
+            return 0
         if self._analysing is None or self._analysing.done():
             self._analysing = asyncio.create_task(self.analyse())
         return made
 
-    async def _make(self, table: Table, end: date, today: date) -> int:
+    async def make(self) -> int:
+        """Makes the partitions of coming years, and returns their number; 0 as a user who does not own the tables.
+
+        Raises:
+            LockTimeout: a transaction uses a table.
+            StorageOutage: another process migrates, or the database does not answer.
+        """
+        return await self._make() if await self._may_change() else 0
+
+    async def _may_change(self) -> bool:
+        """Whether there are partitions, and the user of the database owns them. If not it is logged once."""
+        if not self._database.is_postgres:
+            return False
+        async with self._database.autocommit_read() as connection:
+            is_partitioned, is_owner = bool(await self._ends(connection)), await owns(connection, self._tables)
+        if is_partitioned and not is_owner and not self._is_refused_logged:
+            log.warning("partitions are neither made nor analysed: the database user does not own the tables")
+            self._is_refused_logged = True
+        return is_partitioned and is_owner
+
+    async def _make(self) -> int:
+        """A year whose rows are too many to be moved in a moment gets none: they stay in that of other days."""
         made = 0
-        async with schema_locked(self._database):
-            while end <= today + AHEAD:
-                await between_others(self._database, partial(add_partition, table=table, first=end), patience=0)
-                made, end = made + 1, next_year(end)
+        async with schema_locked(self._database) as connection:
+            last = await self._ends(connection)
+            end = min(last.values(), default=date.max)
+            while end <= self._now().date() + AHEAD:
+                tables = [table for table in self._tables if last[table] <= end]
+                if await _are_few(connection, tables, end):
+                    await between_others(self._database, partial(_add_partitions, tables=tables, first=end), patience=0)
+                    made += len(tables)
+                else:
+                    log.warning("a school year gets no partition: it has too many rows", first_day=end.isoformat())
+                end = next_year(end)
         return made
+
+    async def _ends(self, connection: AsyncConnection) -> dict[Table, date]:
+        """Of each table the day after those of its newest partition. Empty: not all of them have partitions."""
+        partitions = {table: await partitions_of(connection, table) for table in self._tables}
+        return {table: present[-1].end for table, present in partitions.items()} if all(partitions.values()) else {}
 
     async def analyse(self) -> None:
         """Renews the statistics of the whole tables. What prevents it is logged, and it is repeated the next day."""
@@ -143,6 +174,26 @@ class PartitionsAhead:
         if self._analysing is not None:
             self._analysing.cancel()
             await asyncio.wait([self._analysing])
+
+
+async def _are_few(connection: AsyncConnection, tables: Sequence[Table], first: date) -> bool:
+    """Whether the rows of a year that are in the partitions of other days can be moved while others wait."""
+    counts = [
+        await connection.scalar(select(func.count()).select_from(_of_year(table, first).limit(MOVED + 1).subquery()))
+        for table in tables
+    ]
+    return all(count is not None and count <= MOVED for count in counts)
+
+
+def _of_year(table: Table, first: date) -> Select[int]:
+    other = table.to_metadata(MetaData(), name=f"{table.name}_{OTHER}")
+    return select(literal(1)).select_from(other).where(other.c[DAY] >= first, other.c[DAY] < next_year(first))
+
+
+async def _add_partitions(connection: Connection, tables: Sequence[Table], first: date) -> None:
+    """In one transaction, so that the rows of all tables are dropped together later."""
+    for table in tables:
+        await add_partition(connection, table, first)
 
 
 async def add_partition(connection: Connection, table: Table, first: date) -> None:
