@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 
 from adsum import wiring
+from adsum.accounts.access import Role
 from adsum.platform.http.recency import AS_OF
 from adsum.platform.settings import Settings
 from tests.support.api import DAY, Api, opened_api
@@ -97,6 +99,14 @@ async def test_a_caller_finds_what_they_have_seen_to_be_complete(replicated: Rep
     assert status.status_code == 200
     assert AS_OF not in status.headers
     assert not await replicated.is_read_from_standby("/attendances/batches", "viewer")
+
+
+async def test_a_caller_finds_what_the_feed_of_events_has_shown(replicated: Replicated) -> None:
+    """The receiver of a webhook asks for it before a list."""
+    await replicated.api.sign_in(Role.ADMIN, replicated.api.school.school_id)
+    await until(partial(replicated.is_read_from_standby, "/students", "admin"))
+    assert (await replicated.api.get("/events", "admin")).status_code == 200
+    assert not await replicated.is_read_from_standby("/students", "admin")
 
 
 async def test_a_teacher_and_a_write_are_never_served_by_the_standby(replicated: Replicated) -> None:
