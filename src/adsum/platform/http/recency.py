@@ -53,8 +53,8 @@ class _Response:
                 MutableHeaders(scope=message)[AS_OF] = moment.isoformat(timespec="milliseconds")
             if self._has_seen_primary(media_type):
                 await self._note()
-        elif self._is_stream:
-            await self._note()
+        elif self._is_stream and (actor := actor_in(self._scope)) is not None:
+            self._last_writes.note_soon(actor)
         await self._send(message)
 
     def _has_seen_primary(self, media_type: str) -> bool:
@@ -66,4 +66,8 @@ class _Response:
     async def _note(self) -> None:
         actor = actor_in(self._scope)
         if actor is not None:
-            await services_of(Request(self._scope))[LastWrites].note(actor)
+            await self._last_writes.note(actor)
+
+    @property
+    def _last_writes(self) -> LastWrites:
+        return services_of(Request(self._scope))[LastWrites]

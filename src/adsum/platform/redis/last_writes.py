@@ -10,7 +10,6 @@ import math
 import re
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 from redis.asyncio import Redis
 
@@ -23,6 +22,9 @@ EVERYBODY = "everybody"
 EVERYBODY_MS = 24 * 60 * 60 * 1000
 # Seconds between two attempts to tell all processes that a moment could not be noted.
 TELL_EVERY_S = 0.25
+# A moment is noted that many seconds ahead, so that an actor costs one command in this time and not one per request.
+AHEAD_S = 1.0
+_REMEMBERED = 10_000
 _SUBJECT = re.compile(r"[a-z]+-\d+")
 
 
@@ -44,26 +46,47 @@ class LastWrites:
         self._prefix = f"{key_prefix}{SEEN}:"
         self._seconds = seconds
         self._now = now
+        self._noted: dict[str, float] = {}
+        self._noting: dict[str, asyncio.Task[None]] = {}
+        self._failed_at = -math.inf
         self._telling: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Ends what tells other processes."""
-        if self._telling is not None:
-            self._telling.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._telling
+        """Ends what runs in the background."""
+        running = [*self._noting.values(), *([self._telling] if self._telling is not None else [])]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def note_soon(self, actor: str) -> None:
+        """As `note`, in the background: a message of a stream does not wait for Redis."""
+        if actor not in self._noting and self._due(actor):
+            self._noting[actor] = task = asyncio.create_task(self.note(actor))
+            task.add_done_callback(lambda _: self._noting.pop(actor))
 
     async def note(self, actor: str) -> None:
         """The actor has seen the primary as of now. An API key that acts for a person is noted as itself."""
-        moment = self._now()
+        if self._telling is not None:
+            self._failed_at = self._now()
+            return
+        subjects, moment = self._due(actor), self._now() + AHEAD_S
         try:
             async with redis_deadline():
                 with translated():
-                    for subject in _SUBJECT.findall(actor):
-                        await self._redis.set(self._prefix + subject, moment, px=math.ceil(self._seconds * 1000))
+                    for subject in subjects:
+                        lifetime = math.ceil((self._seconds + AHEAD_S) * 1000)
+                        await self._redis.set(self._prefix + subject, moment, px=lifetime)
+                        self._noted[subject] = moment
         except QueueOutage:
-            if self._telling is None:
-                self._telling = asyncio.create_task(self._tell_everybody())
+            self._failed_at = self._now()
+            self._telling = self._telling or asyncio.create_task(self._tell_everybody())
+
+    def _due(self, actor: str) -> list[str]:
+        """What is to be noted of an actor."""
+        now = self._now()
+        if len(self._noted) > _REMEMBERED:
+            self._noted = {subject: moment for subject, moment in self._noted.items() if moment >= now}
+        return [each for each in _SUBJECT.findall(actor) if self._noted.get(each, -math.inf) < now]
 
     async def seen_at(self, actor: str) -> float:
         """The moment; now, if Redis is away or was, and nobody knows it."""
@@ -86,11 +109,12 @@ class LastWrites:
         return moment
 
     async def _tell_everybody(self) -> None:
-        while True:
-            with suppress(QueueOutage):
+        told = -math.inf
+        while told < self._failed_at:  # it may fail again meanwhile
+            try:
                 async with redis_deadline():
                     with translated():
-                        await self._note_everybody()
-                self._telling = None
-                return
-            await asyncio.sleep(TELL_EVERY_S)
+                        told = await self._note_everybody()
+            except QueueOutage:
+                await asyncio.sleep(TELL_EVERY_S)
+        self._telling = None
