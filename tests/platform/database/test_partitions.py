@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import insert, make_url, select, text
+from sqlalchemy import func, insert, make_url, select, text
 
 from adsum.attendance.repository import apply_changes
 from adsum.attendance.rules import RecordChange
@@ -29,6 +29,7 @@ from adsum.platform.database.revision import (
 )
 from adsum.platform.ids import Batch
 from adsum.platform.settings import Settings
+from adsum.privacy.retention.repository.partitions import drop_partition
 from adsum.privacy.years.repository import partitioning, partitions_ahead
 from adsum.wiring import migrate
 from tests.support.schools import SchoolIds, make_record, make_school
@@ -181,6 +182,49 @@ async def test_a_process_that_is_too_old_meets_an_outage_which_it_repeats_and_no
     with pytest.raises(StorageOutage):
         async with plain.transaction() as connection:
             await connection.execute(text(f"INSERT INTO attendance_changes ({columns}) {change}"))
+
+
+async def test_changes_of_an_older_process_beside_a_conversion_are_kept_with_the_day_of_their_record(
+    plain: Database, school: SchoolIds
+) -> None:
+    (record_id,) = await add_records(plain, school, date(2026, 9, 1))
+    written = 0
+
+    async def write_without_days() -> None:
+        nonlocal written
+        while True:
+            change = f"VALUES ({record_id}, {written + 2}, now(), 'office') ON CONFLICT (attendance_id, version)"
+            columns = "attendance_id, version, changed_at, changed_role"
+            await as_owner(plain, f"INSERT INTO attendance_changes ({columns}) {change} DO NOTHING")
+            written += 1
+
+    async def has_written() -> bool:
+        return written > 10
+
+    writing = asyncio.create_task(write_without_days())
+    await until(has_written)
+    await partition(plain)
+
+    with pytest.raises(StorageOutage):
+        await writing
+    async with plain.snapshot() as connection:
+        c = attendance_changes.c
+        days = await connection.execute(select(c.learning_date, func.count()).group_by(c.learning_date))
+        assert [tuple(row) for row in days] == [(date(2026, 9, 1), written)]
+
+
+async def test_a_change_without_a_day_goes_with_the_partition_of_its_record(plain: Database, school: SchoolIds) -> None:
+    """An older process that is still running has written it after the conversion."""
+    await partition(plain)
+    (record_id,) = await add_records(plain, school, date(2026, 9, 1))
+    change = "(attendance_id, version, changed_at, changed_role) VALUES"
+    await as_owner(plain, f"INSERT INTO attendance_changes {change} ({record_id}, 2, now(), 'office')")
+    async with plain.transaction() as connection:
+        (of_year,) = [each for each in await partitions_of(connection, attendances) if each.first == date(2026, 8, 1)]
+        await drop_partition(connection, of_year)
+
+    async with plain.snapshot() as connection:
+        assert await connection.scalar(select(func.count()).select_from(attendance_changes)) == 0
 
 
 async def test_records_are_written_and_corrected_while_their_table_is_partitioned(

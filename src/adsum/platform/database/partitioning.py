@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import partial
 
-from sqlalchemy import Table, Update, func, select, text, update
+from sqlalchemy import Table, Update, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.contention import repeats_if_contended
@@ -27,6 +27,9 @@ from adsum.platform.telemetry import logger
 SLICE = 500
 # Marks are not entered for later days than today. This is far more than a conversion takes.
 _MARGIN = timedelta(days=31)
+
+# The day of a change by a process that names none. It is before each end.
+_UNKNOWN = "DATE '-infinity'"
 
 _INDEXES = text(
     "SELECT i.relname, pg_get_indexdef(i.oid), c.contype, pg_get_constraintdef(c.oid) FROM pg_index x "
@@ -67,6 +70,7 @@ class Partitioning:
         self._changes = changes
         self._tables = (records, changes)
         self._month = first_month
+        self._has_no_day = or_(changes.c[DAY].is_(None), changes.c[DAY] == text(_UNKNOWN))
 
     async def partition(self, today: date) -> bool:
         """Partitions both tables. Returns False if they are partitioned already.
@@ -81,10 +85,12 @@ class Partitioning:
         await refuse_pooler(self._database, "adsum year partition")
         async with schema_locked(self._database) as connection:
             if await is_partitioned(connection, self._records):
+                await self._fill_unknown(connection)
                 return False
             await connection.execute(_raise_compatibility())
             if not await between_others(self._database, lambda transaction: self._exchange_empty(transaction, today)):
                 await self._exchange_filled(connection, today)
+                await self._fill_unknown(connection)
             for table in self._tables:
                 await execute_long(connection, f"ANALYZE {table.name}")
         log.info("records are partitioned")
@@ -115,6 +121,7 @@ class Partitioning:
         try:
             newest: date | None = await fetch_long(connection, str(select(func.max(self._records.c[DAY]))))
             end = self._year_after(max(newest or today, today + _MARGIN))
+            await between_others(self._database, self._set_default)
             await self._fill_days()
             for table in self._tables:
                 await self._check(connection, table, end)
@@ -137,6 +144,16 @@ class Partitioning:
         end = date(day.year, self._month, 1)
         return end if end > day else next_year(end)
 
+    async def _set_default(self, connection: Connection) -> None:
+        """From now on older processes, which do not name the day, write one that the check lets pass."""
+        await connection.execute(text(f"ALTER TABLE {self._changes.name} ALTER {DAY} SET DEFAULT {_UNKNOWN}"))
+
+    async def _fill_unknown(self, connection: AsyncConnection) -> None:
+        """Sets the day of changes that older processes have written beside the conversion, or since."""
+        c, r = self._changes.c, self._records.c
+        filled = update(self._changes).where(r.id == c.attendance_id, self._has_no_day).values({DAY: r[DAY]})
+        await execute_long(connection, str(filled.compile(dialect=connection.dialect)))
+
     async def _fill_days(self) -> None:
         """Sets the day of older changes, a page at a time."""
         after: int | None = 0
@@ -150,7 +167,7 @@ class Partitioning:
         async with self._database.transaction() as connection:
             last: int | None = await connection.scalar(select(func.max(page.c.attendance_id)))
             if last is not None:
-                within = (c.attendance_id > after, c.attendance_id <= last, c[DAY].is_(None))
+                within = (c.attendance_id > after, c.attendance_id <= last, self._has_no_day)
                 filled = update(self._changes).where(*within, r.id == c.attendance_id).values({DAY: r[DAY]})
                 await connection.execute(filled)
         return last
@@ -193,6 +210,7 @@ class Partitioning:
             *(f"ALTER TABLE {name} DROP CONSTRAINT {key}" for key, _, target in keys if target == self._records.name),
             f"ALTER TABLE {name} RENAME TO {old}",
             *(f"ALTER INDEX {index} RENAME TO {index}_before_{end.year}" for index, *_ in indexes),
+            f"ALTER TABLE {old} ALTER {DAY} DROP DEFAULT",
             f"CREATE TABLE {name} (LIKE {old} INCLUDING DEFAULTS) PARTITION BY RANGE ({DAY})",
             *(_new_index(name, *index) for index in indexes if index[2] != b"p"),
             *(
@@ -219,6 +237,7 @@ async def left_checks(connection: AsyncConnection, tables: Sequence[Table]) -> l
 
 async def _remove_check(connection: Connection, table: Table) -> None:
     await connection.execute(text(f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {_check_of(table)}"))
+    await connection.execute(text(f"ALTER TABLE {table.name} ALTER {DAY} DROP DEFAULT"))
 
 
 def _new_index(table: str, name: str, definition: str, kind: bytes | None, constraint: str | None) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 
-from sqlalchemy import MetaData, Select, Table, delete, func, insert, literal, select, text
+from sqlalchemy import MetaData, Select, Table, delete, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.clock import Clock
@@ -218,6 +218,15 @@ def new_table(table: Table, name: str) -> str:
     """The statement that makes a table with the columns of a partitioned one, and the primary key that it lacks."""
     key = ", ".join(column.name for column in table.primary_key)
     return f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS, CONSTRAINT pk_{name} PRIMARY KEY ({key}))"
+
+
+async def fill_missing_days(connection: Connection, records: Table, changes: Table) -> None:
+    """Moves changes without a day to the partition of their record. Processes from before the partitions write them,
+    and if the record was dropped, nothing would find them.
+    """
+    c, r = changes.c, records.c
+    missing = update(changes).where(c[DAY].is_(None), r.id == c.attendance_id).values({DAY: r[DAY]})
+    await connection.execute(missing)
 
 
 async def drop_partition(connection: Connection, partition: Partition) -> None:

@@ -48,6 +48,7 @@ async def count_of_school(connection: AsyncConnection, school_id: int, first: da
 
 async def drop_partition(connection: AsyncConnection, partition: Partition) -> None:
     """Drops a partition of the records, and that of their changes. `docs/locks.md` says when it may wait."""
+    await partitions.fill_missing_days(connection, *TABLES)
     for table in reversed(TABLES):
         for each in await partitions.partitions_of(connection, table):
             if (each.first, each.end) == (partition.first, partition.end):
