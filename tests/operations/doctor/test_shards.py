@@ -57,7 +57,7 @@ async def test_a_single_shard_is_not_mentioned(adsum: Adsum, settings: Settings)
 async def test_shards_without_a_worker_are_errors(adsum: Adsum, settings: Settings) -> None:
     several = settings.model_copy(update={"queue_shards": 3})
     (without_any,) = await findings(several)
-    assert without_any.message == "3, and each answers"  # the check of the workers tells of it
+    assert without_any.message == "3 shards; each answers"  # the check of the workers tells of it
     async with with_shards(several, 3) as sharded, working(sharded, [sharded.shards[1]]):
 
         async def is_listed() -> bool:
@@ -65,7 +65,7 @@ async def test_shards_without_a_worker_are_errors(adsum: Adsum, settings: Settin
 
         await until(is_listed)
         (finding,) = await findings(several)
-        assert finding.message == "shards 0, 2 of 3 have no worker: their batches wait"
+        assert finding.message == "shards 0, 2 (of 3) have no worker: their batches wait"
         assert finding.remedy == "adsum worker --shards 0,2"
 
 
@@ -104,7 +104,7 @@ async def test_the_doctor_tells_which_shard_is_away(
     (fine,) = await findings(of_cluster, "cluster")
     assert fine.message == "3 primary servers, each with a replica"
     (all_answer,) = await findings(of_cluster)
-    assert all_answer.message == "3, and each answers"
+    assert all_answer.message == "3 shards; each answers"
     async with with_shards(of_cluster, 3) as sharded:
         slot = slot_of(sharded.shards[0].key_prefix)
         assert cluster.owner_of(slot) is not cluster.owner_of(slot_of(sharded.shards.home.key_prefix))
@@ -119,4 +119,4 @@ async def test_the_doctor_tells_which_shard_is_away(
 
     await until(is_down)
     (finding,) = await findings(of_cluster)
-    assert finding.message == "shards 0 of 3 do not answer: their batches wait, those of the others do not"
+    assert finding.message == "shard 0 (of 3) does not answer: its batches wait, those of the others do not"

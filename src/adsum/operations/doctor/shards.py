@@ -18,13 +18,15 @@ async def check_shards(queue: QueueService, control: QueueControl, earlier: Earl
         return findings
     silent = await control.silent_shards()
     if silent:
-        message = f"{_named(silent)} of {number} do not answer: their batches wait, those of the others do not"
+        answer = "does not answer: its" if len(silent) == 1 else "do not answer: their"
+        message = f"{_named(silent, number)} {answer} batches wait, those of the others do not"
         findings.append(error("shards", message, "valkey-cli CLUSTER NODES  # on one of its servers"))
     unserved = [each for each in await control.unserved_shards() if each not in silent]
     if unserved and len(unserved) + len(silent) < number:  # without any worker another check says so
-        message = f"{_named(unserved)} of {number} have no worker: their batches wait"
+        have = "has no worker: its" if len(unserved) == 1 else "have no worker: their"
+        message = f"{_named(unserved, number)} {have} batches wait"
         findings.append(error("shards", message, f"adsum worker --shards {','.join(map(str, unserved))}"))
-    return findings or [ok("shards", f"{number}, and each answers")]
+    return findings or [ok("shards", f"{number} shards; each answers")]
 
 
 async def _check_other_numbers(number: int, earlier: EarlierShards) -> list[Finding]:
@@ -43,5 +45,5 @@ async def _check_other_numbers(number: int, earlier: EarlierShards) -> list[Find
     ]
 
 
-def _named(shards: list[int]) -> str:
-    return f"shards {', '.join(map(str, shards))}"
+def _named(shards: list[int], number: int) -> str:
+    return f"shard{'' if len(shards) == 1 else 's'} {', '.join(map(str, shards))} (of {number})"
