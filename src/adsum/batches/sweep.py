@@ -42,7 +42,9 @@ OVERLAP = timedelta(seconds=5)
 RECENT = timedelta(seconds=60)
 
 Chore: TypeAlias = Callable[[], Awaitable[object]]
-"""Other periodic work of the leading sweeper. It checks by itself whether anything is due."""
+"""Other periodic work of the leading sweeper. It checks by itself whether anything is due. Two processes may do it at
+once.
+"""
 
 Position: TypeAlias = tuple[datetime, str]
 """The position of a run in the order in which runs ended: the time and its id."""
@@ -175,7 +177,8 @@ class Sweeper:
         try:
             await self.sweep_if_leading()
         except QueueOutage as error:
-            # The last leader still leads: nobody can take its place, and chores need the database alone.
+            # The last leader still does the chores, which need the database alone. If only this process is cut off from
+            # its shard, another one does them, too: every chore is safe twice at once.
             _log_outage(error)
         if self.is_leading:
             for chore in chores:
