@@ -9,7 +9,7 @@ import json
 import logging
 import stat
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Table, delete, func, insert, make_url, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Role, system_caller
 from adsum.accounts.audit.tables import audit_entries
@@ -30,14 +31,16 @@ from adsum.platform.errors import Forbidden
 from adsum.platform.ids import Batch
 from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.holds.service import StudentHolds
+from adsum.privacy.retention.repository import partitions, periods
 from adsum.privacy.retention.repository.partitions import partitions_of_records
 from adsum.privacy.retention.rules import Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.tables import retention_runs, student_merges
 from adsum.privacy.years import archive as files
+from adsum.privacy.years import repository
 from adsum.privacy.years.archive import ArchiveRefused, digest_of_manifest, read_archive
 from adsum.privacy.years.archives import YearArchives
-from adsum.privacy.years.rules import YearKept, YearManifest
+from adsum.privacy.years.rules import SchoolTotals, YearKept, YearManifest
 from adsum.schools.tables import schools
 from tests.privacy.years.conftest import NAME
 from tests.support.commands import Commands
@@ -465,6 +468,112 @@ async def test_a_year_with_a_partition_goes_with_it(partitioned: Database, tmp_p
     assert await site.count(attendance_changes) == 0
 
 
+def others_are_free(database: Database, school_id: int) -> Awaitable[None]:
+    """Returns if no transaction has locked any other school."""
+
+    async def lock() -> None:
+        async with database.transaction() as connection:
+            others = select(schools.c.id).where(schools.c.id != school_id)
+            await connection.execute(others.with_for_update(nowait=True, key_share=True))
+
+    return lock()
+
+
+async def test_a_drop_locks_no_other_school_while_it_compares_one(
+    partitioned: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await site_on(partitioned)
+    async with partitioned.transaction() as connection:
+        await make_school(connection)
+    manifest = await archived(site, tmp_path)
+    count, compared = repository.totals_of, list[int]()
+
+    async def watched(connection: AsyncConnection, school_id: int, first: date, end: date) -> SchoolTotals:
+        await others_are_free(partitioned, school_id)
+        compared.append(school_id)
+        return await count(connection, school_id, first, end)
+
+    monkeypatch.setattr(repository, "totals_of", watched)
+    await site.archives.drop(manifest, OFFICE)
+
+    assert len(compared) == 4
+    assert "attendances_2024" not in await site.partitions()
+
+
+async def test_a_refused_drop_changes_no_school(site: Site, tmp_path: Path) -> None:
+    async with site.database.transaction() as connection:
+        second = await make_school(connection)
+    manifest = await archived(site, tmp_path)
+    async with site.database.transaction() as connection:
+        batch = Batch(second.class_id, second.session_id, OF_YEAR)
+        await make_record(connection, second.school_id, batch, second.student_ids[0])
+
+    with pytest.raises(YearKept, match=f"school {second.school_id} have changed"):
+        await site.archives.drop(manifest, OFFICE)
+
+    assert await site.count(schools, schools.c.records_from.is_not(None)) == 0
+
+
+async def test_a_school_that_is_added_during_a_drop_keeps_the_year(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await archived(site, tmp_path)
+    set_records_from = periods.set_records_from
+
+    async def with_school(connection: AsyncConnection, school_id: int, day: date) -> None:
+        await set_records_from(connection, school_id, day)
+        await make_school(connection)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("adsum.privacy.years.archives.set_records_from", with_school)
+        with pytest.raises(YearKept, match="a school was added"):
+            await site.archives.drop(manifest, OFFICE)
+    assert await site.count(attendances) == 2
+
+    await site.archives.drop(manifest, OFFICE)
+    assert await site.count(attendances) == 1
+
+
+async def test_retention_locks_no_other_school_while_it_counts_one(
+    partitioned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await site_on(partitioned)
+    async with partitioned.transaction() as connection:
+        await make_school(connection)
+    runs = await keep_one_year(site)
+    count = partitions.count_of_school
+
+    async def watched(connection: AsyncConnection, school_id: int, first: date | None, end: date) -> int:
+        await others_are_free(partitioned, school_id)
+        return await count(connection, school_id, first, end)
+
+    monkeypatch.setattr(partitions, "count_of_school", watched)
+    await runs.delete_all()
+
+    assert await site.partitions() == ["attendances_2025"]
+    async with partitioned.snapshot() as connection:
+        assert await connection.scalar(select(func.sum(retention_runs.c.deleted)))
+
+
+async def test_a_period_that_is_raised_while_retention_counts_keeps_the_partition(
+    partitioned: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = await site_on(partitioned)
+    runs = await keep_one_year(site)
+    count = partitions.count_open_runs
+
+    async def raised(connection: AsyncConnection, end: date) -> int:
+        await Retention(partitioned, lambda: NOW).set(None, Periods(records=5), OFFICE)
+        return await count(connection, end)
+
+    monkeypatch.setattr(partitions, "count_open_runs", raised)
+    await runs.delete_all()
+
+    assert "attendances_2024" in await site.partitions()
+    assert await site.records_from() is None
+    assert await site.count(attendances) == 2
+
+
 async def test_a_drop_waits_for_no_transaction_for_long(
     partitioned: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -479,7 +588,7 @@ async def test_a_drop_waits_for_no_transaction_for_long(
             await site.archives.drop(manifest, OFFICE)
 
     assert await site.count(attendances) == 2
-    assert await site.records_from() is None
+    assert await site.count(audit_entries, audit_entries.c.action == "year_dropped") == 0
 
 
 async def keep_one_year(site: Site) -> RetentionRuns:

@@ -229,41 +229,49 @@ class RetentionRuns:
         return []
 
     async def _drop_if_free(self, partition: Partition) -> int:
-        """As `_drop`. Returns 0 if the table is in use, too: its rows go in pages, and the next pass tries again."""
+        """Drops a partition whose records are due at every school, without those that keep some of its days.
+
+        Returns 0 if it is in use, a record is of a student on hold, or a batch is being recorded: its rows go in pages,
+        and the next pass tries again.
+        """
+        async with self._database.snapshot() as connection:
+            _, schools = await statements.periods_of_schools(connection, self._now())
+            if await _is_kept(connection, schools, partition):
+                return 0
+        # A school at a time: nobody waits while the records of others are counted.
+        counts = {school.id: await self._end_days(school, partition) for school in schools}
         try:
-            return await between_others(self._database, partial(self._drop, partition=partition), patience=0)
+            return await between_others(
+                self._database, partial(self._drop, partition=partition, counts=counts), patience=0
+            )
         except LockTimeout:
             log.info("a school year is deleted in pages: its table is in use", partition=partition.name)
             return 0
 
-    async def _drop(self, connection: Connection, partition: Partition) -> int:
-        """Drops a partition whose records are due at every school, without those that keep some of its days.
+    async def _end_days(self, school: SchoolPeriods, partition: Partition) -> int:
+        """Begins the records of a school after those that are due. Returns their number in a partition."""
+        before = school.cutoffs[Kind.RECORDS]
+        async with self._database.transaction() as connection:
+            await lock_school(connection, school.id)
+            if await self._is_due(connection, school.id, Kind.RECORDS, before):
+                await statements.set_records_from(connection, school.id, before)
+            return await partitions.count_of_school(connection, school.id, partition.first, partition.end)
 
-        Returns 0 if a record is of a student on hold, or a batch is being recorded: its rows go in pages.
-        """
+    async def _drop(self, connection: Connection, partition: Partition, counts: Mapping[int, int]) -> int:
+        """Drops a partition with `counts` records by school, in a transaction that counts none. Returns these."""
         _, schools = await statements.periods_of_schools(connection, self._now())
         for school in schools:
             await lock_school(connection, school.id)
         # Again: somebody may have raised a period, or placed a hold, before the schools were locked.
         _, schools = await statements.periods_of_schools(connection, self._now())
-        is_kept = await partitions.count_held(connection, partition.first, partition.end)
-        if (
-            is_kept
-            or not _due_everywhere(schools, partition)
-            or await partitions.count_open_runs(connection, partition.end)
-        ):
+        if set(counts) != {school.id for school in schools} or await _is_kept(connection, schools, partition):
             return 0
-        deleted = 0
         for school in schools:
-            # A school at a time, so that no statement takes long.
-            rows = await partitions.count_of_school(connection, school.id, partition.first, partition.end)
-            deleted += rows
-            before = school.cutoffs[Kind.RECORDS]
-            await statements.set_records_from(connection, school.id, before)
-            if rows:
+            if rows := counts[school.id]:
+                before = school.cutoffs[Kind.RECORDS]
                 await statements.add_deleted(connection, school.id, Kind.RECORDS, before, rows, self._now())
         await partitions.drop_partition(connection, partition)
-        return deleted
+        return sum(counts.values())
 
     async def _delete(self, school_id: int, kind: Kind, before: date, deletion: Deletion) -> int:
         began = time.monotonic()
@@ -295,6 +303,15 @@ class RetentionRuns:
         if deleted is not None:
             log.info("retention has deleted data", school_id=school_id, kind=kind.value, rows=deleted)
             await self._database.truncate_log()
+
+
+async def _is_kept(connection: Connection, schools: Sequence[SchoolPeriods], partition: Partition) -> bool:
+    """Whether a partition may not be dropped now."""
+    return (
+        not _due_everywhere(schools, partition)
+        or bool(await partitions.count_held(connection, partition.first, partition.end))
+        or bool(await partitions.count_open_runs(connection, partition.end))
+    )
 
 
 def _due_everywhere(schools: Sequence[SchoolPeriods], partition: Partition) -> bool:

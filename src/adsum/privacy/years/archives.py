@@ -135,6 +135,8 @@ class YearArchives:
         """
         require_all_schools(caller)
 
+        await self._end_year(manifest)
+
         async def drop_whole(connection: Connection) -> list[int]:
             return await self._drop_whole(connection, manifest, caller)
 
@@ -152,28 +154,49 @@ class YearArchives:
         log.info("year dropped", first_day=manifest.first.isoformat(), rows=rows)
         return rows
 
+    async def _end_year(self, manifest: YearManifest) -> None:
+        """Ends the year at each school that has the records of its archive. Nobody waits while others are compared."""
+        async with self._database.snapshot() as connection:
+            if await self._has_begun(connection, manifest):
+                return
+            schools = await repository.list_schools(connection)
+            await self._require_droppable(connection, manifest, schools)
+            # A refusal changes no school, except for one that has just changed: so each is compared twice.
+            for school_id, _, _ in schools:
+                await self._require_archived(connection, manifest, school_id)
+        for school_id, _, _ in schools:
+            async with self._database.transaction() as connection:
+                await lock_school(connection, school_id)
+                await self._require_archived(connection, manifest, school_id)
+                await set_records_from(connection, school_id, manifest.end)
+
     async def _drop_whole(self, connection: Connection, manifest: YearManifest, caller: Caller) -> list[int]:
-        """Ends the year at every school, and drops its partition if it has one. Returns the ids of the schools."""
+        """Drops the partition of a year that has ended, if it has one. Returns the ids of the schools.
+
+        It counts nothing: all schools are locked.
+        """
         schools = await repository.list_schools(connection)
         for school_id, _, _ in schools:
             await lock_school(connection, school_id)
-        has_begun = await repository.was_dropped(connection, digest_of_manifest(manifest))
-        if has_begun:
-            # Without the schools that were added since: no archive has their records.
-            schools = [each for each in schools if each[2] is not None and each[2] >= manifest.end]
-        await self._require_droppable(connection, manifest, schools)
-        if has_begun:
-            return [school_id for school_id, _, _ in schools]
-        for school_id, _, _ in schools:
-            totals = await repository.totals_of(connection, school_id, manifest.first, manifest.end)
-            if totals != manifest.totals.get(school_id, NOTHING):
-                raise YearKept(f"the records of school {school_id} have changed since the archive: make a new one")
-            await set_records_from(connection, school_id, manifest.end)
-        await record(connection, caller, Action.YEAR_DROPPED, after=_details(manifest))
-        for each in await partitions.partitions_of_records(connection):
-            if each.end == manifest.end:
-                await partitions.drop_partition(connection, each)
-        return [school_id for school_id, _, _ in schools]
+        ended = [each for each in schools if each[2] is not None and each[2] >= manifest.end]
+        await self._require_droppable(connection, manifest, ended)
+        if not await self._has_begun(connection, manifest):
+            if len(ended) < len(schools):
+                raise YearKept("a school was added while others were compared: run the command again")
+            await record(connection, caller, Action.YEAR_DROPPED, after=_details(manifest))
+            for each in await partitions.partitions_of_records(connection):
+                if each.end == manifest.end:
+                    await partitions.drop_partition(connection, each)
+        # Without the schools that were added since it began: no archive has their records.
+        return [school_id for school_id, _, _ in ended]
+
+    async def _has_begun(self, connection: Connection, manifest: YearManifest) -> bool:
+        return await repository.was_dropped(connection, digest_of_manifest(manifest))
+
+    async def _require_archived(self, connection: Connection, manifest: YearManifest, school_id: int) -> None:
+        totals = await repository.totals_of(connection, school_id, manifest.first, manifest.end)
+        if totals != manifest.totals.get(school_id, NOTHING):
+            raise YearKept(f"the records of school {school_id} have changed since the archive: make a new one")
 
     async def _require_droppable(
         self, connection: Connection, manifest: YearManifest, schools: Sequence[SchoolDays]
