@@ -161,6 +161,31 @@ async def test_a_partition_has_the_indexes_and_foreign_keys_of_the_table(plain: 
         assert found[1][f"attendances_{part}"] == found[1]["attendances"] + 1 == 5
 
 
+async def test_a_partitioned_table_has_the_owner_and_the_privileges_of_the_one_before(plain: Database) -> None:
+    """Whoever runs the command, and whatever default privileges they have."""
+    roles = "partitions_owner", "partitions_serving", '"Partitions reading"'
+    owner, serving, reading = roles
+    await as_owner(plain, *(f"CREATE ROLE {role}" for role in roles))
+    for table in ("attendances", "attendance_changes"):
+        await as_owner(plain, f"GRANT SELECT, INSERT ON {table} TO {serving}", f"ALTER TABLE {table} OWNER TO {owner}")
+        await as_owner(plain, f"GRANT SELECT ON {table} TO {reading} WITH GRANT OPTION")
+    await as_owner(plain, f"ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO {reading}")
+
+    await partition(plain)
+
+    rights = (
+        "SELECT DISTINCT pg_get_userbyid(relowner), grantee::regrole::text, string_agg(privilege_type, ' ' "
+        "ORDER BY privilege_type) FROM pg_class, aclexplode(relacl) "
+        "WHERE relname ~ '^attendance(s|_changes)' AND relkind IN ('r', 'p') AND grantee <> relowner GROUP BY oid, 1, 2"
+    )
+    async with plain.snapshot() as connection:
+        found = {tuple(row) for row in await connection.execute(text(rights))}
+    await as_owner(
+        plain, *(f"DROP OWNED BY {role} CASCADE" for role in roles), *(f"DROP ROLE {role}" for role in roles)
+    )
+    assert found == {(owner, serving, "INSERT SELECT"), (owner, reading, "SELECT")}
+
+
 async def test_a_partitioned_database_refuses_processes_that_are_too_old(plain: Database) -> None:
     assert await compatible_from(plain) == COMPATIBLE_FROM
 

@@ -19,7 +19,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.database.partitions import AHEAD, DAY, OTHER, add_partition, is_partitioned, new_table, next_year
+from adsum.platform.database.partitions import (
+    AHEAD,
+    DAY,
+    OTHER,
+    add_partition,
+    copy_rights,
+    is_partitioned,
+    new_table,
+    next_year,
+)
 from adsum.platform.database.revision import PARTITIONED_FROM, schema_compatibility
 from adsum.platform.database.table_changes import between_others, execute_long, fetch_long, refuse_pooler, schema_locked
 from adsum.platform.telemetry import logger
@@ -206,12 +215,18 @@ class Partitioning:
         indexes = (await connection.execute(_INDEXES, {"table": name})).all()
         keys = (await connection.execute(_FOREIGN_KEYS, {"table": name})).all()
         sequence = await connection.scalar(_SEQUENCE, {"table": name})
-        statements = [
+        await _execute(
+            connection,
             *(f"ALTER TABLE {name} DROP CONSTRAINT {key}" for key, _, target in keys if target == self._records.name),
             f"ALTER TABLE {name} RENAME TO {old}",
             *(f"ALTER INDEX {index} RENAME TO {index}_before_{end.year}" for index, *_ in indexes),
             f"ALTER TABLE {old} ALTER {DAY} DROP DEFAULT",
             f"CREATE TABLE {name} (LIKE {old} INCLUDING DEFAULTS) PARTITION BY RANGE ({DAY})",
+        )
+        # Before it gets the sequence, which has to have the same owner.
+        await copy_rights(connection, old, name)
+        await _execute(
+            connection,
             *(_new_index(name, *index) for index in indexes if index[2] != b"p"),
             *(
                 f"ALTER TABLE {name} ADD CONSTRAINT {key} {definition}"
@@ -223,9 +238,13 @@ class Partitioning:
             f"ALTER TABLE {old} DROP CONSTRAINT IF EXISTS {_check_of(table)}",
             new_table(table, f"{name}_{OTHER}"),
             f"ALTER TABLE {name} ATTACH PARTITION {name}_{OTHER} DEFAULT",
-        ]
-        for statement in statements:
-            await connection.exec_driver_sql(statement)
+        )
+        await copy_rights(connection, old, f"{name}_{OTHER}")
+
+
+async def _execute(connection: Connection, *statements: str) -> None:
+    for statement in statements:
+        await connection.exec_driver_sql(statement)
 
 
 async def left_checks(connection: AsyncConnection, tables: Sequence[Table]) -> list[str]:

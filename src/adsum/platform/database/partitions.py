@@ -43,6 +43,18 @@ _IS_OWNER = text(
     "SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class WHERE oid = to_regclass(:table) "
     "OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = to_regclass(:table))"
 )
+# Names are quoted by Postgres.
+_OWNER = text(
+    "SELECT quote_ident(pg_get_userbyid(relowner)), pg_get_userbyid(relowner) = current_user "
+    "FROM pg_class WHERE oid = to_regclass(:table)"
+)
+# Without those of the owner, who has all.
+_GRANTS = text(
+    "SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END, privilege_type, "
+    "CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END "
+    "FROM pg_class, aclexplode(relacl) WHERE oid = to_regclass(:table) AND grantee <> relowner "
+    "ORDER BY 1, 2"
+)
 
 log = logger(__name__)
 
@@ -203,6 +215,7 @@ async def add_partition(connection: Connection, table: Table, first: date) -> No
     """
     end, name, other = next_year(first), f"{table.name}_{first.year}", f"{table.name}_{OTHER}"
     await connection.execute(text(new_table(table, name)))
+    await copy_rights(connection, table.name, name)
     await connection.execute(text(f"LOCK TABLE {other} IN SHARE ROW EXCLUSIVE MODE"))
     source, target = (table.to_metadata(MetaData(), name=each) for each in (other, name))
     moved = delete(source).where(source.c[DAY] >= first, source.c[DAY] < end).returning(*source.c).cte("moved")
@@ -218,6 +231,21 @@ def new_table(table: Table, name: str) -> str:
     """The statement that makes a table with the columns of a partitioned one, and the primary key that it lacks."""
     key = ", ".join(column.name for column in table.primary_key)
     return f"CREATE TABLE {name} (LIKE {table.name} INCLUDING DEFAULTS, CONSTRAINT pk_{name} PRIMARY KEY ({key}))"
+
+
+async def copy_rights(connection: Connection, source: str, target: str) -> None:
+    """Gives a new table the owner and the privileges of another one, whoever made it, without default privileges."""
+    owner, is_own = (await connection.execute(_OWNER, {"table": source})).one()
+    granted = (await connection.execute(_GRANTS, {"table": source})).all()
+    given = (await connection.execute(_GRANTS, {"table": target})).all()
+    statements = [
+        *(f"REVOKE ALL ON {target} FROM {grantee}" for grantee in sorted({row[0] for row in given})),
+        *(f"GRANT {privilege} ON {target} TO {grantee}{option}" for grantee, privilege, option in granted),
+        # Last: only the owner may grant.
+        *([] if is_own else [f"ALTER TABLE {target} OWNER TO {owner}"]),
+    ]
+    for statement in statements:
+        await connection.exec_driver_sql(statement)
 
 
 async def fill_missing_days(connection: Connection, records: Table, changes: Table) -> None:
