@@ -41,6 +41,7 @@ from adsum.privacy.years import repository
 from adsum.privacy.years.archive import ArchiveRefused, digest_of_manifest, read_archive
 from adsum.privacy.years.archives import YearArchives
 from adsum.privacy.years.rules import SchoolTotals, YearKept, YearManifest
+from adsum.roster.tables import sessions
 from adsum.schools.tables import schools
 from tests.privacy.years.conftest import NAME
 from tests.support.commands import Commands
@@ -498,6 +499,35 @@ async def test_a_drop_locks_no_other_school_while_it_compares_one(
 
     assert len(compared) == 4
     assert "attendances_2024" not in await site.partitions()
+
+
+async def test_a_batch_that_was_decided_before_a_drop_is_not_inserted_after_it(site: Site, tmp_path: Path) -> None:
+    fence = select(sessions.c.turn).where(sessions.c.id == site.school.session_id)
+    manifest = await archived(site, tmp_path)
+    async with site.database.snapshot() as connection:
+        before = await connection.scalar(fence)
+
+    await site.archives.drop(manifest, OFFICE)
+
+    async with site.database.snapshot() as connection:
+        assert await connection.scalar(fence) == (before or 0) + 1, "insert_runs compares it"
+
+
+async def test_a_batch_that_is_accepted_while_schools_are_compared_keeps_the_year(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await archived(site, tmp_path)
+    batch = Batch(site.school.class_id, site.school.session_id, date(2025, 1, 8))
+
+    async def accepted(connection: AsyncConnection, _school_id: int) -> None:
+        await make_run(connection, site.school, inserts(site.school.student_ids), batch=batch)
+
+    monkeypatch.setattr("adsum.privacy.years.archives.lock_school", accepted)
+    with pytest.raises(YearKept, match="being recorded"):
+        await site.archives.drop(manifest, OFFICE)
+
+    assert await site.records_from() is None
+    assert await site.count(attendances) == 2
 
 
 async def test_a_refused_drop_changes_no_school(site: Site, tmp_path: Path) -> None:

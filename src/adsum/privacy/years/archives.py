@@ -37,6 +37,7 @@ from adsum.privacy.years.archive import (
 from adsum.privacy.years.repository import NamedRows, SchoolDays
 from adsum.privacy.years.rules import NOTHING, YearKept, YearManifest
 from adsum.privacy.years.service import first_month_of, require_all_schools
+from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_school
 
 PAGE = 500
@@ -167,6 +168,9 @@ class YearArchives:
         for school_id, _, _ in schools:
             async with self._database.transaction() as connection:
                 await lock_school(connection, school_id)
+                # A submission that has read an earlier first day waits, or is decided again.
+                await advance_fences(connection, await repository.sessions_of(connection, school_id))
+                await _require_no_open_runs(connection, manifest)
                 await self._require_archived(connection, manifest, school_id)
                 await set_records_from(connection, school_id, manifest.end)
 
@@ -209,8 +213,7 @@ class YearArchives:
                 raise YearKept(f"there are records of {earliest.isoformat()}: archive and drop earlier years first")
         if held := await partitions.count_held(connection, None, manifest.end):
             raise YearKept(f"{held} records of the year are of students on hold: `adsum hold list`")
-        if runs := await partitions.count_open_runs(connection, manifest.end):
-            raise YearKept(f"{runs} batches of these days are being recorded: try again when they have ended")
+        await _require_no_open_runs(connection, manifest)
 
     async def _delete_page(self, school_id: int, end: date, deletion: Deletion) -> int:
         """Deletes a page in a short transaction, and leaves as much time to others."""
@@ -220,6 +223,11 @@ class YearArchives:
             rows = await deletion(connection, school_id, end, PAGE)
         await asyncio.sleep(time.monotonic() - began if rows else 0)
         return rows
+
+
+async def _require_no_open_runs(connection: Connection, manifest: YearManifest) -> None:
+    if runs := await partitions.count_open_runs(connection, manifest.end):
+        raise YearKept(f"{runs} batches of these days are being recorded: try again when they have ended")
 
 
 def _pages(ids: Sequence[int]) -> list[Sequence[int]]:

@@ -64,6 +64,12 @@ async def list_schools(connection: AsyncConnection) -> Sequence[SchoolDays]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+async def sessions_of(connection: AsyncConnection, school_id: int) -> Sequence[int]:
+    """The ids of all sessions of a school."""
+    ids = select(sessions.c.id).join(classes, classes.c.id == sessions.c.class_id)
+    return (await connection.scalars(ids.where(classes.c.school_id == school_id))).all()
+
+
 async def was_dropped(connection: AsyncConnection, sha256: str) -> bool:
     """Whether the audit log has the drop of the archive whose manifest has this checksum."""
     c = audit_entries.c
