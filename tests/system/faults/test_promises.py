@@ -16,7 +16,6 @@ from tests.support.servers.counting import Fault, Moment
 from tests.support.waiting import until
 from tests.system.faults.classes import Platform, create_classes, platform
 from tests.system.faults.conftest import NewInstallation
-from tests.system.faults.injection import FaultKind, FaultPoint, arm_fault
 from tests.system.faults.installation import QUICK, Installation
 from tests.system.faults.load import Load, constant_load
 from tests.system.faults.oracle import RECOVERY_S, Promise, verify, wait_until_idle
@@ -40,6 +39,7 @@ POISON_STATEMENTS = (
 WRITING = "INSERT INTO attendances"
 
 
+@pytest.mark.parametrize("new_database", ["postgres"], indirect=True)  # frozen in a write it would lock SQLite's file
 async def test_a_worker_that_resumes_after_its_run_was_cancelled_writes_nothing(
     new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
@@ -47,7 +47,8 @@ async def test_a_worker_that_resumes_after_its_run_was_cancelled_writes_nothing(
     school = await open_school(installation, stack)
     batch = next(school.classes.batches())
     victim = await installation.worker(stack)
-    fault = arm_fault(FaultPoint("valkey", 1, FaultKind.FROZEN), victim)  # it has taken the chunk, and asks for more
+    fault = Fault(1, Moment.BEFORE, victim.freeze, named=WRITING, breaks=False)
+    victim.postgres.arm(fault)
     await school.mark_accepted(batch)
     await wait_until_injected(installation, fault)
     assert (await school.operate(batch, "cancel")).json()["state"] == "cancelled"
