@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adsum.platform.cancellation import uncancellable
 
 # After which the connection is closed: a frozen server would keep the caller waiting.
 ROLLBACK_TIMEOUT_S = 2.0
@@ -114,22 +116,10 @@ async def execute_raw(connection: AsyncConnection, command: str, timeout: float 
 
 
 async def roll_back(connection: AsyncConnection) -> None:
-    """Ends a failed transaction, so that the connection can be reused."""
-    await _uncancellable(_roll_back(connection))
-
-
-async def _uncancellable(work: Coroutine[Any, Any, None]) -> None:
-    """Completes the work even if the caller is cancelled, and then raises the cancellation. A rollback that is cut off
-    would leave the next user of the connection inside the old transaction.
+    """Ends a failed transaction, so that the connection can be reused: also if the caller is cancelled, since the next
+    user of the connection would be inside the old transaction.
     """
-    working, cancelled = asyncio.create_task(work), None
-    while not working.done():
-        try:
-            await asyncio.wait([working])
-        except asyncio.CancelledError as error:
-            cancelled = error
-    if cancelled is not None:
-        raise cancelled
+    await uncancellable(_roll_back(connection))
 
 
 async def _roll_back(connection: AsyncConnection) -> None:

@@ -23,6 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from typing_extensions import override
 
 from adsum.platform.addresses import CLUSTER, ENCRYPTED_CLUSTER, Host, parse_hosts, written
+from adsum.platform.cancellation import end
 from adsum.platform.redis.slots import SLOTS
 from adsum.platform.redis.tls import is_verified, read_tls_options
 
@@ -254,9 +255,7 @@ class Slot:
             self.owner = newest.owner
             return newest.owner
         finally:
-            for each in asking:
-                each.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            await end(asking)
 
     async def _ask(self, server: Host) -> ClusterView:
         client = self._client(server)

@@ -22,6 +22,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from typing_extensions import override
 
 from adsum.platform.addresses import Host, parse_hosts, written
+from adsum.platform.cancellation import end
 from adsum.platform.redis.tls import is_verified, read_flag, read_tls_options
 
 PLAIN, ENCRYPTED = "redis+sentinel", "rediss+sentinel"
@@ -254,9 +255,7 @@ class _Sentinels(Sentinel):
                 raise _not_found(self._url, [each.exception() for each in done])
             return max(views, key=lambda view: (view.epoch, view.is_promoted)).primary
         finally:
-            for each in asking:
-                each.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
+            await end(asking)
 
     async def _view(self, sentinel: Redis) -> _View:
         client = cast("Any", sentinel)
