@@ -100,7 +100,7 @@ def test_a_stream_that_breaks_is_resumed_after_its_last_event(
 ) -> None:
     with system.worker_away() as begin:
         result = proxied.create_batch(caller.whole_class())
-        proxy.cut_after = b":0:processing\n\n"
+        proxy.cut_after = b"\n\n"  # the end of the first event
         states = proxied.follow_batch(result.batch_id)
         first = next(states)
         assert (first.state, first.remaining_jobs) == ("processing", 30)
@@ -200,14 +200,14 @@ def test_a_request_during_an_outage_of_the_database_is_repeated_until_it_is_over
         database_url = url.replace("/postgres?", "/adsum_template?")
         caller = caller_at(commands(database_url=database_url, redis_url=redis_url))
         with serving(database_url, redis_url) as live, proxy_to(live.port) as proxy:
-            client = connect(proxy.address, api_key=caller.key, retries=Retries(100, first_pause=0.01, longest_pause=2))
+            client = connect(proxy.address, api_key=caller.key, retries=Retries(100, first_pause=0.01, longest_pause=5))
             assert len(list(client.items("/students"))) == 30
             asyncio.run(database.down())
             impatient = connect(proxy.address, api_key=caller.key, retries=Retries(attempts=1))
             with pytest.raises(Unavailable) as refused:
                 impatient.create_batch(caller.whole_class())
             assert (refused.value.status, refused.value.code) == (503, "database_unavailable")
-            assert refused.value.retry_after == 1
+            assert refused.value.retry_after in range(1, 6)
             proxy.unavailable.clear()
             with ThreadPoolExecutor(max_workers=1) as thread:
                 result = thread.submit(client.create_batch, caller.whole_class())

@@ -15,6 +15,7 @@ from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 from tests.support.fixtures import TEMPLATE
 from tests.support.servers.standby import standby_pair
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -37,9 +38,12 @@ async def test_the_doctor_asks_the_standby(postgres_data: Path, redis_url: str) 
         await pair.start()
         url = f"postgresql://postgres@127.0.0.1:{pair.standby.postgres.port}/{TEMPLATE}"
         settings = Settings(database_url=pair.url, database_read_url=url, redis_url=redis_url)
-        found = await finding(settings)
-        assert found.severity is Severity.OK
-        assert "are read from it" in found.message
+
+        async def is_read() -> bool:
+            found = await finding(settings)
+            return found.severity is Severity.OK and "are read from it" in found.message
+
+        await until(is_read)  # the standby has just begun
         pair.standby.postgres.ask(TEMPLATE, "SELECT pg_wal_replay_pause()")
         pair.primary.postgres.ask(TEMPLATE, "INSERT INTO schools (name, time_zone) VALUES ('Lindenhof', 'UTC')")
         assert (await finding(settings)).severity is Severity.WARNING
