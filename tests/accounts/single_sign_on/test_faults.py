@@ -12,10 +12,13 @@ import pytest
 from adsum.accounts.access import Role
 from adsum.accounts.single_sign_on import provider as provider_module
 from adsum.accounts.single_sign_on import transport
+from adsum.platform.clock import system_clock
 from adsum.platform.errors import UnusableAnswer
+from adsum.platform.setting_groups.providers import OidcProvider
 from tests.accounts.single_sign_on.conftest import FOR_BROWSERS, Visit
 from tests.support.pages import visible_text
-from tests.support.providers.strict import Claims, key
+from tests.support.providers.strict import Claims, StrictProvider, key
+from tests.support.waiting import until
 
 # Each is an attack of its own.
 pytestmark = pytest.mark.every_case
@@ -117,3 +120,17 @@ async def test_rotated_keys_are_fetched_once(visit: Visit, monkeypatch: pytest.M
     answers = await asyncio.gather(*(visit.open(each) for each in landed))
     assert [answer.status_code for answer in answers] == [303] * 3
     assert visit.provider.asked["/jwks"] <= 4
+
+
+async def test_a_fetch_that_is_under_way_ends_with_the_process(provider: StrictProvider) -> None:
+    document = "/.well-known/openid-configuration"
+    provider.faults.delays[document] = 1.0
+    opened = provider_module.Provider(OidcProvider.model_validate(provider.settings()), system_clock)
+    opened.warm()
+
+    async def is_asked() -> bool:
+        return provider.asked[document] == 1
+
+    await until(is_asked)
+    await opened.close()
+    assert opened.known is None

@@ -33,7 +33,7 @@ def judge_standby(state: StandbyState, lag: float, max_lag: float) -> Finding:
         case StandbyState.FOREIGN:
             message = "the server of ADSUM_DATABASE_READ_URL is no standby of the primary, or was promoted"
             return warning(CHECK, message, "adsum config show  # check the URL")
-        case StandbyState.UNREACHABLE:
+        case _:
             return warning(CHECK, "the server of ADSUM_DATABASE_READ_URL does not answer", _LOOK)
 
 
