@@ -213,10 +213,14 @@ async def _is_free(redis: Redis) -> bool:
     return not await redis.exists("attendance-sweeper")
 
 
+@pytest.mark.every_case
+@pytest.mark.parametrize(
+    ("setting", "url"), [("redis_url", "unix://{}/nowhere"), ("database_url", "sqlite:///{}/nowhere/adsum.db")]
+)
 async def test_an_outage_ends_the_pass_but_not_the_sweeper(
-    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, setting: str, url: str
 ) -> None:
-    nowhere = settings.model_copy(update={"redis_url": f"unix://{tmp_path}/nowhere"})
+    nowhere = settings.model_copy(update={setting: url.format(tmp_path)})
     async with wiring.open_adsum(nowhere) as adsum:
         stop = asyncio.Event()
         sweeping = asyncio.create_task(adsum.sweeper.run(stop))

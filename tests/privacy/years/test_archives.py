@@ -133,6 +133,7 @@ def without(missing: str) -> Callable[[str, bytes], tuple[str, bytes] | None]:
     return lambda name, content: None if name == missing else (name, content)
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("change", "extra", "message"),
     [

@@ -22,6 +22,7 @@ from adsum.platform.addresses import Host
 from adsum.platform.database.admission import Admission
 from adsum.platform.database.connector import Connector, begin_behind_pooler, end_opening
 from adsum.platform.database.driver import committing, ends_left, execute_raw, is_pooled, replace_ended, roll_back
+from adsum.platform.database.driver_errors import is_locked, name_of, state_of
 from adsum.platform.database.sqlite.cursor import OneVisitModule
 from adsum.platform.database.sqlite.files import open_file
 from adsum.platform.database.urls import DatabaseUrl, parse_database_url, parse_read_url
@@ -262,7 +263,7 @@ class Database:
                 async with self.engine.connect():
                     pass
         except (sqlite3.Error, DBAPIError, asyncpg.PostgresError, *_OUTAGES) as error:
-            if _is_locked(error):
+            if is_locked(error):
                 return
             cause = error.orig if isinstance(error, DBAPIError) else error
             reason = " ".join(str(cause).rpartition("'>: ")[2].split()) or type(cause).__name__
@@ -361,43 +362,25 @@ async def _translated() -> AsyncGenerator[None]:
     try:
         yield
     except (DBAPIError, asyncpg.PostgresError) as error:
-        match _state_of(error):
+        match state_of(error):
             case "40001" | "40P01":
                 raise Deadlocked("the database does not answer") from error
             case "55P03":
                 raise LockTimeout("the database does not answer") from error
             case "23505":
-                raise RowExists(_name(error)) from error
+                raise RowExists(name_of(error)) from error
             case _:
                 pass
         if is_outage(error):
             raise StorageOutage("the database does not answer") from error
-        raise RejectedRows(_name(error)) from error
+        raise RejectedRows(name_of(error)) from error
     except _OUTAGES as error:
         raise StorageOutage("the database does not answer") from error
 
 
 def is_outage(error: DBAPIError | asyncpg.PostgresError) -> bool:
     """Whether the server failed to execute the statement, rather than rejected its data."""
-    state = _state_of(error)
+    state = state_of(error)
     if state is not None:
         return not state.startswith(_WRONG_ROW_CLASSES)
     return not isinstance(error, DataError | IntegrityError)
-
-
-def _state_of(error: DBAPIError | asyncpg.PostgresError) -> str | None:
-    """The SQLSTATE. SQLite has none."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return state if isinstance(state, str) else None
-
-
-def _is_locked(error: BaseException) -> bool:
-    """Whether another process holds a lock on the SQLite file."""
-    code = getattr(error, "sqlite_errorcode", None)  # an extended code holds the primary code in its low byte
-    return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def _name(error: DBAPIError | asyncpg.PostgresError) -> str:
-    """The class of the error. Its text may quote a row."""
-    return type(error.orig if isinstance(error, DBAPIError) else error).__name__

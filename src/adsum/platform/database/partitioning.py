@@ -145,7 +145,7 @@ class Partitioning:
                 # Each alone: another one may be in use.
                 await between_others(self._database, partial(_remove_check, table=table))
         if left:
-            log.warning("the checks of a conversion that failed are removed", checks=left)
+            log.warning("the checks of a conversion that failed are removed", list=left)
         return bool(left)
 
     def _year_after(self, day: date) -> date:

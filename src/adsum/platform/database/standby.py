@@ -32,11 +32,14 @@ SELECT CAST(pg_wal_lsn_diff(pg_current_wal_flush_lsn(), '0/0') AS bigint),
     CAST(CAST('x' || substr(pg_walfile_name(pg_current_wal_flush_lsn()), 1, 8) AS bit(32)) AS int)
 WHERE NOT pg_is_in_recovery()
 """)
-# The timeline is that of the last checkpoint: after a promotion, another standby is used again some minutes later.
+# The end of what is replayed, and of what is received and may be replayed. The timeline is that of the last checkpoint:
+# after a promotion, another standby is used again some minutes later.
 _STANDBY = text("""
 SELECT CAST(pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0') AS bigint),
     (SELECT system_identifier FROM pg_control_system()),
-    (SELECT timeline_id FROM pg_control_checkpoint())
+    (SELECT timeline_id FROM pg_control_checkpoint()),
+    CASE WHEN pg_is_wal_replay_paused() THEN 0
+        ELSE CAST(pg_wal_lsn_diff(coalesce(pg_last_wal_receive_lsn(), '0/0'), '0/0') AS bigint) END
 WHERE pg_is_in_recovery()
 """)
 
@@ -144,11 +147,21 @@ class Standby:
             primary = (await connection.execute(_PRIMARY)).one_or_none()
         async with self.database.autocommit_read() as connection:
             standby = (await connection.execute(_STANDBY)).one_or_none()
-        if primary is None or standby is None or primary[1:] != standby[1:]:
+        if primary is None or standby is None or primary[1:] != standby[1:3]:
             self._ends.clear()
             self._as_of = -math.inf
             return StandbyState.FOREIGN
+        is_idle = bool(self._ends) and self._ends[-1][1] == primary[0]
         self._ends.append((asked_at, primary[0]))
         while self._ends and self._ends[0][1] <= standby[0]:
             self._as_of = self._ends.popleft()[0]
+        if is_idle and self._ends and primary[0] <= standby[3]:
+            await self._write_rest_of_record()
         return StandbyState.OK
+
+    async def _write_rest_of_record(self) -> None:
+        """Postgres writes its log in pages. At the end there may be a part of a record of a background process, whose
+        rest an idle primary writes seconds later. The standby has the part, and waits for the rest. A commit writes it.
+        """
+        async with self._primary.autocommit_read() as connection:
+            await self._primary.wait_for_standby(connection)

@@ -245,7 +245,7 @@ class RetentionRuns:
                 self._database, partial(self._drop, partition=partition, counts=counts), patience=0
             )
         except LockTimeout:
-            log.info("a school year is deleted in pages: its table is in use", partition=partition.name)
+            log.info("a school year is deleted in pages: its table is in use", table=partition.name)
             return 0
 
     async def _end_days(self, school: SchoolPeriods, partition: Partition) -> int:
