@@ -103,6 +103,10 @@ class Cluster:
         fields = primary.nodes()
         return next(each for each in self.nodes if fields[each.id][3] == primary.id)
 
+    def _knows_replica(self, primary: Node) -> bool:
+        """Servers tell each other by gossip, some time after a replica has the data of its primary."""
+        return any(fields[3] == primary.id for fields in primary.nodes().values())
+
     async def failed_over(self, slot: int, old: Node, seconds: float = READY_S) -> None:
         """Waits until another server owns a slot."""
         await eventually(lambda: self.owner_of(slot) is not old, seconds)
@@ -110,6 +114,7 @@ class Cluster:
     async def replace_owner(self, slot: int) -> Node:
         """Lets the replica of a slot's owner take its place. Returns the old owner, which lives on as a replica."""
         old = self.owner_of(slot)
+        await eventually(lambda: self._knows_replica(old), READY_S)
         await asyncio.to_thread(self.replica_of(old).ask, "CLUSTER", "FAILOVER")
         await self.failed_over(slot, old)
         return old
