@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
 from urllib.parse import parse_qsl, unquote
@@ -23,7 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from typing_extensions import override
 
 from adsum.platform.addresses import CLUSTER, ENCRYPTED_CLUSTER, Host, parse_hosts, written
-from adsum.platform.cancellation import end
+from adsum.platform.redis.questions import Lookup, ask_all
 from adsum.platform.redis.slots import SLOTS
 from adsum.platform.redis.tls import is_verified, read_tls_options
 
@@ -31,8 +31,6 @@ PORT = 6379
 EXAMPLE = f"{CLUSTER}://HOST:{PORT},HOST:{PORT},HOST:{PORT}"
 # Seconds that a server has for a connection, and for an answer about the cluster.
 ANSWER_TIMEOUT_S = 1.0
-# Seconds in which the answers of several servers are compared. Less than a request has for Redis.
-COMPARED_FOR_S = 0.1
 
 Slots: TypeAlias = Sequence[Sequence[Any]]
 """The reply to CLUSTER SLOTS: first and last slot, then the primary and its replicas: endpoint, port, id."""
@@ -191,17 +189,12 @@ class Slot:
         self._url = url
         self._slot = slot
         self._servers = frozenset(url.servers)
-        self._lookup: asyncio.Task[Host] | None = None
+        self._lookup = Lookup(self._find)
         self.owner: Host | None = None
 
     async def find_owner(self) -> Host:
-        """One lookup at a time, for all connections that need it. It outlives a request that has no time left, and the
-        next request receives its result. Raises NoOwner.
-        """
-        if self._lookup is None or self._lookup.done():
-            self._lookup = asyncio.create_task(self._find())
-            self._lookup.add_done_callback(_retrieve)
-        return await asyncio.shield(self._lookup)
+        """The present owner. Raises NoOwner."""
+        return await self._lookup.result()
 
     async def views(self) -> dict[Host, ClusterView | BaseException]:
         """The views of all known servers, or the reason why there is none."""
@@ -235,27 +228,18 @@ class Slot:
         return found.get("cluster-require-full-coverage") == "yes"
 
     async def close(self) -> None:
-        if self._lookup is not None:
-            self._lookup.cancel()
-            await asyncio.wait([self._lookup])
+        await self._lookup.close()
 
     async def _find(self) -> Host:
-        asking = {asyncio.create_task(self._ask(each)) for each in self._servers}
-        try:
-            done, waiting = await asyncio.wait(asking, timeout=COMPARED_FOR_S)
-            while waiting and not _usable(done):
-                answered, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                done |= answered
-            if not (views := _usable(done)):
-                raise self._not_found([each.exception() for each in done])
-            newest = max(views, key=lambda view: view.epoch)
-            # The named servers stay: all others may be replaced at once.
-            self._servers = frozenset(self._url.servers) | frozenset(newest.servers)
-            assert newest.owner is not None, "a usable view has an owner"
-            self.owner = newest.owner
-            return newest.owner
-        finally:
-            await end(asking)
+        views, errors = await ask_all(map(self._ask, self._servers), lambda view: view.owner is not None)
+        if not views:
+            raise self._not_found(errors)
+        newest = max(views, key=lambda view: view.epoch)
+        # The named servers stay: all others may be replaced at once.
+        self._servers = frozenset(self._url.servers) | frozenset(newest.servers)
+        assert newest.owner is not None, "a usable view has an owner"
+        self.owner = newest.owner
+        return newest.owner
 
     async def _ask(self, server: Host) -> ClusterView:
         client = self._client(server)
@@ -281,8 +265,8 @@ class Slot:
             **self._url.options,
         )
 
-    def _not_found(self, errors: Sequence[BaseException | None]) -> NoOwner:
-        reasons = sorted({" ".join(str(each).split()) for each in errors if each is not None})
+    def _not_found(self, errors: Iterable[BaseException]) -> NoOwner:
+        reasons = sorted({" ".join(str(each).split()) for each in errors})
         reason = f": {'; '.join(reasons)}" if reasons else ", or it has none"
         return NoOwner(f"no server of {self._url.hosts} knows the owner of slot {self._slot}{reason}")
 
@@ -309,15 +293,3 @@ def _view(asked: Host, slot: int, slots: Slots, nodes: str) -> ClusterView:
         without_replica=[server for server, has_replica in replicas.items() if not has_replica],
         uncovered=SLOTS - covered,
     )
-
-
-def _usable(asked: Collection[asyncio.Task[ClusterView]]) -> list[ClusterView]:
-    """The views in which the slot has an owner."""
-    views = [each.result() for each in asked if each.exception() is None]
-    return [view for view in views if view.owner is not None]
-
-
-def _retrieve(lookup: asyncio.Task[Host]) -> None:
-    """Marks the error of a lookup as seen: the requests that waited for it may have ended."""
-    if not lookup.cancelled():
-        lookup.exception()

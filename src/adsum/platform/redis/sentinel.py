@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
@@ -22,7 +22,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from typing_extensions import override
 
 from adsum.platform.addresses import Host, parse_hosts, written
-from adsum.platform.cancellation import end
+from adsum.platform.redis.questions import Lookup, ask_all
 from adsum.platform.redis.tls import is_verified, read_flag, read_tls_options
 
 PLAIN, ENCRYPTED = "redis+sentinel", "rediss+sentinel"
@@ -31,8 +31,6 @@ EXAMPLE = f"{PLAIN}://HOST:{PORT},HOST:{PORT},HOST:{PORT}/NAME"
 SENTINEL_OPTIONS = frozenset({"sentinel_username", "sentinel_password", "sentinel_ssl"})
 # Seconds that a Sentinel has for a connection, and for an answer.
 SENTINEL_TIMEOUT_S = 1.0
-# Seconds in which the answers of several Sentinels are compared. Less than a request has for Redis.
-COMPARED_FOR_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +196,12 @@ class _Sentinels(Sentinel):
             url.sentinels, sentinel_kwargs=options | dict(url.sentinel_options)
         )
         self._url = url
-        self._lookup: asyncio.Task[Host] | None = None
+        self._lookup = Lookup(self._primary)
 
     @override
     async def discover_master(self, service_name: str) -> Host:
-        """One lookup at a time, for all connections that need it. It outlives a request that has no time left, and the
-        next request receives its result.
-        """
-        if self._lookup is None or self._lookup.done():
-            self._lookup = asyncio.create_task(self._primary())
-            self._lookup.add_done_callback(_retrieve)
-        return await asyncio.shield(self._lookup)
+        """The present primary. Raises NoPrimary."""
+        return await self._lookup.result()
 
     async def facts(self) -> SentinelFacts:
         """The facts that the doctor checks."""
@@ -235,8 +228,7 @@ class _Sentinels(Sentinel):
 
     @override
     async def aclose(self) -> None:
-        if self._lookup is not None:
-            self._lookup.cancel()
+        await self._lookup.close()
         await super().aclose()
 
     @property
@@ -245,17 +237,10 @@ class _Sentinels(Sentinel):
         return self.sentinels
 
     async def _primary(self) -> Host:
-        asking = {asyncio.create_task(self._view(each)) for each in self._clients}
-        try:
-            done, waiting = await asyncio.wait(asking, timeout=COMPARED_FOR_S)
-            while waiting and not _usable(done):
-                answered, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                done |= answered
-            if not (views := _usable(done)):
-                raise _not_found(self._url, [each.exception() for each in done])
-            return max(views, key=lambda view: (view.epoch, view.is_promoted)).primary
-        finally:
-            await end(asking)
+        views, errors = await ask_all(map(self._view, self._clients), lambda view: view.is_up)
+        if not views:
+            raise _not_found(self._url, errors)
+        return max(views, key=lambda view: (view.epoch, view.is_promoted)).primary
 
     async def _view(self, sentinel: Redis) -> _View:
         client = cast("Any", sentinel)
@@ -273,12 +258,6 @@ class _Sentinels(Sentinel):
         )
 
 
-def _usable(asked: Collection[asyncio.Task[_View]]) -> list[_View]:
-    """The views in which a primary is up."""
-    views = [each.result() for each in asked if each.exception() is None]
-    return [view for view in views if view.is_up]
-
-
 def _not_found(url: SentinelUrl, outcomes: Sequence[object]) -> NoPrimary:
     errors = sorted({_reason(url, each) for each in outcomes if isinstance(each, BaseException)})
     reason = f": {'; '.join(errors)}" if errors else ", or it is down"
@@ -293,9 +272,3 @@ def _reason(url: SentinelUrl, error: BaseException) -> str:
     if "password" not in url.sentinel_options:
         return "the Sentinels need a password: add sentinel_password=… to the URL"
     return f"the Sentinels refuse sentinel_username and sentinel_password of the URL: {text}"
-
-
-def _retrieve(lookup: asyncio.Task[Host]) -> None:
-    """Marks the error of a lookup as seen: the requests that waited for it may have ended."""
-    if not lookup.cancelled():
-        lookup.exception()
