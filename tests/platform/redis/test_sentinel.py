@@ -15,6 +15,7 @@ from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.scripts import PipeliningRedis, ScriptedRedis
 from adsum.platform.redis.sentinel import SENTINEL_TIMEOUT_S, parse_sentinel_url
 from adsum.platform.redis.shards import Shard
+from tests.platform.redis.conftest import refusal_of
 from tests.support.servers.processes import eventually
 from tests.support.servers.sentinel import SENTINEL_PASSWORD, SentinelGroup, running_sentinel_group
 
@@ -90,12 +91,7 @@ def test_a_url_names_sentinels_the_primary_and_options(
     ],
 )
 def test_a_wrong_url_is_refused_with_one_line_without_its_password(url: str, reason: str) -> None:
-    with pytest.raises(ConfigurationError) as refused:
-        open_redis(url.replace("://", "://user:secret@", 1), connections=1, socket_timeout=1)
-    assert refused.value.detail.startswith("ADSUM_REDIS_URL: ")
-    assert reason in refused.value.detail
-    assert "secret" not in refused.value.detail
-    assert "\n" not in refused.value.detail
+    assert reason in refusal_of(url)
 
 
 @pytest.fixture(scope="module")
