@@ -48,7 +48,7 @@ UNMEASURED = (
     "tests/support/",
 )
 # Below the ones above: they test modules that decide, such as the steps of traces and the readiness.
-MEASURED = ("tests/platform/tracing/", "tests/platform/database/test_partitions", "tests/processes/test_upgrade")
+MEASURED = ("tests/platform/tracing/", "tests/platform/database/test_partitioning", "tests/processes/test_upgrade")
 UNMEASURED_TESTS = listed_in(RECORD)
 
 ROOT = Path(__file__).resolve().parents[1]

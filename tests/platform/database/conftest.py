@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
+from tests.support.schools import SchoolIds, make_school
 from tests.support.servers.postgres import Postgres
 
 UNMIGRATED = "adsum_unmigrated"
@@ -31,3 +33,16 @@ async def unmigrated(unmigrated_url: str) -> AsyncGenerator[Database]:
     opened = open_database(unmigrated_url)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def plain(unmigrated: Database) -> Database:
+    """A database whose records are one table, as versions before 0066 made them."""
+    await schema.migrate(unmigrated)
+    return unmigrated
+
+
+@pytest.fixture
+async def school(plain: Database) -> SchoolIds:
+    async with plain.transaction() as connection:
+        return await make_school(connection)
