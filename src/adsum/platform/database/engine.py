@@ -21,8 +21,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from adsum.platform.addresses import Host
 from adsum.platform.database.admission import Admission
 from adsum.platform.database.connector import Connector, begin_behind_pooler, end_opening
-from adsum.platform.database.driver import committing, ends_left, execute_raw, is_pooled, replace_ended, roll_back
-from adsum.platform.database.driver_errors import is_locked, name_of, state_of
+from adsum.platform.database.driver import (
+    committing,
+    ends_left,
+    execute_raw,
+    is_locked,
+    is_pooled,
+    name_of,
+    replace_ended,
+    roll_back,
+    state_of,
+)
 from adsum.platform.database.sqlite.cursor import OneVisitModule
 from adsum.platform.database.sqlite.files import open_file
 from adsum.platform.database.urls import DatabaseUrl, parse_database_url, parse_read_url

@@ -47,7 +47,7 @@ log = logger(__name__)
 
 
 class StandbyState(StrEnum):
-    """What is known of a standby."""
+    """The state of a standby, as the last poll found it."""
 
     OK = "ok"
     # The lag exceeds `max_lag`.
