@@ -1,1 +1,1 @@
-"""What Adsum costs per attendance, and the machines that a country needs: measured costs, and a simulation of peaks."""
+"""The costs of an attendance, as measured, and the machines that a country needs, from a simulation of its peaks."""

@@ -1,6 +1,6 @@
 """Remembers in Redis until when a user or an API key has seen the primary, for all processes.
 
-What they have written or seen there is not missing from a list that they open next.
+A list that they open next has everything that they have written or seen there.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class LastWrites:
             self._telling = self._telling or asyncio.create_task(self._tell_everybody())
 
     def _due(self, actor: str) -> list[str]:
-        """What is to be noted of an actor."""
+        """The subjects of an actor whose moment is to be noted."""
         now = self._now()
         if len(self._noted) > _REMEMBERED:
             self._noted = {subject: moment for subject, moment in self._noted.items() if moment >= now}

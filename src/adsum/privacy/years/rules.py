@@ -1,4 +1,4 @@
-"""A school year of records, and what an archive of it says."""
+"""A school year of records, and the manifest of its archive."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NOTHING = SchoolTotals(0, 0, hashlib.sha256().hexdigest())
 
 @dataclass(frozen=True, slots=True)
 class YearManifest:
-    """What is in an archive.
+    """The contents of an archive.
 
     Attributes:
         version: the version of Adsum that made it.

@@ -1,4 +1,4 @@
-"""What `adsum year` prints."""
+"""The output of `adsum year --json`."""
 
 from __future__ import annotations
 
