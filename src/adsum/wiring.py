@@ -24,6 +24,7 @@ from adsum.events.wiring import EventServices, event_services
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.metrics import Metrics
 from adsum.operations.wiring import OperationServices, operation_services
+from adsum.platform.cancellation import closing
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, LockTimeout, open_database
 from adsum.platform.database.reading import Reader
@@ -201,11 +202,8 @@ async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]
     cluster, if no setting has it, is read from there.
     """
     number = await with_database(settings, partial(used_number_of_shards, settings, now=system_clock))
-    shards = open_shards(settings, number)
-    try:
+    async with closing(open_shards(settings, number)) as shards:
         yield queue_control(settings, shards)
-    finally:
-        await shards.aclose()
 
 
 async def migrate(settings: Settings) -> int:

@@ -3,20 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+
+class Client(Protocol):
+    """A client that closes its connections, as redis-py's does."""
+
+    @property
+    def aclose(self) -> Callable[[], Awaitable[None]]: ...
+
+
+AnyClient = TypeVar("AnyClient", bound=Client)
 
 
 async def uncancellable(work: Coroutine[Any, Any, None]) -> None:
-    """Completes the work even if the caller is cancelled, and then raises the cancellation."""
+    """Completes the work even if the caller is cancelled, and then raises the cancellation. Raises the error of the
+    work.
+    """
     working, cancelled = asyncio.create_task(work), None
     while not working.done():
         try:
             await asyncio.wait([working])
         except asyncio.CancelledError as error:
             cancelled = error
+    error = working.exception()
     if cancelled is not None:
         raise cancelled
+    if error is not None:
+        raise error
+
+
+@asynccontextmanager
+async def closing(client: AnyClient) -> AsyncGenerator[AnyClient]:
+    """Closes a client at the end of the block."""
+    try:
+        yield client
+    finally:
+        await close(client)
+
+
+async def close(client: Client) -> None:
+    """Closes a client, and all its connections even if the caller is cancelled meanwhile. redis-py closes each in a
+    task of its own, and a cancellation ends those tasks before they begin.
+    """
+    await uncancellable(_closed(client))
+
+
+async def _closed(client: Client) -> None:
+    await client.aclose()
 
 
 async def end(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import pytest
 
 from adsum.platform.errors import ConfigurationError
@@ -19,3 +24,22 @@ def refusal_of(url: str) -> str:
     assert "secret" not in refused.value.detail
     assert "\n" not in refused.value.detail
     return refused.value.detail
+
+
+async def cancel_at_each_step(start: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    """Starts work, and cancels it after one more step of the event loop each time, until it ends before that. A
+    connection that the work leaves open is collected here, and its warning fails the test.
+    """
+    steps = 0
+    while True:
+        working = asyncio.create_task(start())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        was_under_way = working.cancel()
+        await asyncio.wait([working])
+        if not was_under_way:
+            working.result()
+            break
+        steps += 1
+    del working
+    gc.collect()

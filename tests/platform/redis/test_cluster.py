@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from adsum.platform.errors import ConfigurationError
-from adsum.platform.redis.cluster import ANSWER_TIMEOUT_S, parse_cluster_url
+from adsum.platform.redis.cluster import ANSWER_TIMEOUT_S, Slot, parse_cluster_url
 from adsum.platform.redis.connection import QueueOutage, open_redis, require_redis, translated
 from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.scripts import PipeliningRedis, ScriptedRedis
 from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.slots import HOME, slot_of
-from tests.platform.redis.conftest import refusal_of
+from tests.platform.redis.conftest import cancel_at_each_step, refusal_of
 from tests.support.servers.cluster import PASSWORD, Cluster, running_cluster
 from tests.support.waiting import until
 
@@ -196,3 +196,11 @@ async def test_a_lookup_whose_requests_have_ended_leaves_no_error() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await redis.aclose()
+
+
+async def test_a_lookup_that_is_cancelled_at_any_step_closes_its_connections(cluster: Cluster) -> None:
+    await cluster.recovered()
+    await cancel_at_each_step(lambda: require_redis(cluster.url))
+    slot = Slot(parse_cluster_url(cluster.url), SLOT)
+    await cancel_at_each_step(slot.facts)
+    await slot.close()

@@ -15,7 +15,7 @@ from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.scripts import PipeliningRedis, ScriptedRedis
 from adsum.platform.redis.sentinel import SENTINEL_TIMEOUT_S, parse_sentinel_url
 from adsum.platform.redis.shards import Shard
-from tests.platform.redis.conftest import refusal_of
+from tests.platform.redis.conftest import cancel_at_each_step, refusal_of
 from tests.support.servers.processes import eventually
 from tests.support.servers.sentinel import SENTINEL_PASSWORD, SentinelGroup, running_sentinel_group
 
@@ -176,3 +176,7 @@ async def test_a_lookup_whose_requests_have_ended_leaves_no_error() -> None:
     with pytest.raises(asyncio.CancelledError):
         await waiting
     await redis.aclose()
+
+
+async def test_a_lookup_that_is_cancelled_at_any_step_closes_its_connections(group: SentinelGroup) -> None:
+    await cancel_at_each_step(lambda: require_redis(group.url))

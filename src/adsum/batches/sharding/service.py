@@ -12,6 +12,7 @@ from datetime import datetime
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.sharding.repository import numbers_of_shards, remember_number
 from adsum.platform.addresses import names_cluster
+from adsum.platform.cancellation import closing
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database, StorageOutage
 from adsum.platform.database.revision import MigrationState, migration_state
@@ -152,24 +153,18 @@ class EarlierShards:
 
     async def waiting(self, number: int) -> int:
         """The messages in the shards of an earlier number. Raises QueueOutage."""
-        shards = self._open_shards(number)
-        try:
+        async with closing(self._open_shards(number)) as shards:
             state = await QueueControl(shards, queue_name=self._queue_name).state()
-        finally:
-            await shards.aclose()
         return state.waiting + state.active + state.delayed
 
     async def _empty(self, number: int) -> None:
-        shards = self._open_shards(number)
-        control = QueueControl(shards, queue_name=self._queue_name)
-        try:
+        async with closing(self._open_shards(number)) as shards:
+            control = QueueControl(shards, queue_name=self._queue_name)
             if not await control.is_used():
                 return
             if await control.is_paused():
                 await self._control.pause()
             state = await control.state()
             await control.obliterate()
-        finally:
-            await shards.aclose()
         messages = state.waiting + state.active + state.delayed
         log.info("shards of an earlier number emptied", mark=LogIcon.LOCK, shards=number, remaining=messages)

@@ -23,6 +23,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from typing_extensions import override
 
 from adsum.platform.addresses import CLUSTER, ENCRYPTED_CLUSTER, Host, parse_hosts, written
+from adsum.platform.cancellation import closing
 from adsum.platform.redis.questions import Lookup, ask_all
 from adsum.platform.redis.slots import SLOTS
 from adsum.platform.redis.tls import is_verified, read_tls_options
@@ -218,13 +219,11 @@ class Slot:
         )
 
     async def _stops_as_whole(self, server: Host) -> bool | None:
-        client = self._client(server)
         try:
-            found: dict[str, str] = await client.config_get("cluster-require-full-coverage")
+            async with closing(self._client(server)) as client:
+                found: dict[str, str] = await client.config_get("cluster-require-full-coverage")
         except RedisError:  # hosted servers often disable CONFIG
             return None
-        finally:
-            await client.aclose()
         return found.get("cluster-require-full-coverage") == "yes"
 
     async def close(self) -> None:
@@ -242,15 +241,11 @@ class Slot:
         return newest.owner
 
     async def _ask(self, server: Host) -> ClusterView:
-        client = self._client(server)
-        try:
-            async with client.pipeline(transaction=False) as pipe:
-                # As two words: redis-py would parse the replies to `CLUSTER SLOTS` and drop a part of them.
-                pipe.execute_command("CLUSTER", "SLOTS")
-                pipe.execute_command("CLUSTER", "NODES")
-                slots, nodes = await pipe.execute()
-        finally:
-            await client.aclose()
+        async with closing(self._client(server)) as client, client.pipeline(transaction=False) as pipe:
+            # As two words: redis-py would parse the replies to `CLUSTER SLOTS` and drop a part of them.
+            pipe.execute_command("CLUSTER", "SLOTS")
+            pipe.execute_command("CLUSTER", "NODES")
+            slots, nodes = await pipe.execute()
         return _view(server, self._slot, slots, nodes)
 
     def _client(self, server: Host) -> Any:

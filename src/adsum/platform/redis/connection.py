@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
 
 from adsum.platform.addresses import names_cluster
+from adsum.platform.cancellation import closing
 from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.redis.cluster import ClusterView, OwnerPool, Slot, parse_cluster_url
 from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
@@ -90,15 +91,13 @@ def _reason(url: str, error: ValueError) -> str:
 
 async def require_redis(url: str) -> None:
     """Connects once. Raises ConfigurationError: the URL is invalid, or the server does not answer or refuses it."""
-    redis = open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)
     try:
-        await redis.ping()  # pyright: ignore[reportUnknownMemberType]
+        async with closing(open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)) as redis:
+            await redis.ping()  # pyright: ignore[reportUnknownMemberType]
     except BusyLoadingError:
         pass  # it answers soon
     except (RedisError, OSError, TimeoutError) as error:
         raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {_refusal(error)}") from None
-    finally:
-        await redis.aclose()
 
 
 async def count_primaries(url: str) -> int:

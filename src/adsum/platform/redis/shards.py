@@ -14,6 +14,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 
 from adsum.platform.addresses import names_cluster
+from adsum.platform.cancellation import close
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from adsum.platform.redis.scripts import ScriptedRedis
 from adsum.platform.redis.slots import home_prefix, shard_prefixes
@@ -72,7 +73,7 @@ class Shards(Sequence[Shard]):
     async def aclose(self) -> None:
         """Closes the clients."""
         for client in {id(each.redis): each.redis for each in (self.home, *self._shards)}.values():
-            await client.aclose()
+            await close(client)
 
     def of(self, session_id: int) -> Shard:
         """The shard of a session."""

@@ -12,6 +12,7 @@ from bullmq import Worker
 from bullmq.custom_errors import DelayedError
 from typing_extensions import override
 
+from adsum.platform.cancellation import close
 from adsum.platform.redis.cluster import NoOwner
 from adsum.platform.redis.connection import RedisClient, open_redis
 from adsum.platform.redis.queues import bullmq_prefix, process_name
@@ -143,7 +144,7 @@ class QueueWorker:
         await asyncio.gather(running, return_exceptions=True)
         # BullMQ has closed the client, but its check for stalled chunks, if it was running, has opened a connection
         # again. That check is cancelled by now.
-        await redis.aclose()
+        await close(redis)
 
     async def _drain(self, worker: Any) -> None:
         # Paused, not closed: a BullMQ worker that closes while its server is unavailable retries without a pause, and
