@@ -72,15 +72,8 @@ def account_services(on: OpenServers) -> AccountServices:
     tokens = on.closing(_tokens(on, required_for))
     api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
     factors, second_factors = _second_factors(on, attempts, required_for)
-    half_ways = HalfWays(on.database, on.keys, on.now)
     failures = on.closing(FailedSignIns(on.database))
-    password_sign_in = PasswordSignIn(
-        *(accounts, tokens, Devices(on.keys, on.now), attempts, failures, factors, half_ways),
-        password_accounts=None if on.settings.password_sign_in else on.settings.emergency_emails,
-    )
-    second_step = SecondStep(
-        *(accounts, tokens, password_sign_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
-    )
+    password_sign_in, second_step = _sign_in_steps(on, accounts, tokens, attempts, failures, factors)
     identities, single_sign_on = _single_sign_on(on, tokens, second_step, attempts, failures)
     return AccountServices(
         accounts=accounts,
@@ -113,6 +106,25 @@ def _second_factors(
     secrets = AppSecrets(SecretBox(on.keys, KeyPurpose.SECOND_FACTORS), on.now)
     verifier = FactorVerifier(on.database, passkeys, secrets, CodeAttempts(attempts), on.now)
     return verifier, SecondFactors(on.database, passkeys, secrets, on.now, required_for)
+
+
+def _sign_in_steps(
+    on: OpenServers,
+    accounts: Accounts,
+    tokens: Tokens,
+    attempts: FailedAttempts,
+    failures: FailedSignIns,
+    factors: FactorVerifier,
+) -> tuple[PasswordSignIn, SecondStep]:
+    half_ways = HalfWays(on.database, on.keys, on.now)
+    password_sign_in = PasswordSignIn(
+        *(accounts, tokens, Devices(on.keys, on.now), attempts, failures, factors, half_ways),
+        password_accounts=None if on.settings.password_sign_in else on.settings.emergency_emails,
+    )
+    second_step = SecondStep(
+        *(accounts, tokens, password_sign_in, factors, half_ways), trusts_provider=on.settings.second_factor_of_provider
+    )
+    return password_sign_in, second_step
 
 
 def _single_sign_on(

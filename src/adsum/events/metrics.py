@@ -28,7 +28,8 @@ class EventMetrics:
             buckets=_BUCKETS_S,
             registry=registry,
         )
-        self._health = _HealthGauges(registry)
+        self._webhooks = _WebhookGauges(registry)
+        self._feed = _FeedGauges(registry)
         for outcome in (DELIVERED, NOT_ACCEPTED, *NoAnswer):
             self._deliveries.labels(outcome)
 
@@ -39,11 +40,12 @@ class EventMetrics:
 
     def set_health(self, health: EventHealth) -> None:
         """Sets the values of all processes."""
-        self._health.set(health)
+        self._webhooks.set(health)
+        self._feed.set(health)
 
 
-class _HealthGauges:
-    """Webhooks, and the events that wait, of all processes."""
+class _WebhookGauges:
+    """Webhooks, and the events that they have not passed, of all processes."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._webhooks = Gauge(
@@ -69,6 +71,20 @@ class _HealthGauges:
             f"Single events that are to be delivered again, on demand and after failures, at most {MAX_BACKLOG:,}.",
         )
         self._replays = _gauge(registry, "webhook_replays", "Replays of periods that are under way.")
+
+    def set(self, health: EventHealth) -> None:
+        for state in WebhookState:
+            self._webhooks.labels(state).set(health.webhooks[state])
+        self._backlog.set(health.backlog)
+        self._undelivered.set(health.undelivered_for.total_seconds())
+        self._retries.set(health.retries)
+        self._replays.set(health.replays)
+
+
+class _FeedGauges:
+    """Committed events that the feed does not show yet."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._unnumbered = _gauge(
             registry,
             "unnumbered_events",
@@ -81,12 +97,6 @@ class _HealthGauges:
         )
 
     def set(self, health: EventHealth) -> None:
-        for state in WebhookState:
-            self._webhooks.labels(state).set(health.webhooks[state])
-        self._backlog.set(health.backlog)
-        self._undelivered.set(health.undelivered_for.total_seconds())
-        self._retries.set(health.retries)
-        self._replays.set(health.replays)
         self._unnumbered.set(health.unnumbered)
         self._numbering_lag.set(health.unnumbered_for.total_seconds())
 

@@ -65,22 +65,17 @@ class Metrics:
             "dropped_spans", "Spans that the collector did not take, or that were more than wait for it."
         )
         self.run_seconds = self._histogram("run_seconds", "From a run's acceptance to its end.", _RUN_BUCKETS)
-        self._rate_limited = Counter(
-            "adsum_rate_limited_requests", "Requests that got 429, by policy.", ("policy",), registry=self.registry
-        )
+        self._rate_limited = self._counter("rate_limited_requests", "Requests that got 429, by policy.", "policy")
         self._requests = self._histogram_of_requests()
-        self._reads = Counter(
-            "adsum_list_reads",
+        self._reads = self._counter(
+            "list_reads",
             "Lists, reports and exports that were read from the standby or the primary, by server.",
-            ("server",),
-            registry=self.registry,
+            "server",
         )
         self._standby_lag = self._gauge(
             "standby_lag_seconds", "Age of the data of the standby for reading; NaN if it is unknown or there is none."
         )
-        self._warned_keys = Gauge(
-            "adsum_warned_api_keys", "API keys to look after, by warning.", ("warning",), registry=self.registry
-        )
+        self._warned_keys = self._gauge("warned_api_keys", "API keys to look after, by warning.", "warning")
         self._open_runs = self._gauge("open_runs", "Runs that have not ended, of all processes.")
         self._oldest = self._gauge("oldest_open_run_seconds", "Age of the oldest open run; 0 without one.")
         self._queue_depth = self._gauge("queue_depth", "Chunks that wait or are processed; NaN without Redis.")
@@ -157,11 +152,11 @@ class Metrics:
             server.server_close()
             thread.join()
 
-    def _counter(self, name: str, description: str) -> Counter:
-        return Counter(f"adsum_{name}", description, registry=self.registry)
+    def _counter(self, name: str, description: str, *labels: str) -> Counter:
+        return Counter(f"adsum_{name}", description, labels, registry=self.registry)
 
-    def _gauge(self, name: str, description: str) -> Gauge:
-        return Gauge(f"adsum_{name}", description, registry=self.registry)
+    def _gauge(self, name: str, description: str, *labels: str) -> Gauge:
+        return Gauge(f"adsum_{name}", description, labels, registry=self.registry)
 
     def _histogram_of_requests(self) -> Histogram:
         return Histogram(

@@ -171,11 +171,8 @@ class Tokens:
             )
             if completes is not None:
                 await statements.delete_pending(connection, completes)
-            by = system_caller() if kind is SignInKind.COMMAND else caller_of_user(user)
-            note = partial(record, connection, by, school_id=user.school_id, user_id=user.id)
-            if uses_up:
-                await note(Action.FIRST_PASSWORD_USED)
-            await note(Action.SIGNED_IN, after=_content(kind, provider, has_second_factor=has_second_factor))
+            content = _content(kind, provider, has_second_factor=has_second_factor)
+            await _record_in_audit_log(connection, user, kind, content, uses_up_password=uses_up)
         return signed(signs, user.id, key, now, ends_at)
 
     async def caller_of(self, token: str, *, is_use: bool = True, despite: Collection[Outstanding] = ()) -> Caller:
@@ -333,6 +330,16 @@ class Tokens:
             log.warning("the use of a sign-in was not noted")
         finally:
             del self._pending_uses[key]
+
+
+async def _record_in_audit_log(
+    connection: Connection, user: StoredUser, kind: SignInKind, content: dict[str, Any], *, uses_up_password: bool
+) -> None:
+    by = system_caller() if kind is SignInKind.COMMAND else caller_of_user(user)
+    note = partial(record, connection, by, school_id=user.school_id, user_id=user.id)
+    if uses_up_password:
+        await note(Action.FIRST_PASSWORD_USED)
+    await note(Action.SIGNED_IN, after=content)
 
 
 def _content(kind: SignInKind, provider: ProviderSession | None, *, has_second_factor: bool) -> dict[str, Any]:

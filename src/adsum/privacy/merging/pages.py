@@ -124,7 +124,7 @@ async def _page(
     warned: MergeNotice | None = None,
 ) -> Response:
     view = await page_data.view(searched.words, keep, remove, choices, visitor.caller)
-    response = site_of(request).page(
+    return site_of(request).page(
         *(request, "admin/merge.html"),
         status=status_with(error or view.refusal),
         visitor=visitor,
@@ -138,5 +138,3 @@ async def _page(
         merged=merged and bool(view.merges),
         error=error or view.refusal,
     )
-    response.headers["Cache-Control"] = "no-store"
-    return response

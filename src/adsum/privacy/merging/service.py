@@ -86,10 +86,7 @@ class StudentMerges:
                 repeated = before.repeated(choices)
                 await store_result(connection, keyed, repeated)
                 return repeated
-            await lock_absences(connection, pair)
-            # The fence that submissions take, so that none with these students is accepted meanwhile.
-            await advance_fences(connection, await sessions_of_students(connection, pair))
-            await lock_students(connection, pair)
+            await _lock_data_of(connection, pair)
             merge = await _preview(connection, student_id, removed_id, choices, caller)
             school_id = await require_student(connection, student_id, caller)
             _refuse_unclear(merge, choices)
@@ -114,6 +111,13 @@ class StudentMerges:
         async with self._database.snapshot() as connection:
             await require_student(connection, student_id, caller)
             return await merges_into(connection, student_id)
+
+
+async def _lock_data_of(connection: Connection, student_ids: Sequence[int]) -> None:
+    await lock_absences(connection, student_ids)
+    # The fence that submissions take, so that none with these students is accepted meanwhile.
+    await advance_fences(connection, await sessions_of_students(connection, student_ids))
+    await lock_students(connection, student_ids)
 
 
 async def _preview(

@@ -201,7 +201,7 @@ async def _page(
     ids = NamedIds(students={each.student_id for each in holds.items})
     searched = searched or KeptWords()
     found, has_more = await _found(services, context, searched.words)
-    response = site_of(request).page(
+    return site_of(request).page(
         *(request, "admin/retention.html"),
         status=status_with(error),
         context=context,
@@ -225,5 +225,3 @@ async def _page(
         readmits_staff=may_erase(context.caller, Role.TEACHER, context.school.id),
         error=error,
     )
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -61,7 +61,7 @@ async def _page(
     error: AdsumError | None = None,
 ) -> Response:
     preview = await staff.preview(person_id, context.caller)
-    response = site_of(request).page(
+    return site_of(request).page(
         *(request, "admin/erase_person.html"),
         status=status_with(error),
         context=context,
@@ -74,5 +74,3 @@ async def _page(
         hand_over=HAND_OVER,
         error=error,
     )
-    response.headers["Cache-Control"] = "no-store"
-    return response

@@ -121,26 +121,7 @@ def _expected(caller: Caller, school_id: int, now: LocalTime, after: int) -> Sel
 def _on_site(
     caller: Caller, school_id: int, today: date, statuses: Collection[str], after: int = 0
 ) -> Select[*tuple[Any, ...]]:
-    a, m = attendances.c, session_times.c
-    begins = (
-        select(func.max(m.begins))
-        .where(m.session_id == a.session_id, m.weekday == today.isoweekday())
-        .where(valid_on(session_times, today))
-        .correlate(attendances)
-        .scalar_subquery()
-    )
-    order = func.coalesce(begins, "").desc(), a.marked_at.desc(), a.session_id.desc()
-    newest = (
-        select(
-            *(a.student_id, a.class_id, a.session_id, a.status, a.left_at, a.marked_at),
-            func.row_number().over(partition_by=a.student_id, order_by=order).label("rank"),
-        )
-        .where(
-            *(a.school_id == school_id, a.learning_date == today, a.status.is_not(None), a.student_id > after),
-            in_visible_session(caller, a.class_id, a.session_id, today),
-        )
-        .subquery("newest")
-    )
+    newest = _ranked_marks(caller, school_id, today, after).subquery("newest")
     n, s, c, taken = newest.c, students.c, classes.c, sessions.c
     return (
         select(
@@ -151,4 +132,24 @@ def _on_site(
         .join(classes, c.id == n.class_id)
         .join(sessions, taken.id == n.session_id)
         .where(n.rank == 1, n.left_at.is_(None), n.status.in_(sorted(statuses)))
+    )
+
+
+def _ranked_marks(caller: Caller, school_id: int, today: date, after: int) -> Select[*tuple[Any, ...]]:
+    """The marks of today. `rank` 1: the newest one of its student."""
+    a, m = attendances.c, session_times.c
+    begins = (
+        select(func.max(m.begins))
+        .where(m.session_id == a.session_id, m.weekday == today.isoweekday())
+        .where(valid_on(session_times, today))
+        .correlate(attendances)
+        .scalar_subquery()
+    )
+    order = func.coalesce(begins, "").desc(), a.marked_at.desc(), a.session_id.desc()
+    return select(
+        *(a.student_id, a.class_id, a.session_id, a.status, a.left_at, a.marked_at),
+        func.row_number().over(partition_by=a.student_id, order_by=order).label("rank"),
+    ).where(
+        *(a.school_id == school_id, a.learning_date == today, a.status.is_not(None), a.student_id > after),
+        in_visible_session(caller, a.class_id, a.session_id, today),
     )

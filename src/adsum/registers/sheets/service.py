@@ -72,8 +72,7 @@ class RegisterSheets:
             statuses = await statuses_of_school(connection, roster.of.school_id)
             records = await records_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
-            failed = await failures_of_run(connection, newest.run_id) if newest is not None else {}
-            failures = {student_id: code for student_id, code in failed.items() if student_id not in records}
+            failures = await _unrepaired_failures(connection, newest, records)
             query = ContextQuery(class_id, session_id, None, (day, day))
             context = (await find_class_contexts(connection, [query]))[query]
             requested = await _requested_marks(connection, newest, records, failures)
@@ -161,6 +160,14 @@ async def _reported_absences(connection: Connection, roster: DayRoster, caller: 
     return {
         student_id: ReportedAbsence(each.id, each.absence, reasons.get(each.id)) for student_id, each in planned.items()
     }
+
+
+async def _unrepaired_failures(
+    connection: Connection, newest: BatchStatus | None, records: Mapping[int, SheetRecord]
+) -> dict[int, str]:
+    """The codes of failed jobs of the newest run whose students have no record, by student."""
+    failed = await failures_of_run(connection, newest.run_id) if newest is not None else {}
+    return {student_id: code for student_id, code in failed.items() if student_id not in records}
 
 
 async def _requested_marks(

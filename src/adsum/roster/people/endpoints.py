@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
@@ -24,7 +24,6 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=JsonRoute)
 PeopleService = Annotated[People, Depends(provided(People))]
 Manager = Annotated[Caller, Depends(require(Permission.USER_MANAGE))]
 UserId = Annotated[PathId, Path(alias="id")]
-NOT_STORED = {"Cache-Control": "no-store"}
 
 
 @router.get("", name="listUsers", summary="Users")
@@ -44,13 +43,12 @@ async def search_users(query: UserSearch, people: PeopleService, caller: Manager
 @router.post(
     "", name="addUser", summary="Add a user", status_code=HTTPStatus.CREATED, responses=raises(EmailTaken, NameOfRoster)
 )
-async def add_user(body: NewUser, people: PeopleService, caller: Manager, response: Response) -> UserWithPassword:
+async def add_user(body: NewUser, people: PeopleService, caller: Manager) -> UserWithPassword:
     """Generates a first password, which works once: the user then chooses their own.
 
     403 if the role can do what you may not. A repeated request is refused with 409 `email_taken`, unless its `teacher`
     links the login to the roster.
     """
-    response.headers.update(NOT_STORED)
     name = sent_name(body.given_name, body.family_name)
     added = await people.add_login(
         body.email, body.role, caller, school_id=body.school_id, teacher=body.teacher, name=name
@@ -83,11 +81,8 @@ async def change_user(user_id: UserId, body: ChangeUser, people: PeopleService, 
 @router.post(
     "/{id}/password", name="resetPassword", summary="Generate a first password", responses=raises(OwnLogin, NoLogin)
 )
-async def reset_password(
-    user_id: UserId, people: PeopleService, caller: Manager, response: Response
-) -> UserWithPassword:
+async def reset_password(user_id: UserId, people: PeopleService, caller: Manager) -> UserWithPassword:
     """Ends all sign-ins of the user. The password works once. 409 `own_login` for yourself: see `changePassword`."""
-    response.headers.update(NOT_STORED)
     return UserWithPassword.of(await people.new_password(user_id, caller))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 
@@ -279,36 +279,20 @@ async def _list(
     shows_admins = may_manage(caller, Role.ADMIN, None) and cursor is None and role in (None, Role.ADMIN)
     of_district = shown.filters(None, role, chosen["words"])
     admins = await service.page(of_district, caller, PageRequest(limit=PEOPLE_PER_PAGE)) if shows_admins else NO_ADMINS
-    response = site_of(request).page(
-        *(request, "admin/people.html"),
-        status=status_with(error),
-        context=context,
-        visitor=context.visitor,
+    return _page(
+        *(request, "admin/people.html", context, error, new),
         people=sorted(page.items, key=lambda person: by_name(person.row)),
         admins=sorted(admins.items, key=lambda person: by_name(person.row)),
         next_cursor=page.next_cursor,
         chosen=chosen,
         all_roles=ROLES,
         roles=grantable_roles(caller, context.school.id),
-        grants_district_admins=may_manage(caller, Role.ADMIN, None),
         district_admin=DISTRICT_ADMIN,
         may_manage=partial(_may_manage, context),
         may_erase=partial(_may_erase, context),
         erased=erased,
         typed={"email": "", "role": "", "teacher": "", "given": "", "family": ""} | (typed or {}),
-        most_of_name=MAX_NAME,
-        a_day=A_DAY,
-        error=error,
-        new=new,
     )
-    return _not_stored(response, new)
-
-
-def _not_stored(response: Response, new: GivenPassword | None) -> Response:
-    """A page that shows a password stays in no cache."""
-    if new is not None:
-        response.headers["Cache-Control"] = "no-store"
-    return response
 
 
 async def _person(
@@ -329,16 +313,12 @@ async def _person(
     services = services_of(request)
     identities = await services[Identities].visible(caller, row.id) if row.email and manages else ()
     roles = {role for school in visible for role in grantable_roles(caller, school.id)}
-    response = site_of(request).page(
-        *(request, "admin/person.html"),
-        status=status_with(error),
-        context=context,
-        visitor=context.visitor,
+    return _page(
+        *(request, "admin/person.html", context, error, new),
         person=person,
         row=row,
         schools=visible,
         roles=[role for role in ROLES if role in roles],
-        grants_district_admins=may_manage(caller, Role.ADMIN, None),
         all_schools=ALL_SCHOOLS,
         manages=manages,
         identities=identities,
@@ -346,14 +326,31 @@ async def _person(
         erases=_may_erase(context, row),
         is_own=row.id == caller.user_id,
         typed_name=name or row.name,
+        done=done,
+        whats_done=Done,
+    )
+
+
+def _page(
+    request: Request,
+    template: str,
+    context: SchoolContext,
+    error: AdsumError | None,
+    new: GivenPassword | None,
+    **shown: Any,
+) -> Response:
+    return site_of(request).page(
+        *(request, template),
+        status=status_with(error),
+        context=context,
+        visitor=context.visitor,
+        grants_district_admins=may_manage(context.caller, Role.ADMIN, None),
         most_of_name=MAX_NAME,
         a_day=A_DAY,
         error=error,
         new=new,
-        done=done,
-        whats_done=Done,
+        **shown,
     )
-    return _not_stored(response, new)
 
 
 def _may_manage(context: SchoolContext, row: PersonRow) -> bool:
