@@ -134,11 +134,15 @@ def test_a_stream_goes_on_in_another_process_when_its_own_is_stopped(
     ids=["which ends", "of another type"],
 )
 def test_a_stream_without_a_line_is_replaced_by_questions(
-    proxied: AnyClient, proxy: Proxy, caller: Caller, cut_after: bytes, replaced: tuple[bytes, bytes]
+    client: AnyClient,
+    proxied: AnyClient,
+    proxy: Proxy,
+    caller: Caller,
+    cut_after: bytes,
+    replaced: tuple[bytes, bytes],
 ) -> None:
-    batch_id = proxied.create_batch(caller.whole_class()).batch_id
-    proxied.wait_for_batch(batch_id)
-    proxy.requests.clear()
+    batch_id = client.create_batch(caller.whole_class()).batch_id
+    client.wait_for_batch(batch_id)
     proxy.cut_after, proxy.replaced = cut_after, replaced
     assert proxied.wait_for_batch(batch_id).state == "completed"
     paths = [head.split()[1] for head in proxy.requests]

@@ -15,7 +15,7 @@ The name of a test decides, so that each run has the same selection. A new test 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from zlib import crc32
 
@@ -60,7 +60,14 @@ SERVERS = {BROWSING, "valkey", "own_valkey", "postgres", "own_postgres", "sqlite
 
 def daily(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Those of the daily form, in their order."""
-    items = [item for item in items if _is_on_both(item) or database_of(item) in {None, _chosen_database(item)}]
+    both = {each for each, number in Counter(map(_without_database, items)).items() if number > 1}
+    items = [
+        item
+        for item in items
+        if _is_on_both(item)
+        or _without_database(item) not in both
+        or database_of(item) in {None, _chosen_database(item)}
+    ]
     superfluous = {item for cases in _cases(items) for item in sorted(cases, key=_checksum)[_most(cases[0]) :]}
     return [item for item in items if item not in superfluous]
 
@@ -85,8 +92,11 @@ def _is_on_both(item: pytest.Item) -> bool:
 
 
 def _chosen_database(item: pytest.Item) -> str:
-    every = item.nodeid.replace(database_of(item) or "", "")
-    return "sqlite" if crc32(every.encode()) % ON_POSTGRES else "postgres"
+    return "sqlite" if crc32(_without_database(item).encode()) % ON_POSTGRES else "postgres"
+
+
+def _without_database(item: pytest.Item) -> str:
+    return item.nodeid.replace(database_of(item) or "", "")
 
 
 def _most(item: pytest.Item) -> int:
