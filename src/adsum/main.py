@@ -14,6 +14,7 @@ import typer.main
 from typing_extensions import override
 
 from adsum import __version__
+from adsum.platform.command_line.interruption import interruptible
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.openers import OPENERS, Openers
 from adsum.platform.errors import AdsumError, Unavailable, reason
@@ -210,7 +211,12 @@ def adsum(
 
 
 def main() -> None:
-    """Runs one command. The exit status is 0, 1 after an error, 2 after wrong usage."""
+    """Runs one command. The exit status is 0, 1 after an error, 2 after wrong usage, or that of `interruptible`."""
+    with interruptible():
+        _run()
+
+
+def _run() -> None:
     try:
         OPENERS.set(_openers())
         app(prog_name="adsum")
