@@ -166,9 +166,15 @@ async def require_possible_sign_in(settings: Settings) -> None:
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncGenerator[Services]:
-    """Like `open_adsum`, for a command. Raises ConfigurationError: the database lacks migrations."""
+    """Like `open_adsum`, for a command.
+
+    Raises:
+        ConfigurationError: the database lacks migrations, or the workers have another number of shards: the command
+            would enqueue where none of them looks.
+    """
     async with open_adsum(settings) as adsum:
         await adsum.readiness.require_current_schema()
+        await require_present_number(len(adsum.shards), adsum.database)
         yield adsum.services
 
 

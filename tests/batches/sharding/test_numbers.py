@@ -134,6 +134,23 @@ async def test_a_command_with_another_number_of_shards_than_the_workers_is_refus
         assert len(await services[QueueControl].shards()) == 3
 
 
+@pytest.mark.parametrize("number", [1, 3])
+async def test_a_command_that_would_enqueue_for_nobody_is_refused(
+    adsum: Adsum, settings: Settings, number: int
+) -> None:
+    other = settings.model_copy(update={"queue_shards": 4 - number})
+    async with wiring.open_services(other):
+        pass  # no worker has begun yet
+    async with with_shards(settings, number) as workers:
+        await sweep(workers)
+    with pytest.raises(ConfigurationError, match=f"is {number}, and that of this command {4 - number}"):
+        async with wiring.open_services(other):
+            pass
+    async with wiring.open_services(settings.model_copy(update={"queue_shards": number})) as services:
+        assert len(await services[QueueControl].shards()) == number
+    assert await adsum.queue.depth() == 0
+
+
 async def test_without_the_database_the_number_of_shards_of_a_command_is_that_of_its_setting(
     settings: Settings,
 ) -> None:

@@ -62,7 +62,7 @@ class FakeInspection(RedisInspection):
 
 
 async def redis_findings(**facts: object) -> dict[str, Finding]:
-    found = await check_redis(FakeInspection(replace(GOOD, **facts)), PLACE, lambda: NOON)  # pyright: ignore[reportArgumentType]
+    found = await check_redis([FakeInspection(replace(GOOD, **facts))], PLACE, lambda: NOON)  # pyright: ignore[reportArgumentType]
     return {each.check: each for each in found}
 
 
@@ -100,7 +100,7 @@ async def test_each_fault_of_redis_has_a_remedy(
 async def test_the_remedy_for_the_server_of_up_is_a_restart() -> None:
     inspection = FakeInspection(replace(GOOD, eviction="allkeys-lru"))
     found = {
-        each.check: each for each in await check_redis(inspection, InspectedServer("here", "adsum up"), lambda: NOON)
+        each.check: each for each in await check_redis([inspection], InspectedServer("here", "adsum up"), lambda: NOON)
     }
     assert found["eviction"].remedy == "adsum up  # stopped and started again"
 
@@ -179,7 +179,7 @@ async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None
 
 async def test_an_unavailable_redis_is_reported_with_its_reason(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nowhere", connections=2, socket_timeout=5)
-    (finding,) = await check_redis(RedisInspection(Shard(0, redis, "")), PLACE, now)
+    (finding,) = await check_redis([RedisInspection(Shard(0, redis, ""))], PLACE, now)
     assert finding.severity is Severity.ERROR
     assert "No such file" in finding.message
     await redis.aclose()
@@ -194,7 +194,7 @@ def own_valkey() -> Generator[Valkey]:
 async def test_a_full_redis_is_reported_with_the_reason_of_its_refusal(own_valkey: Valkey) -> None:
     tell(own_valkey, "CONFIG SET maxmemory 1")
     redis = open_redis(url_of(own_valkey), connections=2, socket_timeout=5)
-    (finding,) = await check_redis(RedisInspection(Shard(0, redis, "")), PLACE, now)
+    (finding,) = await check_redis([RedisInspection(Shard(0, redis, ""))], PLACE, now)
     assert "maxmemory" in finding.message
     await redis.aclose()
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from adsum.operations.doctor.environment import check_cluster
-from adsum.operations.doctor.findings import Finding
+from adsum.operations.doctor.environment import check_cluster, in_one
+from adsum.operations.doctor.findings import Finding, error, ok
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.redis.cluster import ClusterFacts
 from adsum.platform.redis.slots import slot_of
@@ -97,6 +97,25 @@ def cluster() -> Generator[Cluster]:
         yield started
 
 
+async def wrong_settings_are_named(cluster: Cluster, settings: Settings) -> None:
+    """Of each server, also of those that do not have the home shard."""
+    checks = ("redis", "eviction", "persistence", "memory")
+    async with open_doctor(settings) as doctor:
+        report = [each for each in (await doctor.check()).findings if each.check in checks]
+    assert {each.check: each.severity.value for each in report}["eviction"] == "ok"
+    assert next(each.message for each in report if each.check == "redis").endswith("on each of 3 servers")
+    async with with_shards(settings, 3) as sharded:
+        home = cluster.owner_of(slot_of(sharded.shards.home.key_prefix))
+        others = {each.port: each for each in map(cluster.owner_of, (slot_of(s.key_prefix) for s in sharded.shards))}
+    other = next(each for port, each in others.items() if port != home.port)
+    other.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    (finding,) = await findings(settings, "eviction")
+    other.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert finding.severity.value == "error"
+    assert finding.message.startswith(f"127.0.0.1:{other.port}: maxmemory-policy is allkeys-lru")
+    assert f"-p {other.port} CONFIG SET maxmemory-policy noeviction" in (finding.remedy or "")
+
+
 async def test_the_doctor_tells_which_shard_is_away(
     cluster: Cluster, adsum: Adsum, settings: Settings, sqlite_url: str
 ) -> None:
@@ -105,6 +124,7 @@ async def test_the_doctor_tells_which_shard_is_away(
     assert fine.message == "3 primary servers, each with a replica"
     (all_answer,) = await findings(of_cluster)
     assert all_answer.message == "3 shards; each answers"
+    await wrong_settings_are_named(cluster, of_cluster)
     async with with_shards(of_cluster, 3) as sharded:
         slot = slot_of(sharded.shards[0].key_prefix)
         assert cluster.owner_of(slot) is not cluster.owner_of(slot_of(sharded.shards.home.key_prefix))
@@ -120,3 +140,19 @@ async def test_the_doctor_tells_which_shard_is_away(
     await until(is_down)
     (finding,) = await findings(of_cluster)
     assert finding.message == "shard 0 (of 3) does not answer: its batches wait, those of the others do not"
+
+
+def test_findings_about_several_servers_name_the_server_of_each_fault() -> None:
+    here, there = ("a", 1), ("::2", 4)
+    good, bad = ok("eviction", "noeviction"), error("eviction", "allkeys-lru", "CONFIG SET")
+
+    assert in_one({None: [bad]}) == [bad]
+    assert in_one({here: [good], there: [good]}) == [ok("eviction", "noeviction, on each of 2 servers")]
+    assert in_one({here: [ok("memory", "1 MiB")], there: [ok("memory", "2 MiB")]}) == [
+        ok("memory", "a:1: 1 MiB; [::2]:4: 2 MiB")
+    ]
+    assert in_one({here: [good], there: [bad]}) == [error("eviction", "[::2]:4: allkeys-lru", "CONFIG SET")]
+    assert [each.message for each in in_one({here: [bad], None: [bad]})] == [
+        "a:1: allkeys-lru",
+        "a server: allkeys-lru",
+    ]

@@ -140,16 +140,19 @@ class EarlierShards:
         )
 
     async def _remember(self) -> None:
-        """Writes nothing if this number was used last: most installations have one shard for ever."""
-        if (await self._numbers())[:1] != [self._number]:
+        """Also that of one shard: a command with another number is refused by what is remembered."""
+        if (await self._remembered())[:1] != [self._number]:
             async with self._database.transaction() as connection:
                 await remember_number(connection, self._number, self._began)
 
     async def _numbers(self) -> list[int]:
         """All numbers that were used, the last one first."""
-        async with self._database.snapshot() as connection:
-            used = await numbers_of_shards(connection)
+        used = await self._remembered()
         return used if 1 in used or self._has_cluster else [*used, 1]
+
+    async def _remembered(self) -> list[int]:
+        async with self._database.snapshot() as connection:
+            return await numbers_of_shards(connection)
 
     async def waiting(self, number: int) -> int:
         """The messages in the shards of an earlier number. Raises QueueOutage."""

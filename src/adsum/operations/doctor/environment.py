@@ -5,21 +5,21 @@ from __future__ import annotations
 import asyncio
 import shutil
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from adsum.accounts.passwords.breached import BreachedPasswords
-from adsum.operations.doctor.findings import FIX, Finding, counted, error, ok, warning
+from adsum.operations.doctor.findings import FIX, Finding, Severity, counted, error, ok, warning
 from adsum.operations.repository import (
     DatabaseFacts,
     database_facts,
     ensure_writable,
     has_left_checks,
 )
-from adsum.platform.addresses import is_loopback_host
+from adsum.platform.addresses import Host, is_loopback_host, written
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import MigrationState, migration_state, newest_revision
@@ -132,32 +132,66 @@ def _migrations(state: MigrationState, *, has_left_checks: bool) -> Finding:
     return ok("migrations", f"at revision {newest_revision()}, which is this version's")
 
 
-async def check_redis(inspection: RedisInspection, server: InspectedServer, now: Clock) -> list[Finding]:
-    """Takes at most `SERVER_TIMEOUT_S`."""
+async def check_redis(inspections: Sequence[RedisInspection], server: InspectedServer, now: Clock) -> list[Finding]:
+    """Checks the server of the first inspection, which has to answer, and the other servers of a cluster.
+
+    The check of the shards names one of these that does not answer. Takes at most `SERVER_TIMEOUT_S`, twice.
+    """
+    home, *of_shards = inspections
+    first, *others = await asyncio.gather(
+        *(_check_server(each, server, now) for each in inspections), return_exceptions=True
+    )
     try:
+        if isinstance(first, BaseException):
+            raise first
+        by_server = {
+            inspection.primary: found
+            for inspection, found in zip(of_shards, others, strict=True)
+            if not isinstance(found, BaseException)
+        }
+        findings = in_one({home.primary: first} | by_server)
         async with asyncio.timeout(SERVER_TIMEOUT_S):
-            before = now()
-            facts = await inspection.facts()
-            clock = _clock("redis clock", facts.clock, before, now())
-            server = server.at(inspection.primary)
-            findings = [
-                _redis_version(facts, server),
-                *clock,
-                _eviction(facts, server),
-                _persistence(facts, server),
-                _memory(facts),
-            ]
-            if (sentinels := await inspection.sentinels()) is not None:
+            if (sentinels := await home.sentinels()) is not None:
                 findings.append(check_sentinels(sentinels))
-            if (cluster := await inspection.cluster()) is not None:
+            if (cluster := await home.cluster()) is not None:
                 findings.append(check_cluster(cluster))
-            if facts.primary is None and not facts.is_loading:
-                await inspection.write()
     except Unavailable as outage:
         return [error("redis", f"{server.name} does not answer or refuses: {reason(outage)}", server.start)]
     except TimeoutError:
         return [error("redis", f"{server.name} did not answer within {SERVER_TIMEOUT_S:g} s", server.start)]
     return findings
+
+
+async def _check_server(inspection: RedisInspection, server: InspectedServer, now: Clock) -> list[Finding]:
+    async with asyncio.timeout(SERVER_TIMEOUT_S):
+        before = now()
+        facts = await inspection.facts()
+        clock = _clock("redis clock", facts.clock, before, now())
+        server = server.at(inspection.primary)
+        if facts.primary is None and not facts.is_loading:
+            await inspection.write()
+    settings = [_eviction(facts, server), _persistence(facts, server), _memory(facts)]
+    return [_redis_version(facts, server), *clock, *settings]
+
+
+def in_one(by_server: Mapping[Host | None, Sequence[Finding]]) -> list[Finding]:
+    """The findings about several servers: each fault with its server, and one of each check without a fault."""
+    first = next(iter(by_server.values()))
+    if len(by_server) == 1:
+        return list(first)
+    whole: list[Finding] = []
+    for check in dict.fromkeys(each.check for each in first):
+        of_check = [(server, each) for server, found in by_server.items() for each in found if each.check == check]
+        named = [replace(each, message=f"{_named(server)}: {each.message}") for server, each in of_check]
+        faults = [each for each in named if each.severity is not Severity.OK]
+        messages = {each.message for _, each in of_check}
+        same = f"{next(iter(messages))}, on each of {counted(len(of_check), 'server')}"
+        whole += faults or [ok(check, same if len(messages) == 1 else "; ".join(each.message for each in named))]
+    return whole
+
+
+def _named(server: Host | None) -> str:
+    return "a server" if server is None else written(server)
 
 
 def _redis_version(facts: RedisFacts, server: InspectedServer) -> Finding:

@@ -68,14 +68,14 @@ SERVER_CHECKS = (
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The servers and files that the doctor checks."""
+    """The servers and files that the doctor checks. `inspections`: of the home shard, then of the others."""
 
     database: Database
     standby: Standby | None
     standby_servers: Sequence[InspectedServer]
     database_server: InspectedServer
     redis_server: InspectedServer
-    inspection: RedisInspection
+    inspections: Sequence[RedisInspection]
     queue: QueueService
     control: QueueControl
     earlier_shards: EarlierShards
@@ -115,9 +115,9 @@ class Doctor:
         parts = self._deployment
         database, redis = await asyncio.gather(
             check_database(parts.database, parts.database_server, self._now),
-            check_redis(parts.inspection, parts.redis_server, self._now),
+            check_redis(parts.inspections, parts.redis_server, self._now),
         )
-        redis_server = parts.redis_server.at(parts.inspection.primary)
+        redis_server = parts.redis_server.at(parts.inspections[0].primary)
         connections = check_connections(parts.database_server, *parts.standby_servers, redis_server)
         findings = [*database, *redis, connections, *check_installation(parts.installation, free_bytes)]
         # A Redis with wrong settings still responds.

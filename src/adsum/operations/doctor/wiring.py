@@ -85,7 +85,7 @@ def _doctor(
         standby_servers=() if standby is None else (_server_of(standby.database, "ADSUM_DATABASE_READ_URL"),),
         database_server=_database_server(settings, database),
         redis_server=_redis_server(settings, redis_url),
-        inspection=RedisInspection(shards.home),
+        inspections=[RedisInspection(each) for each in (shards.home, *(shards if names_cluster(redis_url) else ()))],
         queue=queue,
         control=control,
         earlier_shards=earlier_shards(settings, database, control, shards, now),
