@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import date
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.audit.tables import audit_entries
-from adsum.attendance.tables import attendances
+from adsum.attendance.repository import apply_changes
+from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.platform.database import table_changes
 from adsum.platform.database.engine import Database, LockTimeout
 from adsum.platform.ids import Batch
 from adsum.privacy.retention.repository import periods
 from adsum.privacy.years import repository
-from adsum.privacy.years.rules import SchoolTotals, YearKept
+from adsum.privacy.years.archives import YearArchives
+from adsum.privacy.years.rules import SchoolTotals, YearKept, YearManifest
 from adsum.roster.tables import sessions
 from adsum.schools.tables import schools
 from tests.privacy.years.site import (
+    CHANGE,
+    NOW,
     OF_YEAR,
     OFFICE,
     Site,
@@ -29,6 +34,7 @@ from tests.privacy.years.site import (
 )
 from tests.support.runs import inserts, make_run
 from tests.support.schools import make_record, make_school
+from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
 
 async def test_a_drop_locks_no_other_school_while_it_compares_one(
@@ -130,3 +136,69 @@ async def test_a_drop_waits_for_no_transaction_for_long(
 
     assert await site.count(attendances) == 2
     assert await site.count(audit_entries, audit_entries.c.action == "year_dropped") == 0
+
+
+async def test_a_change_after_the_comparison_keeps_the_year(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Undoing a batch changes records of any day, and a correction may have read the first day of its school before."""
+    other = await site.add(date(2025, 1, 8))
+    manifest = await archived(site, tmp_path)
+    end_year = YearArchives._end_year  # pyright: ignore[reportPrivateUsage]
+
+    async def then_corrected(archives: YearArchives, of_year: YearManifest) -> object:
+        compared = await end_year(archives, of_year)
+        await site.correct(other)
+        return compared
+
+    with monkeypatch.context() as patch:
+        patch.setattr(YearArchives, "_end_year", then_corrected)
+        with pytest.raises(YearKept, match="was changed while others were compared"):
+            await site.archives.drop(manifest, OFFICE)
+    assert await site.count(attendances) == 3
+    assert await site.count(audit_entries, audit_entries.c.action == "year_dropped") == 0
+
+    with pytest.raises(YearKept, match="have changed since the archive"):
+        await site.archives.drop(manifest, OFFICE)
+    (tmp_path / "2024.tar").unlink()
+    assert await site.archives.drop(await archived(site, tmp_path), OFFICE) == 2
+    assert await site.count(attendances) == 1
+
+
+async def test_a_disputed_mark_after_the_comparison_keeps_the_year(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = await archived(site, tmp_path)
+    end_year = YearArchives._end_year  # pyright: ignore[reportPrivateUsage]
+
+    async def then_settled(archives: YearArchives, of_year: YearManifest) -> object:
+        compared = await end_year(archives, of_year)
+        async with site.database.transaction() as connection:
+            await connection.execute(update(contradictions).values(resolved_at=NOW))
+        return compared
+
+    monkeypatch.setattr(YearArchives, "_end_year", then_settled)
+    with pytest.raises(YearKept, match="was changed while others were compared"):
+        await site.archives.drop(manifest, OFFICE)
+
+
+async def test_a_drop_waits_for_a_correction_that_began_before_it_and_keeps_its_record(
+    partitioned: Database, tmp_path: Path
+) -> None:
+    site = await site_on(partitioned)
+    other = await site.add(date(2025, 1, 8))
+    manifest = await archived(site, tmp_path)
+
+    async with partitioned.transaction() as correction:
+        of_record = select(attendances.c.id).where(attendances.c.id == other).with_for_update()
+        await correction.execute(of_record)
+        # From here on the correction knows that its day may be corrected.
+        drop = asyncio.create_task(site.archives.drop(manifest, OFFICE))
+        await until(lambda: has_transaction_waiting_for_a_lock(partitioned))
+        assert await site.records_from() == date(2025, 8, 1)
+        await apply_changes(correction, {other: CHANGE})
+    with pytest.raises(YearKept, match="was changed while others were compared"):
+        await drop
+
+    assert "attendances_2024" in await site.partitions()
+    assert await site.count(attendance_changes, attendance_changes.c.attendance_id == other) == 1

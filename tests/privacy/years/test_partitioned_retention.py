@@ -6,20 +6,20 @@ import logging
 from datetime import date
 
 import pytest
-from sqlalchemy import func, make_url, select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import batch_runs
 from adsum.platform.database import table_changes
-from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.engine import Database
 from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.holds.service import StudentHolds
 from adsum.privacy.retention.repository import partitions
 from adsum.privacy.retention.rules import Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.tables import retention_runs
-from tests.privacy.years.conftest import NAME
+from tests.privacy.years.conftest import serving_on
 from tests.privacy.years.site import (
     NOW,
     OFFICE,
@@ -29,8 +29,6 @@ from tests.privacy.years.site import (
 )
 from tests.support.schools import make_school
 from tests.support.servers.postgres import Postgres
-
-SERVING = f"serve_{NAME}"
 
 
 async def test_retention_locks_no_other_school_while_it_counts_one(
@@ -139,25 +137,11 @@ async def test_retention_deletes_pages_as_a_user_who_does_not_own_the_tables(
     """Such as the worker of an installation whose tables belong to another role. No school is locked for a drop."""
     site = await site_on(partitioned)
     await keep_one_year(site)
-    async with partitioned.transaction() as connection:
-        for statement in (
-            f"CREATE ROLE {SERVING} LOGIN",
-            f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {SERVING}",
-            f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {SERVING}",
-        ):
-            await connection.exec_driver_sql(statement)
-    url = make_url(postgres.url(NAME)).set(username=SERVING)
-    serving = open_database(url.render_as_string(hide_password=False))
-    try:
+    async with serving_on(partitioned, postgres) as serving:
         runs = RetentionRuns(serving, lambda: NOW)
         with caplog.at_level(logging.INFO):
             await runs.delete_all()
             await runs.delete_all()
-    finally:
-        await serving.close()
-        async with partitioned.transaction() as connection:
-            await connection.exec_driver_sql(f"DROP OWNED BY {SERVING}")
-            await connection.exec_driver_sql(f"DROP ROLE {SERVING}")
 
     assert "attendances_2024" in await site.partitions()
     assert await site.count(attendances) == 1

@@ -376,6 +376,8 @@ async def _translated() -> AsyncGenerator[None]:
                 raise Deadlocked("the database does not answer") from error
             case "55P03":
                 raise LockTimeout("the database does not answer") from error
+            case "42501":
+                raise StorageOutage("the database user lacks a privilege") from error
             case "23505":
                 raise RowExists(name_of(error)) from error
             case _:

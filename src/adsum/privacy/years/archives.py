@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import TypeAlias
 
 from adsum import __version__
 from adsum.accounts.access import Caller
@@ -34,15 +35,18 @@ from adsum.privacy.years.archive import (
     require_new_file,
     write_archive,
 )
-from adsum.privacy.years.repository import NamedRows, SchoolDays
+from adsum.privacy.years.repository import NamedRows, SchoolDays, YearChanges
 from adsum.privacy.years.rules import NOTHING, YearKept, YearManifest
-from adsum.privacy.years.service import first_month_of, require_all_schools
+from adsum.privacy.years.service import first_month_of, not_owned, require_all_schools
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_school
 
 PAGE = 500
 WORKSPACE = ".adsum-archive-"
 _IDS = {"schools": "school_id", "classes": "class_id", "sessions": "session_id", "students": "student_id"}
+
+Compared: TypeAlias = tuple[tuple[int, int] | None, YearChanges]
+"""The first and the last id of the records of a year, and their changes."""
 
 log = logger(__name__)
 
@@ -134,14 +138,15 @@ class YearArchives:
         Raises:
             YearKept: the year has not ended, an earlier year has records, a record of the year is of a student on
                 hold, a batch of its days is being recorded, or the archive does not have the present records.
+            ConfigurationError: the year has a partition, whose tables the user of the database does not own.
             LockTimeout: a transaction used the tables each time, for minutes.
         """
         require_all_schools(caller)
 
-        await self._end_year(manifest)
+        compared = await self._end_year(manifest)
 
         async def drop_whole(connection: Connection) -> list[int]:
-            return await self._drop_whole(connection, manifest, caller)
+            return await self._drop_whole(connection, manifest, compared, caller)
 
         if self._database.is_postgres:
             schools = await between_others(self._database, drop_whole)
@@ -157,16 +162,23 @@ class YearArchives:
         log.info("year dropped", first_day=manifest.first.isoformat(), rows=rows)
         return rows
 
-    async def _end_year(self, manifest: YearManifest) -> None:
-        """Ends the year at each school that has the records of its archive. Nobody waits while others are compared."""
+    async def _end_year(self, manifest: YearManifest) -> Compared | None:
+        """Ends the year at each school that has the records of its archive. Nobody waits while others are compared.
+
+        Returns the changes that all of them were compared with. None: the drop has begun.
+        """
         async with self._database.snapshot() as connection:
             if await self._has_begun(connection, manifest):
-                return
+                return None
+            await _require_owner(connection, manifest)
             schools = await repository.list_schools(connection)
             await self._require_droppable(connection, manifest, schools)
             # A refusal changes no school, except for one that has just changed: so each is compared twice.
             for school_id, _, _ in schools:
                 await self._require_archived(connection, manifest, school_id)
+        async with self._database.snapshot() as connection:
+            ids = await repository.ids_of_days(connection, manifest.first, manifest.end)
+            changes = await repository.changes_since(connection, manifest.first, manifest.end, ids)
         for school_id, _, _ in schools:
             async with self._database.transaction() as connection:
                 await lock_school(connection, school_id)
@@ -175,11 +187,15 @@ class YearArchives:
                 await _require_no_open_runs(connection, manifest)
                 await self._require_archived(connection, manifest, school_id)
                 await set_records_from(connection, school_id, manifest.end)
+        return ids, changes
 
-    async def _drop_whole(self, connection: Connection, manifest: YearManifest, caller: Caller) -> list[int]:
+    async def _drop_whole(
+        self, connection: Connection, manifest: YearManifest, compared: Compared | None, caller: Caller
+    ) -> list[int]:
         """Drops the partition of a year that has ended, if it has one. Returns the ids of the schools.
 
-        It counts nothing: all schools are locked.
+        It counts no records: all schools are locked. A transaction that has read the first day of its school before
+        may have corrected one after the comparison, so it compares the changes.
         """
         schools = await repository.list_schools(connection)
         for school_id, _, _ in schools:
@@ -189,6 +205,10 @@ class YearArchives:
         if not await self._has_begun(connection, manifest):
             if len(ended) < len(schools):
                 raise YearKept("a school was added while others were compared: run the command again")
+            await repository.lock_records(connection)
+            ids, changes = compared or (None, None)
+            if await repository.changes_since(connection, manifest.first, manifest.end, ids) != changes:
+                raise YearKept("a record of the year was changed while others were compared: make a new archive")
             await record(connection, caller, Action.YEAR_DROPPED, after=_details(manifest))
             for each in await partitions.partitions_of_records(connection):
                 if each.end == manifest.end:
@@ -225,6 +245,13 @@ class YearArchives:
             rows = await deletion(connection, school_id, end, PAGE)
         await asyncio.sleep(time.monotonic() - began if rows else 0)
         return rows
+
+
+async def _require_owner(connection: Connection, manifest: YearManifest) -> None:
+    """Raises ConfigurationError: only the owner of tables may drop a partition."""
+    has_own = any(each.end == manifest.end for each in await partitions.partitions_of_records(connection))
+    if has_own and not await partitions.owns_partitions(connection):
+        raise not_owned("adsum year drop")
 
 
 async def _require_no_open_runs(connection: Connection, manifest: YearManifest) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Table, and_, func, select
+from sqlalchemy import Table, and_, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.audit.rules import Action
@@ -29,6 +29,9 @@ SchoolDays: TypeAlias = tuple[int, str, date | None]
 
 NamedRows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows by the names of their columns."""
+
+YearChanges: TypeAlias = tuple[int, int, int, str]
+"""The number of changes of records, the sums of their records and versions, and a digest of disputed marks."""
 
 NAMED = {"schools": schools, "classes": classes, "sessions": sessions, "students": students}
 """The tables of an archive with the names of what its records are about."""
@@ -93,6 +96,37 @@ async def totals_of(connection: AsyncConnection, school_id: int, first: date, en
     of_days = (a.school_id == school_id, a.learning_date >= first, a.learning_date < end)
     changes = select(func.count()).select_from(attendances).join(attendance_changes, c.attendance_id == a.id)
     return SchoolTotals(records, await connection.scalar(changes.where(*of_days)) or 0, digest.hexdigest())
+
+
+async def ids_of_days(connection: AsyncConnection, first: date, end: date) -> tuple[int, int] | None:
+    """The first and the last id of the records of these days. None: there are none."""
+    a = attendances.c
+    ids = select(func.min(a.id), func.max(a.id)).where(a.learning_date >= first, a.learning_date < end)
+    least, most = (await connection.execute(ids)).one()
+    return None if least is None else (least, most)
+
+
+async def changes_since(
+    connection: AsyncConnection, first: date, end: date, ids: tuple[int, int] | None
+) -> YearChanges:
+    """A value that each new change of a record of these days makes another one, and each of a disputed mark.
+
+    `ids`: of the days, so that the changes of other days are not read.
+    """
+    c = attendance_changes.c
+    of_days = or_(and_(c.learning_date >= first, c.learning_date < end), c.learning_date.is_(None))
+    sums = select(func.count(), func.sum(c.attendance_id), func.sum(c.version))
+    found = await connection.execute(sums.where(c.attendance_id.between(*ids or (0, 0)), of_days))
+    count, records, versions = found.one()
+    disputed = await disputed_marks_of(connection, first, end)
+    lines = [[each[name] for name in ("id", "said_at", "resolved_at")] for each in disputed]
+    return count, int(records or 0), int(versions or 0), hashlib.sha256(_line("disputed_marks", lines)).hexdigest()
+
+
+async def lock_records(connection: AsyncConnection) -> None:
+    """Waits for transactions that have locked or changed a record, and lets no other one begin. All may read."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("LOCK TABLE attendances, attendance_changes, contradictions IN EXCLUSIVE MODE"))
 
 
 async def days_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> Sequence[date]:

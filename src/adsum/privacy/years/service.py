@@ -10,8 +10,8 @@ from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import AdsumError, Forbidden
-from adsum.privacy.retention.repository.partitions import partitions_of_records
+from adsum.platform.errors import AdsumError, ConfigurationError, Forbidden
+from adsum.privacy.retention.repository.partitions import owns_partitions, partitions_of_records
 from adsum.privacy.retention.repository.periods import periods_of_schools
 from adsum.privacy.retention.rules import FIRST_MONTH
 from adsum.privacy.years import repository
@@ -51,6 +51,7 @@ class SchoolYears:
 
         Raises:
             NoPartitions: the database is SQLite.
+            ConfigurationError: the user of the database does not own the tables.
             LockTimeout: a transaction used the tables each time, for minutes.
         """
         require_all_schools(caller)
@@ -58,11 +59,21 @@ class SchoolYears:
             raise NoPartitions("SQLite has no partitions: `adsum year archive` and `adsum year drop` do without them")
         async with self._database.snapshot() as connection:
             month = first_month or await first_month_of(connection, self._now())
+            if not await partitions_of_records(connection) and not await owns_partitions(connection):
+                raise not_owned("adsum year partition")
         done = await repository.partitioning(self._database, month).partition(self._now().date())
         if done:
             async with self._database.transaction() as connection:
                 await record(connection, caller, Action.RECORDS_PARTITIONED, after={"first_month": month})
         return done
+
+
+def not_owned(command: str) -> ConfigurationError:
+    """Postgres lets only the owner of a table partition it, or drop a partition."""
+    return ConfigurationError(
+        f"the database user does not own the tables of the records: run `{command}` as their owner, "
+        "with another ADSUM_DATABASE_URL"
+    )
 
 
 async def first_month_of(connection: Connection, now: datetime) -> int:
