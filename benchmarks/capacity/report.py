@@ -112,20 +112,7 @@ def costs_section(costs: Costs) -> Iterator[str]:
 
 def _machines(costs: Costs) -> Iterator[str]:
     yield ONE_MACHINE.format(busy=BUSY_AT_MOST, completed=COMPLETED_P99_MS / 1000)
-    rows: list[Sequence[str]] = []
-    for size, (cores, gigabytes) in SIZES.items():
-        rate, outcome = on_one_machine(costs, size)
-        students = students_at(rate)
-        latencies = outcome.latencies_ms
-        rows.append(
-            (
-                f"{size}: {cores} cores, {gigabytes} GB",
-                f"{rate}",
-                f"{rate * CLASS_SIZE:,}",
-                f"{number(students / MILLION)} million",
-                f"{number(latencies['completed-p50'])} and {number(latencies['completed-p99'])}",
-            )
-        )
+    rows = [_machine_row(costs, size) for size in SIZES]
     yield _table(("Machine", "classes/s", "attendances/s", "students", "completed, p50 and p99, ms"), rows)
     cores, memory = SIZES[APP]
     yield COUNTRY.format(
@@ -142,6 +129,19 @@ def _machines(costs: Costs) -> Iterator[str]:
     planned = list(plans(costs))
     yield _columns(planned, (_size_row(costs, each) for each in planned))
     yield LIMITS
+
+
+def _machine_row(costs: Costs, size: str) -> Sequence[str]:
+    cores, gigabytes = SIZES[size]
+    rate, outcome = on_one_machine(costs, size)
+    latencies = outcome.latencies_ms
+    return (
+        f"{size}: {cores} cores, {gigabytes} GB",
+        f"{rate}",
+        f"{rate * CLASS_SIZE:,}",
+        f"{number(students_at(rate) / MILLION)} million",
+        f"{number(latencies['completed-p50'])} and {number(latencies['completed-p99'])}",
+    )
 
 
 def _size_row(costs: Costs, plan: Plan) -> dict[str, str]:

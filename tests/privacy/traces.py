@@ -46,11 +46,7 @@ async def with_traces_everywhere(register: Register) -> None:
     failing = await register.api.create("office", learningDate="2024-12-20", marks=marks)
     async with one_student_away(register.adsum, student_of(register)), register.worker():
         await ended(register.adsum, failing.json()["batchId"])
-    absence = {"studentIds": [student_of(register)], "from": "2024-12-18", "to": "2024-12-18", "status": "excused"}
-    entered = await register.api.post("/absences", absence | {"reason": NOTE}, "office", {"Idempotency-Key": "absence"})
-    path = f"/absences/{entered.json()['items'][0]['id']}"
-    changed = await register.api.change("PATCH", path, "office", '"1"', json={"reason": f"{NOTE}, again"})
-    assert changed.is_success, changed.text
+    await with_a_planned_absence(register)
     other = f"/attendances/{register.records[1]}"
     assert (await register.api.change("DELETE", other, "office", '"1"', json=None)).is_success
     await with_visits_and_calls(register)
@@ -71,6 +67,15 @@ async def with_traces_everywhere(register: Register) -> None:
     await register.adsum.student_merges.merge(
         student_of(register), second, MergeChoices(allow_different_names=True), system_caller()
     )
+
+
+async def with_a_planned_absence(register: Register) -> None:
+    """Enters an absence of the first student, and changes its reason."""
+    absence = {"studentIds": [student_of(register)], "from": "2024-12-18", "to": "2024-12-18", "status": "excused"}
+    entered = await register.api.post("/absences", absence | {"reason": NOTE}, "office", {"Idempotency-Key": "absence"})
+    path = f"/absences/{entered.json()['items'][0]['id']}"
+    changed = await register.api.change("PATCH", path, "office", '"1"', json={"reason": f"{NOTE}, again"})
+    assert changed.is_success, changed.text
 
 
 async def with_visits_and_calls(register: Register) -> None:

@@ -6,12 +6,12 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from typing_extensions import override
+
+from tests.support.servers.http_server import Reply, Request, answering
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,13 @@ class SpanSeen:
 class Collector:
     """The exports that it received. `status` is its answer; `release` lets answers wait."""
 
-    port: int = 0
+    url: str = ""
     status: int = 200
     answer: bytes = b""
     spans: list[SpanSeen] = field(default_factory=list[SpanSeen])
     metrics: list[Any] = field(default_factory=list[Any])
     bodies: list[bytes] = field(default_factory=list[bytes])
     release: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     def named(self, name: str) -> list[SpanSeen]:
         return [span for span in self.spans if span.name == name]
@@ -107,28 +103,12 @@ def collecting() -> Generator[Collector]:
     collector = Collector()
     collector.release.set()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            collector.take(self.path, body)
-            self.send_response(collector.status)
-            self.send_header("content-length", str(len(collector.answer)))
-            self.end_headers()
-            self.wfile.write(collector.answer)
+    def take(request: Request) -> Reply:
+        collector.take(request.target, request.body)
+        return Reply(collector.status, collector.answer)
 
-        @override
-        def log_message(self, format: str, *args: object) -> None:
-            """Silent."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    collector.port = server.server_address[1]
-    serving = threading.Thread(target=server.serve_forever, daemon=True)
-    serving.start()
-    try:
-        yield collector
-    finally:
-        collector.release.set()
-        server.shutdown()
-        server.server_close()
-        serving.join()
+    with answering(take) as collector.url:
+        try:
+            yield collector
+        finally:
+            collector.release.set()

@@ -6,17 +6,15 @@ import base64
 import csv
 import json
 import re
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-from typing_extensions import override
+from tests.support.servers.http_server import Reply, Request, answering
 
 PATH = "/ims/oneroster/rostering/v1p2"
 CLIENT_ID = "adsum client"
@@ -95,6 +93,11 @@ class RosterService:
 
     def drop(self, collection: str, source_id: str) -> None:
         self.objects[collection].remove(self.find(collection, source_id))
+
+    def reply(self, request: Request) -> Reply:
+        parts = urlsplit(request.target)
+        answer = self.answer(parts.path, dict(parse_qsl(parts.query)), request.headers, request.body.decode())
+        return Reply(answer.status, answer.content or b"", answer.headers, answer.cut)
 
     def answer(self, path: str, query: dict[str, str], headers: Mapping[str, str], body: str) -> Fault:
         name = "token" if path == "/token" else path.removeprefix(f"{PATH}/")
@@ -216,41 +219,6 @@ def _reference(source_id: str, kind: str) -> Json:
 def roster_service(objects: dict[str, list[Json]]) -> Generator[RosterService]:
     """Runs the service on a free port until the end of the block."""
     service = RosterService(objects)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer("")
-
-        def do_POST(self) -> None:
-            self._answer(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode())
-
-        def _answer(self, body: str) -> None:
-            parts = urlsplit(self.path)
-            answer = service.answer(parts.path, dict(parse_qsl(parts.query)), dict(self.headers.items()), body)
-            content = answer.content or b""
-            try:
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content[: len(content) // 2] if answer.cut else content)
-            except ConnectionError:
-                return  # the client is gone
-
-        @override
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    base = f"http://127.0.0.1:{server.server_port}"
-    service.url, service.token_url = f"{base}{PATH}", f"{base}/token"
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05))
-    thread.start()
-    try:
+    with answering(service.reply) as address:
+        service.url, service.token_url = f"{address}{PATH}", f"{address}/token"
         yield service
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

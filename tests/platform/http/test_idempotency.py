@@ -134,9 +134,9 @@ def requests(api: Api) -> list[Post]:
     status = {"code": "field-trip", "label": "Field trip", "letter": "F", "countsAs": "attended"}
     closed = {"from": "2024-12-27", "to": "2024-12-31", "reason": "holidays"}
     term = {"title": "Autumn", "beginDate": "2024-08-01", "endDate": "2025-08-01"}
-    roster = a_school()
-    changed = a_school()
+    roster, changed = a_school(), a_school()
     changed.tables["users"][0]["givenName"] = "Other"
+    archive, other_archive = (in_zip(each.files()).getvalue() for each in (roster, changed))
     return [
         Post("/absences", absence, absence | {"reason": "dentist"}),
         Post("/covers", cover, cover | {"to": "2024-12-26"}),
@@ -153,9 +153,7 @@ def requests(api: Api) -> list[Post]:
             "text/csv",
             {"schoolId": str(school.school_id)},
         ),
-        Post(
-            "/rosters/import", in_zip(roster.files()).getvalue(), in_zip(changed.files()).getvalue(), "application/zip"
-        ),
+        Post("/rosters/import", archive, other_archive, "application/zip"),
     ]
 
 

@@ -6,20 +6,19 @@ import base64
 import hashlib
 import json
 import secrets
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
-from typing_extensions import override
+
+from tests.support.servers.http_server import Reply, Request, answering
 
 CLIENT_ID = "adsum"
 CLIENT_SECRET = "provider-secret"
@@ -98,8 +97,17 @@ class StrictProvider:
         claims |= {"sub": self.subject, "sid": f"session-{self.sessions}", "events": {SIGN_OUT_EVENT: {}}}
         return self.signed(claims | changed, kind)
 
-    def answer(self, path: str, query: Claims, form: Claims, headers: Mapping[str, str]) -> _Answer:
-        answers: dict[str, Callable[[], _Answer]] = {
+    def answer_with_faults(self, request: Request) -> Reply:
+        parts = urlsplit(request.target)
+        self.asked[parts.path] += 1
+        time.sleep(self.faults.delays.get(parts.path, 0))
+        form = dict(parse_qsl(request.body.decode()))
+        right = self.answer(parts.path, dict(parse_qsl(parts.query)), form, request.headers)
+        status = self.faults.statuses.get(parts.path, right.status)
+        return Reply(status, self.faults.contents.get(parts.path, right.content), right.headers)
+
+    def answer(self, path: str, query: Claims, form: Claims, headers: Mapping[str, str]) -> Reply:
+        answers: dict[str, Callable[[], Reply]] = {
             "/.well-known/openid-configuration": lambda: _json(200, _without_none(self._document())),
             "/jwks": lambda: _json(200, {"keys": [key(self.key_name).as_dict(private=False)]}),
             "/authorize": lambda: self._authorize(query),
@@ -122,7 +130,7 @@ class StrictProvider:
             "authorization_response_iss_parameter_supported": True,
         } | self.faults.document
 
-    def _authorize(self, query: Claims) -> _Answer:
+    def _authorize(self, query: Claims) -> Reply:
         is_known = query.get("client_id") == CLIENT_ID and query.get("redirect_uri") in self.redirect_uris
         is_whole = all(query.get(name) for name in ("state", "nonce", "code_challenge"))
         if not is_known or not is_whole or query.get("code_challenge_method") != "S256":
@@ -132,7 +140,7 @@ class StrictProvider:
         self.sessions += 1
         return _redirect(query["redirect_uri"], {"code": code, "state": query["state"], "iss": self.issuer})
 
-    def _exchange(self, form: Claims, headers: Mapping[str, str]) -> _Answer:
+    def _exchange(self, form: Claims, headers: Mapping[str, str]) -> Reply:
         expected = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
         if headers.get("Authorization") != f"Basic {expected}":
             return _json(401, {"error": "invalid_client"})
@@ -159,19 +167,12 @@ class StrictProvider:
         return _json(200, {"access_token": access_token, "token_type": "Bearer", "id_token": token})
 
 
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    content: bytes
-    headers: dict[str, str]
+def _json(status: int, content: Claims) -> Reply:
+    return Reply(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
 
 
-def _json(status: int, content: Claims) -> _Answer:
-    return _Answer(status, json.dumps(content).encode(), {"Content-Type": "application/json"})
-
-
-def _redirect(address: str, query: dict[str, str]) -> _Answer:
-    return _Answer(302, b"", {"Location": f"{address}?{urlencode(query)}"})
+def _redirect(address: str, query: dict[str, str]) -> Reply:
+    return Reply(302, b"", {"Location": f"{address}?{urlencode(query)}"})
 
 
 def _without_none(claims: Claims) -> Claims:
@@ -182,44 +183,5 @@ def _without_none(claims: Claims) -> Claims:
 def strict_provider() -> Generator[StrictProvider]:
     """Runs the provider on a free port until the end of the block."""
     provider = StrictProvider()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer({})
-
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self._answer(dict(parse_qsl(content.decode())))
-
-        def _answer(self, form: Claims) -> None:
-            parts = urlsplit(self.path)
-            path, faults = parts.path, provider.faults
-            provider.asked[path] += 1
-            time.sleep(faults.delays.get(path, 0))
-            answer = provider.answer(path, dict(parse_qsl(parts.query)), form, dict(self.headers.items()))
-            content = faults.contents.get(path, answer.content)
-            try:
-                self.send_response(faults.statuses.get(path, answer.status))
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
-            except ConnectionError:
-                return  # the client has read enough, or waited enough
-
-        @override
-        def log_message(self, format: str, *args: Any) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    provider.issuer = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05))
-    thread.start()
-    try:
+    with answering(provider.answer_with_faults) as provider.issuer:
         yield provider
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

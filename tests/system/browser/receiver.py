@@ -6,12 +6,10 @@ import json
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Condition, Thread
+from threading import Condition
 from typing import Any
 
-from typing_extensions import override
-
+from tests.support.servers.http_server import Reply, Request, answering
 from tests.system.browser.conftest import PATIENCE_MS
 
 
@@ -25,10 +23,12 @@ class Receiver:
     arrived: Condition = field(default_factory=Condition)
     url: str = ""
 
-    def take(self, headers: dict[str, str], body: bytes) -> None:
+    def take(self, request: Request) -> Reply:
+        headers = {name.lower(): value for name, value in request.headers.items()}
         with self.arrived:
-            self.requests.append((headers, body))
+            self.requests.append((headers, request.body))
             self.arrived.notify_all()
+        return Reply(self.status, self.answer)
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -59,27 +59,6 @@ class Receiver:
 def receiving() -> Generator[Receiver]:
     """A receiver that listens until the block ends."""
     receiver = Receiver()
-
-    class Endpoint(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            receiver.take({name.lower(): value for name, value in self.headers.items()}, body)
-            self.send_response(receiver.status)
-            self.send_header("content-length", str(len(receiver.answer)))
-            self.end_headers()
-            self.wfile.write(receiver.answer)
-
-        @override
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    thread = Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    receiver.url = f"http://127.0.0.1:{server.server_address[1]}/hooks"
-    try:
+    with answering(receiver.take) as address:
+        receiver.url = f"{address}/hooks"
         yield receiver
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -134,6 +134,16 @@ class Installation:
             proxies["valkey"], redis_url = await stack.enter_async_context(counting_valkey(redis_url, folder))
         if self.has_proxies and self.is_on_postgres:
             proxies["postgres"], database_url = await stack.enter_async_context(counting_postgres(database_url, folder))
+        variables = environment() | pace | self._variables(database_url, redis_url)
+        if self.release is None:
+            pid = start_forked([command], variables, folder / "log").pid
+        else:
+            pid = await start_release(self.release, [command], variables, folder / "log")
+        member = Member(pid, folder / "log", proxies)
+        self.members.append(member)
+        return member
+
+    def _variables(self, database_url: str, redis_url: str) -> dict[str, str]:
         variables = {
             "ADSUM_DATABASE_URL": database_url,
             "ADSUM_REDIS_URL": redis_url,
@@ -147,14 +157,7 @@ class Installation:
         }
         if self.settings.queue_shards is not None:
             variables["ADSUM_QUEUE_SHARDS"] = str(self.settings.queue_shards)
-        variables = environment() | pace | variables
-        if self.release is None:
-            pid = start_forked([command], variables, folder / "log").pid
-        else:
-            pid = await start_release(self.release, [command], variables, folder / "log")
-        member = Member(pid, folder / "log", proxies)
-        self.members.append(member)
-        return member
+        return variables
 
 
 async def start_release(release: Path, arguments: Sequence[str], variables: dict[str, str], log: Path) -> int:

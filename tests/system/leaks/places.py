@@ -78,17 +78,7 @@ class Place:
 
 async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str, day: date) -> Place:
     """Creates a register that the office has taken, corrected and disputed, with a planned absence."""
-    async with adsum.database.transaction() as connection:
-        class_id = await make_class(connection, school_id, title=f"{word}-class", source_id=f"{word}-c")
-        session_id = await make_session(connection, class_id, title=f"{word}-session")
-        names = {"given": f"{word}-given", "family": f"{word}-family", "grade": f"{word}-grade"}
-        student_id = await make_student(connection, school_id, source_id=f"{word}-s", **names)
-        other_id = await make_student(connection, school_id, source_id=f"{word}-t", **names)
-        await enrol(connection, class_id, [student_id, other_id])
-        teacher_id = await make_user(
-            connection, Role.TEACHER, school_id, family_name=f"{word}-teacher", email=f"{word}@example.com"
-        )
-        await assign(connection, class_id, teacher_id)
+    class_id, session_id, student_id, other_id, teacher_id = await _make_roster(adsum, school_id, word)
     office, teacher = caller(Role.OFFICE, school_id), caller(Role.TEACHER, school_id, teacher_id)
     entered = await adsum.absences.add([other_id], Absence(day, day, "excused", reason=f"{word}-reason"), office)
     marks = [StudentMark(student_id, Mark("late", f"{word}-note"))]
@@ -101,8 +91,8 @@ async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str,
     noted = Correction(note=f"{word}-corrected", office_note=f"{word}-office", reason=f"{word}-why")
     await adsum.corrections.correct(record_id, None, noted, office)
     await adsum.corrections.correct(record_id, None, Correction(status="absent", note=f"{word}-said"), teacher)
-    said = NewContact(ContactResult.REACHED, f"{word}-person", f"{word}-told")
-    await adsum.contacts.add(student_id, day, said, office)
+    call = NewContact(ContactResult.REACHED, f"{word}-person", f"{word}-told")
+    await adsum.contacts.add(student_id, day, call, office)
     await add_visit(adsum, school_id, student_id, word, day)
     run_id = result.run_id or ""
     batch_id = Batch(class_id, session_id, day).id
@@ -110,6 +100,22 @@ async def make_place(adsum: Adsum, worker: RunWorker, school_id: int, word: str,
     return Place(
         word, school_id, class_id, session_id, student_id, teacher_id, record_id, absence_id, batch_id, run_id, day
     )
+
+
+async def _make_roster(adsum: Adsum, school_id: int, word: str) -> tuple[int, int, int, int, int]:
+    """The ids of a class, its session, its two students and its teacher."""
+    async with adsum.database.transaction() as connection:
+        class_id = await make_class(connection, school_id, title=f"{word}-class", source_id=f"{word}-c")
+        session_id = await make_session(connection, class_id, title=f"{word}-session")
+        names = {"given": f"{word}-given", "family": f"{word}-family", "grade": f"{word}-grade"}
+        student_id = await make_student(connection, school_id, source_id=f"{word}-s", **names)
+        other_id = await make_student(connection, school_id, source_id=f"{word}-t", **names)
+        await enrol(connection, class_id, [student_id, other_id])
+        teacher_id = await make_user(
+            connection, Role.TEACHER, school_id, family_name=f"{word}-teacher", email=f"{word}@example.com"
+        )
+        await assign(connection, class_id, teacher_id)
+    return class_id, session_id, student_id, other_id, teacher_id
 
 
 async def add_visit(adsum: Adsum, school_id: int, student_id: int, word: str, day: date) -> None:
