@@ -18,7 +18,7 @@ from adsum.platform.keys import KeyFile, KeyRing
 from adsum.platform.redis.connection import require_redis
 from adsum.platform.redis.last_writes import LastWrites
 from adsum.platform.redis.shards import Shard, Shards
-from adsum.platform.settings import Settings, file_of
+from adsum.platform.settings import Settings, file_of_setting
 from adsum.platform.signing_keys import parse_keys
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def key_file(settings: Settings) -> Path | None:
         raise ConfigurationError("ADSUM_SECRET_KEY and ADSUM_SIGNING_KEYS are both set: set one of them")
     if settings.secret_key is not None:
         return None
-    return DataFolder.of(settings).secret if settings.signing_keys is None else file_of(settings, "signing_keys")
+    return (
+        DataFolder.of(settings).secret if settings.signing_keys is None else file_of_setting(settings, "signing_keys")
+    )
 
 
 async def require_usable_servers(settings: Settings) -> None:

@@ -23,7 +23,7 @@ from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.pages.fields import day_or_violation
-from adsum.platform.paging import MAX_LIMIT, Page, PageRequest, every_item
+from adsum.platform.paging import MAX_LIMIT, PageRequest, RowPage, every_item
 from adsum.platform.texts import list_key
 from adsum.roster.rules import ClassFilters, ClassRow, NamedIds, Names, StudentFilters, StudentRow, name_order
 from adsum.roster.service import Directory, Naming
@@ -80,7 +80,7 @@ class TypedAbsence:
 class ListedAbsences:
     """A page of absences, with the names and statuses that it refers to."""
 
-    page: Page[ListedAbsence]
+    page: RowPage[ListedAbsence]
     names: Names
     statuses: Mapping[str, ShownStatus]
 
@@ -139,7 +139,7 @@ class AbsenceView:
     planned: PlannedAbsence
     warnings: Sequence[AbsenceWarning]
     school: School
-    history: Page[ShownVersion]
+    history: RowPage[ShownVersion]
     sessions: Sequence[SessionChoice]
     names: Names
     statuses: Mapping[str, ShownStatus]
@@ -258,7 +258,7 @@ class AbsencePageData:
             planned,
             found.warnings,
             await self._schools.find(planned.school_id, caller),
-            Page(versions, history.next_cursor),
+            RowPage(versions, history.next_cursor),
             await self._absences.sessions_to_choose(
                 planned.school_id, [planned.student_id], absence.first_day, absence.session_ids or (), caller
             ),

@@ -42,7 +42,7 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.reading import Reader
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.platform.texts import list_key
 from adsum.roster.repository.classes import sessions_among
 from adsum.roster.repository.membership import in_one_school
@@ -130,7 +130,7 @@ class Absences:
             await store_result(connection, keyed, result)
         return result
 
-    async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> Page[ListedAbsence]:
+    async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> RowPage[ListedAbsence]:
         """A page of the visible absences, in the order of the filters. Raises Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absences", filters)
@@ -139,7 +139,7 @@ class Absences:
             rows = await list_planned_absences(connection, caller, filters, after, page.limit + 1)
             found = page_of(rows, page, query, lambda row: (row.absence.first_day.toordinal(), row.id))
             warnings = await _warnings(connection, found.items)
-        return Page([ListedAbsence(each, warnings.get(each.id, ())) for each in found.items], found.next_cursor)
+        return RowPage([ListedAbsence(each, warnings.get(each.id, ())) for each in found.items], found.next_cursor)
 
     async def get(self, absence_id: int, caller: Caller) -> ListedAbsence:
         """One absence. Raises NotFound if no visible school has it."""
@@ -158,7 +158,7 @@ class Absences:
             found = await sessions_to_choose(connection, caller, school_id, student_ids, day, named)
         return sorted(found, key=lambda each: list_key(each.class_title))
 
-    async def history(self, absence_id: int, caller: Caller, page: PageRequest) -> Page[AbsenceVersion]:
+    async def history(self, absence_id: int, caller: Caller, page: PageRequest) -> RowPage[AbsenceVersion]:
         """The versions of an absence, the newest first. Raises NotFound, and Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absence", absence_id)

@@ -50,7 +50,7 @@ from adsum.platform.errors import (
 )
 from adsum.platform.http.cookies import A_YEAR_S, cookie_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided, services_of
-from adsum.platform.http.problems import headers_of, status_of
+from adsum.platform.http.problems import headers_of, http_status_of
 from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.transport import (
     NoPublicUrl,
@@ -172,7 +172,7 @@ async def _form(
     is_out_there: bool = False,
 ) -> Response:
     services = services_of(request)
-    status = HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNAUTHORIZED
+    status = HTTPStatus.OK if error is None else http_status_of(error) or HTTPStatus.UNAUTHORIZED
     wait = error.params.get("retryAfter") if error is not None else None
     response = site_of(request).page(
         request,
@@ -199,7 +199,7 @@ async def _form(
 def _plain_http(request: Request, settings: Settings, error: PlainHttp) -> Response:
     """The page that explains how to use HTTPS, and which setting allows plain HTTP."""
     public_url = settings.public_url
-    status = status_of(error) or HTTPStatus.FORBIDDEN
+    status = http_status_of(error) or HTTPStatus.FORBIDDEN
     secure_url = public_url if public_url and public_url.startswith("https://") else None
     return site_of(request).page(
         request, "plain_http.html", status=status, secure_url=secure_url, address=address_of(request), visitor=None
@@ -365,7 +365,7 @@ async def _password_form(
     response = site_of(request).page(
         request,
         "password.html",
-        status=HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNPROCESSABLE_ENTITY,
+        status=HTTPStatus.OK if error is None else http_status_of(error) or HTTPStatus.UNPROCESSABLE_ENTITY,
         visitor=None if user.has_first_password else visitor,
         user=user,
         error=error,

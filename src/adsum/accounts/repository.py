@@ -182,10 +182,10 @@ async def names_of_user(connection: AsyncConnection, user_id: int) -> tuple[str,
     c = users.c
     query = select(c.school_id, c.given_name, c.family_name, c.email).where(c.id == user_id)
     school_id, *names = (await connection.execute(query)).one()
-    return (*(name for name in names if name), *await names_of_schools(connection, school_id))
+    return (*(name for name in names if name), *await names_of_own_schools(connection, school_id))
 
 
-async def names_of_schools(connection: AsyncConnection, school_id: int | None) -> Sequence[str]:
+async def names_of_own_schools(connection: AsyncConnection, school_id: int | None) -> Sequence[str]:
     """The name of a school, or of the first ones of the district, of which an admin of all schools is thought to be."""
     query = select(schools.c.name).order_by(schools.c.id).limit(MAX_NAMES)
     of_school = query if school_id is None else query.where(schools.c.id == school_id)

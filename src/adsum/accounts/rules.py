@@ -81,7 +81,7 @@ def validate_email(email: str) -> list[Violation]:
     return [Violation("wrong_email", "this is not an email address", "/email")]
 
 
-def validate_name(name: PersonName | None, teacher: str | None) -> list[Violation]:
+def validate_new_name(name: PersonName | None, teacher: str | None) -> list[Violation]:
     """The violations of the name of a new user; `teacher`: the source id of a person in the roster."""
     if name is None:
         return []
@@ -92,7 +92,7 @@ def validate_name(name: PersonName | None, teacher: str | None) -> list[Violatio
 
 
 def validate_role(role: Role, teacher: str | None) -> list[Violation]:
-    """The violations of the role of a new user; `teacher`: as for `validate_name`."""
+    """The violations of the role of a new user; `teacher`: as for `validate_new_name`."""
     violations: list[Violation] = []
     if role not in ROLES:
         violations.append(

@@ -22,7 +22,7 @@ from adsum.accounts.rules import (
     chosen_school,
     normalised_email,
     validate_email,
-    validate_name,
+    validate_new_name,
     validate_role,
 )
 from adsum.platform.database.engine import Database, RejectedRows
@@ -130,13 +130,13 @@ class Accounts:
         names = [email]
         if password is not None:
             async with self._database.snapshot() as connection:
-                names += await statements.names_of_schools(connection, school_id)
+                names += await statements.names_of_own_schools(connection, school_id)
         return [
             *validate_email(email),
             *([] if password is None else await self._policy.violations(password, names)),
             *validate_role(role, teacher),
             *validate_roster_text(teacher or "", "/teacher"),
-            *validate_name(name, teacher),
+            *validate_new_name(name, teacher),
         ]
 
     async def require_one_enabled(self, emails: Collection[str]) -> None:

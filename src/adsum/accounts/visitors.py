@@ -16,7 +16,7 @@ from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import LIFETIME
 from adsum.accounts.sign_ins.half_way import LIFETIME as HALF_WAY_LIFETIME
-from adsum.accounts.sign_ins.rules import Client, SignInKind
+from adsum.accounts.sign_ins.rules import SignInClient, SignInKind
 from adsum.accounts.sign_ins.service import NewSignIn
 from adsum.accounts.sign_ins.tokens import Outstanding, Tokens
 from adsum.platform.errors import Forbidden, Unauthenticated
@@ -152,10 +152,10 @@ def is_use(request: Request) -> bool:
     return request.method != "GET" or (asks_for_page(request) and "HX-Request" not in request.headers)
 
 
-def client_of(request: Request, kind: SignInKind = SignInKind.PAGE) -> Client:
+def client_of(request: Request, kind: SignInKind = SignInKind.PAGE) -> SignInClient:
     """The client of a request that signs in, or confirms its sign-in."""
     agent = request.headers.get("User-Agent", "")
-    return Client(address_of(request), device_cookie(request), agent, kind, relying_party_of(request))
+    return SignInClient(address_of(request), device_cookie(request), agent, kind, relying_party_of(request))
 
 
 def relying_party_of(request: Request) -> RelyingParty | None:

@@ -16,7 +16,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, NotFound, StaleVersion, Violation, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.roster.timetable.repository import times_of
 from adsum.schools.calendar.rules import end_on
 from adsum.schools.repository import edit_window_of
@@ -52,7 +52,7 @@ class Corrections:
         async with self._database.snapshot() as connection:
             return await _visible_record(connection, await _find(connection, record_id, caller), caller)
 
-    async def history(self, record_id: int, caller: Caller, page: PageRequest) -> Page[RecordChange]:
+    async def history(self, record_id: int, caller: Caller, page: PageRequest) -> RowPage[RecordChange]:
         """The versions of a record, the newest first, down to the mark with which it begins.
 
         Raises:

@@ -12,7 +12,7 @@ from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.clock import Clock
 from adsum.platform.days import today_in
-from adsum.platform.paging import Page, PageRequest
+from adsum.platform.paging import PageRequest, RowPage
 from adsum.roster.rules import NamedIds, Names
 from adsum.roster.service import Naming
 from adsum.schools.rules import EditWindow, School
@@ -27,7 +27,7 @@ class RecordView:
     dispute: OpenDispute | None
     school: School
     statuses: Mapping[str, ShownStatus]
-    history: Page[RecordChange]
+    history: RowPage[RecordChange]
     names: Names
     is_late: bool
 

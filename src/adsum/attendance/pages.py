@@ -17,7 +17,7 @@ from adsum.attendance.page_data import RecordPageData
 from adsum.attendance.rules import Record
 from adsum.platform.errors import AdsumError, Invalid, StaleVersion
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.problems import status_of
+from adsum.platform.http.problems import http_status_of
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import redirect_to
 from adsum.platform.pages.local_paths import local_path
@@ -116,7 +116,7 @@ async def _refused(
     view = await views.view(record_id, visitor.caller)
     since = [change for change in view.history.items if change.version > form.version]
     form = form.model_copy(update={"version": view.record.version})
-    status = status_of(error) or HTTPStatus.UNPROCESSABLE_ENTITY
+    status = http_status_of(error) or HTTPStatus.UNPROCESSABLE_ENTITY
     return _page(request, visitor, status, view=view, form=form, error=error, since=since)
 
 

@@ -15,7 +15,7 @@ from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
 from adsum.platform.database.reading import Reader
 from adsum.platform.errors import Invalid, Violation
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 
 # No index matches this order, so each statement sorts the remaining records of its first day. A chunk of records is
 # what the event loop converts at once.
@@ -31,7 +31,7 @@ class Records:
         self._reader = reader
         self._exports = ListExports(database)
 
-    async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> Page[DescribedRecord]:
+    async def page(self, caller: Caller, filters: RecordFilters, page: PageRequest) -> RowPage[DescribedRecord]:
         """A page of the visible records.
 
         Raises:

@@ -30,7 +30,7 @@ from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.errors import IdempotencyKeyReused, Invalid, Violation
 from adsum.platform.http.schemas import Schema
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import Page, PageRequest, every_item
+from adsum.platform.paging import PageRequest, RowPage, every_item
 from adsum.platform.services import Services
 
 STATUS_FIELDS = (
@@ -224,7 +224,7 @@ async def _read_details(batches: Batches, batch_id: str, filters: JobFilters) ->
     """The batch, and all of its students that match."""
     pages: list[BatchDetails] = []
 
-    async def fetch_page(page: PageRequest) -> Page[BatchJob]:
+    async def fetch_page(page: PageRequest) -> RowPage[BatchJob]:
         pages.append(await batches.details(batch_id, system_caller(), filters, page))
         return pages[-1].jobs
 

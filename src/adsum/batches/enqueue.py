@@ -17,7 +17,7 @@ from adsum.platform.coalescer import REQUESTS_AT_MOST, WAITING_AT_MOST, Coalesce
 from adsum.platform.errors import Unavailable
 from adsum.platform.redis.connection import redis_deadline
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.platform.tracing.spans import UNTRACED, Step, context_of_work, step
+from adsum.platform.tracing.spans import UNTRACED, TracedStep, context_of_work, step
 
 log = logger(__name__)
 
@@ -58,7 +58,7 @@ class Enqueuer:
             is_locked = await self._submit(run, ended, sending)
         _log_enqueued(run, is_locked=is_locked)
 
-    async def _submit(self, run: Run | None, ended: Run | None, sending: Step) -> bool | None:
+    async def _submit(self, run: Run | None, ended: Run | None, sending: TracedStep) -> bool | None:
         """Whether the new run holds the lock of its batch; None: Redis is unavailable."""
         named = run or ended
         if named is None:

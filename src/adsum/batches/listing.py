@@ -26,7 +26,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.reading import Reader
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, by_number, page_of
 
 MAX_RUNS = 100
 """Runs in the details of one batch, the newest first. It bounds the answer for a class that is marked very often."""
@@ -38,7 +38,7 @@ class BatchDetails:
 
     status: BatchStatus
     runs: Sequence[ListedRun]
-    jobs: Page[BatchJob]
+    jobs: RowPage[BatchJob]
 
 
 class Batches:
@@ -48,7 +48,7 @@ class Batches:
         self._database = database
         self._reader = reader
 
-    async def page(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> Page[ListedBatch]:
+    async def page(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> RowPage[ListedBatch]:
         """A page of the batches that the caller sees, each with the status of its newest run, the latest day first.
 
         Raises:
@@ -61,7 +61,7 @@ class Batches:
             rows = await list_batches(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, filters, _key)
 
-    async def submitted(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> Page[ListedBatch]:
+    async def submitted(self, caller: Caller, filters: BatchFilters, page: PageRequest) -> RowPage[ListedBatch]:
         """As `page`, in another order: open batches first, then the others, each the latest submission first.
 
         Raises:

@@ -31,7 +31,7 @@ from adsum.batches.timeline import BatchTimeline, Timeline
 from adsum.platform.days import WrongDay, day_near
 from adsum.platform.ids import MAX_ID, parse_batch_id
 from adsum.platform.pages.charts import bar_chart
-from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
+from adsum.platform.paging import MAX_LIMIT, PageRequest, RowPage
 from adsum.platform.texts import list_key
 from adsum.roster.rules import (
     ClassFilters,
@@ -55,7 +55,7 @@ ALL_OUTCOMES = "all"
 # Outcomes that need attention come first.
 OUTCOME_ORDER = (Outcome.FAILED, Outcome.PENDING, Outcome.CANCELLED, Outcome.RECORDED, Outcome.SKIPPED)
 
-MissingRegisters: TypeAlias = Callable[[Caller, int], Awaitable[Page[Any]]]
+MissingRegisters: TypeAlias = Callable[[Caller, int], Awaitable[RowPage[Any]]]
 """Returns the first registers that are missing today, for a caller, up to a limit."""
 
 
@@ -206,10 +206,10 @@ class BatchPageData:
         queue = await self._activity.queue(caller)
         return queue is not None and queue.state.is_paused
 
-    async def _in_state(self, caller: Caller, state: BatchState, limit: int) -> Page[ListedBatch]:
+    async def _in_state(self, caller: Caller, state: BatchState, limit: int) -> RowPage[ListedBatch]:
         return await self._batches.submitted(caller, _own(caller, BatchFilters(state=state)), PageRequest(limit=limit))
 
-    async def _authors(self, caller: Caller, page: Page[ListedBatch] | None) -> dict[str, Any]:
+    async def _authors(self, caller: Caller, page: RowPage[ListedBatch] | None) -> dict[str, Any]:
         """The authors of the batches of a list, if it has those of others."""
         if page is None or _sees_own(caller):
             return {"authors": {}, "people": Names()}
@@ -234,7 +234,7 @@ class BatchPageData:
         page = await self._directory.classes(caller, ClassFilters(), PageRequest(limit=MAX_LIMIT))
         return sorted(page.items, key=lambda each: list_key(each.title))
 
-    async def _missing(self, caller: Caller) -> Page[Any] | None:
+    async def _missing(self, caller: Caller) -> RowPage[Any] | None:
         """None for a caller without `attendance:read`, and for teachers, whose start page has them."""
         if not caller.may(Permission.ATTENDANCE_READ) or _sees_own(caller):
             return None

@@ -11,7 +11,7 @@ import httpx2
 
 from adsum.client.calls import batch_status
 from adsum.client.errors import BatchTimeout
-from adsum.client.retries import Again, NoAnswer, Outcome, Retries, decide, error_of, pause_after, read
+from adsum.client.retries import Again, NoAnswer, Outcome, Retries, decide, error_of, pause_after, read_result
 from adsum.client.values import BatchStatus
 
 # The API sends a line at least every 15 seconds, so that an event later than this will not come.
@@ -120,7 +120,7 @@ class Following:
         if "data" not in event:
             return None  # a comment
         self.last_id = event.get("id", self.last_id)
-        return self._newer(read(self.question, event["data"]))
+        return self._newer(read_result(self.question, event["data"]))
 
     def lost(self, error: Exception) -> None:
         """Takes a failure of the connection, before or after the stream was opened."""

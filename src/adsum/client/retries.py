@@ -97,7 +97,7 @@ def decide(call: Call[Result], outcome: Outcome, attempt: int, retries: Retries)
         ClientError: the call has failed.
     """
     if isinstance(outcome, Answer) and 200 <= outcome.status < 300:
-        return Done(read(call, outcome.content))
+        return Done(read_result(call, outcome.content))
     pause = pause_after(outcome, attempt, retries, is_repeatable=call.is_repeatable)
     if pause is None:
         raise error_of(outcome) from (outcome.error if isinstance(outcome, NoAnswer) else None)
@@ -127,7 +127,7 @@ def error_of(outcome: Outcome) -> ClientError:
     return kind(outcome.status, code, detail, errors, body.get("params"), outcome.retry_after)
 
 
-def read(call: Call[Result], content: bytes | str) -> Result:
+def read_result(call: Call[Result], content: bytes | str) -> Result:
     """The result of a call in a successful answer.
 
     Raises:

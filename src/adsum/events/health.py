@@ -93,7 +93,7 @@ class HealthOfEvents:
             return EventHealth(
                 unnumbered=unnumbered,
                 unnumbered_for=_age(oldest, now),
-                webhooks=Counter(map(state_of, webhooks)),
+                webhooks=Counter(map(webhook_state_of, webhooks)),
                 backlog=await count_events(connection, first, limit),
                 undelivered_for=await _undelivered_for(connection, ends, [each.position for each in behind], now),
                 waiting_for=await _undelivered_for(connection, ends, waiting, now),
@@ -102,7 +102,7 @@ class HealthOfEvents:
             )
 
 
-def state_of(webhook: Webhook) -> WebhookState:
+def webhook_state_of(webhook: Webhook) -> WebhookState:
     """The state of a webhook."""
     if webhook.disabled is not None:
         return _DISABLED[webhook.disabled]

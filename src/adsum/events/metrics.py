@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from adsum.events.health import MAX_BACKLOG, EventHealth, WebhookState
-from adsum.events.webhooks.rules import DELIVERED, NOT_ACCEPTED, Attempt, NoAnswer
+from adsum.events.webhooks.rules import DELIVERED, NOT_ACCEPTED, Attempt, NoAnswerReason
 
 # An attempt takes 15 seconds at most.
 _BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 20.0)
@@ -30,7 +30,7 @@ class EventMetrics:
         )
         self._webhooks = _WebhookGauges(registry)
         self._feed = _FeedGauges(registry)
-        for outcome in (DELIVERED, NOT_ACCEPTED, *NoAnswer):
+        for outcome in (DELIVERED, NOT_ACCEPTED, *NoAnswerReason):
             self._deliveries.labels(outcome)
 
     def count_attempt(self, attempt: Attempt) -> None:

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 
-class Client(Protocol):
+class Closeable(Protocol):
     """A client that closes its connections, as redis-py's does."""
 
     @property
     def aclose(self) -> Callable[[], Awaitable[None]]: ...
 
 
-AnyClient = TypeVar("AnyClient", bound=Client)
+AnyCloseable = TypeVar("AnyCloseable", bound=Closeable)
 
 
 async def uncancellable(work: Coroutine[Any, Any, None]) -> None:
@@ -36,7 +36,7 @@ async def uncancellable(work: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def closing(client: AnyClient) -> AsyncGenerator[AnyClient]:
+async def closing(client: AnyCloseable) -> AsyncGenerator[AnyCloseable]:
     """Closes a client at the end of the block."""
     try:
         yield client
@@ -44,14 +44,14 @@ async def closing(client: AnyClient) -> AsyncGenerator[AnyClient]:
         await close(client)
 
 
-async def close(client: Client) -> None:
+async def close(client: Closeable) -> None:
     """Closes a client, and all its connections even if the caller is cancelled meanwhile. redis-py closes each in a
     task of its own, and a cancellation ends those tasks before they begin.
     """
     await uncancellable(_closed(client))
 
 
-async def _closed(client: Client) -> None:
+async def _closed(client: Closeable) -> None:
     await client.aclose()
 
 

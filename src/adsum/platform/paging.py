@@ -44,7 +44,7 @@ class PageRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Row]):
+class RowPage(Generic[Row]):
     """Rows of a query in order, and the cursor of the next page; None after the last page."""
 
     items: Sequence[Row]
@@ -122,11 +122,11 @@ def begin_of(page: PageRequest, query: object, to_position: Callable[[Key], Plac
         raise Invalid(detail, [violation]) from None
 
 
-def page_of(rows: Sequence[Row], page: PageRequest, query: object, key: Callable[[Row], Key]) -> Page[Row]:
+def page_of(rows: Sequence[Row], page: PageRequest, query: object, key: Callable[[Row], Key]) -> RowPage[Row]:
     """The page with these rows. The query selects one row more than the limit, which shows that another page exists."""
     items = rows[: page.limit]
     follows = len(rows) > page.limit
-    return Page(items, cursor_after(key(items[-1]), query) if follows else None)
+    return RowPage(items, cursor_after(key(items[-1]), query) if follows else None)
 
 
 def by_number(key: Key) -> int:
@@ -135,7 +135,7 @@ def by_number(key: Key) -> int:
     return last
 
 
-async def every_item(fetch_page: Callable[[PageRequest], Awaitable[Page[Row]]]) -> list[Row]:
+async def every_item(fetch_page: Callable[[PageRequest], Awaitable[RowPage[Row]]]) -> list[Row]:
     """The items of all pages of a list. `fetch_page` returns one page."""
     items: list[Row] = []
     request: PageRequest | None = PageRequest(limit=MAX_LIMIT)

@@ -117,7 +117,7 @@ def _reason_of(error: dict[str, Any]) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-def file_of(settings: Settings, name: str) -> Path | None:
+def file_of_setting(settings: Settings, name: str) -> Path | None:
     """The file from which a setting was read, if it was."""
     return FileSource.path_of(name) if origins(settings)[name] == "file" else None
 

@@ -110,7 +110,7 @@ def _is_network(entry: str) -> bool:
     return True
 
 
-class _Part(Enum):
+class _RequestPart(Enum):
     """The part of a request that is expected."""
 
     START = auto()
@@ -125,7 +125,7 @@ class LimitedHttp(HttpToolsProtocol):
         super().__init__(**options)
         self._open_connections = open_connections
         self._limits = open_connections.limits
-        self._part = _Part.START
+        self._part = _RequestPart.START
         self._bytes = 0  # bytes of the current part
         self._framing = 0  # bytes of a body since the newest read that held content: chunk sizes and trailers
         self._timer: asyncio.TimerHandle | None = None
@@ -157,7 +157,7 @@ class LimitedHttp(HttpToolsProtocol):
         super().data_received(data)
         if self._is_refused or self.transport.is_closing():
             return
-        if self._part is _Part.BODY:
+        if self._part is _RequestPart.BODY:
             self._bytes += len(data)
             self._framing = 0 if self._has_content else self._framing + len(data)
             # The parser keeps trailers, which are headers, too.
@@ -166,24 +166,24 @@ class LimitedHttp(HttpToolsProtocol):
             else:
                 self._arm(self._limits.body_seconds, self._end_slow_body)
             return
-        if self._part is _Part.HEADERS and part is _Part.HEADERS:
+        if self._part is _RequestPart.HEADERS and part is _RequestPart.HEADERS:
             self._bytes += len(data)
             if self._bytes > self._limits.headers:
                 self._refuse_headers()
                 return
         # Also while only empty lines arrive.
-        if self._part is _Part.HEADERS or not self._has_begun:
+        if self._part is _RequestPart.HEADERS or not self._has_begun:
             self._arm(self._limits.header_seconds, self._end_late_headers)
 
     @override
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._part, self._bytes, self._has_begun = _Part.HEADERS, 0, True
+        self._part, self._bytes, self._has_begun = _RequestPart.HEADERS, 0, True
 
     @override
     def on_headers_complete(self) -> None:
         self._disarm()
-        self._part, self._bytes, self._framing = _Part.BODY, 0, 0
+        self._part, self._bytes, self._framing = _RequestPart.BODY, 0, 0
         if len(self.url) > self._limits.request_line:
             detail = f"the URL has more than {self._limits.request_line} bytes"
             self._refuse(HTTPStatus.REQUEST_URI_TOO_LONG, "url_too_long", detail)
@@ -194,7 +194,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     @override
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._part is _Part.HEADERS:  # no trailer
+        if self._part is _RequestPart.HEADERS:  # no trailer
             super().on_header(name, value)
 
     @override
@@ -206,7 +206,7 @@ class LimitedHttp(HttpToolsProtocol):
     @override
     def on_message_complete(self) -> None:
         self._disarm()
-        self._part = _Part.START
+        self._part = _RequestPart.START
         if not self._is_refused:
             super().on_message_complete()
 
@@ -216,7 +216,7 @@ class LimitedHttp(HttpToolsProtocol):
 
     def _end_late_headers(self) -> None:
         self._timer = None
-        if self._part is _Part.HEADERS:
+        if self._part is _RequestPart.HEADERS:
             detail = f"the headers did not end within {self._limits.header_seconds:g} seconds"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, "request_timeout", detail)
         elif not self._is_answering:

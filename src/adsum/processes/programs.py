@@ -21,7 +21,7 @@ from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.setting_files import PREFIX
 from adsum.platform.setting_groups.providers import OidcProvider, text_of_providers
-from adsum.platform.settings import Settings, file_of
+from adsum.platform.settings import Settings, file_of_setting
 
 DRAIN_S = 35  # longer than a worker gives its chunks to finish
 VALKEY_STOP_S = 10
@@ -62,7 +62,7 @@ def valkey_program(valkey: Valkey) -> Program:
 def environment_of(settings: Settings, folder: DataFolder, address: Address) -> dict[str, str]:
     """The environment in which a child process resolves every setting as this process did."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    if file_of(settings, "signing_keys") is not None:
+    if file_of_setting(settings, "signing_keys") is not None:
         del given["signing_keys"]  # the child finds the same file, and reads it again when it changes
     # One worker process is enough for SQLite and one machine, unless the setting says otherwise.
     resolved = (

@@ -7,7 +7,7 @@ from dataclasses import replace
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 from adsum.registers.repository import RegisterPosition, count_registers, list_registers
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 
@@ -19,7 +19,7 @@ class Registers:
         self._database = database
         self._now = now
 
-    async def page(self, caller: Caller, filters: RegisterFilters, page: PageRequest) -> Page[Register]:
+    async def page(self, caller: Caller, filters: RegisterFilters, page: PageRequest) -> RowPage[Register]:
         """Registers of active classes with students, by class and session; for a teacher those of their classes.
 
         A register is due if the school is open on that day, and today only once its session has begun. Three

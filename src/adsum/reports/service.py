@@ -16,7 +16,7 @@ from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.reading import IsComplete, Reader
 from adsum.platform.errors import NotFound, refuse
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 from adsum.reports import definitions
 from adsum.reports.definitions import Definition, in_english
 from adsum.reports.repository import reading
@@ -62,7 +62,7 @@ Row = TypeVar("Row")
 
 
 @dataclass(frozen=True, slots=True)
-class Report(Page[Row]):
+class Report(RowPage[Row]):
     """One page of a report, its definition, and the number of unmarked students of its scope."""
 
     rule: Definition
@@ -161,7 +161,9 @@ class Reports:
 
     async def rates(self, scope: Scope, by: GroupBy, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Attendance rates by group, in the order of the groups."""
-        others = await prepare(self._database, self._summaries, scope, caller, at_school=_is_at_school(scope, by))
+        others = await prepare_report(
+            self._database, self._summaries, scope, caller, at_school=_is_at_school(scope, by)
+        )
         async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             rows = await rates_by(connection, scope, by, caller)
             # A student of several grades is in several groups, and once in the report.
@@ -173,7 +175,7 @@ class Reports:
 
     async def chronic(self, scope: Scope, rule: ChronicRule, caller: Caller, page: PageRequest) -> Report[Rate]:
         """Students who are chronically absent, the most absent days first."""
-        others = await prepare(self._database, self._summaries, scope, caller)
+        others = await prepare_report(self._database, self._summaries, scope, caller)
         async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             rows = await rates_by(connection, scope, GroupBy.STUDENT, caller)
             missed_from = await missed_share_of(connection, scope.school_id)
@@ -186,7 +188,7 @@ class Reports:
 
     async def streaks(self, scope: Scope, least_days: int, caller: Caller, page: PageRequest) -> Report[Streak]:
         """Students who are absent on each of their newest days, the most days first."""
-        others = await prepare(self._database, self._summaries, scope, caller)
+        others = await prepare_report(self._database, self._summaries, scope, caller)
         async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             periods = await _periods(connection, scope, caller)
             found = await reading.find_streaks(connection, periods, least_days)
@@ -208,7 +210,7 @@ class Reports:
 
         `extent`: only students who were absent all day, or only those who attended a part of it.
         """
-        others = await prepare(self._database, self._summaries, scope, caller, at_school=True)
+        others = await prepare_report(self._database, self._summaries, scope, caller, at_school=True)
         query = ("unexplained", scope, extent)
         after = begin_of(page, query, _day_and_student)
         async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
@@ -231,7 +233,7 @@ class Reports:
             NotFound: the school has no such student, or the caller never sees them.
         """
         scope = replace(scope, student_id=student_id)
-        others = await prepare(self._database, self._summaries, scope, caller)
+        others = await prepare_report(self._database, self._summaries, scope, caller)
         async with self._database.snapshot() as connection:
             if not await is_visible_student_of_school(connection, caller, scope.school_id, student_id):
                 raise NotFound(f"there is no student {student_id}", studentId=student_id)
@@ -253,7 +255,7 @@ class Reports:
         return StudentRecord(student_id, counts, elsewhere, rule.applies(counts), days, definition)
 
 
-async def prepare(
+async def prepare_report(
     database: Database, summaries: Summaries, scope: Scope, caller: Caller, *, at_school: bool = False
 ) -> list[int]:
     """Checks that the caller may read the report, and refreshes the summaries of the school.
@@ -281,7 +283,7 @@ async def prepare(
 
 
 def has_summaries_of(scope: Scope, others: Sequence[int]) -> IsComplete:
-    """Whether a standby has the summaries that `prepare` has refreshed on the primary, now or for a report before."""
+    """Whether a standby has the summaries that `prepare_report` has refreshed on the primary, now or for a report before."""
     days = (scope.first_day, scope.last_day)
 
     async def has_summaries(connection: Connection) -> bool:
@@ -363,12 +365,12 @@ async def _periods(connection: Connection, scope: Scope, caller: Caller) -> Visi
     return visible_periods(caller, scope, await statuses_of_school(connection, scope.school_id))
 
 
-def _page(rows: Iterable[tuple[Key, Row]], page: PageRequest, query: object) -> Page[Row]:
+def _page(rows: Iterable[tuple[Key, Row]], page: PageRequest, query: object) -> RowPage[Row]:
     """A page of rows that are in memory, each with its sort key."""
     after = begin_of(page, query, lambda key: key)
     beyond = [(key, row) for key, row in rows if after is None or key > after]
     found = page_of(beyond, page, query, lambda each: each[0])
-    return Page([row for _, row in found.items], found.next_cursor)
+    return RowPage([row for _, row in found.items], found.next_cursor)
 
 
 def _day_and_student(key: Key) -> tuple[date, int]:

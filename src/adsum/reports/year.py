@@ -31,7 +31,7 @@ from adsum.reports.rules import (
     total,
     usual_days,
 )
-from adsum.reports.service import Summaries, has_summaries_of, prepare, rates_by
+from adsum.reports.service import Summaries, has_summaries_of, prepare_report, rates_by
 from adsum.roster.repository.students import grades_of_school
 from adsum.schools.calendar.repository import list_terms
 from adsum.schools.repository import missed_share_of
@@ -122,7 +122,7 @@ class Year:
 
     async def overview(self, scope: Scope, rule: ChronicRule, caller: Caller) -> YearOverview:
         """All numbers. For a teacher, of the records in their classes on the days on which they taught them."""
-        others = await prepare(self._database, self._summaries, scope, caller)
+        others = await prepare_report(self._database, self._summaries, scope, caller)
         async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             by_day = await rates_by(connection, scope, GroupBy.DAY, caller)
             students = await rates_by(connection, scope, GroupBy.STUDENT, caller)
@@ -146,7 +146,7 @@ class Year:
 
     async def filter_options(self, scope: Scope, caller: Caller) -> FilterOptions:
         """The filters that exist for the school and the days of a scope; its own filters do not matter."""
-        others = await prepare(self._database, self._summaries, scope, caller, at_school=True)
+        others = await prepare_report(self._database, self._summaries, scope, caller, at_school=True)
         whole = replace(scope, class_id=None, student_id=None, grade=None)
         async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             classes = await rates_by(connection, whole, GroupBy.CLASS, caller)
@@ -158,7 +158,7 @@ class Year:
 
     async def marks(self, scope: Scope, caller: Caller, *, every: bool = False) -> StudentMarks:
         """The absences, late arrivals and early departures of the scope's student, the newest first; or every mark."""
-        others = await prepare(self._database, self._summaries, scope, caller, at_school=True)
+        others = await prepare_report(self._database, self._summaries, scope, caller, at_school=True)
         async with self._reader.snapshot(caller, has_summaries_of(scope, others)) as connection:
             statuses = await statuses_of_school(connection, scope.school_id)
             codes = [

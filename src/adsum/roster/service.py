@@ -12,7 +12,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.reading import Reader
 from adsum.platform.database.validity import Day
 from adsum.platform.errors import Invalid, NotFound, Violation
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.roster.repository.classes import (
     find_class,
     find_names,
@@ -60,15 +60,15 @@ class Directory:
         self._reader = reader
         self._now = now
 
-    async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> Page[ClassRow]:
+    async def classes(self, caller: Caller, filters: ClassFilters, page: PageRequest) -> RowPage[ClassRow]:
         """A page of classes, by id."""
         return await self._page(list_classes, caller, filters, page)
 
-    async def sessions(self, caller: Caller, filters: SessionFilters, page: PageRequest) -> Page[SessionRow]:
+    async def sessions(self, caller: Caller, filters: SessionFilters, page: PageRequest) -> RowPage[SessionRow]:
         """A page of sessions, by id."""
         return await self._page(list_sessions, caller, filters, page)
 
-    async def students(self, caller: Caller, filters: StudentFilters, page: PageRequest) -> Page[StudentRow]:
+    async def students(self, caller: Caller, filters: StudentFilters, page: PageRequest) -> RowPage[StudentRow]:
         """A page of students, by id. A teacher sees the students of their classes on `filters.day`, or today."""
         return await self._page(list_students, caller, filters, page)
 
@@ -128,7 +128,7 @@ class Directory:
 
     async def _page(
         self, list_rows: _ListRows[Filters, Row], caller: Caller, filters: Filters, page: PageRequest
-    ) -> Page[Row]:
+    ) -> RowPage[Row]:
         require_permission(caller, Permission.ROSTER_READ)
         after = begin_of(page, filters, by_number) or 0
         async with self._reader.snapshot(caller) as connection:

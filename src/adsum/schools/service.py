@@ -11,7 +11,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import (
     change_settings,
@@ -32,7 +32,7 @@ class Schools:
         self._database = database
         self._now = now
 
-    async def page(self, caller: Caller, page: PageRequest) -> Page[School]:
+    async def page(self, caller: Caller, page: PageRequest) -> RowPage[School]:
         """One page of the visible schools, by id.
 
         Raises:
@@ -111,7 +111,7 @@ class Schools:
                 await mark_stale_days(connection, school_id)
         return replace(school, **new)
 
-    async def changes(self, school_id: int, caller: Caller, page: PageRequest) -> Page[SchoolChange]:
+    async def changes(self, school_id: int, caller: Caller, page: PageRequest) -> RowPage[SchoolChange]:
         """One page of the changes of a school's settings, the newest first.
 
         Raises:

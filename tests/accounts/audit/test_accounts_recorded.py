@@ -20,7 +20,7 @@ from adsum.accounts.audit.failures import WINDOW_S, FailedSignIns
 from adsum.accounts.audit.impersonations import SLICE, ImpersonationRecords
 from adsum.accounts.audit.repository import lock_acting
 from adsum.accounts.second_factors.rules import Proof
-from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.rules import SignInClient
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Unavailable
@@ -192,7 +192,7 @@ async def test_every_entry_about_a_user_is_in_the_log_of_their_school(adsum: Ads
     await adsum.tokens.end_others(caller)
     setup = await adsum.second_factors.new_app(caller)
     codes = await adsum.second_factors.add_app(caller, setup.sealed, TOTP(setup.secret).now(), "phone")
-    await adsum.confirmations.confirm(caller, "", Proof(codes[0]), Client(None))
+    await adsum.confirmations.confirm(caller, "", Proof(codes[0]), SignInClient(None))
     await adsum.second_factors.renew_recovery_codes(caller)
     await adsum.accounts.end_tokens(caller)
     await adsum.tokens.end_of_email(EMAIL)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from adsum.accounts.audit.chain import START, ChainKeys, Link
 from adsum.accounts.audit.repository import sealed_entries
 from adsum.accounts.audit.sealing import Sealing, prune_entries
-from adsum.accounts.audit.verification import LogBroken, ProblemKind, Verification, Verifier
+from adsum.accounts.audit.verification import LogBroken, LogFaultKind, Verification, Verifier
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import ConfigurationError
@@ -34,31 +34,31 @@ async def test_sealed_entries_are_one_chain_without_gaps_in_the_order_of_their_c
     assert found.newest == Link(6, entries[-1]["hash"])
 
 
-TAMPERINGS: Sequence[tuple[str, ProblemKind, int | None, Sequence[str]]] = (
-    ("column", ProblemKind.CHANGED, 3, ["UPDATE audit_entries SET school_id = 9 WHERE position = 3"]),
-    ("details", ProblemKind.CHANGED, 2, ["UPDATE audit_entries SET after = '{}' WHERE position = 2"]),
+TAMPERINGS: Sequence[tuple[str, LogFaultKind, int | None, Sequence[str]]] = (
+    ("column", LogFaultKind.CHANGED, 3, ["UPDATE audit_entries SET school_id = 9 WHERE position = 3"]),
+    ("details", LogFaultKind.CHANGED, 2, ["UPDATE audit_entries SET after = '{}' WHERE position = 2"]),
     (
         "time",
-        ProblemKind.CHANGED,
+        LogFaultKind.CHANGED,
         1,
         ["UPDATE audit_entries SET created_at = '2024-12-25 08:00:00' WHERE position = 1"],
     ),
-    ("to null", ProblemKind.CHANGED, 5, ["UPDATE audit_entries SET caller_role = NULL WHERE position = 5"]),
-    ("hash", ProblemKind.CHANGED, 4, ["UPDATE audit_entries SET hash = 'x' WHERE position = 4"]),
-    ("deleted", ProblemKind.MISSING, 2, ["DELETE FROM audit_entries WHERE position = 2"]),
-    ("first deleted", ProblemKind.MISSING, 1, ["DELETE FROM audit_entries WHERE position = 1"]),
-    ("end cut", ProblemKind.CUT, 4, ["DELETE FROM audit_entries WHERE position > 3"]),
-    ("all deleted", ProblemKind.CUT, 1, ["DELETE FROM audit_entries"]),
-    ("unsealed", ProblemKind.CUT, 5, ["UPDATE audit_entries SET position = NULL, hash = NULL WHERE position = 5"]),
+    ("to null", LogFaultKind.CHANGED, 5, ["UPDATE audit_entries SET caller_role = NULL WHERE position = 5"]),
+    ("hash", LogFaultKind.CHANGED, 4, ["UPDATE audit_entries SET hash = 'x' WHERE position = 4"]),
+    ("deleted", LogFaultKind.MISSING, 2, ["DELETE FROM audit_entries WHERE position = 2"]),
+    ("first deleted", LogFaultKind.MISSING, 1, ["DELETE FROM audit_entries WHERE position = 1"]),
+    ("end cut", LogFaultKind.CUT, 4, ["DELETE FROM audit_entries WHERE position > 3"]),
+    ("all deleted", LogFaultKind.CUT, 1, ["DELETE FROM audit_entries"]),
+    ("unsealed", LogFaultKind.CUT, 5, ["UPDATE audit_entries SET position = NULL, hash = NULL WHERE position = 5"]),
     (
         "moved up",
-        ProblemKind.CHANGED,
+        LogFaultKind.CHANGED,
         2,
         ["DELETE FROM audit_entries WHERE position = 2", "UPDATE audit_entries SET position = 2 WHERE position = 5"],
     ),
     (
         "swapped",
-        ProblemKind.CHANGED,
+        LogFaultKind.CHANGED,
         2,
         [
             "UPDATE audit_entries SET position = 99 WHERE position = 2",
@@ -68,19 +68,19 @@ TAMPERINGS: Sequence[tuple[str, ProblemKind, int | None, Sequence[str]]] = (
     ),
     (
         "added",
-        ProblemKind.ADDED,
+        LogFaultKind.ADDED,
         6,
         ["INSERT INTO audit_entries (created_at, action, position, hash) VALUES ('2024-12-25 08:00', 'x', 6, 'y')"],
     ),
     (
         "added before",
-        ProblemKind.ADDED,
+        LogFaultKind.ADDED,
         None,
         ["INSERT INTO audit_entries (created_at, action, position, hash) VALUES ('2024-12-25 08:00', 'x', -1, 'y')"],
     ),
     (
         "head with the end cut",
-        ProblemKind.SIGNATURE,
+        LogFaultKind.SIGNATURE,
         None,
         [
             "DELETE FROM audit_entries WHERE position > 3",
@@ -89,7 +89,7 @@ TAMPERINGS: Sequence[tuple[str, ProblemKind, int | None, Sequence[str]]] = (
     ),
     (
         "head with the beginning cut",
-        ProblemKind.SIGNATURE,
+        LogFaultKind.SIGNATURE,
         None,
         [
             "UPDATE audit_chain SET pruned_position = 2",
@@ -105,7 +105,7 @@ TAMPERINGS: Sequence[tuple[str, ProblemKind, int | None, Sequence[str]]] = (
 )
 @pytest.mark.every_case
 async def test_a_verification_finds_every_tampering_and_its_first_position(
-    database: Database, kind: ProblemKind, position: int | None, statements: Sequence[str]
+    database: Database, kind: LogFaultKind, position: int | None, statements: Sequence[str]
 ) -> None:
     await sealed(database)
     await tamper(database, *statements)
@@ -124,7 +124,7 @@ async def test_a_changed_last_entry_with_a_recomputed_hash_is_not_the_end_of_the
     await tamper(database, f"UPDATE audit_entries SET hash = '{START.next(changed).hash}'")
     problem = (await verified(database)).problem
     assert problem is not None
-    assert (problem.kind, problem.position) == (ProblemKind.CHANGED, 1)
+    assert (problem.kind, problem.position) == (LogFaultKind.CHANGED, 1)
 
 
 async def test_a_recomputed_chain_is_found_by_its_signature(database: Database) -> None:
@@ -139,7 +139,7 @@ async def test_a_recomputed_chain_is_found_by_its_signature(database: Database) 
     problem = (await verified(database)).problem
 
     assert problem is not None
-    assert problem.kind is ProblemKind.SIGNATURE
+    assert problem.kind is LogFaultKind.SIGNATURE
 
 
 async def test_an_older_state_that_was_put_back_is_found_by_a_noted_head(database: Database) -> None:
@@ -158,11 +158,11 @@ async def test_an_older_state_that_was_put_back_is_found_by_a_noted_head(databas
     assert (await verified(database)).problem is None
     problem = (await verified(database, noted)).problem
     assert problem is not None
-    assert (problem.kind, problem.position) == (ProblemKind.CUT, 4)
+    assert (problem.kind, problem.position) == (LogFaultKind.CUT, 4)
     await sealed(database, 3)
     problem = (await verified(database, noted)).problem
     assert problem is not None
-    assert (problem.kind, problem.position) == (ProblemKind.OTHER_HEAD, 5)
+    assert (problem.kind, problem.position) == (LogFaultKind.OTHER_HEAD, 5)
     assert (await verified(database, Link(0, "x"))).problem is not None
 
 
@@ -183,12 +183,12 @@ async def test_an_emptied_log_is_found_by_a_noted_head(database: Database) -> No
     assert (await verified(database)).problem is None, "this is the state of a new installation"
     problem = (await verified(database, noted)).problem
     assert problem is not None
-    assert (problem.kind, problem.position) == (ProblemKind.CUT, 1)
+    assert (problem.kind, problem.position) == (LogFaultKind.CUT, 1)
     await sealed(database, 4)
     assert (await verified(database)).problem is None
     problem = (await verified(database, noted)).problem
     assert problem is not None
-    assert (problem.kind, problem.position) == (ProblemKind.OTHER_HEAD, 3)
+    assert (problem.kind, problem.position) == (LogFaultKind.OTHER_HEAD, 3)
 
 
 async def test_keys_rotate_and_a_lost_key_is_replaced_after_the_hashes_were_verified(database: Database) -> None:
@@ -204,7 +204,7 @@ async def test_keys_rotate_and_a_lost_key_is_replaced_after_the_hashes_were_veri
     assert (await verified(database, keys=other)).problem is None
     problem = (await verified(database)).problem
     assert problem is not None
-    assert problem.kind is ProblemKind.SIGNATURE
+    assert problem.kind is LogFaultKind.SIGNATURE
     again = await Verifier(database, KEYS, system_clock).sign_again()
     assert (again.problem, again.unsealed) == (None, 1)
     assert (await entries_of(database))[-1]["action"] == "log_signed_again"

@@ -17,7 +17,7 @@ from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.sealing import Sealing
-from adsum.accounts.audit.verification import ProblemKind, Verifier
+from adsum.accounts.audit.verification import LogFaultKind, Verifier
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
 from adsum.platform.keys import KeyRing
@@ -92,7 +92,7 @@ async def test_an_entry_that_took_the_next_position_is_reported_and_raises_nothi
     assert codes_in(caplog) == ["wrong_position"]
     problem = (await verified(database)).problem
     assert problem is not None
-    assert problem.kind is ProblemKind.ADDED
+    assert problem.kind is LogFaultKind.ADDED
 
 
 async def test_without_a_signing_key_nothing_is_sealed_and_it_is_logged_once(

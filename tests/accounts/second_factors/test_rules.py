@@ -18,7 +18,7 @@ from adsum.accounts.second_factors.rules import (
     step_at,
     step_of_code,
     typed_code,
-    validate_name,
+    validate_factor_name,
 )
 from adsum.platform.setting_groups.values import ROLES_OF_USERS
 
@@ -75,9 +75,9 @@ def test_recovery_codes_differ() -> None:
 
 
 def test_a_name_is_visible_and_short() -> None:
-    assert validate_name("my phone") == []
+    assert validate_factor_name("my phone") == []
     for name in ("", "x" * 65, "line\nbreak"):
-        assert [each.code for each in validate_name(name)] == ["wrong_factor_name"]
+        assert [each.code for each in validate_factor_name(name)] == ["wrong_factor_name"]
 
 
 @pytest.mark.parametrize("has_factors", [True, False])

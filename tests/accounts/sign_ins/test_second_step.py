@@ -18,7 +18,7 @@ from adsum.accounts.second_factors.attempts import CodeAttempt, CodeAttempts, Co
 from adsum.accounts.second_factors.rules import FactorKind, Proof
 from adsum.accounts.sign_ins.half_way import HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.rules import Client, SignInKind
+from adsum.accounts.sign_ins.rules import SignInClient, SignInKind
 from adsum.accounts.sign_ins.service import HalfWaySignIn, NewSignIn
 from adsum.accounts.tables import users
 from adsum.platform.clock import system_clock
@@ -41,7 +41,7 @@ from tests.support.frame import NOBODY_LISTENS, SECRET
 from tests.support.people import disable
 
 EMAIL, PASSWORD = "ada@school.example", "violet kettle drum"
-BROWSER = Client("203.0.113.7", None, "test", SignInKind.PAGE)
+BROWSER = SignInClient("203.0.113.7", None, "test", SignInKind.PAGE)
 PROVIDER = ProviderSession("https://id.school.example", None)
 
 

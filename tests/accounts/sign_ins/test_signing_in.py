@@ -16,7 +16,7 @@ from adsum.accounts.passwords.hashing import CONCURRENT_HASHES, Passwords
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.half_way import HalfWays
-from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.rules import SignInClient
 from adsum.accounts.sign_ins.service import MAX_WAITING, PasswordLimits, PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.clock import system_clock
@@ -80,7 +80,7 @@ def password_sign_in(
 
 async def fail(service: PasswordSignIn, email: str, address: str | None = HERE, device: str | None = None) -> None:
     with pytest.raises(Unauthenticated):
-        await service.sign_in(email, "wrong", Client(address, device))
+        await service.sign_in(email, "wrong", SignInClient(address, device))
 
 
 async def test_failures_block_an_account_for_their_address_in_all_processes(
@@ -92,35 +92,35 @@ async def test_failures_block_an_account_for_their_address_in_all_processes(
         await fail(here, user.upper())
 
     with pytest.raises(TooManyAttempts) as refused:
-        await there.sign_in(user, PASSWORD, Client(HERE))
+        await there.sign_in(user, PASSWORD, SignInClient(HERE))
     assert 0 < refused.value.params["retryAfter"] <= AN_HOUR_S
     for address in (ELSEWHERE, None):
-        assert (await there.sign_in(user, PASSWORD, Client(address))).token
+        assert (await there.sign_in(user, PASSWORD, SignInClient(address))).token
 
 
 async def test_a_known_device_is_not_blocked_by_the_failures_of_others(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     service = password_sign_in(accounts, tokens, redis, database, by_pair=2, by_address=3, by_account=2)
-    known = (await service.sign_in(user, PASSWORD, Client(HERE))).device_cookie
+    known = (await service.sign_in(user, PASSWORD, SignInClient(HERE))).device_cookie
     for _ in range(2):
         await fail(service, user)
     await fail(service, "nobody@school.example")
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, Client(HERE))
-    assert (await service.sign_in(user, PASSWORD, Client(HERE, known))).token
+        await service.sign_in(user, PASSWORD, SignInClient(HERE))
+    assert (await service.sign_in(user, PASSWORD, SignInClient(HERE, known))).token
 
 
 async def test_a_known_device_that_guesses_counts_as_unknown(
     accounts: Accounts, tokens: Tokens, redis: Redis, database: Database, user: str
 ) -> None:
     service = password_sign_in(accounts, tokens, redis, database, by_pair=1, by_address=100)
-    known = (await service.sign_in(user, PASSWORD, Client(HERE))).device_cookie
+    known = (await service.sign_in(user, PASSWORD, SignInClient(HERE))).device_cookie
     for _ in range(3):  # two of the device, one of the address
         await fail(service, user, HERE, known)
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, Client(HERE, known))
-    assert (await service.sign_in(user, PASSWORD, Client(ELSEWHERE))).token
+        await service.sign_in(user, PASSWORD, SignInClient(HERE, known))
+    assert (await service.sign_in(user, PASSWORD, SignInClient(ELSEWHERE))).token
 
 
 async def test_guesses_on_all_known_devices_of_an_account_are_limited_together(
@@ -130,10 +130,10 @@ async def test_guesses_on_all_known_devices_of_an_account_are_limited_together(
     first, second, third = [DEVICES.remember(None, user) for _ in range(3)]
     for device in (first, first, second):
         await fail(service, user, HERE, device)
-    assert (await service.sign_in(user, PASSWORD, Client(ELSEWHERE, second))).token
+    assert (await service.sign_in(user, PASSWORD, SignInClient(ELSEWHERE, second))).token
     await fail(service, user, HERE, third)  # counts for its address
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, Client(HERE, third))
+        await service.sign_in(user, PASSWORD, SignInClient(HERE, third))
 
 
 @pytest.mark.parametrize("way", ["unlock", "password"])
@@ -148,7 +148,7 @@ async def test_unlocking_and_a_new_password_clear_all_failures_of_an_account(
     else:
         await accounts.set_password(user, PASSWORD)
     for address in (HERE, ELSEWHERE):
-        assert (await service.sign_in(user, PASSWORD, Client(address))).token
+        assert (await service.sign_in(user, PASSWORD, SignInClient(address))).token
     with pytest.raises(NotFound):
         await people.unlock("nobody@school.example", system_caller())
 
@@ -182,13 +182,13 @@ async def test_a_successful_sign_in_resets_the_failures_of_its_account_and_addre
 ) -> None:
     service = password_sign_in(accounts, tokens, redis, database, by_pair=2, by_address=3)
     for _ in range(4):
-        await service.sign_in(user, PASSWORD, Client(HERE))
+        await service.sign_in(user, PASSWORD, SignInClient(HERE))
     await fail(service, user)
-    signed = await service.sign_in(user, PASSWORD, Client(HERE))
+    signed = await service.sign_in(user, PASSWORD, SignInClient(HERE))
     await fail(service, user)
 
     assert (await tokens.caller_of(signed.token.text)).role is Role.TEACHER
-    assert (await service.sign_in(user, PASSWORD, Client(HERE))).token
+    assert (await service.sign_in(user, PASSWORD, SignInClient(HERE))).token
 
 
 async def test_failures_lock_an_address_for_all_accounts(
@@ -199,9 +199,9 @@ async def test_failures_lock_an_address_for_all_accounts(
     await fail(service, "none@school.example", "2001:db8:1:2:ffff::9")
 
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, Client("2001:db8:1:2::3"))
+        await service.sign_in(user, PASSWORD, SignInClient("2001:db8:1:2::3"))
     for address in ("2001:db8:1:3::1", "::ffff:203.0.113.7", "a socket", HERE, None):
-        assert (await service.sign_in(user, PASSWORD, Client(address))).token
+        assert (await service.sign_in(user, PASSWORD, SignInClient(address))).token
 
 
 async def test_keys_of_failures_have_the_prefix_expire_and_contain_no_personal_data(
@@ -225,12 +225,12 @@ async def test_without_redis_each_process_counts_failures_separately(
 ) -> None:
     nowhere = open_redis("redis://127.0.0.1:1/0", connections=4, socket_timeout=1)
     service = password_sign_in(accounts, tokens, nowhere, database, by_pair=2, by_address=100)
-    assert (await service.sign_in(user, PASSWORD, Client(HERE))).token
+    assert (await service.sign_in(user, PASSWORD, SignInClient(HERE))).token
     await fail(service, user)
     await fail(service, user)
 
     with pytest.raises(TooManyAttempts):
-        await service.sign_in(user, PASSWORD, Client(HERE))
+        await service.sign_in(user, PASSWORD, SignInClient(HERE))
     await nowhere.aclose()
 
 
@@ -303,7 +303,7 @@ async def outcome(
 ) -> type[AdsumError] | None:
     """Returns the class of the error of an attempt; None: it succeeds."""
     try:
-        await service.sign_in(email, password, Client(address, device))
+        await service.sign_in(email, password, SignInClient(address, device))
     except AdsumError as error:
         return type(error)
     return None

@@ -12,7 +12,7 @@ from adsum.accounts.single_sign_on.rules import (
     identity_of,
     keys_of,
     metadata_of,
-    session_of,
+    session_hash,
 )
 from adsum.platform.errors import UnusableAnswer
 from adsum.platform.setting_groups.providers import OidcProvider
@@ -30,7 +30,7 @@ def test_the_identity_has_the_subject_the_email_and_the_hash_of_the_session() ->
     claims = {"sub": "7", "email": " Ada@School.example ", "email_verified": True, "sid": "s"}
     identity = identity_of(claims, provider())
     assert (identity.subject, identity.email, identity.is_verified) == ("7", "ada@school.example", True)
-    assert identity.session == session_of("https://id.school.example", "s") != session_of("https://b.example", "s")
+    assert identity.session == session_hash("https://id.school.example", "s") != session_hash("https://b.example", "s")
     assert identity_of({"sub": "7", "sid": 5}, provider()).session is None
 
 

@@ -13,7 +13,7 @@ from pyotp.totp import TOTP
 from sqlalchemy import func, select
 
 from adsum.accounts.access import Role
-from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.rules import SignInClient
 from adsum.accounts.tables import sign_ins
 from adsum.platform.clock import system_clock
 from tests.accounts.single_sign_on.conftest import EMAIL, FOR_BROWSERS, SITE, Visit, browser, settings_with, visiting
@@ -83,7 +83,7 @@ async def test_a_user_with_an_unused_first_password_needs_none(visit: Visit) -> 
     visit.provider.claims["email"] = "admin@school.example"
     await visit.sign_in()
     assert await visit.is_signed_in()
-    assert (await visit.adsum.password_sign_in.sign_in(login.user.email, login.password, Client(None))).token.text
+    assert (await visit.adsum.password_sign_in.sign_in(login.user.email, login.password, SignInClient(None))).token.text
 
 
 async def test_a_user_with_a_second_factor_is_asked_for_it_after_the_provider(

@@ -23,7 +23,7 @@ from adsum.platform.database.revision import (
 )
 from adsum.platform.ids import Batch
 from adsum.platform.settings import Settings
-from adsum.privacy.retention.repository.partitions import drop_partition
+from adsum.privacy.retention.repository.partitions import drop_record_partitions
 from adsum.wiring import migrate
 from tests.platform.database.partitioned import (
     NOW,
@@ -189,7 +189,7 @@ async def test_a_change_without_a_day_goes_with_the_partition_of_its_record(plai
     await as_owner(plain, f"INSERT INTO attendance_changes {change} ({record_id}, 2, now(), 'office')")
     async with plain.transaction() as connection:
         (of_year,) = [each for each in await partitions_of(connection, attendances) if each.first == date(2026, 8, 1)]
-        await drop_partition(connection, of_year)
+        await drop_record_partitions(connection, of_year)
 
     async with plain.snapshot() as connection:
         assert await connection.scalar(select(func.count()).select_from(attendance_changes)) == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adsum.platform.embedded.orphans import die_with_this_process, reap, record, remove_record
+from adsum.platform.embedded.orphans import die_with_this_process, reap, record_process, remove_record
 from tests.support.servers.processes import is_alive, wait_until
 
 SLEEPER = (sys.executable, "-c", "import threading; threading.Event().wait()")
@@ -42,7 +42,7 @@ def test_a_missing_command_fails_with_one_line() -> None:
 
 def test_the_next_start_kills_the_processes_of_a_crashed_up(tmp_path: Path) -> None:
     with subprocess.Popen(SLEEPER, start_new_session=True) as left_behind:
-        record(tmp_path, "worker", left_behind.pid)
+        record_process(tmp_path, "worker", left_behind.pid)
         try:
             assert reap(tmp_path) == ["worker"]
             assert left_behind.wait(5) == -9
@@ -58,7 +58,7 @@ def test_a_process_that_reuses_the_id_is_not_killed(tmp_path: Path) -> None:
 
 
 def test_a_removed_record_is_not_reaped(tmp_path: Path) -> None:
-    record(tmp_path, "worker", os.getpid())
+    record_process(tmp_path, "worker", os.getpid())
     remove_record(tmp_path, "worker")
 
     assert reap(tmp_path) == []

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Response
 from adsum.platform import errors
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.documented_errors import raises
-from adsum.platform.http.problems import problem, status_of_kind
+from adsum.platform.http.problems import http_status_of_kind, problem
 from tests.platform.http.snapshot import present
 from tests.support.documented import Answer, ProblemCodes, codes, codes_in
 
@@ -45,7 +45,7 @@ def kinds(base: type[AdsumError] = AdsumError) -> Iterator[type[AdsumError]]:
 
 def test_every_error_of_adsum_is_documented_for_an_operation() -> None:
     documented = {code for each in codes().values() for _, code in each}
-    of_adsum = {kind.code for kind in kinds() if kind.__module__.startswith("adsum.") and status_of_kind(kind)}
+    of_adsum = {kind.code for kind in kinds() if kind.__module__.startswith("adsum.") and http_status_of_kind(kind)}
     assert of_adsum - documented - ELSEWHERE - BASES == set()
     assert documented <= of_adsum
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from adsum.accounts.access import Permission, Role
 from adsum.app import PAGES, ROUTERS
-from adsum.platform.http.rate_limits import headers_of, limited_by_address
+from adsum.platform.http.rate_limits import limited_by_address, rate_limit_headers
 from adsum.platform.redis.rates import Allowance, Policy
 from adsum.platform.settings import Settings
 from tests.platform.http.permissions import dependencies
@@ -134,7 +134,7 @@ def test_the_headers_are_structured_fields() -> None:
         Allowance(Policy("key", 60_000), 59_999, 42, is_exceeded=False),
         Allowance(Policy("costly", 1_200), 0, 7, is_exceeded=True),
     ]
-    assert headers_of(allowances) == {
+    assert rate_limit_headers(allowances) == {
         "RateLimit-Policy": '"key";q=60000;w=60, "costly";q=1200;w=60',
         "RateLimit": '"key";r=59999;t=42, "costly";r=0;t=7',
     }

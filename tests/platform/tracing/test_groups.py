@@ -10,7 +10,7 @@ import pytest
 from adsum.platform.coalescer import Coalescer
 from adsum.platform.errors import Invalid, Unavailable
 from adsum.platform.tracing.otlp import MAX_CONTEXT, Tracing, resource_of
-from adsum.platform.tracing.spans import UNTRACED, Step, context_of_work, continued, step
+from adsum.platform.tracing.spans import UNTRACED, TracedStep, context_of_work, continued, step
 from tests.support.collector import Collector, SpanSeen
 
 CONTEXT = '{"traceparent":"00-%032x-%016x-01"}'
@@ -23,7 +23,7 @@ def tracing(collector: Collector) -> Generator[Tracing]:
     tracing.close()
 
 
-def of_run(tracing: Tracing, number: int) -> Step:
+def of_run(tracing: Tracing, number: int) -> TracedStep:
     context = CONTEXT % (number, number)
     return continued(tracing, context, "process", {}, kind="consumer", run_id=f"run {number}")
 

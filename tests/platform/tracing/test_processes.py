@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from adsum.accounts.access import Role
-from adsum.platform.tracing.spans import Step
+from adsum.platform.tracing.spans import TracedStep
 from adsum.wiring import Adsum
 from tests.platform.tracing.conftest import until
 from tests.support.api import Api
@@ -89,7 +89,7 @@ async def test_without_a_collector_a_batch_makes_no_span(
     def refuse(*_arguments: object) -> None:
         raise AssertionError("a span, although nothing is exported")
 
-    monkeypatch.setattr(Step, "__init__", refuse)
+    monkeypatch.setattr(TracedStep, "__init__", refuse)
     answer = await api.create()
     async with worker():
         status = await ended(adsum, answer.json()["batchId"])

@@ -18,7 +18,7 @@ from adsum.platform.settings import Settings
 from adsum.roster.demo.service import DATA
 from adsum.roster.importing.rules import ImportOptions
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.syncing.rules import SyncReport, SyncState, source_of
+from adsum.roster.syncing.rules import SyncReport, SyncState, roster_source_of
 from adsum.roster.syncing.service import RosterSync
 from tests.roster.conftest import Importing, importing
 from tests.roster.files import a_school
@@ -49,11 +49,11 @@ class Syncing:
 
     async def run(self, *, full: bool = False, secret: str | None = None, **options: Any) -> SyncReport:
         return await self.sync().run(
-            source_of(self.settings(secret)), caller=system_caller(), options=ImportOptions(**options), full=full
+            roster_source_of(self.settings(secret)), caller=system_caller(), options=ImportOptions(**options), full=full
         )
 
     async def state(self) -> SyncState:
-        return await self.sync().state(source_of(self.settings()), system_caller())
+        return await self.sync().state(roster_source_of(self.settings()), system_caller())
 
     def settings(self, secret: str | None = None) -> Settings:
         given: dict[str, Any] = self.service.settings()

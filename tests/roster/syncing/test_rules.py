@@ -11,7 +11,7 @@ from adsum.platform.settings import Settings
 from adsum.roster.oneroster.package import USED
 from adsum.roster.syncing.columns import COLUMNS
 from adsum.roster.syncing.locations import located
-from adsum.roster.syncing.rules import RETRY_AFTER, RosterSource, SyncState, source_of
+from adsum.roster.syncing.rules import RETRY_AFTER, RosterSource, SyncState, roster_source_of
 
 NOW = datetime(2024, 10, 15, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def test_a_source_hides_its_secret() -> None:
 
 def test_what_a_source_lacks_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"needs \S+TOKEN_URL, \S+CLIENT_ID, \S+CLIENT_SECRET"):
-        source_of(Settings(), url="https://sis.example")
+        roster_source_of(Settings(), url="https://sis.example")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_a_source_lacks_is_named() -> None:
 def test_an_address_that_is_not_encrypted_is_refused(url: str) -> None:
     settings = Settings(roster_sync_client_secret="secret")  # pyright: ignore[reportArgumentType]
     with pytest.raises(ConfigurationError, match="is not an https address"):
-        source_of(settings, url=url, token_url="https://sis.example/token", client_id="adsum")
+        roster_source_of(settings, url=url, token_url="https://sis.example/token", client_id="adsum")
 
 
 def test_a_violation_of_no_file_stays_as_it_is() -> None:

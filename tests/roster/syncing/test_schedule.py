@@ -13,7 +13,7 @@ import pytest
 from adsum.operations.migrations import tables
 from adsum.platform.settings import Settings
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.syncing.rules import source_of
+from adsum.roster.syncing.rules import roster_source_of
 from adsum.roster.syncing.schedule import Schedule, ScheduledSync, schedule_of
 from tests.roster.conftest import Importing
 from tests.roster.syncing.conftest import Syncing, held_at_users
@@ -27,7 +27,7 @@ DAY = timedelta(days=1)
 async def scheduled(
     syncing: Syncing, workers: int = 1, interval: timedelta = DAY, full_interval: timedelta = 7 * DAY
 ) -> AsyncGenerator[asyncio.Event]:
-    schedule = Schedule(source_of(syncing.settings()), interval, full_interval)
+    schedule = Schedule(roster_source_of(syncing.settings()), interval, full_interval)
     stop = asyncio.Event()
     running = [
         asyncio.create_task(ScheduledSync(syncing.sync(), schedule, syncing.now, look_s=0.01).run(stop))

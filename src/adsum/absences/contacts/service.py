@@ -35,7 +35,7 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, Violation, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.roster.service import school_of_student
 from adsum.roster.student_contacts.repository import contacts_of_students
 from adsum.roster.student_contacts.rules import StudentContact
@@ -54,7 +54,9 @@ class Contacts:
         self._database = database
         self._now = now
 
-    async def to_call(self, school_id: int, day: date | None, caller: Caller, page: PageRequest) -> Page[StudentToCall]:
+    async def to_call(
+        self, school_id: int, day: date | None, caller: Caller, page: PageRequest
+    ) -> RowPage[StudentToCall]:
         """The students of a school with an unexplained absence on a day, by id, with its contacts and whom to call.
 
         Args:
@@ -95,7 +97,7 @@ class Contacts:
             codes = (await statuses_of_school(connection, school_id)).unexplained
             return await count_uncalled(connection, school_id, day, codes)
 
-    async def page(self, caller: Caller, filters: ContactFilters, page: PageRequest) -> Page[Contact]:
+    async def page(self, caller: Caller, filters: ContactFilters, page: PageRequest) -> RowPage[Contact]:
         """A page of the contacts, the newest first. Raises Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("contacts", filters)

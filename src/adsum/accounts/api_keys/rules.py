@@ -220,7 +220,7 @@ def validate_key(
     name: str, permissions: tuple[Permission, ...], schools: tuple[int, ...] | None, school_ids: Collection[int]
 ) -> list[Violation]:
     """Every violation of a new key. `school_ids`: the schools that the caller sees."""
-    violations = validate_name(name)
+    violations = validate_key_name(name)
     if not permissions:
         violations.append(Violation("permissions_missing", "a key needs at least one permission", "/permissions"))
     if schools == ():
@@ -243,7 +243,7 @@ def validate_key(
     return violations
 
 
-def validate_name(name: str) -> list[Violation]:
+def validate_key_name(name: str) -> list[Violation]:
     """The violation of a wrong name."""
     if name.strip() and len(name) <= MAX_NAME and name.isprintable():
         return []

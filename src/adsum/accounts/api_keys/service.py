@@ -32,7 +32,7 @@ from adsum.accounts.api_keys.rules import (
     is_within,
     status_of,
     validate_key,
-    validate_name,
+    validate_key_name,
     violations_of_bounds,
 )
 from adsum.accounts.api_keys.uses import NOTED_EVERY, KeyUses
@@ -188,7 +188,7 @@ class ApiKeys:
         violations: list[Violation] = []
         bounds = await self._bounds(connection, caller, now)
         name = changes.get("name", key.name)
-        violations += validate_name(name)
+        violations += validate_key_name(name)
         expires_at, networks = key.expires_at, key.networks
         if "expires_at" in changes:
             expires_at = bounded_expiry(changes["expires_at"], bounds, now, violations)

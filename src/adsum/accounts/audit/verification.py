@@ -22,7 +22,7 @@ PAGE = 2_000
 LATE = timedelta(minutes=15)
 
 
-class ProblemKind(StrEnum):
+class LogFaultKind(StrEnum):
     """The kinds of faults of the log."""
 
     MISSING = "missing"
@@ -34,10 +34,10 @@ class ProblemKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class LogFault:
     """The first fault of the log. `position`: of the first wrong entry; None: of none in particular."""
 
-    kind: ProblemKind
+    kind: LogFaultKind
     position: int | None
     detail: str
 
@@ -58,7 +58,7 @@ class Verification:
     entries: int
     newest: Link
     pruned: Link
-    problem: Problem | None
+    problem: LogFault | None
     unsealed: int
     is_sealing_late: bool
 
@@ -111,7 +111,7 @@ class Verifier:
             unsealed, since = await statements.oldest_unsealed(connection)
         if problem is None and not self._keys.is_signed(chain):
             detail = "the chain was not signed with a signing key of this installation"
-            problem = Problem(ProblemKind.SIGNATURE, None, detail)
+            problem = LogFault(LogFaultKind.SIGNATURE, None, detail)
         return Verification(entries, chain.newest, chain.pruned, problem, unsealed, self._is_late(since))
 
     async def seal_state(self) -> SealState:
@@ -131,7 +131,7 @@ class Verifier:
             ConfigurationError: there is no signing key.
         """
         found = await self.verify()
-        if found.problem is not None and found.problem.kind is not ProblemKind.SIGNATURE:
+        if found.problem is not None and found.problem.kind is not LogFaultKind.SIGNATURE:
             raise LogBroken(f"the log was changed: {found.problem.detail}")
         async with self._database.transaction() as connection:
             chain = await statements.lock_chain(connection)
@@ -147,7 +147,7 @@ class Verifier:
 
     async def _verify_entries(
         self, connection: Connection, chain: Chain, heads: Sequence[Link]
-    ) -> tuple[int, Problem | None]:
+    ) -> tuple[int, LogFault | None]:
         noted = {head.position: head.hash for head in heads}
         link, entries = chain.pruned, 0
         if problem := _compare(link, noted):
@@ -163,42 +163,42 @@ class Verifier:
         surplus = await statements.count_sealed(connection) - entries
         if surplus:
             detail = f"{surplus} entries have the position of another one, or of one that was pruned"
-            return entries, Problem(ProblemKind.ADDED, None, detail)
+            return entries, LogFault(LogFaultKind.ADDED, None, detail)
         return entries, None
 
 
 def _compare_entry(
     position: str | None, stored_hash: str | None, expected: Link, chain: Chain, noted: dict[int, str]
-) -> Problem | None:
+) -> LogFault | None:
     at = expected.position
     if at > chain.newest.position:
-        return Problem(ProblemKind.ADDED, at, f"entry {position} comes after the end of the chain")
+        return LogFault(LogFaultKind.ADDED, at, f"entry {position} comes after the end of the chain")
     if position != str(at):
-        return Problem(ProblemKind.MISSING, at, f"entry {at} is missing")
+        return LogFault(LogFaultKind.MISSING, at, f"entry {at} is missing")
     if stored_hash != expected.hash:
-        return Problem(ProblemKind.CHANGED, at, f"entry {at} was changed, or one was put in its place")
+        return LogFault(LogFaultKind.CHANGED, at, f"entry {at} was changed, or one was put in its place")
     return _compare(expected, noted)
 
 
-def _compare(link: Link, noted: dict[int, str]) -> Problem | None:
+def _compare(link: Link, noted: dict[int, str]) -> LogFault | None:
     if noted.get(link.position, link.hash) != link.hash:
         detail = f"entry {link.position} is not the one of the noted head: the log was replaced from there or before"
-        return Problem(ProblemKind.OTHER_HEAD, link.position, detail)
+        return LogFault(LogFaultKind.OTHER_HEAD, link.position, detail)
     return None
 
 
-def _compare_end(link: Link, chain: Chain, noted: dict[int, str]) -> Problem | None:
+def _compare_end(link: Link, chain: Chain, noted: dict[int, str]) -> LogFault | None:
     newest = chain.newest
     if link.position < newest.position:
         at = link.position + 1
-        return Problem(ProblemKind.CUT, at, f"the entries from {at} to {newest.position} are missing")
+        return LogFault(LogFaultKind.CUT, at, f"the entries from {at} to {newest.position} are missing")
     if link != newest:
-        return Problem(ProblemKind.CHANGED, link.position, f"entry {link.position} is not the end of the chain")
+        return LogFault(LogFaultKind.CHANGED, link.position, f"entry {link.position} is not the end of the chain")
     later = [position for position in noted if position > newest.position]
     if later:
         at = newest.position + 1
         detail = (
             f"the log ends at entry {newest.position}, before the noted head {max(later)}: an older state was put back"
         )
-        return Problem(ProblemKind.CUT, at, detail)
+        return LogFault(LogFaultKind.CUT, at, detail)
     return None

@@ -30,7 +30,7 @@ from adsum.accounts.visitors import (
 )
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, NotFound, Overloaded, TooManyAttempts
 from adsum.platform.http.dependencies import provided, services_of
-from adsum.platform.http.problems import headers_of, status_of
+from adsum.platform.http.problems import headers_of, http_status_of
 from adsum.platform.http.transport import require_private_transport
 from adsum.platform.pages.local_paths import START, local_path
 from adsum.platform.pages.page_visitor import FIELD
@@ -125,7 +125,7 @@ async def _form(
     response = site_of(request).page(
         request,
         "confirm.html",
-        status=HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.FORBIDDEN,
+        status=HTTPStatus.OK if error is None else http_status_of(error) or HTTPStatus.FORBIDDEN,
         visitor=visitor,
         then=_address(then),
         fields=fields,

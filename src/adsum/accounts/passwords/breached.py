@@ -71,7 +71,7 @@ class BreachedPasswords:
                 with self._part(digest[:PREFIX_LENGTH].decode()).open("rb") as part:
                     return _is_among(part, digest[PREFIX_LENGTH:])
             with self.path.open("rb") as file:
-                return _found(_Lines(file, self.path), digest)
+                return _found(_HashLines(file, self.path), digest)
         except OSError as error:
             raise UnusableList(f"cannot read {self.path}: {error.strerror}") from None
 
@@ -82,7 +82,7 @@ class BreachedPasswords:
             return
         try:
             with self.path.open("rb") as file:
-                _require_sorted(_Lines(file, self.path))
+                _require_sorted(_HashLines(file, self.path))
         except OSError as error:
             raise UnusableList(f"cannot read {self.path}: {error.strerror}") from None
 
@@ -93,7 +93,7 @@ class BreachedPasswords:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _HashLine:
     """One line, from `begin` to `end` of the file. `digits` in capital letters."""
 
     digits: bytes
@@ -102,7 +102,7 @@ class _Line:
     end: int
 
 
-class _Lines:
+class _HashLines:
     """The lines of a file, by place."""
 
     def __init__(self, file: BinaryIO, path: Path) -> None:
@@ -112,7 +112,7 @@ class _Lines:
         if not self.size:
             raise UnusableList(f"{path} is empty")
 
-    def at(self, place: int) -> _Line:
+    def at(self, place: int) -> _HashLine:
         """The line that contains this byte."""
         begin = max(0, place - MAX_LINE)
         self._file.seek(begin)
@@ -123,7 +123,7 @@ class _Lines:
             raise UnusableList(f"{self._path} has lines of more than {MAX_LINE} bytes: it is no list of hashes")
         end = len(block) if last < 0 else last + 1
         digits, count = _read(block[first:end], self._path)
-        return _Line(digits, count, begin + first, begin + end)
+        return _HashLine(digits, count, begin + first, begin + end)
 
 
 def _read(line: bytes, path: Path) -> tuple[bytes, int]:
@@ -136,7 +136,7 @@ def _read(line: bytes, path: Path) -> tuple[bytes, int]:
     return found[1].upper(), 1 if found[2] is None else int(found[2])
 
 
-def _found(lines: _Lines, digest: bytes) -> bool:
+def _found(lines: _HashLines, digest: bytes) -> bool:
     """Halves the file until a line is left: 36 lines of the whole list."""
     low, high = 0, lines.size
     while low < high:
@@ -157,7 +157,7 @@ def _is_among(part: BinaryIO, rest: bytes) -> bool:
     return False
 
 
-def _require_sorted(lines: _Lines) -> None:
+def _require_sorted(lines: _HashLines) -> None:
     places: Sequence[int] = [(lines.size - 1) * number // SAMPLES for number in range(SAMPLES + 1)]
     found = [lines.at(place) for place in places]
     if len({len(line.digits) for line in found}) > 1:

@@ -115,7 +115,7 @@ def hash_of_code(code: str) -> str:
     return hashlib.sha256(f"recovery code|{typed_code(code)}".encode(errors="replace")).hexdigest()
 
 
-def validate_name(name: str) -> list[Violation]:
+def validate_factor_name(name: str) -> list[Violation]:
     """The violations of the name of a factor."""
     if 1 <= len(name) <= MAX_NAME and name.isprintable():
         return []

@@ -25,7 +25,7 @@ from adsum.accounts.second_factors.rules import (
     new_recovery_codes,
     step_of_code,
     typed_code,
-    validate_name,
+    validate_factor_name,
 )
 from adsum.accounts.second_factors.verifier import kinds_of
 from adsum.platform.clock import Clock
@@ -140,7 +140,7 @@ class SecondFactors:
         secret, name, now = self._secrets.secret_of_setup(user.id, sealed), name.strip(), self._now()
         step = step_of_code(secret, typed_code(code), now, after=0)
         wrong = Violation("wrong_second_factor", "the app shows another code: check the clock of its device", "/code")
-        refuse([*validate_name(name), *([] if step is not None else [wrong])])
+        refuse([*validate_factor_name(name), *([] if step is not None else [wrong])])
         assert step is not None, "a missing step is refused"
         async with self._database.transaction() as connection:
             codes = await self._before_addition(connection, caller, FactorKind.TOTP)
@@ -170,7 +170,7 @@ class SecondFactors:
     async def add_passkey(self, caller: Caller, party: RelyingParty, answer: str, name: str) -> list[str]:
         """Adds the passkey that a browser has made. Returns and raises as `add_app`, and WrongSecondFactor."""
         user = await self.confirmed_user(caller)
-        refuse(validate_name(name := name.strip()))
+        refuse(validate_factor_name(name := name.strip()))
         await load_library()
         new = self._passkeys.check_registration(party, _registration_of(caller), answer)
         try:
@@ -185,7 +185,7 @@ class SecondFactors:
     async def rename(self, caller: Caller, kind: FactorKind, factor_id: int, name: str) -> None:
         """Renames a factor of the calling user. Raises Invalid, NotFound, Forbidden."""
         user_id = _user_id_of(caller)
-        refuse(validate_name(name := name.strip()))
+        refuse(validate_factor_name(name := name.strip()))
         async with self._database.transaction() as connection:
             is_renamed = await statements.rename_factor(connection, user_id, kind, factor_id, name)
         if not is_renamed:

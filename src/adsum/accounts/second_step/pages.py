@@ -28,7 +28,7 @@ from adsum.platform.errors import AdsumError, NotFound, TooManyAttempts, Unauthe
 from adsum.platform.http.cookies import cookie_of, delete_cookie
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.guarded_routes import guarded
-from adsum.platform.http.problems import headers_of, status_of
+from adsum.platform.http.problems import headers_of, http_status_of
 from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.transport import require_private_transport, require_same_origin
 from adsum.platform.pages.local_paths import START
@@ -141,7 +141,7 @@ async def _form(
     response = site_of(request).page(
         request,
         "second_step.html",
-        status=HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.UNAUTHORIZED,
+        status=HTTPStatus.OK if error is None else http_status_of(error) or HTTPStatus.UNAUTHORIZED,
         next=next_path,
         kinds=[kind.value for kind in kinds],
         has_passkeys=FactorKind.PASSKEY in kinds and relying_party_of(request) is not None,

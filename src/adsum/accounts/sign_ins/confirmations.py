@@ -15,7 +15,7 @@ from adsum.accounts.second_factors.passkeys import RelyingParty
 from adsum.accounts.second_factors.rules import FactorKind, Proof
 from adsum.accounts.second_factors.verifier import FactorVerifier, Prover
 from adsum.accounts.service import Accounts
-from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.rules import SignInClient
 from adsum.accounts.sign_ins.service import PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Confirmed, Tokens
 from adsum.platform.errors import Forbidden, Unauthenticated, Violation, WrongSecondFactor, refuse
@@ -52,7 +52,7 @@ class Confirmations:
         user = await self._accounts.own_user(caller)
         return await self._factors.options_to_prove(user.id, _purpose_of(caller), party)
 
-    async def confirm(self, caller: Caller, password: str, proof: Proof, client: Client) -> Confirmed:
+    async def confirm(self, caller: Caller, password: str, proof: Proof, client: SignInClient) -> Confirmed:
         """Confirms the sign-in of the calling user. Its token is replaced.
 
         Args:
@@ -85,7 +85,9 @@ class Confirmations:
             refuse([Violation("wrong_password", "this is not the present password", place)])
         return await self._tokens.confirm(caller, by_factor=not is_by_password)
 
-    async def _check(self, caller: Caller, user: User, password: str | None, proof: Proof, client: Client) -> None:
+    async def _check(
+        self, caller: Caller, user: User, password: str | None, proof: Proof, client: SignInClient
+    ) -> None:
         if password is not None:
             await self._passwords.authenticate(user.email, password, client)
             return

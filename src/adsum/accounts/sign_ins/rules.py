@@ -30,7 +30,7 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class SignInClient:
     """The browser or program that signs in.
 
     Attributes:

@@ -11,7 +11,7 @@ from adsum.accounts.second_factors.verifier import FactorVerifier, Prover
 from adsum.accounts.service import Accounts
 from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.rules import SignInClient
 from adsum.accounts.sign_ins.service import HalfWaySignIn, NewSignIn, PasswordSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.errors import Unauthenticated, WrongSecondFactor
@@ -57,7 +57,7 @@ class SecondStep:
         """The options with which the browser lets a passkey of the user answer."""
         return await self._factors.options_to_prove(half_way.user_id, half_way.purpose, party)
 
-    async def finish(self, half_way: HalfWay, proof: Proof, client: Client) -> NewSignIn:
+    async def finish(self, half_way: HalfWay, proof: Proof, client: SignInClient) -> NewSignIn:
         """Signs in with the second factor.
 
         Raises:
@@ -84,7 +84,7 @@ class SecondStep:
         """The options with which a browser lets any passkey of this site answer."""
         return await self._factors.options_to_sign_in(_purpose_of(browser_id), party)
 
-    async def sign_in_with_passkey(self, answer: str, browser_id: str, client: Client) -> NewSignIn:
+    async def sign_in_with_passkey(self, answer: str, browser_id: str, client: SignInClient) -> NewSignIn:
         """Signs in the user whose passkey has answered and has verified them.
 
         Raises:
@@ -103,7 +103,7 @@ class SecondStep:
         return await self._passwords.signed_in(owner, client, has_second_factor=True, by_password=False)
 
     async def sign_in_by_provider(
-        self, user: User, client: Client, provider: ProviderSession, *, has_providers_factor: bool
+        self, user: User, client: SignInClient, provider: ProviderSession, *, has_providers_factor: bool
     ) -> NewSignIn | HalfWaySignIn:
         """Signs in a user whom a single sign-on provider has authenticated, or asks for the second factor first.
 

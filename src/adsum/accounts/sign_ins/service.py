@@ -33,7 +33,7 @@ from adsum.accounts.sign_ins.devices import Devices
 from adsum.accounts.sign_ins.fair_queue import FairQueue
 from adsum.accounts.sign_ins.half_way import HalfWay, HalfWays
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.rules import SignInClient
 from adsum.accounts.sign_ins.token_texts import Token
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.addresses import source_of
@@ -156,7 +156,7 @@ class PasswordSignIn:
         self,
         email: str,
         password: str,
-        client: Client,
+        client: SignInClient,
         *,
         code: str = "",
     ) -> NewSignIn:
@@ -190,7 +190,7 @@ class PasswordSignIn:
                 await self._factors.prove(user.id, Proof(code=code), Prover(attempt, "no passkey"))
             return await self.signed_in(user, client, has_second_factor=bool(kinds))
 
-    async def begin(self, email: str, password: str, client: Client) -> NewSignIn | HalfWaySignIn:
+    async def begin(self, email: str, password: str, client: SignInClient) -> NewSignIn | HalfWaySignIn:
         """Signs in on the page, or begins to: a user with a second factor is asked for it next.
 
         Args and Raises: as `sign_in`.
@@ -203,7 +203,7 @@ class PasswordSignIn:
             return await self.signed_in(user, client)
 
     @asynccontextmanager
-    async def noting_failures(self, email: str, client: Client) -> AsyncGenerator[None]:
+    async def noting_failures(self, email: str, client: SignInClient) -> AsyncGenerator[None]:
         """Records the failure of a sign-in or a confirmation in the audit log."""
         try:
             yield
@@ -216,7 +216,7 @@ class PasswordSignIn:
         caller: Caller,
         password: str | None,
         new_password: str,
-        client: Client,
+        client: SignInClient,
     ) -> NewSignIn:
         """Sets the password that a user has chosen, ends all their sign-ins, and signs them in again.
 
@@ -259,7 +259,7 @@ class PasswordSignIn:
     async def signed_in(
         self,
         user: User,
-        client: Client,
+        client: SignInClient,
         *,
         has_second_factor: bool = False,
         provider: ProviderSession | None = None,
@@ -286,13 +286,13 @@ class PasswordSignIn:
         )
         return NewSignIn(token, self._devices.remember(client.device_cookie, user.email))
 
-    async def code_attempt(self, email: str, client: Client, *, sign_in: str) -> CodeAttempt:
+    async def code_attempt(self, email: str, client: SignInClient, *, sign_in: str) -> CodeAttempt:
         """The attempt at a second factor of this account, with its sign-in."""
         email = normalised_email(email)
         device = self._devices.recognise(client.device_cookie, email)
         return CodeAttempt(sign_in, await self._account(email), source_of(client.address), device)
 
-    async def authenticate(self, email: str, password: str, client: Client) -> User:
+    async def authenticate(self, email: str, password: str, client: SignInClient) -> User:
         """The user with this password, within the limits. Raises as `sign_in`."""
         email, source = normalised_email(email), source_of(client.address)
         known = self._devices.recognise(client.device_cookie, email)

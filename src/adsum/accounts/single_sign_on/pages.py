@@ -28,7 +28,7 @@ from adsum.accounts.visitors import (
 from adsum.platform.errors import AdsumError, Malformed, NotFound, Overloaded, TooManyAttempts, Unavailable
 from adsum.platform.http.cookies import cookies_of, delete_cookie, set_cookie
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.problems import headers_of, status_of
+from adsum.platform.http.problems import headers_of, http_status_of
 from adsum.platform.http.rate_limits import limited_by_address
 from adsum.platform.http.transport import (
     NoPublicUrl,
@@ -128,7 +128,7 @@ async def end_sign_ins(
     except (NotFound, Malformed, TooManyAttempts, Unavailable) as error:
         # In the form of OAuth 2, which the specification demands.
         content = {"error": "invalid_request", "error_description": error.detail}
-        return JSONResponse(content, status_of(error) or HTTPStatus.BAD_REQUEST, headers_of(error))
+        return JSONResponse(content, http_status_of(error) or HTTPStatus.BAD_REQUEST, headers_of(error))
     return Response()
 
 
@@ -179,7 +179,7 @@ def _refused(request: Request, provider: str, label: str, error: AdsumError) -> 
     response = site_of(request).page(
         request,
         "single_sign_on.html",
-        status=status_of(error) or HTTPStatus.FORBIDDEN,
+        status=http_status_of(error) or HTTPStatus.FORBIDDEN,
         address=_address_to_begin(request, provider),
         label=label,
         reason=error.reason if isinstance(error, SignInRefused) else None,

@@ -24,7 +24,7 @@ from adsum.accounts.single_sign_on.rules import (
     is_subject,
     keys_of,
     metadata_of,
-    session_of,
+    session_hash,
 )
 from adsum.platform.clock import Clock
 from adsum.platform.errors import Overloaded, UnusableAnswer
@@ -155,7 +155,7 @@ class Provider:
         signer = await self._signer_of(token)
         claims = jwts.claims_of_logout_token(token, signer, self._now())
         token_id, subject = claims["jti"], claims.get("sub")
-        session = session_of(self.settings.issuer, claims.get("sid"))
+        session = session_hash(self.settings.issuer, claims.get("sid"))
         is_unusable = subject is not None and not is_subject(subject)
         if not isinstance(token_id, str) or is_unusable or (subject is None and session is None):
             raise UnusableAnswer("the logout token names nobody")

@@ -170,7 +170,7 @@ def identity_of(claims: Mapping[str, Any], provider: OidcProvider) -> Identity:
         raise SignInRefused(Refusal.FOREIGN_DOMAIN, "the account is outside the allowed domains")
     # Different letters can have one lower case: the Kelvin sign becomes k.
     is_verified = isinstance(named, str) and named.isascii() and _is_true(claims.get(provider.verified_claim))
-    session, methods = session_of(provider.issuer, claims.get("sid")), claims.get("amr")
+    session, methods = session_hash(provider.issuer, claims.get("sid")), claims.get("amr")
     has_second_factor = isinstance(methods, list) and "mfa" in methods
     authenticated_at = _moment(claims.get("auth_time"))
     return Identity(provider.issuer, subject, email, is_verified, session, has_second_factor, authenticated_at)
@@ -191,7 +191,7 @@ def _moment(seconds: object) -> datetime | None:
         raise UnusableAnswer("the ID token says at no usable time that the user was asked") from None
 
 
-def session_of(issuer: str, sid: object) -> str | None:
+def session_hash(issuer: str, sid: object) -> str | None:
     """The hash under which a session at a provider is stored. Its id may be a secret of the provider."""
     is_named = isinstance(sid, str) and sid
     return sha256(f"{issuer}\n{sid}".encode(errors="replace")).hexdigest() if is_named else None

@@ -12,7 +12,7 @@ from adsum.accounts.audit.repository import record_about_user
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.rules import User
 from adsum.accounts.sign_ins.repository import ProviderSession
-from adsum.accounts.sign_ins.rules import Client
+from adsum.accounts.sign_ins.rules import SignInClient
 from adsum.accounts.sign_ins.second_step import SecondStep
 from adsum.accounts.sign_ins.service import HalfWaySignIn, NewSignIn
 from adsum.accounts.sign_ins.tokens import Tokens
@@ -172,7 +172,7 @@ class SingleSignOn:
         )
         return Begun(address, attempt.id, self._attempts.sealed(attempt))
 
-    async def finish(self, provider: str, redirect_uri: str, answer: ProviderAnswer, client: Client) -> Finished:
+    async def finish(self, provider: str, redirect_uri: str, answer: ProviderAnswer, client: SignInClient) -> Finished:
         """Signs in the user whom the provider names.
 
         Args:
@@ -319,7 +319,7 @@ class SingleSignOn:
             raise SignInRefused(Refusal.INVITATION_OVER, "the invitation is over")
         return invitation
 
-    async def _signed_in(self, user: User, identity: Identity, client: Client) -> NewSignIn | HalfWaySignIn:
+    async def _signed_in(self, user: User, identity: Identity, client: SignInClient) -> NewSignIn | HalfWaySignIn:
         session = ProviderSession(identity.issuer, identity.session, identity.authenticated_at)
         try:
             return await self._second_step.sign_in_by_provider(

@@ -19,7 +19,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import NotFound, StaleVersion, refuse
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 from adsum.platform.texts import validate_reason
 
 
@@ -30,7 +30,7 @@ class DisputedMarks:
         self._database = database
         self._now = now
 
-    async def page(self, caller: Caller, filters: DisputeFilters, page: PageRequest) -> Page[OpenDispute]:
+    async def page(self, caller: Caller, filters: DisputeFilters, page: PageRequest) -> RowPage[OpenDispute]:
         """A page of the visible open disputes, the newest day first.
 
         Raises:

@@ -159,7 +159,7 @@ class SchoolsOfFile:
         return self.by_class.get(own_id.text) or unknown_class(unknown, own_id)
 
 
-class _Lines:
+class _GroupedLines:
     """The lines of a file by class, session and day. Equal names and marks are stored once."""
 
     def __init__(self, schools: SchoolsOfFile, violations: ListedViolations, warnings: ListedViolations) -> None:
@@ -248,7 +248,7 @@ def group_marks(
     Raises:
         Invalid: there are more groups than one import accepts.
     """
-    lines = _Lines(schools, violations, warnings)
+    lines = _GroupedLines(schools, violations, warnings)
     for row in rows:
         if isinstance(row, WrongRow):
             violations.add_located(row.violations)

@@ -22,7 +22,7 @@ from adsum.batches.rules import lock_key
 from adsum.platform.ids import Batch
 from adsum.platform.redis.connection import translated
 from adsum.platform.redis.shards import Shard, Shards
-from adsum.platform.tracing.spans import Step, step
+from adsum.platform.tracing.spans import TracedStep, step
 
 LEADER = "attendance-sweeper"
 _SPAN_ATTRIBUTES = {"db.system.name": "redis"}
@@ -224,7 +224,7 @@ def _session_of(tickets: Tickets) -> int:
     return tickets.batch.session_id
 
 
-def _step(name: str, tickets: Sequence[Tickets]) -> Step:
+def _step(name: str, tickets: Sequence[Tickets]) -> TracedStep:
     return step(name, _SPAN_ATTRIBUTES, kind="client", run_ids=(each.run_id for each in tickets))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from adsum.batches.queue.chunks import TRACE, Chunk, NewerChunk, UnreadableChunk, chunk_of, span_attributes
 from adsum.platform.redis.workers import QueueMessage, QueueWorker, WorkerOptions, delayed
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.platform.tracing.spans import UNTRACED, Step, continued
+from adsum.platform.tracing.spans import UNTRACED, TracedStep, continued
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
@@ -58,7 +58,7 @@ class ChunkWorker(QueueWorker):
         if not is_processed:
             raise await delayed(job, token, NOT_NOW_PAUSE_MS)
 
-    async def _process_now(self, chunk: Chunk, stalls: int, spans: Step) -> bool:
+    async def _process_now(self, chunk: Chunk, stalls: int, spans: TracedStep) -> bool:
         """False: it is to be delivered again, which is no error of its span."""
         try:
             await self._process(chunk, stalls)
@@ -67,7 +67,7 @@ class ChunkWorker(QueueWorker):
             return False
         return True
 
-    def _continued(self, tracing: Tracing, chunk: Chunk, job: QueueMessage) -> Step:
+    def _continued(self, tracing: Tracing, chunk: Chunk, job: QueueMessage) -> TracedStep:
         """The step of a delivery in the trace of its message. The id of a message may name a student."""
         attributes = span_attributes(self._queue_name, "process") | {
             "adsum.batch_id": chunk.batch.id,

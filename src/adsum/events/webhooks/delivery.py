@@ -26,7 +26,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.secret_box import SecretBox
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.platform.tracing.spans import UNTRACED, Step, continued
+from adsum.platform.tracing.spans import UNTRACED, TracedStep, continued
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
@@ -211,7 +211,7 @@ class Deliveries:
         # The answer to an event may name students, and would outlive their erasure.
         return replace(attempt, answer="")
 
-    def _traced(self, webhook: Webhook, event: Event) -> Step:
+    def _traced(self, webhook: Webhook, event: Event) -> TracedStep:
         """The step of an attempt, in the trace of the request that the event is about. The URL may hold a secret."""
         if self._tracing is None or event.trace is None:
             return UNTRACED
@@ -255,7 +255,7 @@ def _number(page: DeliveryPage, event: Event) -> int:
     return page.retries.get(event.id, 0) + 1
 
 
-def _describe(spans: Step, attempt: Attempt) -> None:
+def _describe(spans: TracedStep, attempt: Attempt) -> None:
     if attempt.status is not None:
         spans.note({"http.response.status_code": attempt.status})
     if not attempt.has_arrived:

@@ -9,7 +9,7 @@ from adsum.accounts.access import Caller
 from adsum.events.webhooks.rules import Delivery, Waiting, Webhook
 from adsum.events.webhooks.service import Webhooks
 from adsum.platform.errors import Invalid
-from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
+from adsum.platform.paging import MAX_LIMIT, PageRequest, RowPage
 from adsum.platform.texts import list_key
 from adsum.schools.rules import School
 from adsum.schools.service import Schools
@@ -49,7 +49,7 @@ class WebhookView:
     school: School | None
     time_zone: str
     waiting: Waiting
-    log: Page[Delivery]
+    log: RowPage[Delivery]
     is_continued: bool
 
     @property
@@ -107,7 +107,7 @@ class WebhookPageData:
             is_continued=cursor is not None,
         )
 
-    async def _log(self, webhook_id: int, caller: Caller, page: PageRequest, *, failed_only: bool) -> Page[Delivery]:
+    async def _log(self, webhook_id: int, caller: Caller, page: PageRequest, *, failed_only: bool) -> RowPage[Delivery]:
         return await self._webhooks.page_of_deliveries(webhook_id, caller, page, failed_only=failed_only)
 
     async def _school_of(self, webhook: Webhook, caller: Caller) -> School | None:

@@ -36,7 +36,7 @@ class Disabled(StrEnum):
     GONE = "gone"
 
 
-class NoAnswer(StrEnum):
+class NoAnswerReason(StrEnum):
     """Why an attempt got no answer."""
 
     TIMEOUT = "timeout"
@@ -111,7 +111,7 @@ class Attempt:
 
     @property
     def outcome(self) -> str:
-        """`DELIVERED`, `NOT_ACCEPTED` for another answer, or a `NoAnswer`."""
+        """`DELIVERED`, `NOT_ACCEPTED` for another answer, or a `NoAnswerReason`."""
         return self.error or (DELIVERED if self.has_arrived else NOT_ACCEPTED)
 
     @property

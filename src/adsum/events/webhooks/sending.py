@@ -12,7 +12,7 @@ from datetime import datetime
 import httpcore2
 
 from adsum.events.webhooks.guard import Guard, GuardedBackend, RefusedAddress
-from adsum.events.webhooks.rules import MAX_ANSWER, Attempt, NoAnswer, signatures
+from adsum.events.webhooks.rules import MAX_ANSWER, Attempt, NoAnswerReason, signatures
 from adsum.platform.clock import Clock
 
 # Standard Webhooks recommends 15 to 30 seconds.
@@ -43,19 +43,19 @@ class Sender:
         """Makes one attempt. An error is part of the result. `trace`: the headers that continue a trace."""
         began, moment = time.monotonic(), self._now()
         status: int | None = None
-        error: NoAnswer | None = None
+        error: NoAnswerReason | None = None
         answer = b""
         try:
             async with asyncio.timeout(DEADLINE_S):
                 status, answer = await self._post(url, message_id, moment, body, secrets, trace or {})
         except RefusedAddress:
-            error = NoAnswer.ADDRESS_REFUSED
+            error = NoAnswerReason.ADDRESS_REFUSED
         except (TimeoutError, httpcore2.TimeoutException):
-            error = NoAnswer.TIMEOUT
+            error = NoAnswerReason.TIMEOUT
         except httpcore2.ConnectError:
-            error = NoAnswer.CONNECTION_FAILED
+            error = NoAnswerReason.CONNECTION_FAILED
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, ssl.SSLError):
-            error = NoAnswer.CONNECTION_BROKEN
+            error = NoAnswerReason.CONNECTION_BROKEN
         duration = round((time.monotonic() - began) * 1000)
         return Attempt(moment, duration, status, error, _readable(answer))
 

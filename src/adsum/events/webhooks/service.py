@@ -24,7 +24,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
 from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.platform.secret_box import SecretBox
 from adsum.schools.service import require_school
 
@@ -224,7 +224,7 @@ class Webhooks:
 
     async def page_of_deliveries(
         self, webhook_id: int, caller: Caller, page: PageRequest, *, failed_only: bool = False
-    ) -> Page[Delivery]:
+    ) -> RowPage[Delivery]:
         """Attempts, the newest first. Raises Invalid for a cursor of another query."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         query = ("deliveries", webhook_id, failed_only)

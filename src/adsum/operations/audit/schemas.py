@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from adsum.accounts.audit.rules import Action
-from adsum.accounts.audit.verification import ProblemKind, Verification
+from adsum.accounts.audit.verification import LogFaultKind, Verification
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
 from adsum.platform.files.csv_export import Cell
 from adsum.platform.http.queries import PageQuery
@@ -107,7 +107,7 @@ class VerificationItem(Schema):
     position: int
     hash: str
     pruned_position: int
-    problem: ProblemKind | None
+    problem: LogFaultKind | None
     wrong_position: int | None
     detail: str | None
     unsealed: int

@@ -12,7 +12,7 @@ from adsum.operations.audit.repository import list_entries
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
 from adsum.platform.database.engine import Database
 from adsum.platform.database.reading import Reader
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.schools.repository import common_zone
 
 EXPORT_READ_SIZE = 1_000
@@ -25,7 +25,7 @@ class AuditLog:
         self._database = database
         self._reader = reader
 
-    async def page(self, caller: Caller, filters: AuditFilters, page: PageRequest) -> Page[AuditEntry]:
+    async def page(self, caller: Caller, filters: AuditFilters, page: PageRequest) -> RowPage[AuditEntry]:
         """A page of the visible entries. Raises Invalid: a cursor of another query."""
         require_permission(caller, Permission.AUDIT_READ)
         before_id = begin_of(page, filters, by_number)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from adsum.operations.doctor.findings import Finding, ok, warning
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
-from adsum.roster.syncing.repository import state_of
+from adsum.roster.syncing.repository import sync_state_of
 from adsum.roster.syncing.rules import RETRY_AFTER
 from adsum.roster.syncing.schedule import Schedule
 
@@ -21,7 +21,7 @@ async def check_roster_sync(database: Database, schedule: Schedule | None, now: 
     if schedule is None:
         return ok(CHECK, "workers do not sync a roster")
     async with database.snapshot() as connection:
-        state = await state_of(connection, schedule.source.url)
+        state = await sync_state_of(connection, schedule.source.url)
     if state.error is not None:
         return warning(CHECK, f"the last sync failed: {state.error}", "adsum roster sync --dry-run")
     if state.synced_at is None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 
-class _Line:
+class _StatusLine:
     """A line on stderr during a block, if that is a terminal."""
 
     def __init__(self, *columns: ProgressColumn, shown: bool = True) -> None:
@@ -38,7 +38,7 @@ class _Line:
         self._progress.stop()
 
 
-class Steps(_Line):
+class Steps(_StatusLine):
     """The progress of a command with `total` steps: a bar on a terminal, plain lines elsewhere."""
 
     def __init__(self, total: int) -> None:
@@ -68,7 +68,7 @@ def waiting(what: str) -> Generator[Callable[[str], None]]:
         yield lambda more: status.update(f"{what} {more}")
 
 
-class Counting(_Line):
+class Counting(_StatusLine):
     """The progress of a command of unknown length: a counter on a terminal. `count` is the number so far."""
 
     def __init__(self, things: str, *, shown: bool = True) -> None:

@@ -130,7 +130,7 @@ async def _roll_back(connection: AsyncConnection) -> None:
         await connection.invalidate()
 
 
-def state_of(error: DBAPIError | asyncpg.PostgresError) -> str | None:
+def sqlstate_of(error: DBAPIError | asyncpg.PostgresError) -> str | None:
     """The SQLSTATE. SQLite has none."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)

@@ -30,7 +30,7 @@ from adsum.platform.database.driver import (
     name_of,
     replace_ended,
     roll_back,
-    state_of,
+    sqlstate_of,
 )
 from adsum.platform.database.sqlite.cursor import OneVisitModule
 from adsum.platform.database.sqlite.files import open_file
@@ -371,7 +371,7 @@ async def _translated() -> AsyncGenerator[None]:
     try:
         yield
     except (DBAPIError, asyncpg.PostgresError) as error:
-        match state_of(error):
+        match sqlstate_of(error):
             case "40001" | "40P01":
                 raise Deadlocked("the database does not answer") from error
             case "55P03":
@@ -391,7 +391,7 @@ async def _translated() -> AsyncGenerator[None]:
 
 def is_outage(error: DBAPIError | asyncpg.PostgresError) -> bool:
     """Whether the server failed to execute the statement, rather than rejected its data."""
-    state = state_of(error)
+    state = sqlstate_of(error)
     if state is not None:
         return not state.startswith(_WRONG_ROW_CLASSES)
     return not isinstance(error, DataError | IntegrityError)

@@ -27,7 +27,7 @@ def die_with_this_process(command: Sequence[str]) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", str(script), str(os.getpid()), *command)
 
 
-def record(folder: Path, name: str, pid: int) -> None:
+def record_process(folder: Path, name: str, pid: int) -> None:
     """Records a process that was just started, for `reap` after a crash."""
     draft = folder.parent / f".{name}.{pid}"
     draft.write_text(f"{pid} {start_time(pid)}", encoding="utf-8")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from adsum.platform.embedded.orphans import die_with_this_process, record, remove_record
+from adsum.platform.embedded.orphans import die_with_this_process, record_process, remove_record
 from adsum.platform.errors import Unavailable
 
 FIRST_PAUSE_S = 0.2
@@ -162,7 +162,7 @@ class Keeper:
         while True:
             started = clock()
             self._child = await Child.start(self.program, self._show)
-            record(self._records, self.program.name, self._child.pid)
+            record_process(self._records, self.program.name, self._child.pid)
             self._last_status = await self._child.ended()
             self.exits += 1
             pause = FIRST_PAUSE_S if clock() - started > STEADY_S else pause

@@ -129,14 +129,14 @@ def _reader(archive: _Archive) -> ExcelReader:
     # Imported with the first workbook: openpyxl takes 10 MB, and most processes read none.
     from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
 
-    class Reader(ExcelReader):
+    class LimitedReader(ExcelReader):
         @override
         def read_strings(self) -> None:
             archive.unit = _TEXT
             super().read_strings()
             archive.unit = _ROW
 
-    reader = Reader(archive.file, read_only=True, data_only=True, keep_links=False)
+    reader = LimitedReader(archive.file, read_only=True, data_only=True, keep_links=False)
     reader.archive = archive
     return reader
 
@@ -157,11 +157,11 @@ class _Archive(BoundedZipFile):
             raise _too_large(f"{size:,} bytes when unpacked; at most {MAX_UNPACKED_BYTES:,} are read")
 
     def open(self, name: str | zipfile.ZipInfo, *arguments: Any, **options: Any) -> IO[bytes]:
-        return cast(IO[bytes], _Part(super().open(name, *arguments, **options), self))
+        return cast(IO[bytes], _CheckedPart(super().open(name, *arguments, **options), self))
 
     def max_rows_of(self, name: str) -> int:
         """The number of rows of a sheet with a cell, or a greater one: texts may be empty."""
-        with self.uncounted(), _Part(super().open(name), self) as part, suppress(_EndOfRows):
+        with self.uncounted(), _CheckedPart(super().open(name), self) as part, suppress(_EndOfRows):
             while part.read(_BLOCK_SIZE):
                 pass
         return part.rows_with_values
@@ -183,7 +183,7 @@ class _EndOfRows(Exception):
     """The rest of a sheet, such as its formats and filters, is not read."""
 
 
-class _Part(io.RawIOBase):
+class _CheckedPart(io.RawIOBase):
     """Checks a part of a workbook before openpyxl sees it.
 
     Attributes:

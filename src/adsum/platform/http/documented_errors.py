@@ -13,7 +13,7 @@ from typing import Any
 
 from adsum.platform import errors
 from adsum.platform.errors import AdsumError
-from adsum.platform.http.problems import MEDIA_TYPE, STATUSES, status_of_kind
+from adsum.platform.http.problems import MEDIA_TYPE, STATUSES, http_status_of_kind
 
 ErrorKind = type[AdsumError]
 Codes = Mapping[str, str]
@@ -37,7 +37,7 @@ def raises(*kinds: ErrorKind) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that raises these errors, besides those of its form."""
     found: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
-        status = status_of_kind(kind)
+        status = http_status_of_kind(kind)
         assert status is not None, kind
         response = found.setdefault(status.value, {"description": "", "content": _PROBLEM, _CODES: {}})
         response[_CODES][kind.code] = _text_of(kind)

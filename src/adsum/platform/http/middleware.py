@@ -19,7 +19,7 @@ from adsum.platform.http.rate_limits import counted_headers
 from adsum.platform.http.refusals import actor_in, refusal_in
 from adsum.platform.origin import ORIGIN, Origin
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.platform.tracing.spans import UNTRACED, Step
+from adsum.platform.tracing.spans import UNTRACED, TracedStep
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -49,7 +49,7 @@ class Observation:
             await self.app(scope, receive, send)
             return
         request_id = _request_id(scope)
-        response = _Response(scope, send, request_id)
+        response = _TrackedResponse(scope, send, request_id)
         origin = ORIGIN.set(_origin(scope, request_id))
         with _traced(scope) as spans, bound_contextvars(**_log_fields(request_id, spans)):
             try:
@@ -66,7 +66,7 @@ class Observation:
                     _describe(spans, scope, response, request_id)
 
 
-class _Response:
+class _TrackedResponse:
     """Adds the request id and the rate limits to the response, and records its status and latency."""
 
     def __init__(self, scope: Scope, send: Send, request_id: str) -> None:
@@ -87,7 +87,7 @@ class _Response:
         await self._send(message)
 
 
-def _traced(scope: Scope) -> Step:
+def _traced(scope: Scope) -> TracedStep:
     tracing: Tracing | None = getattr(scope["app"].state, "tracing", None)
     if tracing is None or scope["path"] in QUIET:
         return UNTRACED
@@ -106,12 +106,12 @@ def _known_method(scope: Scope) -> str:
     return scope["method"] if scope["method"] in METHODS else "_OTHER"
 
 
-def _log_fields(request_id: str, spans: Step) -> dict[str, str]:
+def _log_fields(request_id: str, spans: TracedStep) -> dict[str, str]:
     trace_id = spans.trace_id
     return {"request_id": request_id} if trace_id is None else {"request_id": request_id, "trace_id": trace_id}
 
 
-def _describe(spans: Step, scope: Scope, response: _Response, request_id: str) -> None:
+def _describe(spans: TracedStep, scope: Scope, response: _TrackedResponse, request_id: str) -> None:
     route = _route(scope)
     spans.name(f"{_known_method(scope)} {route}")
     spans.note({"http.route": route, "adsum.request_id": request_id})
@@ -123,7 +123,7 @@ def _describe(spans: Step, scope: Scope, response: _Response, request_id: str) -
         spans.fail(str(response.status))
 
 
-def _observe(scope: Scope, response: _Response) -> None:
+def _observe(scope: Scope, response: _TrackedResponse) -> None:
     if response.status is None:
         return  # the client has disconnected
     route, method = _route(scope), scope["method"]
@@ -136,7 +136,7 @@ def _observe(scope: Scope, response: _Response) -> None:
     write("request", method=method, route=route, status=response.status, ms=milliseconds, **refusal)
 
 
-def _refusal(scope: Scope, response: _Response) -> dict[str, Any]:
+def _refusal(scope: Scope, response: _TrackedResponse) -> dict[str, Any]:
     """Of a request that was refused: why, to whom and from where. Other lines do not tell who does what."""
     refusal = refusal_in(scope)
     if refusal is None and not 400 <= (response.status or 0) < 500:

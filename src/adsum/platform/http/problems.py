@@ -85,7 +85,7 @@ def _problem_of_any(error: Exception) -> Response:
 
 def problem_of(error: AdsumError) -> Response:
     """The problem for an error. Raises the error itself if it has no HTTP status."""
-    status = status_of(error)
+    status = http_status_of(error)
     if status is None:
         raise error  # the middleware returns 500
     return problem(status, error.code, error.detail, error.violations, error.params, headers_of(error))
@@ -128,19 +128,19 @@ def problem(
     return Response(content, status.value, {**headers_of_status(status), **(headers or {})}, MEDIA_TYPE)
 
 
-def status_of(error: AdsumError) -> HTTPStatus | None:
+def http_status_of(error: AdsumError) -> HTTPStatus | None:
     """The HTTP status of an error; None: it has none."""
-    return status_of_kind(type(error))
+    return http_status_of_kind(type(error))
 
 
-def status_of_kind(kind: type[AdsumError]) -> HTTPStatus | None:
+def http_status_of_kind(kind: type[AdsumError]) -> HTTPStatus | None:
     """The HTTP status of the errors of a class; None: they have none."""
     return next((status for base, status in STATUSES if issubclass(kind, base)), None)
 
 
 def headers_of(error: AdsumError) -> dict[str, str]:
     """The headers of this error, with those of its status."""
-    status = status_of(error)
+    status = http_status_of(error)
     by_status = {} if status is None else headers_of_status(status)
     return by_status | ({"Retry-After": str(error.params["retryAfter"])} if "retryAfter" in error.params else {})
 

@@ -63,7 +63,7 @@ def spend(request: Request, kind: str, subject: str) -> None:
     allowances = services_of(request)[RateLimits].spend(kind, subject, is_costly=is_costly)
     if not allowances:
         return
-    request.scope[_HEADERS] = headers_of(allowances)
+    request.scope[_HEADERS] = rate_limit_headers(allowances)
     exceeded = [allowance for allowance in allowances if allowance.is_exceeded]
     if exceeded:
         seconds = max(allowance.seconds for allowance in exceeded)
@@ -88,7 +88,7 @@ async def limited_by_address(request: Request) -> None:
     await _count_for_address(request)
 
 
-def headers_of(allowances: Sequence[Allowance]) -> dict[str, str]:
+def rate_limit_headers(allowances: Sequence[Allowance]) -> dict[str, str]:
     """The policies that apply to a request, and what is left under each: structured fields (RFC 9651)."""
     policies = [f'"{each.policy.name}";q={each.policy.quota};w={each.policy.seconds}' for each in allowances]
     left = [f'"{each.policy.name}";r={each.remaining};t={each.seconds}' for each in allowances]

@@ -30,12 +30,12 @@ class Recency:
         reads = Reads(may_lag=scope["method"] in _READING)
         token = READS.set(reads)
         try:
-            await self.app(scope, receive, _Response(scope, send, reads).send)
+            await self.app(scope, receive, _NotingResponse(scope, send, reads).send)
         finally:
             READS.reset(token)
 
 
-class _Response:
+class _NotingResponse:
     """Notes, before each message that tells the client something, that they have seen the primary."""
 
     def __init__(self, scope: Scope, send: Send, reads: Reads) -> None:

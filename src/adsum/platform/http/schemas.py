@@ -24,8 +24,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from adsum.platform.ids import MAX_ID
-from adsum.platform.paging import Page as RowPage
-from adsum.platform.paging import Row
+from adsum.platform.paging import Row, RowPage
 from adsum.platform.texts import MAX_NOTE, UNSTORABLE, WRONG_ROSTER_TEXT, is_roster_text, note_text
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from adsum.platform.database.answers import AnswerKey, KeyedRequest
 from adsum.platform.errors import AdsumError, Conflict, Invalid, Malformed
-from adsum.platform.http.problems import status_of
+from adsum.platform.http.problems import http_status_of
 
 WRONG = (Invalid, Conflict, Malformed)
 """Errors that are shown beside the form, with the input. Others have an error page."""
@@ -46,7 +46,7 @@ class OnceForm(BaseModel):
 
 def status_with(error: AdsumError | None) -> HTTPStatus:
     """The status of a page that shows this error, or none."""
-    return HTTPStatus.OK if error is None else status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
+    return HTTPStatus.OK if error is None else http_status_of(error) or HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def redirect_to(address: str) -> RedirectResponse:

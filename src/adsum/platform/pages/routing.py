@@ -29,7 +29,7 @@ from adsum.platform.errors import (
 )
 from adsum.platform.http.bare_page import bare_page, shows_page
 from adsum.platform.http.guarded_routes import GuardedRoute
-from adsum.platform.http.problems import headers_of, is_unreadable, status_of, unexpected_problem, violation_of
+from adsum.platform.http.problems import headers_of, http_status_of, is_unreadable, unexpected_problem, violation_of
 from adsum.platform.http.refusals import note_refusal
 from adsum.platform.http.transport import SAFE
 from adsum.platform.origin import ORIGIN
@@ -113,7 +113,7 @@ def failure_of(request: Request) -> Response:
 
 def refusal_page(request: Request, error: AdsumError) -> Response:
     """The page that shows an error. Raises the error itself if it has no HTTP status: its detail may be secret."""
-    status = status_of(error)
+    status = http_status_of(error)
     if status is None:
         raise error
     response = _error_page(request, status, error)

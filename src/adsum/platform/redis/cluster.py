@@ -86,7 +86,7 @@ class NoOwner(RedisConnectionError):
     """No server of the cluster knows the owner of a slot. The text names addresses and reasons, and no passwords."""
 
 
-class _Following(Connection):
+class _OwnerConnection(Connection):
     """A connection that is always opened to the present owner of a slot."""
 
     def __init__(self, *, slot: Slot, **options: Any) -> None:
@@ -118,7 +118,7 @@ class _Following(Connection):
             raise RedisConnectionError(f"the server does not own the slot: {type(error).__name__}") from None
 
 
-class _FollowingEncrypted(_Following, SSLConnection):
+class _EncryptedOwnerConnection(_OwnerConnection, SSLConnection):
     pass
 
 
@@ -128,7 +128,7 @@ class OwnerPool(BlockingConnectionPool):
     def __init__(self, url: ClusterUrl, slot: int, **options: Any) -> None:
         self.slot = Slot(url, slot)
         own = {name: value for name, value in url.options.items() if name != "ssl"}
-        kind = _FollowingEncrypted if "ssl" in url.options else _Following
+        kind = _EncryptedOwnerConnection if "ssl" in url.options else _OwnerConnection
         super().__init__(  # pyright: ignore[reportUnknownMemberType] - it has no types
             connection_class=kind, slot=self.slot, **options, **own
         )

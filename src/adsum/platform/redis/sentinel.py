@@ -124,7 +124,7 @@ class NoPrimary(MasterNotFoundError):
     """No Sentinel knows a primary. The text names their addresses and the reasons, and neither passwords nor keys."""
 
 
-class _Following(SentinelManagedConnection):
+class _PrimaryConnection(SentinelManagedConnection):
     """A connection that is always opened to the present primary.
 
     redis-py asks the Sentinels only when the pool hands a connection out. When it sends a command once more, it opens
@@ -138,7 +138,7 @@ class _Following(SentinelManagedConnection):
         await super().send_packed_command(command, check_health)
 
 
-class _FollowingEncrypted(_Following, SentinelManagedSSLConnection):
+class _EncryptedPrimaryConnection(_PrimaryConnection, SentinelManagedSSLConnection):
     pass
 
 
@@ -148,7 +148,10 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
     """
 
     def __init__(self, url: SentinelUrl, **options: Any) -> None:
-        options |= {**url.options, "connection_class": _FollowingEncrypted if "ssl" in url.options else _Following}
+        options |= {
+            **url.options,
+            "connection_class": _EncryptedPrimaryConnection if "ssl" in url.options else _PrimaryConnection,
+        }
         super().__init__(url.name, _Sentinels(url), **options)  # pyright: ignore[reportUnknownMemberType]
 
     @property

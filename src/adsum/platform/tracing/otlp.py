@@ -21,7 +21,7 @@ from typing_extensions import override
 
 from adsum import __version__
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.platform.tracing.spans import UNTRACED, Attributes, Member, Step
+from adsum.platform.tracing.spans import UNTRACED, Attributes, Member, TracedStep
 
 # At the end of a process, for the spans that wait. Longer, and a collector that is away would hold up a restart.
 FLUSH_S = 5.0
@@ -64,7 +64,7 @@ class Tracing:
         ending.start()
         ending.join(FLUSH_S)
 
-    def of_request(self, method: str, headers: Iterable[tuple[bytes, bytes]], attributes: Attributes) -> Step:
+    def of_request(self, method: str, headers: Iterable[tuple[bytes, bytes]], attributes: Attributes) -> TracedStep:
         """The step of a request to Adsum. It continues the trace that the headers name."""
         carrier: dict[str, list[str]] = {}
         for name, value in headers:
@@ -75,7 +75,7 @@ class Tracing:
         if "tracestate" in carrier:
             carrier["tracestate"] = [",".join(carrier["tracestate"])]
         span = self._begin(method, self._propagator.extract(carrier, Context()), SpanKind.SERVER, attributes)
-        return UNTRACED if span is None else Step((Member(self, span, None),))
+        return UNTRACED if span is None else TracedStep((Member(self, span, None),))
 
     def begin_child(self, name: str, parent: Span, kind: str, attributes: Attributes, lead: Span | None) -> Span:
         """A child of a span, which links to `lead`: a child of another span that is about the same work."""

@@ -39,7 +39,7 @@ CURRENT: ContextVar[Members] = ContextVar("spans", default=())
 """The spans of the current work. Empty: nothing of it is traced."""
 
 
-class Step:
+class TracedStep:
     """Spans that are current within a block, and end with it. Without members it does nothing."""
 
     __slots__ = ("_before", "_members")
@@ -105,7 +105,7 @@ class Step:
         return {name: text for name, text in first.tracing.headers(first.span).items() if name == "traceparent"}
 
 
-UNTRACED = Step(())
+UNTRACED = TracedStep(())
 
 
 def step(
@@ -115,7 +115,7 @@ def step(
     kind: str = "internal",
     about: str | None = None,
     run_ids: Iterable[str] | None = None,
-) -> Step:
+) -> TracedStep:
     """A step of the current work, for a `with` statement.
 
     Args:
@@ -137,7 +137,7 @@ def step(
         span = tracing.begin_child(name, parent, kind, attributes or {}, lead)
         lead = lead or span
         children.append(Member(tracing, span, about or run_id))
-    return Step(tuple(children))
+    return TracedStep(tuple(children))
 
 
 def continued(
@@ -148,12 +148,12 @@ def continued(
     *,
     kind: str,
     run_id: str | None = None,
-) -> Step:
+) -> TracedStep:
     """A step of the work whose context a message or a row holds. `tracing` None: nothing is exported."""
     if tracing is None or context is None:
         return UNTRACED
     span = tracing.continue_trace(context, name, kind, attributes)
-    return UNTRACED if span is None else Step((Member(tracing, span, run_id),))
+    return UNTRACED if span is None else TracedStep((Member(tracing, span, run_id),))
 
 
 def context_of_work() -> str | None:

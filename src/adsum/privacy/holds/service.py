@@ -12,7 +12,7 @@ from adsum.platform.database.answers import KeyedRequest, claim_key, store_resul
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import NotFound, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.platform.telemetry import logger
 from adsum.privacy.access import require_student
 from adsum.privacy.holds import repository as statements
@@ -32,7 +32,7 @@ class StudentHolds:
         self._database = database
         self._now = now
 
-    async def page(self, caller: Caller, page: PageRequest, school_id: int | None = None) -> Page[Hold]:
+    async def page(self, caller: Caller, page: PageRequest, school_id: int | None = None) -> RowPage[Hold]:
         """One page of the holds in effect on students whom the caller sees, by id. Raises Invalid: a wrong cursor.
 
         `school_id`: only students of this school.

@@ -135,7 +135,7 @@ class Retention:
             schools = [school for school in schools if school.id == school_id]
             if periods is not None:
                 schools = [replace(school, own=periods, effective=periods.over(default)) for school in schools]
-        return schools, await statements.count_held(connection, school_id)
+        return schools, await statements.count_students_on_hold(connection, school_id)
 
     async def _preview(self, connection: Connection, schools: Sequence[SchoolPeriods], held: int) -> Preview:
         items: list[Due] = []
@@ -270,7 +270,7 @@ class RetentionRuns:
             if rows := counts[school.id]:
                 before = school.cutoffs[Kind.RECORDS]
                 await statements.add_deleted(connection, school.id, Kind.RECORDS, before, rows, self._now())
-        await partitions.drop_partition(connection, partition)
+        await partitions.drop_record_partitions(connection, partition)
         return sum(counts.values())
 
     async def _delete(self, school_id: int, kind: Kind, before: date, deletion: Deletion) -> int:
@@ -309,7 +309,7 @@ async def _is_kept(connection: Connection, schools: Sequence[SchoolPeriods], par
     """Whether a partition may not be dropped now."""
     return (
         not _due_everywhere(schools, partition)
-        or bool(await partitions.count_held(connection, partition.first, partition.end))
+        or bool(await partitions.count_records_on_hold(connection, partition.first, partition.end))
         or bool(await partitions.count_open_runs(connection, partition.end))
     )
 

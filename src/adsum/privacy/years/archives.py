@@ -106,7 +106,7 @@ class YearArchives:
         """Writes the files of an archive from one state of the database."""
         async with self._database.snapshot() as connection:
             first = date(year, await first_month_of(connection, self._now()), 1)
-            schools = [school_id for school_id, _, _ in await repository.list_schools(connection)]
+            schools = [school_id for school_id, _, _ in await repository.list_school_days(connection)]
             written = _Written(folder)
             with written.file("attendances") as records, written.file("attendance_changes") as changes:
                 for school_id in schools:
@@ -171,7 +171,7 @@ class YearArchives:
             if await self._has_begun(connection, manifest):
                 return None
             await _require_owner(connection, manifest)
-            schools = await repository.list_schools(connection)
+            schools = await repository.list_school_days(connection)
             await self._require_droppable(connection, manifest, schools)
             # A refusal changes no school, except for one that has just changed: so each is compared twice.
             for school_id, _, _ in schools:
@@ -197,7 +197,7 @@ class YearArchives:
         It counts no records: all schools are locked. A transaction that has read the first day of its school before
         may have corrected one after the comparison, so it compares the changes.
         """
-        schools = await repository.list_schools(connection)
+        schools = await repository.list_school_days(connection)
         for school_id, _, _ in schools:
             await lock_school(connection, school_id)
         ended = [each for each in schools if each[2] is not None and each[2] >= manifest.end]
@@ -212,7 +212,7 @@ class YearArchives:
             await record(connection, caller, Action.YEAR_DROPPED, after=_details(manifest))
             for each in await partitions.partitions_of_records(connection):
                 if each.end == manifest.end:
-                    await partitions.drop_partition(connection, each)
+                    await partitions.drop_record_partitions(connection, each)
         # Without the schools that were added since it began: no archive has their records.
         return [school_id for school_id, _, _ in ended]
 
@@ -233,7 +233,7 @@ class YearArchives:
             earliest = await repository.first_day(connection, school_id)
             if earliest is not None and earliest < manifest.first:
                 raise YearKept(f"there are records of {earliest.isoformat()}: archive and drop earlier years first")
-        if held := await partitions.count_held(connection, None, manifest.end):
+        if held := await partitions.count_records_on_hold(connection, None, manifest.end):
             raise YearKept(f"{held} records of the year are of students on hold: `adsum hold list`")
         await _require_no_open_runs(connection, manifest)
 

@@ -60,7 +60,7 @@ async def first_day(connection: AsyncConnection, school_id: int) -> date | None:
     return await connection.scalar(select(func.min(a.learning_date)).where(a.school_id == school_id))
 
 
-async def list_schools(connection: AsyncConnection) -> Sequence[SchoolDays]:
+async def list_school_days(connection: AsyncConnection) -> Sequence[SchoolDays]:
     """All schools, by id."""
     c = schools.c
     rows = await connection.execute(select(c.id, c.time_zone, c.records_from).order_by(c.id))

@@ -40,7 +40,7 @@ class SchoolYears:
         async with self._database.snapshot() as connection:
             present = await partitions_of_records(connection)
             days = Counter[date]()
-            for school_id, _, _ in await repository.list_schools(connection):
+            for school_id, _, _ in await repository.list_school_days(connection):
                 days.update(await repository.count_records(connection, school_id))
             return years_of(days, present, await first_month_of(connection, self._now()))
 

@@ -122,7 +122,7 @@ async def find_entry(connection: AsyncConnection, caller: Caller, entry_id: int)
     return None if row is None else _entry(*row)
 
 
-async def list_entries(
+async def list_desk_entries(
     connection: AsyncConnection, caller: Caller, filters: DeskFilters, before: int | None, limit: int
 ) -> list[DeskEntry]:
     """At most `limit` entries of the schools that the caller sees, the newest first, from before the id `before`."""

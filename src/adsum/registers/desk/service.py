@@ -30,12 +30,12 @@ from adsum.platform.database.answers import (
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.registers.desk.repository import (
     add_entry,
     find_entry,
     find_same_entry,
-    list_entries,
+    list_desk_entries,
     sessions_of_student,
     set_complete,
     set_undone,
@@ -186,13 +186,13 @@ class Desk:
             raise NotFound(f"there is no entry {entry_id}", id=entry_id)
         return entry
 
-    async def page(self, caller: Caller, filters: DeskFilters, page: PageRequest) -> Page[DeskEntry]:
+    async def page(self, caller: Caller, filters: DeskFilters, page: PageRequest) -> RowPage[DeskEntry]:
         """A page of the entries, the newest first. Raises Invalid for a cursor of another query."""
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("desk", filters)
         before = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
-            rows = await list_entries(connection, caller, filters, before, page.limit + 1)
+            rows = await list_desk_entries(connection, caller, filters, before, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.id,))
 
     async def _student_day(

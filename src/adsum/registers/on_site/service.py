@@ -10,7 +10,7 @@ from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.registers.on_site.repository import count_on_site, count_unknown, list_on_site, list_unknown
 from adsum.registers.rules import LocalTime, OnSiteStudent, UnknownStudent
 from adsum.roster.rules import NameOrder, name_order
@@ -44,7 +44,7 @@ class OnSite:
         self._database = database
         self._now = now
 
-    async def page(self, school_id: int, caller: Caller, page: PageRequest) -> Page[OnSiteStudent]:
+    async def page(self, school_id: int, caller: Caller, page: PageRequest) -> RowPage[OnSiteStudent]:
         """Students by id who are on site by their newest mark of the school's today; for a teacher of their classes.
 
         Raises:
@@ -62,7 +62,7 @@ class OnSite:
             rows = await list_on_site(connection, caller, school_id, now.day, codes, after=after, limit=page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.student_id,))
 
-    async def unknown_page(self, school_id: int, caller: Caller, page: PageRequest) -> Page[UnknownStudent]:
+    async def unknown_page(self, school_id: int, caller: Caller, page: PageRequest) -> RowPage[UnknownStudent]:
         """Students by id who are in a due register and have no mark today; for a teacher of their classes.
 
         Raises:

@@ -18,7 +18,7 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.batches.job_outcomes import reason_text
 from adsum.batches.listing import Batches
 from adsum.batches.rules import BatchFilters, BatchState, FailedStudent, ListedBatch
-from adsum.platform.paging import MAX_LIMIT, Page, PageRequest
+from adsum.platform.paging import MAX_LIMIT, PageRequest, RowPage
 from adsum.registers.on_site.service import OnSite, OnSiteCount
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters
 from adsum.registers.service import Registers
@@ -66,10 +66,10 @@ class DayOverview:
     to_call: int | None
     closed: RecordedClosedDay | None
     figures: Figures
-    registers: Page[Register]
+    registers: RowPage[Register]
     unexplained: AbsentDays
-    disputes: Page[OpenDispute]
-    failed: Page[ListedBatch]
+    disputes: RowPage[OpenDispute]
+    failed: RowPage[ListedBatch]
     failed_students: Mapping[str, Sequence[FailedStudent]]
     names: Names
     statuses: Mapping[str, ShownStatus]
@@ -170,9 +170,9 @@ class OverviewPageData:
         page = await self._calendar.closed_days(school_id, ClosedDayFilters(day, day), caller, PageRequest())
         return page.items[0] if page.items else None
 
-    async def _failed(self, caller: Caller, school_id: int, day: date) -> Page[ListedBatch]:
+    async def _failed(self, caller: Caller, school_id: int, day: date) -> RowPage[ListedBatch]:
         if not caller.may(Permission.BATCH_READ):
-            return Page([], None)
+            return RowPage([], None)
         filters = BatchFilters(
             school_id=school_id, first_day=day - LOOKBACK, last_day=day, state=BatchState.COMPLETED_WITH_ERRORS
         )
@@ -191,9 +191,9 @@ def few_missing(register: Register) -> Sequence[int]:
 
 
 def _named_ids(
-    registers: Page[Register],
-    disputes: Page[OpenDispute],
-    failed: Page[ListedBatch],
+    registers: RowPage[Register],
+    disputes: RowPage[OpenDispute],
+    failed: RowPage[ListedBatch],
     failed_students: Mapping[str, Sequence[FailedStudent]],
 ) -> NamedIds:
     rows = disputes.items

@@ -13,7 +13,7 @@ from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Violation, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.registers.reminders.repository import add_reminders, list_reminders, reminded_days
 from adsum.registers.reminders.rules import (
     MAX_REGISTERS,
@@ -82,7 +82,7 @@ class Reminders:
             await store_result(connection, keyed, result)
         return result
 
-    async def page(self, caller: Caller, filters: ReminderFilters, page: PageRequest) -> Page[SentReminder]:
+    async def page(self, caller: Caller, filters: ReminderFilters, page: PageRequest) -> RowPage[SentReminder]:
         """A page of all reminders, the newest first. They stay when the register is taken.
 
         Raises:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from adsum.accounts.access import Caller, Role
-from adsum.platform.paging import MAX_LIMIT, Page, PageRequest, every_item
+from adsum.platform.paging import MAX_LIMIT, PageRequest, RowPage, every_item
 from adsum.platform.texts import list_key
 from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow
 from adsum.roster.covers.service import AssignedCover, Covers
@@ -41,7 +41,7 @@ class CoverPageData:
 
     async def covers_since(
         self, school_id: int, first_day: date, caller: Caller, cursor: str | None
-    ) -> tuple[Page[CoverRow], Names]:
+    ) -> tuple[RowPage[CoverRow], Names]:
         """A page of covers that hold on `first_day` or later, with the names that they refer to."""
         filters = CoverFilters(school_id, first_day=first_day)
         page = await self._covers.page(caller, filters, PageRequest(cursor, COVERS_PER_PAGE))
@@ -53,11 +53,11 @@ class CoverPageData:
         )
         return page, await self._naming.names_of(ids, caller)
 
-    async def classes(self, school_id: int, words: str, caller: Caller) -> Page[ClassRow]:
+    async def classes(self, school_id: int, words: str, caller: Caller) -> RowPage[ClassRow]:
         """Active classes with these words, by title."""
         filters = ClassFilters(school_id, words.strip() or None, active=True)
         found = await self._directory.classes(caller, filters, PageRequest(limit=MAX_CLASSES))
-        return Page(sorted(found.items, key=lambda row: list_key(row.title)), found.next_cursor)
+        return RowPage(sorted(found.items, key=lambda row: list_key(row.title)), found.next_cursor)
 
     async def assign(self, school_id: int, cover: Cover, caller: Caller) -> AssignedCover:
         """As `Covers.assign`. Raises NotFound if the class belongs to another school."""

@@ -14,7 +14,7 @@ from adsum.platform.database.answers import KeyedRequest, claim_key, store_resul
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 from adsum.roster.covers import repository as covers
 from adsum.roster.covers.repository import CoverPosition
 from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow, validate_days
@@ -90,7 +90,7 @@ class Covers:
         await record(connection, caller, Action.COVER_ADDED, school_id=school_id, user_id=about, after=after)
         return AssignedCover(await _require_cover(connection, cover_id, caller), is_new=True)
 
-    async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> Page[CoverRow]:
+    async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> RowPage[CoverRow]:
         """A page of covers of the caller's schools, by descending first day. Raises Invalid for a wrong cursor."""
         require_permission(caller, Permission.SCHOOL_MANAGE)
         query = ("covers", filters)

@@ -22,7 +22,7 @@ from adsum.platform.pages.fields import number_typed
 from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
-from adsum.platform.paging import Page, PageRequest
+from adsum.platform.paging import PageRequest, RowPage
 from adsum.roster.people.rules import (
     GivenPassword,
     Person,
@@ -44,12 +44,12 @@ PeopleService = Annotated[People, Depends(provided(People))]
 Text = Annotated[PlainText, Form(max_length=300)]
 PersonId = Annotated[PathId, Path(alias="id")]
 A_DAY = timedelta(days=1)
-NO_ADMINS: Page[Person] = Page([], None)
+NO_ADMINS: RowPage[Person] = RowPage([], None)
 ALL_SCHOOLS = "all"
 DISTRICT_ADMIN = "district-admin"
 
 
-class Done(StrEnum):
+class LoginAction(StrEnum):
     """The action of the visitor on a login."""
 
     CHANGED = "changed"
@@ -136,7 +136,7 @@ async def person(
     schools: SchoolsService,
     context: CurrentSchool,
     person_id: PersonId,
-    done: Done | None = None,
+    done: LoginAction | None = None,
 ) -> Response:
     """One person, and what may be done with their login."""
     return await _person(request, service, schools, context, person_id, done=done)
@@ -158,7 +158,7 @@ async def change_rights(
         await service.change(person_id, PersonChange(role=_role(role), school_id=school_id), context.caller)
     except WRONG as error:
         return await _person(request, service, schools, context, person_id, error=error)
-    return redirect_to(_address(context, person_id, Done.CHANGED))
+    return redirect_to(_address(context, person_id, LoginAction.CHANGED))
 
 
 @router.post("/admin/people/{id}/name")
@@ -178,7 +178,7 @@ async def rename(
         await service.change(person_id, change, context.caller)
     except WRONG as error:
         return await _person(request, service, schools, context, person_id, error=error, name=name)
-    return redirect_to(_address(context, person_id, Done.RENAMED))
+    return redirect_to(_address(context, person_id, LoginAction.RENAMED))
 
 
 @router.post("/admin/people/{id}/password")
@@ -216,14 +216,14 @@ async def enable(service: PeopleService, context: CurrentSchool, person_id: Pers
 async def unlock(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
     """Clears the failed sign-ins."""
     await service.unlock(person_id, context.caller)
-    return redirect_to(_address(context, person_id, Done.UNLOCKED))
+    return redirect_to(_address(context, person_id, LoginAction.UNLOCKED))
 
 
 @router.post("/admin/people/{id}/reset-factors")
 async def reset_factors(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
     """Removes the second factors."""
     await service.reset_factors(person_id, context.caller)
-    return redirect_to(_address(context, person_id, Done.SIGNED_OUT))
+    return redirect_to(_address(context, person_id, LoginAction.SIGNED_OUT))
 
 
 @router.post("/admin/people/{id}/disconnect")
@@ -235,14 +235,14 @@ async def disconnect(
 ) -> Response:
     """Disconnects an account of the person at a provider, and ends all their sign-ins."""
     await identities.disconnect_visible(context.caller, identity, person_id)
-    return redirect_to(_address(context, person_id, Done.SIGNED_OUT))
+    return redirect_to(_address(context, person_id, LoginAction.SIGNED_OUT))
 
 
 @router.post("/admin/people/{id}/sign-out")
 async def sign_out(service: PeopleService, context: CurrentSchool, person_id: PersonId) -> Response:
     """Ends all sign-ins."""
     await service.sign_out(person_id, context.caller)
-    return redirect_to(_address(context, person_id, Done.SIGNED_OUT))
+    return redirect_to(_address(context, person_id, LoginAction.SIGNED_OUT))
 
 
 def _role(text: str) -> Role:
@@ -255,7 +255,7 @@ def _role(text: str) -> Role:
         raise Invalid(detail, [Violation("unknown_role", detail, "/role")]) from None
 
 
-def _address(context: SchoolContext, person_id: int, done: Done | None = None) -> str:
+def _address(context: SchoolContext, person_id: int, done: LoginAction | None = None) -> str:
     return context.address(f"people/{person_id}") + (f"&done={done}" if done else "")
 
 
@@ -305,7 +305,7 @@ async def _person(
     error: AdsumError | None = None,
     new: GivenPassword | None = None,
     name: PersonName | None = None,
-    done: Done | None = None,
+    done: LoginAction | None = None,
 ) -> Response:
     person, caller = await service.find(person_id, context.caller), context.caller
     visible = (await schools.page(caller, PageRequest(limit=MAX_SCHOOLS))).items
@@ -327,7 +327,7 @@ async def _person(
         is_own=row.id == caller.user_id,
         typed_name=name or row.name,
         done=done,
-        whats_done=Done,
+        whats_done=LoginAction,
     )
 
 

@@ -28,7 +28,7 @@ from adsum.accounts.visibility import can_see_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
-from adsum.platform.paging import Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.roster.people.access import UserRef, managed_person, refuse_own, require_other_admin, visible_person
 from adsum.roster.people.adoption import adopt, unlinked_login
 from adsum.roster.people.repository import (
@@ -66,7 +66,7 @@ class People:
         self._accounts = accounts
         self._now = now
 
-    async def page(self, filters: PersonFilters, caller: Caller, page: PageRequest) -> Page[Person]:
+    async def page(self, filters: PersonFilters, caller: Caller, page: PageRequest) -> RowPage[Person]:
         """A page of the people whom the caller sees, by id.
 
         Raises:

@@ -24,7 +24,7 @@ from adsum.roster.importing.commands import (
     show_report,
 )
 from adsum.roster.importing.rules import ImportOptions
-from adsum.roster.syncing.rules import SyncReport, WrongSource, source_of
+from adsum.roster.syncing.rules import SyncReport, WrongSource, roster_source_of
 from adsum.roster.syncing.schemas import SyncAnswer
 from adsum.roster.syncing.service import RosterSync
 
@@ -66,7 +66,7 @@ def sync(
     )
 
     async def run(services: Services) -> SyncReport:
-        source = source_of(services.settings, url=url, token_url=token_url, client_id=client_id)
+        source = roster_source_of(services.settings, url=url, token_url=token_url, client_id=client_id)
         with ImportProgress() as progress:
             return await services[RosterSync].run(
                 source, caller=system_caller(), options=options, full=full, progress=progress.show

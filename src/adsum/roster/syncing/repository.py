@@ -22,7 +22,7 @@ _CLAIM = sql_file(
 _C = roster_sources.c
 
 
-async def state_of(connection: Connection, url: str) -> SyncState:
+async def sync_state_of(connection: Connection, url: str) -> SyncState:
     """The state of a source; that of one which was never read, if it is unknown."""
     columns = (_C.seen, _C.full_at, _C.synced_at, _C.tried_at, _C.error, _C.claimed_until)
     row = (await connection.execute(select(*columns).where(_C.url == url))).first()

@@ -60,7 +60,7 @@ class RosterSource:
     scope: str
 
 
-def source_of(
+def roster_source_of(
     settings: Settings, *, url: str | None = None, token_url: str | None = None, client_id: str | None = None
 ) -> RosterSource:
     """The source that the settings name, and options of a command instead of them.

@@ -12,7 +12,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import LogIcon, logger
-from adsum.roster.syncing.rules import RosterSource, SyncReport, SyncUnderWay, source_of
+from adsum.roster.syncing.rules import RosterSource, SyncReport, SyncUnderWay, roster_source_of
 from adsum.roster.syncing.service import RosterSync
 
 # Between two looks at the state of the source.
@@ -36,7 +36,7 @@ def schedule_of(settings: Settings) -> Schedule | None:
     if not settings.roster_sync_interval:
         return None
     return Schedule(
-        source_of(settings),
+        roster_source_of(settings),
         timedelta(seconds=settings.roster_sync_interval),
         timedelta(seconds=settings.roster_sync_full_interval),
     )

@@ -63,7 +63,7 @@ class RosterSync:
         """The state of a source."""
         require_permission(caller, Permission.ROSTER_IMPORT)
         async with self._database.snapshot() as connection:
-            return await statements.state_of(connection, source.url)
+            return await statements.sync_state_of(connection, source.url)
 
     async def run(
         self,

@@ -15,7 +15,7 @@ from adsum.platform.database.answers import KeyedRequest, claim_key, store_resul
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import TIME, violation_of_time_text
 from adsum.platform.errors import Conflict, NotFound, Violation, refuse
-from adsum.platform.paging import Key, Page, PageRequest, begin_of, by_number, page_of
+from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.platform.texts import UNSTORABLE, validate_reason
 from adsum.schools.calendar import repository as calendars
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term, closed_spans
@@ -43,7 +43,7 @@ class SchoolCalendar:
 
     async def closed_days(
         self, school_id: int, filters: ClosedDayFilters, caller: Caller, page: PageRequest
-    ) -> Page[RecordedClosedDay]:
+    ) -> RowPage[RecordedClosedDay]:
         """One page of closed days, by day. Raises Invalid if the cursor is wrong."""
         require_permission(caller, Permission.ROSTER_READ)
         query = (school_id, filters)
@@ -127,7 +127,7 @@ class SchoolCalendar:
             raise NotFound(f"school {school_id} is not closed on {first.isoformat()}{until}", date=first.isoformat())
         return len(opened)
 
-    async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> Page[Term]:
+    async def terms(self, school_id: int, caller: Caller, page: PageRequest) -> RowPage[Term]:
         """One page of terms, by id. Raises Invalid if the cursor is wrong."""
         require_permission(caller, Permission.ROSTER_READ)
         after = begin_of(page, school_id, by_number) or 0

@@ -184,7 +184,7 @@ async def delete_absences(connection: AsyncConnection, school_id: int, before: d
     return len(ids)
 
 
-async def delete_contacts(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
+async def delete_absence_contacts(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Deletes calls about absences."""
     ids = await _contact_ids(connection, school_id, before, limit)
     await connection.execute(delete(absence_contacts).where(absence_contacts.c.id.in_(ids)))
@@ -238,7 +238,7 @@ DELETIONS: Mapping[Kind, Sequence[Deletion]] = {
         *(remove_notes, remove_notes_of_changes, remove_notes_of_disputed_marks, remove_notes_of_contacts, empty_runs),
         remove_notes_of_merges,
     ),
-    Kind.ABSENCES: (delete_absences, delete_contacts, delete_desk_entries),
+    Kind.ABSENCES: (delete_absences, delete_absence_contacts, delete_desk_entries),
     Kind.STUDENTS: (delete_students,),
 }
 

@@ -27,7 +27,7 @@ async def owns_partitions(connection: AsyncConnection) -> bool:
     return await partitions.owns(connection, TABLES)
 
 
-async def count_held(connection: AsyncConnection, first: date | None, end: date) -> int:
+async def count_records_on_hold(connection: AsyncConnection, first: date | None, end: date) -> int:
     """The records of these days of students on hold. `first` None: from the beginning."""
     a = attendances.c
     held = select(func.count()).select_from(attendances).where(_within(attendances, first, end))
@@ -46,7 +46,7 @@ async def count_of_school(connection: AsyncConnection, school_id: int, first: da
     return await connection.scalar(select(func.count()).select_from(attendances).where(*within)) or 0
 
 
-async def drop_partition(connection: AsyncConnection, partition: Partition) -> None:
+async def drop_record_partitions(connection: AsyncConnection, partition: Partition) -> None:
     """Drops a partition of the records, and that of their changes. `docs/locks.md` says when it may wait."""
     await partitions.fill_missing_days(connection, *TABLES)
     for table in reversed(TABLES):

@@ -134,7 +134,7 @@ def _dated_rows(school_id: int) -> Mapping[Kind, Sequence[tuple[ColumnElement[da
     }
 
 
-async def count_held(connection: AsyncConnection, school_id: int | None) -> int:
+async def count_students_on_hold(connection: AsyncConnection, school_id: int | None) -> int:
     """The number of students on hold at a school; None: at all schools."""
     held = select(func.count()).select_from(students).where(students.c.id.in_(held_students()))
     if school_id is not None:
