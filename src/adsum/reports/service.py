@@ -283,7 +283,7 @@ async def prepare_report(
 
 
 def has_summaries_of(scope: Scope, others: Sequence[int]) -> IsComplete:
-    """Whether a standby has the summaries that `prepare_report` has refreshed on the primary, now or for a report before."""
+    """Whether a standby has the summaries that `prepare_report` has refreshed on the primary, now or before."""
     days = (scope.first_day, scope.last_day)
 
     async def has_summaries(connection: Connection) -> bool:

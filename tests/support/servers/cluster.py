@@ -4,46 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from adsum.platform.embedded.valkey import find_binary
-from tests.support.servers.controlled import Controlled
 from tests.support.servers.processes import eventually, free_ports, short_folder
+from tests.support.servers.valkey_nodes import READY_S, ValkeyNode, running, settings_of_server
 
 PASSWORD = "of-the-cluster"
 PRIMARIES = 3
 # Milliseconds without an answer until a server is considered down: soon, and never on a busy machine.
 NODE_TIMEOUT_MS = 1000
 PATIENT_MS = 15_000
-READY_S = 30
-ANSWER_S = 2.0
 SLOTS = 16384
 
 
 @dataclass
-class Node:
-    """A server of the cluster, on a port of 127.0.0.1."""
+class Node(ValkeyNode):
+    """A server of the cluster."""
 
-    port: int
     id: str
-    server: Controlled = field(init=False)
-
-    def ask(self, *words: str) -> list[str]:
-        """Sends a command. Returns its reply as lines without the marks of the protocol."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_S) as connection:
-            # A command that waits for a replica ends with its connection.
-            connection.sendall(f"AUTH {PASSWORD}\r\n{' '.join(words)}\r\nQUIT\r\n".encode())
-            with connection.makefile("rb") as reply:
-                lines = reply.read().decode(errors="replace").splitlines()
-        return [line for line in lines[1:-1] if not line.startswith(("$", "*"))]
-
-    def answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self.ask("PING") == ["+PONG"]
-        return False
 
     def nodes(self) -> dict[str, list[str]]:
         """The fields of CLUSTER NODES, by the id of each server."""
@@ -107,7 +87,7 @@ class Cluster:
         """Servers tell each other by gossip, some time after a replica has the data of its primary."""
         return any(fields[3] == primary.id for fields in primary.nodes().values())
 
-    async def failed_over(self, slot: int, old: Node, seconds: float = READY_S) -> None:
+    async def failed_over(self, slot: int, old: ValkeyNode, seconds: float = READY_S) -> None:
         """Waits until another server owns a slot."""
         await eventually(lambda: self.owner_of(slot) is not old, seconds)
 
@@ -157,13 +137,9 @@ class Cluster:
             each.server.close()
 
 
-@contextlib.contextmanager
-def running_cluster(node_timeout: int = NODE_TIMEOUT_MS) -> Generator[Cluster]:
-    """Yields a cluster that runs. For a fixture of a module, which has no event loop of a test."""
-    # Not in a thread: the servers would end with it.
-    with cluster(node_timeout=node_timeout) as made, asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(made.start())
-        yield made
+def running_cluster(node_timeout: int = NODE_TIMEOUT_MS) -> AbstractContextManager[Cluster]:
+    """A cluster that runs."""
+    return running(cluster(node_timeout=node_timeout))
 
 
 @contextlib.contextmanager
@@ -171,13 +147,13 @@ def cluster(primaries: int = PRIMARIES, *, node_timeout: int = NODE_TIMEOUT_MS) 
     """Yields a stopped cluster with its own folder."""
     with short_folder() as folder:
         ports = free_ports(4 * primaries)
-        nodes = [Node(port, f"{number:040x}") for number, port in enumerate(ports[: 2 * primaries], 1)]
+        nodes = [Node(port, PASSWORD, f"{number:040x}") for number, port in enumerate(ports[: 2 * primaries], 1)]
         buses = ports[2 * primaries :]
         for node, bus in zip(nodes, buses, strict=True):
             home = folder / f"server-{node.port}"
             home.mkdir()
             (home / "nodes.conf").write_text(_configuration_of_cluster(nodes, buses, node, primaries))
-            node.server = _server(home, node, bus, node_timeout)
+            node.serve_from(home, _settings(bus, node_timeout))
         made = Cluster(nodes)
         try:
             yield made
@@ -201,19 +177,8 @@ def _configuration_of_cluster(nodes: Sequence[Node], buses: Sequence[int], own: 
     return "\n".join([*lines, f"vars currentEpoch {primaries} lastVoteEpoch 0", ""])
 
 
-def _server(home: Path, node: Node, bus: int, node_timeout: int) -> Controlled:
-    settings = {
-        "bind": "127.0.0.1",
-        "port": str(node.port),
-        "dir": str(home),
-        "daemonize": "no",
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "save": '""',
-        "maxmemory-policy": "noeviction",
-        "repl-diskless-sync-delay": "0",
-        "requirepass": PASSWORD,
-        "masterauth": PASSWORD,
+def _settings(bus: int, node_timeout: int) -> dict[str, str]:
+    return settings_of_server(PASSWORD) | {
         "cluster-enabled": "yes",
         "cluster-config-file": "nodes.conf",
         "cluster-port": str(bus),
@@ -223,6 +188,3 @@ def _server(home: Path, node: Node, bus: int, node_timeout: int) -> Controlled:
         "cluster-replica-validity-factor": "0",
         "cluster-allow-replica-migration": "no",
     }
-    configuration = home / "valkey.conf"
-    configuration.write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
-    return Controlled([str(find_binary()), str(configuration)], home / "log", node.answers)

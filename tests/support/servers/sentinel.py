@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 
-from adsum.platform.embedded.valkey import find_binary
-from tests.support.servers.controlled import Controlled
 from tests.support.servers.processes import eventually, free_ports, short_folder
+from tests.support.servers.valkey_nodes import READY_S, ValkeyNode, running, settings_of_server
 
 NAME = "adsum"
 SENTINELS = 3
@@ -20,32 +19,11 @@ SENTINEL_PASSWORD = "of-the-sentinels"
 # Seconds without an answer until a Sentinel considers the primary down.
 DOWN_AFTER_S = 1.0
 FAILOVER_TIMEOUT_S = 5
-# Sentinels find each other by messages that they publish every two seconds.
-READY_S = 30
-ANSWER_S = 1.0
 
 
 @dataclass
-class Node:
-    """A server that listens on a port of 127.0.0.1."""
-
-    port: int
-    password: str
-    server: Controlled = field(init=False)
-
-    def ask(self, *words: str) -> list[str]:
-        """Sends a command. Returns its reply as lines without the marks of the protocol."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=ANSWER_S) as connection:
-            connection.sendall(f"AUTH {self.password}\r\n{' '.join(words)}\r\n".encode())
-            connection.shutdown(socket.SHUT_WR)  # Sentinels have no QUIT
-            with connection.makefile("rb") as reply:
-                lines = reply.read().decode(errors="replace").splitlines()
-        return [line for line in lines[1:] if not line.startswith(("$", "*"))]
-
-    def answers(self) -> bool:
-        with contextlib.suppress(OSError):
-            return self.ask("PING") == ["+PONG"]
-        return False
+class Node(ValkeyNode):
+    """A server of the group, or a Sentinel."""
 
     def fields(self, *words: str) -> dict[str, str]:
         """The reply to a command whose lines are names and values in turn."""
@@ -102,7 +80,7 @@ class SentinelGroup:
         primary = self.primary()
         return next(each for each in self.servers if each is not primary)
 
-    async def failed_over(self, old: Node, seconds: float = READY_S) -> None:
+    async def failed_over(self, old: ValkeyNode, seconds: float = READY_S) -> None:
         """Waits until another server is the primary."""
         await eventually(lambda: (new := self.primary()) is not old and new.is_primary, seconds)
 
@@ -129,13 +107,9 @@ def _is_ready(sentinel: Node, primary: str) -> bool:
     )
 
 
-@contextlib.contextmanager
-def running_sentinel_group() -> Generator[SentinelGroup]:
-    """Yields a group that runs. For a fixture of a module, which has no event loop of a test."""
-    # Not in a thread: the servers would end with it.
-    with sentinel_group() as group, asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(group.start())
-        yield group
+def running_sentinel_group() -> AbstractContextManager[SentinelGroup]:
+    """A group that runs."""
+    return running(sentinel_group())
 
 
 @contextlib.contextmanager
@@ -154,17 +128,10 @@ def sentinel_group() -> Generator[SentinelGroup]:
 
 
 def _server(folder: Path, port: int, primary: int | None) -> Node:
-    settings = {
-        "appendonly": "yes",
-        "appendfsync": "everysec",
-        "save": '""',
-        "maxmemory-policy": "noeviction",
-        "repl-diskless-sync-delay": "0",
-        "requirepass": PASSWORD,
-        "masterauth": PASSWORD,
-        **({} if primary is None else {"replicaof": f"127.0.0.1 {primary}"}),
-    }
-    return _node(folder / f"server-{port}", port, PASSWORD, settings)
+    node = Node(port, PASSWORD)
+    follows = {} if primary is None else {"replicaof": f"127.0.0.1 {primary}"}
+    node.serve_from(folder / f"server-{port}", settings_of_server(PASSWORD) | follows)
+    return node
 
 
 def _sentinel(folder: Path, port: int, primary: int) -> Node:
@@ -177,14 +144,6 @@ def _sentinel(folder: Path, port: int, primary: int) -> Node:
         "sentinel sentinel-pass": SENTINEL_PASSWORD,
         "requirepass": SENTINEL_PASSWORD,
     }
-    return _node(folder / f"sentinel-{port}", port, SENTINEL_PASSWORD, settings, "--sentinel")
-
-
-def _node(home: Path, port: int, password: str, settings: dict[str, str], *options: str) -> Node:
-    home.mkdir()
-    common = {"bind": "127.0.0.1", "port": str(port), "dir": str(home), "daemonize": "no"}
-    configuration = home / "valkey.conf"
-    configuration.write_text("".join(f"{key} {value}\n" for key, value in (common | settings).items()))
-    node = Node(port, password)
-    node.server = Controlled([str(find_binary()), str(configuration), *options], home / "log", node.answers)
+    node = Node(port, SENTINEL_PASSWORD, is_sentinel=True)
+    node.serve_from(folder / f"sentinel-{port}", settings, "--sentinel")
     return node

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from adsum.platform.embedded.valkey import Valkey
+from adsum.platform.redis.slots import slot_of
 from tests.support.servers.controlled import Controlled
 from tests.support.servers.valkey import tell
 from tests.support.waiting import until
 from tests.system.faults.classes import create_classes, platform
+from tests.system.faults.conftest import NewInstallation
 from tests.system.faults.installation import QUICK, Installation, Member
 from tests.system.faults.listeners import Listeners, listening
 from tests.system.faults.load import Load, constant_load
@@ -79,6 +81,23 @@ class Site:
 
 
 Disruption = Callable[[Site], Awaitable[None]]
+
+
+@asynccontextmanager
+async def loaded_site(redis_url: str, new_installation: NewInstallation) -> AsyncGenerator[Site]:
+    """An installation on these servers, whose classes are marked until the block ends; then promises are verified."""
+    async with (
+        new_installation(redis_url=redis_url, has_proxies=False) as installation,
+        under_load(installation) as site,
+    ):
+        yield site
+
+
+def slot_of_shard(site: Site, number: int = 1) -> int:
+    """The slot of a shard of a cluster with three primaries."""
+    shards = site.installation.adsum.shards
+    assert len(shards) == 3
+    return slot_of(shards[number].key_prefix)
 
 
 @asynccontextmanager

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, cast
-from urllib.parse import parse_qsl, unquote
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import Connection, SSLConnection
@@ -27,6 +26,7 @@ from adsum.platform.cancellation import closing
 from adsum.platform.redis.questions import Lookup, ask_all
 from adsum.platform.redis.slots import SLOTS
 from adsum.platform.redis.tls import is_verified, read_tls_options
+from adsum.platform.redis.urls import split_url
 
 PORT = 6379
 EXAMPLE = f"{CLUSTER}://HOST:{PORT},HOST:{PORT},HOST:{PORT}"
@@ -65,21 +65,13 @@ def parse_cluster_url(url: str) -> ClusterUrl:
     Raises:
         ValueError: one line without the password.
     """
-    scheme, _, rest = url.partition("://")
-    place, _, query = rest.partition("?")
-    authority, _, database = place.partition("/")
-    credentials, _, hosts = authority.rpartition("@")
-    if database not in {"", "0"}:
+    parts = split_url(url)
+    if parts.path not in {"", "0"}:
         raise ValueError(f"a cluster has no databases: {EXAMPLE}")
-    user, _, password = credentials.partition(":")
-    options = {"username": unquote(user), "password": unquote(password)}
-    given = dict(parse_qsl(query, keep_blank_values=True))
-    is_encrypted = scheme == ENCRYPTED_CLUSTER
-    return ClusterUrl(
-        parse_hosts(hosts, PORT, "server", EXAMPLE),
-        {name: value for name, value in options.items() if value}
-        | read_tls_options(given, scheme=ENCRYPTED_CLUSTER, is_encrypted=is_encrypted),
-    )
+    is_encrypted = parts.scheme == ENCRYPTED_CLUSTER
+    servers = parse_hosts(parts.hosts, PORT, "server", EXAMPLE)
+    tls = read_tls_options(parts.query, scheme=ENCRYPTED_CLUSTER, is_encrypted=is_encrypted)
+    return ClusterUrl(servers, {**parts.credentials, **tls})
 
 
 class NoOwner(RedisConnectionError):

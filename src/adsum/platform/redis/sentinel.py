@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -24,6 +24,7 @@ from typing_extensions import override
 from adsum.platform.addresses import Host, parse_hosts, written
 from adsum.platform.redis.questions import Lookup, ask_all
 from adsum.platform.redis.tls import is_verified, read_flag, read_tls_options
+from adsum.platform.redis.urls import split_url
 
 PLAIN, ENCRYPTED = "redis+sentinel", "rediss+sentinel"
 PORT = 26379
@@ -70,29 +71,24 @@ def parse_sentinel_url(url: str) -> SentinelUrl:
     Raises:
         ValueError: one line without the password.
     """
-    scheme, _, rest = url.partition("://")
-    place, _, query = rest.partition("?")
-    authority, _, path = place.partition("/")
-    credentials, _, hosts = authority.rpartition("@")
-    name, has_database, database = path.partition("/")
+    parts = split_url(url)
+    name, has_database, database = parts.path.partition("/")
     if not name:
         raise ValueError(f"the name of the primary is missing after the Sentinels: {EXAMPLE}")
     if has_database and not database.isdecimal():
         raise ValueError(f"the part after the name is not the number of a database: {EXAMPLE}/0")
-    user, _, password = credentials.partition(":")
-    tls, of_sentinels = _options(query, is_encrypted=scheme == ENCRYPTED)
-    options = {"db": int(database or 0), "username": unquote(user), "password": unquote(password), **tls}
+    tls, of_sentinels = _options(parts.query, is_encrypted=parts.scheme == ENCRYPTED)
+    options = {"db": int(database or 0), **parts.credentials, **tls}
     return SentinelUrl(
-        parse_hosts(hosts, PORT, "Sentinel", EXAMPLE),
+        parse_hosts(parts.hosts, PORT, "Sentinel", EXAMPLE),
         unquote(name),
         {name: value for name, value in options.items() if value != ""},
         of_sentinels,
     )
 
 
-def _options(query: str, *, is_encrypted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _options(given: Mapping[str, str], *, is_encrypted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of connections to the primary and to the Sentinels."""
-    given = dict(parse_qsl(query, keep_blank_values=True))
     tls = read_tls_options(given, scheme=ENCRYPTED, is_encrypted=is_encrypted, others=SENTINEL_OPTIONS)
     is_sentinel_encrypted = read_flag("sentinel_ssl", given.get("sentinel_ssl", str(is_encrypted)))
     if is_sentinel_encrypted and not is_encrypted:
