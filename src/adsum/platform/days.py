@@ -207,6 +207,17 @@ def violation_of_time_text(text: str, pointer: str) -> Violation:
     return Violation("wrong_form", f"{text[:20]!r} is not a time of the form HH:MM", pointer, {"pattern": TIME_PATTERN})
 
 
+def validate_days(first: date, last: date, max_days: int, too_many: str, code: str = "too_long") -> list[Violation]:
+    """The violation of two days, both inclusive: in the wrong order at `/to`, or more than `max_days`, with the text
+    `too_many`.
+    """
+    if last < first:
+        return [Violation("days_reversed", f"the last day, {last}, is before the first, {first}", "/to")]
+    if (last - first).days >= max_days:
+        return [Violation(code, too_many, "/to", {"maximum": max_days})]
+    return []
+
+
 def validate_stretch(first: tuple[str, str | None], last: tuple[str, str | None]) -> Iterator[Violation]:
     """Validates the begin and the end of a period, each with its JSON pointer: their form and their order.
 

@@ -280,7 +280,7 @@ def month_after(day: date) -> date:
     return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
-def validate_days(scope: Scope) -> Iterator[Violation]:
+def validate_scope(scope: Scope) -> Iterator[Violation]:
     """Yields a violation for days in the wrong order, and for a period that is too long."""
     if scope.last_day < scope.first_day:
         detail = f"the last day, {scope.last_day}, is before the first, {scope.first_day}"

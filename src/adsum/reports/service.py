@@ -50,7 +50,7 @@ from adsum.reports.rules import (
     grade_order,
     rates_by_period,
     total,
-    validate_days,
+    validate_scope,
     with_unmarked,
 )
 from adsum.roster.repository.students import is_visible_student_of_school
@@ -272,7 +272,7 @@ async def prepare_report(
         Invalid: the days are in the wrong order, or too many.
     """
     require_permission(caller, Permission.ATTENDANCE_READ)
-    refuse(list(validate_days(scope)))
+    refuse(list(validate_scope(scope)))
     async with database.snapshot() as connection:
         await require_school(connection, caller, scope.school_id)
         others = [] if at_school else await reading.other_schools(connection, caller, scope)

@@ -13,6 +13,22 @@ from sqlalchemy import (
 
 from adsum.platform.database.columns import BigInt, metadata
 
+
+def _numbers_of_sessions() -> list[Column[int]]:
+    """The number of sessions with a mark; the other numbers are of these."""
+    return [Column(name, Integer, nullable=False) for name in ("sessions", "attended", "absent", "authorised", "late")]
+
+
+def _numbers_of_days() -> list[Column[int]]:
+    """Days of students, and the number of them on which at least half of the time was missed."""
+    return [Column(name, Integer, nullable=False) for name in ("days", "days_absent")]
+
+
+def _minutes() -> list[Column[int]]:
+    """Of sessions with times: their minutes, and those that were missed."""
+    return [Column(name, Integer, nullable=False, server_default="0") for name in ("minutes", "minutes_missed")]
+
+
 # A day of one student.
 student_days = Table(
     "student_days",
@@ -20,18 +36,11 @@ student_days = Table(
     Column("school_id", BigInt, nullable=False),
     Column("day", Date, nullable=False),
     Column("student_id", BigInt, nullable=False),
-    # Sessions with a mark of the student; the other numbers are of these.
-    Column("sessions", Integer, nullable=False),
-    Column("attended", Integer, nullable=False),
-    Column("absent", Integer, nullable=False),
-    Column("authorised", Integer, nullable=False),
-    Column("late", Integer, nullable=False),
+    *_numbers_of_sessions(),
     # Minutes by the timetable. If one of these sessions has no times, each session counts as 1.
     Column("time", Integer, nullable=False),
     Column("time_missed", Integer, nullable=False),
-    # Of sessions with times: their minutes, and those that were missed.
-    Column("minutes", Integer, nullable=False, server_default="0"),
-    Column("minutes_missed", Integer, nullable=False, server_default="0"),
+    *_minutes(),
     PrimaryKeyConstraint("school_id", "day", "student_id"),
     Index(None, "student_id", "day"),
 )
@@ -43,16 +52,9 @@ class_days = Table(
     Column("school_id", BigInt, nullable=False),
     Column("day", Date, nullable=False),
     Column("class_id", BigInt, nullable=False),
-    Column("sessions", Integer, nullable=False),
-    Column("attended", Integer, nullable=False),
-    Column("absent", Integer, nullable=False),
-    Column("authorised", Integer, nullable=False),
-    Column("late", Integer, nullable=False),
-    # Days of its students, and the number of them on which at least half of the time was missed.
-    Column("days", Integer, nullable=False),
-    Column("days_absent", Integer, nullable=False),
-    Column("minutes", Integer, nullable=False, server_default="0"),
-    Column("minutes_missed", Integer, nullable=False, server_default="0"),
+    *_numbers_of_sessions(),
+    *_numbers_of_days(),
+    *_minutes(),
     PrimaryKeyConstraint("school_id", "day", "class_id"),
 )
 
@@ -62,15 +64,9 @@ school_days = Table(
     metadata,
     Column("school_id", BigInt, nullable=False),
     Column("day", Date, nullable=False),
-    Column("sessions", Integer, nullable=False),
-    Column("attended", Integer, nullable=False),
-    Column("absent", Integer, nullable=False),
-    Column("authorised", Integer, nullable=False),
-    Column("late", Integer, nullable=False),
-    Column("days", Integer, nullable=False),
-    Column("days_absent", Integer, nullable=False),
-    Column("minutes", Integer, nullable=False, server_default="0"),
-    Column("minutes_missed", Integer, nullable=False, server_default="0"),
+    *_numbers_of_sessions(),
+    *_numbers_of_days(),
+    *_minutes(),
     PrimaryKeyConstraint("school_id", "day"),
 )
 
@@ -81,15 +77,9 @@ student_months = Table(
     Column("school_id", BigInt, nullable=False),
     Column("month", Date, nullable=False),
     Column("student_id", BigInt, nullable=False),
-    Column("sessions", Integer, nullable=False),
-    Column("attended", Integer, nullable=False),
-    Column("absent", Integer, nullable=False),
-    Column("authorised", Integer, nullable=False),
-    Column("late", Integer, nullable=False),
-    Column("days", Integer, nullable=False),
-    Column("days_absent", Integer, nullable=False),
-    Column("minutes", Integer, nullable=False, server_default="0"),
-    Column("minutes_missed", Integer, nullable=False, server_default="0"),
+    *_numbers_of_sessions(),
+    *_numbers_of_days(),
+    *_minutes(),
     # The last day on which the student was not absent; the number of days after it, on all of which the student was
     # absent; and the first of these.
     Column("attended_on", Date),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-
-from adsum.platform.errors import Violation
 
 MAX_DAYS = 400
 
@@ -58,13 +56,3 @@ class CoverFilters:
     teacher_id: int | None = None
     first_day: date | None = None
     last_day: date | None = None
-
-
-def validate_days(cover: Cover) -> Iterator[Violation]:
-    """The violations of a cover's days."""
-    if cover.last_day < cover.first_day:
-        yield Violation(
-            "days_reversed", f"the last day, {cover.last_day}, is before the first, {cover.first_day}", "/to"
-        )
-    elif (cover.last_day - cover.first_day).days >= MAX_DAYS:
-        yield Violation("too_long", f"a cover has at most {MAX_DAYS} days", "/to", {"maximum": MAX_DAYS})

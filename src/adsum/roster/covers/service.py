@@ -12,12 +12,12 @@ from adsum.accounts.audit.rules import Action, Details
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.days import today_in
+from adsum.platform.days import today_in, validate_days
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 from adsum.roster.covers import repository as covers
 from adsum.roster.covers.repository import CoverPosition
-from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow, validate_days
+from adsum.roster.covers.rules import MAX_DAYS, Cover, CoverFilters, CoverRow
 from adsum.roster.repository.classes import find_class, find_session
 
 _DAY = timedelta(days=1)
@@ -134,7 +134,7 @@ def _in_list(number: int, violation: Violation) -> Violation:
 
 async def _check(connection: Connection, cover: Cover, caller: Caller) -> int:
     """The id of the school of the class. Raises Invalid if the cover cannot be assigned."""
-    violations = list(validate_days(cover))
+    violations = validate_days(cover.first_day, cover.last_day, MAX_DAYS, f"a cover has at most {MAX_DAYS} days")
     found = await find_class(connection, caller, cover.class_id)
     if found is None:
         detail = f"there is no class {cover.class_id}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from calendar import Calendar
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from adsum.platform.paging import PageRequest, every_item
 from adsum.schools.calendar.rules import ClosedDay, ClosedDayFilters, RecordedClosedDay
 from adsum.schools.calendar.service import SchoolCalendar
 from adsum.schools.context import CurrentSchool, SchoolContext, SchoolsService
-from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School, weekdays_text
+from adsum.schools.rules import MAX_EDIT_WINDOW_DAYS, School, SchoolSettings, weekdays_text
 from adsum.schools.service import Schools
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -186,12 +186,11 @@ async def set_edit_window(
     request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, days: Text = ""
 ) -> Response:
     """Sets the edit window. An empty field removes the limit."""
-    try:
-        window = number_typed(days, "/editWindowDays") if days.strip() else None
-        await schools.change(context.school.id, {"edit_window_days": window}, context.caller)
-    except WRONG as error:
-        return await _page(request, calendar, schools, context, form="window", typed={"days": days}, error=error)
-    return redirect_to(f"{context.address('calendar')}#window")
+
+    def settings() -> SchoolSettings:
+        return {"edit_window_days": number_typed(days, "/editWindowDays") if days.strip() else None}
+
+    return await _change(request, calendar, schools, context, "window", {"days": days}, settings)
 
 
 @router.post("/admin/calendar/weekdays")
@@ -204,12 +203,8 @@ async def set_weekdays(
 ) -> Response:
     """Sets the weekdays on which sessions without times meet."""
     weekdays = weekdays_text(weekday)
-    try:
-        await schools.change(context.school.id, {"weekdays": weekdays}, context.caller)
-    except WRONG as error:
-        typed = {"weekdays": weekdays}
-        return await _page(request, calendar, schools, context, form="weekdays", typed=typed, error=error)
-    return redirect_to(f"{context.address('calendar')}#weekdays")
+    typed = {"weekdays": weekdays}
+    return await _change(request, calendar, schools, context, "weekdays", typed, lambda: {"weekdays": weekdays})
 
 
 @router.post("/admin/calendar/time-zone")
@@ -217,12 +212,8 @@ async def change_time_zone(
     request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, time_zone: Text = ""
 ) -> Response:
     """Changes the time zone of the school from now on."""
-    try:
-        await schools.change(context.school.id, {"time_zone": time_zone.strip()}, context.caller)
-    except WRONG as error:
-        typed = {"time_zone": time_zone}
-        return await _page(request, calendar, schools, context, form="time-zone", typed=typed, error=error)
-    return redirect_to(f"{context.address('calendar')}#time-zone")
+    typed, zone = {"time_zone": time_zone}, time_zone.strip()
+    return await _change(request, calendar, schools, context, "time-zone", typed, lambda: {"time_zone": zone})
 
 
 @router.post("/admin/calendar/missed")
@@ -230,13 +221,11 @@ async def set_missed_share(
     request: Request, calendar: CalendarService, schools: SchoolsService, context: CurrentSchool, percent: Text = ""
 ) -> Response:
     """Sets from which share on a session counts as missed in reports. With an empty field none does."""
-    try:
-        share = number_typed(percent, "/missedFromPercent") if percent.strip() else None
-        await schools.change(context.school.id, {"missed_from_percent": share}, context.caller)
-    except WRONG as error:
-        typed = {"percent": percent}
-        return await _page(request, calendar, schools, context, form="missed", typed=typed, error=error)
-    return redirect_to(f"{context.address('calendar')}#missed")
+
+    def settings() -> SchoolSettings:
+        return {"missed_from_percent": number_typed(percent, "/missedFromPercent") if percent.strip() else None}
+
+    return await _change(request, calendar, schools, context, "missed", {"percent": percent}, settings)
 
 
 @router.post("/admin/calendar/office-logins")
@@ -246,6 +235,23 @@ async def set_office_logins(
     """Decides whether the office manages the logins of teachers and viewers."""
     await schools.change(context.school.id, {"office_manages_logins": office}, context.caller)
     return redirect_to(f"{context.address('calendar')}#office-logins")
+
+
+async def _change(
+    request: Request,
+    calendar: SchoolCalendar,
+    schools: Schools,
+    context: SchoolContext,
+    form: str,
+    typed: Mapping[str, str],
+    settings: Callable[[], SchoolSettings],
+) -> Response:
+    """Changes settings, which `settings` reads from the form. If it raises an error, the page shows the form again."""
+    try:
+        await schools.change(context.school.id, settings(), context.caller)
+    except WRONG as error:
+        return await _page(request, calendar, schools, context, form=form, typed=typed, error=error)
+    return redirect_to(f"{context.address('calendar')}#{form}")
 
 
 async def _page(

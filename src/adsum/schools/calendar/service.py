@@ -13,7 +13,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.days import TIME, violation_of_time_text
+from adsum.platform.days import TIME, validate_days, violation_of_time_text
 from adsum.platform.errors import Conflict, NotFound, Violation, refuse
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.platform.texts import UNSTORABLE, validate_reason
@@ -203,12 +203,8 @@ def _validate_closed_day(closed: ClosedDay) -> list[Violation]:
 
 
 def _validate_days(first: date, last: date) -> list[Violation]:
-    if last < first:
-        return [Violation("days_reversed", f"the last day, {last}, is before the first, {first}", "/to")]
-    if (last - first).days >= MAX_DAYS_AT_ONCE:
-        detail = f"at most {MAX_DAYS_AT_ONCE} days are closed or opened at once"
-        return [Violation("out_of_range", detail, "/to", {"maximum": MAX_DAYS_AT_ONCE})]
-    return []
+    too_many = f"at most {MAX_DAYS_AT_ONCE} days are closed or opened at once"
+    return validate_days(first, last, MAX_DAYS_AT_ONCE, too_many, "out_of_range")
 
 
 def _validate_term(title: str, begin: date, end: date) -> list[Violation]:

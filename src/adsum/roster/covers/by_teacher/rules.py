@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from adsum.platform.errors import Violation
 from adsum.roster.rules import NameOrder, name_order
 
 MAX_DAYS = 14
@@ -118,14 +117,6 @@ class AwayPlan:
                 found[need.day, need.held.session_id] = teacher_id
                 taken.setdefault((need.day, teacher_id), []).append(need.held)
         return found
-
-
-def validate_days(first_day: date, last_day: date) -> Iterator[Violation]:
-    """The violations of the days of a plan."""
-    if last_day < first_day:
-        yield Violation("days_reversed", f"the last day, {last_day}, is before the first, {first_day}", "/to")
-    elif (last_day - first_day).days >= MAX_DAYS:
-        yield Violation("too_long", f"a plan has at most {MAX_DAYS} days", "/to", {"maximum": MAX_DAYS})
 
 
 def needs_of_day(

@@ -6,9 +6,10 @@ from datetime import date, timedelta
 
 from adsum.accounts.access import Caller, Permission, Role, require_permission
 from adsum.platform.database.engine import Database
+from adsum.platform.days import validate_days
 from adsum.platform.errors import NotFound, refuse
 from adsum.roster.covers.by_teacher.repository import duties_of_day, held_sessions, teachers_of_school
-from adsum.roster.covers.by_teacher.rules import AwayPlan, CoverNeed, Teacher, needs_of_day, validate_days
+from adsum.roster.covers.by_teacher.rules import MAX_DAYS, AwayPlan, CoverNeed, Teacher, needs_of_day
 from adsum.roster.people.repository import find_person
 from adsum.schools.service import require_school
 
@@ -45,7 +46,7 @@ class TeachersAway:
             Invalid: wrong days.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
-        refuse(list(validate_days(first_day, last_day)))
+        refuse(validate_days(first_day, last_day, MAX_DAYS, f"a plan has at most {MAX_DAYS} days"))
         async with self._database.snapshot() as connection:
             person = await find_person(connection, caller, teacher_id)
             if person is None or person.role != Role.TEACHER or person.school_id is None:
