@@ -204,7 +204,7 @@ def _refuse_too_many_marks(checked: Sequence[CheckedSubmission]) -> None:
 async def _find_statuses(
     connection: Connection, checked: Sequence[CheckedSubmission], snapshots: Mapping[Batch, BatchSnapshot]
 ) -> Mapping[int, SchoolStatuses]:
-    """By school, where marks of the office exist: only then it matters how a status counts."""
+    """The statuses of schools with marks of the office, by school. Elsewhere it does not matter how a status counts."""
     schools = {each.context.school_id for each in checked if snapshots[each.batch].has_office_marks}
     return await find_statuses(connection, schools) if schools else {}
 

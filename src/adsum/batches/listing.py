@@ -163,7 +163,7 @@ _PART = 48
 
 
 def _submitted_key(row: ListedBatch) -> Key:
-    """A run id has 128 bits, and a part of a key at most 63."""
+    """The sort key of a batch. A run id has 128 bits, and each part of a key at most 63."""
     number = UUID(row.status.run_id).int
     return (int(row.status.is_locked), *(number >> shift & (1 << _PART) - 1 for shift in (2 * _PART, _PART, 0)))
 

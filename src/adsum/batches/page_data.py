@@ -275,7 +275,7 @@ def _by_name(jobs: Iterable[BatchJob], names: Mapping[int, StudentName]) -> Sequ
 
 
 def _sees_own(caller: Caller) -> bool:
-    """Whether the page has only what the caller has submitted: of teachers."""
+    """Whether the page lists only what the caller has submitted, as it does for teachers."""
     return caller.teaches_only
 
 

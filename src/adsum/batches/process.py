@@ -73,7 +73,7 @@ class AttendanceProcessor:
         return True
 
     async def give_up(self, chunk: Chunk) -> None:
-        """Records the pending jobs of a chunk as failed that has killed its worker again and again."""
+        """Gives the pending jobs of a chunk that has killed its workers repeatedly the outcome failed."""
         slices = [JobSlice(chunk.run_id, chunk.number)]
         await self._finish(await retry_forever(self._fail, slices, Reason.WORKER_DIED), {})
 

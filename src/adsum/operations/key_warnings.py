@@ -1,4 +1,4 @@
-"""Writes into the log which API keys an admin has to look after."""
+"""Logs the API keys that need the attention of an admin."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ async def has_left_checks(database: Database) -> bool:
 
 
 async def pool_facts(database: Database) -> PoolFacts:
-    """Of Postgres. Raises StorageOutage if it does not respond."""
+    """The connections of Postgres. Raises StorageOutage if it does not respond."""
     async with database.snapshot() as connection:
         usable, open_now = (await connection.execute(text(_POOL_FACTS))).one()
     return PoolFacts(usable, open_now)

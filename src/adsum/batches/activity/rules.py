@@ -47,7 +47,7 @@ class Minute:
 
 
 def first_minute(now: datetime) -> datetime:
-    """The begin of the first of `MINUTES` minutes, of which the last contains `now`."""
+    """The beginning of the first of `MINUTES` minutes, of which the last contains `now`."""
     return now.replace(second=0, microsecond=0) - (MINUTES - 1) * MINUTE
 
 

@@ -37,7 +37,7 @@ class SchoolOfFile:
     tombstones: Tombstones = NO_TOMBSTONES
 
     def is_erased(self, student_names: RowNames) -> bool:
-        """Whether a line names a student who was erased. An id of Adsum alone does not tell."""
+        """Whether a line names a student who was erased. Only a source id shows it."""
         is_erased = any(self.tombstones.has(self.id, name.text) for name in student_names if not name.is_own_id)
         return is_erased and not self.names.knows_student(student_names)
 
@@ -64,8 +64,8 @@ class Group:
         return len(self.marks) + self.unchanged
 
     def leave_out_unchanged(self, records: Mapping[int, RecordedMark]) -> None:
-        """Leaves out the lines that say what is recorded. An empty status is that of a cleared mark."""
-        kept = [not _says(records.get(each.student_id), each.mark) for each in self.marks]
+        """Leaves out the lines whose mark is recorded already. An empty status is that of a cleared mark."""
+        kept = [not _is_recorded(records.get(each.student_id), each.mark) for each in self.marks]
         self.unchanged += kept.count(False)
         self.lines = dict(compress(self.lines.items(), kept))
         self.names = list(compress(self.names, kept))
@@ -121,7 +121,7 @@ class Group:
         return violation
 
     def _named_as_in_file(self, violation: Violation, names: RowNames) -> Violation:
-        """RowNames the student as the file does: its reader may not know Adsum's id."""
+        """Names the student as the file does: its reader may not know Adsum's id."""
         details = {
             "unknown_student": f"there is no {names[0]}",
             "not_enrolled": f"{names[0]} is not enrolled in this class on that day",
@@ -130,13 +130,13 @@ class Group:
         return self.school.names.with_similar_students(violation.code, details[violation.code], names)
 
 
-def _says(record: RecordedMark | None, mark: Mark) -> bool:
-    """Whether a record says what a line says."""
+def _is_recorded(record: RecordedMark | None, mark: Mark) -> bool:
+    """Whether a record has the mark of a line."""
     return record is not None and replace(record, status=record.status or "").is_unchanged_by(mark)
 
 
 def _is_part_of(mark: Mark, other: Mark) -> bool:
-    """Whether a line says nothing that another line does not say."""
+    """Whether everything in a line is also in another line."""
     return RecordedMark(other.status, other.note, 0, other.arrived_at, other.left_at).is_unchanged_by(mark)
 
 
@@ -269,7 +269,7 @@ def _repeated(row: MarkRow, earlier: int) -> Violation:
 
 
 def _contradicts(row: MarkRow, earlier: int, other: Name) -> Violation:
-    """Nothing is chosen for people where two records of one student say different things, as in a merge."""
+    """If two records of one student differ, a person has to choose, as in a merge."""
     detail = f"{row.student_names[0]} and {other} of line {earlier} are one student since their records were merged"
     return in_column(
         row.student_names[0],

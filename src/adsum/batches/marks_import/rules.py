@@ -2,9 +2,9 @@
 
 The file is CSV or a workbook with the columns `class`, `session`, `student`, `date`, `status` and optionally `note`,
 `arrivedAt`, `leftAt`. `classId`, `sessionId` and `studentId` hold Adsum's ids instead of source ids. An export of
-records is such a file. A line that says what is recorded asks for nothing: it is valid whatever has changed since.
+records is such a file. A line whose mark is recorded already changes nothing and is valid whatever else has changed.
 
-An export from before a merge names one student by the ids of two records. Lines of both that say the same are one.
+An export from before a merge names one student by the ids of two records. Equal lines of both count as one.
 """
 
 from __future__ import annotations

@@ -109,7 +109,7 @@ class MarksImport:
         return report
 
     async def _record(self, school_id: int | None, content: bytes, groups: Sequence[Group], caller: Caller) -> None:
-        """Before the first batch is accepted: of an import that is interrupted, some are."""
+        """Records the import before the first batch is accepted, since an interrupted import has accepted some."""
         digest = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
         after = {"rows": sum(group.total for group in groups), "batches": len(groups), "sha256": digest}
         async with self._database.transaction() as connection:
@@ -181,7 +181,7 @@ class MarksImport:
         return results
 
     async def _leave_out_unchanged(self, groups: Sequence[Group], caller: Caller) -> dict[Batch, BatchResult]:
-        """Leaves out the lines that say what the caller sees recorded. Returns the results of groups without others."""
+        """Leaves out the lines whose mark the caller sees recorded. Returns the results of groups without others."""
         async with self._database.snapshot() as connection:
             visible = await visible_batches(connection, [group.batch for group in groups], caller)
             snapshots = await load_snapshots(connection, visible)

@@ -53,7 +53,7 @@ class Chunk:
         return f"{self.batch.id}-run-{self.run_id}-chunk-{self.number}"
 
     def to_message(self) -> dict[str, Any]:
-        """The form that `addBulk` takes. Finished messages are removed: BullMQ drops a message if it has its id."""
+        """The form that `addBulk` takes. BullMQ drops a message whose id it has, so finished messages are removed."""
         data = {"v": VERSION, "batchId": self.batch.id, "runId": self.run_id, "chunk": self.number}
         if self.student_id is not None:
             data["studentId"] = self.student_id

@@ -59,7 +59,7 @@ class ChunkWorker(QueueWorker):
             raise await delayed(job, token, NOT_NOW_PAUSE_MS)
 
     async def _process_now(self, chunk: Chunk, stalls: int, spans: TracedStep) -> bool:
-        """False: it is to be delivered again, which is no error of its span."""
+        """Returns False if the chunk has to be delivered again. Its span then shows no error."""
         try:
             await self._process(chunk, stalls)
         except NotNow:

@@ -39,7 +39,7 @@ _CANCEL_JOBS = sql_file("adsum.batches", "cancel_jobs", parameters={"now": Insta
 async def insert_runs(connection: AsyncConnection, runs: Sequence[Run], fences: Mapping[int, int]) -> set[str]:
     """Inserts open runs, all accepted at the same moment, where nothing has changed since they were decided.
 
-    `fences`: by session, the value of its fence when the first of the state was read that the runs depend on.
+    `fences`: by session, the value of its fence before any state was read on which the runs depend.
 
     Writes the events of these runs.
 
@@ -172,7 +172,7 @@ async def open_runs_after(
 
 
 def _of_share(share: Share) -> tuple[ColumnElement[bool], ...]:
-    """Nothing for the whole, so that its statements stay as short."""
+    """The condition of a share; none for a share that is the whole, which keeps the statements short."""
     number, total = share
     return () if total == 1 else (batch_runs.c.session_id % total == number,)
 

@@ -90,8 +90,8 @@ class EarlierShards:
         queue_name: of their queues.
         number: of the present shards.
         has_cluster: else a queue of one shard may be older than the first number that is remembered.
-        began: when this process began. During a rolling change, a process of the earlier number may lead for the first
-            time after one of the new number, and is earlier all the same.
+        began: when this process began. During a rolling change, a process with the earlier number may begin to lead
+            after one with the new number; its number still counts as earlier.
     """
 
     def __init__(

@@ -63,7 +63,7 @@ class InspectedServer:
     encrypt: str = ""
 
     def at(self, primary: tuple[str, int] | None) -> InspectedServer:
-        """This server, with the commands for the primary that Sentinels have named: they may be here, and it not."""
+        """This server, with the commands for the primary that Sentinels have named, maybe on another machine."""
         if primary is None:
             return self
         host, port = primary
@@ -76,7 +76,7 @@ class InspectedServer:
 
 
 def check_connections(*servers: InspectedServer) -> Finding:
-    """A warning of connections that others in the network can read or answer."""
+    """Warns of connections that others in the network can read or answer."""
     exposed = [server for server in servers if not (server.is_here or server.is_verified)]
     if not exposed:
         return ok("connections", "to servers on this machine, or encrypted to servers that prove who they are")

@@ -47,7 +47,7 @@ async def check_events(database: Database, keys: KeyRing, now: Clock) -> Sequenc
 
 
 def _unreadable(secrets: Sequence[tuple[int, str, str | None]], keys: KeyRing) -> list[Finding]:
-    """Without a key there is none: the check of the signing keys reports it."""
+    """The secrets that no key decrypts. If the keys are wrong, the check of the signing keys reports that instead."""
     box = SecretBox(keys, KeyPurpose.WEBHOOKS)
     try:
         ids = [str(webhook_id) for webhook_id, sealed, _ in secrets if not _is_readable(box, webhook_id, sealed)]

@@ -1,4 +1,4 @@
-"""Whether Postgres has enough connections for the processes of this installation, and what it does with left ones."""
+"""Whether Postgres has enough connections for this installation, and whether it notices that a client has left."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def judge_pool(facts: PoolFacts, workers: int, of_process: int) -> Finding:
 
 
 async def check_left_clients(database: Database) -> list[Finding]:
-    """Nothing, unless the server executes what a client has left behind.
+    """Warns if the server executes the statement of a client that has left.
 
     Raises:
         StorageOutage: the database does not answer.

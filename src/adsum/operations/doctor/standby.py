@@ -24,7 +24,7 @@ async def check_standby(standby: Standby | None) -> list[Finding]:
 
 
 def judge_standby(state: StandbyState, lag: float, max_lag: float) -> Finding:
-    """Never an error: everything is read from the primary then."""
+    """Never an error, since everything is then read from the primary."""
     match state:
         case StandbyState.OK:
             return ok(CHECK, f"{lag:.1f} s behind the primary; lists, reports and exports are read from it")

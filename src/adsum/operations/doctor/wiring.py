@@ -60,7 +60,7 @@ def _installation(settings: Settings, database: Database) -> Installation:
 
 
 async def _known_number_of_shards(settings: Settings, database: Database) -> int:
-    """One if a server is away, of which the doctor tells."""
+    """The number of shards; one if a server is away, which the doctor reports."""
     try:
         return await used_number_of_shards(settings, database, system_clock)
     except Unavailable:

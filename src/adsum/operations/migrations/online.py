@@ -1,8 +1,8 @@
 """Steps of migrations that run while other processes record attendance. On Postgres none holds a lock for long.
 
-A revision with `ONLINE = True` runs outside of a transaction on Postgres: each statement is one of its own. It is
-repeated from its beginning if it is interrupted, so each step has to do nothing where it is done. On SQLite, which has
-one writer, it is a transaction as any other.
+A revision with `ONLINE = True` runs outside of a transaction on Postgres: each statement is one of its own. After
+an interruption it begins again, so each step has to do nothing if it is done already. On SQLite, which has one writer,
+the revision is one transaction, like any other.
 """
 
 from __future__ import annotations

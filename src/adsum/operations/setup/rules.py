@@ -55,7 +55,7 @@ class SetupFacts:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The checklist of a school. `is_dismissed`: nobody wants to see it any more."""
+    """The checklist of a school. `is_dismissed`: the start page does not show it."""
 
     school_id: int
     steps: Mapping[Step, StepState]

@@ -1,4 +1,4 @@
-"""Replaces the signing key in its file. The key before verifies for a while, so that nobody is signed out."""
+"""Replaces the signing key in its file. The previous key verifies for a while, so that nobody is signed out."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def rotate(path: Path, keep: timedelta, now: datetime) -> tuple[SigningKey, ...]
 
 
 def _ending(earlier: Sequence[SigningKey], ends_at: datetime) -> list[SigningKey]:
-    """No earlier key outlives the key before: a reader of the file has read all of them."""
+    """The earlier keys, which end at `ends_at` at the latest: a thief of the file would have all of them."""
     return [SigningKey(key.secret, min(key.ends_at or ends_at, ends_at)) for key in earlier]
 
 
@@ -60,7 +60,7 @@ def _read(path: Path) -> tuple[SigningKey, ...]:
 
 @contextmanager
 def _locked(folder: Path) -> Generator[None]:
-    """Two rotations at once are two rotations."""
+    """Lets rotations at the same time wait for each other, so that none is lost."""
     if not folder.is_dir():
         raise RotationRefused(f"there is no folder {folder}")
     descriptor = os.open(folder, os.O_RDONLY)

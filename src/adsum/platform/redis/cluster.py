@@ -100,8 +100,8 @@ class _OwnerConnection(Connection):
 
     @override
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
-        """Ends the connection if its server is not, or no longer, the owner: the command is then sent once more, to the
-        server that is. While the keys of the slot move one by one, no server has all of them (ASK, TRYAGAIN).
+        """Closes the connection if its server does not own the slot, so that the command is sent once more, to the
+        owner. While the keys of the slot move one by one, no server has all of them (ASK, TRYAGAIN).
         """
         try:
             return cast("Any", await super().read_response(*arguments, **options))

@@ -1,6 +1,6 @@
-"""Remembers in Redis until when a user or an API key has seen the primary, for all processes.
+"""Stores in Redis, for all processes, when a user or an API key last read from or wrote to the primary.
 
-A list that they open next has everything that they have written or seen there.
+A list that they open afterwards contains everything that they wrote or read there.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _SUBJECT = re.compile(r"[a-z]+-\d+")
 class LastWrites:
     """The last moments at which actors have seen the primary.
 
-    A moment that could not be noted is unknown to all processes. As soon as Redis answers again, everybody counts as
-    having seen the primary: a moment for all is noted. It is also missing if Redis has lost its data.
+    If a moment cannot be stored, no process knows it. As soon as Redis answers again, one moment is stored for all
+    actors, so that all of them count as having seen the primary. The same happens after Redis has lost its data.
 
     Args:
         redis: shared by all processes.
         key_prefix: of the installation.
-        seconds: after which nobody asks for a moment.
+        seconds: for which a moment is kept. A standby that is read is never further behind.
         now: seconds since 1970.
     """
 
@@ -52,7 +52,7 @@ class LastWrites:
         self._telling: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Ends what runs in the background."""
+        """Cancels the tasks in the background."""
         running = [*self._noting.values(), *([self._telling] if self._telling is not None else [])]
         for task in running:
             task.cancel()
@@ -65,7 +65,7 @@ class LastWrites:
             task.add_done_callback(lambda _: self._noting.pop(actor))
 
     async def note(self, actor: str) -> None:
-        """The actor has seen the primary as of now. An API key that acts for a person is noted as itself."""
+        """Stores that an actor has seen the primary as of now; of an API key that acts for a person, both."""
         if self._telling is not None:
             self._failed_at = self._now()
             return
@@ -82,14 +82,14 @@ class LastWrites:
             self._telling = self._telling or asyncio.create_task(self._tell_everybody())
 
     def _due(self, actor: str) -> list[str]:
-        """The subjects of an actor whose moment is to be noted."""
+        """The subjects of an actor whose moment has to be stored."""
         now = self._now()
         if len(self._noted) > _REMEMBERED:
             self._noted = {subject: moment for subject, moment in self._noted.items() if moment >= now}
         return [each for each in _SUBJECT.findall(actor) if self._noted.get(each, -math.inf) < now]
 
     async def seen_at(self, actor: str) -> float:
-        """The moment; now, if Redis is away or was, and nobody knows it."""
+        """When an actor last saw the primary; now, if that is unknown because Redis is or was away."""
         if self._telling is not None:
             return self._now()
         names = [self._prefix + subject for subject in (EVERYBODY, *_SUBJECT.findall(actor))]

@@ -1,4 +1,4 @@
-"""Asks all servers at once, such as which of them is the primary. One lookup serves all who need its result."""
+"""Asks several servers one question at once, such as which of them is the primary. Callers share one lookup."""
 
 from __future__ import annotations
 
@@ -62,6 +62,6 @@ def _usable(done: Iterable[asyncio.Task[Answer]], is_usable: Callable[[Answer], 
 
 
 def _retrieve(search: asyncio.Task[Host]) -> None:
-    """Marks the error of a search as seen: the requests that waited for it may have ended."""
+    """Retrieves the error, which asyncio would log: the requests that waited for the search may have ended."""
     if not search.cancelled():
         search.exception()

@@ -15,7 +15,7 @@ _UNTIDY = re.compile(r"[^A-Za-z0-9.-]")
 
 
 def process_name() -> str:
-    """This process as `host:pid`, which BullMQ gives its connections as a name: no key and no heartbeat is needed."""
+    """`host:pid` of this process. BullMQ names its connections so, which replaces keys and heartbeats of workers."""
     return f"{_UNTIDY.sub('-', socket.gethostname())}:{os.getpid()}"
 
 

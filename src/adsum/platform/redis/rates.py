@@ -67,7 +67,7 @@ class Policy:
     def window_at(self, now: float, subject: str) -> int:
         """The number of the window in which a moment is, the same in all processes.
 
-        Those of different subjects begin at different times, so that not all clients return at once.
+        Windows of different subjects begin at different times, so that not all clients return at once.
         """
         return int(now + self._offset(subject)) // self.seconds
 
@@ -144,7 +144,7 @@ class RateLimits:
 
     @property
     def subjects(self) -> int:
-        """The number of subjects that are remembered, for each policy of its own."""
+        """The number of subjects in memory, each counted once for each policy."""
         return len(self._windows)
 
     @property

@@ -180,7 +180,7 @@ class _Sentinels(Sentinel):
     """Asks all Sentinels at once, and believes the one with the newest configuration.
 
     redis-py asks them one after another. Each request has 250 ms: with a first Sentinel that is cut off, no request
-    would reach the second one. And a Sentinel that was cut off together with the old primary still names that.
+    would reach the second one. A Sentinel that was cut off together with the old primary still names the old one.
     """
 
     def __init__(self, url: SentinelUrl) -> None:
@@ -264,7 +264,7 @@ def _not_found(url: SentinelUrl, outcomes: Sequence[object]) -> NoPrimary:
 
 
 def _reason(url: SentinelUrl, error: BaseException) -> str:
-    """Why a Sentinel does not answer. Credentials of its own are options of the URL."""
+    """The reason why a Sentinel does not answer. If it refuses the credentials, the options of the URL to change."""
     text = " ".join(str(error).split())
     if not isinstance(error, AuthenticationError):
         return text

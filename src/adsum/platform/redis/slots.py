@@ -19,8 +19,8 @@ def slot_of(key: str) -> int:
 
 
 def shard_prefixes(key_prefix: str, number: int, *, is_cluster: bool) -> list[str]:
-    """The prefixes of the keys of this number of shards. A single one without a cluster has that of the installation:
-    its keys are those of installations without shards.
+    """The prefix of the keys of each shard. A single shard without a cluster has that of the installation, so that its
+    keys are the same as without shards.
     """
     return [f"{key_prefix}{tag}" for tag in tags(number)] if is_cluster or number > 1 else [key_prefix]
 
@@ -33,8 +33,8 @@ def home_prefix(key_prefix: str, *, is_cluster: bool) -> str:
 def tags(number: int) -> list[str]:
     """The hash tags of this number of shards.
 
-    Each is in the middle of its equal part of the slots, where a cluster of as many primaries has one of them: tags
-    chosen without regard to their slots would leave some primaries idle.
+    The slots are divided into equal parts, and each tag is in the middle of one. A cluster with as many primaries as
+    shards then has one shard on each; tags chosen without regard to their slots would leave some primaries idle.
     """
     return [next(filter(_in_middle(shard, number), _candidates(shard, number))) for shard in range(number)]
 

@@ -50,8 +50,8 @@ def read_flag(name: str, value: str) -> bool:
 
 
 def is_verified(tls: Mapping[str, Any]) -> bool:
-    """Whether these options of TLS let a server prove who it is. A certificate may be of another name only if an
-    authority of one's own has signed it: others sign for everybody.
+    """Whether these options of TLS let a server prove who it is. The name in the
+    certificate may differ only if a private authority has signed it, because public authorities sign for everybody.
     """
     checks_name = str(tls.get("ssl_check_hostname", True)).lower() not in _FALSE
     has_own_authority = bool(tls.get("ssl_ca_certs") or tls.get("ssl_ca_path"))

@@ -181,7 +181,7 @@ class QueueWorker:
 
 
 async def delayed(job: QueueMessage, token: str, pause_ms: int) -> DelayedError:
-    """Delays a message. A handler raises the result: BullMQ then delivers the message again after the pause."""
+    """Delays a message by a pause. Returns the error that its handler has to raise."""
     await job.moveToDelayed(round(time.time() * 1000) + pause_ms, token)
     return DelayedError()
 

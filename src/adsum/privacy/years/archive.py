@@ -41,7 +41,7 @@ class ArchiveRefused(AdsumError):
 
 
 class RowsFile:
-    """A compressed file of rows, written in a block. The same rows make the same file."""
+    """A compressed file of rows, which is complete at the end of a `with` block. The same rows make the same file."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}{ENDING}"

@@ -79,7 +79,7 @@ class YearArchives:
     async def archive(self, year: int, target: Path, caller: Caller) -> YearManifest:
         """Writes the records of the school year that begins in `year`, with all that a drop deletes, and names.
 
-        The file shows one moment. It has its name when all of it is on disk and has been read again.
+        The file shows the data of one moment. It gets its name once all of it is on disk and was read back.
 
         Raises:
             ArchiveRefused: there is no such folder or a file of this name, or it cannot be written.
@@ -132,8 +132,8 @@ class YearArchives:
     async def drop(self, manifest: YearManifest, caller: Caller) -> int:
         """Deletes the records of the year of an archive, and what retention deletes with them. Returns the rows.
 
-        From then on its days are neither marked nor corrected, and reports begin after them. A drop that was
-        interrupted goes on if the audit log has it. `manifest`: of an archive that `read_archive` has checked.
+        From then on its days are neither marked nor corrected, and reports begin after them. An interrupted
+        drop continues if the audit log has it. `manifest`: of an archive that `read_archive` has checked.
 
         Raises:
             YearKept: the year has not ended, an earlier year has records, a record of the year is of a student on
@@ -238,7 +238,7 @@ class YearArchives:
         await _require_no_open_runs(connection, manifest)
 
     async def _delete_page(self, school_id: int, end: date, deletion: Deletion) -> int:
-        """Deletes a page in a short transaction, and leaves as much time to others."""
+        """Deletes a page in a short transaction, then pauses for as long, so that others can write."""
         began = time.monotonic()
         async with self._database.transaction() as connection:
             await lock_school(connection, school_id)

@@ -109,7 +109,7 @@ async def ids_of_days(connection: AsyncConnection, first: date, end: date) -> tu
 async def changes_since(
     connection: AsyncConnection, first: date, end: date, ids: tuple[int, int] | None
 ) -> YearChanges:
-    """A value that each new change of a record of these days makes another one, and each of a disputed mark.
+    """A value that is different after each change of a record or of a disputed mark of these days.
 
     `ids`: of the days, so that the changes of other days are not read.
     """
