@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 
-from adsum.accounts.access import Permission, Rights, Role, rights_of
+from adsum.accounts.access import Caller, Permission, Rights, Role, rights_of
 from adsum.accounts.names import NameChange, PersonName
 from adsum.accounts.passwords.hashing import Passwords
 from adsum.accounts.service import Accounts
@@ -75,6 +77,16 @@ async def test_every_violation_of_a_new_login_is_reported(people: People, databa
     assert codes == {"wrong_email", "not_a_teacher", "wrong_text", "unknown_school"}
 
 
+def every_action(people: People, who: int | str, admin: Caller) -> list[Coroutine[Any, Any, object]]:
+    return [
+        people.find(who, admin),
+        people.new_password(who, admin),
+        people.change(who, {"disabled": True}, admin),
+        people.unlock(who, admin),
+        people.sign_out(who, admin),
+    ]
+
+
 async def test_an_admin_of_a_school_manages_it_and_nothing_else(people: People, database: Database) -> None:
     own, other = await new_school(database), await new_school(database)
     admin = of(Role.ADMIN, own)
@@ -97,15 +109,7 @@ async def test_an_admin_of_a_school_manages_it_and_nothing_else(people: People, 
     ]
     await refused(forbidden, Forbidden)
     unseen = [
-        action
-        for who in (district, elsewhere, "d@school.example", 4711)
-        for action in (
-            people.find(who, admin),
-            people.new_password(who, admin),
-            people.change(who, {"disabled": True}, admin),
-            people.unlock(who, admin),
-            people.sign_out(who, admin),
-        )
+        action for who in (district, elsewhere, "d@school.example", 4711) for action in every_action(people, who, admin)
     ]
     await refused([*unseen, people.page(PersonFilters(other), admin, PageRequest())], NotFound)
     unknown = [

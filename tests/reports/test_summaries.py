@@ -36,6 +36,22 @@ from tests.support.schools import give_times, make_session
 STATUSES = ("present", "absent", "late", "excused")
 
 
+def counts_of_day(statuses: list[str]) -> tuple[int, ...]:
+    """The fields of `Counts` for one student and day; of the sessions that were taken, those without a mark."""
+    missed = sum(status in {"absent", "excused"} for status in statuses)
+    return (
+        len(statuses),
+        len(statuses) - missed,
+        missed,
+        statuses.count("excused"),
+        statuses.count("late"),
+        1,
+        int(2 * missed >= len(statuses)),
+        *(0, 0),  # sessions without times have no minutes
+        -len(statuses),
+    )
+
+
 async def test_summaries_agree_with_records_counted_one_by_one(reported: Reported) -> None:
     chance = random.Random(20240902)
     async with reported.database.transaction() as connection:
@@ -58,18 +74,7 @@ async def test_summaries_agree_with_records_counted_one_by_one(reported: Reporte
         by_day[student_id, day].append(status or "")
     expected: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 9 + [taken])
     for (student_id, _), day_of_student in by_day.items():
-        missed = sum(status in {"absent", "excused"} for status in day_of_student)
-        counts = (
-            len(day_of_student),
-            len(day_of_student) - missed,
-            missed,
-            day_of_student.count("excused"),
-            day_of_student.count("late"),
-            1,
-            int(2 * missed >= len(day_of_student)),
-            *(0, 0),  # sessions without times have no minutes
-            -len(day_of_student),
-        )
+        counts = counts_of_day(day_of_student)
         expected[student_id] = [had + more for had, more in zip(expected[student_id], counts, strict=True)]
     assert {student_id: list(astuple(counts)) for student_id, counts in found.items()} == dict(expected)
 

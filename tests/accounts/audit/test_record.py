@@ -35,18 +35,11 @@ async def recorded(database: Database, caller: Caller | None, **parts: Any) -> d
 
 
 async def test_an_entry_says_who_what_whom_when_and_from_where(database: Database) -> None:
-    token = ORIGIN.set(Origin.of_request("192.0.2.7", "abc", "Browser\x00 " + "x" * 300))
+    origin = Origin.of_request("192.0.2.7", "abc", "Browser\x00 " + "x" * 300)
+    about = {"school_id": 1, "student_id": 2, "user_id": 3, "key_id": 4}
+    token = ORIGIN.set(origin)
     try:
-        entry = await recorded(
-            database,
-            OFFICE,
-            school_id=1,
-            student_id=2,
-            user_id=3,
-            key_id=4,
-            before={"days": 7, "a": [1]},
-            after={"days": 14, "ä": None},
-        )
+        entry = await recorded(database, OFFICE, **about, before={"days": 7, "a": [1]}, after={"days": 14, "ä": None})
     finally:
         ORIGIN.reset(token)
 

@@ -90,6 +90,16 @@ async def test_passkeys_are_refused_where_browsers_refuse_them(frame: Frame) -> 
         assert (answer.status_code == 200) == is_allowed, host
 
 
+async def assert_needs_a_factor(secure: Frame, token: str) -> None:
+    for method, path in (
+        *(("GET", "/classes"), ("GET", "/students/1/data"), ("DELETE", "/students/1"), ("GET", "/auth/sign-ins")),
+        *(("GET", "/attendances/batches/class-1/events"), ("POST", "/auth/password"), ("GET", "/trial/marks")),
+    ):
+        body: dict[str, Any] = {"json": {"newPassword": "purple engine moon"}} if method == "POST" else {}
+        answer = await secure.client.request(method, path, headers=bearer(token), **body)
+        assert (answer.status_code, answer.json()["code"]) == (403, "second_factor_setup_required"), path
+
+
 async def test_a_role_that_needs_a_factor_can_only_set_one_up(secure: Frame) -> None:
     async with secure.adsum.database.transaction() as connection:
         school_id = await make_bare_school(connection)
@@ -101,13 +111,7 @@ async def test_a_role_that_needs_a_factor_can_only_set_one_up(secure: Frame) -> 
     assert answer.json()["code"] == "password_change_required"
     changed = await secure.client.post("/auth/password", json={"newPassword": PASSWORD}, headers=bearer(token))
     token = changed.json()["access_token"]
-    for method, path in (
-        *(("GET", "/classes"), ("GET", "/students/1/data"), ("DELETE", "/students/1"), ("GET", "/auth/sign-ins")),
-        *(("GET", "/attendances/batches/class-1/events"), ("POST", "/auth/password"), ("GET", "/trial/marks")),
-    ):
-        body: dict[str, Any] = {"json": {"newPassword": "purple engine moon"}} if method == "POST" else {}
-        answer = await secure.client.request(method, path, headers=bearer(token), **body)
-        assert (answer.status_code, answer.json()["code"]) == (403, "second_factor_setup_required"), path
+    await assert_needs_a_factor(secure, token)
     async with browser(secure) as client:
         await sign_in(client, OTHER)
         for path in ("/overview", "/account/password", "/account/sign-ins", "/today", "/admin/people", "/"):

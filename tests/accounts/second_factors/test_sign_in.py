@@ -58,6 +58,31 @@ async def test_a_user_sets_up_an_app_and_signs_in_with_each_code_once(secure: Fr
         assert (await third.post("/sign-in/second-factor", data={"code": codes[1]})).status_code == 303  # to sign in
 
 
+async def assert_opens_nothing(secure: Frame, thief: httpx2.AsyncClient, text: str, code: str) -> None:
+    as_session = {"Cookie": f"__Host-adsum={text}"}
+    for path in ("/overview", "/account/second-factors", "/account/password", "/account/confirm", "/admin"):
+        for headers in ({}, as_session):
+            answer = await thief.get(path, headers=headers)
+            assert answer.headers["location"].startswith("/sign-in?next="), path
+    for path in ("/classes", "/auth/sign-ins", "/attendances/batches/class-1/events", "/students/1/data"):
+        for headers in (bearer(text), as_session):
+            assert (await secure.client.get(path, headers=headers)).status_code == 401, path
+    answer = await secure.client.post("/auth/confirm", json={"code": code}, headers=bearer(text))
+    assert answer.status_code == 401
+
+
+async def assert_changed_texts_are_refused(secure: Frame, text: str, code: str) -> None:
+    ends_at, user_id, *rest = text.split(".")
+    of_another_user = ".".join([ends_at, str(int(user_id) + 1), *rest])
+    signed_wrongly = f"{text[:-1]}{'1' if text.endswith('0') else '0'}"
+    for changed in (signed_wrongly, "", "1.2.3", of_another_user):
+        cookie = {"Cookie": f"__Host-adsum-second-step={changed}"}
+        answer = await secure.client.post(
+            f"{SITE}/sign-in/second-factor", data={"code": code}, headers=SAME_ORIGIN | cookie
+        )
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/sign-in/second-factor")
+
+
 async def test_a_half_way_cookie_opens_nothing_and_names_no_other_user(secure: Frame) -> None:
     async with browser(secure) as owner, browser(secure) as thief:
         await sign_in(owner)
@@ -65,26 +90,9 @@ async def test_a_half_way_cookie_opens_nothing_and_names_no_other_user(secure: F
         await sign_in(thief)
         (text,) = [each.value for each in thief.cookies.jar if each.name == "__Host-adsum-second-step"]
         assert not [each for each in thief.cookies.jar if each.name in {"__Host-adsum", "__Host-adsum-device"}]
-        as_session = {"Cookie": f"__Host-adsum={text}"}
-        for path in ("/overview", "/account/second-factors", "/account/password", "/account/confirm", "/admin"):
-            for headers in ({}, as_session):
-                answer = await thief.get(path, headers=headers)
-                assert answer.headers["location"].startswith("/sign-in?next="), path
-        for path in ("/classes", "/auth/sign-ins", "/attendances/batches/class-1/events", "/students/1/data"):
-            for headers in (bearer(text or ""), as_session):
-                assert (await secure.client.get(path, headers=headers)).status_code == 401, path
-        answer = await secure.client.post("/auth/confirm", json={"code": codes[0]}, headers=bearer(text or ""))
-        assert answer.status_code == 401
+        await assert_opens_nothing(secure, thief, text or "", codes[0])
         # A changed text, one after a new password, and one from another site.
-        ends_at, user_id, *rest = (text or "").split(".")
-        of_another_user = ".".join([ends_at, str(int(user_id) + 1), *rest])
-        signed_wrongly = f"{(text or '')[:-1]}{'1' if (text or '').endswith('0') else '0'}"
-        for changed in (signed_wrongly, "", "1.2.3", of_another_user):
-            cookie = {"Cookie": f"__Host-adsum-second-step={changed}"}
-            answer = await secure.client.post(
-                f"{SITE}/sign-in/second-factor", data={"code": codes[0]}, headers=SAME_ORIGIN | cookie
-            )
-            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/sign-in/second-factor")
+        await assert_changed_texts_are_refused(secure, text or "", codes[0])
         again = await thief.post(
             "/sign-in", data={"email": EMAIL, "password": PASSWORD, "next": "/sign-in/second-factor"}
         )
@@ -157,7 +165,7 @@ async def test_a_program_sends_the_code_with_the_password(secure: Frame) -> None
     assert (await secure.client.get("/trial/marks", headers=bearer(token))).status_code == 200
 
 
-async def test_a_passkey_is_the_second_factor_or_signs_in_alone(secure: Frame) -> None:
+async def test_a_passkey_is_the_second_factor(secure: Frame) -> None:
     async with browser(secure) as owner, browser(secure) as other, browser(secure) as third:
         await sign_in(owner)
         device = await add_passkey(owner)
@@ -179,6 +187,12 @@ async def test_a_passkey_is_the_second_factor_or_signs_in_alone(secure: Frame) -
             307,
             422,
         ]
+
+
+async def test_a_passkey_signs_in_alone(secure: Frame) -> None:
+    async with browser(secure) as owner:
+        await sign_in(owner)
+        device = await add_passkey(owner)
     async with browser(secure) as here, browser(secure) as there:
         options = (await here.post("/sign-in/passkey/options", headers=SCRIPT)).json()
         assert (options["userVerification"], options.get("allowCredentials", [])) == ("required", [])

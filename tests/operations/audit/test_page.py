@@ -89,7 +89,8 @@ def caller_of(user_id: int) -> Caller:
     return Caller(Role.TEACHER, frozenset(), user_id=user_id)
 
 
-async def test_an_entry_is_one_sentence_with_the_names_that_the_visitor_may_see(adsum: Adsum, admin: Api) -> None:
+async def record_nine_actions(adsum: Adsum, admin: Api) -> None:
+    """Eight of Ada Todd, or about her, and a backup."""
     school, student = admin.school.school_id, admin.school.student_ids[0]
     todd = await person(adsum, "Ada", "Todd", school)
     key = await adsum.api_keys.create("Lunch <system>", [Permission.ROSTER_READ], [school])
@@ -116,6 +117,10 @@ async def test_an_entry_is_one_sentence_with_the_names_that_the_visitor_may_see(
     )
     ORIGIN.set(Origin(os_user="root"))
     await recorded(adsum, (system_caller(), Action.BACKUP_MADE, {"after": {"bytes": 12_000}}))
+
+
+async def test_an_entry_is_one_sentence_with_the_names_that_the_visitor_may_see(adsum: Adsum, admin: Api) -> None:
+    await record_nine_actions(adsum, admin)
 
     answer = await page(admin)
     said = sentences(answer)[:9]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import Connection, func, insert, inspect, select, text, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid6 import uuid7
 
 from adsum.accounts.access import Role
@@ -184,41 +185,26 @@ async def test_equal_times_of_a_session_are_deleted_and_refused_afterwards(datab
         assert list(left) == [None, date(2024, 9, 2)]
 
 
+OLD_MARK = (
+    "INSERT INTO attendances (id, school_id, class_id, session_id, learning_date, student_id, marked_at,"
+    " marked_role, run_id) VALUES (77, :school, :class, :session, '2024-12-25', :student, '2024-12-25',"
+    " 'teacher', :run)"
+)
+OLD_CHANGE = (
+    "INSERT INTO attendance_changes (attendance_id, version, changed_at, changed_role)"
+    " VALUES (77, 2, '2024-12-25', 'office')"
+)
+
+
 async def test_rows_keep_their_ids_and_references_when_their_tables_are_made_again(tmp_path: Path) -> None:
     database = open_database(f"sqlite:///{tmp_path}/old.db")
     async with database.transaction() as connection:
         await connection.run_sync(lambda each: command.upgrade(schema._config(each), "0026"))  # pyright: ignore[reportPrivateUsage]
         school = await make_school(connection)
-        # Not with `make_run`, which reads columns of later migrations.
         of_mark = {"school": school.school_id, "class": school.class_id, "session": school.session_id}
-        run_id = str(uuid7())
-        await connection.execute(
-            insert(batch_runs).values(
-                **{f"{name}_id": row_id for name, row_id in of_mark.items()},
-                run_id=run_id,
-                learning_date=date(2024, 12, 25),
-                number=1,
-                state="open",
-                on_existing="skip",
-                plan=[],
-                kept=[],
-                chunk_size=25,
-                total_jobs=3,
-                accepted_at=datetime(2024, 12, 25, tzinfo=UTC),
-                accepted_role="teacher",
-            )
-        )
-        mark = (
-            "INSERT INTO attendances (id, school_id, class_id, session_id, learning_date, student_id, marked_at,"
-            " marked_role, run_id) VALUES (77, :school, :class, :session, '2024-12-25', :student, '2024-12-25',"
-            " 'teacher', :run)"
-        )
-        await connection.execute(text(mark), {**of_mark, "student": school.student_ids[2], "run": run_id})
-        change = (
-            "INSERT INTO attendance_changes (attendance_id, version, changed_at, changed_role)"
-            " VALUES (77, 2, '2024-12-25', 'office')"
-        )
-        await connection.execute(text(change))
+        run_id = await insert_open_run(connection, of_mark)
+        await connection.execute(text(OLD_MARK), {**of_mark, "student": school.student_ids[2], "run": run_id})
+        await connection.execute(text(OLD_CHANGE))
         before = await connection.run_sync(stored_rows)
 
     assert await schema.migrate(database) > 0
@@ -233,10 +219,32 @@ async def test_rows_keep_their_ids_and_references_when_their_tables_are_made_aga
         await connection.execute(text("DELETE FROM attendance_changes"))
         await connection.execute(text("DELETE FROM attendances"))
         await connection.execute(
-            text(mark.replace("(id, ", "(").replace("77, ", "")), {**of_mark, "student": 1, "run": "x"}
+            text(OLD_MARK.replace("(id, ", "(").replace("77, ", "")), {**of_mark, "student": 1, "run": "x"}
         )
         assert await connection.scalar(text("SELECT id FROM attendances")) == 78
     await database.close()
+
+
+async def insert_open_run(connection: AsyncConnection, of_mark: Mapping[str, int]) -> str:
+    """Returns its id. `make_run` reads columns of later migrations."""
+    run_id = str(uuid7())
+    await connection.execute(
+        insert(batch_runs).values(
+            **{f"{name}_id": row_id for name, row_id in of_mark.items()},
+            run_id=run_id,
+            learning_date=date(2024, 12, 25),
+            number=1,
+            state="open",
+            on_existing="skip",
+            plan=[],
+            kept=[],
+            chunk_size=25,
+            total_jobs=3,
+            accepted_at=datetime(2024, 12, 25, tzinfo=UTC),
+            accepted_role="teacher",
+        )
+    )
+    return run_id
 
 
 def stored_rows(connection: Connection) -> dict[str, Sequence[Any]]:

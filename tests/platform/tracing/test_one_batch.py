@@ -9,6 +9,7 @@ from adsum.events.webhooks.service import NewWebhook
 from tests.batches.queue.stub_processor import StubProcessor, running_worker
 from tests.events.webhooks.conftest import Receiver, receiver
 from tests.platform.tracing.conftest import PARENT_ID, TRACE_ID, Traced, until
+from tests.support.collector import Collector
 
 __all__ = ["receiver"]
 
@@ -38,12 +39,7 @@ async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Trac
         "      release",
     ]
     assert {span.state for span in collector.spans} == {"vendor=1"}
-    (server,) = collector.named("POST /attendances/create-batch")
-    assert (server.parent_id, server.kind, server.is_error) == (PARENT_ID, SERVER, False)
-    assert (
-        server.attributes.items()
-        >= {"http.route": "/attendances/create-batch", "http.response.status_code": 202}.items()
-    )
+    assert_continues_the_trace_of_the_client(collector)
     (accept,) = collector.named("accept")
     assert accept.attributes == {
         "adsum.batch_id": answer["batchId"],
@@ -55,6 +51,19 @@ async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Trac
     (sent,), (processed,) = collector.named("send attendance"), collector.named("process attendance")
     assert (sent.kind, processed.kind) == (PRODUCER, CONSUMER)
     assert sent.attributes["messaging.system"] == processed.attributes["messaging.system"] == "bullmq"
+    assert_webhooks_have_the_trace(collector, receiver)
+
+
+def assert_continues_the_trace_of_the_client(collector: Collector) -> None:
+    (server,) = collector.named("POST /attendances/create-batch")
+    assert (server.parent_id, server.kind, server.is_error) == (PARENT_ID, SERVER, False)
+    assert (
+        server.attributes.items()
+        >= {"http.route": "/attendances/create-batch", "http.response.status_code": 202}.items()
+    )
+
+
+def assert_webhooks_have_the_trace(collector: Collector, receiver: Receiver) -> None:
     for received in receiver.received:
         trace_id, parent = received.headers["traceparent"].split("-")[1:3]
         assert trace_id == TRACE_ID

@@ -114,6 +114,17 @@ class Killed(BaseException):
     """The end of the process."""
 
 
+async def complete(office: Office, entry_id: int, by: str) -> None:
+    if by == "the same entry":
+        await enter(office, "departure", "09:20")
+    elif by == "its id":
+        await office.api.post(f"/desk-entries/{entry_id}/complete", {}, "office")
+    else:
+        page = {"school": office.school.school_id, "date": DAY}
+        completed = await Pages(office.api).send(f"/desk/{entry_id}/complete", page)
+        assert completed.headers["location"].endswith(f"done=entered&entry={entry_id}")
+
+
 @pytest.mark.parametrize("killed_at", ["before the mark", "before the absence", "before the end"])
 @pytest.mark.parametrize("by", ["the same entry", "its id", "the page"])
 async def test_an_entry_whose_process_is_killed_is_completed(
@@ -136,14 +147,7 @@ async def test_an_entry_whose_process_is_killed_is_completed(
     (pending,) = (await office.api.get("/desk-entries")).json()["items"]
     assert pending["isComplete"] is False
 
-    page = {"school": office.school.school_id, "date": DAY}
-    if by == "the same entry":
-        await enter(office, "departure", "09:20")
-    elif by == "its id":
-        await office.api.post(f"/desk-entries/{pending['id']}/complete", {}, "office")
-    else:
-        completed = await Pages(office.api).send(f"/desk/{pending['id']}/complete", page)
-        assert completed.headers["location"].endswith(f"done=entered&entry={pending['id']}")
+    await complete(office, pending["id"], by)
     (entered,) = (await office.api.get("/desk-entries")).json()["items"]
 
     assert (entered["id"], entered["isComplete"], len(entered["runs"])) == (pending["id"], True, 1)

@@ -32,17 +32,7 @@ async def test_a_delta_file_ends_no_student_who_is_absent_from_it(importing: Imp
     report = await importing.run(changes(users=[{**school.row("users", "student-1"), "familyName": "Married"}]))
 
     assert report.violations == ()
-    assert counts(report) == {
-        "schools": (0, 0, 0, 0),
-        "terms": (0, 0, 0, 0),
-        "students": (0, 1, 0, 0),
-        "contacts": (0, 0, 0, 0),
-        "teachers": (0, 0, 0, 0),
-        "classes": (0, 0, 0, 0),
-        "sessions": (0, 0, 0, 0),
-        "enrolments": (0, 0, 0, 0),
-        "teachings": (0, 0, 0, 0),
-    }
+    assert {name: row for name, row in counts(report).items() if any(row)} == {"students": (0, 1, 0, 0)}
 
 
 async def test_a_delta_file_adds_new_students_and_classes(importing: Importing, school: Roster) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -243,6 +245,13 @@ async def test_a_student_of_the_district_stays_without_an_enrolment_in_a_delta(
     assert report.changes_nothing
 
 
+async def insert_absences(importing: Importing, planned: Sequence[Mapping[str, Any]]) -> list[int]:
+    absences = tables.absences
+    async with importing.database.transaction() as connection:
+        statements = [insert(absences).values(each).returning(absences.c.id) for each in planned]
+        return [(await connection.execute(each)).scalar_one() for each in statements]
+
+
 async def test_a_transfer_warns_of_the_absences_that_stay_at_the_former_school(
     importing: Importing, roster: Roster
 ) -> None:
@@ -258,11 +267,7 @@ async def test_a_transfer_warns_of_the_absences_that_stay_at_the_former_school(
         of_moved | ahead | {"student_id": rows["student-2"]["id"]},
         of_moved | ahead | {"school_id": rows["native"]["school_id"]},
     ]
-    async with importing.database.transaction() as connection:
-        ids = [
-            await connection.scalar(insert(tables.absences).values(each).returning(tables.absences.c.id))
-            for each in planned
-        ]
+    first_id, *_ = await insert_absences(importing, planned)
     transferred(roster)
 
     shown = await importing.run(roster, dry_run=True)
@@ -274,9 +279,9 @@ async def test_a_transfer_warns_of_the_absences_that_stay_at_the_former_school(
     assert (warning.code, warning.params["studentId"], warning.params["absenceId"]) == (
         "absence_at_former_school",
         moved["id"],
-        ids[0],
+        first_id,
     )
     assert warning.pointer.startswith("users.csv:")
-    assert f"student {MOVED} leaves the school at which absence {ids[0]} is planned" in warning.detail
+    assert f"student {MOVED} leaves the school at which absence {first_id} is planned" in warning.detail
     assert "secret" not in warning.detail
     assert again.warnings == ()

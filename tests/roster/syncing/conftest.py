@@ -15,19 +15,16 @@ import pytest
 from adsum.absences.transfers import warnings_of_transfers
 from adsum.accounts.access import system_caller
 from adsum.platform.settings import Settings
-from adsum.roster.demo.service import DATA
 from adsum.roster.importing.rules import ImportOptions
 from adsum.roster.importing.service import RosterImport
 from adsum.roster.syncing.rules import SyncReport, SyncState, roster_source_of
 from adsum.roster.syncing.service import RosterSync
-from tests.roster.conftest import Importing, importing
+from tests.roster.conftest import REAL, Importing, importing
 from tests.roster.files import a_school
 from tests.support.roster_service import RosterService, objects_in, objects_of, roster_service
 from tests.support.waiting import DEADLINE_S
 
 __all__ = ["importing"]
-
-REAL = DATA / "oneroster"
 
 
 @dataclass

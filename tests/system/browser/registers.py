@@ -8,7 +8,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from datetime import date, timedelta
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.system.browser.browsing import Browsing
 
@@ -81,3 +81,15 @@ def sign_in_again(page: Page, browsing: Browsing, email: str) -> None:
     dialog.get_by_label("Email").fill(email)
     dialog.get_by_label("Password").fill(browsing.system.passwords[email])
     dialog.get_by_role("button", name="Sign in").click()
+
+
+def save_after_the_office_has_excused_one(browsing: Browsing, day: str) -> tuple[Page, Page]:
+    """The page of a teacher who saves student 6 as present, and that of the office, which has saved another mark."""
+    teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
+    row(office, 6).get_by_role("radio", name="Excused").check()
+    office.keyboard.press("Control+s")
+    expect(row(office, 6)).to_have_attribute("data-state", "saved")
+    teacher.keyboard.press("0")
+    teacher.keyboard.press("Control+s")
+    expect(states(teacher, "saved")).to_have_count(STUDENTS)
+    return teacher, office

@@ -8,7 +8,15 @@ from datetime import date, timedelta
 from playwright.sync_api import Locator, Page, expect
 
 from tests.system.browser.browsing import Browsing, assert_accessible, sign_in
-from tests.system.browser.registers import OFFICE, STUDENTS, TEACHER, records, row, states, take
+from tests.system.browser.registers import (
+    STUDENTS,
+    TEACHER,
+    records,
+    row,
+    save_after_the_office_has_excused_one,
+    states,
+    take,
+)
 
 
 def a_day(number: int) -> str:
@@ -122,13 +130,7 @@ def test_a_register_that_is_saved_in_part_says_how_many_are_unmarked_and_folds_t
 
 def test_a_teacher_learns_which_marks_of_the_office_stay(browsing: Browsing) -> None:
     day = a_day(5)
-    teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
-    row(office, 6).get_by_role("radio", name="Excused").check()
-    office.keyboard.press("Control+s")
-    expect(row(office, 6)).to_have_attribute("data-state", "saved")
-    teacher.keyboard.press("0")
-    teacher.keyboard.press("Control+s")
-    expect(states(teacher, "saved")).to_have_count(STUDENTS)
+    teacher, office = save_after_the_office_has_excused_one(browsing, day)
     notice = teacher.locator("#done .notice")
     expect(notice).to_contain_text("Marks of the office that stay: 1")
     expect(notice).to_contain_text("Excused (yours: Present)")

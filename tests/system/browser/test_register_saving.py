@@ -18,6 +18,7 @@ from tests.system.browser.registers import (
     contested_marks,
     records,
     row,
+    save_after_the_office_has_excused_one,
     sign_in_again,
     states,
     take,
@@ -69,10 +70,7 @@ def test_an_expired_sign_in_is_renewed_in_place(browsing: Browsing) -> None:
     page.keyboard.press("0")
     page.context.clear_cookies()
     page.keyboard.press("Control+s")
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Email").fill(TEACHER)
-    dialog.get_by_label("Password").fill(browsing.system.passwords[TEACHER])
-    dialog.get_by_role("button", name="Sign in").click()
+    sign_in_again(page, browsing, TEACHER)
     expect(states(page, "saved")).to_have_count(STUDENTS)
     assert len(records(browsing, day)) == STUDENTS
 
@@ -207,10 +205,7 @@ def test_escape_in_the_dialog_of_an_expired_sign_in_keeps_the_marks_and_saving_w
     expect(states(page, "unsaved")).to_have_count(STUDENTS)
     expect(page.locator("#message")).to_have_text("Not saved. Your marks are kept on this device.")
     page.keyboard.press("Control+s")
-    dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Email").fill(TEACHER)
-    dialog.get_by_label("Password").fill(browsing.system.passwords[TEACHER])
-    dialog.get_by_role("button", name="Sign in").click()
+    sign_in_again(page, browsing, TEACHER)
     expect(states(page, "saved")).to_have_count(STUDENTS)
     assert len(records(browsing, day)) == STUDENTS
 
@@ -285,12 +280,6 @@ def test_failed_marks_are_named_at_the_top_and_retried_there(browsing: Browsing)
 
 def test_a_mark_of_the_office_stays_and_the_row_says_so_at_once(browsing: Browsing) -> None:
     day = a_day(14)
-    teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
-    row(office, 6).get_by_role("radio", name="Excused").check()
-    office.keyboard.press("Control+s")
-    expect(row(office, 6)).to_have_attribute("data-state", "saved")
-    teacher.keyboard.press("0")
-    teacher.keyboard.press("Control+s")
-    expect(states(teacher, "saved")).to_have_count(STUDENTS)
+    teacher, _ = save_after_the_office_has_excused_one(browsing, day)
     expect(row(teacher, 6)).to_contain_text("set by the office; your mark is kept as disputed")
     expect(row(teacher, 6).locator(":checked")).to_have_value("excused")

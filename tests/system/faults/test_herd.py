@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -26,20 +27,32 @@ WINDOW_S = 0.5
 SHARE = 0.35
 
 
+@dataclass
+class Attempts:
+    """When requests began, and the statuses of their answers."""
+
+    began: list[float] = field(default_factory=list[float])
+    statuses: list[int] = field(default_factory=list[int])
+
+    def client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            limits=httpx2.Limits(max_connections=CLIENTS),
+            event_hooks={"request": [self._note_request], "response": [self._note_response]},
+        )
+
+    async def all_are_refused(self) -> bool:
+        return self.statuses.count(503) >= CLIENTS
+
+    async def _note_request(self, _request: httpx2.Request) -> None:
+        self.began.append(time.monotonic())
+
+    async def _note_response(self, response: httpx2.Response) -> None:
+        self.statuses.append(response.status_code)
+
+
 @pytest.mark.long
 async def test_clients_come_back_apart(postgres_data: Path, redis_url: str, tmp_path: Path) -> None:
-    began: list[float] = []
-    statuses: list[int] = []
-
-    async def note_request(_request: httpx2.Request) -> None:
-        began.append(time.monotonic())
-
-    async def note_response(response: httpx2.Response) -> None:
-        statuses.append(response.status_code)
-
-    async def all_are_refused() -> bool:
-        return statuses.count(503) >= CLIENTS
-
+    attempts = Attempts()
     async with AsyncExitStack() as stack:
         server, url = stack.enter_context(controlled_postgres(postgres_data))
         await server.start()
@@ -51,24 +64,18 @@ async def test_clients_come_back_apart(postgres_data: Path, redis_url: str, tmp_
         installation = await stack.enter_async_context(open_installation(tmp_path, settings, has_proxies=False))
         classes = await create_classes(installation, classes=10)
         _, address = await installation.api(stack, QUICK)
-        http = await stack.enter_async_context(
-            httpx2.AsyncClient(
-                limits=httpx2.Limits(max_connections=CLIENTS),
-                event_hooks={"request": [note_request], "response": [note_response]},
-            )
-        )
-        client = AsyncClient(address, token=classes.token, http=http)
+        client = AsyncClient(address, token=classes.token, http=await stack.enter_async_context(attempts.client()))
         batches = [
             NewBatch(each.class_id, each.session_id, each.learning_date.isoformat(), is_selected_all=True)
             for each in islice(classes.batches(), CLIENTS)
         ]
         await server.down()
         marking = asyncio.gather(*(client.create_batch(each) for each in batches))
-        await until(all_are_refused, 30)
+        await until(attempts.all_are_refused, 30)
         await server.start()
         results = await marking
 
     assert sum(result.total_jobs for result in results) == CLIENTS * len(classes.students)
-    again = sorted(began[CLIENTS:])
+    again = sorted(attempts.began[CLIENTS:])
     busiest = max(sum(moment <= each < moment + WINDOW_S for each in again) for moment in again)
     assert busiest <= SHARE * CLIENTS, f"{busiest} of {CLIENTS} clients within {WINDOW_S} s, {len(again)} attempts"
