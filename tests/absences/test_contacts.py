@@ -109,6 +109,10 @@ async def test_a_wrong_call_stores_nothing_and_names_every_error(office: Office)
         assert violations(answer) == expected, fields
     assert (await office.api.get("/contacts")).json()["items"] == []
     assert (await office.record(student))["status"] == "absent"
+
+
+async def test_the_service_names_every_error_of_a_call(office: Office) -> None:
+    student = office.school.student_ids[0]
     unsent = NewContact(ContactResult.OTHER, "x" * 101)
     try:
         await office.adsum.contacts.add(student, None, unsent, caller(Role.OFFICE, office.school.school_id))
@@ -220,6 +224,10 @@ async def test_the_page_stores_calls_and_shows_what_became_of_them(office: Offic
     for student in (first, second):
         await pages.send("/calls", form | {"student": student, "result": "reached", "note": "flu"})
     assert "Called, still unexplained 1" in visible_text(await pages.open(path))
+
+
+async def test_the_page_of_calls_is_the_offices_in_its_language_and_may_be_empty(office: Office) -> None:
+    pages, path = Pages(office.api), f"/calls?school={office.school.school_id}&date={DAY}"
     assert "Anrufliste" in visible_text(await pages.open(path, language="de"))
     assert (await pages.open(path, "teacher")).status_code == HTTPStatus.FORBIDDEN
     day_before = f"/calls?school={office.school.school_id}&date=2024-12-24"

@@ -182,7 +182,7 @@ async def knowing(sqlite_url: str, tmp_path: Path) -> AsyncGenerator[Frame]:
 
 
 async def test_a_breached_password_is_refused_wherever_one_is_set(knowing: Frame, tmp_path: Path) -> None:
-    accounts, long = knowing.adsum.accounts, f"{OWN} and more"
+    accounts = knowing.adsum.accounts
     people = knowing.app.state.services[People]
     first = await accounts.add_user(EMAIL, Role.ADMIN)
     assert len(first.password) == 24
@@ -207,6 +207,10 @@ async def test_a_breached_password_is_refused_wherever_one_is_set(knowing: Frame
     )
     assert "Easy to guess" in strength.text
 
+
+async def test_no_password_is_set_while_the_list_of_breached_ones_is_away(knowing: Frame, tmp_path: Path) -> None:
+    first, long = await knowing.adsum.accounts.add_user(EMAIL, Role.ADMIN), f"{OWN} and more"
+    token = (await sign_in(knowing, first.password)).json()["access_token"]
     (tmp_path / "pwned.txt").rename(tmp_path / "away.txt")
     unavailable = await change(knowing, token, None, long)
     assert (unavailable.status_code, unavailable.json()["code"]) == (503, "breached_passwords_unavailable")

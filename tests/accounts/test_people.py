@@ -87,7 +87,7 @@ def every_action(people: People, who: int | str, admin: Caller) -> list[Coroutin
     ]
 
 
-async def test_an_admin_of_a_school_manages_it_and_nothing_else(people: People, database: Database) -> None:
+async def test_an_admin_of_a_school_gives_the_roles_of_their_school(people: People, database: Database) -> None:
     own, other = await new_school(database), await new_school(database)
     admin = of(Role.ADMIN, own)
     assert grantable_roles(admin, own) == [Role.ADMIN, Role.OFFICE, Role.TEACHER, Role.VIEWER]
@@ -96,6 +96,11 @@ async def test_an_admin_of_a_school_manages_it_and_nothing_else(people: People, 
     assert (second.role, second.school_id) == (Role.ADMIN, own)
     await people.new_password(second.id, admin)
 
+
+async def test_an_admin_of_a_school_manages_it_and_nothing_else(people: People, database: Database) -> None:
+    own, other = await new_school(database), await new_school(database)
+    admin = of(Role.ADMIN, own)
+    second = (await people.add_login("b@school.example", Role.ADMIN, admin, school_id=own)).person
     operator = (await people.add_login("op@school.example", Role.OPERATOR, ADMIN, school_id=own)).person.id
     district = (await people.add_login("d@school.example", Role.ADMIN, ADMIN)).person.id
     elsewhere = (await people.add_login("e@school.example", Role.VIEWER, ADMIN, school_id=other)).person.id
@@ -293,6 +298,13 @@ async def test_the_list_shows_classes_and_is_searched_and_filtered(
         (PersonFilters(disabled=True), 0),
     ):
         assert len((await people.page(filters, ADMIN, PageRequest())).items) == count
+
+
+async def test_the_list_has_pages(people: People, database: Database) -> None:
+    async with database.transaction() as connection:
+        school = await make_school(connection)
+        ada = await make_user(connection, Role.TEACHER, school.school_id, source_id="T7")
+    office = caller(Role.OFFICE, school.school_id)
 
     first = await people.page(PersonFilters(school.school_id), office, PageRequest(limit=1))
     second = await people.page(PersonFilters(school.school_id), office, PageRequest(first.next_cursor, 1))

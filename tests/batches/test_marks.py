@@ -33,9 +33,13 @@ async def test_the_response_is_the_seeds_with_additional_fields(api: Api) -> Non
         "conflicts": [],
         "warnings": [],
     }
+
+
+async def test_the_status_is_the_seeds_with_additional_fields(api: Api) -> None:
+    answer = (await api.create()).json()
     status = (await api.get(answer["statusUrl"])).json()
     assert status == {
-        "batchId": batch_id,
+        "batchId": answer["batchId"],
         "isLocked": True,
         "lockStatus": "processing",
         "remainingJobs": 30,

@@ -101,14 +101,20 @@ async def test_an_undone_batch_has_a_state_of_its_own_until_the_class_is_marked_
     assert (await listed("undone"), await listed("completed")) == ([], [batch["batchId"]])
 
 
-async def test_a_batch_is_partly_undone_until_the_rest_is(register: Register) -> None:
-    """The office has set one mark of the batch, which a teacher does not undo."""
-    batch_id = (await register.api.create("office", learningDate="2024-12-20")).json()["batchId"]
+async def _batch_with_a_mark_of_the_office(register: Register) -> str:
+    """Returns its id. The other two marks are a teacher's."""
+    batch_id: str = (await register.api.create("office", learningDate="2024-12-20")).json()["batchId"]
     await _work_off(register, batch_id)
     async with register.adsum.database.transaction() as connection:
         other = [*register.api.school.student_ids[1:]]
         teachers = update(attendances).where(attendances.c.student_id.in_(other), attendances.c.learning_date == DAY_20)
         await connection.execute(teachers.values(marked_role="teacher"))
+    return batch_id
+
+
+async def test_a_batch_is_partly_undone_until_the_rest_is(register: Register) -> None:
+    """A teacher does not undo the mark of the office."""
+    batch_id = await _batch_with_a_mark_of_the_office(register)
 
     async def seen() -> tuple[str, int, int]:
         status = (await register.api.get(f"/attendances/batch-status/{batch_id}")).json()

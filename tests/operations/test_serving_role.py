@@ -56,6 +56,19 @@ async def run(database: Database, *statements: str) -> None:
             await connection.exec_driver_sql(statement)
 
 
+async def assert_changes_no_structure(database: Database) -> None:
+    for statement in (
+        "ALTER TABLE audit_entries DISABLE TRIGGER ALL",
+        "TRUNCATE audit_entries",
+        "DROP TABLE attendances",
+        "UPDATE alembic_version SET version_num = '0001'",
+        "CREATE TABLE mine (id bigint)",
+    ):
+        with pytest.raises(StorageOutage) as refused:
+            await run(database, statement)
+        assert re.search("permission denied|must be owner", str(refused.value.__cause__)), statement
+
+
 async def test_it_serves_and_cannot_touch_the_audit_log(settings: Settings) -> None:
     await wiring.require_current_schema(settings)
     async with running_app(settings) as app:
@@ -76,16 +89,7 @@ async def test_it_serves_and_cannot_touch_the_audit_log(settings: Settings) -> N
             ]
         database = app.state.adsum.database
         sealed = await Sealing(database, ChainKeys(KeyRing.of(SECRET))).seal()
-        for statement in (
-            "ALTER TABLE audit_entries DISABLE TRIGGER ALL",
-            "TRUNCATE audit_entries",
-            "DROP TABLE attendances",
-            "UPDATE alembic_version SET version_num = '0001'",
-            "CREATE TABLE mine (id bigint)",
-        ):
-            with pytest.raises(StorageOutage) as refused:
-                await run(database, statement)
-            assert re.search("permission denied|must be owner", str(refused.value.__cause__)), statement
+        await assert_changes_no_structure(database)
     assert [each.status_code for each in answers] == [202, 200, 200, 200, 200]
     assert sealed > 5
     async with open_doctor(settings) as doctor:

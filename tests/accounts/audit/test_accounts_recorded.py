@@ -46,6 +46,13 @@ async def post(api: Api, path: str, **form: str) -> httpx2.Response:
     return await api.client.post(path, data=form, headers={"Origin": "http://adsum.test"})
 
 
+async def disable_and_enable(adsum: Adsum) -> None:
+    await adsum.people.change(EMAIL, PersonChange(disabled=True), system_caller())
+    await enable(adsum.people, EMAIL)
+    await enable(adsum.people, EMAIL)  # changes nothing
+    await adsum.people.unlock(EMAIL, system_caller())
+
+
 async def sign_in_and_change_password(api: Api) -> httpx2.Response:
     token = (await post(api, "/auth/token", username=EMAIL, password=PASSWORD)).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}", "User-Agent": "Robot/1"}
@@ -58,10 +65,7 @@ async def test_the_life_of_an_account_is_recorded(adsum: Adsum, api: Api) -> Non
     before = len(await entries_of(adsum.database))
     login = await adsum.accounts.add_user(EMAIL, Role.ADMIN)
     user = login.user.id
-    await adsum.people.change(EMAIL, PersonChange(disabled=True), system_caller())
-    await enable(adsum.people, EMAIL)
-    await enable(adsum.people, EMAIL)  # changes nothing
-    await adsum.people.unlock(EMAIL, system_caller())
+    await disable_and_enable(adsum)
     await adsum.accounts.set_password(EMAIL, PASSWORD)
     changed = await sign_in_and_change_password(api)
     token = changed.json()["access_token"]
@@ -88,8 +92,12 @@ async def test_the_life_of_an_account_is_recorded(adsum: Adsum, api: Api) -> Non
     (entry,) = await entries_of(adsum.database, "password_changed")
     assert (entry["caller_user_id"], entry["agent"], entry["address"]) == (user, "Robot/1", "127.0.0.1")
     assert entry["request_id"] == changed.headers["X-Request-ID"]
+    await assert_no_entry_has(adsum, PASSWORD, NEW, EMAIL, token)
+
+
+async def assert_no_entry_has(adsum: Adsum, *secrets: str) -> None:
     everything = str(await entries_of(adsum.database))
-    assert [secret for secret in (PASSWORD, NEW, EMAIL, token) if secret in everything] == []
+    assert [secret for secret in secrets if secret in everything] == []
 
 
 async def test_a_first_password_is_recorded_when_it_is_used_and_when_it_is_tried_again(adsum: Adsum, api: Api) -> None:

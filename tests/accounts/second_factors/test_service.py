@@ -239,9 +239,7 @@ async def test_factors_are_renamed_and_removed_by_their_owner_alone(
         await factors.own(key)
 
 
-async def test_changes_need_a_confirmed_sign_in_and_there_are_not_too_many(
-    factors: SecondFactors, accounts: Accounts, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_changes_need_a_confirmed_sign_in(factors: SecondFactors, accounts: Accounts, tokens: Tokens) -> None:
     ada = await user(accounts, tokens)
     late = replace(ada, needs_confirmation=True)
     for call in (
@@ -255,6 +253,15 @@ async def test_changes_need_a_confirmed_sign_in_and_there_are_not_too_many(
     ):
         with pytest.raises(ConfirmationNeeded):
             await call
+    gone = replace(ada, user_id=4711)
+    with pytest.raises(Unauthenticated):
+        await factors.new_app(gone)
+
+
+async def test_changes_need_a_proved_factor_if_there_is_one_and_there_are_not_too_many(
+    factors: SecondFactors, accounts: Accounts, tokens: Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = await user(accounts, tokens)
     monkeypatch.setattr("adsum.accounts.second_factors.service.MAX_FACTORS", 1)
     assert MAX_FACTORS > 1
     unproved = replace(ada, lacks_second_factor=True)
@@ -270,9 +277,6 @@ async def test_changes_need_a_confirmed_sign_in_and_there_are_not_too_many(
             await call
     with pytest.raises(Conflict):
         await add_app(factors, ada)
-    gone = replace(ada, user_id=4711)
-    with pytest.raises(Unauthenticated):
-        await factors.new_app(gone)
 
 
 async def test_a_setup_that_is_sent_twice_adds_one_app(

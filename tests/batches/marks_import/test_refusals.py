@@ -34,10 +34,8 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
         f"{files.api.school.class_id},,{third}",
         files.line(first, "absent"),
         ",,,,,,,",
-        f"{files.line(third, day='2099-01-01')},,8.00,",
     ]
-    answer = await files.send(*lines[:-1])
-    with_times = await files.send(lines[-1], header=f"{HEADER},note,arrivedAt,leftAt")
+    answer = await files.send(*lines)
 
     errors = answer.json()["errors"]
     assert {(each["pointer"], each["code"], each["params"].get("column")) for each in errors} == {
@@ -51,12 +49,21 @@ async def test_every_invalid_line_is_named_and_nothing_is_recorded(files: Files,
         ("marks.csv:10", "wrong_columns", None),
         ("marks.csv:11", "student_repeated", "studentId"),
     }
-    assert violations(with_times) == {("marks.csv:2", "date_in_future"), ("marks.csv:2", "wrong_form")}
     details = {each["pointer"]: each["detail"] for each in errors}
     assert details["marks.csv:5"] == "line 5: there is no student 'nobody'"
     assert "is already in line 2" in details["marks.csv:11"]
-    assert [error["params"]["column"] for error in with_times.json()["errors"]] == ["date", "arrivedAt"]
     assert (await files.api.get("/attendances/batches")).json()["items"] == []
+
+
+async def test_a_wrong_day_and_a_wrong_time_are_named_with_their_columns(files: Files) -> None:
+    line = f"{files.line(files.students[2], day='2099-01-01')},,8.00,"
+
+    answer = await files.send(line, header=f"{HEADER},note,arrivedAt,leftAt")
+
+    assert [(error["pointer"], error["code"], error["params"]["column"]) for error in answer.json()["errors"]] == [
+        ("marks.csv:2", "date_in_future", "date"),
+        ("marks.csv:2", "wrong_form", "arrivedAt"),
+    ]
 
 
 async def test_a_source_id_without_its_zeros_marks_no_other_student(adsum: Adsum, files: Files) -> None:

@@ -171,6 +171,9 @@ async def test_the_filters_take_names(adsum: Adsum, admin: Api) -> None:
         "Adsum gave Ada Todd a new first password"
     ]
     assert len(sentences(await page(admin, f"?about=student-{student}"))) == 2
+
+
+async def test_a_search_that_finds_nobody_says_so(admin: Api) -> None:
     nobody = await sent(admin, who="xyz", whom="abc")
     assert "Nobody, and no API key, has “xyz” in the name." in nobody.text
     assert "No student and no person has “abc” in the name." in nobody.text

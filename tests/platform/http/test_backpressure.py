@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx2
 import pytest
 from sqlalchemy import text
 
 from adsum import wiring
 from adsum.platform.database import admission, lookups
 from adsum.platform.settings import Settings
-from tests.support.api import opened_api
+from tests.support.api import Api, opened_api
 from tests.support.schools import make_school
 from tests.support.waiting import until
 
 CONNECTIONS = 2
+
+
+async def refused_at_once(api: Api, slow: list[asyncio.Task[httpx2.Response]]) -> httpx2.Response:
+    """The first answer 503. Requests that wait are added to the slow ones."""
+    refused: list[httpx2.Response] = []
+
+    async def is_refused() -> bool:
+        late = asyncio.create_task(api.get("/classes", "viewer"))
+        await asyncio.wait([late], timeout=0.05)
+        if not late.done():
+            slow.append(late)
+            return False
+        refused[:] = [await late]
+        return refused[0].status_code == 503
+
+    await until(is_refused)
+    return refused[0]
 
 
 async def test_a_slow_database_makes_the_api_refuse_at_once(
@@ -35,20 +53,7 @@ async def test_a_slow_database_makes_the_api_refuse_at_once(
             async with adsum.database.transaction() as lock:
                 await lock.execute(text("LOCK TABLE attendances IN ACCESS EXCLUSIVE MODE"))
                 slow = [asyncio.create_task(api.get("/attendances")) for _ in range(CONNECTIONS + 2)]
-                refused = None
-
-                async def is_refused() -> bool:
-                    nonlocal refused
-                    late = asyncio.create_task(api.get("/classes", "viewer"))
-                    await asyncio.wait([late], timeout=0.05)
-                    if not late.done():
-                        slow.append(late)
-                        return False
-                    refused = await late
-                    return refused.status_code == 503
-
-                await until(is_refused)
-                assert refused is not None
+                refused = await refused_at_once(api, slow)
                 assert refused.json()["code"] == "overloaded"
                 assert 1 <= int(refused.headers["Retry-After"]) <= 5
             answers = await asyncio.gather(*slow)

@@ -14,6 +14,17 @@ from tests.support.collector import Collector
 __all__ = ["receiver"]
 
 SERVER, CLIENT, PRODUCER, CONSUMER, INTERNAL = 2, 3, 4, 5, 1
+TREE = [
+    "POST /attendances/create-batch",
+    "  accept",
+    "    validate",
+    "    commit",
+    *["    POST webhook"] * 2,
+    "  send attendance",
+    "    process attendance",
+    "      record",
+    "      release",
+]
 
 
 async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Traced, receiver: Receiver) -> None:
@@ -26,18 +37,7 @@ async def test_a_batch_is_one_trace_from_the_request_to_the_webhook(traced: Trac
     await until(lambda: collector.named("POST /attendances/create-batch"))
 
     # Settling completes the run itself, unless another transaction is under way.
-    tree = [line for line in collector.tree(TRACE_ID) if line.strip() != "complete"]
-    assert tree == [
-        "POST /attendances/create-batch",
-        "  accept",
-        "    validate",
-        "    commit",
-        *["    POST webhook"] * 2,
-        "  send attendance",
-        "    process attendance",
-        "      record",
-        "      release",
-    ]
+    assert [line for line in collector.tree(TRACE_ID) if line.strip() != "complete"] == TREE
     assert {span.state for span in collector.spans} == {"vendor=1"}
     assert_continues_the_trace_of_the_client(collector)
     (accept,) = collector.named("accept")

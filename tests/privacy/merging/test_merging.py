@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Any
 
@@ -66,10 +67,14 @@ async def test_everything_moves_in_every_table_with_a_student(register: Register
     await Summaries(register.adsum.database).refresh(register.api.school.school_id)
     summarised = (await register.api.get(f"/students/{kept}/data")).json()
     assert (summarised["days"], summarised["months"]) == (before["days"], before["months"])
+    await assert_no_row_of(register, removed, of_students)
+
+
+async def assert_no_row_of(register: Register, student_id: int, names: Collection[str]) -> None:
     async with register.adsum.database.snapshot() as connection:
         for table in metadata.sorted_tables:
-            if table.name in of_students and "student_id" in table.c:
-                left = (await connection.execute(select(table).where(table.c.student_id == removed))).all()
+            if table.name in names and "student_id" in table.c:
+                left = (await connection.execute(select(table).where(table.c.student_id == student_id))).all()
                 assert left == [], table.name
 
 

@@ -50,10 +50,6 @@ async def test_the_page_warns_of_different_names_and_refuses_choices_that_name_n
         unconfirmed = await pages.send(PATH, pair)
         wrong = [await pages.send(PATH, pair | CONFIRMED | fields) for fields in wrong_fields]
         nothing = await pages.send(PATH, pair | CONFIRMED | {"on-2024-12-25-1": "keep"})
-        first = await pages.send(PATH, pair | CONFIRMED)
-        again = await pages.send(PATH, pair)
-        other = await pages.send(PATH, pair | {"on-2024-12-25-1": "keep"})
-        said = visible_text(await pages.open(other.headers["location"]))
 
     assert "The names differ: check that both records belong to one student." in visible_text(shown)
     assert unconfirmed.status_code == HTTPStatus.CONFLICT
@@ -63,6 +59,21 @@ async def test_the_page_warns_of_different_names_and_refuses_choices_that_name_n
         assert "A choice names no record: choose again." in visible_text(page)
     assert nothing.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "What is merged" in visible_text(nothing)
+
+
+async def test_the_page_after_a_repeated_merge_says_which_choices_were_not_applied(adsum: Adsum) -> None:
+    async with adsum.database.transaction() as connection:
+        school = await make_school(connection, students=2)
+    keep, remove = school.student_ids
+    pair = {"keep": keep, "remove": remove}
+
+    async with opened_api(adsum, school, [Role.OFFICE]) as api:
+        pages = Pages(api)
+        first = await pages.send(PATH, pair | CONFIRMED)
+        again = await pages.send(PATH, pair)
+        other = await pages.send(PATH, pair | {"on-2024-12-25-1": "keep"})
+        said = visible_text(await pages.open(other.headers["location"]))
+
     assert [each.headers["location"].rpartition("&")[2] for each in (first, again, other)] == [
         "merged=true",
         "warned=repeated",

@@ -89,6 +89,12 @@ async def test_nothing_goes_before_a_school_decides_and_before_the_years_are_ove
     assert (await register.api.get("/schools")).json()["items"][0]["recordsFrom"] == "2024-08-01"
 
 
+EMPTIED = (
+    *(attendances, attendance_changes, contradictions, absences, absence_versions, absence_contacts),
+    *(student_days, class_days, school_days, student_months, unmarked_students, desk_entries, register_reminders),
+)
+
+
 async def test_a_school_year_goes_with_everything_that_hangs_on_its_records(register: Register) -> None:
     await with_history(register)
     await keep(register)
@@ -101,16 +107,7 @@ async def test_a_school_year_goes_with_everything_that_hangs_on_its_records(regi
     rows = await runs(register, page=2).delete_all()
 
     assert rows >= 5
-    gone = (attendances, attendance_changes, contradictions, absences, absence_versions, student_days, class_days)
-    for table in (
-        *gone,
-        absence_contacts,
-        desk_entries,
-        register_reminders,
-        school_days,
-        student_months,
-        unmarked_students,
-    ):
+    for table in EMPTIED:
         assert await count(register, table) == 0, table
     assert await count(register, batch_runs) == 1, "counts stay"
     assert await count(register, batch_runs, batch_runs.c.pruned_at.is_(None)) == 0

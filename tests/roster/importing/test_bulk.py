@@ -106,17 +106,9 @@ async def test_differing_rows_are_changed_and_keep_their_ids(importing: Importin
 
     report = await importing.run(roster, time_zone="UTC")
 
-    assert {name: row[1] for name, row in counts(report).items()} == {
-        "schools": 1,
-        "terms": 0,
-        "students": 1,
-        "contacts": 0,
-        "teachers": 1,
-        "classes": 1,
-        "sessions": 0,
-        "enrolments": 1,
-        TEACHINGS: 1,
-    }
+    assert {name: row[1] for name, row in counts(report).items() if row[1]} == dict.fromkeys(
+        ("schools", "students", "teachers", "classes", "enrolments", TEACHINGS), 1
+    )
     after = await importing.everything()
     assert {name: [row["id"] for row in rows] for name, rows in after.items()} == {
         name: [row["id"] for row in rows] for name, rows in before.items()

@@ -165,7 +165,7 @@ async def test_a_file_without_the_column_of_the_agents_leaves_contacts_as_they_a
     assert await contacts(importing) == {("student-1", PARENT): "030 9999"}
 
 
-async def test_wrong_relations_are_named_by_row_and_leave_out_no_student(importing: Importing) -> None:
+def a_school_with_wrong_relations() -> Roster:
     roster = a_school_with_a_parent()
     roster.row("users", "student-1")["agentSourcedIds"] = f"nobody,{PARENT},{PARENT},teacher-1"
     roster.row("users", "student-2")["agentSourcedIds"] = "x" * 300
@@ -174,8 +174,11 @@ async def test_wrong_relations_are_named_by_row_and_leave_out_no_student(importi
     add_contact(roster, "parent-2", role="sibling", phone="1")
     add_contact(roster, "parent-3", phone="1" * 300, agentSourcedIds="parent-2")
     add_contact(roster, "parent-4", role="guardian", phone="1")
+    return roster
 
-    report = await importing.run(roster)
+
+async def test_wrong_relations_are_named_by_row_and_leave_out_no_student(importing: Importing) -> None:
+    report = await importing.run(a_school_with_wrong_relations())
 
     assert places_and_codes(report.violations) == [("users.csv:7", "unknown_role")]
     assert places_and_codes(report.warnings) == [
