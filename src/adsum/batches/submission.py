@@ -66,7 +66,7 @@ class Submission:
         roster_version: of the roster that the client has, or None.
         idempotency_key: under which the first answer is stored, or None.
         force: record although the school is closed on that day.
-        reason: for the force.
+        reason: why it is forced.
     """
 
     class_id: int

@@ -125,12 +125,13 @@ class Sweeper:
 
     Args:
         database: the source of truth.
-        queue: made to agree with it.
+        queue: gets the messages that it lacks.
         completion: closes runs that have no pending job.
         unreleased: releases runs that ended and still hold their lock; those of the shard that is swept.
         now: the clock.
         interval: seconds between two passes, `ADSUM_SWEEP_INTERVAL`.
-        grace: age from which an open run counts as stalled, `ADSUM_SWEEP_GRACE`. Its own process enqueues it before.
+        grace: age from which an open run counts as stalled, `ADSUM_SWEEP_GRACE`. Until then, the process that
+            accepted it enqueues it.
         page: number of open runs that are checked together.
     """
 

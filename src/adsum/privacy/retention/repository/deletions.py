@@ -50,18 +50,25 @@ async def delete_records(connection: AsyncConnection, school_id: int, before: da
 async def delete_disputed_marks(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Deletes disputed marks, settled ones too."""
     c = contradictions.c
-    due = select(c.id).where(c.school_id == school_id, c.learning_date < before, c.student_id.not_in(held_students()))
-    ids = list(await connection.scalars(due.order_by(c.id).limit(limit)))
-    await connection.execute(delete(contradictions).where(c.id.in_(ids)))
-    return len(ids)
+    due = c.school_id == school_id, c.learning_date < before, c.student_id.not_in(held_students())
+    return await _delete_first(connection, contradictions, due, limit)
 
 
 async def delete_reminders(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Deletes reminders of registers."""
     c = register_reminders.c
-    due = select(c.id).where(c.school_id == school_id, c.learning_date < before).order_by(c.id).limit(limit)
-    ids = list(await connection.scalars(due))
-    await connection.execute(delete(register_reminders).where(c.id.in_(ids)))
+    return await _delete_first(
+        connection, register_reminders, (c.school_id == school_id, c.learning_date < before), limit
+    )
+
+
+async def _delete_first(
+    connection: AsyncConnection, table: Table, due: Sequence[ColumnElement[bool]], limit: int
+) -> int:
+    """Deletes the first rows by id that are due. Returns their number."""
+    c = table.c
+    ids = list(await connection.scalars(select(c.id).where(*due).order_by(c.id).limit(limit)))
+    await connection.execute(delete(table).where(c.id.in_(ids)))
     return len(ids)
 
 
@@ -194,10 +201,8 @@ async def delete_absence_contacts(connection: AsyncConnection, school_id: int, b
 async def delete_desk_entries(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Deletes late arrivals and early departures."""
     c = desk_entries.c
-    due = select(c.id).where(c.school_id == school_id, c.day < before, c.student_id.not_in(held_students()))
-    ids = list(await connection.scalars(due.order_by(c.id).limit(limit)))
-    await connection.execute(delete(desk_entries).where(c.id.in_(ids)))
-    return len(ids)
+    due = c.school_id == school_id, c.day < before, c.student_id.not_in(held_students())
+    return await _delete_first(connection, desk_entries, due, limit)
 
 
 async def remove_notes_of_contacts(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
