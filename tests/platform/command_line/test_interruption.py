@@ -18,7 +18,7 @@ from tests.support.forked import running_forked
 from tests.support.live import environment
 from tests.support.waiting import until
 
-ENDED_WITHIN_S = 20
+ENDED_WITHIN_S = 60
 STATUSES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 # The command as it runs, until it begins with one of its steps, in which it writes a line and waits for a signal.
 PAUSED = """

@@ -9,7 +9,7 @@ from sqlalchemy import make_url
 
 from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
-from adsum.privacy.years.repository import partitioning
+from adsum.privacy.years.repository.archived import partitioning
 from tests.privacy.years.site import Site, site_on
 from tests.support.servers.postgres import Postgres
 

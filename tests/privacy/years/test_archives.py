@@ -140,7 +140,7 @@ def without(missing: str) -> Callable[[str, bytes], tuple[str, bytes] | None]:
         (fewer_rows, None, "differs from the checksum"),
         (without("students.jsonl.gz"), None, "differs from the checksum"),
         (without(files.MANIFEST), None, "not an archive"),
-        (with_manifest('"format": 1', '"format": 2'), None, "newer version"),
+        (with_manifest('"format": 2', '"format": 3'), None, "newer version"),
         (with_manifest("students.jsonl.gz", "../students"), None, "not an archive"),
         (with_manifest('"rows": 1', '"rows": 2'), None, "differs from the checksum"),
         (unchanged, "more.txt", "more than its manifest lists"),

@@ -12,7 +12,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -22,7 +22,9 @@ from adsum.platform.embedded.archive import digest_of
 from adsum.platform.errors import AdsumError
 from adsum.privacy.years.rules import SchoolTotals, YearManifest
 
-FORMAT = 1
+FORMAT = 2
+# Archives without the revision of the schema: all of them were made at this one or a later one.
+FORMAT_WITHOUT_SCHEMA = 1
 MANIFEST = "manifest.json"
 ENDING = ".jsonl.gz"
 TABLES = (
@@ -125,6 +127,18 @@ def read_archive(path: Path) -> YearManifest:
     return manifest
 
 
+def rows_in(path: Path, name: str) -> Iterator[dict[str, Any]]:
+    """The rows of a table in an archive that `read_archive` has checked, in their order."""
+    try:
+        with tarfile.open(path, "r:") as tar, _opened(tar, tar.getmember(f"{name}{ENDING}")) as compressed:
+            for line in gzip.GzipFile(fileobj=compressed):
+                yield json.loads(line)
+    except _DAMAGED as error:
+        raise ArchiveRefused(f"{path} is not an archive of Adsum, or it is damaged") from error
+    except OSError as error:
+        raise ArchiveRefused(f"{path} cannot be read: {error.strerror}") from error
+
+
 def _checked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[int, int, str]:
     digest, rows = hashlib.sha256(), 0
     with _opened(tar, member) as compressed:
@@ -164,9 +178,12 @@ def _entry(name: str, size: int, manifest: YearManifest) -> tarfile.TarInfo:
 
 def _to_json(manifest: YearManifest) -> bytes:
     files = {name: {"rows": rows, "bytes": size, "sha256": sha} for name, (rows, size, sha) in manifest.files.items()}
+    # The digest of an older manifest is that of its own form.
+    has_schema = manifest.schema is not None
     fields = {
-        "format": FORMAT,
+        "format": FORMAT if has_schema else FORMAT_WITHOUT_SCHEMA,
         "version": manifest.version,
+        **({"schema": manifest.schema} if has_schema else {}),
         "madeAt": manifest.made_at.isoformat(),
         "first": manifest.first.isoformat(),
         "end": manifest.end.isoformat(),
@@ -177,13 +194,14 @@ def _to_json(manifest: YearManifest) -> bytes:
 
 
 def _from_json(fields: dict[str, Any]) -> YearManifest:
-    if fields["format"] != FORMAT:
+    if fields["format"] not in {FORMAT, FORMAT_WITHOUT_SCHEMA}:
         raise ArchiveRefused(f"this archive is of a newer version of Adsum, {fields['version']}")
     entries: dict[str, Any] = dict(fields["files"])
     if set(entries) != {f"{name}{ENDING}" for name in TABLES}:
         raise ValueError
     return YearManifest(
         str(fields["version"]),
+        str(fields["schema"]) if fields["format"] == FORMAT else None,
         datetime.fromisoformat(fields["madeAt"]),
         date.fromisoformat(fields["first"]),
         date.fromisoformat(fields["end"]),

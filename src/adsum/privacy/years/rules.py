@@ -18,6 +18,12 @@ class YearKept(AdsumError):
     code = "year_kept"
 
 
+class YearNotRestored(AdsumError):
+    """An archive is not put back. There is one violation for each reason."""
+
+    code = "year_not_restored"
+
+
 @dataclass(frozen=True, slots=True)
 class SchoolYear:
     """The days from `first` to before `end`, with the number of their records at all schools.
@@ -54,6 +60,7 @@ class YearManifest:
 
     Attributes:
         version: the version of Adsum that made it.
+        schema: the revision of its database. None: archives of the first format lack it.
         made_at: the time.
         first: the first day of the school year.
         end: the day after its last one.
@@ -62,6 +69,7 @@ class YearManifest:
     """
 
     version: str
+    schema: str | None
     made_at: datetime
     first: date
     end: date
@@ -75,6 +83,15 @@ class YearManifest:
     @property
     def changes(self) -> int:
         return sum(each.changes for each in self.totals.values())
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredYear:
+    """A restored archive. `records`: the number that was put back; `left_out`: those of students who are gone."""
+
+    manifest: YearManifest
+    records: int
+    left_out: int
 
 
 def years_of(days: Mapping[date, int], partitions: Sequence[Partition], first_month: int) -> list[SchoolYear]:
