@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from adsum.platform.database.engine import Database
+from adsum.platform.database.table_changes import allow_idle
 from adsum.platform.embedded.data_folder import DataFolder
 from tests.support.forked import running_forked
 from tests.support.live import environment
@@ -45,6 +46,7 @@ async def test_a_signal_ends_an_archive_and_an_export_without_a_trace(
     )
     for arguments in commands:
         async with postgres_database.transaction() as connection:
+            await allow_idle(connection)
             await connection.execute(text("LOCK TABLE attendances IN ACCESS EXCLUSIVE MODE"))
             given = environment(database_url=postgres_url, redis_url="redis://127.0.0.1:1", data_dir=str(tmp_path))
             with running_forked(arguments, given, tmp_path / "log") as process:

@@ -12,6 +12,7 @@ from sqlalchemy import func, select, text
 
 from adsum.attendance.tables import attendances
 from adsum.platform.database.engine import Database
+from adsum.platform.database.table_changes import allow_idle
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.ids import Batch
 from adsum.privacy.years.archive import read_archive
@@ -78,6 +79,7 @@ async def test_a_restore_that_is_killed_goes_on(partitioned: Database, postgres:
     of_second = select(schools.c.id).where(schools.c.id == second.school_id)
 
     async with partitioned.transaction() as blocking:
+        await allow_idle(blocking)
         await blocking.execute(of_second.with_for_update())
         with running_forked(("year", "restore", str(path)), given, tmp_path / "killed") as process:
 

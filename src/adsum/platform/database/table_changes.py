@@ -87,6 +87,12 @@ async def schema_locked(database: Database) -> AsyncGenerator[AsyncConnection]:
                 await connection.execute(text("SELECT pg_advisory_unlock(:lock)"), lock)
 
 
+async def allow_idle(connection: Connection) -> None:
+    """Lets the transaction be idle for longer than others, because a file is read between two statements."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = '10min'"))
+
+
 async def execute_long(connection: Connection, statement: str) -> None:
     """Executes a statement that may take minutes in a large table."""
     driver = cast("Any", driver_of(connection))

@@ -18,6 +18,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.partitions import lacks_year, make_of_year
 from adsum.platform.database.revision import newest_revision
+from adsum.platform.database.table_changes import allow_idle
 from adsum.platform.errors import Violation
 from adsum.platform.telemetry import logger
 from adsum.privacy.retention.repository import partitions
@@ -96,6 +97,7 @@ class YearRestores:
     async def _plan(self, path: Path, manifest: YearManifest) -> _Plan | None:
         """Compares the archive with the database. None: it is restored already."""
         async with self._database.snapshot() as connection:
+            await allow_idle(connection)
             last = await archived.last_action(connection, digest_of_manifest(manifest))
             if last is Action.YEAR_RESTORED:
                 return None

@@ -121,7 +121,7 @@ class RosterImport:
         try:
             async with self._database.transaction() as connection:
                 await claim_key(connection, keyed)
-                await begin_staging(connection, is_postgres=self._database.is_postgres)
+                await begin_staging(connection)
                 steps = RosterSteps(connection, package, caller, self._now(), progress, compares=options.dry_run)
                 tables = await steps.run(TimeZone(options.time_zone, self._time_zone), options.valid_from)
                 steps.findings.warn(*await self._warnings_of_transfers(connection))

@@ -14,6 +14,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable, DropTable, ExecutableDDL
 
 from adsum.accounts.access import Role
 from adsum.accounts.tables import users
+from adsum.platform.database.table_changes import allow_idle
 from adsum.roster.importing.repository.changes import CLASSES, TEACHERS, ImportTable
 from adsum.roster.importing.rules import SOON, ImportSchool, Staged
 from adsum.roster.importing.tables import import_enrolments, import_schools, staging
@@ -25,14 +26,11 @@ from adsum.schools.tables import schools
 MAX_IDS_PER_STATEMENT = 1000
 ROWS_AT_ONCE = 1000
 Columns = TypeVarTuple("Columns")
-# An import reads whole files between two statements, so its transaction may be idle for longer than others.
-_SET_IDLE_TIMEOUT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 
 
-async def begin_staging(connection: AsyncConnection, *, is_postgres: bool) -> None:
+async def begin_staging(connection: AsyncConnection) -> None:
     """Takes the lock of imports and creates the temporary tables."""
-    if is_postgres:
-        await connection.execute(text(_SET_IDLE_TIMEOUT))
+    await allow_idle(connection)
     await lock_imports(connection)
     for statement in _create_tables(connection.dialect.name):
         await connection.execute(statement)
