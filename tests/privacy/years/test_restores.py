@@ -214,11 +214,14 @@ async def test_two_records_of_students_who_are_one_since_prevent_a_restore(site:
     batch = Batch(site.school.class_id, site.school.session_id, OF_YEAR)
     async with site.database.transaction() as connection:
         await make_record(connection, site.school.school_id, batch, second)
+        (disputed,) = await site.rows(contradictions)
+        del disputed["id"]
+        await connection.execute(insert(contradictions).values(disputed | {"student_id": second}))
     path = await dropped(site, tmp_path)
     async with site.database.transaction() as connection:
         await connection.execute(update(students).where(students.c.id == first).values(merged_into=second))
 
-    assert reasons(await refused(site, path)) == ["exists"]
+    assert reasons(await refused(site, path)) == ["exists", "exists"]
 
 
 async def test_double_records_of_merges_come_back_in_their_order(site: Site, tmp_path: Path) -> None:

@@ -108,10 +108,12 @@ class _Changes:
             raise ArchiveRefused(f"the archive has a change without its record, {self._next['attendance_id']}")
 
 
-def disputed_marks_in(path: Path, is_wanted: Callable[[int], bool], present: Present) -> list[Row]:
-    """The disputed marks of the schools that are wanted, of students who exist. They are few."""
-    rows = [row for row in rows_of(path, "disputed_marks") if is_wanted(row["school_id"])]
-    return [present.record(row) for row in rows if row["student_id"] in present.students]
+def disputed_pages(path: Path, is_wanted: Callable[[int], bool], present: Present) -> Iterator[Sequence[Row]]:
+    """The disputed marks of the schools that are wanted, of students who exist, in pages."""
+    rows = (row for row in rows_of(path, "disputed_marks") if is_wanted(row["school_id"]))
+    kept = (present.record(row) for row in rows if row["student_id"] in present.students)
+    while page := list(islice(kept, PAGE)):
+        yield page
 
 
 def rows_of(path: Path, name: str) -> Iterator[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -28,7 +28,7 @@ from adsum.privacy.years.archive import digest_of_manifest, read_archive, rows_i
 from adsum.privacy.years.archives import details_of
 from adsum.privacy.years.repository import archived, restored
 from adsum.privacy.years.repository.restored import RESTORED, Conflicts, place_of
-from adsum.privacy.years.restored_rows import Present, RecordPage, disputed_marks_in, record_pages
+from adsum.privacy.years.restored_rows import Present, RecordPage, Row, disputed_pages, record_pages
 from adsum.privacy.years.rules import RestoredYear, YearManifest, YearNotRestored
 from adsum.privacy.years.service import not_owned, require_all_schools
 from adsum.schools.locks import lock_school
@@ -53,6 +53,9 @@ class _Plan:
 
     def pages(self) -> Iterator[RecordPage]:
         return record_pages(self.path, self.closed.__contains__, self.present)
+
+    def disputed_pages(self) -> Iterator[Sequence[Row]]:
+        return disputed_pages(self.path, self.closed.__contains__, self.present)
 
 
 class YearRestores:
@@ -143,14 +146,15 @@ class YearRestores:
         return added
 
     async def _add_others(self, plan: _Plan) -> None:
-        """Inserts disputed marks and double records, which are few."""
-        disputed = disputed_marks_in(plan.path, plan.closed.__contains__, plan.present)
+        """Inserts disputed marks, and double records, which are few."""
+        for page in plan.disputed_pages():
+            async with self._database.transaction() as connection:
+                await _lock_schools(connection, page)
+                await _require_students(connection, {row["student_id"] for row in page})
+                await restored.add_disputed(connection, page)
         doubles = [row for row in rows_in(plan.path, "double_records") if row["school_id"] in plan.closed]
         async with self._database.transaction() as connection:
-            for school_id in sorted({row["school_id"] for row in (*disputed, *doubles)}):
-                await lock_school(connection, school_id)
-            await _require_students(connection, {row["student_id"] for row in disputed})
-            await restored.add_disputed(connection, disputed)
+            await _lock_schools(connection, doubles)
             await restored.add_doubles(connection, doubles, plan.present)
 
     async def _reopen(self, plan: _Plan, school_id: int) -> None:
@@ -162,6 +166,11 @@ class YearRestores:
                 raise YearNotRestored(_AGAIN)
             await restored.reopen(connection, school_id, first)
             await mark_stale_days(connection, school_id, (first, end - timedelta(days=1)))
+
+
+async def _lock_schools(connection: Connection, rows: Iterable[Row]) -> None:
+    for school_id in sorted({row["school_id"] for row in rows}):
+        await lock_school(connection, school_id)
 
 
 async def _require_students(connection: Connection, student_ids: Collection[int]) -> None:
@@ -176,19 +185,31 @@ async def _missing(connection: Connection, name: str, ids: Collection[int]) -> l
 
 
 async def _conflicts(connection: Connection, plan: _Plan) -> Conflicts:
-    """The rows that exist and differ, and two records of students who are one since."""
-    found, places = Conflicts(), set[tuple[int, date, int]]()
-    merged = {named for student_id, named in plan.present.students.items() if named != student_id}
+    """The rows that exist and differ, and two of students who are one since."""
+    found, of_records, of_disputed = Conflicts(), _Places(plan.present), _Places(plan.present)
     for page in plan.pages():
         await restored.find_conflicts(connection, page.records, page.changes, found)
-        for row in page.records:
-            if row["student_id"] in merged:
-                if place_of(row) in places:
-                    found.records.add(row["id"])
-                places.add(place_of(row))
-    disputed = disputed_marks_in(plan.path, plan.closed.__contains__, plan.present)
-    await restored.find_disputed(connection, disputed, found)
+        found.records.update(of_records.taken(page.records))
+    for rows in plan.disputed_pages():
+        await restored.find_disputed(connection, rows, found)
+        found.disputed_marks.update(of_disputed.taken(rows))
     return found
+
+
+class _Places:
+    """The sessions and days of merged students: of all others an archive has one row each."""
+
+    def __init__(self, present: Present) -> None:
+        self._merged = {named for student_id, named in present.students.items() if named != student_id}
+        self._taken = set[tuple[int, date, int]]()
+
+    def taken(self, rows: Iterable[Row]) -> Iterator[int]:
+        """The ids of rows whose place an earlier one has."""
+        for row in rows:
+            if row["student_id"] in self._merged:
+                if place_of(row) in self._taken:
+                    yield row["id"]
+                self._taken.add(place_of(row))
 
 
 def _closed(manifest: YearManifest, schools: Mapping[int, date | None], due: Mapping[int, date]) -> Iterator[int]:
