@@ -21,36 +21,21 @@ from zlib import crc32
 
 import pytest
 
-CASES = 3
+CASES = 2
 # Exhaustive tests have a fixture `share`.
 DAILY_SHARE = 3
 # One of so many tests runs on Postgres instead of SQLite.
 ON_POSTGRES = 8
 # Tests of statements and of concurrent transactions run on both databases.
 OF_STATEMENTS = (
-    "tests/absences/test_absences",
-    "tests/absences/test_registers",
-    "tests/accounts/second_factors/test_service",
     "tests/batches/repository/",
     "tests/batches/sweep/",
     "tests/batches/test_accept",
-    "tests/batches/test_dispatcher",
-    "tests/batches/test_outages",
     "tests/batches/test_process",
     "tests/batches/test_undo",
-    "tests/operations/test_pruning",
     "tests/platform/database/",
-    "tests/privacy/staff/test_erasure",
-    "tests/privacy/test_student_data",
-    "tests/registers/test_service",
     "tests/reports/test_by_hand",
     "tests/reports/test_concurrency",
-    "tests/reports/test_minutes",
-    "tests/reports/test_summaries",
-    "tests/reports/test_unmarked",
-    "tests/reports/test_whole_months",
-    "tests/reports/test_year",
-    "tests/roster/timetable/test_timetables",
 )
 # Fixtures with one parameter for each database.
 MIGRATED, UNMIGRATED = "new_database", "unmigrated_url"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.embedded.valkey import Valkey
 from adsum.platform.redis import connection
@@ -24,6 +25,8 @@ from tests.support.shared import made_once
 from tests.support.waiting import connections_returned
 
 TEMPLATE = "adsum_template"
+UNPARTITIONED = "adsum_unpartitioned"
+ONE_TABLE = "adsum_one_table"
 REQUEST_S = 10.0
 
 NewDatabase = Callable[[], str]
@@ -73,7 +76,9 @@ def own_valkey() -> Generator[Valkey]:
 
 @pytest.fixture(scope="session")
 def postgres_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Data of a stopped server. Its database `adsum_template` has the current schema."""
+    """Data of a stopped server. Its database `adsum_template` has the current schema, and `adsum_unpartitioned` the
+    same with all records in one table, as versions before 0066 made it.
+    """
     return made_once(tmp_path_factory, "postgres", _make_postgres_data)
 
 
@@ -94,8 +99,9 @@ def own_postgres(postgres_data: Path) -> Generator[Postgres]:
 def _make_postgres_data(path: Path) -> None:
     with new_postgres() as server:
         with running_postgres(server):
-            server.run(f"CREATE DATABASE {TEMPLATE}")
-            _migrate(server.url(TEMPLATE))
+            for name, migrate in ((TEMPLATE, _migrate), (UNPARTITIONED, _migrate_without_partitions)):
+                server.run(f"CREATE DATABASE {name}")
+                migrate(server.url(name))
         copy_data(server.data, path)
 
 
@@ -117,6 +123,22 @@ def new_postgres_database(postgres: Postgres, postgres_databases: Databases) -> 
     yield take
     for name in taken:
         postgres_databases.give_back(name)
+
+
+@pytest.fixture
+def unpartitioned_url(postgres: Postgres) -> Generator[str]:
+    """A migrated, empty database of Postgres whose records are one table."""
+    postgres.run(f"CREATE DATABASE {ONE_TABLE} TEMPLATE {UNPARTITIONED} STRATEGY FILE_COPY")
+    yield postgres.url(ONE_TABLE)
+    postgres.run(f"DROP DATABASE {ONE_TABLE} WITH (FORCE)")
+
+
+@pytest.fixture
+async def unpartitioned(unpartitioned_url: str) -> AsyncGenerator[Database]:
+    """That database, open."""
+    opened = open_database(unpartitioned_url)
+    yield opened
+    await opened.close()
 
 
 @pytest.fixture(scope="session")
@@ -188,3 +210,12 @@ def _migrate(url: str) -> None:
     from adsum.wiring import migrate  # noqa: PLC0415 - imported only if a test needs a database
 
     run_apart(migrate(Settings(database_url=url)))
+
+
+def _migrate_without_partitions(url: str) -> None:
+    async def migrate() -> None:
+        database = open_database(url)
+        await schema.migrate(database)
+        await database.close()
+
+    run_apart(migrate())

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from tests.support.schools import SchoolIds, make_school
 from tests.support.servers.postgres import Postgres
@@ -36,13 +35,6 @@ async def unmigrated(unmigrated_url: str) -> AsyncGenerator[Database]:
 
 
 @pytest.fixture
-async def plain(unmigrated: Database) -> Database:
-    """A database whose records are one table, as versions before 0066 made them."""
-    await schema.migrate(unmigrated)
-    return unmigrated
-
-
-@pytest.fixture
-async def school(plain: Database) -> SchoolIds:
-    async with plain.transaction() as connection:
+async def school(unpartitioned: Database) -> SchoolIds:
+    async with unpartitioned.transaction() as connection:
         return await make_school(connection)

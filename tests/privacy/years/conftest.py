@@ -7,14 +7,13 @@ from datetime import date
 import pytest
 from sqlalchemy import make_url
 
-from adsum.platform.database import schema
 from adsum.platform.database.engine import Database, open_database
 from adsum.privacy.years.repository.archived import partitioning
 from tests.privacy.years.site import Site, site_on
+from tests.support.fixtures import ONE_TABLE
 from tests.support.servers.postgres import Postgres
 
-NAME = "adsum_years"
-SERVING = f"serve_{NAME}"
+SERVING = "serve_years"
 
 
 @asynccontextmanager
@@ -39,20 +38,7 @@ async def serving_on(owned: Database, postgres: Postgres) -> AsyncGenerator[Data
 
 def serving_url(postgres: Postgres) -> str:
     """The URL of that user."""
-    return make_url(postgres.url(NAME)).set(username=SERVING).render_as_string(hide_password=False)
-
-
-@pytest.fixture
-async def unpartitioned(postgres: Postgres) -> AsyncGenerator[Database]:
-    """A database of Postgres whose records are one table."""
-    postgres.run(f"CREATE DATABASE {NAME}")
-    database = open_database(postgres.url(NAME))
-    try:
-        await schema.migrate(database)
-        yield database
-    finally:
-        await database.close()
-        postgres.run(f"DROP DATABASE {NAME} WITH (FORCE)")
+    return make_url(postgres.url(ONE_TABLE)).set(username=SERVING).render_as_string(hide_password=False)
 
 
 @pytest.fixture

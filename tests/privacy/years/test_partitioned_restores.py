@@ -17,8 +17,9 @@ from adsum.platform.errors import ConfigurationError
 from adsum.platform.ids import Batch
 from adsum.privacy.years.archive import read_archive
 from adsum.schools.tables import schools
-from tests.privacy.years.conftest import NAME, serving_on
+from tests.privacy.years.conftest import serving_on
 from tests.privacy.years.site import OF_YEAR, OFFICE, dropped, site_on
+from tests.support.fixtures import ONE_TABLE
 from tests.support.forked import running_forked
 from tests.support.live import environment
 from tests.support.schools import make_record, make_school
@@ -75,7 +76,7 @@ async def test_a_restore_that_is_killed_goes_on(partitioned: Database, postgres:
             await make_record(connection, second.school_id, batch, student_id)
     before = await site.rows(attendances)
     path = await dropped(site, tmp_path)
-    given = environment(database_url=postgres.url(NAME), redis_url="redis://127.0.0.1:1", data_dir=str(tmp_path))
+    given = environment(database_url=postgres.url(ONE_TABLE), redis_url="redis://127.0.0.1:1", data_dir=str(tmp_path))
     of_second = select(schools.c.id).where(schools.c.id == second.school_id)
 
     async with partitioned.transaction() as blocking:
