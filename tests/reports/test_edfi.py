@@ -93,6 +93,7 @@ async def school_id(adsum: Adsum, events: list[Event]) -> int:
     return school_id
 
 
+@pytest.mark.long
 async def test_a_year_is_counted_as_in_the_files_and_their_one_contradiction_is_found(
     adsum: Adsum, school_id: int, events: list[Event], worker: RunWorker
 ) -> None:

@@ -27,6 +27,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux ends processes with their parents")
 @pytest.mark.parametrize("signal_number", ["9", "15"])
 async def test_a_forked_command_and_the_fork_server_end_with_a_process_that_is_killed(

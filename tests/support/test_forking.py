@@ -55,6 +55,7 @@ def test_each_test_runs_once_in_one_of_the_processes_which_tear_down_their_fixtu
     assert "output of" not in done.stdout
 
 
+@pytest.mark.long
 def test_a_process_that_ends_early_fails_its_test_and_no_other(tmp_path: Path) -> None:
     done = run(tmp_path, "def test_dies(): os.kill(os.getpid(), signal.SIGKILL)\ndef test_exits(mine): os._exit(7)")
     assert "2 failed, 40 passed" in done.stdout
@@ -69,12 +70,14 @@ def test_hangs():
 """
 
 
+@pytest.mark.long
 def test_a_test_that_hangs_is_named_and_fails_no_other(tmp_path: Path) -> None:
     done = run(tmp_path, HANGS)
     assert "1 failed, 40 passed" in done.stdout
     assert "the process ended with status 1; faulthandler" in done.stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ["SystemExit(1)", "KeyboardInterrupt", "ValueError('of a hook')"])
 def test_whatever_ends_a_process_is_shown_and_fails_one_test(tmp_path: Path, ending: str) -> None:
     (tmp_path / "conftest.py").write_text(f"""
@@ -92,6 +95,7 @@ def pytest_forked_finish():
     assert 1 < len((tmp_path / "ended").read_text().splitlines()) <= 4
 
 
+@pytest.mark.long
 def test_no_more_tests_begin_after_the_first_failure_if_it_is_to_be_the_last(tmp_path: Path) -> None:
     (tmp_path / "test_earlier.py").write_text("def test_fails(): assert 1 == 2")
     done = run(tmp_path, "def test_later(): pass", "-x", "--maxfail=1")
@@ -100,6 +104,7 @@ def test_no_more_tests_begin_after_the_first_failure_if_it_is_to_be_the_last(tmp
     assert "40 passed" not in done.stdout
 
 
+@pytest.mark.long
 def test_an_error_outside_of_tests_is_shown(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("def pytest_forked_finish(): raise ValueError('left over')")
     done = run(tmp_path, "")

@@ -147,6 +147,7 @@ def test_an_environment_whose_python_is_missing_is_rebuilt(started_clone: Clone)
     assert (status, output) == (0, "started with second and tiny 1.0")
 
 
+@pytest.mark.long
 def test_a_failed_installation_shows_why_and_the_next_start_repairs_it(clone_for_each_tool: Clone) -> None:
     clone = clone_for_each_tool
     requirements = clone.root / "requirements" / "runtime.txt"
@@ -184,6 +185,7 @@ def test_two_concurrent_starts_build_one_environment(clone: Clone) -> None:
     assert sum("making .venv" in errors for _, errors in outcomes) == 1
 
 
+@pytest.mark.long
 def test_the_development_environment_runs_the_gates_and_all_other_commands(clone: Clone) -> None:
     status, output, errors = clone.run("test", "-k", "something")
     assert (status, output) == (0, "gates with -k something")

@@ -88,6 +88,7 @@ async def test_retention_drops_the_partition_of_a_year_that_no_school_keeps(part
     assert run.deleted >= 1
 
 
+@pytest.mark.long
 async def test_retention_deletes_pages_of_a_year_with_a_student_on_hold(partitioned: Database) -> None:
     site = await site_on(partitioned)
     await StudentHolds(partitioned, lambda: NOW).place(site.school.student_ids[0], HoldReason.LITIGATION, None, OFFICE)
@@ -101,6 +102,7 @@ async def test_retention_deletes_pages_of_a_year_with_a_student_on_hold(partitio
         assert await connection.scalar(select(func.count()).select_from(batch_runs)) == 0
 
 
+@pytest.mark.long
 async def test_retention_keeps_a_partition_while_one_school_keeps_its_days(partitioned: Database) -> None:
     site = await site_on(partitioned)
     async with partitioned.transaction() as connection:

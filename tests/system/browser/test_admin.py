@@ -33,9 +33,11 @@ PAGES = (
 
 
 @pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
-def test_every_admin_page_is_accessible_and_fits_the_window(browsing: Browsing, options: dict[str, object]) -> None:
+def test_every_admin_page_is_accessible_and_fits_the_window(
+    browsing: Browsing, options: dict[str, object], share: int
+) -> None:
     page = browsing.visitor(ADMIN, **options)
-    for path in PAGES:
+    for path in PAGES[::share]:
         page.goto(path)
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         assert_accessible(page)
@@ -61,6 +63,7 @@ def test_the_audit_log_is_read_and_filtered_with_the_keyboard_alone(browsing: Br
     expect(page.locator("input[name=from]")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_filters_of_the_audit_log_unfold_on_a_phone_without_scripts(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN, **PHONE)
     quiet = browsing.visitor(ADMIN, java_script_enabled=False, **PHONE)
@@ -75,6 +78,7 @@ def test_the_filters_of_the_audit_log_unfold_on_a_phone_without_scripts(browsing
     assert_fits(page)
 
 
+@pytest.mark.long
 def test_an_api_key_is_made_and_revoked_with_the_keyboard_alone(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/keys")
@@ -113,6 +117,7 @@ def test_a_teacher_has_no_admin_pages_and_an_office_sees_only_its_own_school(bro
     assert office.request.post(path, headers={"Sec-Fetch-Site": "same-origin"}).status == 403
 
 
+@pytest.mark.long
 def test_a_teacher_of_the_roster_is_given_a_login_and_loses_it_again(browsing: Browsing) -> None:
     admin = browsing.visitor(ADMIN)
     admin.goto("/admin/people?school=2")
@@ -139,6 +144,7 @@ def test_a_teacher_of_the_roster_is_given_a_login_and_loses_it_again(browsing: B
     expect(newcomer).to_have_url(re.compile("/sign-in"))
 
 
+@pytest.mark.long
 def test_a_cover_is_assigned_to_a_class_found_by_search_and_is_ended(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE)
     page.goto("/admin/covers")
@@ -203,6 +209,7 @@ def test_a_cover_of_yesterday_is_shown_and_an_outdated_page_causes_no_error(brow
         assert sent.status == 200
 
 
+@pytest.mark.long
 def test_a_status_is_previewed_while_it_is_typed_and_can_be_retired(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/statuses?school=3")
@@ -250,6 +257,7 @@ def test_days_are_chosen_in_the_year_closed_and_taken_back(browsing: Browsing) -
     expect(page.locator("td.closed")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_days_with_marks_are_closed_only_after_a_warning_that_names_them(browsing: Browsing) -> None:
     office = browsing.visitor(OFFICE)
     office.goto("/admin/calendar?year=2025&day=2025-02-17")
@@ -274,6 +282,7 @@ def test_days_with_marks_are_closed_only_after_a_warning_that_names_them(browsin
     expect(office.locator("#closed")).to_contain_text("This year has no closed days.")
 
 
+@pytest.mark.long
 def test_terms_are_shown_in_the_year_and_can_be_removed(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/calendar?school=3&year=2031&day=2031-12-22")
@@ -303,6 +312,7 @@ def test_terms_are_shown_in_the_year_and_can_be_removed(browsing: Browsing) -> N
     expect(page.get_by_label("Days after the session")).to_have_value("14")
 
 
+@pytest.mark.long
 def test_a_timetable_is_previewed_before_its_import_and_edited_by_hand(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin/timetable?school=2")

@@ -11,6 +11,7 @@ ADMIN = "admin@school.example"
 MONDAY, TUESDAY = "2025-08-04", "2025-08-05"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 def test_the_sessions_of_a_teacher_who_is_away_are_covered(browsing: Browsing, scripts: bool) -> None:
     day, given_name = (MONDAY, "Tilda") if scripts else (TUESDAY, "Tom")

@@ -12,6 +12,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
+import pytest
 from playwright.sync_api import Page, expect
 from redis import Redis
 
@@ -119,6 +120,7 @@ def test_a_running_batch_is_shown_until_its_end_although_servers_die_meanwhile(b
     expect(one.locator(".timeline .ended")).to_contain_text(re.compile(r"Worker \S+:\d+"))
 
 
+@pytest.mark.long
 def test_an_operator_sees_why_students_failed_but_not_who_they_are_and_retries_them(browsing: Browsing) -> None:
     system, day = browsing.system, "2025-02-04"
     page = browsing.visitor(OPERATOR, color_scheme="dark")
@@ -158,6 +160,7 @@ def test_the_office_sees_failed_marks_first_with_names_and_retries_them(browsing
     expect(urgent).to_have_count(0, timeout=PATIENCE_MS)
 
 
+@pytest.mark.long
 def test_an_operator_pauses_and_resumes_the_queue_and_a_teacher_sees_only_own_submissions(browsing: Browsing) -> None:
     system, day = browsing.system, "2025-02-12"
     operator = browsing.visitor(OPERATOR)
@@ -220,6 +223,7 @@ def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(bro
     assert_good(page)
 
 
+@pytest.mark.long
 def test_filters_keep_their_input_and_work_without_scripts(browsing: Browsing) -> None:
     send(browsing.system, "2025-02-07")
     page = browsing.visitor(OPERATOR, java_script_enabled=False)
@@ -237,6 +241,7 @@ def test_filters_keep_their_input_and_work_without_scripts(browsing: Browsing) -
     expect(page.get_by_role("link", name="Class 123 · session 456").first).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_batch_of_another_school_is_not_found(browsing: Browsing) -> None:
     send(browsing.system, "2025-02-10")
     page = browsing.visitor("teacher@contoso.example")

@@ -83,6 +83,7 @@ def test_the_card_is_for_the_office_alone(browsing: Browsing, email: str) -> Non
     assert "Okonkwo" not in page.content()
 
 
+@pytest.mark.long
 def test_a_call_suggests_the_contacts_and_keeps_the_name_that_was_chosen(browsing: Browsing) -> None:
     marked = browsing.system.commands
     target = ("--class", "123", "--session", "456", "--date", DAY)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
@@ -43,6 +44,7 @@ def a_fifth_status(browsing: Browsing) -> Generator[None]:
         expect(added.get_by_role("button", name="Use again")).to_be_visible()
 
 
+@pytest.mark.long
 def test_an_open_note_moves_no_button(browsing: Browsing) -> None:
     page = browsing.visitor(TEACHER)
     page.goto(REGISTER)
@@ -99,6 +101,7 @@ def assert_no_column_is_cut(page: Page) -> None:
     assert max(page.locator(".scroll:has(.batches)").evaluate_all(hidden), default=0) <= 0
 
 
+@pytest.mark.long
 def test_a_fifth_status_fits_a_register_on_a_desk_and_on_a_phone(browsing: Browsing) -> None:
     with a_fifth_status(browsing):
         for options in ({}, PHONE):
@@ -142,6 +145,7 @@ def test_a_register_is_printed_without_controls_and_a_blank_one_with_boxes(brows
     assert_fits(page)
 
 
+@pytest.mark.long
 def test_dates_and_times_have_the_form_of_the_visitors_region_in_pages_and_scripts(browsing: Browsing) -> None:
     for locale, day, clock in (("en-GB", "Mon 7 Jul", "15:05"), ("en-US", "Mon, Jul 7", "3:05 PM")):
         page = browsing.visitor(TEACHER, locale=locale)

@@ -23,6 +23,7 @@ def a_week_ago() -> date:
     return day - timedelta(max(0, day.weekday() - 4))
 
 
+@pytest.mark.long
 def test_a_teacher_is_reminded_until_the_register_is_taken(browsing: Browsing) -> None:
     day = a_week_ago()
     office, teacher = browsing.visitor(OFFICE), browsing.visitor(TEACHER)
@@ -59,6 +60,7 @@ def enter_call(page: Page, student: str, result: str, **fields: str) -> None:
     row.get_by_role("button", name=result).click()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
 def test_calls_are_entered_and_an_absence_is_explained_by_one(browsing: Browsing, options: dict[str, object]) -> None:
     day = (date.fromisoformat(CALLED) + timedelta(len(options))).isoformat()

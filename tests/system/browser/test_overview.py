@@ -83,6 +83,7 @@ def test_the_overview_pages_are_accessible_and_fit_the_window(browsing: Browsing
         assert_fits(page)
 
 
+@pytest.mark.long
 def test_students_on_site_are_listed_by_class_with_a_total(browsing: Browsing) -> None:
     marked(browsing, datetime.now(UTC).date().isoformat(), isSelectedAll=True, unselectedStudentIds=[6])
     page = browsing.visitor(VIEWER)
@@ -109,6 +110,7 @@ def test_students_without_a_mark_are_unknown_and_come_first(browsing: Browsing) 
     expect(page.locator("[aria-labelledby=unknown] .present li")).to_have_count(len(unknown))
 
 
+@pytest.mark.long
 def test_a_record_is_corrected_without_overwriting_the_correction_of_another_user(browsing: Browsing) -> None:
     record = f"/record/{marked(browsing, CORRECTED, isSelectedAll=True)}"
     office, teacher = browsing.visitor(OFFICE), browsing.visitor(TEACHER)
@@ -163,6 +165,7 @@ def test_the_overview_follows_the_day_and_keeps_what_is_being_typed(browsing: Br
     expect(office.get_by_role("heading", name="Current mark")).to_be_visible()
 
 
+@pytest.mark.long
 def test_an_absence_is_corrected_from_the_page_of_the_student(browsing: Browsing) -> None:
     marked(browsing, OF_STUDENT, isSelectedAll=False, unselectedStudentIds=[10])
     page = browsing.visitor(TEACHER)
@@ -176,6 +179,7 @@ def test_an_absence_is_corrected_from_the_page_of_the_student(browsing: Browsing
     expect(page.get_by_role("row", name="Class 123")).to_contain_text("Late")
 
 
+@pytest.mark.long
 def test_pages_without_permission_are_refused(browsing: Browsing) -> None:
     operator = browsing.visitor("operator@school.example")
     for path, status in (("/overview", 403), ("/house", 403), ("/record/1", 403)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.system.browser.browsing import Browsing, assert_accessible, sign_in
@@ -27,6 +28,7 @@ def note_of(page: Page, student: int) -> Locator:
     return row(page, student).get_by_role("textbox", name="Note")
 
 
+@pytest.mark.long
 def test_a_note_without_a_mark_is_kept_and_said_to_be_unsaved(browsing: Browsing) -> None:
     page, day = take(browsing.visitor(TEACHER), a_day(0)), a_day(0)
     note_of(page, 3).fill("ill since Monday")
@@ -116,6 +118,7 @@ def test_delete_on_a_saved_mark_says_that_it_stays(browsing: Browsing) -> None:
     expect(row(page, 4).locator(":checked")).to_have_value("absent")
 
 
+@pytest.mark.long
 def test_a_register_that_is_saved_in_part_says_how_many_are_unmarked_and_folds_their_names(browsing: Browsing) -> None:
     page = take(browsing.visitor(TEACHER), a_day(4))
     row(page, 4).get_by_role("radio", name="Absent").check()
@@ -128,6 +131,7 @@ def test_a_register_that_is_saved_in_part_says_how_many_are_unmarked_and_folds_t
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_a_teacher_learns_which_marks_of_the_office_stay(browsing: Browsing) -> None:
     day = a_day(5)
     teacher, office = save_after_the_office_has_excused_one(browsing, day)
@@ -156,6 +160,7 @@ def test_on_a_closed_day_recorded_marks_are_changed_and_the_page_says_so(browsin
     assert records(browsing, day) == {4: "late"}
 
 
+@pytest.mark.long
 def test_signing_out_asks_first_while_marks_are_not_saved(browsing: Browsing) -> None:
     page = browsing.visitor()
     sign_in(page, TEACHER, browsing.system.passwords[TEACHER])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import pytest
 from playwright.sync_api import Route, expect
 
 from tests.system.browser.browsing import Browsing, add_app, assert_accessible
@@ -105,6 +106,7 @@ def test_marks_are_not_saved_as_those_of_another_user_who_signs_in(browsing: Bro
     assert records(browsing, day)[1] == "present"
 
 
+@pytest.mark.long
 def test_an_expired_sign_in_with_a_second_factor_is_renewed_in_place(browsing: Browsing) -> None:
     page = browsing.visitor(TEACHER)
     code = add_app(page)
@@ -152,6 +154,7 @@ def test_two_browsers_on_one_class_overwrite_no_marks_that_they_have_not_shown(b
     assert records(browsing, day)[7] == "absent"
 
 
+@pytest.mark.long
 def test_a_mark_that_another_user_is_saving_is_not_overwritten_unseen(browsing: Browsing) -> None:
     day = a_day(20)
     teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
@@ -172,6 +175,7 @@ def test_a_mark_that_another_user_is_saving_is_not_overwritten_unseen(browsing: 
     assert records(browsing, day)[7] == "present"
 
 
+@pytest.mark.long
 def test_an_unsaved_mark_of_a_reloaded_register_does_not_hide_a_newer_one(browsing: Browsing) -> None:
     day = a_day(21)
     teacher, office = take(browsing.visitor(TEACHER), day), take(browsing.visitor(OFFICE), day)
@@ -278,6 +282,7 @@ def test_failed_marks_are_named_at_the_top_and_retried_there(browsing: Browsing)
     assert len(records(browsing, day)) == STUDENTS
 
 
+@pytest.mark.long
 def test_a_mark_of_the_office_stays_and_the_row_says_so_at_once(browsing: Browsing) -> None:
     day = a_day(14)
     teacher, _ = save_after_the_office_has_excused_one(browsing, day)

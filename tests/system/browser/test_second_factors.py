@@ -104,6 +104,7 @@ def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing
     confirm_an_addition(page)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("options", [{"color_scheme": "dark"}, PHONE], ids=["dark", "phone"])
 def test_an_app_works_without_scripts(browsing: Browsing, options: dict[str, Any]) -> None:
     email = f"app-{len(options)}@school.example"
