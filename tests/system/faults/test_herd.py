@@ -54,7 +54,7 @@ class Attempts:
 async def test_clients_come_back_apart(postgres_data: Path, redis_url: str, tmp_path: Path) -> None:
     attempts = Attempts()
     async with AsyncExitStack() as stack:
-        server, url = stack.enter_context(controlled_postgres(postgres_data))
+        server, url = stack.enter_context(controlled_postgres(postgres_data, durable=True))
         await server.start()
         settings = Settings(
             database_url=url.replace("/postgres?", f"/{TEMPLATE}?"),
