@@ -171,6 +171,24 @@ async def test_a_cluster_has_a_shard_for_each_primary(cluster: Cluster, database
         await database.close()
 
 
+async def test_a_cluster_that_replaces_a_single_server_has_a_shard_for_each_primary(
+    adsum: Adsum, settings: Settings, cluster: Cluster
+) -> None:
+    await sweep(adsum)  # a worker of the single server, which remembers one shard
+    in_cluster = settings.model_copy(update={"redis_url": cluster.url})
+    with pytest.raises(ConfigurationError, match=f"is 1, and that of this command {PRIMARIES}"):
+        async with wiring.open_services(in_cluster):
+            pass  # the workers still use the single server
+    async with wiring.open_adsum(in_cluster) as present:
+        assert len(present.shards) == PRIMARIES
+        await sweep(present)
+    async with wiring.open_services(in_cluster) as services:
+        assert len(await services[QueueControl].shards()) == PRIMARIES
+    await sweep(adsum)  # a single server again has one
+    async with wiring.open_adsum(in_cluster) as again:
+        assert len(again.shards) == PRIMARIES
+
+
 async def test_the_primaries_of_a_cluster_that_is_away_are_not_counted(database_url: str) -> None:
     database = open_database(database_url)
     try:

@@ -34,6 +34,9 @@ async def number_of_shards(setting: int | None, redis_url: str, database: Databa
     """The number of shards: that of the setting; else one, and in a cluster the number that was used last. If there is
     none, it is the number of primaries, which is remembered: primaries that are added later change nothing.
 
+    A remembered one does not count in a cluster: it is commonly that of a single server which the cluster replaces.
+    Only a worker replaces it in the table, so that commands are refused until the workers use the cluster.
+
     Raises:
         StorageOutage: the database does not answer.
         QueueOutage: the cluster does not answer.
@@ -44,11 +47,13 @@ async def number_of_shards(setting: int | None, redis_url: str, database: Databa
         return 1  # the process ends with that as the reason, or it is the doctor
     async with database.snapshot() as connection:
         used = await numbers_of_shards(connection)
-    if used:
-        return used[0]
+    of_clusters = [each for each in used if each > 1]
+    if of_clusters:
+        return of_clusters[0]
     number = min(await count_primaries(redis_url), MAX_SHARDS)
-    async with database.transaction() as connection:
-        await remember_number(connection, number, now())
+    if not used:
+        async with database.transaction() as connection:
+            await remember_number(connection, number, now())
     log.info("the queue has as many shards as the cluster has primaries", shards=number)
     return number
 
