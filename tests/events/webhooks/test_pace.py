@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from adsum.events.webhooks.pace import Pace
+from adsum.platform.cancellation import end
 
 NEVER_S = 3600.0
 
@@ -30,8 +31,21 @@ async def test_a_delivery_waits_until_the_last_chunk_is_processed() -> None:
         assert pace.is_busy
         assert not waiting.done()
 
-    assert not pace.is_busy
     await waiting
+    assert not pace.is_busy
+
+
+async def test_a_delivery_waits_while_one_chunk_follows_another() -> None:
+    pace = Pace(NEVER_S, rest=NEVER_S)
+    await pace.turn()
+
+    for _ in range(2):
+        with pace.processing():
+            waiting = asyncio.create_task(pace.turn())
+        await asyncio.sleep(0)
+        assert pace.is_busy
+        assert not waiting.done()
+        await end([waiting])
 
 
 async def test_deliveries_to_several_receivers_go_on_one_by_one_beside_chunks_that_never_end() -> None:
@@ -51,8 +65,10 @@ async def test_deliveries_to_several_receivers_go_on_one_by_one_beside_chunks_th
 
 async def test_a_chunk_that_fails_ends_its_processing() -> None:
     pace = Pace(NEVER_S)
+    await pace.turn()
 
     with pytest.raises(ZeroDivisionError), pace.processing():
         _ = 1 / 0
 
+    await pace.turn()
     assert not pace.is_busy
