@@ -107,7 +107,7 @@ async def require_usable_servers(settings: Settings) -> None:
     finally:
         await database.close()
     if redis_url(settings) != DataFolder.of(settings).redis_url:
-        await require_redis(redis_url(settings))
+        await require_redis(redis_url(settings), settings.key_prefix)
 
 
 @asynccontextmanager

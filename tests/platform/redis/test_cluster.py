@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from adsum.platform.errors import ConfigurationError
+from adsum.platform.errors import ConfigurationError, reason
 from adsum.platform.redis.cluster import ANSWER_TIMEOUT_S, Slot, parse_cluster_url
 from adsum.platform.redis.connection import QueueOutage, open_redis, require_redis, translated
 from adsum.platform.redis.inspection import RedisInspection
@@ -180,12 +180,37 @@ async def test_all_named_servers_may_be_replaced_by_others(cluster: Cluster) -> 
 async def test_a_named_server_has_to_belong_to_a_cluster(cluster: Cluster, redis_url: str) -> None:
     await cluster.recovered()
     await require_redis(cluster.url)
-    for url, reason in (
+    for url, expected in (
         (cluster.url.replace(PASSWORD, "wrong"), "invalid username-password"),
         ("redis+cluster://127.0.0.1:1,127.0.0.1:2", "no server of 127.0.0.1:1, 127.0.0.1:2 knows the owner of slot"),
     ):
-        with pytest.raises(ConfigurationError, match=reason):
+        with pytest.raises(ConfigurationError, match=expected):
             await require_redis(url)
+
+
+async def test_a_server_of_a_cluster_is_not_used_by_the_url_of_a_single_server(cluster: Cluster) -> None:
+    await cluster.recovered()
+    url = f"redis://:{PASSWORD}@127.0.0.1:{cluster.owner_of(SLOT).port}"
+    with pytest.raises(ConfigurationError, match=r"one of a cluster, whose URL is redis\+cluster://HOST:6379"):
+        await require_redis(url)
+    await require_redis(url, "{chosen}:")  # the slot of this prefix may be on this server
+    redis = open_redis(url, connections=1, socket_timeout=5)
+    owned = {slot_of(name): name for name in ("a", "b", "c", "d", "e", "f")}
+    elsewhere = next(name for slot, name in owned.items() if cluster.owner_of(slot) != cluster.owner_of(SLOT))
+    with pytest.raises(QueueOutage) as refused, translated():
+        await redis.get(elsewhere)
+    assert "one of a cluster" in reason(refused.value)
+    await redis.aclose()
+
+
+async def test_a_server_that_tells_a_user_nothing_about_itself_is_taken_for_a_single_one(cluster: Cluster) -> None:
+    await cluster.recovered()
+    owner = cluster.owner_of(SLOT)
+    admin: Any = open_redis(f"redis://:{PASSWORD}@127.0.0.1:{owner.port}", connections=1, socket_timeout=5)
+    await admin.acl_setuser("reader", enabled=True, passwords=["+of-the-reader"], commands=["+ping", "+client"])
+    await require_redis(f"redis://reader:of-the-reader@127.0.0.1:{owner.port}")
+    await admin.acl_deluser("reader")
+    await admin.aclose()
 
 
 async def test_a_lookup_whose_requests_have_ended_leaves_no_error() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError
+from redis.exceptions import AuthenticationError, BusyLoadingError, MovedError, RedisError, ResponseError
 
 from adsum.platform.addresses import names_cluster
 from adsum.platform.cancellation import closing
@@ -26,6 +26,7 @@ SCHEMES = (
 CONNECT_TIMEOUT_S = 2.0
 # The time that one request may spend on Redis. A run that is not queued by then is durable in the database.
 REQUEST_DEADLINE_S = 0.25
+OF_CLUSTER = "the server is one of a cluster, whose URL is redis+cluster://HOST:6379,HOST:6379,HOST:6379"
 
 RedisClient = Redis
 """An open client."""
@@ -89,15 +90,30 @@ def _reason(url: str, error: ValueError) -> str:
     return str(error)
 
 
-async def require_redis(url: str) -> None:
-    """Connects once. Raises ConfigurationError: the URL is invalid, or the server does not answer or refuses it."""
+async def require_redis(url: str, key_prefix: str = "") -> None:
+    """Connects once.
+
+    Raises:
+        ConfigurationError: the URL is invalid, the server does not answer or refuses it, or it is one of a cluster: it
+            has a part of the keys, unless `key_prefix` has a hash tag.
+    """
     try:
         async with closing(open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)) as redis:
             await redis.ping()  # pyright: ignore[reportUnknownMemberType]
+            if not names_cluster(url) and "{" not in key_prefix and await _is_of_cluster(redis):
+                raise ConfigurationError(f"ADSUM_REDIS_URL: {OF_CLUSTER}")
     except BusyLoadingError:
         pass  # it answers soon
     except (RedisError, OSError, TimeoutError) as error:
         raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {_refusal(error)}") from None
+
+
+async def _is_of_cluster(redis: Redis) -> bool:
+    try:
+        info = await redis.info("cluster")  # pyright: ignore[reportUnknownMemberType]
+    except ResponseError:
+        return False  # a user of the server may lack the right to ask
+    return bool(info.get("cluster_enabled"))
 
 
 async def count_primaries(url: str) -> int:
@@ -131,5 +147,7 @@ def translated() -> Generator[None]:
     """Raises QueueOutage for every error of Redis, because no such error concerns a single student."""
     try:
         yield
+    except MovedError:  # its text is a slot and an address; connections to a cluster never raise it
+        raise QueueOutage("Valkey or Redis does not answer") from RedisError(OF_CLUSTER)
     except (RedisError, OSError, TimeoutError) as error:
         raise QueueOutage("Valkey or Redis does not answer") from error
