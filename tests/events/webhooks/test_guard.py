@@ -69,6 +69,8 @@ async def test_a_webhook_to_a_wrong_place_is_refused(adsum: Adsum, url: str, cod
         await adsum.webhooks.create(NewWebhook(url), system_caller())
 
     assert [(each.code, each.pointer) for each in refused.value.violations] == [(code, "/url")]
+    names_setting = "ADSUM_WEBHOOK_ALLOWED_NETWORKS" in refused.value.violations[0].detail
+    assert names_setting == (code == "address_refused")
 
 
 async def test_a_host_that_leads_elsewhere_later_is_refused_at_the_connection(

@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from adsum.accounts.audit.tables import audit_entries
 from adsum.attendance.tables import attendance_changes, attendances
+from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import open_database
 from adsum.privacy.years import archive as files
 from adsum.privacy.years.archive import ArchiveRefused, digest_of_manifest, read_archive
@@ -185,6 +186,15 @@ def test_a_year_is_archived_checked_and_dropped_by_commands(demo: Commands, tmp_
     (tmp_path / "2020.tar").write_bytes(b"")
     damaged = demo.run("year", "verify", path)
     assert (damaged.returncode, damaged.stderr.count("\n")) == (1, 1)
+
+
+def test_nothing_is_archived_for_a_drop_that_would_be_refused(demo: Commands, tmp_path: Path) -> None:
+    year = str(system_clock().year)  # it ends next year
+
+    refused = demo.run("year", "archive", year, str(tmp_path / "year.tar"), "--drop", "--yes")
+
+    assert (refused.returncode, "the school year ends on" in refused.stderr) == (1, True)
+    assert not (tmp_path / "year.tar").exists()
 
 
 def test_equal_rows_make_equal_files(tmp_path: Path) -> None:

@@ -213,6 +213,15 @@ async def test_a_batch_that_is_being_recorded_keeps_the_year(site: Site, tmp_pat
         await site.archives.drop(manifest, OFFICE)
 
 
+async def test_a_year_that_cannot_be_dropped_is_known_without_an_archive(site: Site) -> None:
+    await site.archives.require_droppable(2024, OFFICE)
+    for year, reason in ((2025, "earlier years first"), (2026, "ends on 2027-08-01")):
+        with pytest.raises(YearKept, match=reason):
+            await site.archives.require_droppable(year, OFFICE)
+    with pytest.raises(Forbidden):
+        await site.archives.require_droppable(2024, caller(Role.OPERATOR))
+
+
 async def test_years_of_all_schools_need_the_rights_of_all_schools(site: Site, tmp_path: Path) -> None:
     manifest = await archived(site, tmp_path)
     for each in (caller(Role.OFFICE, site.school.school_id), caller(Role.OPERATOR)):

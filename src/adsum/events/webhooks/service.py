@@ -298,7 +298,8 @@ class Webhooks:
         except (OSError, TimeoutError):
             return [_wrong_url("unknown_host", f"the host {host} has no address")]
         if not all(map(self._guard.is_allowed, addresses)):
-            return [_wrong_url("address_refused", f"the host {host} is not public, and its network is not allowed")]
+            detail = f"the host {host} is not public, and its network is not one of ADSUM_WEBHOOK_ALLOWED_NETWORKS"
+            return [_wrong_url("address_refused", detail)]
         if not is_secure and not all(map(self._guard.is_inside, addresses)):
             return [_wrong_url("https_required", "a public host needs https")]
         return []

@@ -130,6 +130,15 @@ class YearArchives:
         of_year = {school_id: each for school_id, each in totals.items() if each != NOTHING}
         return YearManifest(__version__, newest_revision(), self._now(), first, next_year(first), of_year, files)
 
+    async def require_droppable(self, year: int, caller: Caller) -> None:
+        """Raises what `drop` raises, whatever the archive has: it need not be written then."""
+        require_all_schools(caller)
+        async with self._database.snapshot() as connection:
+            first = date(year, await first_month_of(connection, self._now()), 1)
+            await _require_owner(connection, next_year(first))
+            schools = await archived.list_school_days(connection)
+            await self._require_droppable(connection, first, next_year(first), schools)
+
     async def drop(self, manifest: YearManifest, caller: Caller) -> int:
         """Deletes the records of the year of an archive, and what retention deletes with them. Returns the rows.
 
@@ -171,9 +180,9 @@ class YearArchives:
         async with self._database.snapshot() as connection:
             if await self._has_begun(connection, manifest):
                 return None
-            await _require_owner(connection, manifest)
+            await _require_owner(connection, manifest.end)
             schools = await archived.list_school_days(connection)
-            await self._require_droppable(connection, manifest, schools)
+            await self._require_droppable(connection, manifest.first, manifest.end, schools)
             # A refusal changes no school, except for one that has just changed: so each is compared twice.
             for school_id, _, _ in schools:
                 await self._require_archived(connection, manifest, school_id)
@@ -185,7 +194,7 @@ class YearArchives:
                 await lock_school(connection, school_id)
                 # A submission that has read an earlier first day waits, or is decided again.
                 await advance_fences(connection, await archived.sessions_of(connection, school_id))
-                await _require_no_open_runs(connection, manifest)
+                await _require_no_open_runs(connection, manifest.end)
                 await self._require_archived(connection, manifest, school_id)
                 await set_records_from(connection, school_id, manifest.end)
         return ids, changes
@@ -202,7 +211,7 @@ class YearArchives:
         for school_id, _, _ in schools:
             await lock_school(connection, school_id)
         ended = [each for each in schools if each[2] is not None and each[2] >= manifest.end]
-        await self._require_droppable(connection, manifest, ended)
+        await self._require_droppable(connection, manifest.first, manifest.end, ended)
         if not await self._has_begun(connection, manifest):
             if len(ended) < len(schools):
                 raise YearKept("a school was added while others were compared: run the command again")
@@ -226,17 +235,17 @@ class YearArchives:
             raise YearKept(f"the records of school {school_id} have changed since the archive: make a new one")
 
     async def _require_droppable(
-        self, connection: Connection, manifest: YearManifest, schools: Sequence[SchoolDays]
+        self, connection: Connection, first: date, end: date, schools: Sequence[SchoolDays]
     ) -> None:
-        if any(today_in(zone, self._now()) < manifest.end for _, zone, _ in schools):
-            raise YearKept(f"the school year ends on {manifest.end.isoformat()}: it is dropped after that")
+        if any(today_in(zone, self._now()) < end for _, zone, _ in schools):
+            raise YearKept(f"the school year ends on {end.isoformat()}: it is dropped after that")
         for school_id, _, _ in schools:
             earliest = await archived.first_day(connection, school_id)
-            if earliest is not None and earliest < manifest.first:
+            if earliest is not None and earliest < first:
                 raise YearKept(f"there are records of {earliest.isoformat()}: archive and drop earlier years first")
-        if held := await partitions.count_records_on_hold(connection, None, manifest.end):
+        if held := await partitions.count_records_on_hold(connection, None, end):
             raise YearKept(f"{held} records of the year are of students on hold: `adsum hold list`")
-        await _require_no_open_runs(connection, manifest)
+        await _require_no_open_runs(connection, end)
 
     async def _delete_page(self, school_id: int, end: date, deletion: Deletion) -> int:
         """Deletes a page in a short transaction, then pauses for as long, so that others can write."""
@@ -248,15 +257,15 @@ class YearArchives:
         return rows
 
 
-async def _require_owner(connection: Connection, manifest: YearManifest) -> None:
+async def _require_owner(connection: Connection, end: date) -> None:
     """Raises ConfigurationError: only the owner of tables may drop a partition."""
-    has_own = any(each.end == manifest.end for each in await partitions.partitions_of_records(connection))
+    has_own = any(each.end == end for each in await partitions.partitions_of_records(connection))
     if has_own and not await partitions.owns_partitions(connection):
         raise not_owned("adsum year drop")
 
 
-async def _require_no_open_runs(connection: Connection, manifest: YearManifest) -> None:
-    if runs := await partitions.count_open_runs(connection, manifest.end):
+async def _require_no_open_runs(connection: Connection, end: date) -> None:
+    if runs := await partitions.count_open_runs(connection, end):
         raise YearKept(f"{runs} batches of these days are being recorded: try again when they have ended")
 
 

@@ -67,6 +67,7 @@ def archive(
     """
     if drop:
         _confirm(yes=yes)
+        run_with(YearArchives, lambda archives: archives.require_droppable(year, system_caller()))
     manifest = run_with(YearArchives, lambda archives: archives.archive(year, path, system_caller()))
     if drop:
         _drop(path)
