@@ -28,11 +28,11 @@ REDIS_CONNECTIONS = 64
 REDIS_TIMEOUT_S = 5.0
 
 
-class _Closable(Protocol):
+class _Service(Protocol):
     async def close(self) -> None: ...
 
 
-Closable = TypeVar("Closable", bound=_Closable)
+Service = TypeVar("Service", bound=_Service)
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class OpenServers:
     stack: AsyncExitStack
     tracing: Tracing | None = None
 
-    def closing(self, service: Closable) -> Closable:
-        """Closes the service before the servers. Later services are closed first."""
+    def close_at_end(self, service: Service) -> Service:
+        """Registers a service that is closed before the servers, and returns it. Later ones are closed first."""
         self.stack.push_async_callback(service.close)
         return service
 

@@ -69,10 +69,10 @@ def account_services(on: OpenServers) -> AccountServices:
     required_for = frozenset(map(Role, on.settings.roles_with_second_factor))
     attempts = FailedAttempts(on.shards.home)
     accounts = Accounts(on.database, Passwords(), password_policy(on.settings))
-    tokens = on.closing(_tokens(on, required_for))
-    api_keys = on.closing(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
+    tokens = on.close_at_end(_tokens(on, required_for))
+    api_keys = on.close_at_end(ApiKeys(on.database, on.now, key_lifetime(on.settings)))
     factors, second_factors = _second_factors(on, attempts, required_for)
-    failures = on.closing(FailedSignIns(on.database))
+    failures = on.close_at_end(FailedSignIns(on.database))
     password_sign_in, second_step = _sign_in_steps(on, accounts, tokens, attempts, failures, factors)
     identities, single_sign_on = _single_sign_on(on, tokens, second_step, attempts, failures)
     return AccountServices(
@@ -83,12 +83,12 @@ def account_services(on: OpenServers) -> AccountServices:
         second_factors=second_factors,
         second_step=second_step,
         identities=identities,
-        single_sign_on=on.closing(single_sign_on),
+        single_sign_on=on.close_at_end(single_sign_on),
         confirmations=Confirmations(accounts, tokens, password_sign_in, factors),
         api_keys=api_keys,
         list_exports=ListExports(on.database),
         word_keeper=WordKeeper(SecretBox(on.keys, KeyPurpose.SEARCHED_WORDS)),
-        callers=Callers(tokens, api_keys, on.closing(Impersonation(on.database, on.now))),
+        callers=Callers(tokens, api_keys, on.close_at_end(Impersonation(on.database, on.now))),
     )
 
 

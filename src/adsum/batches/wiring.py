@@ -64,8 +64,8 @@ def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
     settings, database, now = on.settings, on.database, on.now
     queue, control = queue_service(settings, on.shards), queue_control(settings, on.shards)
     completion = Completion(database, queue.ledger, now)
-    enqueuer = on.closing(Enqueuer(queue, completion))
-    acceptance = on.closing(
+    enqueuer = on.close_at_end(Enqueuer(queue, completion))
+    acceptance = on.close_at_end(
         Acceptance(database, now, chunk_size=settings.chunk_size, max_batch_size=settings.max_batch_size)
     )
     attendances = AttendancesService(database, acceptance, enqueuer)
@@ -76,7 +76,7 @@ def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
         queue_control=control,
         attendances=attendances,
         processor=processor,
-        dispatcher=on.closing(new_dispatcher(settings, processor)),
+        dispatcher=on.close_at_end(new_dispatcher(settings, processor)),
         sweeper=sweepers[0],
         sweepers=sweepers,
         earlier_shards=earlier_shards(settings, database, control, on.shards, now),
@@ -84,7 +84,7 @@ def batch_services(on: OpenServers, schools: Schools) -> BatchServices:
         undo=Undo(database, now),
         batches=Batches(database, on.reader),
         timeline=Timeline(database, queue.ledger),
-        progress=on.closing(Progress(database, attendances)),
+        progress=on.close_at_end(Progress(database, attendances)),
         activity=ActivityService(database, control, now),
         marks_import=MarksImport(database, attendances, schools),
     )

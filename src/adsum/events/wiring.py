@@ -48,7 +48,7 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
     settings = on.settings
     numbering = EventNumbering(on.database)
     guard, box = Guard(_networks(settings.webhook_allowed_networks)), SecretBox(on.keys, KeyPurpose.WEBHOOKS)
-    sender = on.closing(Sender(guard, on.now))
+    sender = on.close_at_end(Sender(guard, on.now))
     pace = Pace()
     deliveries = Deliveries(on.database, sender, box, pace, on.now, metrics.count_attempt, on.tracing)
     taken = TakenRegisters(on.database, on.now)

@@ -69,7 +69,7 @@ def operation_services(
     return OperationServices(
         school_setup=SchoolSetup(on.database, on.now),
         metrics=metrics,
-        rate_limits=on.closing(_rate_limits(on, metrics)),
+        rate_limits=on.close_at_end(_rate_limits(on, metrics)),
         batch_metrics=metrics.batches,
         readiness=readiness,
         run_metrics=run_metrics,

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
 
-class Closeable(Protocol):
+class Client(Protocol):
     """A client that closes its connections, as redis-py's does."""
 
     @property
     def aclose(self) -> Callable[[], Awaitable[None]]: ...
 
 
-AnyCloseable = TypeVar("AnyCloseable", bound=Closeable)
+AnyClient = TypeVar("AnyClient", bound=Client)
 
 
 async def uncancellable(work: Coroutine[Any, Any, None]) -> None:
@@ -36,7 +36,7 @@ async def uncancellable(work: Coroutine[Any, Any, None]) -> None:
 
 
 @asynccontextmanager
-async def closing(client: AnyCloseable) -> AsyncGenerator[AnyCloseable]:
+async def closing(client: AnyClient) -> AsyncGenerator[AnyClient]:
     """Closes a client at the end of the block."""
     try:
         yield client
@@ -44,15 +44,20 @@ async def closing(client: AnyCloseable) -> AsyncGenerator[AnyCloseable]:
         await close(client)
 
 
-async def close(client: Closeable) -> None:
-    """Closes a client, and all its connections even if the caller is cancelled meanwhile. redis-py closes each in a
+async def close(*clients: Client) -> None:
+    """Closes clients, and all their connections even if the caller is cancelled meanwhile. redis-py closes each in a
     task of its own, and a cancellation ends those tasks before they begin.
+
+    Raises the first error, after all clients have been closed.
     """
-    await uncancellable(_closed(client))
+    await uncancellable(_closed(clients))
 
 
-async def _closed(client: Closeable) -> None:
-    await client.aclose()
+async def _closed(clients: Collection[Client]) -> None:
+    outcomes = await asyncio.gather(*(each.aclose() for each in clients), return_exceptions=True)
+    for each in outcomes:
+        if each is not None:
+            raise each
 
 
 async def end(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -52,5 +52,5 @@ def privacy_services(on: OpenServers, schools: Schools, roster: RosterServices, 
         school_years=SchoolYears(on.database, on.now),
         year_archives=YearArchives(on.database, on.now),
         year_restores=YearRestores(on.database, on.now),
-        partitions_ahead=on.closing(partitions_ahead(on.database, on.now)),
+        partitions_ahead=on.close_at_end(partitions_ahead(on.database, on.now)),
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from typing import cast
 
 import pytest
 from redis.asyncio import Redis
+from typing_extensions import override
 
-from adsum.platform.redis.connection import QueueOutage
+from adsum.platform.redis.connection import QueueOutage, open_redis
 from adsum.platform.redis.shards import Shard, Shards, answers_of
 from adsum.platform.redis.slots import SLOTS, shard_prefixes, slot_of
 from adsum.platform.setting_groups.queue import MAX_SHARDS
@@ -18,6 +20,80 @@ def shards_of(number: int) -> Shards:
     client = Redis()
     shards = [Shard(each, client, prefix) for each, prefix in enumerate(shard_prefixes("", number, is_cluster=False))]
     return Shards(shards, home=shards[0])
+
+
+class SlowClient(Redis):
+    """A client that is closed after a step of the event loop, and then may fail."""
+
+    closed: list[Redis]
+    error: Exception | None = None
+
+    @override
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await asyncio.sleep(0)
+        self.closed.append(self)
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def slow() -> Shards:
+    """Shards with a client each, and one for the home."""
+    closed = list[Redis]()
+    clients = [SlowClient() for _ in range(4)]
+    for each in clients:
+        each.closed = closed
+    home, *shards = [Shard(number, client, "") for number, client in enumerate(clients)]
+    return Shards(shards, home)
+
+
+def closed_of(shards: Shards) -> int:
+    assert isinstance(shards.home.redis, SlowClient)
+    return len(shards.home.redis.closed)
+
+
+async def test_all_clients_are_closed_although_the_caller_is_cancelled(slow: Shards) -> None:
+    closing = asyncio.create_task(slow.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert closed_of(slow) == 4
+
+
+async def test_all_clients_are_closed_although_one_fails(slow: Shards) -> None:
+    assert isinstance(slow.home.redis, SlowClient)
+    slow.home.redis.error = OSError("broken pipe")
+    with pytest.raises(OSError, match="broken pipe"):
+        await slow.aclose()
+    assert closed_of(slow) == 4
+
+
+@pytest.mark.parametrize("url", ["redis+cluster://127.0.0.1:{port}", "redis+sentinel://127.0.0.1:{port}/main"])
+async def test_a_pool_whose_connections_cannot_be_closed_ends_its_search_for_a_server(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    asked = asyncio.Event()
+
+    async def be_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read(-1)
+        writer.close()
+
+    async def fail(*, inuse_connections: bool = True) -> None:
+        raise OSError("broken pipe")
+
+    silent = await asyncio.start_server(be_silent, "127.0.0.1", 0)
+    async with silent:
+        client = open_redis(url.format(port=silent.sockets[0].getsockname()[1]), connections=1, socket_timeout=60)
+        asking = asyncio.ensure_future(cast("Awaitable[str | None]", client.get("key")))
+        await asked.wait()
+        monkeypatch.setattr(client.connection_pool, "disconnect", fail)
+        with pytest.raises(OSError, match="broken pipe"):
+            await client.aclose()
+        # The search is shared by all requests, so it ends only if the pool ends it.
+        with pytest.raises(asyncio.CancelledError):
+            await asking
 
 
 @pytest.mark.parametrize(

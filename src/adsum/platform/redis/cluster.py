@@ -127,8 +127,10 @@ class OwnerPool(BlockingConnectionPool):
 
     @override
     async def aclose(self) -> None:
-        await super().aclose()
-        await self.slot.close()
+        try:
+            await super().aclose()
+        finally:
+            await self.slot.close()
 
 
 @dataclass(frozen=True, slots=True)

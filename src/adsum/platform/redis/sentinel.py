@@ -161,8 +161,10 @@ class PrimaryPool(SentinelConnectionPool, BlockingConnectionPool):
 
     @override
     async def aclose(self) -> None:
-        await super().aclose()
-        await cast("_Sentinels", self.sentinel_manager).aclose()
+        try:
+            await super().aclose()
+        finally:
+            await cast("_Sentinels", self.sentinel_manager).aclose()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +229,10 @@ class _Sentinels(Sentinel):
 
     @override
     async def aclose(self) -> None:
-        await self._lookup.close()
-        await super().aclose()
+        try:
+            await self._lookup.close()
+        finally:
+            await super().aclose()
 
     @property
     def _clients(self) -> list[Redis]:

@@ -71,9 +71,8 @@ class Shards(Sequence[Shard]):
         return cls(shards, Shard(0, client, home))
 
     async def aclose(self) -> None:
-        """Closes the clients."""
-        for client in {id(each.redis): each.redis for each in (self.home, *self._shards)}.values():
-            await close(client)
+        """Closes the clients, as `close` does."""
+        await close(*{id(each.redis): each.redis for each in (self.home, *self._shards)}.values())
 
     def of(self, session_id: int) -> Shard:
         """The shard of a session."""
