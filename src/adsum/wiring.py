@@ -37,7 +37,7 @@ from adsum.platform.settings import Settings
 from adsum.platform.time_zones import ASSUMED
 from adsum.privacy.retention.rules import FIRST_MONTH
 from adsum.privacy.wiring import PrivacyServices, privacy_services
-from adsum.privacy.years.repository.archived import partitioning, partitions_ahead
+from adsum.privacy.years.repository import partitioning, partitions_ahead
 from adsum.registers.wiring import RegisterPageServices, RegisterServices, register_page_services, register_services
 from adsum.reports.wiring import ReportServices, report_services
 from adsum.roster.demo import service as demo

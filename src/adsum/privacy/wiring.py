@@ -13,8 +13,7 @@ from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.service import StudentData
 from adsum.privacy.staff.service import StaffErasure
 from adsum.privacy.years.archives import YearArchives
-from adsum.privacy.years.repository.archived import partitions_ahead
-from adsum.privacy.years.restores import YearRestores
+from adsum.privacy.years.repository import partitions_ahead
 from adsum.privacy.years.service import SchoolYears
 from adsum.roster.wiring import RosterServices
 from adsum.schools.service import Schools
@@ -34,7 +33,6 @@ class PrivacyServices:
     retention_runs: RetentionRuns
     school_years: SchoolYears
     year_archives: YearArchives
-    year_restores: YearRestores
     partitions_ahead: PartitionsAhead
 
 
@@ -51,6 +49,5 @@ def privacy_services(on: OpenServers, schools: Schools, roster: RosterServices, 
         retention_runs=RetentionRuns(on.database, on.now),
         school_years=SchoolYears(on.database, on.now),
         year_archives=YearArchives(on.database, on.now),
-        year_restores=YearRestores(on.database, on.now),
         partitions_ahead=on.close_at_end(partitions_ahead(on.database, on.now)),
     )

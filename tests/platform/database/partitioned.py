@@ -14,7 +14,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.partitions import partitions_of
 from adsum.platform.database.revision import schema_compatibility
 from adsum.platform.ids import Batch
-from adsum.privacy.years.repository.archived import partitioning
+from adsum.privacy.years.repository import partitioning
 from tests.support.schools import SchoolIds, make_record
 
 TODAY = date(2026, 11, 30)

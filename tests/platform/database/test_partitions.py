@@ -14,7 +14,7 @@ from adsum.platform.database import table_changes
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.database.partitions import PartitionsAhead
 from adsum.platform.settings import Settings
-from adsum.privacy.years.repository.archived import partitions_ahead
+from adsum.privacy.years.repository import partitions_ahead
 from adsum.wiring import migrate
 from tests.platform.database.partitioned import (
     NEXT_YEAR,

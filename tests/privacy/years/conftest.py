@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import make_url
 
 from adsum.platform.database.engine import Database, open_database
-from adsum.privacy.years.repository.archived import partitioning
+from adsum.privacy.years.repository import partitioning
 from tests.privacy.years.site import Site, site_on
 from tests.support.fixtures import ONE_TABLE
 from tests.support.servers.postgres import Postgres

@@ -24,7 +24,6 @@ from adsum.privacy.retention.rules import Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.years.archive import read_archive
 from adsum.privacy.years.archives import YearArchives
-from adsum.privacy.years.restores import YearRestores
 from adsum.privacy.years.rules import YearManifest
 from adsum.schools.tables import schools
 from tests.support.schools import SchoolIds, make_record, make_school
@@ -46,16 +45,6 @@ class Site:
     @property
     def archives(self) -> YearArchives:
         return YearArchives(self.database, lambda: NOW)
-
-    @property
-    def restores(self) -> YearRestores:
-        return YearRestores(self.database, lambda: NOW)
-
-    async def rows(self, table: Table) -> list[dict[str, Any]]:
-        """All rows, by the columns of the primary key."""
-        async with self.database.snapshot() as connection:
-            found = await connection.execute(select(table).order_by(*table.primary_key))
-            return [dict(row) for row in found.mappings()]
 
     async def count(self, table: Table, *conditions: Any) -> int:
         async with self.database.snapshot() as connection:
@@ -103,12 +92,6 @@ async def archived(site: Site, folder: Path) -> YearManifest:
     path = folder / "2024.tar"
     await site.archives.archive(2024, path, OFFICE)
     return read_archive(path)
-
-
-async def dropped(site: Site, folder: Path) -> Path:
-    """The archive of the past year, with which it was dropped."""
-    await site.archives.drop(await archived(site, folder), OFFICE)
-    return folder / "2024.tar"
 
 
 def names_in(folder: Path) -> list[str]:

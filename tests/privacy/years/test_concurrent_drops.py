@@ -17,8 +17,8 @@ from adsum.platform.database import table_changes
 from adsum.platform.database.engine import Database, LockTimeout
 from adsum.platform.ids import Batch
 from adsum.privacy.retention.repository import periods
+from adsum.privacy.years import repository
 from adsum.privacy.years.archives import YearArchives
-from adsum.privacy.years.repository import archived as repository
 from adsum.privacy.years.rules import SchoolTotals, YearKept, YearManifest
 from adsum.roster.tables import sessions
 from adsum.schools.tables import schools

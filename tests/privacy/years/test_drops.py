@@ -19,6 +19,7 @@ from adsum.platform.ids import Batch
 from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.holds.service import StudentHolds
 from adsum.privacy.tables import student_merges
+from adsum.privacy.years import archives
 from adsum.privacy.years.archives import YearArchives
 from adsum.privacy.years.rules import YearKept
 from adsum.schools.tables import schools
@@ -240,3 +241,17 @@ async def test_a_year_with_a_partition_goes_with_it(partitioned: Database, tmp_p
     assert "attendances_2024" not in await site.partitions()
     assert await site.count(attendances) == 1
     assert await site.count(attendance_changes) == 0
+
+
+async def test_a_year_is_dropped_with_an_archive_of_the_first_format(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(archives, "newest_revision", lambda: None)
+        manifest = await archived(site, tmp_path)
+    assert b'"format": 1' in (tmp_path / "2024.tar").read_bytes()
+    assert manifest.schema is None
+
+    await site.archives.drop(manifest, OFFICE)
+
+    assert await site.count(attendances) == 1

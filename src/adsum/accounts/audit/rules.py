@@ -75,7 +75,6 @@ class Action(StrEnum):
     RECORDS_PARTITIONED = "records_partitioned"
     YEAR_ARCHIVED = "year_archived"
     YEAR_DROPPED = "year_dropped"
-    YEAR_RESTORED = "year_restored"
     STUDENTS_MERGED = "students_merged"
     SIGNING_KEY_ROTATED = "signing_key_rotated"
     WEBHOOK_CREATED = "webhook_created"

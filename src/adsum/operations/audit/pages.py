@@ -43,7 +43,6 @@ TONES = {
     Action.KEY_REVOKED: "warn",
     Action.RETENTION_RUN: "warn",
     Action.YEAR_DROPPED: "bad",
-    Action.YEAR_RESTORED: "warn",
     Action.STUDENTS_MERGED: "warn",
     Action.LOG_PRUNED: "warn",
     Action.SIGNED_IN: "good",

@@ -93,7 +93,6 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.HOLD_LIFTED,
         Action.RETENTION_RUN,
         Action.YEAR_DROPPED,
-        Action.YEAR_RESTORED,
     ),
     Area.INSTALLATION: (
         Action.SIGNING_KEY_ROTATED,

@@ -188,25 +188,6 @@ class PartitionsAhead:
             await asyncio.wait([self._analysing])
 
 
-def lacks_year(present: Sequence[Partition], first: date) -> bool:
-    """Whether a partitioned table has no partition with a day of the school year that begins on a day."""
-    after = [each for each in present if each.first is not None and each.first >= next_year(first)]
-    before = [each for each in present if each.end <= first]
-    return bool(present) and len(before) + len(after) == len(present)
-
-
-async def make_of_year(database: Database, tables: Sequence[Table], first: date) -> None:
-    """Makes the partitions of a school year that was dropped, unless another process just has. On Postgres alone.
-
-    Raises:
-        LockTimeout: a transaction uses a table each time, for minutes.
-        StorageOutage: another process migrates, or the database does not answer.
-    """
-    async with schema_locked(database) as connection:
-        lacking = [table for table in tables if lacks_year(await partitions_of(connection, table), first)]
-        await between_others(database, partial(_add_partitions, tables=lacking, first=first))
-
-
 async def _are_few(connection: AsyncConnection, tables: Sequence[Table], first: date) -> bool:
     """Whether the rows of a year that are in the partitions of other days can be moved while others wait."""
     counts = [

@@ -12,7 +12,7 @@ import json
 import os
 import tarfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from datetime import date, datetime
 from pathlib import Path
@@ -125,18 +125,6 @@ def read_archive(path: Path) -> YearManifest:
     except OSError as error:
         raise ArchiveRefused(f"{path} cannot be read: {error.strerror}") from error
     return manifest
-
-
-def rows_in(path: Path, name: str) -> Iterator[dict[str, Any]]:
-    """The rows of a table in an archive that `read_archive` has checked, in their order."""
-    try:
-        with tarfile.open(path, "r:") as tar, _opened(tar, tar.getmember(f"{name}{ENDING}")) as compressed:
-            for line in gzip.GzipFile(fileobj=compressed):
-                yield json.loads(line)
-    except _DAMAGED as error:
-        raise ArchiveRefused(f"{path} is not an archive of Adsum, or it is damaged") from error
-    except OSError as error:
-        raise ArchiveRefused(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _checked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[int, int, str]:

@@ -26,6 +26,7 @@ from adsum.privacy.retention.repository import partitions
 from adsum.privacy.retention.repository.deletions import DELETIONS, Deletion
 from adsum.privacy.retention.repository.periods import set_records_from
 from adsum.privacy.retention.rules import Kind
+from adsum.privacy.years import repository
 from adsum.privacy.years.archive import (
     ENDING,
     ArchiveRefused,
@@ -35,8 +36,7 @@ from adsum.privacy.years.archive import (
     require_new_file,
     write_archive,
 )
-from adsum.privacy.years.repository import archived
-from adsum.privacy.years.repository.archived import NamedRows, SchoolDays, YearChanges
+from adsum.privacy.years.repository import NamedRows, SchoolDays, YearChanges
 from adsum.privacy.years.rules import NOTHING, YearKept, YearManifest
 from adsum.privacy.years.service import first_month_of, not_owned, require_all_schools
 from adsum.roster.session_fence import advance_fences
@@ -58,7 +58,7 @@ class _Written:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.files: dict[str, RowsFile] = {}
-        self.ids: dict[str, set[int]] = {name: set() for name in archived.NAMED}
+        self.ids: dict[str, set[int]] = {name: set() for name in repository.NAMED}
 
     def file(self, name: str) -> RowsFile:
         self.files[name] = RowsFile(self._folder, name)
@@ -99,7 +99,7 @@ class YearArchives:
         except OSError as error:
             raise ArchiveRefused(f"{target} cannot be written: {error.strerror}") from error
         async with self._database.transaction() as connection:
-            await record(connection, caller, Action.YEAR_ARCHIVED, after=details_of(manifest))
+            await record(connection, caller, Action.YEAR_ARCHIVED, after=_details(manifest))
         log.info("year archived", first_day=manifest.first.isoformat(), rows=manifest.records)
         return manifest
 
@@ -107,25 +107,25 @@ class YearArchives:
         """Writes the files of an archive from one state of the database."""
         async with self._database.snapshot() as connection:
             first = date(year, await first_month_of(connection, self._now()), 1)
-            schools = [school_id for school_id, _, _ in await archived.list_school_days(connection)]
+            schools = [school_id for school_id, _, _ in await repository.list_school_days(connection)]
             written = _Written(folder)
             with written.file("attendances") as records, written.file("attendance_changes") as changes:
                 for school_id in schools:
-                    for day in await archived.days_of(connection, school_id, first, next_year(first)):
-                        records.write(written.noted(await archived.records_of_day(connection, school_id, day)))
-                        changes.write(await archived.changes_of_day(connection, school_id, day))
+                    for day in await repository.days_of(connection, school_id, first, next_year(first)):
+                        records.write(written.noted(await repository.records_of_day(connection, school_id, day)))
+                        changes.write(await repository.changes_of_day(connection, school_id, day))
             with written.file("disputed_marks") as disputed:
-                rows = await archived.disputed_marks_of(connection, first, next_year(first))
+                rows = await repository.disputed_marks_of(connection, first, next_year(first))
                 disputed.write(written.noted(rows))
             with written.file("double_records") as doubles:
                 for school_id in schools:
-                    rows = await archived.double_records_of(connection, school_id, first, next_year(first))
+                    rows = await repository.double_records_of(connection, school_id, first, next_year(first))
                     doubles.write(written.noted(rows))
             for name, ids in written.ids.items():
                 with written.file(name) as names:
                     for page in _pages(sorted(ids)):
-                        names.write(await archived.rows_with_names(connection, name, page))
-            totals = {each: await archived.totals_of(connection, each, first, next_year(first)) for each in schools}
+                        names.write(await repository.rows_with_names(connection, name, page))
+            totals = {each: await repository.totals_of(connection, each, first, next_year(first)) for each in schools}
         files = {f"{name}{ENDING}": file.described() for name, file in written.files.items()}
         of_year = {school_id: each for school_id, each in totals.items() if each != NOTHING}
         return YearManifest(__version__, newest_revision(), self._now(), first, next_year(first), of_year, files)
@@ -136,7 +136,7 @@ class YearArchives:
         async with self._database.snapshot() as connection:
             first = date(year, await first_month_of(connection, self._now()), 1)
             await _require_owner(connection, next_year(first))
-            schools = await archived.list_school_days(connection)
+            schools = await repository.list_school_days(connection)
             await self._require_droppable(connection, first, next_year(first), schools)
 
     async def drop(self, manifest: YearManifest, caller: Caller) -> int:
@@ -181,19 +181,19 @@ class YearArchives:
             if await self._has_begun(connection, manifest):
                 return None
             await _require_owner(connection, manifest.end)
-            schools = await archived.list_school_days(connection)
+            schools = await repository.list_school_days(connection)
             await self._require_droppable(connection, manifest.first, manifest.end, schools)
             # A refusal changes no school, except for one that has just changed: so each is compared twice.
             for school_id, _, _ in schools:
                 await self._require_archived(connection, manifest, school_id)
         async with self._database.snapshot() as connection:
-            ids = await archived.ids_of_days(connection, manifest.first, manifest.end)
-            changes = await archived.changes_since(connection, manifest.first, manifest.end, ids)
+            ids = await repository.ids_of_days(connection, manifest.first, manifest.end)
+            changes = await repository.changes_since(connection, manifest.first, manifest.end, ids)
         for school_id, _, _ in schools:
             async with self._database.transaction() as connection:
                 await lock_school(connection, school_id)
                 # A submission that has read an earlier first day waits, or is decided again.
-                await advance_fences(connection, await archived.sessions_of(connection, school_id))
+                await advance_fences(connection, await repository.sessions_of(connection, school_id))
                 await _require_no_open_runs(connection, manifest.end)
                 await self._require_archived(connection, manifest, school_id)
                 await set_records_from(connection, school_id, manifest.end)
@@ -207,7 +207,7 @@ class YearArchives:
         It counts no records: all schools are locked. A transaction that has read the first day of its school before
         may have corrected one after the comparison, so it compares the changes.
         """
-        schools = await archived.list_school_days(connection)
+        schools = await repository.list_school_days(connection)
         for school_id, _, _ in schools:
             await lock_school(connection, school_id)
         ended = [each for each in schools if each[2] is not None and each[2] >= manifest.end]
@@ -215,11 +215,11 @@ class YearArchives:
         if not await self._has_begun(connection, manifest):
             if len(ended) < len(schools):
                 raise YearKept("a school was added while others were compared: run the command again")
-            await archived.lock_records(connection)
+            await repository.lock_records(connection)
             ids, changes = compared or (None, None)
-            if await archived.changes_since(connection, manifest.first, manifest.end, ids) != changes:
+            if await repository.changes_since(connection, manifest.first, manifest.end, ids) != changes:
                 raise YearKept("a record of the year was changed while others were compared: make a new archive")
-            await record(connection, caller, Action.YEAR_DROPPED, after=details_of(manifest))
+            await record(connection, caller, Action.YEAR_DROPPED, after=_details(manifest))
             for each in await partitions.partitions_of_records(connection):
                 if each.end == manifest.end:
                     await partitions.drop_record_partitions(connection, each)
@@ -227,10 +227,10 @@ class YearArchives:
         return [school_id for school_id, _, _ in ended]
 
     async def _has_begun(self, connection: Connection, manifest: YearManifest) -> bool:
-        return await archived.last_action(connection, digest_of_manifest(manifest)) is Action.YEAR_DROPPED
+        return await repository.was_dropped(connection, digest_of_manifest(manifest))
 
     async def _require_archived(self, connection: Connection, manifest: YearManifest, school_id: int) -> None:
-        totals = await archived.totals_of(connection, school_id, manifest.first, manifest.end)
+        totals = await repository.totals_of(connection, school_id, manifest.first, manifest.end)
         if totals != manifest.totals.get(school_id, NOTHING):
             raise YearKept(f"the records of school {school_id} have changed since the archive: make a new one")
 
@@ -240,7 +240,7 @@ class YearArchives:
         if any(today_in(zone, self._now()) < end for _, zone, _ in schools):
             raise YearKept(f"the school year ends on {end.isoformat()}: it is dropped after that")
         for school_id, _, _ in schools:
-            earliest = await archived.first_day(connection, school_id)
+            earliest = await repository.first_day(connection, school_id)
             if earliest is not None and earliest < first:
                 raise YearKept(f"there are records of {earliest.isoformat()}: archive and drop earlier years first")
         if held := await partitions.count_records_on_hold(connection, None, end):
@@ -273,8 +273,7 @@ def _pages(ids: Sequence[int]) -> list[Sequence[int]]:
     return [ids[i : i + PAGE] for i in range(0, len(ids), PAGE)]
 
 
-def details_of(manifest: YearManifest) -> dict[str, int | str]:
-    """The entry of the audit log about an archive."""
+def _details(manifest: YearManifest) -> dict[str, int | str]:
     return {
         "year": manifest.first.year,
         "records": manifest.records,

@@ -13,9 +13,8 @@ from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.privacy.years.archive import read_archive
 from adsum.privacy.years.archives import YearArchives
-from adsum.privacy.years.restores import YearRestores
 from adsum.privacy.years.rules import YearManifest
-from adsum.privacy.years.schemas import ArchiveItem, RestoredItem, SchoolYearItem
+from adsum.privacy.years.schemas import ArchiveItem, SchoolYearItem
 from adsum.privacy.years.service import SchoolYears
 
 app = typer.Typer(no_args_is_help=True)
@@ -89,17 +88,6 @@ def drop(path: Archive, *, yes: Yes = False, as_json: Json = False) -> None:
     """
     _confirm(yes=yes)
     show_item(ArchiveItem.of(_drop(path)), as_json=as_json)
-
-
-@app.command()
-def restore(path: Archive, *, as_json: Json = False) -> None:
-    """Put the records of a dropped school year back, with their history, disputed marks and double records of merges.
-
-    From then on they are marked, corrected and reported again. Later years that were dropped go back first. Records of
-    students who were erased stay deleted. Interrupted, the same command goes on; it names everything that prevents it.
-    """
-    restored = run_with(YearRestores, lambda restores: restores.restore(path, system_caller()))
-    show_item(RestoredItem.of_restored(restored), as_json=as_json)
 
 
 def _drop(path: Path) -> YearManifest:

@@ -18,12 +18,6 @@ class YearKept(AdsumError):
     code = "year_kept"
 
 
-class YearNotRestored(AdsumError):
-    """An archive is not put back. There is one violation for each reason."""
-
-    code = "year_not_restored"
-
-
 @dataclass(frozen=True, slots=True)
 class SchoolYear:
     """The days from `first` to before `end`, with the number of their records at all schools.
@@ -83,15 +77,6 @@ class YearManifest:
     @property
     def changes(self) -> int:
         return sum(each.changes for each in self.totals.values())
-
-
-@dataclass(frozen=True, slots=True)
-class RestoredYear:
-    """A restored archive. `records`: the number that was put back; `left_out`: those of students who are gone."""
-
-    manifest: YearManifest
-    records: int
-    left_out: int
 
 
 def years_of(days: Mapping[date, int], partitions: Sequence[Partition], first_month: int) -> list[SchoolYear]:

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from adsum.platform.http.schemas import Moment, Schema
-from adsum.privacy.years.rules import RestoredYear, SchoolYear, YearManifest
+from adsum.privacy.years.rules import SchoolYear, YearManifest
 
 
 class SchoolYearItem(Schema):
@@ -55,18 +55,3 @@ class ArchiveItem(Schema):
             made_at=manifest.made_at,
             version=manifest.version,
         )
-
-
-class RestoredItem(ArchiveItem):
-    """An archive of a school year that is restored."""
-
-    restored_records: Annotated[int, Field(description="The number of records that were put back now.")]
-    left_out_records: Annotated[
-        int, Field(description="The number of records of students who were erased, or deleted by retention.")
-    ]
-
-    @classmethod
-    def of_restored(cls, year: RestoredYear) -> Self:
-        archive = ArchiveItem.of(year.manifest)
-        values = {name: getattr(archive, name) for name in ArchiveItem.model_fields}
-        return cls.model_validate({**values, "restored_records": year.records, "left_out_records": year.left_out})

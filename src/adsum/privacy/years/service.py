@@ -14,7 +14,7 @@ from adsum.platform.errors import AdsumError, ConfigurationError, Forbidden
 from adsum.privacy.retention.repository.partitions import owns_partitions, partitions_of_records
 from adsum.privacy.retention.repository.periods import periods_of_schools
 from adsum.privacy.retention.rules import FIRST_MONTH
-from adsum.privacy.years.repository import archived
+from adsum.privacy.years import repository
 from adsum.privacy.years.rules import SchoolYear, years_of
 
 
@@ -40,8 +40,8 @@ class SchoolYears:
         async with self._database.snapshot() as connection:
             present = await partitions_of_records(connection)
             days = Counter[date]()
-            for school_id, _, _ in await archived.list_school_days(connection):
-                days.update(await archived.count_records(connection, school_id))
+            for school_id, _, _ in await repository.list_school_days(connection):
+                days.update(await repository.count_records(connection, school_id))
             return years_of(days, present, await first_month_of(connection, self._now()))
 
     async def partition(self, first_month: int | None, caller: Caller) -> bool:
@@ -62,7 +62,7 @@ class SchoolYears:
             may_change = bool(await partitions_of_records(connection)) or await owns_partitions(connection)
         if not may_change:
             raise not_owned("adsum year partition")
-        done = await archived.partitioning(self._database, month).partition(self._now().date())
+        done = await repository.partitioning(self._database, month).partition(self._now().date())
         if done:
             async with self._database.transaction() as connection:
                 await record(connection, caller, Action.RECORDS_PARTITIONED, after={"first_month": month})

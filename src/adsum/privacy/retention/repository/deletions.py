@@ -33,8 +33,8 @@ Deletion: TypeAlias = Callable[[AsyncConnection, int, date, int], Awaitable[int]
 
 STUDENTS_AT_ONCE = 20
 _SUMMARIES = (student_days, student_months, unmarked_students)
-TEXTS_OF_CHANGE = ("old_note", "new_note", "old_office_note", "new_office_note", "reason")
-TEXTS_OF_RECORD = ("note", "office_note")
+_TEXTS_OF_CHANGE = ("old_note", "new_note", "old_office_note", "new_office_note", "reason")
+_TEXTS_OF_RECORD = ("note", "office_note")
 
 
 async def delete_records(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
@@ -129,7 +129,7 @@ async def delete_answers(connection: AsyncConnection, _school_id: int, before: d
 async def remove_notes(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Removes notes from records. The records stay, with their versions."""
     ids = await _record_ids(connection, school_id, before, limit, HAS_NOTE)
-    no_texts = dict.fromkeys(TEXTS_OF_RECORD)
+    no_texts = dict.fromkeys(_TEXTS_OF_RECORD)
     await connection.execute(update(attendances).where(attendances.c.id.in_(ids)).values(no_texts))
     return len(ids)
 
@@ -137,7 +137,7 @@ async def remove_notes(connection: AsyncConnection, school_id: int, before: date
 async def remove_notes_of_changes(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Removes notes and reasons from the history of records."""
     c, a = attendance_changes.c, attendances.c
-    has_text = or_(*(c[name].is_not(None) for name in TEXTS_OF_CHANGE))
+    has_text = or_(*(c[name].is_not(None) for name in _TEXTS_OF_CHANGE))
     due = (
         select(c.attendance_id, c.version)
         .join(attendances, a.id == c.attendance_id)
@@ -146,7 +146,7 @@ async def remove_notes_of_changes(connection: AsyncConnection, school_id: int, b
     )
     keys = [tuple(row) for row in await connection.execute(due)]
     if keys:
-        no_texts = dict.fromkeys(TEXTS_OF_CHANGE)
+        no_texts = dict.fromkeys(_TEXTS_OF_CHANGE)
         await connection.execute(
             update(attendance_changes).where(tuple_(c.attendance_id, c.version).in_(keys)).values(no_texts)
         )
@@ -166,7 +166,7 @@ async def remove_notes_of_disputed_marks(connection: AsyncConnection, school_id:
 
 async def remove_notes_of_merges(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
     """Removes notes from the double records of merges."""
-    return await _change_merges(connection, school_id, before, limit, without_texts)
+    return await _change_merges(connection, school_id, before, limit, _without_texts)
 
 
 async def delete_absences(connection: AsyncConnection, school_id: int, before: date, limit: int) -> int:
@@ -306,9 +306,9 @@ async def _change_merges(
     return changed
 
 
-def without_texts(double: Mapping[str, Any]) -> Mapping[str, Any]:
+def _without_texts(double: Mapping[str, Any]) -> Mapping[str, Any]:
     """A double record without notes and reasons."""
-    names = {*TEXTS_OF_RECORD, *TEXTS_OF_CHANGE}
+    names = {*_TEXTS_OF_RECORD, *_TEXTS_OF_CHANGE}
 
     def stripped(row: Mapping[str, Any]) -> dict[str, Any]:
         return {name: None if name in names else value for name, value in row.items()}

@@ -73,12 +73,11 @@ async def sessions_of(connection: AsyncConnection, school_id: int) -> Sequence[i
     return (await connection.scalars(ids.where(classes.c.school_id == school_id))).all()
 
 
-async def last_action(connection: AsyncConnection, sha256: str) -> Action | None:
-    """Whether the archive whose manifest has this checksum was dropped or restored last, by the audit log."""
+async def was_dropped(connection: AsyncConnection, sha256: str) -> bool:
+    """Whether the audit log has the drop of the archive whose manifest has this checksum."""
     c = audit_entries.c
-    of_archives = c.action.in_([Action.YEAR_DROPPED, Action.YEAR_RESTORED])
-    entries = await connection.execute(select(c.action, c.after).where(of_archives).order_by(c.id.desc()))
-    return next((Action(action) for action, after in entries if json.loads(after)["sha256"] == sha256), None)
+    drops = await connection.scalars(select(c.after).where(c.action == Action.YEAR_DROPPED))
+    return any(json.loads(after)["sha256"] == sha256 for after in drops)
 
 
 async def totals_of(connection: AsyncConnection, school_id: int, first: date, end: date) -> SchoolTotals:
