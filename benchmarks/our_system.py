@@ -18,7 +18,8 @@ from benchmarks.servers import ROOT, Data, Servers
 from benchmarks.systems import System, remaining_violations
 from benchmarks.timetable import Timetable
 
-FIXED = (*of_bullmq("attendance"), *of_bullmq(queue_of_webhooks("attendance")), "attendance-sweeper")
+SWEEPER = ("attendance-sweeper", "attendance-released-until")
+FIXED = (*of_bullmq("attendance"), *of_bullmq(queue_of_webhooks("attendance")), *SWEEPER)
 
 
 def clear_settings() -> None:

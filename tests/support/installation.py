@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from adsum import wiring
 from adsum.accounts.access import system_caller
+from adsum.batches.queue.ledger import RELEASED_UNTIL
 from adsum.batches.queue.worker import ChunkWorker
 from adsum.batches.rules import BatchStatus
 from adsum.events.webhooks.queue import queue_of_webhooks
@@ -103,10 +104,11 @@ async def one_student_away(adsum: Adsum, student_id: int) -> AsyncGenerator[None
 
 
 async def queue_keys(redis: Redis, prefix: str = "") -> dict[str, Any]:
-    """Returns each key in Redis with its value or type, without BullMQ's permanent keys."""
+    """Returns each key in Redis with its value or type, without BullMQ's permanent keys and the sweeper's position."""
     names = ("meta", "id", "events", "stalled-check", "marker")
     queues = ("attendance", queue_of_webhooks("attendance"))
     fixed = {f"{prefix}bull:{queue}:{name}" for queue in queues for name in names}
+    fixed.add(f"{prefix}{RELEASED_UNTIL}")
     found: dict[str, Any] = {}
     keys: list[str] = [key async for key in redis.scan_iter()]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     for key in sorted(keys):

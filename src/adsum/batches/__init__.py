@@ -20,7 +20,8 @@ The life of a batch, in the order of the calls, each with the reason why it is s
 6. Release: `Ledger.release_all` removes the lock by compare and delete, after the commit that closed the run. So the
    completion marker implies the closed run.
 7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every open run that has stalled, and releases runs that ended
-   without a release because a process died. It needs only the database, so Redis may be lost at any moment.
+   without a release because a process died, or whose release Redis has lost in a failover. It needs only the database,
+   so Redis may be lost at any moment.
 
 A run is *finished* when every job has an outcome, *closed* or *cancelled* when its row has that state, *released* when
 its lock is deleted.

@@ -20,6 +20,7 @@ from adsum.batches.queue.ledger import Ledger
 from adsum.batches.queue.service import QueueService, RunToEnqueue
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
+from adsum.batches.rules import is_run_id
 from adsum.batches.run import Run
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
@@ -32,14 +33,14 @@ PAGE = 200
 PAGE_JOBS = 20_000
 # Maximum share of the worker's time that sweeping takes, however many runs are open.
 SHARE = 0.2
-# Ended runs per page; they are read without their plans. Then as many plans at once, whose size is not known before.
+# Ended runs per page, which are read without their plans, and pages per pass: more than end between two passes. Then as
+# many plans at once, whose size is not known before.
 ENDED_PAGE = 1_000
+ENDED_PAGES = 20
 RELEASED_AT_ONCE = 10
 FIRST_RUN_ID = "00000000-0000-0000-0000-000000000000"
 # Clocks differ, so the runs of the last moments are checked twice.
 OVERLAP = timedelta(seconds=5)
-# The previous leader has checked older runs. If there was none, each pass checks one page of them.
-RECENT = timedelta(seconds=60)
 
 Chore: TypeAlias = Callable[[], Awaitable[object]]
 """Other periodic work of the leading sweeper. It checks by itself whether anything is due. Two processes may do it at
@@ -53,14 +54,19 @@ log = logger(__name__)
 
 
 class UnreleasedRuns:
-    """Releases runs that ended and whose process died before it released them. Bounded work per pass.
+    """Releases runs that ended and still hold their lock: their process died before it released them, or Redis lost the
+    release in a failover. Bounded work per pass.
+
+    The position up to which they are released is in Redis beside the locks. A server that has lost releases has lost
+    the later positions, too, so that these runs are checked again.
 
     Args:
         database: has the state of every run.
-        ledger: knows which run holds each lock.
+        ledger: knows which run holds each lock, and the position.
         now: the clock.
         lock_ttl: time to live of a lock: older runs hold none.
         page: number of runs that are checked together.
+        pages: maximum number of pages in a pass; the next pass goes on.
         shard: the number of the shard whose runs are checked.
     """
 
@@ -72,51 +78,73 @@ class UnreleasedRuns:
         *,
         lock_ttl: timedelta,
         page: int = ENDED_PAGE,
+        pages: int = ENDED_PAGES,
         shard: int = 0,
     ) -> None:
         self._database = database
         self._ledger = ledger
         self._now = now
+        self._lock_ttl = lock_ttl
         self._page = page
+        self._pages = pages
         self.share = (shard, len(ledger.shards))
-        self._released_until = now() - lock_ttl
-        self._past: Position | None = None
 
     async def release(self) -> int:
-        """Releases runs that ended since the last pass, and checks one more page of older ones.
+        """Releases the runs that ended after the position, and moves it.
 
         Returns:
             The number of runs that were released.
         """
         began = self._now()
-        if self._released_until < began - RECENT:  # the first pass, or another process led for a while
-            self._past = self._past or (self._released_until, FIRST_RUN_ID)
-            self._released_until = began - RECENT
-        released, position = 0, (self._released_until, FIRST_RUN_ID)
-        while position is not None:
-            count, position = await self._release_page(position)
-            released += count
-        self._released_until = began - OVERLAP
-        if self._past is not None:
-            count, self._past = await self._release_page(self._past)
-            released += count
+        shard = self._ledger.shards[self.share[0]]
+        stored = await self._ledger.released_until(shard)
+        last, released = self._first_position(stored, began), 0
+        for _ in range(self._pages):
+            async with self._database.snapshot() as connection:
+                page = await runs.runs_ended_after(connection, last, self._page, self.share)
+            if not page:
+                break
+            last = page[-1][:2]
+            following = _text_of(min(last, (began - OVERLAP, FIRST_RUN_ID)))
+            ended = [(run_id, batch) for _, run_id, batch in page]
+            if held := await self._ledger.move_released(shard, ended, stored, following):
+                released += await self._release(held)
+                # On a failover, some connections may still be to the old primary: the releases are not on the new one.
+                if await self._ledger.move_released(shard, ended, stored, following):
+                    break
+            if len(page) < self._page:
+                break
+            stored = following
         return released
 
-    async def _release_page(self, position: Position) -> tuple[int, Position | None]:
-        """One page after `position`: the number of runs released, and the position of the next page."""
-        async with self._database.snapshot() as connection:
-            page = await runs.runs_ended_after(connection, position, self._page, self.share)
-        holders = await self._ledger.holders([batch for _, _, batch in page])
-        held = [run_id for (_, run_id, _), holder in zip(page, holders, strict=True) if holder == run_id]
-        released = 0
-        for first in range(0, len(held), RELEASED_AT_ONCE):
-            released += await self._release(held[first : first + RELEASED_AT_ONCE])
-        return released, page[-1][:2] if len(page) == self._page else None
+    def _first_position(self, stored: str, began: datetime) -> Position:
+        """The stored position. All runs that may hold a lock are checked if there is none, or one of a wrong clock."""
+        oldest = (began - self._lock_ttl, FIRST_RUN_ID)
+        position = _position_of(stored)
+        return position if position is not None and oldest < position < (began, FIRST_RUN_ID) else oldest
 
     async def _release(self, run_ids: Sequence[str]) -> int:
-        async with self._database.snapshot() as connection:
-            ended = await runs.find_runs(connection, run_ids)
-        return sum(await self._ledger.release_all([tickets_of(run, run.completed_at) for run in ended.values()]))
+        released = 0
+        for first in range(0, len(run_ids), RELEASED_AT_ONCE):
+            async with self._database.snapshot() as connection:
+                ended = await runs.find_runs(connection, run_ids[first : first + RELEASED_AT_ONCE])
+            held = await self._ledger.release_all([tickets_of(run, run.completed_at) for run in ended.values()])
+            released += sum(held)
+        return released
+
+
+def _text_of(position: Position) -> str:
+    return f"{position[0].isoformat()} {position[1]}"
+
+
+def _position_of(text: str) -> Position | None:
+    """None: there is none, or another program has written it."""
+    moment, _, run_id = text.partition(" ")
+    try:
+        ended_at = datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return (ended_at, run_id) if ended_at.tzinfo is not None and is_run_id(run_id) else None
 
 
 class Sweeper:
@@ -206,7 +234,7 @@ class Sweeper:
         return self.is_leading
 
     async def sweep(self) -> int:
-        """Checks every open run once, and the runs that ended since the last pass.
+        """Checks every open run once, and the runs that ended since the position in Redis.
 
         Returns:
             The number of runs that were closed, rescued or released.

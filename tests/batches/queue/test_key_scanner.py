@@ -34,6 +34,7 @@ async def fill(ledger: Ledger) -> None:
     await claim(ledger, OTHER_BATCH, SECOND, [3])
     await release(ledger, OTHER_BATCH, SECOND, [3], completed_at=datetime(2024, 12, 25, tzinfo=UTC))
     await ledger.lead(ledger.shards.home, "somebody", 60)
+    await ledger.move_released(ledger.shards.home, [], "", "2024-12-25")
 
 
 async def test_each_key_is_classified(redis: Redis, ledger: Ledger) -> None:
@@ -49,6 +50,7 @@ async def test_each_key_is_classified(redis: Redis, ledger: Ledger) -> None:
         (KEYS.ticket(2), KeyKind.TICKET, None),
         (f"batch-completed:{OTHER_BATCH.id}", KeyKind.MARKER, OTHER_BATCH),
         ("attendance-sweeper", KeyKind.LEADER, None),
+        ("attendance-released-until", KeyKind.RELEASED_UNTIL, None),
     }
     assert {key.value for key in found.of(KeyKind.TICKET)} == {FIRST}
     assert all(key.lifetime is not None and key.lifetime > 0 for key in found.keys)

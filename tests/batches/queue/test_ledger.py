@@ -1,4 +1,4 @@
-"""The ledger's three scripts: claim, settle, release."""
+"""The ledger's scripts: claim, settle, release, and the position of released runs."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from tests.batches.queue.conftest import (
     SECOND,
     claim,
     lifetimes,
+    names,
     new_ledger,
     release,
     settle,
@@ -281,3 +282,36 @@ async def test_scripts_lost_by_the_server_are_loaded_again(ledger: Ledger, valke
         assert await settle(ledger, BATCH, FIRST, [1]) == 0
         assert tell(valkey, "SCRIPT FLUSH") == "+OK"
         assert await release(ledger, BATCH, FIRST, [1], completed_at=None)
+
+
+async def test_the_position_moves_only_if_it_is_the_expected_one_and_no_run_holds_its_lock(
+    ledger: Ledger, redis: Redis
+) -> None:
+    shard, ended = ledger.shards[0], [(FIRST, BATCH), (SECOND, OTHER_BATCH)]
+    assert await ledger.released_until(shard) == ""
+    await claim(ledger, OTHER_BATCH, SECOND, [1])
+    assert await ledger.move_released(shard, ended, "", "b") == [SECOND]
+    assert await ledger.released_until(shard) == ""
+    await release(ledger, OTHER_BATCH, SECOND, [1], completed_at=None)
+    await claim(ledger, BATCH, SECOND, [1])  # a later run of this batch
+    assert await ledger.move_released(shard, ended, "a", "b") == []
+    assert await ledger.released_until(shard) == ""
+    assert await ledger.move_released(shard, ended, "", "b") == []
+    assert await ledger.released_until(shard) == "b"
+    assert await redis.ttl("attendance-released-until") in {LOCK_TTL, LOCK_TTL - 1}
+
+
+async def test_a_position_of_another_type_is_overwritten(ledger: Ledger, redis: Redis) -> None:
+    for key in ("attendance-released-until", KEYS.lock):
+        await redis.rpush(key, "theirs")  # pyright: ignore[reportGeneralTypeIssues]
+    assert await ledger.released_until(ledger.shards[0]) == ""
+    assert await ledger.move_released(ledger.shards[0], [(FIRST, BATCH)], "", "b") == []
+    assert await ledger.released_until(ledger.shards[0]) == "b"
+
+
+async def test_a_ticket_of_another_type_does_not_prevent_a_release(ledger: Ledger, redis: Redis) -> None:
+    await claim(ledger, BATCH, FIRST, [1, 2])
+    await redis.delete(KEYS.ticket(1))
+    await redis.rpush(KEYS.ticket(1), "theirs")  # pyright: ignore[reportGeneralTypeIssues]
+    assert await release(ledger, BATCH, FIRST, [1, 2], completed_at=None)
+    assert await names(redis) == [KEYS.ticket(1)]

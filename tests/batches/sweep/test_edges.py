@@ -85,31 +85,6 @@ async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
         assert await runs.close_runs(connection, [run.run_id], moment)
 
 
-async def test_recently_ended_runs_are_released_in_one_pass_and_older_ones_page_by_page(
-    adsum: Adsum, school: SchoolIds
-) -> None:
-    moment = system_clock()
-    first, second, last = await three_runs(adsum, school)
-    for run in (first, second):
-        await end(adsum, run, moment - timedelta(minutes=30))
-    unreleased = UnreleasedRuns(adsum.database, adsum.queue.ledger, lambda: moment, lock_ttl=timedelta(hours=1), page=1)
-    await end(adsum, last, moment)
-    assert [await unreleased.release() for _ in range(3)] == [2, 1, 0]
-
-
-async def test_runs_that_ended_under_another_leader_are_checked(adsum: Adsum, school: SchoolIds) -> None:
-    moments = [system_clock()]
-    runs_of_three = await three_runs(adsum, school)
-    unreleased = UnreleasedRuns(
-        adsum.database, adsum.queue.ledger, lambda: moments[-1], lock_ttl=timedelta(hours=1), page=1
-    )
-    assert await unreleased.release() == 0
-    for number, run in enumerate(runs_of_three, start=1):
-        await end(adsum, run, moments[0] + timedelta(minutes=number))
-    moments.append(moments[0] + timedelta(minutes=20))
-    assert [await unreleased.release() for _ in range(4)] == [1, 1, 1, 0]
-
-
 async def test_a_sweeper_that_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:
     _, run = await accepted(adsum, school)
     await lose_everything(redis, run.batch, run)

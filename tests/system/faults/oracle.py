@@ -169,7 +169,8 @@ async def _find_leftovers(installation: Installation, redis: Redis, prefix: str)
     keys: list[str] = [key async for key in redis.scan_iter(match=f"{prefix}*", count=1000)]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     own = installation.settings.queue_name
     baseline = {f"{prefix}bull:{queue}:{name}" for queue in (own, queue_of_webhooks(own)) for name in FIXED} | {
-        f"{prefix}attendance-sweeper"
+        f"{prefix}attendance-sweeper",
+        f"{prefix}attendance-released-until",
     }
     ours = [key for key in keys if key not in baseline]
     lasting = [key for key in ours if key.removeprefix(prefix).startswith((MARKER, f"{RATES}:"))]

@@ -9,9 +9,10 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from adsum.batches.queue.chunks import Chunk, chunk_of
+from adsum.batches.queue.ledger import RELEASED_UNTIL
 
 QUEUE = "bull:attendance:"
-FIXED = frozenset(f"{QUEUE}{name}" for name in ("meta", "id", "events", "marker", "wait"))
+FIXED = frozenset(f"{QUEUE}{name}" for name in ("meta", "id", "events", "marker", "wait")) | {RELEASED_UNTIL}
 _READ = """
 local found = {}
 for _, key in ipairs(redis.call('KEYS', '*')) do

@@ -1,4 +1,4 @@
-"""The three scripts of the ledger, one step each."""
+"""The three scripts that change the ledger, one step each."""
 
 from __future__ import annotations
 

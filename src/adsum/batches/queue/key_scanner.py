@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, cast
 
-from adsum.batches.queue.ledger import COUNTER, LEADER, MARKER, load_script
+from adsum.batches.queue.ledger import COUNTER, LEADER, MARKER, RELEASED_UNTIL, load_script
 from adsum.batches.rules import LOCK
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.redis.connection import translated
@@ -28,11 +28,12 @@ class KeyKind(StrEnum):
     MARKER = "completion marker"
     TICKET = "ticket"
     LEADER = "sweeper's lock"
+    RELEASED_UNTIL = "sweeper's position"
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedKey:
-    """One key. `batch` None: a ticket or the sweeper's lock; `lifetime` in seconds, None: it does not expire."""
+    """One key. `batch` None: a ticket or a key of the sweeper; `lifetime` in seconds, None: it does not expire."""
 
     name: str
     kind: KeyKind
@@ -129,4 +130,5 @@ def _family(name: str) -> tuple[KeyKind, Batch | None] | None:
             return kind, batch
     if _TICKET.fullmatch(name):
         return KeyKind.TICKET, None
-    return (KeyKind.LEADER, None) if name == LEADER else None
+    kind = {LEADER: KeyKind.LEADER, RELEASED_UNTIL: KeyKind.RELEASED_UNTIL}.get(name)
+    return None if kind is None else (kind, None)

@@ -1,7 +1,8 @@
 """The ledger of a batch in Redis: lock, counter, tickets and completion marker, under the seed's keys.
 
 Three scripts change it, each atomically. Its counter is zero for the worker that settles the last job. It decides
-nothing: everything that it may lose can be computed from the database.
+nothing: everything that it may lose can be computed from the database. A fourth script moves the position up to which
+the runs that ended hold no lock.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from adsum.platform.redis.shards import Shard, Shards
 from adsum.platform.tracing.spans import TracedStep, step
 
 LEADER = "attendance-sweeper"
+RELEASED_UNTIL = "attendance-released-until"
 _SPAN_ATTRIBUTES = {"db.system.name": "redis"}
 _WRONG_KIND = ("WRONGTYPE", "value is not an integer")
 
@@ -93,6 +95,7 @@ class Ledger:
         self._claim = load_script(redis, "claim")
         self._settle = load_script(redis, "settle")
         self._release = load_script(redis, "release")
+        self._released = load_script(redis, "released")
 
     async def claim(self, tickets: Tickets, pipe: Pipeline) -> None:
         """Adds to a pipeline: take lock, counter and tickets for a run. `holder_of_reply` reads the reply."""
@@ -187,6 +190,32 @@ class Ledger:
             if await redis.get(key) != candidate:
                 return False
             return bool(await redis.pexpire(key, milliseconds))
+
+    async def released_until(self, shard: Shard) -> str:
+        """The position up to which the runs of a shard that ended hold no lock; empty if Redis has none."""
+        with translated():
+            # MGET, since a key of another type has no value.
+            (position,) = await shard.redis.mget([f"{shard.key_prefix}{RELEASED_UNTIL}"])
+        return str(position or "")
+
+    async def move_released(
+        self, shard: Shard, ended: Sequence[tuple[str, Batch]], position: str, following: str
+    ) -> list[str]:
+        """Moves that position from `position` to `following`, if none of the runs that ended between them holds its
+        lock.
+
+        Returns:
+            The runs that hold their lock.
+        """
+        locks = [LedgerKeys(shard.key_prefix, batch).lock for _, batch in ended]
+        run_ids = [run_id for run_id, _ in ended]
+        with translated():
+            held = await self._released(
+                keys=[f"{shard.key_prefix}{RELEASED_UNTIL}", *locks],
+                args=[position, following, self._lock_ttl, *run_ids],
+                client=shard.redis,
+            )
+        return [run_ids[number - 1] for number in held]
 
     async def release_all(self, releases: Sequence[Tickets]) -> list[bool]:
         """Releases the batches of runs that the database has ended, in one pipeline per shard. Sets the completion

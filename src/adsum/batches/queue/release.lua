@@ -3,7 +3,8 @@
 -- KEYS: lock, counter, completion marker, a ticket each job.
 -- ARGV: run, the moment of completion or '' when the run did not complete, seconds for the marker to live.
 for i = 4, #KEYS do
-  if redis.call('GET', KEYS[i]) == ARGV[1] then
+  -- A key of another type, which no script of Adsum writes, is no ticket.
+  if redis.pcall('GET', KEYS[i]) == ARGV[1] then
     redis.call('DEL', KEYS[i])
   end
 end
