@@ -239,6 +239,13 @@ def _openers() -> Openers:
             yield services
 
     @asynccontextmanager
+    async def open_enqueuing(settings: Settings) -> AsyncGenerator[Services]:
+        from adsum import wiring  # noqa: PLC0415
+
+        async with wiring.open_enqueuing_services(settings) as services:
+            yield services
+
+    @asynccontextmanager
     async def open_queue(settings: Settings) -> AsyncGenerator[Services]:
         from adsum import wiring  # noqa: PLC0415
 
@@ -252,7 +259,7 @@ def _openers() -> Openers:
         async with wiring.open_doctor_services(settings) as services:
             yield services
 
-    return Openers(open_services, open_queue, open_doctor, silent_loggers=SILENT)
+    return Openers(open_services, open_enqueuing, open_queue, open_doctor, silent_loggers=SILENT)
 
 
 def _print_error(error: AdsumError) -> None:

@@ -19,12 +19,15 @@ class Openers:
 
     Attributes:
         open_services: opens all services. Raises ConfigurationError: the database lacks migrations.
+        open_enqueuing: as `open_services`, for commands that enqueue. Raises ConfigurationError: the workers serve
+            other queues.
         open_queue: opens the queue alone, so that it can be paused during an outage of the database.
         open_doctor: opens the doctor, which needs no server that responds.
         silent_loggers: loggers whose events the commands report themselves.
     """
 
     open_services: Callable[[Settings], AbstractAsyncContextManager[Services]]
+    open_enqueuing: Callable[[Settings], AbstractAsyncContextManager[Services]]
     open_queue: Callable[[Settings], AbstractAsyncContextManager[Services]]
     open_doctor: Callable[[Settings], AbstractAsyncContextManager[Services]]
     silent_loggers: tuple[str, ...] = ()

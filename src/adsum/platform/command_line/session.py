@@ -32,6 +32,16 @@ def run_with_services(work: Callable[[Services], Awaitable[Result]]) -> Result:
     return _run(OPENERS.get().open_services, work)
 
 
+def run_enqueuing(work: Callable[[Services], Awaitable[Result]]) -> Result:
+    """As `run_with_services`, for a command that enqueues: one that calls `AttendancesService.create_batch` or
+    `RetryCancel.retry`, itself or through another service.
+
+    Raises:
+        ConfigurationError: also if the workers have another number of shards, and serve other queues.
+    """
+    return _run(OPENERS.get().open_enqueuing, work)
+
+
 def run_with_queue(work: Callable[[Services], Awaitable[Result]]) -> Result:
     """As `run_with_services`, also while the database is away. Raises ConfigurationError: a setting is wrong."""
     return _run(OPENERS.get().open_queue, work)
