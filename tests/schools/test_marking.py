@@ -97,6 +97,7 @@ async def test_a_teacher_cannot_force_a_closed_day(closed: Api) -> None:
     assert violations(answer) == {("/force", "force_not_allowed")}
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("fields", "violation"),
     [

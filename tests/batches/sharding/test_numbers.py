@@ -23,6 +23,7 @@ from tests.batches.test_shards import all_ended, submit, working
 from tests.support.runs import batch_of
 from tests.support.schools import SchoolIds, make_school
 from tests.support.servers.cluster import PATIENT_MS, PRIMARIES, Cluster, running_cluster
+from tests.support.statements import count_of, statements_sent
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +100,14 @@ async def test_a_paused_queue_stays_paused(adsum: Adsum, schools: list[SchoolIds
     async with with_shards(settings, 2) as present:
         await sweep(present)
         assert await present.queue_control.is_paused()
+
+
+async def test_a_number_is_remembered_once_by_all_processes(adsum: Adsum, settings: Settings) -> None:
+    async with with_shards(settings, 3) as one, with_shards(settings, 3) as other:
+        await sweep(one)
+        with statements_sent(other.database) as sent:
+            await sweep(other)
+    assert count_of(sent, "INSERT INTO queue_shards") == 0
 
 
 @pytest.mark.parametrize("number", [1, 2])

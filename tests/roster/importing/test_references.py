@@ -31,6 +31,7 @@ async def test_other_roles_and_orgs_are_ignored_and_counted(importing: Importing
     }
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("change", "violation"),
     [

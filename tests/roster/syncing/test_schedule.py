@@ -10,13 +10,15 @@ from datetime import timedelta
 
 import pytest
 
+from adsum.accounts.access import Caller
 from adsum.operations.migrations import tables
 from adsum.platform.settings import Settings
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.syncing.rules import roster_source_of
+from adsum.roster.syncing.rules import RosterSource, SyncState, roster_source_of
 from adsum.roster.syncing.schedule import Schedule, ScheduledSync, schedule_of
 from tests.roster.conftest import Importing
 from tests.roster.syncing.conftest import Syncing, held_at_users
+from tests.roster.syncing.test_claims import claim
 from tests.support.roster_service import Fault
 from tests.support.waiting import until
 
@@ -60,6 +62,28 @@ async def failed(syncing: Syncing) -> None:
 
 def requests(syncing: Syncing) -> int:
     return syncing.service.numbers["orgs"]
+
+
+async def test_a_worker_leaves_a_source_to_another_one_that_was_faster(
+    syncing: Syncing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync, looked, stop = syncing.sync(), asyncio.Event(), asyncio.Event()
+    look = sync.state
+
+    async def look_and_be_overtaken(source: RosterSource, caller: Caller) -> SyncState:
+        state = await look(source, caller)
+        if not looked.is_set():
+            await claim(syncing)
+            looked.set()
+        return state
+
+    monkeypatch.setattr(sync, "state", look_and_be_overtaken)
+    schedule = Schedule(roster_source_of(syncing.settings()), DAY, 7 * DAY)
+    running = asyncio.create_task(ScheduledSync(sync, schedule, syncing.now, look_s=0.01).run(stop))
+    await looked.wait()
+    stop.set()
+    await running
+    assert syncing.service.asked == {}
 
 
 async def test_several_workers_sync_once_when_it_is_due(syncing: Syncing, importing: Importing) -> None:

@@ -66,6 +66,7 @@ async def test_a_delta_begins_with_the_last_date_that_was_seen(syncing: Syncing)
     assert syncing.service.asked["users"][0]["filter"] == "dateLastModified>='2024-09-01T07:30:00.000Z'"
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("at", ["2099-01-01T00:00:00Z", "yesterday", "2024-01-01T00:00:00'Z", 7, None])
 async def test_a_date_that_cannot_be_right_is_not_the_begin_of_a_delta(syncing: Syncing, at: object) -> None:
     for user in syncing.service.objects["users"]:

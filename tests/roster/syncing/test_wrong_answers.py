@@ -46,6 +46,7 @@ async def test_an_answer_without_a_usable_token_is_refused(syncing: Syncing, tok
         await syncing.run()
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("fault", "pauses"),
     [
