@@ -15,16 +15,18 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from typing_extensions import override
 
 from adsum.operations.doctor import environment
 from adsum.operations.doctor.environment import InspectedServer, check_database, check_redis
 from adsum.operations.doctor.findings import Finding, Severity
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.repository import DatabaseFacts
+from adsum.platform.addresses import Host
 from adsum.platform.clock import system_clock as now
 from adsum.platform.database.engine import Database, open_database
 from adsum.platform.embedded.valkey import Valkey
-from adsum.platform.redis.connection import open_redis
+from adsum.platform.redis.connection import QueueOutage, open_redis
 from adsum.platform.redis.inspection import RedisFacts, RedisInspection
 from adsum.platform.redis.shards import Shard
 from adsum.platform.settings import Settings
@@ -45,7 +47,8 @@ class FakeInspection(RedisInspection):
         self._facts = facts
 
     @property
-    def primary(self) -> None:
+    @override
+    def primary(self) -> Host | None:
         return None
 
     async def facts(self) -> RedisFacts:
@@ -62,7 +65,7 @@ class FakeInspection(RedisInspection):
 
 
 async def redis_findings(**facts: object) -> dict[str, Finding]:
-    found = await check_redis([FakeInspection(replace(GOOD, **facts))], PLACE, lambda: NOON)  # pyright: ignore[reportArgumentType]
+    found, _ = await check_redis([FakeInspection(replace(GOOD, **facts))], PLACE, lambda: NOON)  # pyright: ignore[reportArgumentType]
     return {each.check: each for each in found}
 
 
@@ -99,9 +102,8 @@ async def test_each_fault_of_redis_has_a_remedy(
 
 async def test_the_remedy_for_the_server_of_up_is_a_restart() -> None:
     inspection = FakeInspection(replace(GOOD, eviction="allkeys-lru"))
-    found = {
-        each.check: each for each in await check_redis([inspection], InspectedServer("here", "adsum up"), lambda: NOON)
-    }
+    findings, _ = await check_redis([inspection], InspectedServer("here", "adsum up"), lambda: NOON)
+    found = {each.check: each for each in findings}
     assert found["eviction"].remedy == "adsum up  # stopped and started again"
 
 
@@ -179,8 +181,9 @@ async def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None
 
 async def test_an_unavailable_redis_is_reported_with_its_reason(tmp_path: Path) -> None:
     redis = open_redis(f"unix://{tmp_path}/nowhere", connections=2, socket_timeout=5)
-    (finding,) = await check_redis([RedisInspection(Shard(0, redis, ""))], PLACE, now)
+    (finding,), is_home_usable = await check_redis([RedisInspection(Shard(0, redis, ""))], PLACE, now)
     assert finding.severity is Severity.ERROR
+    assert not is_home_usable
     assert "No such file" in finding.message
     await redis.aclose()
 
@@ -194,9 +197,59 @@ def own_valkey() -> Generator[Valkey]:
 async def test_a_full_redis_is_reported_with_the_reason_of_its_refusal(own_valkey: Valkey) -> None:
     tell(own_valkey, "CONFIG SET maxmemory 1")
     redis = open_redis(url_of(own_valkey), connections=2, socket_timeout=5)
-    (finding,) = await check_redis([RedisInspection(Shard(0, redis, ""))], PLACE, now)
+    (finding, *settings), is_home_usable = await check_redis([RedisInspection(Shard(0, redis, ""))], PLACE, now)
+    assert finding.message.startswith("here does not answer or refuses")
     assert "maxmemory" in finding.message
+    assert not is_home_usable
+    assert "eviction" in {each.check for each in settings}
     await redis.aclose()
+
+
+class Refusing(FakeInspection):
+    """A server of a cluster whose writes fail. It has several shards, and may refuse one."""
+
+    def __init__(self, primary: Host | None, error: Exception | None = None, **facts: object) -> None:
+        super().__init__(replace(GOOD, **facts))  # pyright: ignore[reportArgumentType]
+        self._primary = primary
+        self._error = error
+
+    @property
+    @override
+    def primary(self) -> Host | None:
+        return self._primary
+
+    @override
+    async def write(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+async def errors_of(*inspections: RedisInspection) -> tuple[list[str], bool]:
+    findings, is_home_usable = await check_redis(inspections, PLACE, lambda: NOON)
+    return [each.message for each in findings if each.severity is Severity.ERROR], is_home_usable
+
+
+HERE, THERE = ("a", 1), ("b", 2)
+
+
+@pytest.mark.parametrize("outage", [QueueOutage("OOM command not allowed"), TimeoutError()])
+async def test_a_server_of_a_cluster_that_refuses_writes_is_named_with_its_settings(outage: Exception) -> None:
+    refusing = Refusing(THERE, outage, eviction="allkeys-lru")
+    (first, second), is_home_usable = await errors_of(Refusing(HERE), Refusing(HERE), refusing, Refusing(THERE))
+    assert first.startswith("b:2 did not answer" if isinstance(outage, TimeoutError) else "b:2 does not answer or ref")
+    assert second.startswith("b:2: maxmemory-policy is allkeys-lru")
+    assert is_home_usable
+
+
+async def test_a_server_of_a_cluster_that_is_not_known_is_an_error() -> None:
+    (message,), is_home_usable = await errors_of(Refusing(None, QueueOutage("away")), Refusing(THERE))
+    assert message.startswith("a server: here does not answer or refuses")
+    assert not is_home_usable
+
+
+async def test_a_programming_error_of_a_check_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError):
+        await errors_of(Refusing(HERE), Refusing(THERE, ZeroDivisionError()))
 
 
 @contextmanager

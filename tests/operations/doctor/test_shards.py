@@ -111,6 +111,13 @@ async def wrong_settings_are_named(cluster: Cluster, settings: Settings) -> None
     other.ask("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
     (finding,) = await findings(settings, "eviction")
     other.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    other.ask("CONFIG", "SET", "maxmemory", "1")
+    (refusing,) = await findings(settings, "redis")
+    other.ask("CONFIG", "SET", "maxmemory", "0")
+    assert refusing.message.startswith(
+        f"127.0.0.1:{other.port} does not answer or refuses: command not allowed when used"
+    )
+    assert refusing.remedy == f"valkey-cli -h 127.0.0.1 -p {other.port} INFO"
     assert finding.severity.value == "error"
     assert finding.message.startswith(f"127.0.0.1:{other.port}: maxmemory-policy is allkeys-lru")
     assert f"-p {other.port} CONFIG SET maxmemory-policy noeviction" in (finding.remedy or "")
@@ -138,6 +145,9 @@ async def test_the_doctor_tells_which_shard_is_away(
         return False
 
     await until(is_down)
+    (of_server,) = await findings(of_cluster, "redis")
+    assert of_server.severity.value == "error"
+    assert "does not answer" in of_server.message
     (finding,) = await findings(of_cluster)
     assert finding.message == "shard 0 (of 3) does not answer: its batches wait, those of the others do not"
 
@@ -150,6 +160,9 @@ def test_findings_about_several_servers_name_the_server_of_each_fault() -> None:
     assert in_one({here: [good], there: [good]}) == [ok("eviction", "noeviction, on each of 2 servers")]
     assert in_one({here: [ok("memory", "1 MiB")], there: [ok("memory", "2 MiB")]}) == [
         ok("memory", "a:1: 1 MiB; [::2]:4: 2 MiB")
+    ]
+    assert in_one({here: [], there: [error("redis", "[::2]:4 refuses", "INFO")]}) == [
+        error("redis", "[::2]:4 refuses", "INFO")
     ]
     assert in_one({here: [good], there: [bad]}) == [error("eviction", "[::2]:4: allkeys-lru", "CONFIG SET")]
     assert [each.message for each in in_one({here: [bad], None: [bad]})] == [

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from adsum.accounts.passwords.breached import BreachedPasswords
-from adsum.operations.doctor.findings import FIX, Finding, Severity, counted, error, ok, warning
+from adsum.operations.doctor.findings import FIX, Finding, Severity, counted, error, has_no_error, ok, warning
 from adsum.operations.repository import (
     DatabaseFacts,
     database_facts,
@@ -132,57 +132,76 @@ def _migrations(state: MigrationState, *, has_left_checks: bool) -> Finding:
     return ok("migrations", f"at revision {newest_revision()}, which is this version's")
 
 
-async def check_redis(inspections: Sequence[RedisInspection], server: InspectedServer, now: Clock) -> list[Finding]:
-    """Checks the server of the first inspection, which has to answer, and the other servers of a cluster.
+async def check_redis(
+    inspections: Sequence[RedisInspection], server: InspectedServer, now: Clock
+) -> tuple[list[Finding], bool]:
+    """Checks the server of the home shard, which is that of the first inspection, and the other servers of a cluster.
 
-    The check of the shards names one of these that does not answer. Takes at most `SERVER_TIMEOUT_S`, twice.
+    Returns the findings, and whether the home shard can be used. Takes at most `SERVER_TIMEOUT_S`, twice.
     """
-    home, *of_shards = inspections
-    first, *others = await asyncio.gather(
-        *(_check_server(each, server, now) for each in inspections), return_exceptions=True
+    home, *others = inspections
+    found = await asyncio.gather(
+        *(_check_server(each, server, now, is_one_of_several=bool(others)) for each in inspections)
     )
+    by_server: dict[Host | None, list[Finding]] = {}
+    for inspection, its in zip(inspections, found, strict=True):
+        # A server has several shards, and may refuse one of them.
+        by_server[inspection.primary] = max(by_server.get(inspection.primary, its), its, key=_number_of_errors)
+    findings = in_one(by_server)
+    if not has_no_error(each for each in found[0] if each.check == "redis"):
+        return findings, False
     try:
-        if isinstance(first, BaseException):
-            raise first
-        by_server = {
-            inspection.primary: found
-            for inspection, found in zip(of_shards, others, strict=True)
-            if not isinstance(found, BaseException)
-        }
-        findings = in_one({home.primary: first} | by_server)
         async with asyncio.timeout(SERVER_TIMEOUT_S):
             if (sentinels := await home.sentinels()) is not None:
                 findings.append(check_sentinels(sentinels))
             if (cluster := await home.cluster()) is not None:
                 findings.append(check_cluster(cluster))
-    except Unavailable as outage:
-        return [error("redis", f"{server.name} does not answer or refuses: {reason(outage)}", server.start)]
-    except TimeoutError:
-        return [error("redis", f"{server.name} did not answer within {SERVER_TIMEOUT_S:g} s", server.start)]
-    return findings
+    except (Unavailable, TimeoutError) as outage:
+        return [*findings, _outage(outage, server.name, server.start)], False
+    return findings, True
 
 
-async def _check_server(inspection: RedisInspection, server: InspectedServer, now: Clock) -> list[Finding]:
-    async with asyncio.timeout(SERVER_TIMEOUT_S):
-        before = now()
-        facts = await inspection.facts()
-        clock = _clock("redis clock", facts.clock, before, now())
-        server = server.at(inspection.primary)
-        if facts.primary is None and not facts.is_loading:
-            await inspection.write()
-    settings = [_eviction(facts, server), _persistence(facts, server), _memory(facts)]
-    return [_redis_version(facts, server), *clock, *settings]
+async def _check_server(
+    inspection: RedisInspection, server: InspectedServer, now: Clock, *, is_one_of_several: bool
+) -> list[Finding]:
+    """The findings about a server. One that refuses writes has those of its settings, too: they may be the reason."""
+    findings: list[Finding] = []
+    try:
+        async with asyncio.timeout(SERVER_TIMEOUT_S):
+            before = now()
+            facts = await inspection.facts()
+            clock = _clock("redis clock", facts.clock, before, now())
+            of_it = server.at(inspection.primary)
+            findings = [*clock, _eviction(facts, of_it), _persistence(facts, of_it), _memory(facts)]
+            if facts.primary is None and not facts.is_loading:
+                await inspection.write()
+    except (Unavailable, TimeoutError) as outage:
+        primary = inspection.primary
+        if is_one_of_several and primary is not None:
+            return [_outage(outage, written(primary), server.at(primary).run("INFO")), *findings]
+        return [_outage(outage, server.name, server.start), *findings]
+    return [_redis_version(facts, of_it), *findings]
+
+
+def _outage(outage: Unavailable | TimeoutError, name: str, remedy: str) -> Finding:
+    if isinstance(outage, Unavailable):
+        return error("redis", f"{name} does not answer or refuses: {reason(outage)}", remedy)
+    return error("redis", f"{name} did not answer within {SERVER_TIMEOUT_S:g} s", remedy)
+
+
+def _number_of_errors(findings: Sequence[Finding]) -> int:
+    return sum(each.severity is Severity.ERROR for each in findings)
 
 
 def in_one(by_server: Mapping[Host | None, Sequence[Finding]]) -> list[Finding]:
     """The findings about several servers: each fault with its server, and one of each check without a fault."""
-    first = next(iter(by_server.values()))
-    if len(by_server) == 1:
+    first, *others = by_server.values()
+    if not others:
         return list(first)
     whole: list[Finding] = []
-    for check in dict.fromkeys(each.check for each in first):
+    for check in dict.fromkeys(each.check for found in by_server.values() for each in found):
         of_check = [(server, each) for server, found in by_server.items() for each in found if each.check == check]
-        named = [replace(each, message=f"{_named(server)}: {each.message}") for server, each in of_check]
+        named = [replace(each, message=_about(server, each.message)) for server, each in of_check]
         faults = [each for each in named if each.severity is not Severity.OK]
         messages = {each.message for _, each in of_check}
         same = f"{next(iter(messages))}, on each of {counted(len(of_check), 'server')}"
@@ -190,8 +209,10 @@ def in_one(by_server: Mapping[Host | None, Sequence[Finding]]) -> list[Finding]:
     return whole
 
 
-def _named(server: Host | None) -> str:
-    return "a server" if server is None else written(server)
+def _about(server: Host | None, message: str) -> str:
+    """The message with the server, unless it begins with it."""
+    name = "a server" if server is None else written(server)
+    return message if message.startswith(f"{name} ") else f"{name}: {message}"
 
 
 def _redis_version(facts: RedisFacts, server: InspectedServer) -> Finding:

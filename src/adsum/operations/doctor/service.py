@@ -113,15 +113,15 @@ class Doctor:
     async def check(self) -> CheckReport:
         """Runs all checks. Changes nothing. An unavailable server is a finding."""
         parts = self._deployment
-        database, redis = await asyncio.gather(
+        database, (redis, is_home_usable) = await asyncio.gather(
             check_database(parts.database, parts.database_server, self._now),
             check_redis(parts.inspections, parts.redis_server, self._now),
         )
         redis_server = parts.redis_server.at(parts.inspections[0].primary)
         connections = check_connections(parts.database_server, *parts.standby_servers, redis_server)
         findings = [*database, *redis, connections, *check_installation(parts.installation, free_bytes)]
-        # A Redis with wrong settings still responds.
-        if not (has_no_error(database) and has_no_error(each for each in redis if each.check == "redis")):
+        # A Redis with wrong settings still responds, and so do the other servers of a cluster.
+        if not (has_no_error(database) and is_home_usable):
             return CheckReport(findings)
         try:
             async with asyncio.timeout(TIMEOUT_S):
