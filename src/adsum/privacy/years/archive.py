@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import IO, Any, Self
 
 from adsum.platform.embedded.archive import digest_of
-from adsum.platform.errors import AdsumError
-from adsum.privacy.years.rules import SchoolTotals, YearManifest
+from adsum.privacy.years.archived_rows import ArchivedRows
+from adsum.privacy.years.rules import ArchiveRefused, SchoolTotals, YearManifest
 
 FORMAT = 2
 # Archives without the revision of the schema: all of them were made at this one or a later one.
@@ -28,18 +28,17 @@ FORMAT_WITHOUT_SCHEMA = 1
 MANIFEST = "manifest.json"
 ENDING = ".jsonl.gz"
 TABLES = (
-    *("schools", "classes", "sessions", "students"),
     *("attendances", "attendance_changes", "disputed_marks", "double_records"),
+    *("schools", "classes", "sessions", "students"),
 )
+"""The files, in their order."""
 _BLOCK = 1024 * 1024
 _LARGEST_MANIFEST = 8 * 1024 * 1024
-_DAMAGED = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, ValueError, KeyError, TypeError, OverflowError)
-
-
-class ArchiveRefused(AdsumError):
-    """An archive cannot be written or read, or it is damaged."""
-
-    code = "archive_refused"
+_LONGEST_LINE = 8 * 1024 * 1024
+_DAMAGED = (
+    *(tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile),
+    *(ValueError, KeyError, TypeError, OverflowError, RecursionError),
+)
 
 
 class RowsFile:
@@ -105,7 +104,7 @@ def write_archive(path: Path, manifest: YearManifest, folder: Path) -> None:
 
 
 def read_archive(path: Path) -> YearManifest:
-    """Reads every row of an archive, and compares it with its manifest.
+    """Reads an archive once, and compares it with its manifest: files with their checksums, rows with the totals.
 
     Raises:
         ArchiveRefused: the file is no archive, or it is damaged.
@@ -113,13 +112,16 @@ def read_archive(path: Path) -> YearManifest:
     try:
         with tarfile.open(path, "r:") as tar:
             members = iter(tar)
-            manifest = _from_json(_read(tar, next(members, None), MANIFEST, _LARGEST_MANIFEST))
+            manifest = _manifest_in(tar, next(members, None))
+            rows = ArchivedRows(manifest.first, manifest.end)
             for name, expected in manifest.files.items():
-                member = next(members, None)
-                if member is None or member.name != name or _checked(tar, member) != expected:
+                read = rows.reader_of(name.removesuffix(ENDING))
+                if not _fits(tar, next(members, None), name, expected, read):
                     raise ArchiveRefused(f"{name} in {path} differs from the checksum in its manifest")
             if next(members, None) is not None:
                 raise ArchiveRefused(f"{path} contains more than its manifest lists")
+            if rows.totals() != manifest.totals:
+                raise ArchiveRefused(f"the rows of {path} differ from the totals in its manifest")
     except _DAMAGED as error:
         raise ArchiveRefused(f"{path} is not an archive of Adsum, or it is damaged") from error
     except OSError as error:
@@ -127,27 +129,58 @@ def read_archive(path: Path) -> YearManifest:
     return manifest
 
 
-def _checked(tar: tarfile.TarFile, member: tarfile.TarInfo) -> tuple[int, int, str]:
-    digest, rows = hashlib.sha256(), 0
-    with _opened(tar, member) as compressed:
-        for block in _blocks(compressed.read):
-            digest.update(block)
-    with _opened(tar, member) as compressed, gzip.GzipFile(fileobj=compressed) as lines:
-        for block in _blocks(lines.read):
-            rows += block.count(b"\n")
-    return rows, member.size, digest.hexdigest()
+class _Hashed(io.RawIOBase):
+    """A file of which the bytes are hashed as they are read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self._file = file
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        block = self._file.read(size)
+        self.digest.update(block)
+        return block
 
 
-def _read(tar: tarfile.TarFile, member: tarfile.TarInfo | None, name: str, most: int) -> dict[str, Any]:
-    if member is None or member.name != name or member.size > most:
+def _fits(
+    tar: tarfile.TarFile,
+    member: tarfile.TarInfo | None,
+    name: str,
+    expected: tuple[int, int, str],
+    read: Callable[[dict[str, Any]], None],
+) -> bool:
+    """Reads the rows of a file: no more than the manifest lists, and none of a file of another size."""
+    rows, size, sha256 = expected
+    if member is None or member.name != name or member.size != size:
+        return False
+    with _opened(tar, member) as file:
+        hashed, count = _Hashed(file), 0
+        with gzip.GzipFile(fileobj=hashed, mode="rb") as lines:
+            while line := lines.readline(_LONGEST_LINE):
+                count += 1
+                if count > rows or not line.endswith(b"\n"):
+                    return False
+                read(json.loads(line))
+        for _ in _blocks(hashed.read):
+            pass  # behind the last row
+    return count == rows and hashed.digest.hexdigest() == sha256
+
+
+def _manifest_in(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> YearManifest:
+    if member is None or member.name != MANIFEST or member.size > _LARGEST_MANIFEST:
         raise ValueError
     with _opened(tar, member) as file:
-        content: dict[str, Any] = json.loads(file.read())
-    return content
+        text = file.read()
+    manifest = _from_json(json.loads(text))
+    # Its digest is that of the file: another form, or more than is read, would not be in it.
+    if _to_json(manifest) != text:
+        raise ValueError
+    return manifest
 
 
 def _opened(tar: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    opened = tar.extractfile(member) if member.isreg() else None
+    opened = tar.extractfile(member) if member.isreg() and not member.issparse() else None
     if opened is None:
         raise ValueError
     return opened
@@ -185,7 +218,7 @@ def _from_json(fields: dict[str, Any]) -> YearManifest:
     if fields["format"] not in {FORMAT, FORMAT_WITHOUT_SCHEMA}:
         raise ArchiveRefused(f"this archive is of a newer version of Adsum, {fields['version']}")
     entries: dict[str, Any] = dict(fields["files"])
-    if set(entries) != {f"{name}{ENDING}" for name in TABLES}:
+    if tuple(entries) != tuple(f"{name}{ENDING}" for name in TABLES):
         raise ValueError
     return YearManifest(
         str(fields["version"]),

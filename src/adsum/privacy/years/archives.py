@@ -29,22 +29,21 @@ from adsum.privacy.retention.rules import Kind
 from adsum.privacy.years import repository
 from adsum.privacy.years.archive import (
     ENDING,
-    ArchiveRefused,
     RowsFile,
     digest_of_manifest,
     read_archive,
     require_new_file,
     write_archive,
 )
+from adsum.privacy.years.archived_rows import NAMES
 from adsum.privacy.years.repository import NamedRows, SchoolDays, YearChanges
-from adsum.privacy.years.rules import NOTHING, YearKept, YearManifest
+from adsum.privacy.years.rules import NOTHING, ArchiveRefused, YearKept, YearManifest
 from adsum.privacy.years.service import first_month_of, not_owned, require_all_schools
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_school
 
 PAGE = 500
 WORKSPACE = ".adsum-archive-"
-_IDS = {"schools": "school_id", "classes": "class_id", "sessions": "session_id", "students": "student_id"}
 
 Compared: TypeAlias = tuple[tuple[int, int] | None, YearChanges]
 """The first and the last id of the records of a year, and their changes."""
@@ -65,7 +64,7 @@ class _Written:
         return self.files[name]
 
     def noted(self, rows: NamedRows) -> NamedRows:
-        for name, column in _IDS.items():
+        for name, column in NAMES.items():
             self.ids[name].update(row[column] for row in rows)
         return rows
 

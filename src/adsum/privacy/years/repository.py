@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, TypeAlias
 
 from sqlalchemy import Table, and_, func, or_, select, text
@@ -20,7 +20,7 @@ from adsum.platform.database.partitioning import Partitioning
 from adsum.platform.database.partitions import PartitionsAhead
 from adsum.privacy.retention.repository.partitions import TABLES
 from adsum.privacy.tables import student_merges
-from adsum.privacy.years.rules import SchoolTotals
+from adsum.privacy.years.rules import SchoolTotals, totals_line
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.tables import schools
 
@@ -88,11 +88,12 @@ async def totals_of(connection: AsyncConnection, school_id: int, first: date, en
         of_day = select(a.id, a.version).where(a.school_id == school_id, a.learning_date == day).order_by(a.id)
         versions = [tuple(row) for row in await connection.execute(of_day)]
         records += len(versions)
-        digest.update(_line("attendances", versions))
+        digest.update(totals_line("attendances", versions))
     for disputed in await disputed_marks_of(connection, first, end, school_id):
-        digest.update(_line("disputed_marks", [disputed[name] for name in ("id", "said_at", "resolved_at")]))
+        digest.update(totals_line("disputed_marks", [disputed[name] for name in ("id", "said_at", "resolved_at")]))
     for double in await double_records_of(connection, school_id, first, end):
-        digest.update(_line("double_records", [double[name] for name in ("merge_id", "learning_date", "session_id")]))
+        values = [double[name] for name in ("merge_id", "learning_date", "session_id")]
+        digest.update(totals_line("double_records", values))
     of_days = (a.school_id == school_id, a.learning_date >= first, a.learning_date < end)
     changes = select(func.count()).select_from(attendances).join(attendance_changes, c.attendance_id == a.id)
     return SchoolTotals(records, await connection.scalar(changes.where(*of_days)) or 0, digest.hexdigest())
@@ -120,7 +121,8 @@ async def changes_since(
     count, records, versions = found.one()
     disputed = await disputed_marks_of(connection, first, end)
     lines = [[each[name] for name in ("id", "said_at", "resolved_at")] for each in disputed]
-    return count, int(records or 0), int(versions or 0), hashlib.sha256(_line("disputed_marks", lines)).hexdigest()
+    digest = hashlib.sha256(totals_line("disputed_marks", lines))
+    return count, int(records or 0), int(versions or 0), digest.hexdigest()
 
 
 async def lock_records(connection: AsyncConnection) -> None:
@@ -191,7 +193,3 @@ async def rows_with_names(connection: AsyncConnection, name: str, ids: Sequence[
 def _named(table: Table, rows: Sequence[Sequence[Any]]) -> NamedRows:
     names = [column.name for column in table.c]
     return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def _line(table: str, values: Sequence[Any]) -> bytes:
-    return f"{json.dumps([table, *values], default=datetime.isoformat)}\n".encode()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from adsum.platform.database.partitions import Partition, next_year
 from adsum.platform.errors import AdsumError
@@ -16,6 +18,12 @@ class YearKept(AdsumError):
     """A school year is not dropped: something keeps it, or its archive does not have all of it."""
 
     code = "year_kept"
+
+
+class ArchiveRefused(AdsumError):
+    """An archive cannot be written or read, or it is damaged."""
+
+    code = "archive_refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class SchoolTotals:
 
 NOTHING = SchoolTotals(0, 0, hashlib.sha256().hexdigest())
 """The extent of a school without records."""
+
+
+def totals_line(table: str, values: Sequence[Any]) -> bytes:
+    """A line of what the digest of a school is of. Times in an archive are texts, and give the same line."""
+    return f"{json.dumps([table, *values], default=datetime.isoformat)}\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
