@@ -47,7 +47,7 @@ class School:
         missed_from_percent: from which share of its minutes on a session counts as missed in reports; None: never.
         weekdays: on which sessions without times meet, in order; `12345` is Monday to Friday.
         office_manages_logins: whether the office manages the logins of teachers and viewers.
-        records_from: retention has deleted the records of the days before; None: of no day.
+        records_from: retention or a dropped year has deleted the records of the days before; None: of no day.
     """
 
     id: int
@@ -117,7 +117,7 @@ def weekdays_text(weekdays: Iterable[int]) -> str:
 class EditWindow:
     """The edit window of a school. `days`: days after the learning date; None: no limit. `today`: the school's.
 
-    `records_from`: retention has deleted the records of the days before, and nobody writes new ones; None: of no day.
+    `records_from`: the records of the days before were deleted, and nobody writes new ones; None: of no day.
     """
 
     days: int | None

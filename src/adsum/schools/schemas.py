@@ -35,7 +35,8 @@ class SchoolItem(Schema):
     weekdays: Annotated[Sequence[int], BeforeValidator(_listed), Field(description="1 is Monday.")] = (1, 2, 3, 4, 5)
     office_manages_logins: bool = False
     records_from: Annotated[
-        date | None, Field(description="Retention has deleted the records of the days before; null: of no day.")
+        date | None,
+        Field(description="The records of the days before were deleted, by retention or with a year; null: of no day."),
     ] = None
 
 

@@ -34,7 +34,7 @@ schools = Table(
     Column("weekdays", String(7), nullable=False, server_default="12345"),
     # Whether the office manages the logins of teachers and viewers.
     Column("office_manages_logins", Boolean, nullable=False, server_default=false()),
-    # Retention has deleted the records of the days before, and none is written for them. It only ever increases.
+    # Retention or a dropped year has deleted the records of the days before, and none is written for them.
     Column("records_from", Date),
     # The letters of present, absent, late and excused until the school changes them; NULL: those of every other school.
     Column("default_letters", String(4)),

@@ -102,7 +102,7 @@ class ClassContext:
         school_id: of its school.
         time_zone: IANA name, of its school.
         edit_window_days: how long teachers may change the attendance of a day; None: without limit.
-        records_from: retention has deleted the records of the days before; None: of no day.
+        records_from: the records of the days before were deleted; None: of no day.
         fence: of the session, when this was read; None: the class has no such session.
         taught: when the user of the query teaches or covers the session.
         calendar: the closed days, terms and session times of the days of the query.
