@@ -60,6 +60,65 @@ async def test_a_signal_ends_an_archive_and_an_export_without_a_trace(
         assert list(folder.iterdir()) == []
 
 
+# A command that asks, and then cleans up until it reads a line.
+ASKING = """
+import asyncio, sys, typer
+from adsum.platform.command_line.interruption import interruptible
+app = typer.Typer()
+
+@app.command()
+def ask():
+    typer.confirm("Go on?")
+
+@app.command()
+def clean_up():
+    async def run():
+        try:
+            print("begun", flush=True)
+            await asyncio.Event().wait()
+        finally:
+            print("cleaning up", flush=True)
+            sys.stdin.readline()
+            print("cleaned up", flush=True)
+    asyncio.run(run())
+
+with interruptible():
+    app()
+"""
+
+
+def start_asking(command: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", ASKING, command],
+        env=environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_a_prompt_has_its_own_exit_status(number: signal.Signals) -> None:
+    with start_asking("ask") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(len("Go on?")) == "Go on?"
+        process.send_signal(number)
+        assert process.wait(ENDED_WITHIN_S) == STATUSES[number]
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP])
+def test_a_second_signal_does_not_interrupt_the_clean_up(second: signal.Signals) -> None:
+    with start_asking("clean-up") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGHUP)
+        assert process.stdout.readline() == "cleaning up\n"
+        process.send_signal(second)
+        output, _ = process.communicate("go on\n", timeout=ENDED_WITHIN_S)
+    assert (output, process.returncode) == ("cleaned up\n", STATUSES[signal.SIGHUP])
+
+
 @pytest.fixture
 def backup(sqlite_template: Path, tmp_path: Path) -> Path:
     """The folder with a data folder `data` and its backup `backup.tar.gz`."""
