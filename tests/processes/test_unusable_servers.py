@@ -16,6 +16,9 @@ from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
 from adsum.servers import require_usable_servers
 from tests.support.commands import Commands
+from tests.support.forked import run_forked
+from tests.support.live import SECRET, environment
+from tests.support.servers.cluster import PASSWORD, running_cluster
 from tests.support.servers.postgres import Postgres
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import tell, url_of
@@ -113,3 +116,13 @@ def test_up_ends_with_one_line_if_it_cannot_use_a_server(folder: Path, setting: 
     line = line_of_up(folder, **{setting: url.format(port=closed_port())})
     assert line.startswith(f"adsum: ADSUM_{setting}: ")
     assert "a-secret-word" not in line
+
+
+def test_neither_api_nor_worker_begins_on_one_server_of_a_cluster(sqlite_url: str) -> None:
+    with running_cluster() as cluster:
+        url = f"redis://:{PASSWORD}@127.0.0.1:{cluster.primaries()[0].port}"
+        for command in ("serve", "worker"):
+            ended = run_forked([command], environment(database_url=sqlite_url, redis_url=url, secret_key=SECRET), "")
+            assert (ended.returncode, ended.stdout) == (1, "")
+            assert "redis+cluster://" in ended.stderr
+            assert len(ended.stderr.splitlines()) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -100,12 +100,27 @@ async def require_redis(url: str, key_prefix: str = "") -> None:
     try:
         async with closing(open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)) as redis:
             await redis.ping()  # pyright: ignore[reportUnknownMemberType]
-            if not names_cluster(url) and "{" not in key_prefix and await _is_of_cluster(redis):
-                raise ConfigurationError(f"ADSUM_REDIS_URL: {OF_CLUSTER}")
+            await _refuse_part_of_cluster(redis, url, key_prefix)
     except BusyLoadingError:
         pass  # it answers soon
     except (RedisError, OSError, TimeoutError) as error:
         raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {_refusal(error)}") from None
+
+
+async def refuse_server_of_cluster(url: str, key_prefix: str) -> None:
+    """A process also starts while Redis is away.
+
+    Raises:
+        ConfigurationError: the server answers and is one of a cluster, as above.
+    """
+    with suppress(RedisError, OSError, TimeoutError):
+        async with closing(open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)) as redis:
+            await _refuse_part_of_cluster(redis, url, key_prefix)
+
+
+async def _refuse_part_of_cluster(redis: Redis, url: str, key_prefix: str) -> None:
+    if not names_cluster(url) and "{" not in key_prefix and await _is_of_cluster(redis):
+        raise ConfigurationError(f"ADSUM_REDIS_URL: {OF_CLUSTER}")
 
 
 async def _is_of_cluster(redis: Redis) -> bool:
