@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +15,7 @@ from adsum.accounts.access import Caller
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.engine import Connection, Database, StorageOutage
 from adsum.platform.database.partitions import next_year
 from adsum.platform.database.revision import newest_revision
 from adsum.platform.database.table_changes import between_others
@@ -153,15 +154,7 @@ class YearArchives:
         require_all_schools(caller)
 
         compared = await self._end_year(manifest)
-
-        async def drop_whole(connection: Connection) -> list[int]:
-            return await self._drop_whole(connection, manifest, compared, caller)
-
-        if self._database.is_postgres:
-            schools = await between_others(self._database, drop_whole)
-        else:
-            async with self._database.transaction() as connection:
-                schools = await drop_whole(connection)
+        schools = await self._begun(manifest, compared, caller)
         rows = manifest.records
         for school_id in schools:
             for deletion in DELETIONS[Kind.RECORDS]:
@@ -170,6 +163,18 @@ class YearArchives:
         await self._database.truncate_log()
         log.info("year dropped", first_day=manifest.first.isoformat(), rows=rows)
         return rows
+
+    async def _begun(self, manifest: YearManifest, compared: Compared | None, caller: Caller) -> list[int]:
+        """Drops the partition and records the drop, or finds that it has begun. Returns the ids of the schools."""
+
+        async def drop_whole(connection: Connection) -> list[int]:
+            return await self._drop_whole(connection, manifest, compared, caller)
+
+        with _naming_closed_days(manifest, has_ended=compared is not None):
+            if self._database.is_postgres:
+                return await between_others(self._database, drop_whole)
+            async with self._database.transaction() as connection:
+                return await drop_whole(connection)
 
     async def _end_year(self, manifest: YearManifest) -> Compared | None:
         """Ends the year at each school that has the records of its archive. Nobody waits while others are compared.
@@ -188,15 +193,19 @@ class YearArchives:
         async with self._database.snapshot() as connection:
             ids = await repository.ids_of_days(connection, manifest.first, manifest.end)
             changes = await repository.changes_since(connection, manifest.first, manifest.end, ids)
-        for school_id, _, _ in schools:
-            async with self._database.transaction() as connection:
-                await lock_school(connection, school_id)
-                # A submission that has read an earlier first day waits, or is decided again.
-                await advance_fences(connection, await repository.sessions_of(connection, school_id))
-                await _require_no_open_runs(connection, manifest.end)
-                await self._require_archived(connection, manifest, school_id)
-                await set_records_from(connection, school_id, manifest.end)
+        for index, (school_id, _, _) in enumerate(schools):
+            with _naming_closed_days(manifest, has_ended=index > 0):
+                await self._end_year_of(manifest, school_id)
         return ids, changes
+
+    async def _end_year_of(self, manifest: YearManifest, school_id: int) -> None:
+        async with self._database.transaction() as connection:
+            await lock_school(connection, school_id)
+            # A submission that has read an earlier first day waits, or is decided again.
+            await advance_fences(connection, await repository.sessions_of(connection, school_id))
+            await _require_no_open_runs(connection, manifest.end)
+            await self._require_archived(connection, manifest, school_id)
+            await set_records_from(connection, school_id, manifest.end)
 
     async def _drop_whole(
         self, connection: Connection, manifest: YearManifest, compared: Compared | None, caller: Caller
@@ -254,6 +263,18 @@ class YearArchives:
             rows = await deletion(connection, school_id, end, PAGE)
         await asyncio.sleep(time.monotonic() - began if rows else 0)
         return rows
+
+
+@contextmanager
+def _naming_closed_days(manifest: YearManifest, *, has_ended: bool) -> Generator[None]:
+    """Says in an error that schools have ended the year, though it is not dropped. Another drop goes on with them."""
+    try:
+        yield
+    except (YearKept, StorageOutage) as error:
+        if not has_ended:
+            raise
+        closed = f"schools refuse marks of days before {manifest.end.isoformat()} already: drop the year again"
+        raise type(error)(f"{error}; {closed}, with a new archive if records have changed") from error
 
 
 async def _require_owner(connection: Connection, end: date) -> None:
