@@ -247,6 +247,16 @@ async def test_a_server_of_a_cluster_that_is_not_known_is_an_error() -> None:
     assert not is_home_usable
 
 
+async def test_servers_that_go_away_before_the_cluster_is_checked_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def be_away(_inspection: RedisInspection) -> None:
+        raise QueueOutage("away")
+
+    monkeypatch.setattr(Refusing, "cluster", be_away)
+    (message,), is_home_usable = await errors_of(Refusing(HERE), Refusing(THERE))
+    assert message == "here does not answer or refuses: away"
+    assert not is_home_usable
+
+
 async def test_a_programming_error_of_a_check_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         await errors_of(Refusing(HERE), Refusing(THERE, ZeroDivisionError()))
