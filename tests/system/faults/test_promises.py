@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from adsum.batches.process import GIVE_UP_AFTER
+from adsum.batches.sharding.repository import numbers_of_shards
 from adsum.platform.database.connector import IDLE_IN_TRANSACTION_TIMEOUT_S
 from adsum.platform.ids import Batch
 from tests.support.servers.counting import Fault, Moment
@@ -62,15 +63,22 @@ async def test_a_worker_that_resumes_after_its_run_was_cancelled_writes_nothing(
     assert (await school.client.get("/attendances")).json()["items"] == []
 
 
+async def numbers_are_remembered(installation: Installation) -> bool:
+    """Whether a worker has noted its number of shards, the last thing that it writes when it begins."""
+    async with installation.adsum.database.snapshot() as connection:
+        return bool(await numbers_of_shards(connection))
+
+
 @pytest.mark.parametrize("new_database", ["postgres"], indirect=True)
 async def test_a_worker_frozen_in_a_transaction_delays_its_batch_by_seconds_only(
     new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:
     installation = await stack.enter_async_context(new_installation())
     school = await open_school(installation, stack)
-    victim = await installation.worker(stack, NO_SWEEPS)  # commits only what it records
+    victim = await installation.worker(stack, NO_SWEEPS)
     batch = next(school.classes.batches())
     await verify(installation, [await school.mark_accepted(batch)])
+    await until(lambda: numbers_are_remembered(installation))  # from now on it commits only what it records
     # All rows are written and not committed. Uses corrections, since inserts alone are a single statement.
     fault = Fault(1, Moment.BEFORE, victim.freeze, named="COMMIT", breaks=False)
     victim.postgres.arm(fault)
