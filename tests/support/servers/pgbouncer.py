@@ -51,6 +51,8 @@ def new_pgbouncer(server: Postgres, *, connections: int, settings: str = "") -> 
     assert PROGRAM is not None
     with short_folder() as folder:
         folder.chmod(0o777)  # its user makes the socket
+        # Tests end all connections to a database that they give back, and may take it again at once: a connection is
+        # checked before each use. PgBouncer would otherwise hand out one that has ended, and refuse the client.
         configuration = folder / "pgbouncer.ini"
         configuration.write_text(f"""[databases]
 * = host={server.folder} port={server.port} user=postgres
@@ -62,6 +64,7 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = {connections}
 server_round_robin = 1
+server_check_delay = 0
 {settings}
 """)
         yield PgBouncer(folder, as_other_user([PROGRAM, str(configuration)]))
