@@ -232,17 +232,10 @@ def _openers() -> Openers:
     """The functions that open the services. They import `wiring` when a command runs, so that `--help` is fast."""
 
     @asynccontextmanager
-    async def open_services(settings: Settings) -> AsyncGenerator[Services]:
+    async def open_services(settings: Settings, *, enqueues: bool = False) -> AsyncGenerator[Services]:
         from adsum import wiring  # noqa: PLC0415
 
-        async with wiring.open_services(settings) as services:
-            yield services
-
-    @asynccontextmanager
-    async def open_enqueuing(settings: Settings) -> AsyncGenerator[Services]:
-        from adsum import wiring  # noqa: PLC0415
-
-        async with wiring.open_enqueuing_services(settings) as services:
+        async with wiring.open_services(settings, enqueues=enqueues) as services:
             yield services
 
     @asynccontextmanager
@@ -259,7 +252,7 @@ def _openers() -> Openers:
         async with wiring.open_doctor_services(settings) as services:
             yield services
 
-    return Openers(open_services, open_enqueuing, open_queue, open_doctor, silent_loggers=SILENT)
+    return Openers(open_services, open_queue, open_doctor, silent_loggers=SILENT)
 
 
 def _print_error(error: AdsumError) -> None:

@@ -165,16 +165,8 @@ async def require_possible_sign_in(settings: Settings) -> None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncGenerator[Services]:
-    """Like `open_adsum`, for a command that enqueues nothing. Raises ConfigurationError: migrations are missing."""
-    async with open_adsum(settings) as adsum:
-        await adsum.readiness.require_current_schema()
-        yield adsum.services
-
-
-@asynccontextmanager
-async def open_enqueuing_services(settings: Settings) -> AsyncGenerator[Services]:
-    """Like `open_services`, for a command that enqueues.
+async def open_services(settings: Settings, *, enqueues: bool = False) -> AsyncGenerator[Services]:
+    """Like `open_adsum`, for a command. `enqueues`: whether it enqueues chunks.
 
     Raises:
         ConfigurationError: the database lacks migrations, or the workers have another number of shards: the command
@@ -182,7 +174,8 @@ async def open_enqueuing_services(settings: Settings) -> AsyncGenerator[Services
     """
     async with open_adsum(settings) as adsum:
         await adsum.readiness.require_current_schema()
-        await require_present_number(len(adsum.shards), adsum.database)
+        if enqueues:
+            await require_present_number(len(adsum.shards), adsum.database)
         yield adsum.services
 
 

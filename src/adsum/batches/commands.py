@@ -26,7 +26,7 @@ from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
-from adsum.platform.command_line.session import run_enqueuing, run_with, run_with_services
+from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.errors import IdempotencyKeyReused, Invalid, Violation
 from adsum.platform.http.schemas import Schema
 from adsum.platform.ids import MAX_ID
@@ -98,7 +98,7 @@ def create(
         reason=reason,
     )
     with _named_as_options():
-        result, is_paused = run_enqueuing(lambda services: _create(services, submission))
+        result, is_paused = run_with_services(lambda services: _create(services, submission), enqueues=True)
     watched = watch and result.run_id is not None
     if not (watched and as_json):
         _show_result(result, as_json=as_json)
@@ -150,7 +150,7 @@ def watch(batch_id: BatchId, *, as_json: Json = False) -> None:
 @app.command()
 def retry(batch_id: BatchId, *, as_json: Json = False) -> None:
     """Retry the students who failed. The batch keeps its totals."""
-    _show_status(run_enqueuing(lambda services: _retry(services, batch_id)), as_json=as_json)
+    _show_status(run_with_services(lambda services: _retry(services, batch_id), enqueues=True), as_json=as_json)
 
 
 @app.command()

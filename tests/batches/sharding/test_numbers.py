@@ -148,14 +148,14 @@ async def test_a_command_that_would_enqueue_for_nobody_is_refused(
     adsum: Adsum, settings: Settings, number: int
 ) -> None:
     other = settings.model_copy(update={"queue_shards": 4 - number})
-    async with wiring.open_enqueuing_services(other):
+    async with wiring.open_services(other, enqueues=True):
         pass  # no worker has begun yet
     async with with_shards(settings, number) as workers:
         await sweep(workers)
     with pytest.raises(ConfigurationError, match=f"is {number}, and that of this command {4 - number}"):
-        async with wiring.open_enqueuing_services(other):
+        async with wiring.open_services(other, enqueues=True):
             pass
-    async with wiring.open_enqueuing_services(settings.model_copy(update={"queue_shards": number})) as services:
+    async with wiring.open_services(settings.model_copy(update={"queue_shards": number}), enqueues=True) as services:
         assert len(await services[QueueControl].shards()) == number
     assert await adsum.queue.depth() == 0
 
@@ -186,12 +186,12 @@ async def test_a_cluster_that_replaces_a_single_server_has_a_shard_for_each_prim
     await sweep(adsum)  # a worker of the single server, which remembers one shard
     in_cluster = settings.model_copy(update={"redis_url": cluster.url})
     with pytest.raises(ConfigurationError, match=f"is 1, and that of this command {PRIMARIES}"):
-        async with wiring.open_enqueuing_services(in_cluster):
+        async with wiring.open_services(in_cluster, enqueues=True):
             pass  # the workers still use the single server
     async with wiring.open_adsum(in_cluster) as present:
         assert len(present.shards) == PRIMARIES
         await sweep(present)
-    async with wiring.open_enqueuing_services(in_cluster) as services:
+    async with wiring.open_services(in_cluster, enqueues=True) as services:
         assert len(await services[QueueControl].shards()) == PRIMARIES
     await sweep(adsum)  # a single server again has one
     async with wiring.open_adsum(in_cluster) as again:

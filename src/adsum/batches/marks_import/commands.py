@@ -17,7 +17,7 @@ from adsum.batches.terminal_progress import report_queue_state
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of, school_option
 from adsum.platform.command_line.output import Json, show_item, show_rows
-from adsum.platform.command_line.session import run_enqueuing, run_with_services
+from adsum.platform.command_line.session import run_with_services
 from adsum.platform.services import Services
 
 COLUMNS = ("batchId", "totalJobs", "addedJobs", "skippedJobs", "conflicts", "runId")
@@ -51,8 +51,7 @@ def import_marks(
     """
     content = file.read_bytes()
     options = MarksOptions(on_existing, dry_run, force, reason)
-    run = run_with_services if dry_run else run_enqueuing
-    report = run(lambda services: _import(services, school_id, content, options))
+    report = run_with_services(lambda services: _import(services, school_id, content, options), enqueues=not dry_run)
     answer = MarksAnswer.of(report)
     if as_json:
         show_item(answer, as_json=True)

@@ -6,11 +6,17 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from adsum.platform.services import Services
     from adsum.platform.settings import Settings
+
+
+class OpenServices(Protocol):
+    """Opens all services. `enqueues`: for a command that enqueues chunks."""
+
+    def __call__(self, settings: Settings, *, enqueues: bool = False) -> AbstractAsyncContextManager[Services]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,16 +24,14 @@ class Openers:
     """The functions and settings that the root of the command line provides to every command.
 
     Attributes:
-        open_services: opens all services. Raises ConfigurationError: the database lacks migrations.
-        open_enqueuing: as `open_services`, for commands that enqueue. Raises ConfigurationError: the workers serve
-            other queues.
+        open_services: opens all services. Raises ConfigurationError: the database lacks migrations, or the workers
+            serve other queues than the one in which the command enqueues.
         open_queue: opens the queue alone, so that it can be paused during an outage of the database.
         open_doctor: opens the doctor, which needs no server that responds.
         silent_loggers: loggers whose events the commands report themselves.
     """
 
-    open_services: Callable[[Settings], AbstractAsyncContextManager[Services]]
-    open_enqueuing: Callable[[Settings], AbstractAsyncContextManager[Services]]
+    open_services: OpenServices
     open_queue: Callable[[Settings], AbstractAsyncContextManager[Services]]
     open_doctor: Callable[[Settings], AbstractAsyncContextManager[Services]]
     silent_loggers: tuple[str, ...] = ()

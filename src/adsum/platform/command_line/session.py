@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TypeVar
 
 from adsum.platform.command_line.openers import OPENERS
@@ -18,28 +19,25 @@ Result = TypeVar("Result")
 Service = TypeVar("Service")
 
 
-def run_with(kind: type[Service], work: Callable[[Service], Awaitable[Result]]) -> Result:
+def run_with(kind: type[Service], work: Callable[[Service], Awaitable[Result]], *, enqueues: bool = False) -> Result:
     """Opens all services, calls `work` with the service of this type, and closes them.
 
+    Args:
+        kind: the type of the service.
+        work: what the command does.
+        enqueues: whether it calls `AttendancesService.create_batch` or `RetryCancel.retry`, itself or through another
+            service.
+
     Raises:
-        ConfigurationError: a setting is wrong, or the database lacks migrations.
+        ConfigurationError: a setting is wrong, the database lacks migrations, or the command enqueues and the workers
+            have another number of shards, and so serve other queues.
     """
-    return run_with_services(lambda services: work(services[kind]))
+    return run_with_services(lambda services: work(services[kind]), enqueues=enqueues)
 
 
-def run_with_services(work: Callable[[Services], Awaitable[Result]]) -> Result:
+def run_with_services(work: Callable[[Services], Awaitable[Result]], *, enqueues: bool = False) -> Result:
     """Like `run_with`, for a command that uses several services."""
-    return _run(OPENERS.get().open_services, work)
-
-
-def run_enqueuing(work: Callable[[Services], Awaitable[Result]]) -> Result:
-    """As `run_with_services`, for a command that enqueues: one that calls `AttendancesService.create_batch` or
-    `RetryCancel.retry`, itself or through another service.
-
-    Raises:
-        ConfigurationError: also if the workers have another number of shards, and serve other queues.
-    """
-    return _run(OPENERS.get().open_enqueuing, work)
+    return _run(partial(OPENERS.get().open_services, enqueues=enqueues), work)
 
 
 def run_with_queue(work: Callable[[Services], Awaitable[Result]]) -> Result:

@@ -10,7 +10,7 @@ import typer
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import FirstDay, LastDay, SchoolDay, SchoolId, StudentId, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items
-from adsum.platform.command_line.session import run_enqueuing, run_with
+from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.registers.desk.rules import DeskFilters, DeskKind, NewEntry
@@ -87,7 +87,7 @@ def complete(
     as_json: Json = False,
 ) -> None:
     """Complete an entry that was interrupted: submit the marks that are missing."""
-    completed = run_enqueuing(lambda services: services[Desk].complete(entry_id, system_caller()))
+    completed = run_with(Desk, lambda desk: desk.complete(entry_id, system_caller()), enqueues=True)
     show_item(DeskEntryItem.model_validate(completed), as_json=as_json)
 
 
@@ -98,10 +98,10 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Undo an entry. Its marks return to those before it; its planned absence is revoked."""
-    undone = run_enqueuing(lambda services: services[Desk].undo(entry_id, system_caller()))
+    undone = run_with(Desk, lambda desk: desk.undo(entry_id, system_caller()), enqueues=True)
     show_item(DeskEntryItem.model_validate(undone), as_json=as_json)
 
 
 def _enter(new: NewEntry, day: date | None, school_id: int | None, *, as_json: bool) -> None:
-    entry = run_enqueuing(lambda services: services[Desk].enter(new, system_caller(), school_id=school_id, day=day))
+    entry = run_with(Desk, lambda desk: desk.enter(new, system_caller(), school_id=school_id, day=day), enqueues=True)
     show_item(DeskEntryItem.model_validate(entry), as_json=as_json)
