@@ -10,7 +10,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from adsum.privacy.years.rules import ArchiveRefused, SchoolTotals, totals_line
+from adsum.privacy.years.rules import ArchiveRefused, SchoolTotals, digested, totals_line
 
 NAMES = {"schools": "school_id", "classes": "class_id", "sessions": "session_id", "students": "student_id"}
 """The files with names, and the columns by which rows refer to them."""
@@ -90,21 +90,20 @@ class ArchivedRows:
         self._require_next("disputed_marks", (row["id"],))
         self._require_day("disputed_marks", row)
         self._require_place("disputed_marks", (row["session_id"], row["learning_date"], row["student_id"]))
-        self._add("disputed_marks", row, ("id", "said_at", "resolved_at"))
+        self._add("disputed_marks", row)
 
     def _read_double(self, row: Row) -> None:
-        place = (row["merge_id"], row["learning_date"], row["session_id"])
         self._require_day("double_records", row)
-        self._require_place("double_records", ("double", *place))
-        self._add("double_records", row, ("merge_id", "learning_date", "session_id"))
+        self._require_place("double_records", ("double", *digested("double_records", row)))
+        self._add("double_records", row)
 
     def _read_name(self, name: str, row: Row) -> None:
         self._require_next(name, (row["id"],))
         _require(row["id"] in self._named[name], name)
 
-    def _add(self, name: str, row: Row, columns: tuple[str, ...]) -> None:
+    def _add(self, name: str, row: Row) -> None:
         self._end_day()
-        self._digest_of(row["school_id"]).update(totals_line(name, [row[column] for column in columns]))
+        self._digest_of(row["school_id"]).update(totals_line(name, digested(name, row)))
         self._note(row)
 
     def _digest_of(self, school_id: int) -> Any:

@@ -91,7 +91,7 @@ class YearArchives:
             with workspace_in(target.parent, WORKSPACE) as folder:
                 manifest = await self._write(year, folder)
                 write_archive(folder / "archive", manifest, folder)
-                await asyncio.sleep(0)  # here a signal cancels the task
+                await asyncio.sleep(0)  # here, and after the reading, a signal cancels the task: neither step yields
                 if read_archive(folder / "archive") != manifest:
                     raise ArchiveRefused(f"{target} was not written correctly")
                 await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from adsum.platform.database.partitioning import Partitioning
 from adsum.platform.database.partitions import PartitionsAhead
 from adsum.privacy.retention.repository.partitions import TABLES
 from adsum.privacy.tables import student_merges
-from adsum.privacy.years.rules import SchoolTotals, totals_line
+from adsum.privacy.years.rules import SchoolTotals, digested, totals_line
 from adsum.roster.tables import classes, sessions, students
 from adsum.schools.tables import schools
 
@@ -90,10 +90,9 @@ async def totals_of(connection: AsyncConnection, school_id: int, first: date, en
         records += len(versions)
         digest.update(totals_line("attendances", versions))
     for disputed in await disputed_marks_of(connection, first, end, school_id):
-        digest.update(totals_line("disputed_marks", [disputed[name] for name in ("id", "said_at", "resolved_at")]))
+        digest.update(totals_line("disputed_marks", digested("disputed_marks", disputed)))
     for double in await double_records_of(connection, school_id, first, end):
-        values = [double[name] for name in ("merge_id", "learning_date", "session_id")]
-        digest.update(totals_line("double_records", values))
+        digest.update(totals_line("double_records", digested("double_records", double)))
     of_days = (a.school_id == school_id, a.learning_date >= first, a.learning_date < end)
     changes = select(func.count()).select_from(attendances).join(attendance_changes, c.attendance_id == a.id)
     return SchoolTotals(records, await connection.scalar(changes.where(*of_days)) or 0, digest.hexdigest())
@@ -120,7 +119,7 @@ async def changes_since(
     found = await connection.execute(sums.where(c.attendance_id.between(*ids or (0, 0)), of_days))
     count, records, versions = found.one()
     disputed = await disputed_marks_of(connection, first, end)
-    lines = [[each[name] for name in ("id", "said_at", "resolved_at")] for each in disputed]
+    lines = [digested("disputed_marks", each) for each in disputed]
     digest = hashlib.sha256(totals_line("disputed_marks", lines))
     return count, int(records or 0), int(versions or 0), digest.hexdigest()
 

@@ -56,6 +56,18 @@ NOTHING = SchoolTotals(0, 0, hashlib.sha256().hexdigest())
 """The extent of a school without records."""
 
 
+DIGESTED = {
+    "disputed_marks": ("id", "said_at", "resolved_at"),
+    "double_records": ("merge_id", "learning_date", "session_id"),
+}
+"""The columns of rows that the digest of a school is of, by table."""
+
+
+def digested(table: str, row: Mapping[str, Any]) -> list[Any]:
+    """The values of these columns."""
+    return [row[column] for column in DIGESTED[table]]
+
+
 def totals_line(table: str, values: Sequence[Any]) -> bytes:
     """A line of what the digest of a school is of. Times in an archive are texts, and give the same line."""
     return f"{json.dumps([table, *values], default=datetime.isoformat)}\n".encode()
