@@ -83,7 +83,7 @@ class Client:
     async def refusal(self) -> tuple[int, str]:
         """Status and code of a refusal, after which the server closes the connection."""
         status, body = await self.answer()
-        assert await self.reader.read() == b""
+        assert await self.is_closed()
         return status, json.loads(body)["code"]
 
     async def refusal_while_sending(self, *parts: bytes, pause: float) -> tuple[int, str]:
@@ -91,15 +91,13 @@ class Client:
         sending = asyncio.create_task(self.send(*parts, pause=pause))
         status, body = await self.answer()
         await end([sending])
-        assert await self.is_closed()
+        with suppress(ConnectionError):
+            assert await self.is_closed()
         return status, json.loads(body)["code"]
 
     async def is_closed(self) -> bool:
         """Waits until the server closes the connection without a response."""
-        try:
-            return await self.reader.read() == b""
-        except ConnectionError:
-            return True
+        return await self.reader.read() == b""
 
 
 class Running:

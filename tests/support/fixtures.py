@@ -128,9 +128,8 @@ def new_postgres_database(postgres: Postgres, postgres_databases: Databases) -> 
 @pytest.fixture
 def unpartitioned_url(postgres: Postgres) -> Generator[str]:
     """A migrated, empty database of Postgres whose records are one table."""
-    postgres.run(f"CREATE DATABASE {ONE_TABLE} TEMPLATE {UNPARTITIONED} STRATEGY FILE_COPY")
-    yield postgres.url(ONE_TABLE)
-    postgres.run(f"DROP DATABASE {ONE_TABLE} WITH (FORCE)")
+    with postgres.database(ONE_TABLE, UNPARTITIONED) as url:
+        yield url
 
 
 @pytest.fixture

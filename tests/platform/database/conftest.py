@@ -9,8 +9,6 @@ from adsum.platform.database.engine import Database, open_database
 from tests.support.schools import SchoolIds, make_school
 from tests.support.servers.postgres import Postgres
 
-UNMIGRATED = "adsum_unmigrated"
-
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def unmigrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[str]:
@@ -19,11 +17,8 @@ def unmigrated_url(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[
         yield f"sqlite:///{tmp_path}/unmigrated.db"
         return
     postgres: Postgres = request.getfixturevalue("postgres")
-    postgres.run(f"CREATE DATABASE {UNMIGRATED}")
-    try:
-        yield postgres.url(UNMIGRATED)
-    finally:
-        postgres.run(f"DROP DATABASE {UNMIGRATED} WITH (FORCE)")
+    with postgres.database("adsum_unmigrated") as url:
+        yield url
 
 
 @pytest.fixture

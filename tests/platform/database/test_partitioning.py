@@ -103,7 +103,7 @@ async def test_a_partition_has_the_indexes_and_foreign_keys_of_the_table(unparti
 
 
 async def test_a_partitioned_table_has_the_owner_and_the_privileges_of_the_one_before(unpartitioned: Database) -> None:
-    """Whoever runs the command, and whatever default privileges they have."""
+    """The user that runs the command, and the default privileges of that user, make no difference."""
     roles = "partitions_owner", "partitions_serving", '"Partitions reading"'
     owner, serving, reading = roles
     await as_owner(unpartitioned, *(f"CREATE ROLE {role}" for role in roles))

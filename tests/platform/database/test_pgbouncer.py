@@ -87,14 +87,9 @@ async def test_migrations_need_a_connection_to_postgres_itself(
     postgres: Postgres, postgres_url: str, pgbouncer: PgBouncer
 ) -> None:
     """They hold a lock for several transactions, and create indexes outside of one."""
-    migrated, empty = (Settings(database_url=pgbouncer.url(url)) for url in (postgres_url, postgres.url(EMPTY)))
-    assert await migrate(migrated) == 0
-    postgres.run(f"CREATE DATABASE {EMPTY}")
-    try:
-        with pytest.raises(ConfigurationError, match="names Postgres itself"):
-            await migrate(empty)
-    finally:
-        postgres.run(f"DROP DATABASE {EMPTY} WITH (FORCE)")
+    assert await migrate(Settings(database_url=pgbouncer.url(postgres_url))) == 0
+    with postgres.database(EMPTY) as empty, pytest.raises(ConfigurationError, match="names Postgres itself"):
+        await migrate(Settings(database_url=pgbouncer.url(empty)))
 
 
 async def test_partitions_of_present_records_need_a_connection_to_postgres_itself(pooled: Database) -> None:

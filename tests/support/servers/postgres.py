@@ -46,6 +46,15 @@ class Postgres:
         """Runs one statement in the database `postgres`."""
         self.ask("postgres", statement)
 
+    @contextlib.contextmanager
+    def database(self, name: str, template: str = "template1") -> Generator[str]:
+        """Creates a database, as a copy of the template, and drops it after the block. Yields its URL."""
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        try:
+            yield self.url(name)
+        finally:
+            self.run(f"DROP DATABASE {name} WITH (FORCE)")
+
     def ask(self, database: str, *statements: str) -> str:
         """Runs statements in a database, each in its own transaction, and returns their output."""
         commands = [part for statement in statements for part in ("-c", statement)]

@@ -108,10 +108,10 @@ async def require_redis(url: str, key_prefix: str = "") -> None:
 
 
 async def refuse_server_of_cluster(url: str, key_prefix: str) -> None:
-    """A process also starts while Redis is away.
+    """Checks as `require_redis` does, for a process that also starts while Redis is away.
 
     Raises:
-        ConfigurationError: the server answers and is one of a cluster, as above.
+        ConfigurationError: the server answers, and is one of a cluster.
     """
     with suppress(RedisError, OSError, TimeoutError):
         async with closing(open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)) as redis:
