@@ -1,7 +1,7 @@
 """Adsum as stations: API processes, workers, Postgres and Valkey on machines, with the costs that were measured.
 
-A class is accepted by an API process: it looks up the caller, reads twice, inserts and commits, and sends to the queue.
-A worker records it with one statement and one commit, and releases it with one script. Each of these round trips is
+A class is accepted by an API process: it looks up the caller, reads the class, inserts and commits, and sends to the
+queue. A worker records it with one statement and one commit, and releases it with one script. Each of these trips is
 made for a group of classes, as in `adsum.platform.coalescer`. So a round trip costs `fixed + n * each`.
 """
 
@@ -17,10 +17,10 @@ from adsum.platform.coalescer import REQUESTS_AT_MOST
 from benchmarks.capacity.measured import Costs
 from benchmarks.capacity.simulation import Cores, Group, Process, Simulation, Step, Task
 
-# Of accepting: the caller, two reads, the insert, the queue. Of recording: the statement, and the release.
-ACCEPTING_TRIPS, RECORDING_TRIPS = 5, 2
+# Of accepting: the caller, the class, the insert, the queue. Of recording: the statement, and the release.
+ACCEPTING_TRIPS, RECORDING_TRIPS = 4, 2
 # Of them, on Postgres.
-ACCEPTING_ON_POSTGRES = 4
+ACCEPTING_ON_POSTGRES = 3
 # Classes in a group, when the costs of many classes were measured: half of 64 clients wait while the others are served.
 ACCEPTED_TOGETHER = 32
 
@@ -267,8 +267,7 @@ class _Api:
         yield from self._model.trip(self._model.postgres.work(cost), wait)
 
     def _insert(self, classes: int) -> Task:
-        """Two reads, and the insert with its commit."""
-        yield from self._ask_postgres(classes, self._wait)
+        """The read, and the insert with its commit."""
         yield from self._ask_postgres(classes, self._wait)
         others = (ACCEPTING_TRIPS - 1) * self._wait
         drawn = self._model.drawn(self._model.costs.accepting_waits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 
 from adsum.accounts.access import Role, system_caller
 from adsum.batches import accept as accepting
+from adsum.batches import validate
 from adsum.batches.queue.ledger import LedgerKeys
 from adsum.batches.repository import jobs, runs, submissions
-from adsum.batches.repository.submissions import BatchSnapshot
+from adsum.batches.repository.submissions import BatchSnapshot, ContextQuery
 from adsum.batches.rules import OnExisting
 from adsum.batches.submission import BatchResult, Selection, Submission
 from adsum.platform.database.answers import AnswerKey, StoredAnswer, store_answers
@@ -24,7 +25,7 @@ from adsum.platform.settings import Settings
 from adsum.roster.session_fence import advance_fences
 from adsum.wiring import Adsum, open_adsum
 from tests.support.installation import queue_keys
-from tests.support.runs import ACCEPTED_AT, batch_of
+from tests.support.runs import ACCEPTED_AT, DAY, batch_of
 from tests.support.schools import SchoolIds, caller, make_record, make_school
 from tests.support.statements import count_of, statements_sent
 from tests.support.submissions import submission
@@ -117,19 +118,44 @@ async def test_a_submission_that_waits_for_a_fence_does_not_block_others(postgre
         assert (await waiting).added_jobs == 3
 
 
+async def test_of_two_states_of_a_batch_the_later_one_is_decided_upon(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The day of one submission is known only with the time zone of the school, so that its state is read again."""
+    school, reads = schools[0], iter([False, True])
+
+    async def find(
+        connection: Connection, queries: Collection[ContextQuery]
+    ) -> dict[ContextQuery, submissions.ClassContext]:
+        if next(reads):
+            async with adsum.database.transaction() as other:
+                await make_record(other, school.school_id, batch_of(school), school.student_ids[0], status="absent")
+                await advance_fences(other, [school.session_id])
+        return await submissions.find_class_contexts(connection, queries)
+
+    monkeypatch.setattr(validate, "find_class_contexts", find)
+    at_noon = submission(school, learning_date=f"{DAY}T12:00:00Z")
+    accepted, skipped = await submit_all(adsum, [at_noon, submission(school)])
+
+    assert isinstance(accepted, BatchResult)
+    assert isinstance(skipped, BatchResult)
+    assert (accepted.added_jobs, [each.student_id for each in accepted.conflicts]) == (2, school.student_ids[:1])
+    assert (skipped.is_skipped, skipped.run_id) == (True, accepted.run_id)
+
+
 async def test_a_student_erased_after_the_roster_was_read_is_not_marked(
     adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The erasure happens between the first and the last read of the class, which invalidates the first."""
+    """The erasure happens after the class was read, which invalidates what was read."""
     school, loads = schools[0], iter([True])
     erased, *others = school.student_ids
 
-    async def load(connection: Connection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
+    async def load(connection: Connection, snapshots: Mapping[Batch, BatchSnapshot]) -> dict[Batch, BatchSnapshot]:
         if next(loads, False):
             await adsum.student_data.erase(erased, SYSTEM)
-        return await submissions.load_snapshots(connection, batches)
+        return await submissions.load_open_runs(connection, snapshots)
 
-    monkeypatch.setattr(accepting, "load_snapshots", load)
+    monkeypatch.setattr(accepting, "load_open_runs", load)
     result = await adsum.attendances.create_batch(submission(school), SYSTEM)
     async with adsum.database.autocommit_read() as connection:
         run = await runs.open_run(connection, batch_of(school))
@@ -146,13 +172,13 @@ async def test_a_stored_response_does_not_name_a_student_erased_meanwhile(
         for student_id in school.student_ids:
             await make_record(connection, school.school_id, batch_of(school), student_id, status="absent")
 
-    async def load(connection: Connection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
-        loaded = await submissions.load_snapshots(connection, batches)
+    async def load(connection: Connection, snapshots: Mapping[Batch, BatchSnapshot]) -> dict[Batch, BatchSnapshot]:
+        loaded = await submissions.load_open_runs(connection, snapshots)
         if next(loads, False):
             await adsum.student_data.erase(school.student_ids[0], SYSTEM)
         return loaded
 
-    monkeypatch.setattr(accepting, "load_snapshots", load)
+    monkeypatch.setattr(accepting, "load_open_runs", load)
     requests = submission(school, idempotency_key="monday")
     assert (await adsum.attendances.create_batch(requests, SYSTEM)).added_jobs == 0
     repeated = await adsum.attendances.create_batch(requests, SYSTEM)

@@ -24,11 +24,11 @@ from adsum.attendance.rules import DisputedMark, Mark
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.repository import runs
-from adsum.batches.repository.submissions import BatchSnapshot, close_finished, load_snapshots
+from adsum.batches.repository.submissions import BatchSnapshot, close_finished, load_open_runs
 from adsum.batches.rules import OnExisting, RunState
 from adsum.batches.run import Plan, Run, changed_marks, conflicts_with_run, make_plan
 from adsum.batches.submission import BatchResult, Submission, first_result
-from adsum.batches.validate import CheckedSubmission, Request, check_submissions, refuse_recorded
+from adsum.batches.validate import CheckedSubmission, Request, check_submissions, refuse_recorded, snapshots_of
 from adsum.platform.clock import Clock
 from adsum.platform.coalescer import REFUSE_AFTER_S, REQUESTS_AT_MOST, WAITING_AT_MOST, Coalescer
 from adsum.platform.database.answers import AnswerKey, StoredAnswer, find_answers, store_answers
@@ -124,7 +124,8 @@ class Acceptance:
     async def _accept_together(self, requests: Sequence[Request]) -> list[_Outcome]:
         """Reads and decides without a transaction, then writes: no submission waits for a lock with the others.
 
-        Reading takes several statements, and begins with the fences: a run is inserted only if its fence is unchanged.
+        The fence of a session is read with the state of its batch, or before it: a run is inserted only if its fence is
+        unchanged.
         """
         with step("validate", {"adsum.group_size": len(requests)}):
             async with self._database.autocommit_read() as connection:
@@ -176,7 +177,7 @@ class Acceptance:
         checks = await check_submissions(connection, requests, now=now, max_batch_size=self._max_batch_size)
         checked = [each for each in checks if isinstance(each, CheckedSubmission)]
         _refuse_too_many_marks(checked)
-        snapshots = await load_snapshots(connection, {each.batch for each in checked})
+        snapshots = await load_open_runs(connection, snapshots_of(checked))
         if closes_finished:
             snapshots = await close_finished(connection, snapshots, now)
         statuses = await _find_statuses(connection, checked, snapshots)

@@ -11,7 +11,12 @@ from adsum.accounts.access import Caller, Permission
 from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.batches.repository.submissions import ClassContext, ContextQuery, find_class_contexts
+from adsum.batches.repository.submissions import (
+    BatchSnapshot,
+    ClassContext,
+    ContextQuery,
+    find_class_contexts,
+)
 from adsum.batches.run import recorded_already
 from adsum.batches.submission import SELECTED, Submission, requested_marks, validate_form, validate_roster
 from adsum.platform.database.engine import Connection
@@ -29,7 +34,7 @@ from adsum.platform.errors import (
 )
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import validate_reason
-from adsum.roster.repository.students import find_rosters, students_of_school
+from adsum.roster.repository.students import students_of_school
 from adsum.roster.rules import WrongVersion, roster_change
 from adsum.schools.calendar.rules import end_on, violation_of_closure
 from adsum.schools.rules import EditWindow
@@ -50,11 +55,10 @@ class CheckedSubmission:
     Attributes:
         submission: the request.
         caller: its sender.
-        context: the class, its school and its session.
+        context: the class, its school and its session, and the state of the batch.
         batch: to which it belongs.
         violations: found so far; a submission that `check_submissions` returns has none.
-        roster: the students who are enrolled on that day; known once it is checked.
-        requested: the mark of each student, in the order of the roster; known then, too.
+        requested: the mark of each student, in the order of the roster; known once it is checked.
     """
 
     submission: Submission
@@ -62,7 +66,6 @@ class CheckedSubmission:
     context: ClassContext
     batch: Batch
     violations: Sequence[Violation]
-    roster: Sequence[int] = ()
     requested: Mapping[int, Mark] = field(default_factory=dict[int, Mark])
 
     @property
@@ -98,13 +101,19 @@ async def check_submissions(
     checks = [
         caught(_check_class, each, contexts.get(_query(each)), statuses, now, max_batch_size) for each in requests
     ]
-    rosters = await _find_rosters(connection, [each for each in checks if isinstance(each, CheckedSubmission)])
     return [
-        await _check_roster(connection, each, rosters[_class_and_day(each)], max_batch_size)
-        if isinstance(each, CheckedSubmission)
-        else each
-        for each in checks
+        await _check_roster(connection, each, max_batch_size) if isinstance(each, CheckedSubmission) else each
+        for each in await _with_contexts_of_days(connection, checks)
     ]
+
+
+def snapshots_of(checked: Sequence[CheckedSubmission]) -> dict[Batch, BatchSnapshot]:
+    """The state of each batch, without its open run.
+
+    Two submissions of a batch may have states that were read one after the other. The later one is safe for both: a run
+    is not inserted with an older fence than the current one.
+    """
+    return {each.batch: each.context.snapshot for each in sorted(checked, key=lambda each: each.fence)}
 
 
 def refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark]) -> None:
@@ -120,11 +129,13 @@ def refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark
     raise RecordsExist(f"{len(recorded)} of {len(check.requested)} students have a record already", violations)
 
 
-def _query(request: Request) -> ContextQuery:
-    submission, caller = request.submission, request.caller
+def _query(of: Request | CheckedSubmission, day: date | None = None) -> ContextQuery:
+    """The query for the context of a submission on `day`; None: on each day that it can mean."""
+    submission, caller = of.submission, of.caller
     session_id = submission.session_id if _is_id(submission.session_id) else None
     teacher_id = caller.user_id if caller.teaches_only else None
-    return ContextQuery(submission.class_id, session_id, teacher_id, days_meant(submission.learning_date))
+    days = days_meant(submission.learning_date) if day is None else (day, day)
+    return ContextQuery(submission.class_id, session_id, teacher_id, days)
 
 
 def _is_id(number: int) -> bool:
@@ -141,19 +152,22 @@ async def _find_statuses(
     return await find_statuses(connection, schools) if schools else {}
 
 
-async def _find_rosters(
-    connection: Connection, checks: Sequence[CheckedSubmission]
-) -> dict[tuple[int, date], Sequence[int]]:
-    """The context has the roster, unless the day is known only with the time zone of the school."""
-    loaded = {
-        _class_and_day(each): each.context.roster for each in checks if each.context.day == each.batch.learning_date
+async def _with_contexts_of_days(
+    connection: Connection, checks: Sequence[CheckedSubmission | AdsumError]
+) -> Sequence[CheckedSubmission | AdsumError]:
+    """The checks with contexts of exactly their days. Some days are known only with the time zone of the school."""
+    queries = {
+        i: _query(each, each.batch.learning_date)
+        for i, each in enumerate(checks)
+        if isinstance(each, CheckedSubmission) and each.context.day is None
     }
-    others = {_class_and_day(each) for each in checks}.difference(loaded)
-    return loaded | (await find_rosters(connection, others) if others else {})
-
-
-def _class_and_day(check: CheckedSubmission) -> tuple[int, date]:
-    return check.batch.class_id, check.batch.learning_date
+    if not queries:
+        return checks
+    contexts = await find_class_contexts(connection, set(queries.values()))
+    return [
+        replace(each, context=contexts[queries[i]]) if isinstance(each, CheckedSubmission) and i in queries else each
+        for i, each in enumerate(checks)
+    ]
 
 
 def _check_class(
@@ -186,22 +200,22 @@ def _check_class(
 
 
 async def _check_roster(
-    connection: Connection, check: CheckedSubmission, roster: Sequence[int], max_batch_size: int
+    connection: Connection, check: CheckedSubmission, max_batch_size: int
 ) -> CheckedSubmission | AdsumError:
-    selection, caller = check.submission.selection, check.caller
+    selection, caller, roster = check.submission.selection, check.caller, check.context.roster
     unknown = {student_id for _, student_id in selection.mentioned}.difference(roster)
     if not unknown:
-        return caught(_with_roster, check, roster, [], max_batch_size)
+        return caught(_with_requested, check, [], max_batch_size)
     sees_school = not caller.teaches_only and caller.may(Permission.ROSTER_READ)
     known = await students_of_school(connection, check.context.school_id, unknown) if sees_school else frozenset[int]()
     off_roster = validate_roster(selection, roster, known, sees_school=sees_school)
-    return caught(_with_roster, check, roster, off_roster, max_batch_size)
+    return caught(_with_requested, check, off_roster, max_batch_size)
 
 
-def _with_roster(
-    check: CheckedSubmission, roster: Sequence[int], off_roster: Sequence[Violation], max_batch_size: int
+def _with_requested(
+    check: CheckedSubmission, off_roster: Sequence[Violation], max_batch_size: int
 ) -> CheckedSubmission:
-    submission = check.submission
+    submission, roster = check.submission, check.context.roster
     violations = [*check.violations, *_validate_version(submission, roster), *off_roster]
     requested = requested_marks(submission.selection, roster)
     if submission.selection.is_selected_all and not roster:
@@ -211,7 +225,7 @@ def _with_roster(
     if len(requested) > max_batch_size:
         violations.append(_too_large(len(requested), max_batch_size))
     refuse(violations)
-    return replace(check, violations=(), roster=roster, requested=requested)
+    return replace(check, violations=(), requested=requested)
 
 
 def _no_class(submission: Submission) -> NotFound:

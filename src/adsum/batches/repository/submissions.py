@@ -50,20 +50,46 @@ _CLASS_CONTEXTS = sql_file(
         "valid": Json,
         "gaps": Json,
         "students": Json,
-    },
-)
-_LOAD_SNAPSHOTS = sql_file(
-    "adsum.batches",
-    "load_snapshots",
-    returns={
-        "class_id": BigInteger,
-        "session_id": BigInteger,
-        "learning_date": Date,
         "newest_run": Json,
         "records": Json,
         "absences": Json,
     },
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSnapshot:
+    """The state of a batch when a submission is decided.
+
+    Attributes:
+        number: of the newest run; 0: there is none.
+        newest_run: its id, or None.
+        is_open: whether it is open.
+        records: the record of each student in this session and day, including cleared marks.
+        planned_absences: planned absences on that day of students of the class, without reasons.
+        open_run: the newest run, if it is open and loaded. Only the newest run can be open.
+        is_finished: whether every job of the open run has an outcome: then `accept` closes it.
+        ended: the finished run that `accept` has closed.
+    """
+
+    number: int
+    newest_run: str | None
+    is_open: bool
+    records: Mapping[int, RecordedMark]
+    planned_absences: Sequence[StudentAbsence] = ()
+    open_run: Run | None = None
+    is_finished: bool = False
+    ended: Run | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no job of the newest run is pending, so that `records` are what is recorded."""
+        return not self.is_open or self.is_finished
+
+    @property
+    def has_office_marks(self) -> bool:
+        """Whether the office has set anything that takes precedence over a teacher's mark."""
+        return bool(self.planned_absences) or any(record.is_offices for record in self.records.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +100,8 @@ class ContextQuery:
         class_id: the class.
         session_id: a session that may belong to the class, or None.
         user_id: a teacher whose assignments and covers are looked up, or None.
-        days: the first and the last day for the calendar, or None. The roster is loaded if both are one day.
+        days: the first and the last day for the calendar, or None. If both are one day, its roster and the state of the
+            batch are loaded.
     """
 
     class_id: int
@@ -108,6 +135,7 @@ class ClassContext:
         calendar: the closed days, terms and session times of the days of the query.
         day: the day of the roster; None: the query was for several days, or none.
         roster: the ids of the students enrolled on that day, each once, in order.
+        snapshot: the state of the batch on that day, without its open run: see `load_open_runs`.
     """
 
     class_id: int
@@ -120,6 +148,7 @@ class ClassContext:
     calendar: Calendar
     day: date | None
     roster: Sequence[int]
+    snapshot: BatchSnapshot
 
     def is_visible_to(self, caller: Caller, day: date | None) -> bool:
         """Whether the caller sees the session on `day`; None: on any day. The rule is that of `accounts.visibility`."""
@@ -139,7 +168,8 @@ async def find_class_contexts(
 def _context(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[ContextQuery, ClassContext]:
-    edit_window_days, records_from, weekdays, fence, taught, covered, first_day, last_day, *calendar, students = more
+    edit_window_days, records_from, weekdays, fence, taught, covered, first_day, last_day = more[:8]
+    *calendar, students, newest, records, absences = more[8:]
     days = (first_day, last_day) if first_day is not None else None
     context = ClassContext(
         class_id,
@@ -152,8 +182,22 @@ def _context(
         calendar=_calendar(weekdays, *calendar),
         day=first_day if first_day == last_day else None,
         roster=sorted(students or ()),
+        snapshot=_snapshot(newest, records, absences),
     )
     return ContextQuery(class_id, session_id, user_id, days), context
+
+
+def _snapshot(
+    newest: tuple[int, str, str] | None, records: list[list[Any]] | None, absences: list[dict[str, Any]] | None
+) -> BatchSnapshot:
+    number, run_id, state = newest or (0, None, None)
+    return BatchSnapshot(
+        number=number,
+        newest_run=run_id,
+        is_open=state == RunState.OPEN,
+        records={student_id: _recorded(*record) for student_id, *record in records or ()},
+        planned_absences=tuple(map(_student_absence, absences or ())),
+    )
 
 
 def _calendar(
@@ -205,75 +249,32 @@ async def visible_batches(connection: AsyncConnection, batches: Iterable[Batch],
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class BatchSnapshot:
-    """The state of a batch when a submission is decided.
-
-    Attributes:
-        number: of the newest run; 0: there is none.
-        newest_run: its id, or None.
-        records: the record of each student in this session and day, including cleared marks.
-        planned_absences: planned absences on that day of students of the class, without reasons.
-        open_run: the newest run, if it is open. Only the newest run can be open.
-        is_finished: whether every job of the open run has an outcome: then `accept` closes it.
-        ended: the finished run that `accept` has closed.
-    """
-
-    number: int
-    newest_run: str | None
-    records: Mapping[int, RecordedMark]
-    planned_absences: Sequence[StudentAbsence] = ()
-    open_run: Run | None = None
-    is_finished: bool = False
-    ended: Run | None = None
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether no job of the newest run is pending, so that `records` are what is recorded."""
-        return self.open_run is None or self.is_finished
-
-    @property
-    def has_office_marks(self) -> bool:
-        """Whether the office has set anything that takes precedence over a teacher's mark."""
-        return bool(self.planned_absences) or any(record.is_offices for record in self.records.values())
-
-
 async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]) -> dict[Batch, BatchSnapshot]:
-    """The current state of batches. Locks nothing and waits for no lock."""
+    """The current state of batches whose class exists. Locks nothing and waits for no lock."""
     if not batches:
         return {}
-    rows = input_rows(
-        {
-            "class_id": batch.class_id,
-            "session_id": batch.session_id,
-            "learning_date": batch.learning_date.isoformat(),
-        }
-        for batch in batches
-    )
-    loaded: dict[Batch, BatchSnapshot] = {}
-    open_ids: dict[Batch, str] = {}
-    for *ids, newest, records, absences in await _LOAD_SNAPSHOTS.fetch_all(connection, rows):
-        batch, (number, run_id, state) = Batch(*ids), newest or (0, None, None)
-        if run_id is not None and state == RunState.OPEN:
-            open_ids[batch] = run_id
-        loaded[batch] = BatchSnapshot(
-            number=number,
-            newest_run=run_id,
-            records={student_id: _recorded(*record) for student_id, *record in records or ()},
-            planned_absences=tuple(map(_student_absence, absences or ())),
-        )
-    return loaded | await _with_open_runs(connection, loaded, open_ids) if open_ids else loaded
+    queries = [
+        ContextQuery(each.class_id, each.session_id, None, (each.learning_date, each.learning_date)) for each in batches
+    ]
+    contexts = await find_class_contexts(connection, queries)
+    loaded = {batch: contexts[query].snapshot for batch, query in zip(batches, queries, strict=True)}
+    return await load_open_runs(connection, loaded)
 
 
-async def _with_open_runs(
-    connection: AsyncConnection, snapshots: Mapping[Batch, BatchSnapshot], open_ids: Mapping[Batch, str]
+async def load_open_runs(
+    connection: AsyncConnection, snapshots: Mapping[Batch, BatchSnapshot]
 ) -> dict[Batch, BatchSnapshot]:
+    """The snapshots of contexts, with their open runs."""
+    open_ids = {batch: each.newest_run for batch, each in snapshots.items() if each.is_open and each.newest_run}
+    if not open_ids:
+        return dict(snapshots)
     runs = await find_runs(connection, list(open_ids.values()))
     counts = await tallies.tallies_of(connection, list(open_ids.values()))
-    return {
+    loaded = {
         batch: replace(snapshots[batch], open_run=runs[run_id], is_finished=not counts[run_id].remaining)
         for batch, run_id in open_ids.items()
     }
+    return {**snapshots, **loaded}
 
 
 async def close_finished(

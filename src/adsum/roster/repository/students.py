@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import date
 
-from sqlalchemy import BigInteger, ColumnElement, Date, Select, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import can_see_school, in_visible_class, in_visible_school, taught_classes
-from adsum.platform.database.columns import Json
 from adsum.platform.database.search import distance, mentions
-from adsum.platform.database.sql_files import input_rows, sql_file
 from adsum.platform.database.validity import Day, valid_on
 from adsum.platform.ids import MAX_ID
 from adsum.roster.repository.membership import (
@@ -29,10 +27,6 @@ from adsum.schools.tables import schools
 
 # Postgres allows 32,767 parameters in a statement.
 MAX_IDS_PER_STATEMENT = 10_000
-
-_FIND_ROSTERS = sql_file(
-    "adsum.roster", "find_rosters", returns={"class_id": BigInteger, "day": Date, "students": Json}
-)
 
 
 async def list_students(
@@ -154,15 +148,6 @@ def is_in_grade(grade: str) -> ColumnElement[bool]:
     """Students who are in this grade, among others or not. LIKE would ignore case on SQLite."""
     listed = literal(",") + students.c.grade + literal(",")
     return func.replace(listed, f",{grade},", "") != listed
-
-
-async def find_rosters(
-    connection: AsyncConnection, wanted: Collection[tuple[int, date]]
-) -> dict[tuple[int, date], list[int]]:
-    """The ids of the students who are enrolled in each of these classes on its day, each once, in order."""
-    pairs = input_rows({"class_id": class_id, "day": day.isoformat()} for class_id, day in wanted)
-    rows = await _FIND_ROSTERS.fetch_all(connection, pairs)
-    return {(class_id, day): sorted(student_ids or ()) for class_id, day, student_ids in rows}
 
 
 async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> list[RosterStudent]:
