@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
-# Between two deliveries of a worker that is processing attendance: 50 a second, some 3 % of its time.
-BUSY_PAUSE_S = 0.02
+# Between two deliveries of a worker that is processing attendance: 20 a second, some 1 % of its time.
+BUSY_PAUSE_S = 0.05
 # A worker under load is without a chunk for some milliseconds again and again, until it has fetched the next ones.
 REST_S = 0.01
 
