@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import delete, insert, select
 
+from adsum import events
 from adsum.batches.tables import batch_runs
 from adsum.events.announcements import ANNOUNCED_FOR, AnnouncementPruning, MissingRegisters, UnexplainedStudents
-from adsum.events.repository import announce
+from adsum.events.repository import StoredEvent, announce, read_events
 from adsum.events.rules import ANNOUNCED
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import Database
@@ -215,6 +218,29 @@ async def test_a_register_is_announced_by_a_run_or_a_correction_that_marks_its_l
     assert cleared == ["attendance.cleared"]
     assert by_run[-1] == "register.taken"
     assert await kinds(reader) == ["attendance.cleared", "attendance.corrected", "register.taken"]
+
+
+async def test_of_two_processes_that_read_the_same_events_one_announces(
+    register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The announcement of the faster one is pruned before the slower one writes."""
+    reader = reader_of(register.adsum)
+    await reader.read()
+    await mark_some(register, "2024-12-24")
+    await register.adsum.event_numbering.number()
+    reads = iter([True])
+
+    async def read(*args: Any) -> Sequence[StoredEvent]:
+        rows = await read_events(*args)
+        if next(reads, False):
+            assert await register.adsum.taken_registers.announce() == 1
+            await forget_announcements(register)
+        return rows
+
+    monkeypatch.setattr(events.announcements, "read_events", read)
+    assert await register.adsum.taken_registers.announce() == 0
+
+    assert (await kinds(reader)).count("register.taken") == 1
 
 
 async def test_old_announcements_are_deleted_in_pages_of_all_types(database: Database) -> None:

@@ -23,6 +23,7 @@ from adsum.events.repository import (
     StoredEvent,
     announce,
     end_of_scan,
+    lock_position,
     prune_announcements,
     read_ends,
     read_events,
@@ -251,6 +252,11 @@ async def _follow_marks(
             events, position, has_more = await _events_of_marks(connection, begin, now - after, at_once)
         if position > begin:
             async with database.transaction() as connection:
+                # Another process may have announced the same events meanwhile, and the announcements of long ago may be
+                # pruned already, so that nothing else would show it.
+                if await lock_position(connection, reader) != begin:
+                    has_more = True
+                    continue
                 announced += await announce_from(connection, events, now)
                 await set_position(connection, reader, position)
     return announced
