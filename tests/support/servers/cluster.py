@@ -143,12 +143,15 @@ def running_cluster(node_timeout: int = NODE_TIMEOUT_MS) -> AbstractContextManag
 
 
 @contextlib.contextmanager
-def cluster(primaries: int = PRIMARIES, *, node_timeout: int = NODE_TIMEOUT_MS) -> Generator[Cluster]:
+def cluster(
+    primaries: int = PRIMARIES, *, node_timeout: int = NODE_TIMEOUT_MS, has_replicas: bool = True
+) -> Generator[Cluster]:
     """Yields a stopped cluster with its own folder."""
     with short_folder() as folder:
-        ports = free_ports(4 * primaries)
-        nodes = [Node(port, PASSWORD, f"{number:040x}") for number, port in enumerate(ports[: 2 * primaries], 1)]
-        buses = ports[2 * primaries :]
+        servers = 2 * primaries if has_replicas else primaries
+        ports = free_ports(2 * servers)
+        nodes = [Node(port, PASSWORD, f"{number:040x}") for number, port in enumerate(ports[:servers], 1)]
+        buses = ports[servers:]
         for node, bus in zip(nodes, buses, strict=True):
             home = folder / f"server-{node.port}"
             home.mkdir()
