@@ -4,6 +4,9 @@ A request that waits for a connection can only wait longer than those before it.
 `REFUSE_AFTER_S`, later ones are refused at once, and their clients come back when it is their time. The queue thereby
 never holds more than what arrives within that time, whatever its cause: slow statements, locks, a frozen server, a
 process that has no CPU.
+
+A few connections stay out of the pool between two uses. To take a connection from SQLAlchemy's pool and to return it
+costs a lone request more than the round trip for which it is taken.
 """
 
 from __future__ import annotations
@@ -14,17 +17,28 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from adsum.platform.cancellation import uncancellable
 from adsum.platform.coalescer import REFUSE_AFTER_S
+from adsum.platform.database.driver import is_ready
 from adsum.platform.errors import Overloaded
 
 
 class Admission:
-    """Gives out the connections of an engine."""
+    """Gives out the connections of an engine.
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    Args:
+        engine: has the pool.
+        keeps: the number of connections that may stay out of the pool. Only those to Postgres do.
+    """
+
+    def __init__(self, engine: AsyncEngine, keeps: int = 0) -> None:
         self._engine = engine
+        self._keeps = keeps
+        # The one that was used last is reused first, since it has most statements prepared.
+        self._kept: list[AsyncConnection] = []
         # When each request began to wait, in this order.
         self._waiting: dict[object, float] = {}
+        self.in_use = 0
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[AsyncConnection]:
@@ -33,13 +47,52 @@ class Admission:
         Raises:
             Overloaded: others wait too long already. Nothing was executed.
         """
+        connection = await self._take_kept() or await self._take_from_pool()
+        self.in_use += 1
+        try:
+            yield connection
+        except BaseException:
+            await uncancellable(connection.close())
+            raise
+        else:
+            if self._may_keep(connection):
+                self._kept.append(connection)
+            else:
+                await uncancellable(connection.close())
+        finally:
+            self.in_use -= 1
+
+    async def close(self) -> None:
+        """Returns the connections that are kept to the pool."""
+        while self._kept:
+            await uncancellable(self._kept.pop().close())
+
+    async def _take_kept(self) -> AsyncConnection | None:
+        """None: none is kept, or the server has ended the one that was used last, and most likely the others."""
+        if not self._kept:
+            return None
+        connection = self._kept.pop()
+        if is_ready(connection):
+            return connection
+        await uncancellable(connection.close())
+        await self.close()
+        return None
+
+    async def _take_from_pool(self) -> AsyncConnection:
         key, now = object(), asyncio.get_running_loop().time()
         if now - next(iter(self._waiting.values()), now) > REFUSE_AFTER_S:
             raise Overloaded("the database is too slow for more requests")
         self._waiting[key] = now
         try:
-            async with self._engine.connect() as connection:
-                del self._waiting[key]
-                yield connection
+            return await self._engine.connect()
         finally:
-            self._waiting.pop(key, None)
+            del self._waiting[key]
+
+    def _may_keep(self, connection: AsyncConnection) -> bool:
+        """Whether nothing is left of its use, and no other request waits for a connection of the pool."""
+        return (
+            len(self._kept) < self._keeps
+            and not self._waiting
+            and not connection.in_transaction()
+            and is_ready(connection)
+        )

@@ -26,6 +26,10 @@ class Driver(Protocol):
     is_pooled: bool
     ends_left: bool
 
+    def is_closed(self) -> bool: ...
+
+    def is_in_transaction(self) -> bool: ...
+
     async def execute(self, query: str, *, timeout: float | None = None) -> str: ...  # noqa: ASYNC109
 
     async def fetch(self, query: str, *args: Any) -> list[Sequence[Any]]: ...
@@ -103,6 +107,14 @@ def replace_ended(connection: Any, _record: object, _fairy: object) -> None:
         raise InvalidatePoolError
     if driver.is_in_transaction():
         raise DisconnectionError
+
+
+def is_ready(connection: AsyncConnection) -> bool:
+    """Whether a connection to Postgres can be used again: it is open, and in no transaction."""
+    if connection.closed or connection.invalidated:
+        return False
+    driver = driver_of(connection)
+    return not driver.is_closed() and not driver.is_in_transaction()
 
 
 async def execute_raw(connection: AsyncConnection, command: str, timeout: float | None = None) -> str:  # noqa: ASYNC109

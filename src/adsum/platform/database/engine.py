@@ -50,6 +50,9 @@ _TRUNCATION_TIMEOUT_MS = 500
 # Connections of one process to SQLite, and to Postgres unless a setting says another number.
 POOL_SIZE = 10
 CONNECTIONS = 20
+# Of those to Postgres, how many stay out of the pool between two uses: see `Admission`. As many flushes run at once:
+# callers, submissions, statuses, chunks.
+KEPT_CONNECTIONS = 4
 # With a timeout a frozen server is an outage instead of a request that hangs.
 STATEMENT_TIMEOUT_S = 30.0
 POOL_TIMEOUT_S = 10.0
@@ -93,9 +96,11 @@ class Database:
     `autocommit_read()` reads the committed state at the time of each statement.
     """
 
-    def __init__(self, engine: AsyncEngine, hosts: Sequence[Host] = (), max_connections: int = POOL_SIZE) -> None:
+    def __init__(
+        self, engine: AsyncEngine, hosts: Sequence[Host] = (), max_connections: int = POOL_SIZE, keeps: int = 0
+    ) -> None:
         self.engine = engine
-        self._admission = Admission(engine)
+        self._admission = Admission(engine, keeps)
         self.max_connections = max_connections
         # Host and port of each server of Postgres that may be the primary, if there are several.
         self.hosts = tuple(hosts)
@@ -278,7 +283,13 @@ class Database:
             reason = " ".join(str(cause).rpartition("'>: ")[2].split()) or type(cause).__name__
             raise ConfigurationError(f"ADSUM_DATABASE_URL: the database cannot be used: {reason}") from None
 
+    @property
+    def connections_in_use(self) -> int:
+        """The number of connections that this process uses now."""
+        return self._admission.in_use
+
     async def close(self) -> None:
+        await self._admission.close()
         await self.engine.dispose()
 
 
@@ -302,10 +313,12 @@ def open_standby(url: str, connections: int = CONNECTIONS) -> Database:
 def _opened(parsed: DatabaseUrl, connections: int) -> Database:
     # Isolation levels AUTOCOMMIT and None: only this module begins transactions, neither SQLAlchemy nor the driver.
     if parsed.url.get_backend_name() == "postgresql":
+        keeps = min(KEPT_CONNECTIONS, connections // 4)
+        pool_size = connections // 2 - keeps
         engine = create_async_engine(
             parsed.url,
-            pool_size=connections // 2,
-            max_overflow=connections - connections // 2,
+            pool_size=pool_size,
+            max_overflow=connections - pool_size,
             pool_timeout=POOL_TIMEOUT_S,
             isolation_level="AUTOCOMMIT",
             pool_use_lifo=True,  # the connection used last has most statements prepared
@@ -318,7 +331,7 @@ def _opened(parsed: DatabaseUrl, connections: int) -> Database:
         event.listen(engine.sync_engine, "do_connect", Connector(parsed, CONNECT_TIMEOUT_S).do_connect)
         event.listen(engine.sync_engine, "connect", end_opening)
         event.listen(engine.sync_engine, "checkout", replace_ended)
-        return Database(engine, parsed.hosts, connections)
+        return Database(engine, parsed.hosts, connections, keeps)
     engine = create_async_engine(
         parsed.url,
         module=OneVisitModule(),
