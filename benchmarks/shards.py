@@ -12,8 +12,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date
-from multiprocessing.connection import Connection
 from statistics import median
+from typing import Any
 
 import uvloop
 from uuid6 import uuid7
@@ -78,7 +78,7 @@ def _settle(url: str, number: int, chunks: int) -> tuple[float, Sequence[float]]
     return chunks / max(ended), ended
 
 
-def _receive(pipes: Sequence[Connection]) -> list[float]:
+def _receive(pipes: Sequence[Any]) -> list[float]:
     """One answer of each worker."""
     answers: list[float] = []
     for pipe in pipes:
@@ -88,7 +88,7 @@ def _receive(pipes: Sequence[Connection]) -> list[float]:
     return answers
 
 
-def _work(url: str, prefix: str, chunks: int, pipe: Connection) -> None:
+def _work(url: str, prefix: str, chunks: int, pipe: Any) -> None:
     """Settles the chunks of one shard, after a signal. Sends the time when it was done."""
 
     async def settle() -> float:
