@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from adsum.platform.gc_tuning import freeze_startup_objects
-from tests.support.choice import DAILY_SHARE, OF_STATEMENTS, daily, database_of, is_of_statements, name_of
+from tests.support.choice import DAILY_SHARE, OF_STATEMENTS, daily
 from tests.support.measuring import Measurement
-from tests.support.unmeasured import RECORD, listed_in
 
 MEASUREMENT = Measurement()
 
@@ -36,23 +34,8 @@ pytest_plugins = [
 MANY_TESTS = 1000  # most of which need an application or commands
 SYSTEM = "tests/system/"
 FAULTS = "tests/system/faults/"
-# Tracing takes up to as long as a test itself. It is left out where it adds nothing: in tests of processes and of
-# adapters, whose modules need no coverage, and in those of the recorded list, which run nothing that others leave out.
-UNMEASURED = (
-    SYSTEM,
-    "tests/batches/queue/",
-    "tests/batches/repository/",
-    "tests/platform/",
-    "tests/platform/embedded/",
-    "tests/processes/",
-    "tests/support/",
-)
-# Below the ones above: they test modules that decide, such as the steps of traces and the readiness.
-MEASURED = ("tests/platform/tracing/", "tests/platform/database/test_partitioning", "tests/processes/test_upgrade")
-UNMEASURED_TESTS = listed_in(RECORD)
-
 ROOT = Path(__file__).resolve().parents[1]
-for prefix in (*OF_STATEMENTS, *UNMEASURED, *MEASURED):
+for prefix in OF_STATEMENTS:
     assert any(ROOT.glob(f"{prefix}*")), f"no test begins with {prefix}"
 
 
@@ -60,7 +43,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--daily", action="store_true", help="run a choice of the tests")
     parser.addoption("--long", action="store_true", help="run the long tests, too")
     parser.addoption("--coverage", action="store_true", help="measure the coverage of the modules that decide")
-    parser.addoption("--contexts", action="store_true", help="with --coverage: store what each test runs, for the list")
     parser.addoption("--seed", type=int, help="the random histories from this seed, and ten times as many of them")
 
 
@@ -99,23 +81,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         prepare_application()
         share_fork_server()
     freeze_startup_objects()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Measures coverage during tests that are not in `UNMEASURED`."""
-    if _is_without_coverage(item):
-        return (yield)
-    with MEASUREMENT.resumed(name_of(item) if item.config.option.contexts else ""):
-        return (yield)
-
-
-def _is_without_coverage(item: pytest.Item) -> bool:
-    """Whether coverage is not measured. A test that runs on both databases is measured on SQLite only."""
-    is_second_run = is_of_statements(item) and database_of(item) == "postgres"
-    is_listed = name_of(item) in UNMEASURED_TESTS and not item.config.option.contexts
-    is_left_out = item.nodeid.startswith(UNMEASURED) and not item.nodeid.startswith(MEASURED)
-    return is_second_run or is_listed or is_left_out
 
 
 def _in_running_order(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -51,29 +51,24 @@ def daily(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         for item in items
         if _is_on_both(item)
         or _without_database(item) not in both
-        or database_of(item) in {None, _chosen_database(item)}
+        or _database_of(item) in {None, _chosen_database(item)}
     ]
     superfluous = {item for cases in _cases(items) for item in sorted(cases, key=_checksum)[_most(cases[0]) :]}
     return [item for item in items if item not in superfluous]
 
 
-def is_of_statements(item: pytest.Item) -> bool:
+def _is_of_statements(item: pytest.Item) -> bool:
     """Whether the test runs on both databases. Migrations run on both before any other test."""
     return item.nodeid.startswith(OF_STATEMENTS) and not _parameter(item, UNMIGRATED)
 
 
-def database_of(item: pytest.Item) -> str | None:
+def _database_of(item: pytest.Item) -> str | None:
     """`sqlite` or `postgres`; None: the test has no database, or always the same."""
     return _parameter(item, MIGRATED) or _parameter(item, UNMIGRATED)
 
 
-def name_of(item: pytest.Item) -> str:
-    """Without parameters."""
-    return item.nodeid.partition("[")[0]
-
-
 def _is_on_both(item: pytest.Item) -> bool:
-    return is_of_statements(item) or item.get_closest_marker("both_databases") is not None
+    return _is_of_statements(item) or item.get_closest_marker("both_databases") is not None
 
 
 def _chosen_database(item: pytest.Item) -> str:
@@ -81,7 +76,7 @@ def _chosen_database(item: pytest.Item) -> str:
 
 
 def _without_database(item: pytest.Item) -> str:
-    return item.nodeid.replace(database_of(item) or "", "")
+    return item.nodeid.replace(_database_of(item) or "", "")
 
 
 def _most(item: pytest.Item) -> int:
@@ -94,7 +89,7 @@ def _cases(items: Collection[pytest.Item]) -> Iterator[list[pytest.Item]]:
     for item in items:
         needs_servers = not SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
         if needs_servers and not item.get_closest_marker("every_case"):
-            found[name_of(item), database_of(item) if _is_on_both(item) else None].append(item)
+            found[item.nodeid.partition("[")[0], _database_of(item) if _is_on_both(item) else None].append(item)
     yield from found.values()
 
 

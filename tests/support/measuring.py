@@ -1,99 +1,102 @@
-"""Coverage of the modules that decide, measured only while tests run that are measured.
+"""Coverage of the modules that decide: which lines of them run, and which branches are taken.
 
-Coverage traces every call of every library, which costs up to as much again as what it traces. So it leaves out the
-collection of tests, and the greenlets in which SQLAlchemy runs statements: no module that decides runs in them. With
-`concurrency = ["greenlet"]` coverage would instead look up the greenlet at every call and return of all code.
-pytest-cov would trace every process from its start to its end.
+`coverage` reports what the probes of `tests/support/probes.py` record. Its own tracer would slow down all code of all
+libraries.
 """
 
 from __future__ import annotations
 
 import pkgutil
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
 
-from coverage import Coverage
-from sqlalchemy.util import concurrency
+from coverage import Coverage, CoverageData
+from coverage.files import GlobMatcher, prep_patterns
+from typing_extensions import override
 
 import adsum
+from tests.support.probes import ARCS, Arc, compile_with_probes
 
 NOT_MEASURED = ("adsum.operations.migrations", "adsum.__main__")
 
+Measured = dict[str, dict[Arc, None]]
+"""The arcs that have run, by the path of the module."""
+
 
 class Measurement:
-    """The measurement of this process and of those that are forked, which runs only inside `resumed`. Each process
-    writes a file of its own. Without `begin` nothing is measured.
+    """The measurement of this process and of those that are forked. Each process writes a file of its own. Without
+    `begin` nothing is measured.
     """
 
     def __init__(self) -> None:
-        self._coverage: Coverage | None = None
+        self._measured: Measured | None = None
 
     def begin(self) -> None:
         """Removes earlier results, and imports every module, so that its definitions are measured, which no test does.
 
         Call it before anything else imports them.
         """
-        Coverage().erase()
-        _leave_out_greenlets()
-        self._coverage = Coverage()
-        with self.resumed():
-            _import_every_module()
-
-    @contextmanager
-    def resumed(self, context: str = "") -> Generator[None]:
-        """Measures the block. `context`: a name for what it runs."""
-        if self._coverage is None:
-            yield
-            return
-        self._coverage.start()
-        if context:
-            self._coverage.switch_context(context)
-        try:
-            yield
-        finally:
-            self._coverage.stop()
+        report = Coverage()
+        report.erase()
+        self._file, self._measured = report.config.data_file, {}
+        omitted = report.get_option("run:omit")
+        assert isinstance(omitted, list)
+        sys.meta_path.insert(0, _Finder(self._measured, omitted))
+        _import_every_module()
 
     def save(self) -> None:
         """Writes what this process has measured."""
-        if self._coverage is not None:
-            self._coverage.save()
+        if self._measured is not None:
+            data = CoverageData(self._file, suffix=True)
+            data.add_arcs(self._measured)
+            data.write()
 
     def combine(self) -> None:
         """Combines the files of all processes."""
-        if self._coverage is not None:
+        if self._measured is not None:
             Coverage().combine()
+
+
+class _Finder(MetaPathFinder):
+    """Finds measured modules as usual, and lets them be loaded with probes."""
+
+    def __init__(self, measured: Measured, omitted: Sequence[str]) -> None:
+        self._measured = measured
+        self._omitted = GlobMatcher(prep_patterns(omitted))
+
+    @override
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not fullname.startswith(f"{adsum.__name__}."):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is not None and spec.origin is not None and not self._omitted.match(spec.origin):
+            spec.loader = _Loader(fullname, spec.origin, self._measured.setdefault(spec.origin, {}))
+        return spec
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, path: str, arcs: dict[Arc, None]) -> None:
+        super().__init__(name, path)
+        self._arcs = arcs
+
+    @override
+    def get_code(self, fullname: str) -> CodeType:
+        return compile_with_probes(Path(self.path).read_bytes(), self.path)  # never from cached bytecode, nor into it
+
+    @override
+    def exec_module(self, module: ModuleType) -> None:
+        setattr(module, ARCS, self._arcs)
+        super().exec_module(module)
 
 
 def _import_every_module() -> None:
     for module in pkgutil.walk_packages(adsum.__path__, "adsum."):
         if not module.name.startswith(NOT_MEASURED):
             import_module(module.name)
-
-
-def _leave_out_greenlets() -> None:
-    """Replaces SQLAlchemy's greenlet by one that pauses the tracer of its thread until it switches back."""
-    shim: Any = concurrency._concurrency_shim  # pyright: ignore[reportPrivateUsage]
-    original: Any = shim._AsyncIoGreenlet
-
-    class UnmeasuredGreenlet(original):
-        def switch(self, *args: Any, **kwargs: Any) -> Any:
-            return _untraced(original.switch, self, *args, **kwargs)
-
-        def throw(self, *args: Any) -> Any:
-            return _untraced(original.throw, self, *args)
-
-    shim._AsyncIoGreenlet = UnmeasuredGreenlet
-
-
-def _untraced(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    tracer: Any = sys.gettrace()
-    if tracer is None:
-        return call(*args, **kwargs)
-    sys.settrace(None)
-    try:
-        return call(*args, **kwargs)
-    finally:
-        tracer.start()
