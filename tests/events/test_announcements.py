@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, insert, select
 
-from adsum import events
 from adsum.batches.tables import batch_runs
+from adsum.events import announcements as announcing
 from adsum.events.announcements import ANNOUNCED_FOR, AnnouncementPruning, MissingRegisters, UnexplainedStudents
 from adsum.events.repository import StoredEvent, announce, read_events
 from adsum.events.rules import ANNOUNCED
@@ -237,7 +237,7 @@ async def test_of_two_processes_that_read_the_same_events_one_announces(
             await forget_announcements(register)
         return rows
 
-    monkeypatch.setattr(events.announcements, "read_events", read)
+    monkeypatch.setattr(announcing, "read_events", read)
     assert await register.adsum.taken_registers.announce() == 0
 
     assert (await kinds(reader)).count("register.taken") == 1

@@ -73,15 +73,22 @@ class EventNumbering:
 
         An id becomes visible only after all smaller ids: its transaction holds the lock of the log until its commit.
         """
+        return await self._number(MAX_ROUNDS, self._at_once)
+
+    async def number_some(self, at_most: int) -> int:
+        """As `number`, for the oldest events."""
+        return await self._number(1, at_most)
+
+    async def _number(self, rounds: int, at_once: int) -> int:
         if not await self._has_new_events():
             return 0
         numbered = 0
-        for _ in range(MAX_ROUNDS):
+        for _ in range(rounds):
             async with self._database.transaction() as connection:
                 ends = await lock_ends(connection)
-                count = await number_events(connection, ends.last_id, self._at_once)
+                count = await number_events(connection, ends.last_id, at_once)
             numbered += count
-            if count < self._at_once:
+            if count < at_once:
                 break
         return numbered
 

@@ -164,11 +164,15 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def happen(adsum: Adsum, numbers: Sequence[int], at: datetime = NOW) -> None:
-    """Lets events happen, each with a number, and numbers them."""
+    """Lets events happen, each with a number, and gives them their ids."""
+    await happen_without_ids(adsum, numbers, at)
+    await adsum.event_numbering.number()
+
+
+async def happen_without_ids(adsum: Adsum, numbers: Sequence[int], at: datetime = NOW) -> None:
     events = [NewEvent(EventType.ROSTER_IMPORTED, None, _counts(number)) for number in numbers]
     async with adsum.database.transaction() as connection:
         await write_events(connection, events, at)
-    await adsum.event_numbering.number()
 
 
 def _counts(number: int) -> dict[str, int]:

@@ -24,7 +24,7 @@ from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.workers import WorkerOptions
 from adsum.wiring import Adsum
 from tests.attendance.corrections.conftest import Register, register
-from tests.events.webhooks.conftest import Receiver, happen, until
+from tests.events.webhooks.conftest import Receiver, happen, happen_without_ids, until
 from tests.support import waiting
 from tests.support.installation import DEADLINE_S
 from tests.support.schools import make_school
@@ -213,6 +213,22 @@ async def test_events_are_matched_in_pages_and_each_once(
 
     found = await adsum.webhooks.get(webhook.webhook.id, system_caller())
     assert (found.position, found.newest_id) == (0, 5)
+
+
+async def test_beside_attendance_a_pass_numbers_some_events(
+    adsum: Adsum, webhook: WebhookWithSecret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "NUMBERED_BESIDE_ATTENDANCE", 2)
+    await happen_without_ids(adsum, range(5))
+
+    async def newest() -> int:
+        await adsum.dispatch.dispatch()
+        return (await adsum.webhooks.get(webhook.webhook.id, system_caller())).newest_id
+
+    with adsum.delivery_pace.processing():
+        beside = [await newest(), await newest()]
+    await adsum.delivery_pace.turn()
+    assert (beside, await newest()) == ([2, 4], 5)
 
 
 async def test_without_an_enabled_webhook_there_is_nothing_to_do(adsum: Adsum, webhook: WebhookWithSecret) -> None:

@@ -28,6 +28,9 @@ PAUSE_BESIDE_ATTENDANCE_S = 0.5
 IDLE_PAUSE_S = 1.0
 ERROR_PAUSE_S = 30.0
 OUTAGE_PAUSE_S = 5.0
+# Events that a pass numbers while attendance is processed: more than are delivered until the next pass. The others are
+# numbered when attendance rests, or by the sweeper.
+NUMBERED_BESIDE_ATTENDANCE = 100
 # Receivers that one worker serves at once. A slow one holds a place, not a thread.
 CONCURRENCY = 100
 MATCHED_AT_ONCE = 10_000
@@ -110,7 +113,10 @@ class Dispatch:
         async with self._database.autocommit_read() as connection:
             if not await has_enabled(connection):
                 return False
-        await self._numbering.number()
+        if self._pace.is_busy:
+            await self._numbering.number_some(NUMBERED_BESIDE_ATTENDANCE)
+        else:
+            await self._numbering.number()
         while await self._match_new_events():
             pass
         async with self._database.autocommit_read() as connection:
