@@ -141,6 +141,7 @@ def _become(arguments: Sequence[str], environment: dict[str, str], streams: tupl
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the fork server ignores it, as background jobs do
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # tests that `nohup` has started ignore it
     for number, path in enumerate(streams):
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND
         os.dup2(os.open(path, flags, 0o600), number)

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 from sqlalchemy import text
@@ -87,36 +89,53 @@ with interruptible():
 """
 
 
-def start_asking(command: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@pytest.fixture(autouse=True)
+def signals_as_at_a_terminal() -> Iterator[None]:
+    """Commands inherit which signals are ignored: SIGHUP in tests that `nohup` started, SIGINT in background jobs."""
+    handlers = {signal.SIGHUP: signal.SIG_DFL, signal.SIGINT: signal.default_int_handler}
+    ignored = [each for each in handlers if signal.getsignal(each) is signal.SIG_IGN]
+    for each in ignored:
+        signal.signal(each, handlers[each])
+    yield
+    for each in ignored:
+        signal.signal(each, signal.SIG_IGN)
+
+
+@contextmanager
+def asking(command: str) -> Generator[tuple[subprocess.Popen[str], IO[str]]]:
+    """Runs a command of `ASKING` until the end of the block at the latest. Yields it with its output."""
+    with subprocess.Popen(
         [sys.executable, "-c", ASKING, command],
         env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_at_a_prompt_has_its_own_exit_status(number: signal.Signals) -> None:
-    with start_asking("ask") as process:
-        assert process.stdout is not None
-        assert process.stdout.read(len("Go on?")) == "Go on?"
+    with asking("ask") as (process, output):
+        assert output.read(len("Go on?")) == "Go on?"
         process.send_signal(number)
         assert process.wait(ENDED_WITHIN_S) == STATUSES[number]
 
 
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP])
 def test_a_second_signal_does_not_interrupt_the_clean_up(second: signal.Signals) -> None:
-    with start_asking("clean-up") as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
+    with asking("clean-up") as (process, output):
+        assert output.readline() == "begun\n"
         process.send_signal(signal.SIGHUP)
-        assert process.stdout.readline() == "cleaning up\n"
+        assert output.readline() == "cleaning up\n"
         process.send_signal(second)
-        output, _ = process.communicate("go on\n", timeout=ENDED_WITHIN_S)
-    assert (output, process.returncode) == ("cleaned up\n", STATUSES[signal.SIGHUP])
+        rest, _ = process.communicate("go on\n", timeout=ENDED_WITHIN_S)
+    assert (rest, process.returncode) == ("cleaned up\n", STATUSES[signal.SIGHUP])
 
 
 @pytest.fixture
