@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from sqlalchemy import event
 
+from adsum.platform.database import statements
 from adsum.platform.database.driver import driver_of
 from adsum.platform.database.engine import Connection, Database
+from adsum.platform.database.sqlite.cursor import execute_many, fetch
 
 Sent = list[tuple[str, Any]]
 """Statements with their parameters, in the order in which they were sent."""
@@ -23,29 +26,57 @@ Ask = Callable[[Connection], Awaitable[object]]
 def statements_sent(database: Database) -> Generator[Sent]:
     """Collects statements sent in the block, by SQLAlchemy or directly. A statement for many rows counts as one."""
     sent: Sent = []
-    drivers: set[Any] = set()
 
     def keep(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
         sent.append((statement, parameters))
 
+    event.listen(database.engine.sync_engine, "before_cursor_execute", keep)
+    directly = _sent_to_postgres if database.is_postgres else _sent_to_sqlite
+    try:
+        with directly(database, sent):
+            yield sent
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", keep)
+
+
+@contextmanager
+def _sent_to_postgres(database: Database, sent: Sent) -> Generator[None]:
+    drivers: set[Any] = set()
+
     def log(query: Any) -> None:
         sent.append((query.query, query.args))
 
-    def listen(connection: Any, _record: object, _fairy: object) -> None:
-        if database.is_postgres and connection.driver_connection not in drivers:
-            drivers.add(connection.driver_connection)
-            connection.driver_connection.add_query_logger(log)
+    def listen(driver: Any) -> None:
+        if driver not in drivers:
+            drivers.add(driver)
+            driver.add_query_logger(log)
 
-    listeners = (("before_cursor_execute", keep), ("checkout", listen))
-    for name, listener in listeners:
-        event.listen(database.engine.sync_engine, name, listener)
+    def checked_out(connection: Any, _record: object, _fairy: object) -> None:
+        listen(connection.driver_connection)
+
+    for each in database.admission.kept:
+        listen(driver_of(each))
+    event.listen(database.engine.sync_engine, "checkout", checked_out)
     try:
-        yield sent
+        yield
     finally:
-        for name, listener in listeners:
-            event.remove(database.engine.sync_engine, name, listener)
+        event.remove(database.engine.sync_engine, "checkout", checked_out)
         for driver in drivers:
             driver.remove_query_logger(log)
+
+
+@contextmanager
+def _sent_to_sqlite(_database: Database, sent: Sent) -> Generator[None]:
+    async def log_one(connection: Any, sql: str, values: Sequence[Any] = ()) -> list[Sequence[Any]]:
+        sent.append((sql, tuple(values)))
+        return await fetch(connection, sql, values)
+
+    async def log_many(connection: Any, sql: str, values: Sequence[Sequence[Any]]) -> None:
+        sent.append((sql, values))
+        await execute_many(connection, sql, values)
+
+    with patch.object(statements, "fetch", log_one), patch.object(statements, "execute_many", log_many):
+        yield
 
 
 def count_of(sent: Sent, words: str) -> int:

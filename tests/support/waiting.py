@@ -23,7 +23,7 @@ async def connections_returned(database: Database) -> None:
     """Waits for what services write in the background. At its end an event loop would cut it off in a transaction."""
 
     async def all_returned() -> bool:
-        return database.connections_in_use == 0
+        return database.admission.in_use == 0
 
     await until(all_returned)
 

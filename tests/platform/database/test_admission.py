@@ -93,8 +93,8 @@ async def test_some_connections_stay_out_of_the_pool_until_the_database_is_close
     async with AsyncExitStack() as stack:
         for _ in range(5):
             await stack.enter_async_context(database.snapshot())
-        assert (database.connections_in_use, checked_out(database)) == (5, 5)
-    assert (database.connections_in_use, checked_out(database)) == (0, 2)
+        assert (database.admission.in_use, checked_out(database)) == (5, 5)
+    assert (database.admission.in_use, checked_out(database)) == (0, 2)
     assert await backend_of(database) == await backend_of(database)
     assert checked_out(database) == 2
     await database.close()

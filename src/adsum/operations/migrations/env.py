@@ -5,6 +5,9 @@ from alembic import context
 from adsum.operations.migrations.tables import metadata
 
 connection = context.config.attributes["connection"]
+if connection.dialect.name == "sqlite" and not connection.in_transaction():
+    # SQLAlchemy does not see the transaction that `adsum.platform.database.engine` has begun. Alembic would commit it.
+    connection.begin()
 context.configure(
     connection=connection,
     target_metadata=metadata,

@@ -28,14 +28,18 @@ class Admission:
 
     Args:
         engine: has the pool.
-        keeps: the number of connections that may stay out of the pool. Only those to Postgres do.
+        keeps: the number of connections that may stay out of the pool.
+
+    Attributes:
+        in_use: the number of connections that are used now.
+        kept: those that wait out of the pool for their next use. The one that was used last is reused first, since it
+            has most statements prepared.
     """
 
-    def __init__(self, engine: AsyncEngine, keeps: int = 0) -> None:
+    def __init__(self, engine: AsyncEngine, keeps: int) -> None:
         self._engine = engine
         self._keeps = keeps
-        # The one that was used last is reused first, since it has most statements prepared.
-        self._kept: list[AsyncConnection] = []
+        self.kept: list[AsyncConnection] = []
         # When each request began to wait, in this order.
         self._waiting: dict[object, float] = {}
         self.in_use = 0
@@ -56,7 +60,7 @@ class Admission:
             raise
         else:
             if self._may_keep(connection):
-                self._kept.append(connection)
+                self.kept.append(connection)
             else:
                 await uncancellable(connection.close())
         finally:
@@ -64,14 +68,14 @@ class Admission:
 
     async def close(self) -> None:
         """Returns the connections that are kept to the pool."""
-        while self._kept:
-            await uncancellable(self._kept.pop().close())
+        while self.kept:
+            await uncancellable(self.kept.pop().close())
 
     async def _take_kept(self) -> AsyncConnection | None:
         """None: none is kept, or the server has ended the one that was used last, and most likely the others."""
-        if not self._kept:
+        if not self.kept:
             return None
-        connection = self._kept.pop()
+        connection = self.kept.pop()
         if is_ready(connection):
             return connection
         await uncancellable(connection.close())
@@ -90,9 +94,4 @@ class Admission:
 
     def _may_keep(self, connection: AsyncConnection) -> bool:
         """Whether nothing is left of its use, and no other request waits for a connection of the pool."""
-        return (
-            len(self._kept) < self._keeps
-            and not self._waiting
-            and not connection.in_transaction()
-            and is_ready(connection)
-        )
+        return len(self.kept) < self._keeps and not self._waiting and is_ready(connection)

@@ -6,13 +6,15 @@ import asyncio
 import sqlite3
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
+import aiosqlite
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.cancellation import uncancellable
+from adsum.platform.database.sqlite.cursor import fetch
 
 # After which the connection is closed: a frozen server would keep the caller waiting.
 ROLLBACK_TIMEOUT_S = 2.0
@@ -39,9 +41,18 @@ class Driver(Protocol):
 
 def driver_of(connection: AsyncConnection) -> Driver:
     """The asyncpg connection under a SQLAlchemy connection to Postgres. Both share one transaction."""
+    return cast("Driver", _driver(connection))
+
+
+def sqlite_driver(connection: AsyncConnection) -> aiosqlite.Connection:
+    """The aiosqlite connection under a SQLAlchemy connection to SQLite. Both share one transaction."""
+    return cast("aiosqlite.Connection", _driver(connection))
+
+
+def _driver(connection: AsyncConnection) -> object:
     sync_connection = connection.sync_connection
     assert sync_connection is not None
-    return cast("Driver", sync_connection.connection.driver_connection)
+    return sync_connection.connection.driver_connection
 
 
 class UncancelledCommits(asyncpg.Connection):
@@ -110,9 +121,11 @@ def replace_ended(connection: Any, _record: object, _fairy: object) -> None:
 
 
 def is_ready(connection: AsyncConnection) -> bool:
-    """Whether a connection to Postgres can be used again: it is open, and in no transaction."""
-    if connection.closed or connection.invalidated:
+    """Whether a connection can be used again: it is open, and in no transaction."""
+    if connection.closed or connection.invalidated or connection.in_transaction():
         return False
+    if connection.dialect.name == "sqlite":
+        return not sqlite_driver(connection).in_transaction
     driver = driver_of(connection)
     return not driver.is_closed() and not driver.is_in_transaction()
 
@@ -123,7 +136,7 @@ async def execute_raw(connection: AsyncConnection, command: str, timeout: float 
     `timeout`: seconds, on Postgres; None: those of any statement.
     """
     if connection.dialect.name == "sqlite":
-        await connection.exec_driver_sql(command)
+        await fetch(sqlite_driver(connection), command)
         return command
     return await driver_of(connection).execute(command, timeout=timeout)
 
@@ -142,7 +155,11 @@ async def _roll_back(connection: AsyncConnection) -> None:
         await connection.invalidate()
 
 
-def sqlstate_of(error: DBAPIError | asyncpg.PostgresError) -> str | None:
+DriverError: TypeAlias = DBAPIError | asyncpg.PostgresError | sqlite3.Error
+"""An error of a statement: as SQLAlchemy raises it, and as the drivers do."""
+
+
+def sqlstate_of(error: DriverError) -> str | None:
     """The SQLSTATE. SQLite has none."""
     cause = error.orig if isinstance(error, DBAPIError) else error
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
@@ -155,6 +172,6 @@ def is_locked(error: BaseException) -> bool:
     return isinstance(code, int) and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def name_of(error: DBAPIError | asyncpg.PostgresError) -> str:
+def name_of(error: DriverError) -> str:
     """The class of the error. Its text may quote a row."""
     return type(error.orig if isinstance(error, DBAPIError) else error).__name__

@@ -22,6 +22,7 @@ from adsum.platform.addresses import Host
 from adsum.platform.database.admission import Admission
 from adsum.platform.database.connector import Connector, begin_behind_pooler, end_opening
 from adsum.platform.database.driver import (
+    DriverError,
     committing,
     ends_left,
     execute_raw,
@@ -50,7 +51,7 @@ _TRUNCATION_TIMEOUT_MS = 500
 # Connections of one process to SQLite, and to Postgres unless a setting says another number.
 POOL_SIZE = 10
 CONNECTIONS = 20
-# Of those to Postgres, how many stay out of the pool between two uses: see `Admission`. As many flushes run at once:
+# Of them, how many stay out of the pool between two uses: see `Admission`. As many flushes run at once:
 # callers, submissions, statuses, chunks.
 KEPT_CONNECTIONS = 4
 # With a timeout a frozen server is an outage instead of a request that hangs.
@@ -97,10 +98,14 @@ class Database:
     """
 
     def __init__(
-        self, engine: AsyncEngine, hosts: Sequence[Host] = (), max_connections: int = POOL_SIZE, keeps: int = 0
+        self,
+        engine: AsyncEngine,
+        hosts: Sequence[Host] = (),
+        max_connections: int = POOL_SIZE,
+        keeps: int = KEPT_CONNECTIONS,
     ) -> None:
         self.engine = engine
-        self._admission = Admission(engine, keeps)
+        self.admission = Admission(engine, keeps)
         self.max_connections = max_connections
         # Host and port of each server of Postgres that may be the primary, if there are several.
         self.hosts = tuple(hosts)
@@ -138,7 +143,7 @@ class Database:
             async with self.transaction() as connection:
                 yield connection
             return
-        async with _translated(), self._writing(), self._admission.connection() as connection:
+        async with _translated(), self._writing(), self.admission.connection() as connection:
             await execute_raw(connection, "PRAGMA foreign_keys = OFF")
             await execute_raw(connection, f"PRAGMA busy_timeout = {MIGRATION_TIMEOUT_MS}")
             try:
@@ -158,7 +163,7 @@ class Database:
         """
         if self.is_postgres:
             return True
-        async with _translated(), self._writing(), self._admission.connection() as connection:
+        async with _translated(), self._writing(), self.admission.connection() as connection:
             await execute_raw(connection, f"PRAGMA busy_timeout = {_TRUNCATION_TIMEOUT_MS}")
             try:
                 return (await connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).one()[0] == 0
@@ -170,7 +175,7 @@ class Database:
         does nothing.
         """
         if not self.is_postgres:
-            async with _translated(), self._writing(), self._admission.connection() as connection:
+            async with _translated(), self._writing(), self.admission.connection() as connection:
                 await execute_raw(connection, "VACUUM")
             await self.truncate_log()
 
@@ -193,7 +198,7 @@ class Database:
 
     @asynccontextmanager
     async def _within_transaction(self, begin: str, end: str) -> AsyncGenerator[AsyncConnection]:
-        async with _translated(), self._admission.connection() as connection, _ended(connection, begin, end):
+        async with _translated(), self.admission.connection() as connection, _ended(connection, begin, end):
             yield connection
 
     @asynccontextmanager
@@ -216,7 +221,7 @@ class Database:
         """For statements that only read, without the round trips of BEGIN and ROLLBACK. Each statement sees everything
         that was committed before it. Behind a pooler it is a transaction: see `PooledConnection`.
         """
-        async with _translated(), self._admission.connection() as connection:
+        async with _translated(), self.admission.connection() as connection:
             if is_pooled(connection):
                 async with _ended(connection, "BEGIN", "COMMIT"):
                     yield connection
@@ -229,7 +234,7 @@ class Database:
         Raises:
             StorageOutage: the server does not answer.
         """
-        async with _translated(), self._admission.connection() as connection:
+        async with _translated(), self.admission.connection() as connection:
             return is_pooled(connection)
 
     async def ends_left_statements(self) -> bool:
@@ -238,7 +243,7 @@ class Database:
         Raises:
             StorageOutage: the server does not answer.
         """
-        async with _translated(), self._admission.connection() as connection:
+        async with _translated(), self.admission.connection() as connection:
             return ends_left(connection)
 
     async def wait_for_standby(self, connection: AsyncConnection) -> None:
@@ -283,13 +288,8 @@ class Database:
             reason = " ".join(str(cause).rpartition("'>: ")[2].split()) or type(cause).__name__
             raise ConfigurationError(f"ADSUM_DATABASE_URL: the database cannot be used: {reason}") from None
 
-    @property
-    def connections_in_use(self) -> int:
-        """The number of connections that this process uses now."""
-        return self._admission.in_use
-
     async def close(self) -> None:
-        await self._admission.close()
+        await self.admission.close()
         await self.engine.dispose()
 
 
@@ -335,8 +335,8 @@ def _opened(parsed: DatabaseUrl, connections: int) -> Database:
     engine = create_async_engine(
         parsed.url,
         module=OneVisitModule(),
-        pool_size=POOL_SIZE,
-        max_overflow=0,
+        pool_size=POOL_SIZE - KEPT_CONNECTIONS,
+        max_overflow=KEPT_CONNECTIONS,
         pool_timeout=POOL_TIMEOUT_S,
         connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
     )
@@ -383,7 +383,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 async def _translated() -> AsyncGenerator[None]:
     try:
         yield
-    except (DBAPIError, asyncpg.PostgresError) as error:
+    except (DBAPIError, asyncpg.PostgresError, sqlite3.Error) as error:
         match sqlstate_of(error):
             case "40001" | "40P01":
                 raise Deadlocked("the database does not answer") from error
@@ -402,9 +402,9 @@ async def _translated() -> AsyncGenerator[None]:
         raise StorageOutage("the database does not answer") from error
 
 
-def is_outage(error: DBAPIError | asyncpg.PostgresError) -> bool:
+def is_outage(error: DriverError) -> bool:
     """Whether the server failed to execute the statement, rather than rejected its data."""
     state = sqlstate_of(error)
     if state is not None:
         return not state.startswith(_WRONG_ROW_CLASSES)
-    return not isinstance(error, DataError | IntegrityError)
+    return not isinstance(error, DataError | IntegrityError | sqlite3.DataError | sqlite3.IntegrityError)

@@ -1,7 +1,7 @@
-"""Statements that are compiled once. On Postgres asyncpg executes them directly and keeps them prepared.
+"""Statements that are compiled once, and executed by the driver directly. asyncpg keeps them prepared.
 
-SQLAlchemy takes several times as long to compile and execute a statement as Postgres takes to reply. Therefore the
-compiled text is cached, and asyncpg executes it on SQLAlchemy's connection, within the same transaction. See
+SQLAlchemy takes several times as long to compile and execute a statement as the database takes to reply. Therefore the
+compiled text is cached, and the driver executes it on SQLAlchemy's connection, within the same transaction. See
 docs/decisions/0016.
 """
 
@@ -14,11 +14,13 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Executable, SelectBase
 from sqlalchemy.dialects.postgresql import asyncpg
+from sqlalchemy.dialects.sqlite import aiosqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
-from adsum.platform.database.driver import driver_of
+from adsum.platform.database.driver import driver_of, sqlite_driver
+from adsum.platform.database.sqlite.cursor import execute_many, fetch
 
 Convert: TypeAlias = Callable[[Any], Any]
 Rows: TypeAlias = Sequence[Sequence[Any]]
@@ -33,34 +35,38 @@ class Statement:
     async def fetch_all(self, connection: AsyncConnection, values: Mapping[str, Any]) -> Rows:
         """Executes the statement and returns its rows."""
         if connection.dialect.name == "sqlite":
-            result = await connection.execute(self._for_sqlite, values)
-            return result.all() if result.returns_rows else ()
-        compiled = self._for_postgres
-        return compiled.converted(await driver_of(connection).fetch(compiled.text, *compiled.in_order(values)))
+            compiled = self._for_sqlite
+            rows = await fetch(sqlite_driver(connection), compiled.text, compiled.in_order(values))
+        else:
+            compiled = self._for_postgres
+            rows = await driver_of(connection).fetch(compiled.text, *compiled.in_order(values))
+        return compiled.converted(rows)
 
     async def execute_many(self, connection: AsyncConnection, values: Sequence[Mapping[str, Any]]) -> None:
         """Executes the statement once for each mapping of values, in one round trip."""
         if connection.dialect.name == "sqlite":
-            await connection.execute(self._for_sqlite, values)
-            return
-        compiled = self._for_postgres
-        await driver_of(connection).executemany(compiled.text, [compiled.in_order(each) for each in values])
+            compiled = self._for_sqlite
+            rows = [compiled.in_order(each) for each in values]
+            await execute_many(sqlite_driver(connection), compiled.text, rows)
+        else:
+            compiled = self._for_postgres
+            await driver_of(connection).executemany(compiled.text, [compiled.in_order(each) for each in values])
 
     @cached_property
-    def _for_sqlite(self) -> Executable:
-        return self._make("sqlite")
+    def _for_sqlite(self) -> _Compiled:
+        return _compiled(self._make("sqlite"), aiosqlite.dialect())
 
     @cached_property
     def _for_postgres(self) -> _Compiled:
-        return _compiled(self._make("postgresql"))
+        return _compiled(self._make("postgresql"), asyncpg.dialect())
 
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """A statement compiled for Postgres.
+    """A statement compiled for one database.
 
     Attributes:
-        text: the SQL with parameters `$1`, `$2` …
+        text: the SQL with parameters: `$1`, `$2` … or `?`.
         names: the names of the parameters in this order, each with the conversion of its value.
         fixed: the values that are part of the statement.
         columns: the conversion of each column of a row; None: no conversion.
@@ -84,8 +90,7 @@ class _Compiled:
         ]
 
 
-def _compiled(statement: Any) -> _Compiled:
-    dialect = asyncpg.dialect()
+def _compiled(statement: Any, dialect: Dialect) -> _Compiled:
     compiled = statement.compile(dialect=dialect)
     binds = compiled.binds
     return _Compiled(

@@ -1,4 +1,4 @@
-"""A cursor for SQLite that executes a statement in one visit of the thread of its connection.
+"""Executes a statement of SQLite in one visit of the thread of its connection, for SQLAlchemy and directly.
 
 aiosqlite runs each call of a cursor in that thread. SQLAlchemy makes four for a statement: it opens the cursor,
 executes, fetches all rows and closes. Each call wakes the thread and then the event loop, which takes longer than most
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 from sqlalchemy.connectors.asyncio import AsyncIODBAPIConnection
@@ -38,6 +38,34 @@ class _Executed:
         """The cursor in the thread is closed already."""
 
 
+async def _visit(
+    connection: aiosqlite.Connection, execute: Callable[[sqlite3.Cursor], object]
+) -> tuple[Any, list[Any]]:
+    driver: Any = connection
+
+    def visit() -> tuple[_Executed, list[Any]]:
+        cursor: sqlite3.Cursor = driver._conn.cursor()  # noqa: SLF001 - aiosqlite has no public way
+        try:
+            execute(cursor)
+            rows = cursor.fetchall()
+            return _Executed(cursor.description, cursor.rowcount, cursor.lastrowid), rows
+        finally:
+            cursor.close()
+
+    return await driver._execute(visit)  # noqa: SLF001
+
+
+async def fetch(connection: aiosqlite.Connection, sql: str, values: Sequence[Any] = ()) -> list[Sequence[Any]]:
+    """Executes a statement without SQLAlchemy, in the same transaction. Returns its rows."""
+    _, rows = await _visit(connection, lambda cursor: cursor.execute(sql, values))
+    return rows
+
+
+async def execute_many(connection: aiosqlite.Connection, sql: str, values: Sequence[Sequence[Any]]) -> None:
+    """Executes a statement once for each sequence of values, without SQLAlchemy."""
+    await _visit(connection, lambda cursor: cursor.executemany(sql, values))
+
+
 class _Cursor(AsyncAdapt_aiosqlite_cursor):
     __slots__ = ()
 
@@ -60,20 +88,9 @@ class _Cursor(AsyncAdapt_aiosqlite_cursor):
         await self._visit(lambda cursor: cursor.executemany(operation, seq_of_parameters))
 
     async def _visit(self, execute: Callable[[sqlite3.Cursor], object]) -> None:
-        connection: Any = self._connection
         adapted: Any = self._adapt_connection
-
-        def visit() -> tuple[_Executed, list[Any]]:
-            cursor: sqlite3.Cursor = connection._conn.cursor()  # noqa: SLF001 - aiosqlite has no public way
-            try:
-                execute(cursor)
-                rows = cursor.fetchall()
-                return _Executed(cursor.description, cursor.rowcount, cursor.lastrowid), rows
-            finally:
-                cursor.close()
-
         async with adapted._execute_mutex:  # noqa: SLF001
-            self._cursor, rows = await connection._execute(visit)  # noqa: SLF001
+            self._cursor, rows = await _visit(cast("Any", self._connection), execute)
         self._rows = deque(rows)
 
 
