@@ -108,8 +108,8 @@ async def test_a_wrong_password_of_redis_is_refused(tmp_path: Path, own_valkey: 
     ("setting", "url"),
     [
         ("DATABASE_URL", "postgresql://adsum:a-secret-word@127.0.0.1:{port}/adsum"),
-        ("REDIS_URL", "redis://:a-secret-word@127.0.0.1:{port}"),
-        ("DATABASE_URL", "nonsense"),
+        pytest.param("REDIS_URL", "redis://:a-secret-word@127.0.0.1:{port}", marks=pytest.mark.long),
+        pytest.param("DATABASE_URL", "nonsense", marks=pytest.mark.long),
     ],
 )
 def test_up_ends_with_one_line_if_it_cannot_use_a_server(folder: Path, setting: str, url: str) -> None:

@@ -12,16 +12,12 @@ import pytest
 
 from adsum.processes.worker import default_processes
 from tests.support.commands import Commands
-from tests.support.servers.processes import is_alive, running, wait_until
+from tests.support.forked import running_forked
+from tests.support.live import environment
+from tests.support.servers.processes import is_alive, wait_until
 
 STARTED = "worker started"
 only_linux = pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel")
-
-
-def command_with(sqlite_url: str, redis_url: str) -> list[str]:
-    settings = {"DATABASE_URL": sqlite_url, "REDIS_URL": redis_url, "LOG_FORMAT": "json"}
-    environment = [f"ADSUM_{name}={value}" for name, value in settings.items()]
-    return ["/usr/bin/env", *environment, sys.executable, "-m", "adsum", "worker", "--processes", "2"]
 
 
 def workers_of(pid: int) -> set[int]:
@@ -41,14 +37,16 @@ def test_a_worker_that_dies_is_restarted_and_all_end_with_the_command(
     def started() -> int:
         return log.read_text(encoding="utf-8").count(STARTED)
 
-    with running(command_with(sqlite_url, redis_url), log, lambda: started() == 2) as command:
+    settings = environment(database_url=sqlite_url, redis_url=redis_url, log_format="json")
+    with running_forked(["worker", "--processes", "2"], settings, log) as command:
+        wait_until(lambda: log.exists() and started() == 2, 30, "two workers have started")
         victim, other = sorted(workers_of(command.pid))
         os.kill(victim, signal.SIGKILL)
         wait_until(lambda: started() == 3, 30, "a third worker has started")
         now = workers_of(command.pid)
         assert other in now
         assert len(now - {victim, other}) == 1
-    assert command.returncode == 0
+    assert command.wait(0) == 0
     output = log.read_text(encoding="utf-8")
     assert re.search(r"worker 1 was ended by SIGKILL; it is started again in 0\.2 s", output)
     assert output.count("worker stopped") == 2

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from http import HTTPStatus
 from pathlib import Path
 
@@ -23,15 +20,6 @@ from tests.support.live import environment, serving
 from tests.support.schools import make_school, make_user
 
 SECRET = "x" * 64
-MODULES = ("adsum.app", "adsum.processes.serve", "adsum.processes.worker")
-# redis-py imports the metrics of the SDK wherever it is installed.
-OF_THE_EXTRA = (
-    "opentelemetry.sdk.trace",
-    "opentelemetry.exporter",
-    "opentelemetry.proto",
-    "requests",
-    "google.protobuf",
-)
 
 
 async def test_one_trace_leads_through_both_processes(
@@ -72,15 +60,6 @@ def _service(request: object) -> str:
     (resource,) = request.resource_metrics  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType, reportUnknownMemberType]
     (name,) = [pair.value.string_value for pair in resource.resource.attributes if pair.key == "service.name"]  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
     return str(name)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def test_without_a_collector_nothing_of_the_extra_is_imported() -> None:
-    code = f"import json, sys, {', '.join(MODULES)}; print(json.dumps(list(sys.modules)))"
-    printed = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
-    )
-    imported = json.loads(printed.stdout)
-    assert [name for name in imported if name.startswith(OF_THE_EXTRA)] == []
 
 
 async def test_without_a_collector_a_batch_makes_no_span(

@@ -14,9 +14,11 @@ from tests.system.faults.receivers import Behaviour
 MET_S = 15.0
 
 
-async def test_workers_that_die_while_they_number_and_deliver_lose_no_event(new_installation: NewInstallation) -> None:
+async def test_workers_that_die_while_they_number_and_deliver_lose_no_event(
+    new_installation: NewInstallation, share: int
+) -> None:
     """On SQLite, which has no proxy, they die when the receiver has an event and its sender does not know yet."""
-    steps = [(statement, moment) for statement in (NUMBERING, STORING, "COMMIT") for moment in Moment]
+    steps = [(statement, moment) for statement in (NUMBERING, STORING, "COMMIT") for moment in Moment][::share]
     async with new_installation() as installation, under_load(installation) as site:
         await site.more()
         for statement, moment in steps if installation.is_on_postgres else []:
