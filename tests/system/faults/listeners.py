@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -103,7 +103,9 @@ class Listeners:
         assert not defects, "\n".join(defects[:20])
 
     async def _wait_until_told(self, within: float) -> None:
-        """Waits until all events are delivered and read. Nothing happens any more."""
+        """Waits until all events are delivered and read, as long as some arrive within `within` seconds: deliveries yield
+        to attendance, and may have fallen far behind. Nothing happens any more.
+        """
         log = (await load_events(self.installation)).log
         newest = log[-1].id if log else None
         owed = [{each.id for each in log if not types or each.type in types} for _, _, types, _ in self.subscriptions]
@@ -117,16 +119,14 @@ class Listeners:
         async def is_at_rest() -> bool:
             return is_told() and not await retry_forever(self._waiting_deliveries)
 
-        try:
-            await until(is_at_rest, within)
-        except TimeoutError:
-            cursors = [each.cursor for each in self.readers]
-            taken = [len(each.receiver.taken_ids) for each in self.subscriptions]
-            expected = f"readers at {newest}, receivers with {[len(ids) for ids in owed]} events"
-            behind = f"readers are at {cursors}, receivers have {taken}"
-            raise AssertionError(
-                f"expected {expected}; {behind}; waiting: {await self._waiting_deliveries()}"
-            ) from None
+        taken = list[int]()
+        while not await _becomes(is_at_rest, within):
+            before, taken = taken, [len(each.receiver.taken_ids) for each in self.subscriptions]
+            if taken == before:
+                cursors = [each.cursor for each in self.readers]
+                expected = f"readers at {newest}, receivers with {[len(ids) for ids in owed]} events"
+                behind = f"readers are at {cursors}, receivers have {taken}"
+                raise AssertionError(f"expected {expected}; {behind}; waiting: {await self._waiting_deliveries()}")
 
     async def _waiting_deliveries(self) -> list[str]:
         """Retries that the database has, and messages and locks that Redis has."""
@@ -183,6 +183,15 @@ async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _becomes(condition: Callable[[], Awaitable[bool]], within: float) -> bool:
+    """Whether the condition holds within `within` seconds."""
+    try:
+        await until(condition, within)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _lost(owed: Sequence[LoggedEvent], seen: Sequence[int]) -> list[int]:
