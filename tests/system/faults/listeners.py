@@ -103,8 +103,9 @@ class Listeners:
         assert not defects, "\n".join(defects[:20])
 
     async def _wait_until_told(self, within: float) -> None:
-        """Waits until all events are delivered and read, as long as some arrive within `within` seconds: deliveries yield
-        to attendance, and may have fallen far behind. Nothing happens any more.
+        """Waits until all events are delivered and read, as long as some arrive within `within` seconds.
+
+        Deliveries yield to attendance, and may have fallen far behind. Nothing happens any more.
         """
         log = (await load_events(self.installation)).log
         newest = log[-1].id if log else None
