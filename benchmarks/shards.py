@@ -37,7 +37,7 @@ DONE_S = 120.0
 
 
 def main() -> int:
-    """Measures one shard and four in turn. Returns 1 if a chunk was lost or settled twice."""
+    """Measures one shard and four in turn. Exits with a message if a chunk was lost or settled twice."""
     parser = argparse.ArgumentParser("python -m benchmarks.shards", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--chunks", type=int, default=24_000)
@@ -64,8 +64,9 @@ def _settle(url: str, number: int, chunks: int) -> tuple[float, Sequence[float]]
         spawn.Process(target=_work, args=(url, prefix, chunks // number, theirs), daemon=True)
         for prefix, (_, theirs) in zip(prefixes, pipes, strict=True)
     ]
-    for each in workers:
+    for each, (_, theirs) in zip(workers, pipes, strict=True):
         each.start()
+        theirs.close()
     ours = [own for own, _ in pipes]
     _receive(ours)
     began = time.monotonic()
@@ -84,7 +85,10 @@ def _receive(pipes: Sequence[Any]) -> list[float]:
     for pipe in pipes:
         if not pipe.poll(DONE_S):
             raise SystemExit(f"a worker was not done within {DONE_S:.0f} s")
-        answers.append(pipe.recv())
+        try:
+            answers.append(pipe.recv())
+        except EOFError:
+            raise SystemExit("a worker has failed") from None
     return answers
 
 

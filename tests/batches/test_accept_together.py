@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from redis.asyncio import Redis
@@ -141,6 +142,31 @@ async def test_of_two_states_of_a_batch_the_later_one_is_decided_upon(
     assert isinstance(skipped, BatchResult)
     assert (accepted.added_jobs, [each.student_id for each in accepted.conflicts]) == (2, school.student_ids[:1])
     assert (skipped.is_skipped, skipped.run_id) == (True, accepted.run_id)
+
+
+async def test_a_day_that_was_read_before_a_change_is_decided_again_beside_one_that_was_read_after_it(
+    adsum: Adsum, schools: list[SchoolIds], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are of one session. A run with the newer fence would be inserted, although its roster is older."""
+    school, reads = schools[0], iter([False, True])
+    erased, *others = school.student_ids
+
+    async def find(
+        connection: Connection, queries: Collection[ContextQuery]
+    ) -> dict[ContextQuery, submissions.ClassContext]:
+        if next(reads, False):
+            await adsum.student_data.erase(erased, SYSTEM)
+        return await submissions.find_class_contexts(connection, queries)
+
+    monkeypatch.setattr(validate, "find_class_contexts", find)
+    before = replace(batch_of(school), learning_date=DAY - timedelta(days=1))
+    requests = [submission(school), submission(school, learning_date=f"{before.learning_date}T12:00:00Z")]
+    results = await submit_all(adsum, requests)
+
+    assert [each.added_jobs for each in results if isinstance(each, BatchResult)] == [2, 2]
+    async with adsum.database.autocommit_read() as connection:
+        found = [await runs.open_run(connection, batch) for batch in (batch_of(school), before)]
+    assert [sorted(run.student_ids) for run in found if run is not None] == [sorted(others)] * 2
 
 
 async def test_a_student_erased_after_the_roster_was_read_is_not_marked(

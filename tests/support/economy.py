@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
 from adsum.accounts.passwords import hashing
-from adsum.platform.database import engine
+from adsum.platform.database import pools
 from adsum.platform.setting_files import PREFIX
 from adsum.platform.settings import Settings
 
@@ -31,13 +31,13 @@ def same_statements_for_all_databases() -> Generator[None]:
     """Compiles each statement once for each kind of database. SQLAlchemy compiles it once for each open database, and
     a test opens one or more.
     """
-    create, compiled = engine.create_async_engine, CompiledStatements()
+    create, compiled = pools.create_async_engine, CompiledStatements()
 
     def create_with_them(*arguments: Any, **options: Any) -> AsyncEngine:
         return create(*arguments, **options, execution_options={"compiled_cache": compiled})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "create_async_engine", create_with_them)
+        patch.setattr(pools, "create_async_engine", create_with_them)
         yield
 
 
@@ -107,7 +107,7 @@ def same_files_and_modules() -> Generator[None]:
 # milliseconds), and SQLite's wait for the disk (3 milliseconds a transaction), since no test cuts the power.
 CHEAP: dict[ModuleType, dict[str, Any]] = {
     hashing: {"MEMORY_KIB": 8, "ROUNDS": 1, "LANES": 1, "DECOY": f"$argon2id$v=19$m=8,t=1,p=1${'A' * 22}${'A' * 43}"},
-    engine: {"SQLITE_SYNCHRONOUS": "OFF"},
+    pools: {"SQLITE_SYNCHRONOUS": "OFF"},
 }
 REAL = {module: {name: vars(module)[name] for name in cheap} for module, cheap in CHEAP.items()}
 

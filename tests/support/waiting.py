@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from sqlalchemy.pool import QueuePool
+
 from adsum.platform.database.engine import Database
 
 DEADLINE_S = 15.0
@@ -21,9 +23,11 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEA
 
 async def connections_returned(database: Database) -> None:
     """Waits for what services write in the background. At its end an event loop would cut it off in a transaction."""
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
 
     async def all_returned() -> bool:
-        return database.admission.in_use == 0
+        return pool.checkedout() == len(database.admission.kept)
 
     await until(all_returned)
 

@@ -328,7 +328,10 @@ class Decisions:
             result = BatchResult.unneeded(batch, snapshot.newest_run, plan.total, plan.conflicts, check.warnings)
             return Accepted(result, ended=snapshot.ended)
         run = self._new_run(check, plan, snapshot, trace)
-        self.runs[batch], self._fences[batch.session_id] = run, check.fence
+        self.runs[batch] = run
+        # Of two days of a session that were read one after the other, neither has a state that is newer than the older
+        # fence.
+        self._fences[batch.session_id] = min(check.fence, self._fences.get(batch.session_id, check.fence))
         return Accepted(BatchResult.initiated(run, plan, check.warnings), run, snapshot.ended)
 
     def _apply_precedence(self, check: CheckedSubmission, snapshot: BatchSnapshot) -> Mapping[int, Mark]:

@@ -113,7 +113,11 @@ def snapshots_of(checked: Sequence[CheckedSubmission]) -> dict[Batch, BatchSnaps
     Two submissions of a batch may have states that were read one after the other. The later one is safe for both: a run
     is not inserted with an older fence than the current one.
     """
-    return {each.batch: each.context.snapshot for each in sorted(checked, key=lambda each: each.fence)}
+    snapshots: dict[Batch, BatchSnapshot] = {}
+    for each in sorted(checked, key=lambda each: each.fence):
+        assert each.context.snapshot is not None, "the context is that of one day"
+        snapshots[each.batch] = each.context.snapshot
+    return snapshots
 
 
 def refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark]) -> None:
@@ -129,9 +133,9 @@ def refuse_recorded(check: CheckedSubmission, records: Mapping[int, RecordedMark
     raise RecordsExist(f"{len(recorded)} of {len(check.requested)} students have a record already", violations)
 
 
-def _query(of: Request | CheckedSubmission, day: date | None = None) -> ContextQuery:
+def _query(request: Request | CheckedSubmission, day: date | None = None) -> ContextQuery:
     """The query for the context of a submission on `day`; None: on each day that it can mean."""
-    submission, caller = of.submission, of.caller
+    submission, caller = request.submission, request.caller
     session_id = submission.session_id if _is_id(submission.session_id) else None
     teacher_id = caller.user_id if caller.teaches_only else None
     days = days_meant(submission.learning_date) if day is None else (day, day)

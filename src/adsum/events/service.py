@@ -76,7 +76,7 @@ class EventNumbering:
         return await self._number(MAX_ROUNDS, self._at_once)
 
     async def number_some(self, at_most: int) -> int:
-        """As `number`, for the oldest events."""
+        """Numbers at most `at_most` of the oldest events, in one transaction. Returns their number."""
         return await self._number(1, at_most)
 
     async def _number(self, rounds: int, at_once: int) -> int:

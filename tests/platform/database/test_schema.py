@@ -14,7 +14,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.engine.interfaces import ReflectedIndex
 
-from adsum.platform.database import engine, revision, schema
+from adsum.platform.database import engine, pools, revision, schema
 from adsum.platform.database.columns import metadata
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 
@@ -135,7 +135,7 @@ async def test_a_migration_waits_longer_for_others_than_a_request(tmp_path: Path
     async with database.migration() as connection:
         assert await connection.scalar(timeout) == engine.MIGRATION_TIMEOUT_MS
     async with database.snapshot() as connection:
-        assert await connection.scalar(timeout) == engine.BUSY_TIMEOUT_MS
+        assert await connection.scalar(timeout) == pools.BUSY_TIMEOUT_MS
     await database.close()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, insert, select
 
-from adsum.platform.database import engine
+from adsum.platform.database import pools
 from adsum.platform.database.engine import Database, StorageOutage, open_database
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.retries import retry_forever
@@ -116,7 +116,7 @@ async def test_a_commit_that_waits_for_the_standby_is_not_shown_when_its_time_is
     lonely_postgres: Postgres, writing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """asyncpg would cancel the wait: then the row is committed, and lost with the primary."""
-    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pools, "STATEMENT_TIMEOUT_S", 0.3)
     database = open_database(lonely_postgres.url(TEMPLATE))
     with pytest.raises(StorageOutage):
         async with getattr(database, writing)() as connection:
@@ -143,7 +143,7 @@ async def test_a_cancelled_caller_does_not_cancel_the_wait_for_the_standby(lonel
 async def test_a_row_that_the_standby_may_lack_is_confirmed_by_waiting_for_it(
     lonely_postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "STATEMENT_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(pools, "STATEMENT_TIMEOUT_S", 0.3)
     database = open_database(lonely_postgres.url(TEMPLATE))
     with pytest.raises(StorageOutage):
         async with database.autocommit_read() as connection:

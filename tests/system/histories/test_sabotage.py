@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
 
 import pytest
-from sqlalchemy import Engine, event
 
+from adsum.platform.database import statements
 from adsum.platform.database.engine import RejectedRows
+from adsum.platform.database.sqlite.cursor import fetch
 from tests.system.histories.conftest import NewWorld, RunHistories
 
 # Found after about 100 steps, and at most 1,100 with any of ten seeds.
@@ -47,18 +50,13 @@ def statements_without(piece: str) -> Generator[list[str]]:
     """Removes a safeguard from all statements sent in the block. Yields the changed statements."""
     weakened: list[str] = []
 
-    def weaken(
-        _connection: object, _cursor: object, statement: str, parameters: object, *_: object
-    ) -> tuple[str, object]:
-        if piece in statement:
-            weakened.append(statement)
-        return statement.replace(piece, ""), parameters
+    async def fetch_weakened(connection: Any, sql: str, values: Sequence[Any] = ()) -> Sequence[Sequence[Any]]:
+        if piece in sql:
+            weakened.append(sql)
+        return await fetch(connection, sql.replace(piece, ""), values)
 
-    event.listen(Engine, "before_cursor_execute", weaken, retval=True)
-    try:
+    with patch.object(statements, "fetch", fetch_weakened):
         yield weakened
-    finally:
-        event.remove(Engine, "before_cursor_execute", weaken)
 
 
 @pytest.mark.parametrize(("piece", "error", "violation"), WEAKER_STATEMENTS, ids=WEAKER_STATEMENTS_BY)

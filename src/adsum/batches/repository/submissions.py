@@ -135,7 +135,7 @@ class ClassContext:
         calendar: the closed days, terms and session times of the days of the query.
         day: the day of the roster; None: the query was for several days, or none.
         roster: the ids of the students enrolled on that day, each once, in order.
-        snapshot: the state of the batch on that day, without its open run: see `load_open_runs`.
+        snapshot: the state of the batch on that day, without its open run: see `load_open_runs`. None without a day.
     """
 
     class_id: int
@@ -148,7 +148,7 @@ class ClassContext:
     calendar: Calendar
     day: date | None
     roster: Sequence[int]
-    snapshot: BatchSnapshot
+    snapshot: BatchSnapshot | None
 
     def is_visible_to(self, caller: Caller, day: date | None) -> bool:
         """Whether the caller sees the session on `day`; None: on any day. The rule is that of `accounts.visibility`."""
@@ -182,7 +182,7 @@ def _context(
         calendar=_calendar(weekdays, *calendar),
         day=first_day if first_day == last_day else None,
         roster=sorted(students or ()),
-        snapshot=_snapshot(newest, records, absences),
+        snapshot=_snapshot(newest, records, absences) if days is not None and first_day == last_day else None,
     )
     return ContextQuery(class_id, session_id, user_id, days), context
 
@@ -258,13 +258,13 @@ async def load_snapshots(connection: AsyncConnection, batches: Collection[Batch]
     ]
     contexts = await find_class_contexts(connection, queries)
     loaded = {batch: contexts[query].snapshot for batch, query in zip(batches, queries, strict=True)}
-    return await load_open_runs(connection, loaded)
+    return await load_open_runs(connection, {batch: each for batch, each in loaded.items() if each is not None})
 
 
 async def load_open_runs(
     connection: AsyncConnection, snapshots: Mapping[Batch, BatchSnapshot]
 ) -> dict[Batch, BatchSnapshot]:
-    """The snapshots of contexts, with their open runs."""
+    """Adds the open run of each batch, and whether it is finished."""
     open_ids = {batch: each.newest_run for batch, each in snapshots.items() if each.is_open and each.newest_run}
     if not open_ids:
         return dict(snapshots)

@@ -28,8 +28,8 @@ PAUSE_BESIDE_ATTENDANCE_S = 0.5
 IDLE_PAUSE_S = 1.0
 ERROR_PAUSE_S = 30.0
 OUTAGE_PAUSE_S = 5.0
-# Events that a pass numbers while attendance is processed: more than are delivered until the next pass. The others are
-# numbered when attendance rests, or by the sweeper.
+# Events that a pass numbers while attendance is processed, at most 200 a second: a busy worker delivers 20. The others
+# are numbered when attendance rests, or by the sweeper.
 NUMBERED_BESIDE_ATTENDANCE = 100
 # Receivers that one worker serves at once. A slow one holds a place, not a thread.
 CONCURRENCY = 100

@@ -5,7 +5,7 @@ A request that waits for a connection can only wait longer than those before it.
 never holds more than what arrives within that time, whatever its cause: slow statements, locks, a frozen server, a
 process that has no CPU.
 
-A few connections stay out of the pool between two uses. To take a connection from SQLAlchemy's pool and to return it
+A few connections stay out of the pool between two uses. Taking a connection from SQLAlchemy's pool and returning it
 costs a lone request more than the round trip for which it is taken.
 """
 
@@ -31,9 +31,8 @@ class Admission:
         keeps: the number of connections that may stay out of the pool.
 
     Attributes:
-        in_use: the number of connections that are used now.
-        kept: those that wait out of the pool for their next use. The one that was used last is reused first, since it
-            has most statements prepared.
+        kept: the connections that wait out of the pool for their next use. The one that was used last is reused first,
+            since it has most statements prepared.
     """
 
     def __init__(self, engine: AsyncEngine, keeps: int) -> None:
@@ -42,7 +41,6 @@ class Admission:
         self.kept: list[AsyncConnection] = []
         # When each request began to wait, in this order.
         self._waiting: dict[object, float] = {}
-        self.in_use = 0
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[AsyncConnection]:
@@ -52,22 +50,25 @@ class Admission:
             Overloaded: others wait too long already. Nothing was executed.
         """
         connection = await self._take_kept() or await self._take_from_pool()
-        self.in_use += 1
         try:
             yield connection
         except BaseException:
+            is_lost = not is_ready(connection)
             await uncancellable(connection.close())
+            if is_lost:  # most likely with the server, and the others with it
+                await self._release_kept()
             raise
+        if self._may_keep(connection):
+            self.kept.append(connection)
         else:
-            if self._may_keep(connection):
-                self.kept.append(connection)
-            else:
-                await uncancellable(connection.close())
-        finally:
-            self.in_use -= 1
+            await uncancellable(connection.close())
 
     async def close(self) -> None:
-        """Returns the connections that are kept to the pool."""
+        """Returns the connections that are kept to the pool, and keeps no other one."""
+        self._keeps = 0
+        await self._release_kept()
+
+    async def _release_kept(self) -> None:
         while self.kept:
             await uncancellable(self.kept.pop().close())
 
@@ -79,7 +80,7 @@ class Admission:
         if is_ready(connection):
             return connection
         await uncancellable(connection.close())
-        await self.close()
+        await self._release_kept()
         return None
 
     async def _take_from_pool(self) -> AsyncConnection:

@@ -10,17 +10,15 @@ import sqlite3
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
-from typing import Any
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs] - it has types of its own, but no marker of them
-from sqlalchemy import event
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.addresses import Host
 from adsum.platform.database.admission import Admission
-from adsum.platform.database.connector import Connector, begin_behind_pooler, end_opening
+from adsum.platform.database.connector import begin_behind_pooler
 from adsum.platform.database.driver import (
     DriverError,
     committing,
@@ -29,11 +27,10 @@ from adsum.platform.database.driver import (
     is_locked,
     is_pooled,
     name_of,
-    replace_ended,
     roll_back,
     sqlstate_of,
 )
-from adsum.platform.database.sqlite.cursor import OneVisitModule
+from adsum.platform.database.pools import BUSY_TIMEOUT_MS, CONNECTIONS, EnginePool, postgres_pool, sqlite_pool
 from adsum.platform.database.sqlite.files import open_file
 from adsum.platform.database.urls import DatabaseUrl, parse_database_url, parse_read_url
 from adsum.platform.errors import ConfigurationError, Unavailable
@@ -41,26 +38,11 @@ from adsum.platform.errors import ConfigurationError, Unavailable
 Connection = AsyncConnection
 """A connection with an open transaction."""
 
-BUSY_TIMEOUT_MS = 5000
 # Of migrations on SQLite, which wait for those of other processes. Each of them may take long in a large file, and the
 # next one begins at once: SQLite, which polls, may find the file free only after the last one.
 MIGRATION_TIMEOUT_MS = 120_000
-SQLITE_SYNCHRONOUS = "FULL"  # a 202 survives a power cut
 # Other processes cannot write while the log is truncated, so it does not wait long for readers.
 _TRUNCATION_TIMEOUT_MS = 500
-# Connections of one process to SQLite, and to Postgres unless a setting says another number.
-POOL_SIZE = 10
-CONNECTIONS = 20
-# Of them, how many stay out of the pool between two uses: see `Admission`. As many flushes run at once:
-# callers, submissions, statuses, chunks.
-KEPT_CONNECTIONS = 4
-# With a timeout a frozen server is an outage instead of a request that hangs.
-STATEMENT_TIMEOUT_S = 30.0
-POOL_TIMEOUT_S = 10.0
-CONNECT_TIMEOUT_S = 5.0
-# Postgres plans a prepared statement for the present size of the tables. In a new school year they are empty at first,
-# and until autovacuum analyses them, nothing else invalidates the plan.
-PLAN_LIFETIME_S = 20
 
 # Classes of SQLSTATE for invalid data. All others mean that the server cannot execute the statement for any data: a
 # missing table, a missing privilege, a read-only replica, a full disk. As invalid data they would fail every student.
@@ -97,16 +79,10 @@ class Database:
     `autocommit_read()` reads the committed state at the time of each statement.
     """
 
-    def __init__(
-        self,
-        engine: AsyncEngine,
-        hosts: Sequence[Host] = (),
-        max_connections: int = POOL_SIZE,
-        keeps: int = KEPT_CONNECTIONS,
-    ) -> None:
-        self.engine = engine
-        self.admission = Admission(engine, keeps)
-        self.max_connections = max_connections
+    def __init__(self, pool: EnginePool, hosts: Sequence[Host] = ()) -> None:
+        engine = self.engine = pool.engine
+        self.admission = Admission(engine, pool.keeps)
+        self.max_connections = pool.connections
         # Host and port of each server of Postgres that may be the primary, if there are several.
         self.hosts = tuple(hosts)
         self.is_postgres = engine.dialect.name == "postgresql"
@@ -297,7 +273,7 @@ def open_database(url: str, connections: int = CONNECTIONS) -> Database:
     """Opens `sqlite:///path` or `postgresql://…`, with or without the name of an async driver.
 
     A URL of Postgres may name several hosts: connections are opened to the one that accepts writes. There are at most
-    `connections`; those above half of them are closed after use.
+    `connections`; those above half of them are closed after use. A few stay out of the pool: see `Admission`.
 
     Raises:
         ConfigurationError: the URL is invalid, or names another kind of database.
@@ -311,37 +287,9 @@ def open_standby(url: str, connections: int = CONNECTIONS) -> Database:
 
 
 def _opened(parsed: DatabaseUrl, connections: int) -> Database:
-    # Isolation levels AUTOCOMMIT and None: only this module begins transactions, neither SQLAlchemy nor the driver.
     if parsed.url.get_backend_name() == "postgresql":
-        keeps = min(KEPT_CONNECTIONS, connections // 4)
-        pool_size = connections // 2 - keeps
-        engine = create_async_engine(
-            parsed.url,
-            pool_size=pool_size,
-            max_overflow=connections - pool_size,
-            pool_timeout=POOL_TIMEOUT_S,
-            isolation_level="AUTOCOMMIT",
-            pool_use_lifo=True,  # the connection used last has most statements prepared
-            connect_args={
-                "command_timeout": STATEMENT_TIMEOUT_S,
-                "max_cached_statement_lifetime": PLAN_LIFETIME_S,
-                "server_settings": {"application_name": "adsum"},
-            },
-        )
-        event.listen(engine.sync_engine, "do_connect", Connector(parsed, CONNECT_TIMEOUT_S).do_connect)
-        event.listen(engine.sync_engine, "connect", end_opening)
-        event.listen(engine.sync_engine, "checkout", replace_ended)
-        return Database(engine, parsed.hosts, connections, keeps)
-    engine = create_async_engine(
-        parsed.url,
-        module=OneVisitModule(),
-        pool_size=POOL_SIZE - KEPT_CONNECTIONS,
-        max_overflow=KEPT_CONNECTIONS,
-        pool_timeout=POOL_TIMEOUT_S,
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_MS / 1000},
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return Database(engine)
+        return Database(postgres_pool(parsed, connections), parsed.hosts)
+    return Database(sqlite_pool(parsed))
 
 
 @asynccontextmanager
@@ -363,20 +311,6 @@ def _require_reply(statement: str, reply: str) -> None:
     """Postgres replies ROLLBACK to COMMIT if a statement failed and its error was suppressed."""
     if reply != statement:
         raise StorageOutage("the transaction was rolled back")
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    try:
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute(f"PRAGMA synchronous = {SQLITE_SYNCHRONOUS}")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA secure_delete = ON")  # overwrites deleted rows, which may be erased data
-        cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        cursor.close()
-    except BaseException:
-        connection.close()  # otherwise SQLAlchemy leaks it and its thread
-        raise
 
 
 @asynccontextmanager

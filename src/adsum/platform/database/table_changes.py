@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.driver import driver_of
-from adsum.platform.database.engine import STATEMENT_TIMEOUT_S, Connection, Database, LockTimeout, StorageOutage
+from adsum.platform.database.engine import Connection, Database, LockTimeout, StorageOutage
+from adsum.platform.database.pools import STATEMENT_TIMEOUT_S
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.telemetry import logger
 

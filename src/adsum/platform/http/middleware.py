@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 import uuid
@@ -61,7 +62,9 @@ class Observation:
                 await self.failure(Request(scope))(scope, receive, response.send)
             finally:
                 ORIGIN.reset(origin)
-                _observe(scope, response)
+                # In the next iteration of the event loop, at whose begin the response leaves: a line takes as long as a
+                # query.
+                asyncio.get_running_loop().call_soon(_observe, scope, response)
                 if spans:
                     _describe(spans, scope, response, request_id)
 

@@ -24,6 +24,9 @@ from typing_extensions import override
 
 from adsum.platform.database.sqlite.files import open_in_thread
 
+# The errors of aiosqlite for a connection that was closed below its user.
+_CLOSED = {"no active connection", "Connection closed"}
+
 
 @dataclass(slots=True)
 class _Executed:
@@ -52,7 +55,12 @@ async def _visit(
         finally:
             cursor.close()
 
-    return await driver._execute(visit)  # noqa: SLF001
+    try:
+        return await driver._execute(visit)  # noqa: SLF001
+    except ValueError as error:
+        if str(error) in _CLOSED:
+            raise sqlite3.OperationalError(str(error)) from None
+        raise
 
 
 async def fetch(connection: aiosqlite.Connection, sql: str, values: Sequence[Any] = ()) -> list[Sequence[Any]]:
