@@ -56,7 +56,8 @@ FIRST = (
 # It begins with the first, which use one core.
 TYPES = Gate("Types", (*PYTHON, "basedpyright"))
 DAILY, LONG = "--daily", "--long"
-LAST = (Gate("Every branch of the modules that decide is tested", (*PYTHON, "coverage", "report", "--fail-under=100")),)
+COVERAGE = (*PYTHON, "slipcover", "--merge", ".coverage.json", "--out", ".coverage.json")
+LAST = (Gate("Every branch of the modules that decide is tested", COVERAGE),)
 
 
 def environment() -> dict[str, str]:

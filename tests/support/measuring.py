@@ -1,31 +1,28 @@
 """Coverage of the modules that decide: which lines of them run, and which branches are taken.
 
-`coverage` reports what the probes of `tests/support/probes.py` record. Its own tracer would slow down all code of all
-libraries.
+SlipCover adds probes to these modules when they are imported. A tracer would slow down all code of all libraries.
+`pyproject.toml` names the modules, and the lines that need no test.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import pkgutil
-import sys
-from collections.abc import Sequence
+import re
 from importlib import import_module
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from typing import Any
 
-from coverage import Coverage, CoverageData
-from coverage.files import GlobMatcher, prep_patterns
-from typing_extensions import override
+from slipcover import FileMatcher, ImportManager, Slipcover, merge_coverage
+from slipcover.config import read_config
 
 import adsum
-from tests.support.probes import ARCS, Arc, compile_with_probes
 
 NOT_MEASURED = ("adsum.operations.migrations", "adsum.__main__")
-
-Measured = dict[str, dict[Arc, None]]
-"""The arcs that have run, by the path of the module."""
+RESULT = Path(".coverage.json")
+RESULTS_OF_PROCESSES = ".coverage-*.json"
+NO_DEINSTRUMENTATION = -1  # it would replace the code of functions while they run
 
 
 class Measurement:
@@ -34,66 +31,55 @@ class Measurement:
     """
 
     def __init__(self) -> None:
-        self._measured: Measured | None = None
+        self._slipcover: Slipcover | None = None
 
     def begin(self) -> None:
         """Removes earlier results, and imports every module, so that its definitions are measured, which no test does.
 
         Call it before anything else imports them.
         """
-        report = Coverage()
-        report.erase()
-        self._file, self._measured = report.config.data_file, {}
-        omitted = report.get_option("run:omit")
-        assert isinstance(omitted, list)
-        sys.meta_path.insert(0, _Finder(self._measured, omitted))
+        RESULT.unlink(missing_ok=True)
+        _take_results()
+        configuration = read_config()
+        excluded: list[str] = configuration["exclude-also"]
+        self._excluded = re.compile("|".join(excluded))
+        self._slipcover = Slipcover(branch=True, d_miss_threshold=NO_DEINSTRUMENTATION, exclude_also=excluded)
+        matcher = FileMatcher(sources=configuration["source"], omit=configuration["omit"])
+        ImportManager(self._slipcover, matcher).__enter__()
         _import_every_module()
 
     def save(self) -> None:
         """Writes what this process has measured."""
-        if self._measured is not None:
-            data = CoverageData(self._file, suffix=True)
-            data.add_arcs(self._measured)
-            data.write()
+        if self._slipcover is not None:
+            measured = self._slipcover.get_coverage()
+            for path, file in measured["files"].items():
+                self._leave_out_branches_to_excluded_lines(Path(path).read_text().splitlines(), file)
+            Path(RESULTS_OF_PROCESSES.replace("*", str(os.getpid()))).write_text(json.dumps(measured))
 
     def combine(self) -> None:
         """Combines the files of all processes."""
-        if self._measured is not None:
-            Coverage().combine()
+        if self._slipcover is not None:
+            results = _take_results()
+            combined = results[0]
+            for each in results:  # also the first one: this computes its summary
+                merge_coverage(combined, each)
+            RESULT.write_text(json.dumps(combined))
+
+    def _leave_out_branches_to_excluded_lines(self, lines: list[str], file: dict[str, Any]) -> None:
+        """SlipCover leaves out the branches from them."""
+        branches: list[tuple[int, int]] = file["missing_branches"]
+        file["missing_branches"] = [
+            (start, end) for start, end in branches if not end or not self._excluded.search(lines[end - 1])
+        ]
 
 
-class _Finder(MetaPathFinder):
-    """Finds measured modules as usual, and lets them be loaded with probes."""
-
-    def __init__(self, measured: Measured, omitted: Sequence[str]) -> None:
-        self._measured = measured
-        self._omitted = GlobMatcher(prep_patterns(omitted))
-
-    @override
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if not fullname.startswith(f"{adsum.__name__}."):
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is not None and spec.origin is not None and not self._omitted.match(spec.origin):
-            spec.loader = _Loader(fullname, spec.origin, self._measured.setdefault(spec.origin, {}))
-        return spec
-
-
-class _Loader(SourceFileLoader):
-    def __init__(self, name: str, path: str, arcs: dict[Arc, None]) -> None:
-        super().__init__(name, path)
-        self._arcs = arcs
-
-    @override
-    def get_code(self, fullname: str) -> CodeType:
-        return compile_with_probes(Path(self.path).read_bytes(), self.path)  # never from cached bytecode, nor into it
-
-    @override
-    def exec_module(self, module: ModuleType) -> None:
-        setattr(module, ARCS, self._arcs)
-        super().exec_module(module)
+def _take_results() -> list[dict[str, Any]]:
+    """Reads and removes the files of all processes."""
+    results: list[dict[str, Any]] = []
+    for path in Path().glob(RESULTS_OF_PROCESSES):
+        results.append(json.loads(path.read_text()))
+        path.unlink()
+    return results
 
 
 def _import_every_module() -> None:

@@ -114,5 +114,4 @@ def reason_of(
             return Reason.CHANGED_MEANWHILE if is_update else Reason.RECORDED_MEANWHILE
         case Outcome.RECORDED | Outcome.PENDING:
             return None
-        case _:
-            assert_never(outcome)
+    assert_never(outcome)

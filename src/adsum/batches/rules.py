@@ -214,8 +214,7 @@ def state_of_run(run_state: RunState, failed: int) -> BatchState:
             return BatchState.CANCELLED
         case RunState.CLOSED:
             return BatchState.COMPLETED_WITH_ERRORS if failed else BatchState.COMPLETED
-        case _:
-            assert_never(run_state)
+    assert_never(run_state)
 
 
 @dataclass(frozen=True, slots=True)

@@ -324,8 +324,7 @@ async def rates_by(connection: Connection, scope: Scope, by: GroupBy, caller: Ca
             unmarked = await unmarked_by_day(connection, caller, scope, only_visible=only_visible)
             by_day = with_unmarked(marked, unmarked)
             return rates_by_period(dict(sorted(by_day.items())), by, scope.first_day)
-        case _:
-            assert_never(by)
+    assert_never(by)
 
 
 def _is_at_school(scope: Scope, by: GroupBy) -> bool:

@@ -1,0 +1,19 @@
+# The part of SlipCover that the tests use. The library has no marker of its types.
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+class Slipcover:
+    def __init__(
+        self, *, branch: bool = False, d_miss_threshold: int = 50, exclude_also: Sequence[str] | None = None
+    ) -> None: ...
+    def get_coverage(self) -> dict[str, Any]: ...
+
+class FileMatcher:
+    def __init__(self, sources: Sequence[str] | None = None, omit: Sequence[str] | None = None) -> None: ...
+
+class ImportManager:
+    def __init__(self, sci: Slipcover, file_matcher: FileMatcher | None = None) -> None: ...
+    def __enter__(self) -> Self: ...
+
+def merge_coverage(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]: ...

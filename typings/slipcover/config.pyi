@@ -1,0 +1,3 @@
+from typing import Any
+
+def read_config() -> dict[str, Any]: ...
