@@ -5,11 +5,9 @@ If Redis is unavailable, the runs wait in the database until the sweeper enqueue
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 from adsum.batches.complete import Completion
@@ -58,8 +56,7 @@ class Enqueuer:
                 sending.note(self._queue.span_attributes("send") | _span_attributes(run))
                 run = replace(run, trace=context_of_work())
             is_locked = await self._submit(run, ended, sending)
-        # In the next iteration of the event loop, so that the answer does not wait: a line takes as long as a query.
-        asyncio.get_running_loop().call_soon(partial(_log_enqueued, run, is_locked=is_locked))
+        _log_enqueued(run, is_locked=is_locked)
 
     async def _submit(self, run: Run | None, ended: Run | None, sending: TracedStep) -> bool | None:
         """Whether the new run holds the lock of its batch; None: Redis is unavailable."""

@@ -12,7 +12,7 @@ import pytest
 from adsum import wiring
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.repository import runs
-from adsum.batches.sharding.service import number_of_shards
+from adsum.batches.sharding.service import number_of_shards, require_present_number
 from adsum.platform.clock import system_clock
 from adsum.platform.database.engine import open_database
 from adsum.platform.errors import ConfigurationError
@@ -126,6 +126,12 @@ async def test_a_process_that_began_with_an_earlier_number_empties_nothing_altho
         assert await new.queue.depth() == waiting
         async with adsum.database.snapshot() as connection:
             assert await runs.open_run(connection, batch_of(schools[0])) is not None
+
+
+async def test_a_command_is_not_refused_for_the_number_of_a_database_without_tables(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path}/new.db")
+    await require_present_number(2, database)
+    await database.close()
 
 
 async def test_a_command_with_another_number_of_shards_than_the_workers_is_refused(

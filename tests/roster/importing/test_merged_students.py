@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, insert, update
 
 from adsum.accounts.access import system_caller
 from adsum.operations.migrations import tables
@@ -158,6 +158,30 @@ async def test_the_student_transfers_under_the_removed_id(
     drop(two_schools, REMOVED)
     assert (await run_twice(importing, two_schools))[2] == 1
     assert await importing.schools(KEPT) == [("school-2", False), ("school-1", False)]
+
+
+async def test_a_warning_about_a_transfer_under_the_removed_id_names_no_row(
+    importing: Importing, two_schools: Roster
+) -> None:
+    await import_and_merge(importing, two_schools)
+    (student,) = [row for row in await importing.rows(tables.students) if row["source_id"] == KEPT]
+    planned = {
+        "student_id": student["id"],
+        "school_id": student["school_id"],
+        "status": "excused",
+        "first_day": importing.today,
+        "last_day": importing.today,
+        "reason": "ill",
+    }
+    async with importing.database.transaction() as connection:
+        await connection.execute(insert(tables.absences).values(planned))
+    drop(two_schools, KEPT)
+    move(two_schools, REMOVED)
+
+    (warning,) = (await importing.run(two_schools)).warnings
+
+    assert (warning.code, warning.pointer) == ("absence_at_former_school", "users.csv")
+    assert warning.params["studentId"] == student["id"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""One system and one browser per test process, and separate windows per test."""
+"""One system per test process, one browser per module, and separate windows per test."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def system() -> Generator[RunningSystem]:
         yield opened
 
 
-# Scoped to this folder, since no other event loop can run in this process while Playwright runs.
-@pytest.fixture(scope="package")
+# Scoped to a module, since no other event loop can run in this process while Playwright runs.
+@pytest.fixture(scope="module")
 def chromium() -> Generator[Browser]:
     if CHROMIUM is None:
         pytest.skip("Chromium is not on this machine")

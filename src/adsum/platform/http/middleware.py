@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 import uuid
@@ -62,9 +61,7 @@ class Observation:
                 await self.failure(Request(scope))(scope, receive, response.send)
             finally:
                 ORIGIN.reset(origin)
-                # In the next iteration of the event loop, at whose begin the response leaves: a line takes as long as a
-                # query.
-                asyncio.get_running_loop().call_soon(_observe, scope, response)
+                _observe(scope, response)
                 if spans:
                     _describe(spans, scope, response, request_id)
 
