@@ -25,16 +25,27 @@ class Controlled:
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
-        """Returns when the server answers."""
+        """Returns when the server answers. It does not run in a thread, with which the server would end."""
+        self._launch()
+        try:
+            await eventually(self._is_ready, START_S)
+        except TimeoutError:
+            raise TimeoutError(f"the server does not answer:\n{self._log.read_text()[-2000:]}") from None
+
+    def _is_ready(self) -> bool:
+        if self.pid is None:
+            self._launch()  # a connection of another test had its port, which was free a moment before
+        return bool(self._answers())
+
+    def _launch(self) -> None:
         with self._log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - the server must not end with a thread
+            self._process = subprocess.Popen(
                 die_with_this_process(self._command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
             )
-        await eventually(self._answers, START_S)
 
     @property
     def pid(self) -> int | None:
