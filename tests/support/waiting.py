@@ -23,13 +23,18 @@ async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEA
 
 async def connections_returned(database: Database) -> None:
     """Waits for what services write in the background. At its end an event loop would cut it off in a transaction."""
-    pool = database.engine.pool
-    assert isinstance(pool, QueuePool)
 
     async def all_returned() -> bool:
-        return pool.checkedout() == len(database.admission.kept)
+        return checked_out(database) == len(database.admission.kept)
 
     await until(all_returned)
+
+
+def checked_out(database: Database) -> int:
+    """Returns the number of connections that are out of the pool, in use or kept."""
+    pool = database.engine.pool
+    assert isinstance(pool, QueuePool)
+    return pool.checkedout()
 
 
 async def has_transaction_waiting_for_a_lock(database: Database) -> bool:

@@ -329,8 +329,7 @@ class Decisions:
             return Accepted(result, ended=snapshot.ended)
         run = self._new_run(check, plan, snapshot, trace)
         self.runs[batch] = run
-        # Of two days of a session that were read one after the other, neither has a state that is newer than the older
-        # fence.
+        # Days of one session may be read one after the other: the newer fence would insert the run of the older state.
         self._fences[batch.session_id] = min(check.fence, self._fences.get(batch.session_id, check.fence))
         return Accepted(BatchResult.initiated(run, plan, check.warnings), run, snapshot.ended)
 

@@ -11,12 +11,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.attendance.rules import Mark, RecordedMark
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.batches.repository.submissions import (
-    BatchSnapshot,
-    ClassContext,
-    ContextQuery,
-    find_class_contexts,
-)
+from adsum.batches.repository.submissions import BatchSnapshot, ClassContext, ContextQuery, find_class_contexts
 from adsum.batches.run import recorded_already
 from adsum.batches.submission import SELECTED, Submission, requested_marks, validate_form, validate_roster
 from adsum.platform.database.engine import Connection

@@ -7,13 +7,12 @@ from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.pool import QueuePool
 
 from adsum.platform.database import admission
 from adsum.platform.database.driver import driver_of
 from adsum.platform.database.engine import Connection, Database, StorageOutage, open_database
 from adsum.platform.errors import Overloaded
-from tests.support.waiting import until
+from tests.support.waiting import checked_out, until
 
 
 async def read(database: Database) -> int:
@@ -81,13 +80,6 @@ async def backend_of(database: Database) -> int:
         return await backend(connection)
 
 
-def checked_out(database: Database) -> int:
-    """Returns the number of connections that are out of the pool, in use or kept."""
-    pool = database.engine.pool
-    assert isinstance(pool, QueuePool)
-    return pool.checkedout()
-
-
 async def test_some_connections_stay_out_of_the_pool_until_the_database_is_closed(postgres_url: str) -> None:
     database = open_database(postgres_url, connections=8)
     async with AsyncExitStack() as stack:
@@ -101,7 +93,9 @@ async def test_some_connections_stay_out_of_the_pool_until_the_database_is_close
     assert checked_out(database) == 0
 
 
-async def test_a_connection_that_the_server_ended_is_replaced_with_the_others_that_are_kept(postgres_url: str) -> None:
+async def test_a_connection_that_the_server_ended_is_replaced_and_so_are_the_others_that_are_kept(
+    postgres_url: str,
+) -> None:
     database, other = open_database(postgres_url, connections=8), open_database(postgres_url)
     async with database.snapshot() as first, database.snapshot() as second:
         ended = {await backend(first), await backend(second)}

@@ -171,6 +171,7 @@ def _context(
     edit_window_days, records_from, weekdays, fence, taught, covered, first_day, last_day = more[:8]
     *calendar, students, newest, records, absences = more[8:]
     days = (first_day, last_day) if first_day is not None else None
+    day = first_day if first_day == last_day else None
     context = ClassContext(
         class_id,
         school_id,
@@ -180,9 +181,9 @@ def _context(
         fence,
         taught=_spans(taught) + _spans(covered),
         calendar=_calendar(weekdays, *calendar),
-        day=first_day if first_day == last_day else None,
+        day=day,
         roster=sorted(students or ()),
-        snapshot=_snapshot(newest, records, absences) if days is not None and first_day == last_day else None,
+        snapshot=None if day is None else _snapshot(newest, records, absences),
     )
     return ContextQuery(class_id, session_id, user_id, days), context
 
