@@ -11,7 +11,7 @@ from adsum.batches.wiring import BatchServices
 from adsum.platform.paging import PageRequest
 from adsum.registers.day_roster import DayRosters
 from adsum.registers.desk.page_data import DeskPageData
-from adsum.registers.desk.service import Desk
+from adsum.registers.desk.service import DeskEntries
 from adsum.registers.on_site.service import OnSite
 from adsum.registers.order.service import RegisterOrders
 from adsum.registers.overview.page_data import OverviewPageData, StoppedWebhooks
@@ -34,7 +34,7 @@ class RegisterServices:
     register_sheets: RegisterSheets
     register_orders: RegisterOrders
     reminders: Reminders
-    desk: Desk
+    desk: DeskEntries
     on_site: OnSite
     day_rosters: DayRosters
     today_page_data: TodayPageData
@@ -63,7 +63,7 @@ def register_services(
         register_sheets=RegisterSheets(on.database, batches.attendances, attendance.corrections, on.now),
         register_orders=RegisterOrders(on.database, on.now),
         reminders=Reminders(on.database, on.now),
-        desk=Desk(on.database, batches.attendances, absences.absences, batches.undo, on.now),
+        desk=DeskEntries(on.database, batches.attendances, absences.absences, batches.undo, on.now),
         on_site=OnSite(on.database, on.now),
         day_rosters=DayRosters(on.database, on.now),
         today_page_data=TodayPageData(schools.schools, registers, attendance.statuses, on.now),

@@ -15,7 +15,7 @@ from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.registers.desk.rules import DeskFilters, DeskKind, NewEntry
 from adsum.registers.desk.schemas import DeskEntryItem
-from adsum.registers.desk.service import Desk
+from adsum.registers.desk.service import DeskEntries
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -74,7 +74,7 @@ def list_entries(
 ) -> None:
     """Show late arrivals and early departures, the newest first."""
     filters = DeskFilters(school_id, student_id, first_day, last_day)
-    found = run_with(Desk, lambda desk: every_item(lambda page: desk.page(system_caller(), filters, page)))
+    found = run_with(DeskEntries, lambda desk: every_item(lambda page: desk.page(system_caller(), filters, page)))
     items = [DeskEntryItem.model_validate(each) for each in found]
     dropped_first = ("enteredByRole", "absenceId", "enteredAt", "status")
     show_items(COLUMNS, items, as_json=as_json, dropped_first=dropped_first, none="no entries")
@@ -87,7 +87,7 @@ def complete(
     as_json: Json = False,
 ) -> None:
     """Complete an entry that was interrupted: submit the marks that are missing."""
-    completed = run_with(Desk, lambda desk: desk.complete(entry_id, system_caller()), enqueues=True)
+    completed = run_with(DeskEntries, lambda desk: desk.complete(entry_id, system_caller()), enqueues=True)
     show_item(DeskEntryItem.model_validate(completed), as_json=as_json)
 
 
@@ -98,10 +98,12 @@ def undo(
     as_json: Json = False,
 ) -> None:
     """Undo an entry. Its marks return to those before it; its planned absence is revoked."""
-    undone = run_with(Desk, lambda desk: desk.undo(entry_id, system_caller()), enqueues=True)
+    undone = run_with(DeskEntries, lambda desk: desk.undo(entry_id, system_caller()), enqueues=True)
     show_item(DeskEntryItem.model_validate(undone), as_json=as_json)
 
 
 def _enter(new: NewEntry, day: date | None, school_id: int | None, *, as_json: bool) -> None:
-    entry = run_with(Desk, lambda desk: desk.enter(new, system_caller(), school_id=school_id, day=day), enqueues=True)
+    entry = run_with(
+        DeskEntries, lambda desk: desk.enter(new, system_caller(), school_id=school_id, day=day), enqueues=True
+    )
     show_item(DeskEntryItem.model_validate(entry), as_json=as_json)

@@ -15,12 +15,12 @@ from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.registers.desk.schemas import DeskEntryItem, DeskQuery, NewDeskEntry
-from adsum.registers.desk.service import Desk
+from adsum.registers.desk.service import DeskEntries
 
 router = APIRouter(prefix="/desk-entries", tags=["registers"], route_class=JsonRoute)
 EntryId = Annotated[PathId, Path(alias="id")]
 Office = Annotated[Caller, Depends(require(Permission.ATTENDANCE_OVERRULE))]
-DeskService = Annotated[Desk, Depends(provided(Desk))]
+DeskEntriesService = Annotated[DeskEntries, Depends(provided(DeskEntries))]
 
 
 @router.post(
@@ -30,7 +30,9 @@ DeskService = Annotated[Desk, Depends(provided(Desk))]
     status_code=HTTPStatus.CREATED,
     responses=raises(BatchIsOpen),
 )
-async def create_desk_entry(body: NewDeskEntry, desk: DeskService, caller: Office, key: SentKey) -> DeskEntryItem:
+async def create_desk_entry(
+    body: NewDeskEntry, desk: DeskEntriesService, caller: Office, key: SentKey
+) -> DeskEntryItem:
     """Marks the sessions that it concerns; of a departure the later ones become a planned absence.
 
     An entry with the same content that is not undone is returned instead of a second one.
@@ -42,7 +44,7 @@ async def create_desk_entry(body: NewDeskEntry, desk: DeskService, caller: Offic
 
 @router.get("", name="listDeskEntries", summary="Late arrivals and early departures")
 async def list_desk_entries(
-    query: Annotated[DeskQuery, Query()], desk: DeskService, caller: Office
+    query: Annotated[DeskQuery, Query()], desk: DeskEntriesService, caller: Office
 ) -> Page[DeskEntryItem]:
     """The newest first."""
     page = await desk.page(caller, query.filters, query.page)
@@ -55,7 +57,7 @@ async def list_desk_entries(
     summary="Complete an entry that was interrupted",
     responses=raises(BatchIsOpen),
 )
-async def complete_desk_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
+async def complete_desk_entry(entry_id: EntryId, desk: DeskEntriesService, caller: Office) -> DeskEntryItem:
     """Submits the marks and the absence that are missing. A complete or undone entry stays as it is."""
     return DeskEntryItem.model_validate(await desk.complete(entry_id, caller))
 
@@ -66,6 +68,6 @@ async def complete_desk_entry(entry_id: EntryId, desk: DeskService, caller: Offi
     summary="Undo a late arrival or an early departure",
     responses=raises(BatchIsOpen),
 )
-async def undo_desk_entry(entry_id: EntryId, desk: DeskService, caller: Office) -> DeskEntryItem:
+async def undo_desk_entry(entry_id: EntryId, desk: DeskEntriesService, caller: Office) -> DeskEntryItem:
     """Its marks return to those before it, unless somebody has changed them since. Its absence is revoked."""
     return DeskEntryItem.model_validate(await desk.undo(entry_id, caller))

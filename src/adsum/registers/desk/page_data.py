@@ -12,7 +12,7 @@ from adsum.attendance.statuses.service import Statuses
 from adsum.platform.paging import every_item
 from adsum.platform.texts import is_searchable
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, default_status
-from adsum.registers.desk.service import Desk, DeskDay
+from adsum.registers.desk.service import DeskDay, DeskEntries
 from adsum.roster.rules import NamedIds, Names, StudentRow
 from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming
@@ -52,7 +52,9 @@ class DeskView:
 class DeskPageData:
     """Combines the desk with students, names and statuses."""
 
-    def __init__(self, desk: Desk, directory: Directory, search: Search, statuses: Statuses, naming: Naming) -> None:
+    def __init__(
+        self, desk: DeskEntries, directory: Directory, search: Search, statuses: Statuses, naming: Naming
+    ) -> None:
         self._desk = desk
         self._directory = directory
         self._search = search

@@ -22,13 +22,13 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.desk.page_data import DeskPageData, FoundStudents
 from adsum.registers.desk.rules import DeskEntry, DeskKind, NewEntry
-from adsum.registers.desk.service import Desk
+from adsum.registers.desk.service import DeskEntries
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 PATH = "/desk"
 
 router = APIRouter(prefix=PATH, include_in_schema=False, route_class=PageRoute)
-DeskService = Annotated[Desk, Depends(provided(Desk))]
+DeskEntriesService = Annotated[DeskEntries, Depends(provided(DeskEntries))]
 PageDataService = Annotated[DeskPageData, Depends(provided(DeskPageData))]
 EntryId = Annotated[PathId, Path(alias="id")]
 Text = Annotated[PlainText, Field(max_length=2_000)]
@@ -98,7 +98,7 @@ async def hits(
 @router.post("")
 async def enter(
     request: Request,
-    desk: DeskService,
+    desk: DeskEntriesService,
     page_data: PageDataService,
     schools: SchoolsService,
     visitor: OfficeVisitor,
@@ -120,7 +120,7 @@ async def enter(
 
 @router.post("/{id}/complete")
 async def complete(
-    desk: DeskService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[DayOfPage, Form()]
+    desk: DeskEntriesService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[DayOfPage, Form()]
 ) -> Response:
     """Completes an entry that was interrupted."""
     try:
@@ -134,7 +134,7 @@ async def complete(
 
 @router.post("/{id}/undo")
 async def undo(
-    desk: DeskService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[DayOfPage, Form()]
+    desk: DeskEntriesService, visitor: OfficeVisitor, entry_id: EntryId, form: Annotated[DayOfPage, Form()]
 ) -> Response:
     """Undoes an entry. While a register is being saved, nothing is undone, and the page says so."""
     try:

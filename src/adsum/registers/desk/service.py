@@ -85,7 +85,7 @@ class CheckedEntry:
     exists: bool
 
 
-class Desk:
+class DeskEntries:
     """Enters and undoes late arrivals and early departures. Every method raises Forbidden without
     `attendance:overrule`.
 
