@@ -35,6 +35,7 @@ async def flushes(seed: int, minutes: float) -> Result:
             waits.append(time.monotonic() - emptied)
             worker.terminate()
             await worker.wait_until_ended(40)
+        await testbed.start_worker()  # which delivers the events that receivers have refused
         await testbed.verify(RECOVERY_S)
         batches = len(testbed.load.accepted)
     figures = {
