@@ -27,7 +27,9 @@ def drawn(
     color: bool = False,
 ) -> list[str]:
     output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    console = Console(file=output, width=width, force_terminal=True, no_color=not color, color_system="standard")
+    console = Console(
+        file=output, width=width, height=25, force_terminal=True, no_color=not color, color_system="standard"
+    )
     bar = BatchBar(lambda: BEGAN + took)
     console.print(bar)  # nothing is drawn before the first state
     ended = None if run_state is RunState.OPEN else BEGAN + took
