@@ -178,7 +178,9 @@ def test_a_year_is_archived_checked_and_dropped_by_commands(demo: Commands, tmp_
 
     refused = demo.run("year", "archive", "2020", path, "--drop")
     assert (refused.returncode, "--yes" in refused.stderr) == (2, True)
-    made = json.loads(demo.output("year", "archive", "2020", path, "--drop", "--yes", "--json"))
+    archived = demo.run("year", "archive", "2020", path, "--drop", "--yes", "--json")
+    assert "no school has records from 2020-08-01 to 2021-07-31" in archived.stderr
+    made = json.loads(archived.stdout)
     assert (made["year"], made["firstDay"], made["lastDay"], made["records"]) == (2020, "2020-08-01", "2021-07-31", 0)
 
     assert json.loads(demo.output("year", "verify", path, "--json")) == made

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.privacy.years.archive import read_archive
@@ -68,9 +69,13 @@ def archive(
         _confirm(yes=yes)
         run_with(YearArchives, lambda archives: archives.require_droppable(year, system_caller()))
     manifest = run_with(YearArchives, lambda archives: archives.archive(year, path, system_caller()))
+    item = ArchiveItem.of(manifest)
+    if not item.records:
+        days = f"from {item.first_day.isoformat()} to {item.last_day.isoformat()}"
+        show_notice(f"no school has records {days}: `adsum year list` shows the years that have records")
     if drop:
         _drop(path)
-    show_item(ArchiveItem.of(manifest), as_json=as_json)
+    show_item(item, as_json=as_json)
 
 
 @app.command()
