@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tests.support.choice import DAILY_SHARE, OF_STATEMENTS, daily
 from tests.support.measuring import Measurement
 
 MEASUREMENT = Measurement()
+# Modules and tests stay: a collection would visit them, and release none. See `pytest_collection_finish`.
+gc.disable()
 
 # A slow machine is not an error of the code.
 settings.register_profile("without deadline", deadline=None)
@@ -81,6 +84,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         prepare_application()
         share_fork_server()
     freeze_startup_objects()
+    gc.enable()
 
 
 def _in_running_order(items: list[pytest.Item]) -> list[pytest.Item]:

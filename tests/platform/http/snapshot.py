@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import cache
 from typing import Any
 
 from adsum.app import create_app
@@ -19,6 +20,7 @@ RECORD = ROOT / "docs" / "openapi.json"
 COMMAND = "python -m tests.platform.http.snapshot"
 
 
+@cache
 def present() -> dict[str, Any]:
     """The description of the present code, without the version, which changes with every release."""
     description = create_app(Settings()).openapi()

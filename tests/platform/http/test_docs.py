@@ -13,6 +13,7 @@ from typing_extensions import override
 from adsum.accounts.access import Permission
 from adsum.app import create_app
 from adsum.platform.settings import Settings
+from tests.platform.http.snapshot import present
 from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
 from tests.support.live import ROOT
 
@@ -89,9 +90,8 @@ async def test_the_description_names_every_way_to_authenticate_and_the_form_of_e
 
 async def test_the_description_links_to_the_documentation_where_a_setting_names_it(sqlite_url: str) -> None:
     url = "https://docs.school.example/adsum/index.html"
-    settings = Settings(database_url=sqlite_url, secret_key=SecretStr(SECRET))
-    assert "externalDocs" not in create_app(settings).openapi()
-    linked = create_app(settings.model_copy(update={"documentation_url": url})).openapi()
+    assert "externalDocs" not in present()
+    linked = create_app(Settings(database_url=sqlite_url, documentation_url=url)).openapi()
     assert linked["externalDocs"] == {"description": "Documentation", "url": url}
 
 
