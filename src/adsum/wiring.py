@@ -34,7 +34,7 @@ from adsum.platform.redis.last_writes import LastWrites
 from adsum.platform.redis.shards import Shards
 from adsum.platform.services import Services
 from adsum.platform.settings import Settings
-from adsum.platform.time_zones import ASSUMED
+from adsum.platform.time_zones import DEFAULT_TIME_ZONE
 from adsum.privacy.retention.rules import FIRST_MONTH
 from adsum.privacy.wiring import PrivacyServices, privacy_services
 from adsum.privacy.years.repository import partitioning, partitions_ahead
@@ -250,7 +250,7 @@ async def load_demo(settings: Settings) -> dict[str, str]:
     try:
         roster_import = RosterImport(database, settings.timezone, system_clock, warnings_of_transfers)
         return await demo.load_demo(
-            database, roster_import, Accounts(database, Passwords()), settings.timezone or ASSUMED
+            database, roster_import, Accounts(database, Passwords()), settings.timezone or DEFAULT_TIME_ZONE
         )
     finally:
         await database.close()

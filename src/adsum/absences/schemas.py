@@ -37,7 +37,7 @@ AbsenceReason = Annotated[
 
 
 class AbsenceQuery(PageQuery):
-    """Filters of the list. Days select the absences that include any of them."""
+    """Filters of the list. `from` and `to` select the absences that overlap this period."""
 
     school_id: PathId | None = None
     class_id: PathId | None = None
@@ -136,7 +136,9 @@ class AbsenceItem(Schema):
     reason: Annotated[str, Field(description="The reason, which only the office sees.")]
     version: int
     revoked_at: Moment | None
-    warnings: Annotated[Sequence[WarningOfAbsence], Field(description="Of an absence of some hours.")] = ()
+    warnings: Annotated[
+        Sequence[WarningOfAbsence], Field(description="Warnings. Only absences of part of a day have any.")
+    ] = ()
 
     @classmethod
     def of(cls, planned: PlannedAbsence, warnings: Sequence[AbsenceWarning] = ()) -> AbsenceItem:

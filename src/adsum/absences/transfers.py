@@ -15,7 +15,7 @@ FILE = "users.csv"
 async def warnings_of_transfers(connection: Connection) -> Sequence[Violation]:
     """A warning for each absence of today or later at a school that its student leaves in the import that runs.
 
-    An absence stays one of the school that was told: its statuses and sessions are those of that school.
+    An absence remains that of the school that entered it: its status and sessions belong to that school.
     """
     warnings: list[Violation] = []
     for planned, source_id, line in await absences_of_transfers(connection):

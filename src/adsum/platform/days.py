@@ -9,11 +9,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from adsum.platform.errors import Violation
 
 EARLIEST = date(1990, 1, 1)
+A_DAY: Final = timedelta(days=1)
 AMBIGUOUS_DAY = "may begin with the day or with the month: write YYYY-MM-DD or DD.MM.YYYY"
 # A week as its days are written, in lower case without a dot.
 _NAMES_OF_DAYS = (

@@ -13,6 +13,7 @@ MAX_NOTE = 500
 MAX_REASON = 500
 # NUL, and halves of UTF-16 pairs.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE_TEXT = "must not contain NUL or unpaired surrogates"
 # Control characters, and the line and paragraph separators of Unicode.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 WRONG_ROSTER_TEXT = "this must not contain control characters, such as NUL or a line break, or unpaired surrogates"
@@ -112,4 +113,4 @@ def _validate_text(name: str, text: str | None, limit: int, pointer: str) -> Ite
     if len(text) > limit:
         yield Violation(f"{name}_too_long", f"a {name} has at most {limit} characters", pointer, {"most": limit})
     elif UNSTORABLE.search(text):
-        yield Violation(f"{name}_not_text", f"a {name} must not contain NUL or unpaired surrogates", pointer)
+        yield Violation(f"{name}_not_text", f"a {name} {UNSTORABLE_TEXT}", pointer)

@@ -10,7 +10,7 @@ from zoneinfo import available_timezones
 from adsum.platform.errors import Violation
 
 # The time zone of a school for which nobody has named one.
-ASSUMED = "UTC"
+DEFAULT_TIME_ZONE = "UTC"
 MAX_CLOSE = 3
 MAX_SHOWN = 40
 

@@ -107,7 +107,9 @@ async def list_students_on_site(
     exports: Annotated[ListExports, Depends(provided(ListExports))],
     accept: Accept = "",
 ) -> Page[PresentItem] | StreamingResponse:
-    """Students who are on site by their newest mark of the school's today: attended, not elsewhere, and not left."""
+    """Students whose newest mark of today, in the time zone of the school, has them on site: attended, not elsewhere,
+    and not left.
+    """
 
     async def fetch(page: PageRequest) -> Page[PresentItem]:
         found = await on_site.page(query.school_id, caller, page)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from adsum.platform.days import A_DAY
 from adsum.reports.rules import Counts
 
-A_DAY: Final = timedelta(days=1)
 WEEKDAYS: Final = 7
 SCHOOL_DAYS: Final = 5
 WIDTH: Final = 980

@@ -17,8 +17,6 @@ from adsum.platform.days import today_in
 from adsum.schools.rules import EditWindow, School, SchoolChange
 from adsum.schools.tables import school_changes, schools
 
-UTC_ZONE = "UTC"
-
 
 async def today_of_schools(connection: AsyncConnection, caller: Caller, now: datetime) -> Day:
     """Today in the visible schools: a date, or an expression over `schools.time_zone` if their dates differ."""
@@ -47,7 +45,7 @@ async def zones_of_schools(connection: AsyncConnection, caller: Caller) -> list[
 async def common_zone(connection: AsyncConnection, caller: Caller) -> str:
     """The time zone of the visible schools; UTC if they have different ones."""
     zones = await zones_of_schools(connection, caller)
-    return zones[0] if len(zones) == 1 else UTC_ZONE
+    return zones[0] if len(zones) == 1 else "UTC"
 
 
 async def list_schools(connection: AsyncConnection, caller: Caller, after: int, limit: int) -> list[School]:

@@ -27,7 +27,7 @@ async def test_entries_that_stay_unsealed_are_a_warning(database: Database) -> N
     late = await check_audit(database, KEYS, lambda: system_clock() + timedelta(minutes=20))
     assert (late.severity, late.message) == (
         Severity.WARNING,
-        "1 audit record not sealed, the oldest for 20 minutes",
+        "1 audit entry not sealed, the oldest for 20 minutes",
     )
 
 

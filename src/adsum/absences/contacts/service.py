@@ -33,14 +33,13 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.days import today_in
 from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.roster.service import school_of_student
 from adsum.roster.student_contacts.repository import contacts_of_students
 from adsum.roster.student_contacts.rules import StudentContact
 from adsum.schools.locks import lock_school
-from adsum.schools.repository import time_zone_of
+from adsum.schools.repository import today_of_school
 from adsum.schools.service import require_school
 
 
@@ -74,7 +73,7 @@ class Contacts:
         after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
             await require_school(connection, caller, school_id)
-            day = day or today_in(await time_zone_of(connection, school_id), self._now())
+            day = day or await today_of_school(connection, school_id, self._now())
             codes = (await statuses_of_school(connection, school_id)).unexplained
             ids = await absent_students(connection, school_id, day, codes, after, page.limit + 1)
             records = await find_records_with_statuses(
@@ -141,7 +140,7 @@ class Contacts:
             except Invalid as error:
                 raise Invalid(error.detail, [*violations, *error.violations]) from error
             now = self._now()
-            today = today_in(await time_zone_of(connection, own_school), now)
+            today = await today_of_school(connection, own_school, now)
             day = day or today
             refuse([*violations, *await _wrong_at(connection, own_school, day, today, contact)])
             explained = None

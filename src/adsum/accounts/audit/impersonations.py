@@ -1,4 +1,4 @@
-"""Records for whom API keys act: one entry for a key, a person and a day (of UTC)."""
+"""Records for which users API keys act: one entry per key, user and day in UTC."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class ImpersonationRecords:
                 await self._write(list(uses.values()))
             except Unavailable:
                 self._noted.difference_update(uses)
-                log.warning("that API keys have acted for people was not recorded", total=len(uses))
+                log.warning("use of API keys for users not recorded", total=len(uses))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._is_closing.wait(), PAUSE_S)
 

@@ -4,8 +4,8 @@ Recording itself reads no other entry and takes no lock, so that no action waits
 entries visible in the order of their commits, not of their ids; positions are therefore given here, by one sealer at a
 time.
 
-A change or a deletion of an entry before it is sealed cannot be detected, nor can an invented one: that takes seconds,
-and `adsum doctor` reports entries that stay unsealed.
+An entry is sealed within seconds. Until then nothing detects that it was changed, deleted or forged. `adsum doctor`
+reports entries that stay unsealed.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Sealing:
         """Seals the entries that are visible, and logs each sealed entry at least once. Returns their number.
 
         It seals nothing while the signature of the chain is wrong, since it would sign what somebody has forged, or
-        while an entry has the next position that no sealer gave it.
+        while an entry that no sealer has sealed occupies the next position.
         """
         try:
             sealed = await self._seal_all()
@@ -134,8 +134,8 @@ async def set_ends(connection: Connection, keys: ChainKeys, *, newest: Link, pru
 async def prune_entries(connection: Connection, keys: ChainKeys, before: datetime, limit: int) -> int:
     """Deletes the oldest sealed entries, at most `limit`, as far as all are from before a time. Records how many.
 
-    The chain then begins at the last one of them. Entries are deleted from the beginning only: one that is newer keeps
-    those after it.
+    The chain then begins at the last one of them. Deletion goes from the beginning and stops at the first
+    entry that is not from before that time.
 
     Raises:
         ConfigurationError: there is no signing key, or the signature of the chain is wrong.

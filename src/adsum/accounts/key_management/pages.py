@@ -15,6 +15,7 @@ from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.rules import MAX_EMAIL
 from adsum.accounts.service import Accounts
 from adsum.accounts.visitors import Visitor, visitor_with
+from adsum.platform.days import A_DAY
 from adsum.platform.errors import AdsumError, ConfirmationNeeded, Forbidden
 from adsum.platform.http.dependencies import CurrentSettings, Now, provided
 from adsum.platform.http.schemas import PathId, PlainText
@@ -32,7 +33,6 @@ Manager = Annotated[Visitor, Depends(visitor_with(Permission.KEY_MANAGE))]
 KeyService = Annotated[ApiKeys, Depends(provided(ApiKeys))]
 KeyId = Annotated[PathId, Path(alias="id")]
 Text = Annotated[PlainText, Field(max_length=1_000)]
-A_DAY = timedelta(days=1)
 # The overlaps that the page offers, in days.
 OVERLAPS = (0, 1, 7, 30)
 REFUSED = (*WRONG, Forbidden)

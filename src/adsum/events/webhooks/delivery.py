@@ -234,7 +234,7 @@ class Deliveries:
             await statements.advance_replay(connection, page.replay, _position_after(page, attempts))
         if failed and not page.webhook.in_order:
             again = {event.id: page.retries.get(event.id, 0) + 1 for event, _ in failed}
-            kept = {event_id: _again(attempts, now) for event_id, attempts in again.items() if attempts < MAX_ATTEMPTS}
+            kept = {event_id: _again(number, now) for event_id, number in again.items() if number < MAX_ATTEMPTS}
             await statements.set_retries(connection, webhook.id, kept)
             await statements.delete_retries(connection, webhook.id, again.keys() - kept.keys())
         changed = {"position": max(position, webhook.position)}

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time
 from enum import StrEnum
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from adsum.accounts.audit.rules import Action
 from adsum.operations.audit.rules import ACTIONS, Area, Parties
-from adsum.platform.days import WrongDay, day_near, today_in
+from adsum.platform.days import A_DAY, WrongDay, day_near, today_in
 from adsum.platform.ids import MAX_ID
 
-A_DAY = timedelta(days=1)
 SYSTEM = "system"
 """The code of the command line, and of Adsum itself, as a party."""
 _PARTY = re.compile(r"(person|key|student)-([1-9][0-9]{0,18})")

@@ -23,7 +23,7 @@ async def check_audit(database: Database, keys: KeyRing, now: Clock) -> Finding:
     if since is None or now() - since <= LATE:
         return ok("audit", "entries of the audit log are sealed")
     minutes = int((now() - since).total_seconds() // 60)
-    detail = f"{counted(unsealed, 'audit record')} not sealed, the oldest for {minutes:,} minutes"
+    detail = f"{counted(unsealed, 'audit entry')} not sealed, the oldest for {minutes:,} minutes"
     return warning("audit", detail, "adsum worker  # with the signing key of the API; then adsum audit verify")
 
 

@@ -62,6 +62,6 @@ def has_no_error(findings: Iterable[Finding]) -> bool:
 
 def counted(number: int, noun: str, ids: Sequence[str] = ()) -> str:
     """`3 locks: a, b, c`, `1 lock: a`, `9 locks: a, b, c, …`."""
-    plural = noun if number == 1 else f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
     listed = [*ids[:_LISTED], *(["…"] if len(ids) > _LISTED else [])]
-    return f"{number:,} {plural}" + (f": {', '.join(listed)}" if listed else "")
+    return f"{number:,} {noun if number == 1 else plural}" + (f": {', '.join(listed)}" if listed else "")

@@ -25,13 +25,13 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import Row, RowPage
-from adsum.platform.texts import MAX_NOTE, UNSTORABLE, WRONG_ROSTER_TEXT, is_roster_text, note_text
+from adsum.platform.texts import MAX_NOTE, UNSTORABLE, UNSTORABLE_TEXT, WRONG_ROSTER_TEXT, is_roster_text, note_text
 
 
 def _storable(text: str) -> str:
     # Postgres refuses a whole statement for one NUL, and half a surrogate pair cannot be written as UTF-8.
     if UNSTORABLE.search(text):
-        raise PydanticCustomError("wrong_text", "a text must not contain NUL or unpaired surrogates")
+        raise PydanticCustomError("wrong_text", f"a text {UNSTORABLE_TEXT}")
     return text
 
 

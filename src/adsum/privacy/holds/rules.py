@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from adsum.platform.errors import Conflict, Violation
-from adsum.platform.texts import UNSTORABLE
+from adsum.platform.texts import UNSTORABLE, UNSTORABLE_TEXT
 
 MAX_REFERENCE = 64
 
@@ -67,7 +67,7 @@ def validate_reference(reference: str | None) -> Iterator[Violation]:
         detail = f"a reference has at most {MAX_REFERENCE} characters: the number of the case, not its facts"
         yield Violation("too_long", detail, "/reference", {"maximum": MAX_REFERENCE})
     if UNSTORABLE.search(reference):
-        yield Violation("wrong_text", "a text must not contain NUL or unpaired surrogates", "/reference")
+        yield Violation("wrong_text", f"a text {UNSTORABLE_TEXT}", "/reference")
 
 
 def refuse_held(student_id: int, holds: list[Hold]) -> None:

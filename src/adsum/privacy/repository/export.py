@@ -1,7 +1,8 @@
 """Exports the data of one student.
 
-Each table that `erase_student` changes is exported, except for the summaries of classes and schools, which contain no
-personal data. Audit entries are exported, and stay: they name the student by the id alone, which is not used again.
+Each table that `erase_student` changes is exported, except for summaries of classes and schools, which contain no
+personal data, and events, which repeat by id what the records say. Audit entries are exported, and stay: they name the
+student by the id alone, which is not used again.
 """
 
 from __future__ import annotations

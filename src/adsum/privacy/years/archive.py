@@ -23,7 +23,7 @@ from adsum.privacy.years.archived_rows import ArchivedRows
 from adsum.privacy.years.rules import ArchiveRefused, SchoolTotals, YearManifest
 
 FORMAT = 2
-# Archives without the revision of the schema: all of them were made at this one or a later one.
+# Archives of this format lack the revision of the schema.
 FORMAT_WITHOUT_SCHEMA = 1
 MANIFEST = "manifest.json"
 ENDING = ".jsonl.gz"
@@ -115,7 +115,7 @@ def read_archive(path: Path) -> YearManifest:
             rows = ArchivedRows(manifest.first, manifest.end)
             for name, expected in manifest.files.items():
                 read = rows.reader_of(name.removesuffix(ENDING))
-                if not _fits(tar, next(members, None), name, expected, read):
+                if not _is_read_whole(tar, next(members, None), name, expected, read):
                     raise ArchiveRefused(f"{name} in {path} differs from the checksum in its manifest")
             if next(members, None) is not None:
                 raise ArchiveRefused(f"{path} contains more than its manifest lists")
@@ -142,7 +142,7 @@ class _Hashed(io.RawIOBase):
         return block
 
 
-def _fits(
+def _is_read_whole(
     tar: tarfile.TarFile,
     member: tarfile.TarInfo | None,
     name: str,
@@ -170,7 +170,8 @@ def _manifest_in(tar: tarfile.TarFile, member: tarfile.TarInfo | None) -> YearMa
     with _opened(tar, member) as file:
         text = file.read()
     manifest = _from_json(json.loads(text))
-    # Its digest is that of the file: another form, or more than is read, would not be in it.
+    # The digest of an archive is computed from what was read. It would not cover another form, or fields that are not
+    # read.
     if _to_json(manifest) != text:
         raise ValueError
     return manifest

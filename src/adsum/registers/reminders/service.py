@@ -28,7 +28,7 @@ from adsum.registers.reminders.rules import (
 from adsum.registers.repository import list_registers
 from adsum.registers.rules import LocalTime, Register, RegisterFilters, Reminder
 from adsum.schools.locks import lock_school
-from adsum.schools.repository import time_zone_of
+from adsum.schools.repository import time_zone_of, today_of_school
 from adsum.schools.service import require_school
 
 
@@ -69,7 +69,7 @@ class Reminders:
             # Two requests at once would not find each other's reminders.
             await lock_school(connection, school_id)
             now = self._now()
-            today = today_in(await time_zone_of(connection, school_id), now)
+            today = await today_of_school(connection, school_id, now)
             refuse(list(validate_day(day or today, today)))
             filters = RegisterFilters(day=day or today, school_id=school_id)
             found = await list_registers(connection, caller, filters, now, None, MAX_REGISTERS)

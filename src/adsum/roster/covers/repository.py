@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Select, delete, insert, not_, or_, select, tuple_, update
@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.tables import class_covers, class_teachers, is_disabled, users
 from adsum.accounts.visibility import in_visible_school
+from adsum.platform.days import A_DAY
 from adsum.roster.covers.rules import Cover, CoverFilters, CoverRow
 from adsum.schools.tables import schools
 
 CoverPosition = tuple[date, int]
 """The sort key of a cover: its first day and its id, both descending."""
-
-_DAY = timedelta(days=1)
 
 
 async def is_teacher_of(connection: AsyncConnection, user_id: int, school_id: int) -> bool:
@@ -127,10 +126,10 @@ def _columns(cover: Cover) -> dict[str, Any]:
         "session_id": cover.session_id,
         "user_id": cover.teacher_id,
         "begin_date": cover.first_day,
-        "end_date": cover.last_day + _DAY,
+        "end_date": cover.last_day + A_DAY,
     }
 
 
 def _row(cover_id: int, school_id: int, time_zone: str, *columns: Any) -> CoverRow:
     class_id, session_id, user_id, begin, end, *created = columns
-    return CoverRow(cover_id, school_id, time_zone, Cover(class_id, session_id, user_id, begin, end - _DAY), *created)
+    return CoverRow(cover_id, school_id, time_zone, Cover(class_id, session_id, user_id, begin, end - A_DAY), *created)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
@@ -12,15 +12,13 @@ from adsum.accounts.audit.rules import Action, Details
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.days import today_in, validate_days
+from adsum.platform.days import A_DAY, today_in, validate_days
 from adsum.platform.errors import Invalid, NotFound, Violation, refuse
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 from adsum.roster.covers import repository as covers
 from adsum.roster.covers.repository import CoverPosition
 from adsum.roster.covers.rules import MAX_DAYS, Cover, CoverFilters, CoverRow
 from adsum.roster.repository.classes import find_class, find_session
-
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +110,7 @@ class Covers:
             if row.cover.last_day < today:
                 return
             await covers.end_cover(connection, row, today)
-            last_day = today - _DAY
+            last_day = today - A_DAY
             await record(
                 *(connection, caller, Action.COVER_ENDED),
                 school_id=row.school_id,

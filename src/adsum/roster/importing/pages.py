@@ -22,7 +22,7 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.platform.pages.uploads import Upload, is_scripted, uploaded
 from adsum.platform.settings import Settings
-from adsum.platform.time_zones import ASSUMED
+from adsum.platform.time_zones import DEFAULT_TIME_ZONE
 from adsum.roster.importing.rules import (
     LEAVING,
     MAX_LEAVING_PERCENT,
@@ -109,7 +109,7 @@ def _page(
         "most_removed": MAX_REMOVED_PERCENT,
         "most_leaving": MAX_LEAVING_PERCENT,
         "leaving": LEAVING,
-        "time_zone": settings.timezone or ASSUMED,
+        "time_zone": settings.timezone or DEFAULT_TIME_ZONE,
         "max_mebibytes": settings.max_import_bytes // 2**20,
         "is_scripted": is_scripted(request),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from adsum.accounts.kept_words.pages import SearchedWords
 from adsum.accounts.names import MAX_NAME, NameChange, PersonName
 from adsum.accounts.rules import ROLES
 from adsum.accounts.single_sign_on.identities import Identities
+from adsum.platform.days import A_DAY
 from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation
 from adsum.platform.http.dependencies import provided, services_of
 from adsum.platform.http.schemas import PathId, PlainText
@@ -43,7 +43,6 @@ MAX_SCHOOLS = 200
 PeopleService = Annotated[People, Depends(provided(People))]
 Text = Annotated[PlainText, Form(max_length=300)]
 PersonId = Annotated[PathId, Path(alias="id")]
-A_DAY = timedelta(days=1)
 NO_ADMINS: RowPage[Person] = RowPage([], None)
 ALL_SCHOOLS = "all"
 DISTRICT_ADMIN = "district-admin"

@@ -164,7 +164,7 @@ async def roster_of(connection: AsyncConnection, class_id: int, day: date) -> li
 
 
 async def keep_students(connection: AsyncConnection, student_ids: Collection[int]) -> set[int]:
-    """Prevents that these students are erased until the transaction ends. Returns those who exist.
+    """Prevents the erasure of these students until the transaction ends. Returns those who exist.
 
     Call it before something about students is stored that no constraint ties to them: their erasure would not find it.
     """

@@ -81,12 +81,13 @@ def opening_terms(terms: Collection[FileTerm]) -> set[int]:
 def _narrowest(terms: Mapping[str, FileTerm]) -> Iterable[FileTerm]:
     divided = {term.parent for term in terms.values() if term.kind != GRADING_PERIOD}
     for term in terms.values():
-        if term.parent not in terms if term.kind == GRADING_PERIOD else term.source_id not in divided:
+        is_narrowest = term.parent not in terms if term.kind == GRADING_PERIOD else term.source_id not in divided
+        if is_narrowest:
             yield term
 
 
 def _root(term: FileTerm, terms: Mapping[str, FileTerm]) -> str:
-    """The source id of the outermost term around a term. A circle of parents has the first of them in order."""
+    """The source id of the outermost term around a term. Of parents that form a cycle, the smallest source id."""
     passed = {term.source_id}
     while term.parent is not None and term.parent in terms:
         term = terms[term.parent]

@@ -59,7 +59,7 @@ class TimetableQuery(ChangeQuery):
 async def get_times(
     session_id: SessionId, query: Annotated[TimesQuery, Query()], timetables: TimetablesService, caller: Reader
 ) -> Times:
-    """Those of the week of a day, in its order. Empty if the times are not known."""
+    """The times in the week of `date`, in the order of its days. Empty if the times are not known."""
     return Times.of(await timetables.times(session_id, caller, query.day))
 
 
@@ -92,12 +92,12 @@ async def import_timetable(
     caller: Manager,
     key: SentKey,
 ) -> TimetableAnswer:
-    """Columns class, session, weekday, begins, ends. Every session that is named gets these times; all, or nothing.
+    """Replaces the times of every session in the file. Columns: class, session, weekday, begins, ends.
 
-    Earlier days keep their times.
+    One wrong line rejects the whole file. Earlier days keep their times.
 
     `class` is a sourced id; `session` is a period, which may be empty, or a sourced id. Adsum's ids have columns of
-    their own: classId, sessionId. Of a workbook the first sheet is read.
+    their own: classId, sessionId. Only the first sheet of a workbook is read.
     """
     content_type_among(request, TABLE_TYPES)
     content = await request.body()

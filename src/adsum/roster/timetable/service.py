@@ -137,7 +137,7 @@ class Timetables:
             await claim_key(connection, keyed)
             still_active = {each.id for each in await visible_sessions(connection, caller, school_id, active=True)}
             if not still_active.issuperset(plan.times):
-                raise Conflict("sessions of the file have ended while it was read: send it again")
+                raise Conflict("some sessions of the file ended while it was being read: send it again")
             today = await today_of_school(connection, school_id, self._now())
             changed = await changed_times(connection, plan.times, valid_from, today)
             if not dry_run:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 
 from adsum.accounts.access import Role, may_manage
-from adsum.platform.days import Span, WrongDay, day_near
+from adsum.platform.days import A_DAY, Span, WrongDay, day_near
 from adsum.platform.errors import AdsumError
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.queries import Day
@@ -34,7 +34,6 @@ CalendarService = Annotated[SchoolCalendar, Depends(provided(SchoolCalendar))]
 Text = Annotated[PlainText, Form(max_length=1_000)]
 Weekdays = Annotated[list[Annotated[int, Form(ge=1, le=7)]], Form(max_length=7)]
 Year = Annotated[int | None, Query(ge=1990, le=2200)]
-A_DAY = timedelta(days=1)
 SHOWN_CHANGES = 10
 # The days of a week that begins on a Monday, for the names of weekdays.
 WEEK = [date(2024, 1, 1) + timedelta(days=i) for i in range(7)]

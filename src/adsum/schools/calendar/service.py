@@ -16,7 +16,7 @@ from adsum.platform.database.engine import Connection, Database
 from adsum.platform.days import TIME, validate_days, violation_of_time_text
 from adsum.platform.errors import Conflict, NotFound, Violation, refuse
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, by_number, page_of
-from adsum.platform.texts import UNSTORABLE, validate_reason
+from adsum.platform.texts import UNSTORABLE, UNSTORABLE_TEXT, validate_reason
 from adsum.schools.calendar import repository as calendars
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term, closed_spans
 from adsum.schools.locks import lock_rosters, lock_school
@@ -216,7 +216,7 @@ def _validate_term(title: str, begin: date, end: date) -> list[Violation]:
             Violation("too_long", f"a title has at most {MAX_TITLE} characters", "/title", {"maximum": MAX_TITLE})
         )
     if UNSTORABLE.search(title):
-        violations.append(Violation("wrong_text", "a title must not contain NUL or unpaired surrogates", "/title"))
+        violations.append(Violation("wrong_text", f"a title {UNSTORABLE_TEXT}", "/title"))
     if end <= begin:
         violations.append(
             Violation("days_reversed", f"the end, {end}, is not after the beginning, {begin}", "/endDate")

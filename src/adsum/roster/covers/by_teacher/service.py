@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from adsum.accounts.access import Caller, Permission, Role, require_permission
 from adsum.platform.database.engine import Database
-from adsum.platform.days import validate_days
+from adsum.platform.days import A_DAY, validate_days
 from adsum.platform.errors import NotFound, refuse
 from adsum.roster.covers.by_teacher.repository import duties_of_day, held_sessions, teachers_of_school
 from adsum.roster.covers.by_teacher.rules import MAX_DAYS, AwayPlan, CoverNeed, Teacher, needs_of_day
 from adsum.roster.people.repository import find_person
 from adsum.schools.service import require_school
-
-_DAY = timedelta(days=1)
 
 
 class TeachersAway:
@@ -54,7 +52,7 @@ class TeachersAway:
             teachers = await teachers_of_school(connection, person.school_id)
             needs: list[CoverNeed] = []
             for number in range((last_day - first_day).days + 1):
-                day = first_day + number * _DAY
+                day = first_day + number * A_DAY
                 held = await held_sessions(connection, person.school_id, day)
                 duties = await duties_of_day(connection, person.school_id, day)
                 needs += needs_of_day(day, teacher_id, held, duties, teachers)

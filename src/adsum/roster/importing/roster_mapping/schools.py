@@ -8,7 +8,7 @@ from datetime import date
 
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import row_violation
-from adsum.platform.time_zones import ASSUMED
+from adsum.platform.time_zones import DEFAULT_TIME_ZONE
 from adsum.roster.importing.rules import Findings, ImportSchool
 from adsum.roster.oneroster.csv_table import LeftOut, Mode
 from adsum.roster.oneroster.package import Package
@@ -75,7 +75,7 @@ class TimeZone:
 
     @property
     def name(self) -> str:
-        return self.given or self.default or ASSUMED
+        return self.given or self.default or DEFAULT_TIME_ZONE
 
     def warnings(self, orgs: Iterable[Org], known: Mapping[str, ImportSchool]) -> Iterator[Violation]:
         """Warns of each new school whose time zone is assumed, and of each one that keeps another than the given."""
@@ -83,8 +83,8 @@ class TimeZone:
             school = known.get(org.source_id)
             if school is None and self.given is None and self.default is None:
                 detail = (
-                    f"the time zone of the new school {org.source_id} is assumed to be {ASSUMED}: name it at the "
-                    "import, or change it in the settings of the school"
+                    f"the time zone of the new school {org.source_id} is assumed to be {DEFAULT_TIME_ZONE}: name it at "
+                    "the import, or change it in the settings of the school"
                 )
                 yield row_violation("assumed_time_zone", FILE, org.row, detail, org=org.source_id)
             elif school is not None and self.given not in {None, school.time_zone}:
