@@ -36,6 +36,7 @@ Time = Annotated[
         help="Only sessions that meet then by the timetable; with --session, also without times.",
     ),
 ]
+Sessions = Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions.")]
 ReasonOption = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 
 
@@ -55,7 +56,7 @@ def enter(
     ] = None,
     from_time: Time = None,
     to_time: Time = None,
-    session: Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions.")] = [],  # noqa: B006 - never changed
+    session: Sessions = [],  # noqa: B006 - never changed
     as_json: Json = False,
 ) -> None:
     """Enter planned absences. Existing records are corrected."""
@@ -101,17 +102,34 @@ def list_absences(
 def change(
     *,
     absence_id: AbsenceId,
-    first_day: Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE")] = None,
-    last_day: Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE")] = None,
+    first_day: Annotated[
+        date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")
+    ] = None,
+    last_day: Annotated[
+        date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day.")
+    ] = None,
+    from_time: Time = None,
+    to_time: Time = None,
+    all_day: Annotated[bool, typer.Option("--all-day", help="At all times.")] = False,
+    session: Sessions = [],  # noqa: B006 - never changed
+    all_sessions: Annotated[bool, typer.Option("--all-sessions", help="In all sessions.")] = False,
     status: Annotated[str | None, typer.Option(metavar="CODE", help="The status that registers record.")] = None,
     reason: Annotated[str | None, typer.Option(help="The reason, which only the office sees.")] = None,
     as_json: Json = False,
 ) -> None:
     """Change an absence, and the records whose mark comes from it."""
-    given = {"first_day": first_day, "last_day": last_day, "status": status, "reason": reason}
+    if all_day and (from_time or to_time):
+        raise typer.BadParameter("--all-day excludes --from-time and --to-time")
+    if all_sessions and session:
+        raise typer.BadParameter("--all-sessions excludes --session")
+    sessions = tuple(parse_ids({"session": session}, of="session")["session"]) or None
+    given = {"first_day": first_day, "last_day": last_day, "from_time": from_time, "to_time": to_time}
+    given |= {"session_ids": sessions, "status": status, "reason": reason}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    values |= {"from_time": None, "to_time": None} if all_day else {}
+    values |= {"session_ids": None} if all_sessions else {}
     if not values:
-        raise typer.BadParameter("nothing to change: use --from, --to, --status or --reason")
+        raise typer.BadParameter("nothing to change: see --help")
     result = run_with(
         Absences,
         lambda absences: absences.change(absence_id, None, lambda absence: replace(absence, **values), system_caller()),
