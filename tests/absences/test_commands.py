@@ -36,15 +36,13 @@ def test_the_sessions_and_times_of_an_absence_are_set_and_taken_back(demo: Comma
     change = ("absence", "change", "1")
     demo.output("absence", "enter", "--student", "4", "--from", DAY, "--reason", "dentist")
     part = demo.output(*change, "--session", "456", "--from-time", "08:00", "--to-time", "09:00", "--json")
-    earlier = demo.output(*change, "--from-time", "07:30", "--all-sessions", "--json")
-    whole = demo.output(*change, "--all-day", "--json")
+    earlier = demo.output(*change, "--from-time", "07:30", "--session", "", "--json")
+    whole = demo.output(*change, "--from-time", "", "--to-time", "", "--json")
     unknown = demo.run(*change, "--session", "4")
 
     times = [(each["sessionIds"], each["fromTime"], each["toTime"]) for each in map(json.loads, (part, earlier, whole))]
     assert times == [([456], "08:00", "09:00"), (None, "07:30", "09:00"), (None, None, None)]
     assert (unknown.returncode, unknown.stderr) == (1, "adsum: the school has no session 4\n")
-    assert "excludes --session" in demo.run(*change, "--all-sessions", "--session", "456").stderr
-    assert "excludes --from-time" in demo.run(*change, "--all-day", "--to-time", "09:00").stderr
 
 
 def test_the_command_line_names_repeated_and_ineffective_absences_by_their_ids(demo: Commands) -> None:

@@ -29,14 +29,8 @@ COLUMNS = (
 DROPPED_FIRST = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
 
 AbsenceId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the absence: see `list`.")]
-Time = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HH:MM",
-        help="Only sessions that meet then by the timetable; with --session, also without times.",
-    ),
-]
-Sessions = Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions.")]
+TIME_HELP = "Only sessions that meet then by the timetable; with --session, also without times."
+Time = Annotated[str | None, typer.Option(metavar="HH:MM", help=TIME_HELP)]
 ReasonOption = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 
 
@@ -56,7 +50,7 @@ def enter(
     ] = None,
     from_time: Time = None,
     to_time: Time = None,
-    session: Sessions = [],  # noqa: B006 - never changed
+    session: Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions.")] = [],  # noqa: B006 - never changed
     as_json: Json = False,
 ) -> None:
     """Enter planned absences. Existing records are corrected."""
@@ -108,26 +102,22 @@ def change(
     last_day: Annotated[
         date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day.")
     ] = None,
-    from_time: Time = None,
-    to_time: Time = None,
-    all_day: Annotated[bool, typer.Option("--all-day", help="At all times.")] = False,
-    session: Sessions = [],  # noqa: B006 - never changed
-    all_sessions: Annotated[bool, typer.Option("--all-sessions", help="In all sessions.")] = False,
+    from_time: Annotated[str | None, typer.Option(metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")] = None,
+    to_time: Annotated[str | None, typer.Option(metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")] = None,
+    session: Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions; '' means all.")] = [],  # noqa: B006 - never changed
     status: Annotated[str | None, typer.Option(metavar="CODE", help="The status that registers record.")] = None,
     reason: Annotated[str | None, typer.Option(help="The reason, which only the office sees.")] = None,
     as_json: Json = False,
 ) -> None:
     """Change an absence, and the records whose mark comes from it."""
-    if all_day and (from_time or to_time):
-        raise typer.BadParameter("--all-day excludes --from-time and --to-time")
-    if all_sessions and session:
-        raise typer.BadParameter("--all-sessions excludes --session")
-    sessions = tuple(parse_ids({"session": session}, of="session")["session"]) or None
-    given = {"first_day": first_day, "last_day": last_day, "from_time": from_time, "to_time": to_time}
-    given |= {"session_ids": sessions, "status": status, "reason": reason}
+    given = {"first_day": first_day, "last_day": last_day, "status": status, "reason": reason}
     values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    values |= {"from_time": None, "to_time": None} if all_day else {}
-    values |= {"session_ids": None} if all_sessions else {}
+    times = {"from_time": from_time, "to_time": to_time}
+    values |= {name: time or None for name, time in times.items() if time is not None}
+    if session:
+        values["session_ids"] = (
+            None if session == [""] else tuple(parse_ids({"session": session}, of="session")["session"])
+        )
     if not values:
         raise typer.BadParameter("nothing to change: see --help")
     result = run_with(
