@@ -277,7 +277,7 @@ class AbsencePageData:
         filters = StudentFilters(search.words.strip() or None, class_id=search.class_id, school_id=school_id)
         page = await self._directory.students(caller, filters, PageRequest(limit=MAX_LIMIT))
         active = [student for student in page.items if student.active]
-        ordered = sorted(active, key=lambda each: name_order(each.family_name, each.given_name, each.id))
+        ordered = sorted(active, key=lambda each: each.name_order)
         return ordered, page.next_cursor is not None
 
 
