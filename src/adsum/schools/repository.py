@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
@@ -95,20 +95,35 @@ async def change_settings(
 ) -> None:
     """Changes settings of a school, and adds the changes to its history. `old` and `new` have the same names."""
     await connection.execute(update(schools).where(schools.c.id == school_id).values(**new))
+    await _add_changes(connection, [(school_id, name, old[name], value) for name, value in new.items()], author, now)
+
+
+async def add_named_zones(
+    connection: AsyncConnection, school_ids: Collection[int], time_zone: str, author: Caller, now: datetime
+) -> None:
+    """Adds to the history of new schools that their time zone was named, and not assumed."""
+    await _add_changes(connection, [(each, "time_zone", None, time_zone) for each in sorted(school_ids)], author, now)
+
+
+async def _add_changes(
+    connection: AsyncConnection, changes: Sequence[tuple[int, str, Any, Any]], author: Caller, now: datetime
+) -> None:
+    """Adds changes, given as (school, setting, old value, new value), to the history."""
     rows = [
         {
             "school_id": school_id,
-            "setting": name,
-            "old_value": old[name],
-            "new_value": value,
+            "setting": setting,
+            "old_value": old,
+            "new_value": new,
             "changed_at": now,
             "changed_role": author.role.value,
             "user_id": author.user_id,
             "key_id": author.key_id,
         }
-        for name, value in new.items()
+        for school_id, setting, old, new in changes
     ]
-    await connection.execute(insert(school_changes), rows)
+    if rows:
+        await connection.execute(insert(school_changes), rows)
 
 
 async def list_school_changes(

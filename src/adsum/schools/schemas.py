@@ -122,7 +122,10 @@ class SchoolChangeItem(Schema):
     """A change of one setting. From `changedAt` on the new value holds."""
 
     setting: Annotated[str, Field(description="The name of a field of the school.")]
-    old_value: Annotated[Any, Field(description="The value before the change.")]
+    old_value: Annotated[
+        Any,
+        Field(description="The value before the change; null of the time zone that the import of a new school named."),
+    ]
     new_value: Annotated[Any, Field(description="The value from `changedAt` on.")]
     changed_at: Moment
     changed_by_role: str

@@ -41,6 +41,25 @@ async def test_the_real_files_are_imported_and_the_second_time_nothing_changes(
     assert {row["time_zone"] for row in await importing.rows(tables.schools)} == {"America/Chicago"}
 
 
+def test_a_time_zone_that_an_import_named_is_done_in_the_setup_of_its_school(adsum: Commands, tmp_path: Path) -> None:
+    steps: dict[str, str] = {}
+    for number, (name, zone) in enumerate({"named": ["--timezone", "Europe/Berlin"], "assumed": []}.items(), start=1):
+        path = tmp_path / f"{name}.zip"
+        files = {file: rows.replace(b"school-1", name.encode()) for file, rows in a_school().files().items()}
+        path.write_bytes(in_zip(files).getvalue())
+        for _ in range(2):  # the second one changes nothing
+            adsum.output_of_import("roster", "import", str(path), *zone)
+        of_school = ["--school", str(number)]
+        steps[name] = adsum.output("school", "setup", *of_school).splitlines()[1]
+        changes = json.loads(adsum.output("school", "history", *of_school, "--json"))
+        assert [(each["setting"], each["oldValue"], each["newValue"]) for each in changes] == (
+            [("timeZone", None, "Europe/Berlin")] if zone else []
+        )
+
+    assert steps["named"].split(maxsplit=2) == ["time_zone", "done", "Check the time zone"]
+    assert steps["assumed"].split(maxsplit=2) == ["time_zone", "open", "Check the time zone"]
+
+
 async def test_a_dry_run_prints_the_changes_and_makes_none(adsum: Commands, importing: Importing) -> None:
     report = json.loads(adsum.output_of_import("roster", "import", REAL, "--dry-run", "--json"))
 

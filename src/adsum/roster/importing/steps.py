@@ -52,7 +52,7 @@ from adsum.roster.oneroster.csv_table import Mode
 from adsum.roster.oneroster.package import Package, repeated_id
 from adsum.roster.oneroster.records import STUDENT, TEACHER
 from adsum.schools.locks import lock_rosters
-from adsum.schools.repository import today_of_schools
+from adsum.schools.repository import add_named_zones, today_of_schools
 
 BATCH = 5_000
 
@@ -176,6 +176,9 @@ class RosterSteps:
             await staging.rename_school(connection, known[org.source_id].id, org.name)
         found = await staging.schools_of(connection, sources)
         schools = [school for school in found if _is_visible(self._caller, school)]
+        if time_zone.given is not None:
+            added = [school.id for school in schools if school.source_id not in known]
+            await add_named_zones(connection, added, time_zone.given, self._caller, self._now)
         orgs.ids = {school.source_id: school.id for school in schools if school.source_id not in orgs.gone}
         orgs.today = {school.source_id: today_in(school.time_zone, self._now) for school in schools}
         today = [(school.id, orgs.today[school.source_id], school.source_id in orgs.gone) for school in schools]
