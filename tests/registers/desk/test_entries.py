@@ -22,6 +22,7 @@ from adsum.registers.desk.rules import (
     DeskKind,
     NewEntry,
 )
+from adsum.registers.on_site.service import OnSite
 from adsum.registers.tables import desk_entries
 from adsum.schools.tables import schools
 from tests.absences.conftest import Office
@@ -77,6 +78,33 @@ async def test_a_departure_plans_the_absence_from_later_sessions_and_undo_keeps_
     await office.api.post(f"/desk-entries/{entered['id']}/undo", {}, "office")
     assert (await marks(office))[second][0] is None
     assert (await office.api.get(f"/absences/{entered['absenceId']}")).json()["revokedAt"] is not None
+
+
+async def test_a_departure_takes_a_student_whom_the_office_marked_present_off_the_on_site_list_and_undo_puts_them_back(
+    office: Office, lessons: list[int]
+) -> None:
+    student, school_id = office.school.student_ids[0], office.school.school_id
+    actor, day = caller(Role.OFFICE, school_id), date.fromisoformat(DAY)
+    on_site = OnSite(office.adsum.database, lambda: datetime(2024, 12, 25, 12, tzinfo=UTC))
+
+    async def listed() -> list[int]:
+        return [each.student_id for each in (await on_site.page(school_id, actor, PageRequest())).items]
+
+    for each in (await office.adsum.desk.student_day(student, actor, day=day)).sessions:
+        await office.take("office", classId=each.class_id, sessionId=each.session_id)
+    assert student in await listed()
+    entered = (await enter(office, "departure", "08:30", reason="fever")).json()
+    await settled(office, entered)
+    first, *later = lessons
+    assert await marks(office) == {
+        first: ("present", None, "08:30"),
+        **{each: ("excused", None, None) for each in later},
+    }
+    assert student not in await listed()
+
+    await office.api.post(f"/desk-entries/{entered['id']}/undo", {}, "office")
+    assert await marks(office) == {each: ("present", None, None) for each in lessons}
+    assert student in await listed()
 
 
 async def test_an_undo_sets_back_its_own_run_and_not_a_newer_one(office: Office, lessons: list[int]) -> None:

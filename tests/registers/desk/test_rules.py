@@ -40,7 +40,7 @@ def arrival(sessions: list[DeskSession], time: str, missed: str = "absent") -> d
 def departure(
     sessions: list[DeskSession], time: str, statuses: SchoolStatuses = USUAL
 ) -> tuple[dict[int, Mark], list[int]]:
-    made = marks_of_departure(sessions, time, statuses)
+    made = marks_of_departure(sessions, time, "excused", statuses)
     return {each.session_id: each.mark for each in made.marks}, list(made.absent_from)
 
 
@@ -77,6 +77,23 @@ def test_a_departure_is_a_time_in_the_running_session_and_an_absence_from_the_la
     assert departure(day_of("present", "present"), "09:20", SchoolStatuses([left]))[0] == {
         2: Mark("left", left_at="09:20")
     }
+
+
+def test_a_departure_changes_the_marks_of_the_office_in_later_sessions_unless_they_are_authorised() -> None:
+    of_office = day_of("present", "present", "present", "present", is_offices=True)
+    assert departure(of_office, "09:20") == (
+        {2: Mark("present", left_at="09:20"), 3: Mark("excused"), 4: Mark("excused")},
+        [3, 4],
+    )
+    assert departure(day_of("present", "present", "absent", "late", is_offices=True), "10:00") == (
+        {3: Mark("excused"), 4: Mark("excused")},
+        [3, 4],
+    )
+    authorised = Status("ill", "Ill", "I", CountsAs.ABSENT, frozenset({StatusFlag.AUTHORISED}))
+    explained = day_of(None, None, "ill", "excused", is_offices=True)
+    assert departure(explained, "10:00", SchoolStatuses([authorised])) == ({}, [3, 4])
+    assert departure(day_of(None, None, None, None, is_offices=True), "10:00") == ({}, [3, 4]), "cleared marks"
+    assert departure(day_of(None, None, "present", "present"), "10:00") == ({}, [3, 4]), "the absence changes these"
 
 
 def test_a_session_without_times_is_concerned_only_if_no_session_has_any() -> None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, Integer, Select, String, insert, literal, null, select, update
+from sqlalchemy import Date, Integer, Select, String, insert, literal, null, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.repository import absences_of_student
 from adsum.absences.rules import Author, StudentAbsence, absences_of_session
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
+from adsum.attendance.repository import is_set_by_office
 from adsum.attendance.tables import attendances
 from adsum.platform.database.columns import columns_of
 from adsum.platform.database.filters import equal, in_period
@@ -36,8 +37,9 @@ async def sessions_of_student(
     of_day = literal(day, Date())
     c, m, e, a = classes.c, sessions.c, enrolments.c, attendances.c
     is_enrolled = select(e.class_id).where(e.student_id == student_id, valid_on(enrolments, of_day))
+    is_offices = or_(is_set_by_office(), a.absence_id.is_not(None))
     found = (
-        select(c.id, c.title, m.id, m.title, a.status, a.arrived_at, a.left_at)
+        select(c.id, c.title, m.id, m.title, a.status, a.arrived_at, a.left_at, is_offices)
         .select_from(sessions)
         .join(classes, c.id == m.class_id)
         .join(schools, schools.c.id == c.school_id)
@@ -58,7 +60,7 @@ def _desk_session(
     row: Sequence[Any], day: date, times: Sequence[SessionTime], planned: Sequence[StudentAbsence]
 ) -> DeskSession:
     """The session of a row with its times on the day, and the planned absence that applies to it, if one does."""
-    class_id, class_title, session_id, title, *mark = row
+    class_id, class_title, session_id, title, *mark, is_offices = row
     on_day = times_on(day, times)
     applying = next(iter(absences_of_session(planned, session_id, day, times).values()), None)
     return DeskSession(
@@ -68,6 +70,7 @@ def _desk_session(
         *mark,
         planned_status=None if applying is None else applying.absence.status,
         absence_id=None if applying is None else applying.id,
+        is_offices=bool(is_offices),
     )
 
 

@@ -51,6 +51,7 @@ class DeskSession:
         begins, ends: local 'HH:MM', of all its times on the day; None: its times are unknown, and it is held all day.
         status: the recorded mark; None: there is none, or it was cleared.
         planned_status, absence_id: of the planned absence that applies, or None.
+        is_offices: whether the office or a planned absence set the mark, which an absence then does not change.
     """
 
     class_id: int
@@ -64,6 +65,7 @@ class DeskSession:
     left_at: str | None = None
     planned_status: str | None = None
     absence_id: int | None = None
+    is_offices: bool = False
 
     def is_over_by(self, time: str) -> bool:
         return self.ends is not None and self.ends <= time
@@ -188,7 +190,7 @@ def marks_of(new: NewEntry, sessions: Sequence[DeskSession], missed: str, status
     """The marks of an entry in the sessions of its day, with the status `missed` of the missed ones."""
     if new.kind is DeskKind.ARRIVAL:
         return marks_of_arrival(sessions, new.time, missed, statuses)
-    return marks_of_departure(sessions, new.time, statuses)
+    return marks_of_departure(sessions, new.time, missed, statuses)
 
 
 def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, statuses: SchoolStatuses) -> DeskMarks:
@@ -216,10 +218,11 @@ def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, st
     return _without_recorded(wanted)
 
 
-def marks_of_departure(sessions: Sequence[DeskSession], time: str, statuses: SchoolStatuses) -> DeskMarks:
+def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, statuses: SchoolStatuses) -> DeskMarks:
     """The marks of a student who leaves: the departure in the running sessions, and the later ones as an absence.
 
-    A running session in which the student is absent stays as it is.
+    A running session in which the student is absent stays as it is. The absence does not change marks of the office in
+    later sessions, so these are marked `missed`, unless they are authorised absences.
     """
     concerned = _concerned(sessions)
     running = [each for each in concerned if each.has_begun_by(time) and not each.is_over_by(time)]
@@ -229,6 +232,11 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, statuses: Sch
         (each, Mark(left.code if left.code != PRESENT else each.status or PRESENT, None, each.arrived_at, time))
         for each in running
         if each.status is None or _counts_as(each, statuses) is CountsAs.ATTENDED
+    ]
+    wanted += [
+        (each, Mark(missed))
+        for each in later
+        if each.is_offices and each.status != missed and _is_attended_or_unexplained(each, statuses)
     ]
     return _without_recorded(wanted, [each.session_id for each in later])
 
@@ -297,6 +305,10 @@ def _concerned(sessions: Sequence[DeskSession]) -> Sequence[DeskSession]:
 def _counts_as(session: DeskSession, statuses: SchoolStatuses) -> CountsAs | None:
     status = statuses.get(session.status) if session.status is not None else None
     return None if status is None else status.counts_as
+
+
+def _is_attended_or_unexplained(session: DeskSession, statuses: SchoolStatuses) -> bool:
+    return _counts_as(session, statuses) is CountsAs.ATTENDED or session.status in statuses.unexplained
 
 
 def _with_flag(flag: StatusFlag, statuses: SchoolStatuses) -> Status:
