@@ -7,6 +7,7 @@ import json
 from tests.support.commands import Commands
 
 DAY = "2024-12-24"
+NAME_OF_4 = ("Dmitri", "Волков")
 
 
 def test_an_absence_is_entered_shown_changed_and_revoked(demo: Commands) -> None:
@@ -59,6 +60,8 @@ def test_the_command_line_names_repeated_and_ineffective_absences_by_their_ids(d
     assert (first.returncode, first.stderr) == (0, f"adsum: {no_times}\n")
     assert [row["id"] for row in json.loads(again.stdout)] == [1, 2]
     assert again.stderr.splitlines()[:2] == [f"adsum: student {3 + i} has this absence already: {i}" for i in (1, 2)]
+    headings, _, of_student_4 = listed.stdout.splitlines()
+    assert (headings.split()[1:4], of_student_4.split()[:4]) == (["Student", "id", "Student"], ["1", "4", *NAME_OF_4])
     assert listed.stderr == f"adsum: absence 2: {no_times}\nadsum: absence 1: {no_times}\n"
     assert (same_time.returncode, same_time.stderr) == (1, "adsum: 09:00 is not after 09:00\n")
     assert (limited.returncode, limited.stderr) == (1, "adsum: the school has no session 4\n")

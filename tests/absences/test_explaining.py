@@ -138,6 +138,9 @@ async def test_callers_with_the_right_to_read_the_roster_get_the_names_of_ids(da
     naming = Naming(database)
     names = await naming.names_of(ids, caller(Role.VIEWER, school.school_id))
     assert names.students == {school.student_ids[0]: "Given 1 Family 0001"}
+    assert (
+        await naming.names_of_students(school.student_ids[:1], caller(Role.VIEWER, school.school_id)) == names.students
+    )
     assert (names.classes, names.sessions) == ({school.class_id: "7b"}, {school.session_id: "Attendance"})
     assert names.people == {}  # the user has no name yet
 

@@ -18,6 +18,7 @@ from tests.support.live import environment
 
 BATCH_ID = "class-123-session-456-date-25122024"
 CREATE = ("batch", "create", "--class", "123", "--session", "456", "--date", "2024-12-25")
+NAME_OF_3 = ("Chloé", "Marchand")
 
 
 def test_a_class_is_marked_and_watched_until_all_students_are_recorded(demo: Commands, demo_worker: Forked) -> None:
@@ -37,6 +38,24 @@ def test_a_class_is_marked_and_watched_until_all_students_are_recorded(demo: Com
     ]
     (batch,) = json.loads(demo.output("batch", "list", "--json"))
     assert (batch["batchId"], batch["state"], batch["progress"]) == (BATCH_ID, "completed", 100)
+
+
+def test_people_read_who_is_marked_and_what_became_of_it_without_the_keys_of_the_queue(
+    demo: Commands, demo_worker: Forked
+) -> None:
+    watched = demo.run(*CREATE, "--present", "1,2", "--absent", "3", "--watch")
+    rows = [line.split(maxsplit=2) for line in watched.stdout.splitlines()[1:]]
+    assert watched.stdout.startswith("Batch processing initiated for 3 attendances\nBatch id ")
+    assert ["Recorded", "jobs", "3"] in rows
+    repeated = demo.output(*CREATE, "--present", "1,2", "--absent", "3")
+    assert repeated.startswith("Nothing to do: all 3 attendances are recorded already\nBatch id ")
+    shown = watched.stdout + repeated + demo.output("batch", "show", BATCH_ID)
+    assert [word for word in ("Lock", "locked", "Is skipped", "Run id") if word in shown] == []
+    listed = demo.output("attendance", "list", "--class", "123").splitlines()
+    assert "Student id  Student " in listed[0]
+    assert [" ".join(NAME_OF_3) in line for line in listed[1:]] == [False, False, True]
+    assert {"student", "Student"}.isdisjoint(json.loads(demo.output("attendance", "list", "--json"))[0])
+    assert demo_worker.is_running
 
 
 def test_a_waiting_batch_is_shown_and_cancelled(demo: Commands) -> None:
@@ -110,7 +129,8 @@ def test_a_batch_is_shown_with_its_runs_and_students(demo: Commands) -> None:
     status, runs, students = demo.output("batch", "show", BATCH_ID).split("\n\n")
     assert status.startswith("Batch id")
     assert runs.split()[:2] == ["Number", "State"]
-    assert [line.split() for line in students.splitlines()[1:]][2] == ["3", "absent", "pending", "-", "-"]
+    assert students.split()[:4] == ["Student", "id", "Student", "Requested"]
+    assert [line.split() for line in students.splitlines()[1:]][2] == ["3", *NAME_OF_3, "absent", "pending", "-", "-"]
     assert json.loads(demo.output("batch", "show", BATCH_ID, "--failed", "--json"))["jobs"] == []
     assert demo.run("batch", "show", BATCH_ID, "--failed").stderr == "adsum: no student failed\n"
     unknown = demo.run("batch", "show", "class-1-session-1-date-25122024")

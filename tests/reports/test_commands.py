@@ -29,6 +29,11 @@ def test_each_report_is_printed(demo: Commands, demo_worker: Forked) -> None:
     assert [row["studentId"] for row in rows] == [4, 5]
     assert (record["daysAbsent"], record["isChronicallyAbsent"]) == (1, False)
     assert "2024-12-25" in demo.output("report", "unexplained", *SCHOOL)
+    for group, heading in (("day", "Day"), ("class", "Class id"), ("student", "Student id")):
+        headings = demo.output("report", "rates", "--by", group, *SCHOOL).splitlines()[0]
+        assert headings.startswith(f"{heading}  ")
+        assert "  Attendance %  Days  Days absent  Attendance % of days  " in headings
+    assert demo.output("report", "chronic", "--least-days", "1", *SCHOOL).startswith("Student id  Name ")
     none, left_out = demo.run("report", "chronic", *SCHOOL).stderr.splitlines()
     assert none == "adsum: no student is chronically absent"
     assert left_out == "adsum: left out: 2 who are absent as often, with fewer than 10 days: see --least-days"

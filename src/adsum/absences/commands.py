@@ -10,20 +10,22 @@ import typer
 
 from adsum.absences.rules import Absence, AbsenceFilters
 from adsum.absences.schemas import AbsenceItem
-from adsum.absences.service import AbsenceResult, Absences
+from adsum.absences.service import AbsenceResult, Absences, ListedAbsence
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.id_lists import parse_ids
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, read_day, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
-from adsum.platform.command_line.session import run_with
+from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
+from adsum.platform.services import Services
+from adsum.roster.service import Naming
 
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = (
-    *("id", "studentId", "from", "to", "fromTime", "toTime", "sessionIds"),
+    *("id", "studentId", "student", "from", "to", "fromTime", "toTime", "sessionIds"),
     *("status", "reason", "version", "revokedAt"),
 )
 DROPPED_FIRST = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
@@ -57,11 +59,14 @@ def enter(
     student_ids = parse_ids({"student": student})["student"]
     sessions = tuple(parse_ids({"session": session}, of="session")["session"]) or None
     absence = Absence(first_day, last_day or first_day, status, sessions, from_time, to_time, reason=reason)
-    result = run_with(
-        Absences, lambda absences: absences.add(student_ids, absence, system_caller(), school_id=school_id)
-    )
+
+    async def work(services: Services) -> tuple[AbsenceResult, dict[int, str]]:
+        result = await services[Absences].add(student_ids, absence, system_caller(), school_id=school_id)
+        return result, await services[Naming].names_of_students(() if as_json else student_ids, system_caller())
+
+    result, names = run_with_services(work)
     items = [AbsenceItem.of(each) for each in result.absences]
-    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST)
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, students=names)
     for each in result.absences:
         if each.id in result.entered_before:
             show_notice(f"student {each.student_id} has this absence already: {each.id}")
@@ -84,9 +89,16 @@ def list_absences(
 ) -> None:
     """Show absences, the latest first day first."""
     filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked, search)
-    found = run_with(Absences, lambda absences: every_item(lambda page: absences.page(system_caller(), filters, page)))
+
+    async def work(services: Services) -> tuple[list[ListedAbsence], dict[int, str]]:
+        absences, caller = services[Absences], system_caller()
+        found = await every_item(lambda page: absences.page(caller, filters, page))
+        of_people = () if as_json else [each.planned.student_id for each in found]
+        return found, await services[Naming].names_of_students(of_people, caller)
+
+    found, names = run_with_services(work)
     items = [AbsenceItem.of(each.planned, each.warnings) for each in found]
-    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences")
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences", students=names)
     for item in () if as_json else items:
         for warning in item.warnings:
             show_notice(f"absence {item.id}: {warning.detail}")
@@ -141,7 +153,7 @@ def _show(result: AbsenceResult, *, as_json: bool) -> None:
         show_item(item, as_json=True)
         return
     row = item.model_dump(by_alias=True)
-    show_one({name: row[name] for name in COLUMNS}, as_json=False)
+    show_one({name: row[name] for name in COLUMNS if name in row}, as_json=False)
     _show_warnings(result)
 
 

@@ -49,7 +49,10 @@ from adsum.platform.paging import MAX_LIMIT, PageRequest, every_item
 
 app = typer.Typer(no_args_is_help=True)
 
-SHOWN = ("id", "learningDate", "classId", "sessionId", "studentId", "status", "note", "markedAt", "markedByRole")
+SHOWN = (
+    *("id", "learningDate", "classId", "sessionId", "studentId", "student", "status", "note", "markedAt"),
+    "markedByRole",
+)
 DROPPED_FIRST = ("markedByRole", "markedAt", "note", "classId", "sessionId")
 CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
 
@@ -125,7 +128,8 @@ def list_records(
     filters = _filters(school_id, class_id, session_id, student_id, first_day, last_day, status)
     found, has_more = run_with(Records, lambda records: _first_records(records, filters, limit))
     items = [RecordItem.of(record) for record in found]
-    show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no records")
+    names = {record.student_id: f"{record.given_name or ''} {record.family_name or ''}".strip() for record in found}
+    show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no records", students=names)
     if has_more:
         show_notice(f"there are more than {limit} records: see --limit and adsum attendance export")
 

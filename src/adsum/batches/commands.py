@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any
@@ -32,11 +32,13 @@ from adsum.platform.http.schemas import Schema
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import PageRequest, RowPage, every_item
 from adsum.platform.services import Services
+from adsum.roster.service import Naming
 
 STATUS_FIELDS = (
-    *("batchId", "state", "progress", "isLocked", "lockStatus", "remainingJobs", "isCompleted", "totalJobs"),
-    *("recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs", "runId", "startedAt", "completedAt"),
+    *("batchId", "state", "progress", "totalJobs", "recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs"),
+    *("remainingJobs", "startedAt", "completedAt"),
 )
+CREATED_FIELDS = ("batchId", "totalJobs", "addedJobs", "skippedJobs")
 # Of a batch that was undone.
 UNDO_FIELDS = ("undoneJobs", "notUndoneJobs")
 STATUS_COLUMNS = (
@@ -49,7 +51,7 @@ RUN_COLUMNS = (
 )
 # A narrow terminal keeps the failures.
 DROPPED_FIRST = ("skippedJobs", "recordedJobs", "startedAt", "acceptedAt", "totalJobs", "cancelledJobs")
-JOB_COLUMNS = ("studentId", "requested", "outcome", "recorded", "reason")
+JOB_COLUMNS = ("studentId", "student", "requested", "outcome", "recorded", "reason")
 OPTIONS = {"/learningDate": "--date", "/reason": "--reason"}
 """The options for the JSON pointers of the API."""
 
@@ -101,7 +103,7 @@ def create(
         result, is_paused = run_with_services(lambda services: _create(services, submission), enqueues=True)
     watched = watch and result.run_id is not None
     if not (watched and as_json):
-        _show_result(result, as_json=as_json)
+        _show_result(result, as_json=as_json, counts_follow=watched)
     if not watched:
         return
     last = _follow(result.batch_id, pause_is_reported=is_paused)
@@ -125,7 +127,13 @@ def show(
 ) -> None:
     """Show a batch with its runs and the outcome of each student."""
     filters = JobFilters(Outcome.FAILED if failed else None)
-    details, jobs = run_with(Batches, lambda batches: _read_details(batches, batch_id, filters))
+
+    async def work(services: Services) -> tuple[BatchDetails, list[BatchJob], dict[int, str]]:
+        details, jobs = await _read_details(services[Batches], batch_id, filters)
+        students = () if as_json else [job.student_id for job in jobs]
+        return details, jobs, await services[Naming].names_of_students(students, system_caller())
+
+    details, jobs, names = run_with_services(work)
     if as_json:
         every_job = [_as_json(JobItem.of(job)) for job in jobs]
         show_one(_as_json(BatchDetailsAnswer.of_details(details)) | {"jobs": every_job}, as_json=True)
@@ -135,7 +143,7 @@ def show(
     show_items(RUN_COLUMNS, [RunItem.of(run) for run in details.runs], as_json=False, dropped_first=DROPPED_FIRST)
     typer.echo()
     none = "no student failed" if failed else "the outcomes of its students are no longer stored"
-    show_rows(JOB_COLUMNS, [_job_cells(JobItem.of(job)) for job in jobs], as_json=False, none=none)
+    show_rows(JOB_COLUMNS, [_job_cells(JobItem.of(job), names) for job in jobs], as_json=False, none=none)
 
 
 @app.command()
@@ -277,14 +285,15 @@ def _selection(select_all: bool, named: dict[str, list[str]], marked: dict[str, 
     return Selection(select_all, ids["present"], ids["absent"], single)
 
 
-def _show_result(result: BatchResult, *, as_json: bool) -> None:
+def _show_result(result: BatchResult, *, as_json: bool, counts_follow: bool = False) -> None:
     answer = BatchAnswer.of(result)
     if as_json:
         show_item(answer, as_json=True)
         return
-    row = _as_json(answer)
-    del row["statusUrl"], row["conflicts"], row["warnings"]
-    show_one(row | {"message": _message(result)}, as_json=False)
+    typer.echo(_message(result))
+    if not counts_follow:
+        row = _as_json(answer)
+        show_one({name: row[name] for name in CREATED_FIELDS}, as_json=False)
     for warning in answer.warnings:
         show_notice(warning.detail)
     for conflict in answer.conflicts:
@@ -308,12 +317,13 @@ def _show_status(status: BatchStatus, *, as_json: bool) -> None:
     else:
         row = answer.model_dump(by_alias=True)
         fields = STATUS_FIELDS if status.undone_at is None else (*STATUS_FIELDS, *UNDO_FIELDS)
-        show_one({name: row[name] for name in fields}, as_json=False)
+        show_one({name: row[name] for name in fields if row[name] is not None}, as_json=False)
 
 
-def _job_cells(job: JobItem) -> dict[str, Any]:
+def _job_cells(job: JobItem, names: Mapping[int, str]) -> dict[str, Any]:
     return {
         "studentId": job.student_id,
+        "student": names.get(job.student_id),
         "requested": job.status,
         "outcome": job.outcome,
         "recorded": job.recorded.status if job.recorded is not None else None,

@@ -38,6 +38,20 @@ RATES = (
     "unmarked",
     "minutesMissed",
 )
+OF_STUDENTS = {
+    "key": "Student id",
+    "attendanceRate": "Attendance %",
+    "daysAttendanceRate": "Attendance % of days",
+}
+KEYS = {
+    GroupBy.SCHOOL: "School id",
+    GroupBy.CLASS: "Class id",
+    GroupBy.GRADE: "Grade",
+    GroupBy.STUDENT: "Student id",
+    GroupBy.DAY: "Day",
+    GroupBy.WEEK: "Week from",
+    GroupBy.MONTH: "Month from",
+}
 DROPPED_FIRST = ("late", "minutesMissed", "sessions", "days", "absent")
 
 First = Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]
@@ -69,7 +83,10 @@ def rates(
         lambda reports, scope, page: reports.rates(scope, by, system_caller(), page),
     )
     items = [RateItem.of(rate) for rate in found]
-    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="nothing is recorded")
+    headings = OF_STUDENTS | {"key": KEYS[by]}
+    show_items(
+        RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="nothing is recorded", headings=headings
+    )
 
 
 @app.command()
@@ -91,7 +108,14 @@ def chronic(
     )
     rule = ChronicRule(percent, least_days)
     items = [RateItem.of(rate) for rate in found if rule.applies(rate.counts)]
-    show_items(RATES, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no student is chronically absent")
+    show_items(
+        RATES,
+        items,
+        as_json=as_json,
+        dropped_first=DROPPED_FIRST,
+        none="no student is chronically absent",
+        headings=OF_STUDENTS,
+    )
     if left_out := len(found) - len(items):
         show_notice(
             f"left out: {left_out} who {'is' if left_out == 1 else 'are'} absent as often, "

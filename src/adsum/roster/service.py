@@ -24,6 +24,7 @@ from adsum.roster.repository.classes import (
 )
 from adsum.roster.repository.membership import in_one_school
 from adsum.roster.repository.students import (
+    MAX_IDS_PER_STATEMENT,
     find_student,
     list_students,
     schools_of_students,
@@ -155,6 +156,15 @@ class Naming:
             return Names()
         async with self._database.autocommit_read() as connection:
             return await find_names(connection, caller, ids)
+
+    async def names_of_students(self, student_ids: Collection[int], caller: Caller) -> dict[int, str]:
+        """The names of any number of students, by id. Students whom the caller does not see are missing."""
+        ids = sorted(set(student_ids))
+        names: dict[int, str] = {}
+        for start in range(0, len(ids), MAX_IDS_PER_STATEMENT):
+            among = NamedIds(students=ids[start : start + MAX_IDS_PER_STATEMENT])
+            names.update((await self.names_of(among, caller)).students)
+        return names
 
 
 async def school_of_student(connection: Connection, caller: Caller, student_id: int, school_id: int | None) -> int:

@@ -33,19 +33,25 @@ def show_items(
     as_json: bool,
     dropped_first: Sequence[str] = (),
     none: str = "",
+    students: Mapping[int, str] | None = None,
+    headings: Mapping[str, str] = {},
 ) -> None:
     """Prints a list of the API's models: in JSON exactly as the API returns them, else one line each.
 
     Args:
-        columns: names of the JSON fields that people see.
+        columns: names of the JSON fields that people see, and `student`.
         items: the models.
         as_json: print JSON.
         dropped_first: columns that a narrow terminal omits, the least important first.
         none: printed on stderr if the list is empty.
+        students: names by id, for the column `student`, which JSON lacks.
+        headings: of columns whose name is not their heading.
     """
     mode = "json" if as_json else "python"
     rows = [item.model_dump(mode=mode, by_alias=True) for item in items]
-    show_rows(columns, rows, as_json=as_json, dropped_first=dropped_first, none=none)
+    if students is not None and not as_json:
+        rows = [row | {"student": students.get(row["studentId"])} for row in rows]
+    show_rows(columns, rows, as_json=as_json, dropped_first=dropped_first, none=none, headings=headings)
 
 
 def show_item(item: Schema, *, as_json: bool) -> None:
@@ -54,7 +60,13 @@ def show_item(item: Schema, *, as_json: bool) -> None:
 
 
 def show_rows(
-    columns: Sequence[str], rows: Sequence[Row], *, as_json: bool, dropped_first: Sequence[str] = (), none: str = ""
+    columns: Sequence[str],
+    rows: Sequence[Row],
+    *,
+    as_json: bool,
+    dropped_first: Sequence[str] = (),
+    none: str = "",
+    headings: Mapping[str, str] = {},
 ) -> None:
     """Prints a list of results: an array in JSON, else one line each.
 
@@ -64,16 +76,20 @@ def show_rows(
         as_json: print JSON.
         dropped_first: columns that a narrow terminal omits, the least important first.
         none: printed on stderr if the list is empty.
+        headings: of columns whose name is not their heading.
     """
     if as_json:
         _show_json(list(rows))
-    elif none and not rows:
+        return
+    if none and not rows:
         show_notice(none)
-    elif sys.stdout.isatty():
-        texts = [{name: _text(row[name]) for name in columns} for row in rows]
-        print_table({name: _heading(name) for name in columns}, texts, dropped_first)
+        return
+    texts = [{name: _text(row[name]) for name in columns} for row in rows]
+    named = {name: headings.get(name) or _heading(name) for name in columns}
+    if sys.stdout.isatty():
+        print_table(named, texts, dropped_first)
     else:
-        _show_aligned([[_heading(name) for name in columns], *([_text(row[name]) for name in columns] for row in rows)])
+        _show_aligned([list(named.values()), *(list(each.values()) for each in texts)])
 
 
 def show_one(row: Row, *, as_json: bool) -> None:

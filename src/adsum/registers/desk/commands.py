@@ -10,17 +10,19 @@ import typer
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import FirstDay, LastDay, SchoolDay, SchoolId, StudentId, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items
-from adsum.platform.command_line.session import run_with
+from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
-from adsum.registers.desk.rules import DeskFilters, DeskKind, NewEntry
+from adsum.platform.services import Services
+from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, NewEntry
 from adsum.registers.desk.schemas import DeskEntryItem
 from adsum.registers.desk.service import DeskEntries
+from adsum.roster.service import Naming
 
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = (
-    *("id", "studentId", "date", "kind", "time", "reason", "status", "absenceId"),
+    *("id", "studentId", "student", "date", "kind", "time", "reason", "status", "absenceId"),
     *("isComplete", "enteredAt", "enteredByRole", "undoneAt"),
 )
 
@@ -74,10 +76,17 @@ def list_entries(
 ) -> None:
     """Show late arrivals and early departures, the newest first."""
     filters = DeskFilters(school_id, student_id, first_day, last_day)
-    found = run_with(DeskEntries, lambda desk: every_item(lambda page: desk.page(system_caller(), filters, page)))
+
+    async def work(services: Services) -> tuple[list[DeskEntry], dict[int, str]]:
+        desk, caller = services[DeskEntries], system_caller()
+        found = await every_item(lambda page: desk.page(caller, filters, page))
+        of_people = () if as_json else [each.student_id for each in found]
+        return found, await services[Naming].names_of_students(of_people, caller)
+
+    found, names = run_with_services(work)
     items = [DeskEntryItem.model_validate(each) for each in found]
     dropped_first = ("enteredByRole", "absenceId", "enteredAt", "status")
-    show_items(COLUMNS, items, as_json=as_json, dropped_first=dropped_first, none="no entries")
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=dropped_first, none="no entries", students=names)
 
 
 @app.command()
