@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import func, select
 
-from adsum.accounts.access import Permission
+from adsum.accounts.access import Permission, Role
 from adsum.batches.tables import batch_runs
 from adsum.platform.ids import MAX_ID
 from adsum.platform.keys import KeyPurpose
@@ -50,6 +50,21 @@ async def test_every_unenrolled_student_is_named(adsum: Adsum, api: Api) -> None
         ("/unselectedStudentIds/1", "not_enrolled"),
         ("/marks/0/studentId", "unknown_student"),
     }
+
+
+async def test_who_sees_both_schools_learns_that_a_student_is_of_another_school(adsum: Adsum, api: Api) -> None:
+    async with adsum.database.transaction() as connection:
+        elsewhere = (await make_school(connection, students=1)).student_ids[0]
+    await api.sign_in(Role.ADMIN, None)
+    body: dict[str, Any] = {"isSelectedAll": False, "selectedStudentIds": [elsewhere, UNKNOWN]}
+    seen = (await api.create("admin", **body)).json()["errors"]
+    assert [(error["code"], error["detail"]) for error in seen] == [
+        ("not_enrolled", f"student {elsewhere} is not of the school of class {api.school.class_id}"),
+        ("unknown_student", f"there is no student {UNKNOWN}"),
+    ]
+    one, other = (await api.create("office", **body)).json()["errors"]
+    assert one["code"] == other["code"] == "unknown_student"
+    assert one["detail"].replace(str(elsewhere), str(UNKNOWN)) == other["detail"]
 
 
 async def test_a_teacher_cannot_tell_a_student_of_another_class_from_one_who_does_not_exist(
@@ -119,6 +134,57 @@ async def test_all_wrong_types_are_named(api: Api) -> None:
         "/onExisting",
         "/surprise",
     }
+
+
+async def test_a_date_and_times_of_a_wrong_form_are_named_with_wrong_types(api: Api) -> None:
+    marks: list[Any] = [
+        {"studentId": "7", "status": "late", "arrivedAt": "25:00", "leftAt": "10:00"},
+        {"studentId": 7, "status": "late", "arrivedAt": 9, "leftAt": "{x}"},
+        "late",
+    ]
+    refused = await api.create(learningDate="30.11.2024", isSelectedAll="yes", marks=marks)
+    assert violations(refused) == {
+        ("/learningDate", "date_format"),
+        ("/isSelectedAll", "wrong_type"),
+        ("/marks/0/studentId", "wrong_type"),
+        ("/marks/0/arrivedAt", "wrong_form"),
+        ("/marks/1/arrivedAt", "wrong_type"),
+        ("/marks/1/leftAt", "wrong_form"),
+        ("/marks/2", "wrong_type"),
+    }
+    for marks_of_wrong_type in ("late", None):
+        refused = await api.create(learningDate="2024-12-25T10:00:00", marks=marks_of_wrong_type)
+        assert violations(refused) == {("/learningDate", "date_without_offset"), ("/marks", "wrong_type")}
+
+
+async def test_a_date_with_two_faults_is_named_once(api: Api) -> None:
+    refused = await api.create(learningDate="x" * 65)
+    assert violations(refused) == {("/learningDate", "too_long")}
+    assert violations(await api.create(learningDate=20241225)) == {("/learningDate", "wrong_type")}
+
+
+@pytest.mark.parametrize(
+    ("day", "code"),
+    [("30.11.2024", "date_format"), ("2999-01-01", "date_in_future"), ("0209-12-25", "date_too_early")],
+)
+async def test_students_of_other_schools_and_of_none_are_named_with_a_wrong_day(
+    adsum: Adsum, api: Api, day: str, code: str
+) -> None:
+    async with adsum.database.transaction() as connection:
+        elsewhere = (await make_school(connection, students=1)).student_ids[0]
+    await api.sign_in(Role.ADMIN, None)
+    body: dict[str, Any] = {
+        "learningDate": day,
+        "selectedStudentIds": [UNKNOWN, api.school.student_ids[0]],
+        "unselectedStudentIds": [elsewhere],
+    }
+    assert violations(await api.create("admin", **body)) == {
+        ("/learningDate", code),
+        ("/selectedStudentIds/0", "unknown_student"),
+        ("/unselectedStudentIds/0", "not_enrolled"),
+    }
+    # The roster that a teacher sees depends on the day.
+    assert violations(await api.create("teacher", **body)) == {("/learningDate", code)}
 
 
 async def test_an_unknown_status_is_named_with_the_allowed_ones(api: Api) -> None:

@@ -11,10 +11,18 @@ from hypothesis import strategies as st
 
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import SchoolStatuses
-from adsum.batches.submission import Selection, StudentMark, requested_marks, validate_form, validate_roster
+from adsum.batches.submission import (
+    KnownStudents,
+    Selection,
+    StudentMark,
+    requested_marks,
+    validate_form,
+    validate_roster,
+)
 from adsum.platform.errors import Violation
 
 ROSTER = [1, 2, 3, 4]
+CLASS = 123
 students = st.integers(min_value=1, max_value=8)
 marks = st.builds(StudentMark, students, st.builds(Mark, st.sampled_from(["late", "excused"])))
 selections = st.builds(
@@ -83,7 +91,7 @@ def named(selection: Selection) -> set[int]:
 def test_a_valid_selection_has_no_violations() -> None:
     selection = Selection(False, selected=[1, 2], unselected=[3], marks=[late(1), late(4)])
     assert violations_in(selection) == []
-    assert validate_roster(selection, ROSTER, (), sees_school=True) == []
+    assert validate_roster(selection, ROSTER, None, CLASS) == []
 
 
 @pytest.mark.parametrize(
@@ -143,7 +151,7 @@ def seconds_to_validate(students: int) -> float:
 
 def test_a_caller_who_sees_the_school_can_tell_unknown_students_from_those_of_other_classes() -> None:
     selection = Selection(False, selected=[1, 8], unselected=[9], marks=[late(8)])
-    violations = validate_roster(selection, ROSTER, school_students=[8], sees_school=True)
+    violations = validate_roster(selection, ROSTER, KnownStudents(of_school=[8], of_others=[]), CLASS)
     assert codes_of(violations) == [
         ("not_enrolled", "/selectedStudentIds/1"),
         ("unknown_student", "/unselectedStudentIds/0"),
@@ -154,6 +162,6 @@ def test_a_caller_who_sees_the_school_can_tell_unknown_students_from_those_of_ot
 
 def test_a_caller_who_sees_only_classes_cannot_tell_them_apart() -> None:
     selection = Selection(False, selected=[8, 9])
-    one, other = validate_roster(selection, ROSTER, school_students=[8], sees_school=False)
+    one, other = validate_roster(selection, ROSTER, None, CLASS)
     assert one.code == other.code == "not_on_roster"
     assert one.detail.replace("8", "9") == other.detail

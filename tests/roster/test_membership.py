@@ -20,7 +20,7 @@ from adsum.platform.paging import PageRequest
 from adsum.roster.by_source.repository import student_of
 from adsum.roster.naming.repository import visible_students
 from adsum.roster.repository.membership import schools_of_student
-from adsum.roster.repository.students import list_students, students_of_school, visible_student_names
+from adsum.roster.repository.students import list_students, schools_of_students, visible_student_names
 from adsum.roster.rules import StudentFilters
 from adsum.roster.service import Directory
 from tests.support.schools import (
@@ -98,7 +98,7 @@ async def test_names_and_source_ids_find_the_student_at_both_schools(two: TwoSch
             office, school_id = two.office(school), school.school_id
             assert (await visible_student_names(connection, office, [two.student_id])).keys() == {two.student_id}
             assert (two.student_id, "moved", two.student_id) in await visible_students(connection, office, school_id)
-            assert await students_of_school(connection, school_id, [two.student_id]) == {two.student_id}
+            assert await schools_of_students(connection, office, [two.student_id]) == {two.student_id: [school_id]}
         assert await schools_of_student(connection, two.student_id) == [two.former.school_id, two.home.school_id]
 
 

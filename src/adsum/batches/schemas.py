@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from adsum.attendance.rules import Mark
 from adsum.batches.job_outcomes import BatchJob, reason_text
 from adsum.batches.listing import BatchDetails
 from adsum.batches.rules import BatchState, BatchStatus, ListedRun, OnExisting, Outcome, RunUndo, Tally
 from adsum.batches.run import MarkConflict
+from adsum.batches.sent_forms import with_wrong_forms
 from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
 from adsum.batches.undo import UndoResult
 from adsum.platform.http.schemas import (
@@ -95,6 +96,14 @@ class CreateBatch(SentSchema):
     ] = None
     force: Annotated[Flag, Field(description="Record although the school is closed on that day.")] = False
     reason: Annotated[PlainText, Field(max_length=MAX_REASON, description="The reason for `force`.")] | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_wrong_forms(cls, body: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return read(body)
+        except ValidationError as error:
+            raise with_wrong_forms(error, body) from None
 
     def to_submission(self, idempotency_key: str | None) -> Submission:
         marks = [

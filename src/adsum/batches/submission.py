@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from adsum.attendance.rules import Mark, RecordedMark, validate_times_of_mark
 from adsum.attendance.statuses.rules import ABSENT, PRESENT, SchoolStatuses
@@ -51,6 +51,13 @@ class Selection:
         yield from ((f"{SELECTED}/{i}", student_id) for i, student_id in enumerate(self.selected))
         yield from ((f"{UNSELECTED}/{i}", student_id) for i, student_id in enumerate(self.unselected))
         yield from ((f"{MARKS}/{i}/studentId", entry.student_id) for i, entry in enumerate(self.marks))
+
+
+class KnownStudents(NamedTuple):
+    """Students of a request whom the caller sees: those of the school of the class, and those of other schools only."""
+
+    of_school: Collection[int]
+    of_others: Collection[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,34 +252,34 @@ def validate_form(selection: Selection, statuses: SchoolStatuses, ends: str | No
 
 
 def validate_roster(
-    selection: Selection, roster: Collection[int], school_students: Collection[int], *, sees_school: bool
+    selection: Selection, roster: Collection[int], known: KnownStudents | None, class_id: int
 ) -> list[Violation]:
     """A violation for each named student who is not on the roster of the day.
 
     Args:
         selection: of the request.
         roster: ids of the students enrolled on that day.
-        school_students: ids of the request that belong to students of the school.
-        sees_school: whether the caller may read the whole school. For others, a student of another class and one who
-            does not exist are the same error, so that ids cannot be probed.
+        known: the students of the request whom the caller may know; None: the caller may not read the whole school. To
+            them a student of another class and one who does not exist are the same error, so that ids cannot be probed.
+        class_id: of the class.
     """
-    enrolled, existing = set(roster), set(school_students)
+    enrolled = set(roster)
     return [
-        _off_roster(pointer, student_id, exists=student_id in existing, sees_school=sees_school)
+        _off_roster(pointer, student_id, known, class_id)
         for pointer, student_id in selection.mentioned
         if student_id not in enrolled
     ]
 
 
-def _off_roster(pointer: str, student_id: int, *, exists: bool, sees_school: bool) -> Violation:
-    params = {"studentId": student_id}
-    if not sees_school:
-        return Violation(
-            "not_on_roster", f"student {student_id} is not on the roster of this class on that day", pointer, params
-        )
-    if not exists:
-        return Violation("unknown_student", f"there is no student {student_id}", pointer, params)
-    return Violation("not_enrolled", f"student {student_id} is not enrolled in this class on that day", pointer, params)
+def _off_roster(pointer: str, student_id: int, known: KnownStudents | None, class_id: int) -> Violation:
+    code, detail = "not_enrolled", f"student {student_id} is not enrolled in this class on that day"
+    if known is None:
+        code, detail = "not_on_roster", f"student {student_id} is not on the roster of this class on that day"
+    elif student_id in known.of_others:
+        detail = f"student {student_id} is not of the school of class {class_id}"
+    elif student_id not in known.of_school:
+        code, detail = "unknown_student", f"there is no student {student_id}"
+    return Violation(code, detail, pointer, {"studentId": student_id})
 
 
 def _repeated(pointer: str, student_ids: Sequence[int]) -> Iterator[Violation]:

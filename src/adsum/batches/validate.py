@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import NamedTuple
@@ -13,12 +13,20 @@ from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.repository.submissions import BatchSnapshot, ClassContext, ContextQuery, find_class_contexts
 from adsum.batches.run import recorded_already
-from adsum.batches.submission import SELECTED, Submission, requested_marks, validate_form, validate_roster
+from adsum.batches.submission import (
+    SELECTED,
+    KnownStudents,
+    Submission,
+    requested_marks,
+    validate_form,
+    validate_roster,
+)
 from adsum.platform.database.engine import Connection
 from adsum.platform.days import WrongDay, days_meant, learning_date, today_in
 from adsum.platform.errors import (
     AdsumError,
     Forbidden,
+    Invalid,
     NotFound,
     Notice,
     RecordsExist,
@@ -29,7 +37,7 @@ from adsum.platform.errors import (
 )
 from adsum.platform.ids import MAX_ID, Batch
 from adsum.platform.texts import validate_reason
-from adsum.roster.repository.students import students_of_school
+from adsum.roster.repository.students import schools_of_students
 from adsum.roster.rules import WrongVersion, roster_change
 from adsum.schools.calendar.rules import end_on, violation_of_closure
 from adsum.schools.rules import EditWindow
@@ -96,9 +104,10 @@ async def check_submissions(
     checks = [
         caught(_check_class, each, contexts.get(_query(each)), statuses, now, max_batch_size) for each in requests
     ]
+    checks = await _with_contexts_of_days(connection, checks)
     return [
-        await _check_roster(connection, each, max_batch_size) if isinstance(each, CheckedSubmission) else each
-        for each in await _with_contexts_of_days(connection, checks)
+        await _check_students(connection, request, check, contexts.get(_query(request)), max_batch_size)
+        for request, check in zip(requests, checks, strict=True)
     ]
 
 
@@ -198,17 +207,55 @@ def _check_class(
     return CheckedSubmission(submission, caller, context, batch, violations)
 
 
+async def _check_students(
+    connection: Connection,
+    request: Request,
+    check: CheckedSubmission | AdsumError,
+    context: ClassContext | None,
+    max_batch_size: int,
+) -> CheckedSubmission | AdsumError:
+    """Adds the violations of the named students to a check."""
+    if isinstance(check, CheckedSubmission):
+        return await _check_roster(connection, check, max_batch_size)
+    is_too_large = _validate_size(request.submission, max_batch_size)
+    if context is None or not isinstance(check, Invalid) or is_too_large:
+        return check
+    return await _with_unknown_students(connection, request, check, context)
+
+
 async def _check_roster(
     connection: Connection, check: CheckedSubmission, max_batch_size: int
 ) -> CheckedSubmission | AdsumError:
-    selection, caller, roster = check.submission.selection, check.caller, check.context.roster
-    unknown = {student_id for _, student_id in selection.mentioned}.difference(roster)
-    if not unknown:
+    submission, roster = check.submission, check.context.roster
+    off_roster = submission.selection.explicit.difference(roster)
+    if not off_roster:
         return caught(_with_requested, check, [], max_batch_size)
-    sees_school = not caller.teaches_only and caller.may(Permission.ROSTER_READ)
-    known = await students_of_school(connection, check.context.school_id, unknown) if sees_school else frozenset[int]()
-    off_roster = validate_roster(selection, roster, known, sees_school=sees_school)
-    return caught(_with_requested, check, off_roster, max_batch_size)
+    known = await _find_students(connection, check.caller, check.context, off_roster)
+    violations = validate_roster(submission.selection, roster, known, submission.class_id)
+    return caught(_with_requested, check, violations, max_batch_size)
+
+
+async def _with_unknown_students(
+    connection: Connection, request: Request, error: Invalid, context: ClassContext
+) -> AdsumError:
+    """The error of a wrong day, which has no roster: with the students who are on no roster of the school."""
+    submission, caller, _ = request
+    known = await _find_students(connection, caller, context, submission.selection.explicit)
+    if known is None:
+        return error
+    unknown = validate_roster(submission.selection, known.of_school, known, submission.class_id)
+    return caught(refuse, [*error.violations, *unknown]) or error
+
+
+async def _find_students(
+    connection: Connection, caller: Caller, context: ClassContext, student_ids: Collection[int]
+) -> KnownStudents | None:
+    """Those of `student_ids` whom the caller sees; None: the caller may not read the whole school."""
+    if caller.teaches_only or not caller.may(Permission.ROSTER_READ):
+        return None
+    schools = await schools_of_students(connection, caller, student_ids)
+    of_school = {student_id for student_id, of_student in schools.items() if context.school_id in of_student}
+    return KnownStudents(of_school, schools.keys() - of_school)
 
 
 def _with_requested(

@@ -92,6 +92,11 @@ def learning_date(text: str, zone: str, now: datetime) -> date:
     return day
 
 
+def require_form(text: str) -> None:
+    """Raises WrongDay if no school can read `text` as a learning date, whatever its time zone."""
+    _calendar_day(text, ZoneInfo("UTC"))
+
+
 def weekday_named(text: str) -> int | None:
     """The ISO weekday of a number, 1 for Monday, or of a name in English or German; None: it is neither."""
     return _WEEKDAYS.get(text.strip().lower().removesuffix("."))

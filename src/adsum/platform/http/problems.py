@@ -233,6 +233,7 @@ CODES: Mapping[str, str] = {
             "date_format",
             "date_impossible",
             "date_too_far",
+            "date_without_offset",
             "days_reversed",
             "wrong_cursor",
             "unknown_event_type",

@@ -129,7 +129,7 @@ def _in_slices(max_length: int, entries: Any, read: ValidatorFunctionWrapHandler
         try:
             found += read(sent[start : start + _SLICE])
         except ValidationError as error:
-            errors += map(partial(_moved, start), error.errors(include_url=False))
+            errors += (repeated_error(each, start) for each in error.errors(include_url=False))
             if len(errors) >= MAX_REPORTED:
                 break
     if errors:
@@ -137,13 +137,15 @@ def _in_slices(max_length: int, entries: Any, read: ValidatorFunctionWrapHandler
     return found
 
 
-def _moved(start: int, error: ErrorDetails) -> InitErrorDetails:
-    """The error of an entry in a slice that begins at `start`."""
+def repeated_error(error: ErrorDetails, start: int | None = None) -> InitErrorDetails:
+    """An error that was found, to be raised with others. `start`: it is one of an entry in a slice that begins here."""
     loc = error["loc"]
+    if start is not None and loc:
+        loc = (start + int(loc[0]), *loc[1:])
     kind = PydanticCustomError(
         cast("LiteralString", error["type"]), cast("LiteralString", error["msg"]), error.get("ctx")
     )
-    return InitErrorDetails(type=kind, loc=(start + int(loc[0]), *loc[1:]) if loc else (), input=error["input"])
+    return InitErrorDetails(type=kind, loc=loc, input=error["input"])
 
 
 Item = TypeVar("Item")

@@ -98,24 +98,21 @@ async def is_visible_student_of_school(
     return await find_student(connection, caller, student_id, school_id) is not None
 
 
-async def students_of_school(
-    connection: AsyncConnection, school_id: int, student_ids: Collection[int]
-) -> frozenset[int]:
-    """The subset of `student_ids` that belongs to the school, whatever class they are in."""
-    storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
-    found: set[int] = set()
-    for start in range(0, len(storable), MAX_IDS_PER_STATEMENT):
-        among = students.c.id.in_(storable[start : start + MAX_IDS_PER_STATEMENT])
-        found.update(await connection.scalars(select(students.c.id).where(student_in_school(school_id), among)))
-    return frozenset(found)
-
-
 async def schools_of_students(
     connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
 ) -> dict[int, list[int]]:
     """The visible schools of each student, the home school first; without students of other schools."""
     storable = [student_id for student_id in student_ids if 1 <= student_id <= MAX_ID]
-    s, o, are_asked = students.c, student_schools.c, (is_student, students.c.id.in_(storable))
+    found: dict[int, list[int]] = {}
+    for start in range(0, len(storable), MAX_IDS_PER_STATEMENT):
+        found |= await _schools_of_some(connection, caller, storable[start : start + MAX_IDS_PER_STATEMENT])
+    return found
+
+
+async def _schools_of_some(
+    connection: AsyncConnection, caller: Caller, student_ids: Collection[int]
+) -> dict[int, list[int]]:
+    s, o, are_asked = students.c, student_schools.c, (is_student, students.c.id.in_(student_ids))
     home = select(s.id, s.school_id).where(*are_asked)
     others = select(o.student_id, o.school_id).join(students, s.id == o.student_id).where(*are_asked)
     found: dict[int, list[int]] = {}
