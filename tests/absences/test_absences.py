@@ -63,7 +63,20 @@ async def test_an_absence_keeps_marks_that_the_office_has_set_or_cleared(office:
     cleared = await office.record(second)
     await office.api.change("DELETE", f"/attendances/{cleared['id']}", "office", '"1"')
 
-    assert (await office.enter(first, second)).json()["correctedRecords"] == 0
+    entered = (await office.enter(first, second)).json()
+    assert entered["correctedRecords"] == 0
+    kept = (await office.record(first))["id"]
+    (warning,) = entered["warnings"]
+    assert (warning["code"], warning["recordIds"], warning["sessionIds"]) == ("office_marks_stay", [kept], [])
+    assert warning["detail"] == f"1 record keeps the mark that the office has set: {kept}"
+    of_first, of_second = [(await office.api.get(f"/absences/{each['id']}")).json() for each in entered["items"]]
+    assert (of_first["warnings"], of_second["warnings"]) == ([warning], [])
+    assert (await office.enter(first, second)).json()["warnings"] == [warning], "the same absence again"
+    assert (await change(office, of_first["id"], status="late")).json()["warnings"] == []
+    again = await change(office, of_first["id"], '"2"', status="absent")
+    assert again.json()["warnings"] == [warning]
+    assert (await revoke(office, of_first["id"], '"3"')).json()["warnings"] == []
+    assert (await office.api.get(f"/absences/{of_first['id']}")).json()["warnings"] == []
 
     statuses = await office.api.statuses()
     assert (statuses[first], statuses[second]) == ("late", None)

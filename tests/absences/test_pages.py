@@ -180,6 +180,21 @@ async def test_an_absence_at_whose_times_no_session_meets_is_entered_with_a_warn
     assert flag in visible_text(await pages.open(f"/year/students/{absence['studentId']}"))
 
 
+async def test_records_that_keep_the_mark_of_the_office_are_named_after_entering_and_on_the_absence(
+    office: Office, pages: Pages
+) -> None:
+    first, second, _ = office.school.student_ids
+    await office.take("office")
+    entered = await pages.send(f"{PATH}/new", FORM | {"student": [first, second]})
+    ids = [(await office.record(each))["id"] for each in (first, second)]
+    listed = await pages.open(entered.headers["location"])
+    assert f"2 records keep the mark that the office has set: {ids[0]}" in visible_text(listed)
+    assert f'<a href="/record/{ids[1]}">{ids[1]}</a>' in listed.text
+    absences = (await office.api.get("/absences", studentId=first)).json()["items"]
+    shown = visible_text(await pages.open(f"{PATH}/{absences[0]['id']}"))
+    assert f"1 record keeps the mark that the office has set: {ids[0]}" in shown
+
+
 async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:
     first, second, third = office.school.student_ids
     await office.planned(first)

@@ -19,6 +19,7 @@ from adsum.absences.rules import (
     absences_of_session,
     validate_absence,
     validate_numbers,
+    warning_of_kept,
     warnings_of,
 )
 from adsum.attendance.statuses.rules import SchoolStatuses
@@ -128,4 +129,5 @@ def test_sessions_that_the_absence_does_not_name_do_not_hide_that_it_applies_to_
     ]
     assert list(warnings_of(ALL_DAY, [1, 2], times)) == []
     many = list(range(3, 40))
+    assert warning_of_kept([3, 4]).detail == "2 records keep the mark that the office has set: 3, 4"
     assert "and others" in next(warnings_of(replace(noon, session_ids=None), many, {})).detail

@@ -23,6 +23,8 @@ MAX_STUDENT_DAYS = 20_000
 MAX_LISTED = 20
 NO_SESSION_MEETS = "no_session_meets"
 """The code of the warning of an absence that applies to no session."""
+OFFICE_MARKS_STAY = "office_marks_stay"
+"""The code of the warning of an absence that does not change existing records, since the office has set their marks."""
 
 AbsencePosition = tuple[date, int]
 """The sort key of a list of absences: the first day, the id."""
@@ -157,11 +159,12 @@ class SessionChoice:
 
 @dataclass(frozen=True, slots=True)
 class AbsenceWarning:
-    """Sessions to which an absence of some hours does not apply, and why."""
+    """Sessions to which an absence of some hours does not apply, or records that it does not change, and why."""
 
     code: str
     detail: str
-    session_ids: Sequence[int]
+    session_ids: Sequence[int] = ()
+    record_ids: Sequence[int] = ()
 
 
 def warnings_of(
@@ -192,9 +195,16 @@ def warnings_of(
         yield AbsenceWarning(NO_SESSION_MEETS, detail, meant)
 
 
-def _listed(session_ids: Sequence[int]) -> str:
-    more = " and others" if len(session_ids) > MAX_LISTED else ""
-    return ", ".join(map(str, session_ids[:MAX_LISTED])) + more
+def warning_of_kept(record_ids: Sequence[int]) -> AbsenceWarning:
+    """The warning of an absence that does not change these records, since the office has set their marks."""
+    kept = f"{len(record_ids)} records keep" if len(record_ids) > 1 else "1 record keeps"
+    detail = f"{kept} the mark that the office has set: {_listed(record_ids)}"
+    return AbsenceWarning(OFFICE_MARKS_STAY, detail, record_ids=record_ids)
+
+
+def _listed(ids: Sequence[int]) -> str:
+    more = " and others" if len(ids) > MAX_LISTED else ""
+    return ", ".join(map(str, ids[:MAX_LISTED])) + more
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,6 +120,10 @@ class WarningOfAbsence(Schema):
     code: str
     detail: str
     session_ids: Annotated[Sequence[int], Field(description="The sessions that it is about.")]
+    record_ids: Annotated[
+        Sequence[int],
+        Field(description="The existing records that it is about: they keep the mark that the office has set."),
+    ] = ()
 
 
 class AbsenceItem(Schema):
@@ -137,7 +141,7 @@ class AbsenceItem(Schema):
     version: int
     revoked_at: Moment | None
     warnings: Annotated[
-        Sequence[WarningOfAbsence], Field(description="Warnings. Only absences of part of a day have any.")
+        Sequence[WarningOfAbsence], Field(description="Sessions and records that the absence does not change.")
     ] = ()
 
     @classmethod

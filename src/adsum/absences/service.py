@@ -12,6 +12,7 @@ from adsum.absences.repository import (
     add_absences,
     change_absence,
     find_absence,
+    list_office_records,
     list_planned_absences,
     list_versions,
     queue_due_absences,
@@ -31,6 +32,7 @@ from adsum.absences.rules import (
     SessionChoice,
     validate_absence,
     validate_numbers,
+    warning_of_kept,
     warnings_of,
 )
 from adsum.accounts.access import Caller, Permission, require_permission
@@ -142,12 +144,16 @@ class Absences:
         return RowPage([ListedAbsence(each, warnings.get(each.id, ())) for each in found.items], found.next_cursor)
 
     async def get(self, absence_id: int, caller: Caller) -> ListedAbsence:
-        """One absence. Raises NotFound if no visible school has it."""
+        """One absence. Its warnings name the records that it does not change, too.
+
+        Raises NotFound if no visible school has it.
+        """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.snapshot() as connection:
             planned = await _find(connection, absence_id, caller)
-            warnings = await _warnings(connection, [planned])
-        return ListedAbsence(planned, warnings.get(absence_id, ()))
+            is_revoked = planned.revoked_at is not None
+            warnings = () if is_revoked else await _warnings_of_all(connection, planned.absence, [planned])
+        return ListedAbsence(planned, warnings)
 
     async def sessions_to_choose(
         self, school_id: int, student_ids: Collection[int], day: date, named: Collection[int], caller: Caller
@@ -221,7 +227,9 @@ class Absences:
         return AbsenceResult(
             [changed],
             await apply_absences(connection, [changed], author),
-            warnings=await _warnings_of_all(connection, changed.absence, [changed]),
+            warnings=[]
+            if changed.revoked_at is not None
+            else await _warnings_of_all(connection, changed.absence, [changed]),
         )
 
 
@@ -240,11 +248,27 @@ async def _warnings_of_all(
     connection: Connection, absence: Absence, planned: Sequence[PlannedAbsence]
 ) -> Sequence[AbsenceWarning]:
     """The warnings of the same absence of several students."""
+    warnings = await _warnings_of_kept(connection, absence, planned)
     if absence.from_time is None:
-        return []
+        return warnings
     by_absence = await sessions_of_absences(connection, [each.id for each in planned])
     sessions = sorted(set(chain.from_iterable(by_absence.values())))
-    return list(warnings_of(absence, sessions, await times_of_sessions(connection, sessions)))
+    return [*warnings_of(absence, sessions, await times_of_sessions(connection, sessions)), *warnings]
+
+
+async def _warnings_of_kept(
+    connection: Connection, absence: Absence, planned: Sequence[PlannedAbsence]
+) -> Sequence[AbsenceWarning]:
+    """The warning that names the records whose marks of the office stay."""
+    student_ids = [each.student_id for each in planned]
+    records = await list_office_records(connection, planned[0].school_id, student_ids, absence)
+    times = await times_of_sessions(connection, {each.session_id for each in records})
+    kept = [
+        each.id
+        for each in records
+        if absence.applies_to(each.session_id, each.learning_date, times.get(each.session_id, ()))
+    ]
+    return [warning_of_kept(kept)] if kept else []
 
 
 async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) -> None:
