@@ -123,6 +123,17 @@ def test_a_token_needs_a_secret_key(sqlite_url: str) -> None:
     assert "ADSUM_SECRET_KEY" in ended.stderr
 
 
+def test_an_unknown_owner_of_a_key_is_named_with_the_option(adsum: Commands) -> None:
+    made = json.loads(adsum.output("key", "create", "prometheus", "--permission", "metrics:read", "--json"))
+    owner = ("--owner", "nobody@school.example")
+    for refused in (
+        adsum.run("key", "create", "platform", "--permission", "roster:read", *owner),
+        adsum.run("key", "change", str(made["id"]), *owner),
+    ):
+        assert refused.returncode == 1
+        assert refused.stderr == "adsum: --owner: no enabled user has the email 'nobody@school.example'\n"
+
+
 def test_keys_are_created_shown_once_and_revoked(adsum: Commands) -> None:
     made = json.loads(adsum.output("key", "create", "prometheus", "--permission", "metrics:read", "--json"))
     secret = made.pop("secret")

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from datetime import date, time
+from functools import partial
 from typing import Any
 
 import httpx2
 import pytest
 
 from adsum.client import BatchTimeout, ClientError, ConnectionFailed, Problem, Retries, Unavailable, UnexpectedAnswer
-from adsum.client.calls import BatchJobs, any_call, batch_status
+from adsum.client.calls import BatchJobs, any_call, batch_status, correct_record, create_batch
 from adsum.client.following import Following
 from adsum.client.retries import Again, Answer, NoAnswer, decide
 from adsum.client.session import Session
-from adsum.client.values import BatchStatus
+from adsum.client.values import BatchStatus, NewBatch, StudentMark
 
 STATUS: dict[str, Any] = {
     "batchId": "class-1-session-1-date-25122024",
@@ -36,11 +40,62 @@ STATUS: dict[str, Any] = {
 STREAM = httpx2.Headers({"Content-Type": "text/event-stream; charset=utf-8"})
 REFUSED = NoAnswer(httpx2.ConnectError("refused"))
 READ = batch_status("b")
+# Values of a type that the annotations do not allow.
+NINE: Any = time(9)
+TEXT: Any = "7"
+NUMBER: Any = 7
+NOTHING: Any = None
 ONCE = any_call("POST", "/keys", None, {}, None)
 
 
 def answer(status: int, content: bytes = b"", **headers: str) -> Answer:
     return Answer(status, httpx2.Headers({name.replace("_", "-"): value for name, value in headers.items()}), content)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"learning_date": None}, "NewBatch.learning_date must be date or str, not None"),
+        ({"learning_date": 20241225}, "NewBatch.learning_date must be date or str, not 20241225"),
+        ({"class_id": "152"}, "NewBatch.class_id must be int, not '152'"),
+        ({"session_id": True}, "NewBatch.session_id must be int, not True"),
+        ({"is_selected_all": 1}, "NewBatch.is_selected_all must be bool, not 1"),
+        ({"selected_student_ids": "12"}, "NewBatch.selected_student_ids must be a sequence of int, not '12'"),
+        ({"selected_student_ids": None}, "NewBatch.selected_student_ids must be a sequence of int, not None"),
+        ({"unselected_student_ids": [1, "2"]}, "NewBatch.unselected_student_ids[1] must be int, not '2'"),
+        ({"marks": [{"studentId": 1}]}, "NewBatch.marks[0] must be StudentMark, not {'studentId': 1}"),
+        ({"marks": [StudentMark(1, "late", arrived_at=NINE)]}, "StudentMark.arrived_at must be str or None, not "),
+        ({"marks": [StudentMark(TEXT, "late")]}, "StudentMark.student_id must be int, not '7'"),
+        ({"on_existing": None}, "NewBatch.on_existing must be str, not None"),
+        ({"roster_version": 1}, "NewBatch.roster_version must be str or None, not 1"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_named_before_anything_is_sent(wrong: dict[str, Any], named: str) -> None:
+    right: dict[str, Any] = {"class_id": 1, "session_id": 2, "learning_date": date(2024, 12, 25)}
+    with pytest.raises(TypeError, match=re.escape(named)):
+        create_batch(NewBatch(**(right | wrong)), None)
+
+
+def test_a_day_is_a_date_or_a_text_and_ids_are_any_iterable() -> None:
+    ids: Any = {7}
+    for day in (date(2024, 12, 25), "2024-12-25"):
+        body = create_batch(NewBatch(1, 2, day, selected_student_ids=ids), None).json
+        assert (body["learningDate"], body["selectedStudentIds"]) == ("2024-12-25", [7])
+
+
+@pytest.mark.parametrize(
+    ("call", "named"),
+    [
+        (partial(correct_record, TEXT, 1, {}), "record_id must be int, not '7'"),
+        (partial(correct_record, 7, NOTHING, {}), "version must be int, not None"),
+        (partial(correct_record, 7, 1, TEXT), "correction must be Mapping, not '7'"),
+        (partial(batch_status, NOTHING), "batch_id must be str, not None"),
+        (partial(BatchJobs, NUMBER, None), "batch_id must be str, not 7"),
+    ],
+)
+def test_other_arguments_of_a_wrong_type_are_named(call: Callable[[], object], named: str) -> None:
+    with pytest.raises(TypeError, match=re.escape(named)):
+        call()
 
 
 class Clock:

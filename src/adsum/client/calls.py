@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
-from adsum.client.values import BatchJob, BatchResult, BatchStatus, Correction, Json, NewBatch, Record
+from adsum.client.values import BatchJob, BatchResult, BatchStatus, Correction, Json, NewBatch, Record, of_type
 
 Result = TypeVar("Result")
 Filters = Mapping[str, str | int | bool]
@@ -70,7 +70,7 @@ def create_batch(batch: NewBatch, idempotency_key: str | None) -> Call[BatchResu
 
 def batch_status(batch_id: str) -> Call[BatchStatus]:
     """`GET /attendances/batch-status/{batchId}`."""
-    return Call("GET", f"/attendances/batch-status/{quote(batch_id, safe='')}", BatchStatus.of)
+    return Call("GET", f"/attendances/batch-status/{_quoted(batch_id)}", BatchStatus.of)
 
 
 def retry_batch(batch_id: str, idempotency_key: str | None) -> Call[BatchStatus]:
@@ -85,8 +85,10 @@ def cancel_batch(batch_id: str, idempotency_key: str | None) -> Call[BatchStatus
 
 def correct_record(record_id: int, version: int, correction: Correction) -> Call[Record]:
     """`PATCH /attendances/{id}`. A repetition gets the first answer: the API recognises its own correction."""
-    headers = {"If-Match": f'"{version}"'}
-    return Call("PATCH", f"/attendances/{record_id}", Record.of, json=dict(correction), headers=headers)
+    path = f"/attendances/{of_type('record_id', record_id, int)}"
+    headers = {"If-Match": f'"{of_type("version", version, int)}"'}
+    changes = dict(of_type("correction", correction, Mapping))
+    return Call("PATCH", path, Record.of, json=changes, headers=headers)
 
 
 def first_page(path: str, filters: Filters | None) -> Call[Page]:
@@ -141,7 +143,11 @@ def _post(path: str, read: Callable[[Any], Result], json: object, idempotency_ke
 
 
 def _path(batch_id: str) -> str:
-    return f"/attendances/batches/{quote(batch_id, safe='')}"
+    return f"/attendances/batches/{_quoted(batch_id)}"
+
+
+def _quoted(batch_id: str) -> str:
+    return quote(of_type("batch_id", batch_id, str), safe="")
 
 
 def _as_it_is(body: Any) -> Any:

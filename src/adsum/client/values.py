@@ -4,11 +4,12 @@ version of the API adds are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from datetime import date, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Literal, Self, TypedDict, TypeVar, cast
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -34,9 +35,17 @@ class StudentMark:
     left_at: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The mark in a request."""
-        optional = {"note": self.note, "arrivedAt": self.arrived_at, "leftAt": self.left_at}
-        return {"studentId": self.student_id, "status": self.status} | _set(optional)
+        """The mark in a request. Raises TypeError: a field has a value of another type."""
+        mark = "StudentMark."
+        optional = {
+            "note": of_type(f"{mark}note", self.note, str, NoneType),
+            "arrivedAt": of_type(f"{mark}arrived_at", self.arrived_at, str, NoneType),
+            "leftAt": of_type(f"{mark}left_at", self.left_at, str, NoneType),
+        }
+        return {
+            "studentId": of_type(f"{mark}student_id", self.student_id, int),
+            "status": of_type(f"{mark}status", self.status, str),
+        } | _set(optional)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +77,23 @@ class NewBatch:
     reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The body of the request."""
-        day = self.learning_date if isinstance(self.learning_date, str) else self.learning_date.isoformat()
-        optional = {"rosterVersion": self.roster_version, "reason": self.reason, "force": self.force or None}
+        """The body of the request. Raises TypeError: a field has a value of another type."""
+        batch = "NewBatch."
+        day = of_type(f"{batch}learning_date", self.learning_date, date, str)
+        optional = {
+            "rosterVersion": of_type(f"{batch}roster_version", self.roster_version, str, NoneType),
+            "reason": of_type(f"{batch}reason", self.reason, str, NoneType),
+            "force": of_type(f"{batch}force", self.force, bool) or None,
+        }
         return {
-            "classId": self.class_id,
-            "sessionId": self.session_id,
-            "learningDate": day,
-            "isSelectedAll": self.is_selected_all,
-            "selectedStudentIds": list(self.selected_student_ids),
-            "unselectedStudentIds": list(self.unselected_student_ids),
-            "marks": [mark.to_json() for mark in self.marks],
-            "onExisting": self.on_existing,
+            "classId": of_type(f"{batch}class_id", self.class_id, int),
+            "sessionId": of_type(f"{batch}session_id", self.session_id, int),
+            "learningDate": day if isinstance(day, str) else day.isoformat(),
+            "isSelectedAll": of_type(f"{batch}is_selected_all", self.is_selected_all, bool),
+            "selectedStudentIds": _list_of(f"{batch}selected_student_ids", self.selected_student_ids, int),
+            "unselectedStudentIds": _list_of(f"{batch}unselected_student_ids", self.unselected_student_ids, int),
+            "marks": [mark.to_json() for mark in _list_of(f"{batch}marks", self.marks, StudentMark)],
+            "onExisting": of_type(f"{batch}on_existing", self.on_existing, str),
         } | _set(optional)
 
 
@@ -271,6 +285,20 @@ class Correction(TypedDict, total=False):
     leftAt: str | None
     officeNote: str | None
     reason: str
+
+
+def of_type(name: str, value: Any, *kinds: type) -> Any:
+    """`value`. Raises TypeError, which names the value: it is of none of these types. True and False are no numbers."""
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        words = " or ".join("None" if kind is NoneType else kind.__name__ for kind in kinds)
+        raise TypeError(f"{name} must be {words}, not {value!r:.40}")
+    return value
+
+
+def _list_of(name: str, values: Any, kind: type) -> list[Any]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of {kind.__name__}, not {values!r:.40}")
+    return [of_type(f"{name}[{i}]", value, kind) for i, value in enumerate(cast("Iterable[Any]", values))]
 
 
 def _read(kind: type[Value], body: Json, **converted: Any) -> Value:

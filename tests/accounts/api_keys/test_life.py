@@ -232,6 +232,7 @@ async def test_an_owner_is_a_user(keys: ApiKeys, email: str) -> None:
     with pytest.raises(Invalid) as caught:
         await keys.create("sync", [READ], owner=email)
     assert codes(caught) == ["unknown_person"]
+    assert f"no enabled user has the email {email[:80]!r}" in str(caught.value)
 
 
 async def test_an_owner_is_of_the_schools_of_the_caller(keys: ApiKeys, database: Database) -> None:

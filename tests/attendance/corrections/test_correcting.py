@@ -108,6 +108,7 @@ async def test_a_correction_needs_the_current_version(register: Register) -> Non
         answer = await register.correct(version=version, status="absent")
         assert answer.status_code == HTTPStatus.PRECONDITION_REQUIRED
         assert answer.json()["code"] == "version_required"
+        assert 'If-Match: "<version>"' in answer.json()["detail"], "no example that could be sent as it is"
     unquoted = await register.correct(version="1", status="absent")
     assert unquoted.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert violations(unquoted) == {("/header/If-Match", "wrong_form")}

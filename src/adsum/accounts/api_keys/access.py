@@ -49,6 +49,7 @@ async def find_owner(connection: Connection, caller: Caller, who: int | str) -> 
     return user.id if is_visible else None
 
 
-def unknown_owner(pointer: str) -> Violation:
+def unknown_owner(who: int | str, pointer: str, kind: str = "enabled user") -> Violation:
     """The violation for an owner whom `find_owner` does not find."""
-    return Violation("unknown_person", "no enabled user has this email", pointer)
+    named = f"the id {who}" if isinstance(who, int) else f"the email {who[:80]!r}"
+    return Violation("unknown_person", f"no {kind} has {named}", pointer)

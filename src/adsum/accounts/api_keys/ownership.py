@@ -99,7 +99,7 @@ async def _hand_over(
         require_may_grant(caller, key.permissions, key.schools)
     new_id = await find_owner(connection, caller, new_owner)
     if new_id is None or new_id == owner_id:
-        refuse([unknown_owner("/newOwner")])
+        refuse([unknown_owner(new_owner, "/newOwner", "other enabled user")])
     assert new_id is not None, "an unknown owner is a violation"
     await statements.set_owner(connection, [key.id for key in keys], new_id)
     for key in keys:

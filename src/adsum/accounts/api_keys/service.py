@@ -345,7 +345,7 @@ class ApiKeys:
             return None if calling.owner is None else calling.owner.id
         owner = await find_owner(connection, caller, email)
         if owner is None:
-            violations.append(unknown_owner("/owner"))
+            violations.append(unknown_owner(email, "/owner"))
         return owner
 
 

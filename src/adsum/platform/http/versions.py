@@ -25,9 +25,12 @@ async def _versions(
 ) -> frozenset[int]:
     """The versions in `If-Match`. Weak tags do not count, and `*`, which matches any version, is refused."""
     if if_match is None or if_match.strip() == "*":
-        raise VersionRequired('name the version on which the change is based, as in its ETag: If-Match: "3"')
+        detail = (
+            'name the version on which the change is based: If-Match: "<version>", the ETag of a GET of this address'
+        )
+        raise VersionRequired(detail)
     if _ETAGS.fullmatch(if_match.strip()) is None:
-        detail = f'{if_match[:40]!r} is not an ETag: write the version in quotes, as in If-Match: "3"'
+        detail = f'{if_match[:40]!r} is not an ETag: write the version in quotes, as in If-Match: "<version>"'
         violation = Violation("wrong_form", detail, "/header/If-Match", {"in": "header", "name": "If-Match"})
         raise Invalid(detail, [violation])
     return frozenset(int(version) for version in _VERSION.findall(if_match))
