@@ -102,6 +102,35 @@ def test_warnings_are_listed_with_exit_0(adsum: Commands, tmp_path: Path) -> Non
     assert "  orgs.csv:2: school school-1 keeps its time zone UTC: change it in the settings" in kept.stdout
 
 
+def test_misspelt_values_and_missing_names_are_shown_and_a_name_in_the_wrong_column_is_not(
+    adsum: Commands, tmp_path: Path
+) -> None:
+    roster = a_school(students=5)
+    roster.add("orgs", sourcedId="school-2", name="Ulmenhof", type="shcool")
+    roster.add("orgs", sourcedId="school-3", name="Erlenhof", type="ext:campus")
+    roster.row("users", "student-1")["role"] = "studnet"
+    roster.row("users", "student-2")["role"] = "Suharto"
+    roster.row("users", "student-3")["status"] = "actve"
+    roster.row("users", "student-4")["familyName"] = ""
+    roster.row("users", "student-5").update(givenName="", status="tobedeleted")
+    roster.row("users", "teacher-1")["givenName"] = ""
+    for each in range(1, 4):
+        roster.drop("enrollments", f"class-1-student-{each}")
+
+    ended = adsum.run("roster", "import", str(in_folder(roster.files(), tmp_path / "roster")), "--timezone", "UTC")
+
+    lines = [line.strip() for line in ended.stdout.splitlines()]
+    assert lines[lines.index("3 warnings:") + 1 :] == [
+        "orgs.csv:3: type 'shcool' is not a type of OneRoster: school?",
+        "users.csv:5: familyName is empty: the person is imported with one name",
+        "users.csv:7: givenName is empty: the person is imported with one name",
+        "3 errors:",
+        "users.csv:2: role 'studnet' is not a role of OneRoster: student?",
+        "users.csv:3: role is not a role of OneRoster, such as student or teacher",
+        "users.csv:4: status 'actve' is neither active nor tobedeleted",
+    ]
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 async def test_a_refused_import_prints_the_reasons_with_exit_1(
     adsum: Commands, importing: Importing, invalid: Roster, tmp_path: Path, as_json: bool

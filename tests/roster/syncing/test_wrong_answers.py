@@ -161,7 +161,7 @@ WRONG_FIELDS: list[tuple[str, str, dict[str, Any], tuple[str, str, str]]] = [
     ),
     (
         *("users", "student-1", {"roles": [{"role": "pupil", "org": {"sourcedId": "school-1"}}]}),
-        ("users/student-1", "unknown_role", "role is not a role of OneRoster"),
+        ("users/student-1", "unknown_role", "role is not a role of OneRoster, such as student or teacher"),
     ),
     (
         "users",

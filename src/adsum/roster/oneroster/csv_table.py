@@ -5,10 +5,11 @@ from __future__ import annotations
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from typing import IO, Any, TypeVar
@@ -20,6 +21,7 @@ from adsum.platform.errors import Violation
 from adsum.platform.files.csv_files import MAX_LINE_LENGTH, CsvForm, CsvRows, UnreadableCsv, require_encoding
 from adsum.platform.files.file_violations import file_violation, row_violation
 from adsum.platform.texts import CONTROL
+from adsum.platform.time_zones import MAX_CLOSE, MAX_SHOWN
 from adsum.roster.oneroster.files import SourceFile, UnreadableRoster
 
 RosterRecord = TypeVar("RosterRecord")
@@ -114,6 +116,7 @@ class CsvTable(RosterTable):
 
 
 MAX_LENGTH = 255
+STATUSES = ("active", "tobedeleted")
 EARLIEST = date(1900, 1, 1)
 _WRONG_DAYS = {
     "date_format": "is not a day of the form YYYY-MM-DD or DD.MM.YYYY",
@@ -195,7 +198,7 @@ class Row:
             case "":
                 self.violation("missing_value", "status", "is empty; in a delta file it is active or tobedeleted")
             case _:
-                self.violation("unknown_status", "status", "is neither active nor tobedeleted")
+                self.unknown("unknown_status", "status", STATUSES, "is neither active nor tobedeleted")
         return False
 
     def has(self, column: str) -> bool:
@@ -231,11 +234,30 @@ class Row:
             row_violation(code, self._layout.file, self.number, f"{column} {predicate}", column=column, **params)
         )
 
+    def unknown(self, code: str, column: str, known: Iterable[str], predicate: str, hint: str = "") -> None:
+        """Adds the violation of a cell that holds none of the `known` values: see `unknown_value`."""
+        predicate, close = unknown_value(self.text(column), known, predicate, hint)
+        self.violation(code, column, predicate, **({"close": close} if close else {}))
+
     def _is_clean(self, column: str, value: str) -> bool:
         if CONTROL.search(value):
             self.violation("control_character", column, "holds a control character, such as NUL or a line break")
             return False
         return True
+
+
+def unknown_value(value: str, known: Iterable[str], predicate: str, hint: str = "") -> tuple[str, list[str]]:
+    """A predicate about a value that is none of the `known` ones, and those of them that may be meant.
+
+    The value is shown if it is close to one of them: any other text may be a name in the wrong column, and has the
+    `hint`. Without a hint the predicate lists the known values, and none is proposed.
+    """
+    spelled = {each.lower(): each for each in sorted(known)}
+    close = [spelled[each] for each in get_close_matches(value.lower()[:MAX_SHOWN], spelled, MAX_CLOSE, cutoff=0.75)]
+    if not close:
+        return f"{predicate}{hint}", []
+    shown = f"{value[:MAX_SHOWN]!r} {predicate}"
+    return (f"{shown}: {' or '.join(close)}?", close) if hint else (shown, [])
 
 
 @lru_cache(maxsize=8192)

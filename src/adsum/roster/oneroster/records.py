@@ -35,6 +35,7 @@ KINDS_OF_TERMS = {kind.lower(): kind for kind in (GRADING_PERIOD, "semester", "s
 CONTACT_ROLES = ("guardian", "parent", "relative")
 """Roles of the contacts of students, in the order in which they are named."""
 ROLES = STAFF_ROLES | {STUDENT, *CONTACT_ROLES}
+KINDS_OF_ORGS = frozenset({"department", "school", "district", "local", "state", "national"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,11 @@ class Org:
     @property
     def is_school(self) -> bool:
         return self.kind == "school"
+
+    @property
+    def is_known(self) -> bool:
+        """Whether OneRoster has its kind, or lets a system add it."""
+        return self.kind in KINDS_OF_ORGS or self.kind.startswith("ext:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +286,7 @@ def _is_true(row: Row, column: str) -> bool | None:
         case "":
             return None
         case _:
-            row.violation("wrong_form", column, "is neither true nor false")
+            row.unknown("wrong_form", column, ("true", "false"), "is neither true nor false")
             return None
 
 
@@ -290,16 +296,18 @@ def _kind_of_term(row: Row, *, required: bool) -> str:
         return EXTENSION
     known = KINDS_OF_TERMS.get(kind.lower(), "")
     if kind and not known:
-        row.violation("unknown_type", "type", "is neither gradingPeriod, semester, schoolYear nor term")
+        predicate = "is neither gradingPeriod, semester, schoolYear nor term"
+        row.unknown("unknown_type", "type", KINDS_OF_TERMS.values(), predicate)
     return known
 
 
 def _role(row: Row, *, required: bool) -> str:
-    """One of OneRoster's roles. Other text is omitted from the violation, because it may be a name."""
+    """One of OneRoster's roles."""
     role = row.text("role", required=required).lower()
     if not role or role in ROLES - {EXTENSION}:
         return role
     if role.startswith("ext:"):
         return EXTENSION
-    row.violation("unknown_role", "role", "is not a role of OneRoster")
+    hint = ", such as student or teacher"
+    row.unknown("unknown_role", "role", ROLES - {EXTENSION}, "is not a role of OneRoster", hint)
     return ""

@@ -10,9 +10,9 @@ from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import row_violation
 from adsum.platform.time_zones import DEFAULT_TIME_ZONE
 from adsum.roster.importing.rules import Findings, ImportSchool
-from adsum.roster.oneroster.csv_table import LeftOut, Mode
+from adsum.roster.oneroster.csv_table import LeftOut, Mode, unknown_value
 from adsum.roster.oneroster.package import Package
-from adsum.roster.oneroster.records import Org
+from adsum.roster.oneroster.records import KINDS_OF_ORGS, Org
 
 FILE = "orgs.csv"
 
@@ -110,4 +110,12 @@ def read_orgs(package: Package, findings: Findings) -> Orgs:
         else:
             orgs.others.add(entry.source_id)
             findings.ignore(FILE, "no school")
+            if not entry.is_known:
+                findings.warn(_unknown_type(entry))
     return orgs
+
+
+def _unknown_type(org: Org) -> Violation:
+    """The warning of an org that is not imported, and may be a school."""
+    predicate, close = unknown_value(org.kind, KINDS_OF_ORGS, "is not a type of OneRoster", ", such as school")
+    return row_violation("unknown_type", FILE, org.row, f"type {predicate}", column="type", close=close)
