@@ -27,6 +27,10 @@ def test_backup_and_restore_copy_a_data_folder(folder: DataFolder, tmp_path: Pat
     assert (made["path"], made["schema"], made["bytes"]) == (str(archive), newest_revision(), archive.stat().st_size)
     restored = json.loads(commands(data_dir=str(other)).output("restore", str(archive), "--json"))
     assert restored == {"dataDir": str(other), "madeAt": made["madeAt"], "schema": newest_revision(), "keptAside": None}
+    assert made["encryptedTo"] == 0
+    plain = commands().output("backup", str(tmp_path / "plain.tar.gz"), "--data-dir", str(folder.root))
+    assert plain.endswith("\nEncrypted to  nobody: the file is not encrypted\n")
+    assert "Kept aside" not in commands(data_dir=str(tmp_path / "third")).output("restore", str(archive))
     again = commands(data_dir=str(other)).run("restore", str(archive))
     assert (again.returncode, again.stderr.count("\n")) == (1, 1)
     forced = commands(data_dir=str(other)).output("restore", str(archive), "--force")

@@ -14,7 +14,16 @@ from adsum.absences.service import AbsenceResult, Absences, ListedAbsence
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.id_lists import parse_ids
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, read_day, school_option
+from adsum.platform.command_line.options import (
+    ClassId,
+    FirstDay,
+    LastDay,
+    SchoolId,
+    StudentId,
+    read_day,
+    read_time,
+    school_option,
+)
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.ids import MAX_ID
@@ -32,7 +41,7 @@ DROPPED_FIRST = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
 
 AbsenceId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the absence: see `list`.")]
 TIME_HELP = "Only sessions that meet then by the timetable; with --session, also without times."
-Time = Annotated[str | None, typer.Option(metavar="HH:MM", help=TIME_HELP)]
+Time = Annotated[str | None, typer.Option(parser=read_time, metavar="HH:MM", help=TIME_HELP)]
 ReasonOption = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 
 
@@ -114,8 +123,12 @@ def change(
     last_day: Annotated[
         date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day.")
     ] = None,
-    from_time: Annotated[str | None, typer.Option(metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")] = None,
-    to_time: Annotated[str | None, typer.Option(metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")] = None,
+    from_time: Annotated[
+        str | None, typer.Option(parser=read_time, metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")
+    ] = None,
+    to_time: Annotated[
+        str | None, typer.Option(parser=read_time, metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")
+    ] = None,
     session: Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions; '' means all.")] = [],  # noqa: B006 - never changed
     status: Annotated[str | None, typer.Option(metavar="CODE", help="The status that registers record.")] = None,
     reason: Annotated[str | None, typer.Option(help="The reason, which only the office sees.")] = None,

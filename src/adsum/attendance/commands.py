@@ -29,6 +29,7 @@ from adsum.platform.command_line.options import (
     Status,
     StudentId,
     one_of,
+    read_time,
 )
 from adsum.platform.command_line.output import (
     STDOUT,
@@ -140,8 +141,12 @@ def correct(
     record_id: RecordId,
     status: Status = None,
     note: Annotated[str | None, typer.Option(help="A note; '' removes it.")] = None,
-    arrived: Annotated[str | None, typer.Option(metavar="HH:MM", help="The time of arrival; '' removes it.")] = None,
-    left: Annotated[str | None, typer.Option(metavar="HH:MM", help="The time of leaving; '' removes it.")] = None,
+    arrived: Annotated[
+        str | None, typer.Option(parser=read_time, metavar="HH:MM", help="The time of arrival; '' removes it.")
+    ] = None,
+    left: Annotated[
+        str | None, typer.Option(parser=read_time, metavar="HH:MM", help="The time of leaving; '' removes it.")
+    ] = None,
     office_note: Annotated[str | None, typer.Option(help="A note that only the office sees; '' removes it.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Clear the mark: the record stays, without a status.")] = False,
     reason: Annotated[str | None, typer.Option(help="The reason, for the history.")] = None,

@@ -169,6 +169,9 @@ def backup(
         "madeAt": made.manifest.made_at,
         "encryptedTo": len(recipients),
     }
+    if not as_json:
+        keys = f"{len(recipients)} {'key' if len(recipients) == 1 else 'keys'}"
+        row["encryptedTo"] = keys if recipients else "nobody: the file is not encrypted"
     show_one(row, as_json=as_json)
 
 
@@ -213,6 +216,8 @@ def restore(
         "schema": done.manifest.schema,
         "keptAside": None if done.kept_aside is None else str(done.kept_aside),
     }
+    if done.kept_aside is None and not as_json:
+        del row["keptAside"]
     show_one(row, as_json=as_json)
 
 

@@ -105,7 +105,7 @@ def mark_some_weeks(system: RunningSystem) -> None:
 def deliver_some_events(system: RunningSystem, receiver: Receiver) -> None:
     """A webhook whose receiver takes the events of one batch, and then is away."""
     types = ("--type", "batch.accepted", "--type", "batch.completed")
-    system.commands.output("webhook", "create", receiver.url, *types, ADSUM_WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8")
+    system.commands.run("webhook", "create", receiver.url, *types, ADSUM_WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8")
     batches = [f"class-123-session-456-date-{day}122024" for day in ("25", "26")]
     create = ("batch", "create", "--class", "123", "--session", "456", "--all", "--watch", "--date")
     system.commands.run(*create, "2024-12-25")

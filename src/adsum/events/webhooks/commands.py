@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,8 +18,9 @@ from adsum.events.webhooks.schemas import (
     WebhookWithSecretItem,
 )
 from adsum.events.webhooks.service import MAX_OVERLAP, NewWebhook, Webhooks, WebhookWithSecret
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import SchoolId, duration_up_to, one_of
-from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.database.new_events import EventType
 from adsum.platform.ids import MAX_ID
@@ -79,8 +80,8 @@ def create(
 def list_webhooks(*, school_id: SchoolId = None, as_json: Json = False) -> None:
     """Show webhooks and the state of their deliveries."""
     found = run_with(Webhooks, lambda webhooks: webhooks.list_webhooks(system_caller(), school_id))
-    items = [WebhookItem.of(each) for each in found]
-    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no webhooks")
+    rows = [_cells(WebhookItem.of(each), as_json=as_json) for each in found]
+    show_rows(COLUMNS, rows, as_json=as_json, dropped_first=DROPPED_FIRST, none="no webhooks")
 
 
 @app.command()
@@ -131,7 +132,7 @@ def rotate(
             metavar="DURATION",
             help="How long the present secret signs, too.",
         ),
-    ] = timedelta(days=1),
+    ] = "1d",  # pyright: ignore[reportArgumentType] - parsed as the option is
     as_json: Json = False,
 ) -> None:
     """Give a webhook a new secret, which is shown only once."""
@@ -194,8 +195,22 @@ def replay(
 
 
 def _show(read: Callable[[Webhooks], Awaitable[Webhook]], *, as_json: bool) -> None:
-    show_item(WebhookItem.of(run_with(Webhooks, read)), as_json=as_json)
+    _show_item(WebhookItem.of(run_with(Webhooks, read)), as_json=as_json)
 
 
 def _show_secret(make: Callable[[Webhooks], Awaitable[WebhookWithSecret]], *, as_json: bool) -> None:
-    show_item(WebhookWithSecretItem.showing(run_with(Webhooks, make)), as_json=as_json)
+    _show_item(WebhookWithSecretItem.showing(run_with(Webhooks, make)), as_json=as_json)
+    if not as_json:
+        show_notice("the secret is shown only now: store it where the deliveries are received")
+
+
+def _show_item(item: WebhookItem, *, as_json: bool) -> None:
+    """Shows a webhook. People do not see what it lacks, such as the end of an earlier secret."""
+    cells = _cells(item, as_json=as_json)
+    show_one({name: value for name, value in cells.items() if as_json or value is not None}, as_json=as_json)
+
+
+def _cells(item: WebhookItem, *, as_json: bool) -> dict[str, Any]:
+    """The fields of a webhook. JSON has no types if it receives all of them."""
+    cells = item.model_dump(mode="json" if as_json else "python", by_alias=True)
+    return cells if as_json else {**cells, "eventTypes": cells["eventTypes"] or "all"}

@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 from typer.models import OptionInfo
 
-from adsum.platform.days import WrongDay, plain_day
+from adsum.platform.days import WrongDay, plain_day, time_of
 from adsum.platform.ids import MAX_ID
 from adsum.platform.time_zones import known_time_zone
 
@@ -21,6 +21,11 @@ def read_day(text: str) -> date:
         return plain_day(text)
     except WrongDay as error:
         raise typer.BadParameter(str(error)) from None
+
+
+def read_time(text: str) -> str:
+    """A local time as imports accept it: `9:00` as `09:00`. The service refuses a text that is none."""
+    return time_of(text.strip())
 
 
 def time_zone_given(text: str) -> str:

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import FirstDay, LastDay, SchoolDay, SchoolId, StudentId, school_option
+from adsum.platform.command_line.options import (
+    FirstDay,
+    LastDay,
+    SchoolDay,
+    SchoolId,
+    StudentId,
+    read_time,
+    school_option,
+)
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.ids import MAX_ID
@@ -27,7 +35,7 @@ COLUMNS = (
 )
 
 Student = Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
-Time = Annotated[str, typer.Option(metavar="HH:MM", help="The local time.")]
+Time = Annotated[str, typer.Option(parser=read_time, metavar="HH:MM", help="The local time.")]
 Reason = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 OfSchool = Annotated[int | None, school_option("[default: the home school of the student]")]
 

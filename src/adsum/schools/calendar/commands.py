@@ -10,7 +10,7 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.options import FirstDay, LastDay, read_day, school_option
+from adsum.platform.command_line.options import FirstDay, LastDay, read_day, read_time, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.paging import every_item
@@ -40,7 +40,7 @@ def close(
     ] = None,
     reason: Annotated[str, typer.Option(help="The reason. It is shown when a class is marked on that day.")],
     from_time: Annotated[
-        str | None, typer.Option(metavar="HH:MM", help="Closed from then on. [default: all day]")
+        str | None, typer.Option(parser=read_time, metavar="HH:MM", help="Closed from then on. [default: all day]")
     ] = None,
     school_id: SchoolId = None,
     as_json: Json = False,

@@ -1,0 +1,28 @@
+"""`adsum webhook`, run as an operator runs it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.commands import Commands
+
+NETWORKS = {"ADSUM_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
+
+
+def test_people_read_that_a_webhook_receives_all_events_and_that_its_secret_is_shown_now(demo: Commands) -> None:
+    created = demo.run("webhook", "create", "https://127.0.0.1/hooks", **NETWORKS)
+    some = demo.run(
+        *("webhook", "create", "https://127.0.0.1/others", "--type", "batch.completed", "--json"), **NETWORKS
+    )
+    shown = demo.output("webhook", "show", "1")
+    rotated = demo.run("webhook", "rotate", "1")
+    listed = demo.output("webhook", "list").splitlines()
+
+    fields = [line.split(maxsplit=2) for line in created.stdout.splitlines()]
+    notice = "adsum: the secret is shown only now: store it where the deliveries are received\n"
+    assert (created.returncode, created.stderr, ["Event", "types", "all"] in fields) == (0, notice, True)
+    assert [line for line in (created.stdout + shown).splitlines() if line.endswith("  -")] == []
+    assert ("whsec_" in created.stdout, "whsec_" in shown) == (True, False)
+    assert (some.stderr, json.loads(some.stdout)["eventTypes"]) == ("", ["batch.completed"])
+    assert (rotated.stderr, "Earlier ends at" in rotated.stdout) == (notice, True)
+    assert ["  all  " in line for line in listed] == [False, True, False]

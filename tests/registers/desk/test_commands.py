@@ -1,0 +1,28 @@
+"""`adsum desk`, run as an office runs it."""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.commands import Commands
+
+DAY = "2024-12-25"
+
+
+def test_times_are_read_as_imports_read_them_and_a_list_has_the_names(demo: Commands) -> None:
+    departure = ("desk", "departure", "--student", "3", "--date", DAY, "--reason", "dentist")
+    entered = json.loads(demo.output(*departure, "--time", "9:00", "--json"))
+    absence = ("absence", "enter", "--student", "4", "--from", DAY, "--reason", "dentist", "--session", "456")
+    (planned,) = json.loads(demo.output(*absence, "--from-time", "8:10", "--to-time", "9:00:00", "--json"))
+    closed = json.loads(
+        demo.output("calendar", "close", DAY, "--from-time", "9:30", "--reason", "heat", "--school", "1", "--json")
+    )
+    wrong = demo.run(*departure, "--time", "9.00")
+    headings, of_student_3 = demo.output("desk", "list").splitlines()
+
+    assert (entered["time"], planned["fromTime"], planned["toTime"]) == ("09:00", "08:10", "09:00")
+    assert closed["fromTime"] == "09:30"
+    assert (wrong.returncode, wrong.stderr) == (1, "adsum: '9.00' is not a time of the form HH:MM\n")
+    assert headings.split()[1:4] == ["Student", "id", "Student"]
+    assert of_student_3.split()[:4] == ["1", "3", "Chloé", "Marchand"]
+    assert "student" not in json.loads(demo.output("desk", "list", "--json"))[0]
