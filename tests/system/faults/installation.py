@@ -19,7 +19,7 @@ from adsum.wiring import Adsum
 from tests.support.forked import start_forked
 from tests.support.live import environment
 from tests.support.servers.counting import CountingProxy, counting_postgres, counting_valkey
-from tests.support.servers.processes import START_S, eventually, is_alive
+from tests.support.servers.processes import START_S, eventually, start_time
 
 KEY = "x" * 64
 # The network of the receivers of webhooks.
@@ -44,9 +44,14 @@ QUICK = {
 
 @dataclass
 class Member:
-    """One process of the installation, with its proxies. SQLite has no server and no proxy."""
+    """One process of the installation, with its proxies. SQLite has no server and no proxy.
+
+    `started`: when the process started. A long part of the chaos suite starts so many that ids are given again, and
+    must kill nobody else's process.
+    """
 
     pid: int
+    started: str
     log: Path
     proxies: dict[str, CountingProxy]
 
@@ -72,7 +77,7 @@ class Member:
 
     @property
     def is_alive(self) -> bool:
-        return is_alive(self.pid)
+        return start_time(self.pid) == self.started != ""
 
     async def wait_until_ended(self, seconds: float = 15) -> None:
         await eventually(lambda: not self.is_alive, seconds)
@@ -139,7 +144,7 @@ class Installation:
             pid = start_forked([command], variables, folder / "log").pid
         else:
             pid = await start_release(self.release, [command], variables, folder / "log")
-        member = Member(pid, folder / "log", proxies)
+        member = Member(pid, start_time(pid), folder / "log", proxies)
         self.members.append(member)
         return member
 
