@@ -147,7 +147,10 @@ def delete(webhook_id: WebhookId) -> None:
 
 @app.command("test")
 def send_test(webhook_id: WebhookId, *, as_json: Json = False) -> None:
-    """Send a test to a webhook. Exits with 1 if it does not arrive."""
+    """Send a test to a webhook, with the settings of this command. Exits with 1 if it does not arrive.
+
+    The worker that sends the events has its own ADSUM_WEBHOOK_ALLOWED_NETWORKS.
+    """
     attempt = run_with(Webhooks, lambda webhooks: webhooks.test(webhook_id, system_caller()))
     show_item(AttemptItem.of(attempt), as_json=as_json)
     if not attempt.has_arrived:
