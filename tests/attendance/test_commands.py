@@ -6,6 +6,7 @@ import asyncio
 import csv
 import io
 import json
+import re
 from codecs import BOM_UTF8
 from dataclasses import dataclass
 from datetime import date
@@ -153,7 +154,15 @@ async def test_correct_changes_one_record_and_history_shows_the_change(
     corrected = await attendance(
         database_url, "correct", record, "--status", "absent", "--note", "flu", "--reason", "a call", "--json"
     )
-    noteless = await attendance(database_url, "correct", record, "--note", "", "--version", "2")
+    timed = await attendance(
+        *(database_url, "correct", record, "--status", "late", "--arrived", "09:10", "--left", "09:30"),
+        *("--office-note", "bus", "--reason", "a late bus"),
+    )
+    shown = await attendance(database_url, "list")
+    back = await attendance(
+        database_url, "correct", record, "--status", "absent", "--arrived", "", "--left", "", "--office-note", ""
+    )
+    noteless = await attendance(database_url, "correct", record, "--note", "", "--version", "4")
     cleared = await attendance(database_url, "correct", record, "--clear")
     history = await attendance(database_url, "history", record)
 
@@ -162,12 +171,18 @@ async def test_correct_changes_one_record_and_history_shows_the_change(
     assert noteless.code == cleared.code == 0, noteless.err + cleared.err
     lines = [line.split() for line in history.out.splitlines()]
     assert [line[:3] for line in lines[1:]] == [
-        ["4", "-", "-"],
-        ["3", "absent", "-"],
+        ["6", "-", "-"],
+        ["5", "absent", "-"],
+        ["4", "absent", "flu"],
+        ["3", "late", "flu"],
         ["2", "absent", "flu"],
         ["1", "present", "-"],
     ]
+    assert (timed.code, back.code) == (0, 0), timed.err + back.err
+    assert lines[4][3:6] == ["09:10", "09:30", "bus"]
     assert "a call" in history.out
+    assert "a late bus" in history.out
+    assert re.search(r"late +09:10 +09:30 +flu", shown.out)
 
 
 async def test_correct_refuses_invalid_options_and_stale_versions(

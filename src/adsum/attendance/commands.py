@@ -51,11 +51,18 @@ from adsum.platform.paging import MAX_LIMIT, PageRequest, every_item
 app = typer.Typer(no_args_is_help=True)
 
 SHOWN = (
-    *("id", "learningDate", "classId", "sessionId", "studentId", "student", "status", "note", "markedAt"),
-    "markedByRole",
+    *("id", "learningDate", "classId", "sessionId", "studentId", "student"),
+    *("status", "arrivedAt", "leftAt", "note", "markedAt", "markedByRole"),
 )
-DROPPED_FIRST = ("markedByRole", "markedAt", "note", "classId", "sessionId")
-CHANGE = ("version", "status", "note", "changedAt", "changedByRole", "changedByUserId", "reason", "runId")
+DROPPED_FIRST = ("markedByRole", "markedAt", "note", "leftAt", "arrivedAt", "classId", "sessionId")
+CHANGE = (
+    *("version", "status", "note", "arrivedAt", "leftAt", "officeNote"),
+    *("changedAt", "changedByRole", "changedByUserId", "reason", "runId"),
+)
+CHANGE_DROPPED_FIRST = (
+    *("runId", "changedByUserId", "officeNote", "changedByRole", "arrivedAt", "leftAt"),
+    *("reason", "changedAt"),
+)
 
 
 class FileFormat(StrEnum):
@@ -189,7 +196,7 @@ def history(*, record_id: RecordId, as_json: Json = False) -> None:
         return
     # A table shows the new mark of each version; the old one is in the line below.
     rows = [item.model_dump(by_alias=True) | item.new.model_dump(by_alias=True) for item in items]
-    show_rows(CHANGE, rows, as_json=False, dropped_first=CHANGE[:2:-1])
+    show_rows(CHANGE, rows, as_json=False, dropped_first=CHANGE_DROPPED_FIRST)
 
 
 def _value_or_keep(text: str | None) -> str | Keep | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 
 from tests.support.commands import Commands
 
 DAY = "2024-12-25"
+ARRIVAL = ("desk", "arrival", "--student", "1", "--time", "09:00", "--reason", "dentist", "--date", DAY)
 
 
 def test_times_are_read_as_imports_read_them_and_a_list_has_the_names(demo: Commands) -> None:
@@ -26,3 +28,18 @@ def test_times_are_read_as_imports_read_them_and_a_list_has_the_names(demo: Comm
     assert headings.split()[1:4] == ["Student", "id", "Student"]
     assert of_student_3.split()[:4] == ["1", "3", "Chloé", "Marchand"]
     assert "student" not in json.loads(demo.output("desk", "list", "--json"))[0]
+
+
+def test_a_repeated_entry_is_named_and_the_list_shows_the_status_of_the_missed_sessions_as_such(demo: Commands) -> None:
+    entered = json.loads(demo.output(*ARRIVAL, "--json"))
+    again = demo.run(*ARRIVAL, "--json")
+    listed = json.loads(demo.output("desk", "list", "--json"))
+    shown = demo.output("desk", "list").splitlines()
+    entered_again = demo.output(*ARRIVAL)
+
+    assert json.loads(again.stdout) == entered
+    assert again.stderr == f"adsum: this was entered already: {entered['id']}\n"
+    assert [each["status"] for each in listed] == ["absent"]
+    assert "Missed sessions" in shown[0]
+    assert "Status" not in shown[0]
+    assert re.search("^Missed sessions +absent$", entered_again, re.MULTILINE)

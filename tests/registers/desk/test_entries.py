@@ -46,7 +46,8 @@ async def test_an_arrival_marks_the_registers_and_is_undone(office: Office, less
         second: ("absent", None, None),
         third: ("late", "10:10", None),
     }
-    assert (await enter(office, "arrival", "10:10")).json() == entered.json(), "the same entry is not made twice"
+    again = await enter(office, "arrival", "10:10")
+    assert (again.status_code, again.json()) == (HTTPStatus.OK, entered.json()), "the same entry is not made twice"
 
     undone = await office.api.post(f"/desk-entries/{entered.json()['id']}/undo", {}, "office")
     assert undone.json()["undoneAt"] is not None
@@ -56,8 +57,8 @@ async def test_an_arrival_marks_the_registers_and_is_undone(office: Office, less
         third: None,
     }
     assert fourth not in await marks(office)
-    again = await office.api.post(f"/desk-entries/{entered.json()['id']}/undo", {}, "office")
-    assert again.json() == undone.json()
+    repeated = await office.api.post(f"/desk-entries/{entered.json()['id']}/undo", {}, "office")
+    assert repeated.json() == undone.json()
 
 
 async def test_a_departure_plans_the_absence_from_later_sessions_and_undo_keeps_later_marks(
@@ -132,7 +133,7 @@ async def test_a_run_that_begins_after_the_check_is_waited_for(
         await office.adsum.desk.enter(new, actor, day=day)
     monkeypatch.setattr(service, "ATTEMPTS", 200)
     async with office.worker():
-        entry = await office.adsum.desk.enter(new, actor, day=day)
+        entry = (await office.adsum.desk.enter(new, actor, day=day)).entry
     assert [run.batch_id for run in entry.runs] == [Batch(office.school.class_id, lessons[0], day).id]
 
 
@@ -170,6 +171,18 @@ async def test_wrong_entries_are_refused_before_anything_is_written(office: Offi
     assert (await office.api.get("/desk-entries")).json()["items"] == []
     assert await marks(office) == {}
     assert len(lessons) == len(HOURS)
+
+
+async def test_an_entry_that_changes_nothing_names_the_session_whose_mark_stays(
+    office: Office, lessons: list[int]
+) -> None:
+    await office.take()
+    refused = await enter(office, "arrival", "08:10")
+    student = office.school.student_ids[0]
+    assert violations(refused) == {("/time", "nothing_to_record")}
+    (error,) = refused.json()["errors"]
+    assert error["detail"] == f"{student} is present in Attendance already: at 08:10 this changes no session"
+    assert (error["params"]["sessionId"], error["params"]["status"]) == (lessons[0], "present")
 
 
 async def test_entries_are_the_offices_of_its_school_filtered_and_paged(office: Office, lessons: list[int]) -> None:

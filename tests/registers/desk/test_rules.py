@@ -17,6 +17,7 @@ from adsum.registers.desk.rules import (
     marks_of_arrival,
     marks_of_departure,
     validate_entry,
+    violation_of_nothing,
 )
 from adsum.registers.rules import LocalTime
 from tests.registers.desk.entering import HOURS
@@ -130,6 +131,16 @@ def test_marks_that_are_recorded_already_concern_the_entry() -> None:
     made = marks_of_arrival([*recorded[:2], replace(recorded[2], arrived_at="10:10")], "10:10", "absent", USUAL)
     assert (list(made.marks), made.concern_nothing) == ([], False)
     assert marks_of_arrival(day_of(), "07:00", "absent", USUAL).concern_nothing
+
+
+def test_an_entry_that_changes_nothing_says_which_mark_stays() -> None:
+    def named(kind: DeskKind, time: str, sessions: list[DeskSession]) -> int | None:
+        return violation_of_nothing(NewEntry(kind, 1, time, "bus"), sessions).params.get("sessionId")
+
+    assert named(DeskKind.ARRIVAL, "10:10", day_of("absent", "absent", "present")) == 3
+    assert named(DeskKind.ARRIVAL, "07:00", day_of()) is None
+    assert named(DeskKind.DEPARTURE, "11:20", day_of(None, None, "present", "absent")) == 4
+    assert named(DeskKind.DEPARTURE, "12:00", day_of("present", "present", "present", "present")) is None
 
 
 def test_violations_of_batches_and_absences_are_those_of_the_entry() -> None:

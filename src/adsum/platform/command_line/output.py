@@ -54,9 +54,13 @@ def show_items(
     show_rows(columns, rows, as_json=as_json, dropped_first=dropped_first, none=none, headings=headings)
 
 
-def show_item(item: Schema, *, as_json: bool) -> None:
-    """Prints one of the API's models: in JSON exactly as the API returns it, else one line per field."""
-    show_one(item.model_dump(mode="json" if as_json else "python", by_alias=True), as_json=as_json)
+def show_item(item: Schema, *, as_json: bool, headings: Mapping[str, str] = {}) -> None:
+    """Prints one of the API's models: in JSON exactly as the API returns it, else one line per field.
+
+    `headings`: of fields whose name is not their heading.
+    """
+    row = item.model_dump(mode="json" if as_json else "python", by_alias=True)
+    show_one(row, as_json=as_json, headings=headings)
 
 
 def show_rows(
@@ -92,12 +96,12 @@ def show_rows(
         _show_aligned([list(named.values()), *(list(each.values()) for each in texts)])
 
 
-def show_one(row: Row, *, as_json: bool) -> None:
-    """Prints one result: an object in JSON, else one line per field."""
+def show_one(row: Row, *, as_json: bool, headings: Mapping[str, str] = {}) -> None:
+    """Prints one result: an object in JSON, else one line per field. `headings`: as of `show_item`."""
     if as_json:
         _show_json(row)
     else:
-        _show_aligned([[_heading(name), _text(value)] for name, value in row.items()])
+        _show_aligned([[headings.get(name) or _heading(name), _text(value)] for name, value in row.items()])
 
 
 def show_line(row: Row) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import (
     FirstDay,
     LastDay,
@@ -33,6 +34,9 @@ COLUMNS = (
     *("id", "studentId", "student", "date", "kind", "time", "reason", "status", "absenceId"),
     *("isComplete", "enteredAt", "enteredByRole", "undoneAt"),
 )
+
+# The status is that of the sessions that the student misses, not of the one that they come late to.
+HEADINGS = {"status": "Missed sessions"}
 
 Student = Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
 Time = Annotated[str, typer.Option(parser=read_time, metavar="HH:MM", help="The local time.")]
@@ -93,8 +97,15 @@ def list_entries(
 
     found, names = run_with_services(work)
     items = [DeskEntryItem.model_validate(each) for each in found]
-    dropped_first = ("enteredByRole", "absenceId", "enteredAt", "status")
-    show_items(COLUMNS, items, as_json=as_json, dropped_first=dropped_first, none="no entries", students=names)
+    show_items(
+        COLUMNS,
+        items,
+        as_json=as_json,
+        dropped_first=("enteredByRole", "absenceId", "enteredAt", "status"),
+        none="no entries",
+        students=names,
+        headings=HEADINGS,
+    )
 
 
 @app.command()
@@ -105,7 +116,7 @@ def complete(
 ) -> None:
     """Complete an entry that was interrupted: submit the marks that are missing."""
     completed = run_with(DeskEntries, lambda desk: desk.complete(entry_id, system_caller()), enqueues=True)
-    show_item(DeskEntryItem.model_validate(completed), as_json=as_json)
+    show_item(DeskEntryItem.model_validate(completed), as_json=as_json, headings=HEADINGS)
 
 
 @app.command()
@@ -116,11 +127,13 @@ def undo(
 ) -> None:
     """Undo an entry. Its marks return to those before it; its planned absence is revoked."""
     undone = run_with(DeskEntries, lambda desk: desk.undo(entry_id, system_caller()), enqueues=True)
-    show_item(DeskEntryItem.model_validate(undone), as_json=as_json)
+    show_item(DeskEntryItem.model_validate(undone), as_json=as_json, headings=HEADINGS)
 
 
 def _enter(new: NewEntry, day: date | None, school_id: int | None, *, as_json: bool) -> None:
-    entry = run_with(
+    result = run_with(
         DeskEntries, lambda desk: desk.enter(new, system_caller(), school_id=school_id, day=day), enqueues=True
     )
-    show_item(DeskEntryItem.model_validate(entry), as_json=as_json)
+    show_item(DeskEntryItem.model_validate(result.entry), as_json=as_json, headings=HEADINGS)
+    if not result.is_new:
+        show_notice(f"this was entered already: {result.entry.id}")

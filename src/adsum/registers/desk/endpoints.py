@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
@@ -15,7 +15,7 @@ from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.registers.desk.schemas import DeskEntryItem, DeskQuery, NewDeskEntry
-from adsum.registers.desk.service import DeskEntries
+from adsum.registers.desk.service import DeskEntries, EntryResult
 
 router = APIRouter(prefix="/desk-entries", tags=["registers"], route_class=JsonRoute)
 EntryId = Annotated[PathId, Path(alias="id")]
@@ -28,18 +28,20 @@ DeskEntriesService = Annotated[DeskEntries, Depends(provided(DeskEntries))]
     name="createDeskEntry",
     summary="Enter a late arrival or an early departure",
     status_code=HTTPStatus.CREATED,
-    responses=raises(BatchIsOpen),
+    responses=raises(BatchIsOpen)
+    | {HTTPStatus.OK.value: {"model": DeskEntryItem, "description": "It was entered already"}},
 )
 async def create_desk_entry(
-    body: NewDeskEntry, desk: DeskEntriesService, caller: Office, key: SentKey
+    body: NewDeskEntry, desk: DeskEntriesService, caller: Office, key: SentKey, response: Response
 ) -> DeskEntryItem:
     """Marks the sessions that it concerns; of a departure the later ones become a planned absence.
 
-    An entry with the same content that is not undone is returned instead of a second one.
+    An entry with the same content that is not undone is returned instead of a second one, with 200.
     """
-    keyed = key.answering(body, DeskEntryItem.model_validate, HTTPStatus.CREATED)
-    entry = await desk.enter(body.to_entry(), caller, keyed, school_id=body.school_id, day=body.day)
-    return DeskEntryItem.model_validate(entry)
+    keyed = key.answering(body, _item_of, _status_of)
+    result = await desk.enter(body.to_entry(), caller, keyed, school_id=body.school_id, day=body.day)
+    response.status_code = _status_of(result)
+    return _item_of(result)
 
 
 @router.get("", name="listDeskEntries", summary="Late arrivals and early departures")
@@ -71,3 +73,11 @@ async def complete_desk_entry(entry_id: EntryId, desk: DeskEntriesService, calle
 async def undo_desk_entry(entry_id: EntryId, desk: DeskEntriesService, caller: Office) -> DeskEntryItem:
     """Its marks return to those before it, unless somebody has changed them since. Its absence is revoked."""
     return DeskEntryItem.model_validate(await desk.undo(entry_id, caller))
+
+
+def _item_of(result: EntryResult) -> DeskEntryItem:
+    return DeskEntryItem.model_validate(result.entry)
+
+
+def _status_of(result: EntryResult) -> HTTPStatus:
+    return HTTPStatus.CREATED if result.is_new else HTTPStatus.OK

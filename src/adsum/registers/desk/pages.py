@@ -21,8 +21,8 @@ from adsum.platform.pages.forms import WRONG, OnceForm, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.desk.page_data import DeskPageData, FoundStudents
-from adsum.registers.desk.rules import DeskEntry, DeskKind, NewEntry
-from adsum.registers.desk.service import DeskEntries
+from adsum.registers.desk.rules import DeskKind, NewEntry
+from adsum.registers.desk.service import DeskEntries, EntryResult
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 PATH = "/desk"
@@ -108,8 +108,8 @@ async def enter(
     """Enters an arrival or a departure."""
     try:
         keyed = form.keyed(visitor.caller.actor, "desk", now, _entered)
-        entry = await desk.enter(form.new_entry, visitor.caller, keyed, school_id=form.school, day=form.date)
-        entry_id = entry.id
+        result = await desk.enter(form.new_entry, visitor.caller, keyed, school_id=form.school, day=form.date)
+        entry_id = result.entry.id
     except AlreadyAnswered as repeated:
         entry_id = repeated.answer["id"]
     except WRONG as error:
@@ -154,8 +154,8 @@ async def slip(
     return site_of(request).page(request, "desk_slip.html", visitor=visitor, entry=entry, names=names, school=school)
 
 
-def _entered(entry: DeskEntry) -> dict[str, Any]:
-    return {"id": entry.id}
+def _entered(result: EntryResult) -> dict[str, Any]:
+    return {"id": result.entry.id}
 
 
 # Without a fragment, which would keep the search from taking the focus for the next student.

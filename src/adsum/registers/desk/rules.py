@@ -241,6 +241,20 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, 
     return _without_recorded(wanted, [each.session_id for each in later])
 
 
+def violation_of_nothing(new: NewEntry, sessions: Sequence[DeskSession]) -> Violation:
+    """The violation of an entry that changes no session. It names the last begun session, whose mark stays."""
+    begun = [each for each in _concerned(sessions) if each.has_begun_by(new.time)]
+    if new.kind is DeskKind.DEPARTURE:
+        begun = [each for each in begun if not each.is_over_by(new.time)]
+    if not begun:
+        detail = f"at {new.time} there is no session of the student that this changes"
+        return Violation("nothing_to_record", detail, "/time", {"time": new.time})
+    stays = begun[-1]
+    detail = f"{new.student_id} is {stays.status} in {stays.title} already: at {new.time} this changes no session"
+    params = {"time": new.time, "sessionId": stays.session_id, "sessionTitle": stays.title, "status": stays.status}
+    return Violation("nothing_to_record", detail, "/time", params)
+
+
 def default_status(kind: DeskKind, statuses: SchoolStatuses) -> str:
     """The status of missed sessions: unexplained for an arrival, the first authorised absence for a departure."""
     return next(iter(statuses.authorised_absences), ABSENT) if kind is DeskKind.DEPARTURE else ABSENT

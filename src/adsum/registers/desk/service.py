@@ -29,7 +29,7 @@ from adsum.platform.database.answers import (
 )
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import AdsumError, Invalid, NotFound, Violation, refuse
+from adsum.platform.errors import AdsumError, Invalid, NotFound, refuse
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.registers.desk.repository import (
     add_entry,
@@ -51,6 +51,7 @@ from adsum.registers.desk.rules import (
     field_of,
     marks_of,
     validate_entry,
+    violation_of_nothing,
 )
 from adsum.registers.rules import LocalTime
 from adsum.roster.service import school_of_student
@@ -85,6 +86,14 @@ class CheckedEntry:
     exists: bool
 
 
+@dataclass(frozen=True, slots=True)
+class EntryResult:
+    """An entry that was entered; `is_new` is false if it had been entered before."""
+
+    entry: DeskEntry
+    is_new: bool
+
+
 class DeskEntries:
     """Enters and undoes late arrivals and early departures. Every method raises Forbidden without
     `attendance:overrule`.
@@ -117,11 +126,11 @@ class DeskEntries:
         self,
         new: NewEntry,
         caller: Caller,
-        keyed: KeyedRequest[DeskEntry] | None = None,
+        keyed: KeyedRequest[EntryResult] | None = None,
         *,
         school_id: int | None = None,
         day: date | None = None,
-    ) -> DeskEntry:
+    ) -> EntryResult:
         """Enters an arrival or a departure: marks of the sessions that it concerns, and of a departure a planned
         absence from the later ones.
 
@@ -139,8 +148,10 @@ class DeskEntries:
         checked = await self._check(new, caller, keyed, school_id, day)
         if not checked.exists:
             checked = replace(checked, made=await self._preview(checked, caller))
-        entry = await self._find_or_add(checked, caller, keyed)
-        return entry if entry.is_complete else await self._complete(entry, caller, keyed)
+        result = await self._find_or_add(checked, caller, keyed)
+        if result.entry.is_complete:
+            return result
+        return replace(result, entry=await self._complete(result.entry, caller, keyed, is_new=result.is_new))
 
     async def complete(self, entry_id: int, caller: Caller) -> DeskEntry:
         """Submits what is missing of an entry that was interrupted. A complete or undone entry stays as it is.
@@ -207,7 +218,7 @@ class DeskEntries:
         self,
         new: NewEntry,
         caller: Caller,
-        keyed: KeyedRequest[DeskEntry] | None,
+        keyed: KeyedRequest[EntryResult] | None,
         school_id: int | None,
         day: date | None,
     ) -> CheckedEntry:
@@ -220,8 +231,8 @@ class DeskEntries:
             same = await find_same_entry(connection, of.school_id, of.day, new, status)
         made = marks_of(new, of.sessions, status, statuses)
         if same is None and made.concern_nothing:
-            detail = f"at {new.time} there is no session of the student that this changes"
-            raise Invalid(detail, [Violation("nothing_to_record", detail, "/time", {"time": new.time})])
+            violation = violation_of_nothing(new, of.sessions)
+            raise Invalid(violation.detail, [violation])
         return CheckedEntry(new, of.school_id, of.day, status, made, exists=same is not None)
 
     async def _preview(self, checked: CheckedEntry, caller: Caller) -> DeskMarks:
@@ -240,8 +251,8 @@ class DeskEntries:
 
     @repeats_if_contended
     async def _find_or_add(
-        self, checked: CheckedEntry, caller: Caller, keyed: KeyedRequest[DeskEntry] | None
-    ) -> DeskEntry:
+        self, checked: CheckedEntry, caller: Caller, keyed: KeyedRequest[EntryResult] | None
+    ) -> EntryResult:
         """The same entry, or the new one, whose marks are pending."""
         new, school_id, day, status = checked.new, checked.school_id, checked.day, checked.status
         async with self._database.transaction() as connection:
@@ -251,25 +262,30 @@ class DeskEntries:
             await lock_school(connection, school_id)
             await school_of_student(connection, caller, new.student_id, school_id)
             entry = await find_same_entry(connection, school_id, day, new, status)
+            is_new = entry is None
             if entry is None:
                 author = Author(caller, self._now())
                 entry = await add_entry(connection, school_id, day, new, status, checked.made, author)
+            result = EntryResult(entry, is_new)
             if entry.is_complete:
-                await store_result(connection, keyed, entry)
-        return entry
+                await store_result(connection, keyed, result)
+        return result
 
     async def _complete(
         self,
         entry: DeskEntry,
         caller: Caller,
-        keyed: KeyedRequest[DeskEntry] | None = None,
+        keyed: KeyedRequest[EntryResult] | None = None,
         *,
+        is_new: bool = False,
         skips_refused: bool = False,
     ) -> DeskEntry:
         """Submits the pending marks and the absence as the author of the entry, and stores what they have become.
 
-        The idempotency keys are those of the entry: what was submitted before keeps its run and its absence.
-        `skips_refused`: leaves out what can no longer be recorded instead of raising its error.
+        The idempotency keys are those of the entry: what was submitted before keeps its run and its absence. `is_new`
+        is
+        part of the answer under `keyed`. `skips_refused` leaves out what can no longer be recorded instead of raising
+        its error.
         """
         assert entry.pending is not None, "it is incomplete"
         refused = (Invalid, NotFound) if skips_refused else ()
@@ -288,7 +304,9 @@ class DeskEntries:
                     absence_id = await self._add_absence(entry, entry.pending.absent_from, author)
         except AdsumError as error:
             raise _of_entry(error) from None
-        return await self._store_complete(replace(entry, absence_id=absence_id, runs=runs, pending=None), keyed)
+        completed = replace(entry, absence_id=absence_id, runs=runs, pending=None)
+        await self._store_complete(EntryResult(completed, is_new), keyed)
+        return completed
 
     async def _mark(self, entry: DeskEntry, submission: Submission, author: Caller) -> BatchResult:
         """Submits a mark. A run that has begun since the check ends within moments."""
@@ -318,11 +336,11 @@ class DeskEntries:
         return _added_absence(added)["absenceId"]
 
     @repeats_if_contended
-    async def _store_complete(self, entry: DeskEntry, keyed: KeyedRequest[DeskEntry] | None) -> DeskEntry:
+    async def _store_complete(self, result: EntryResult, keyed: KeyedRequest[EntryResult] | None) -> None:
+        entry = result.entry
         async with self._database.transaction() as connection:
             await set_complete(connection, entry.id, entry.absence_id, entry.runs)
-            await store_result(connection, keyed, entry)
-        return entry
+            await store_result(connection, keyed, result)
 
 
 def _author_of(entry: DeskEntry, caller: Caller) -> Caller:
