@@ -35,7 +35,7 @@ def test_a_repeated_entry_is_named_and_the_list_shows_the_status_of_the_missed_s
     again = demo.run(*ARRIVAL, "--json")
     listed = json.loads(demo.output("desk", "list", "--json"))
     shown = demo.output("desk", "list").splitlines()
-    entered_again = demo.output(*ARRIVAL)
+    entered_again = demo.run(*ARRIVAL).stdout
 
     assert json.loads(again.stdout) == entered
     assert again.stderr == f"adsum: this was entered already: {entered['id']}\n"
