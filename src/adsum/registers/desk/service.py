@@ -88,7 +88,7 @@ class CheckedEntry:
 
 @dataclass(frozen=True, slots=True)
 class EntryResult:
-    """An entry that was entered; `is_new` is false if it had been entered before."""
+    """An entry that was entered; `is_new` is false if it was complete before."""
 
     entry: DeskEntry
     is_new: bool
@@ -148,10 +148,10 @@ class DeskEntries:
         checked = await self._check(new, caller, keyed, school_id, day)
         if not checked.exists:
             checked = replace(checked, made=await self._preview(checked, caller))
-        result = await self._find_or_add(checked, caller, keyed)
-        if result.entry.is_complete:
-            return result
-        return replace(result, entry=await self._complete(result.entry, caller, keyed, is_new=result.is_new))
+        entry = await self._find_or_add(checked, caller, keyed)
+        if entry.is_complete:
+            return EntryResult(entry, is_new=False)
+        return EntryResult(await self._complete(entry, caller, keyed), is_new=True)
 
     async def complete(self, entry_id: int, caller: Caller) -> DeskEntry:
         """Submits what is missing of an entry that was interrupted. A complete or undone entry stays as it is.
@@ -252,7 +252,7 @@ class DeskEntries:
     @repeats_if_contended
     async def _find_or_add(
         self, checked: CheckedEntry, caller: Caller, keyed: KeyedRequest[EntryResult] | None
-    ) -> EntryResult:
+    ) -> DeskEntry:
         """The same entry, or the new one, whose marks are pending."""
         new, school_id, day, status = checked.new, checked.school_id, checked.day, checked.status
         async with self._database.transaction() as connection:
@@ -262,14 +262,12 @@ class DeskEntries:
             await lock_school(connection, school_id)
             await school_of_student(connection, caller, new.student_id, school_id)
             entry = await find_same_entry(connection, school_id, day, new, status)
-            is_new = entry is None
             if entry is None:
                 author = Author(caller, self._now())
                 entry = await add_entry(connection, school_id, day, new, status, checked.made, author)
-            result = EntryResult(entry, is_new)
             if entry.is_complete:
-                await store_result(connection, keyed, result)
-        return result
+                await store_result(connection, keyed, EntryResult(entry, is_new=False))
+        return entry
 
     async def _complete(
         self,
@@ -277,15 +275,12 @@ class DeskEntries:
         caller: Caller,
         keyed: KeyedRequest[EntryResult] | None = None,
         *,
-        is_new: bool = False,
         skips_refused: bool = False,
     ) -> DeskEntry:
         """Submits the pending marks and the absence as the author of the entry, and stores what they have become.
 
-        The idempotency keys are those of the entry: what was submitted before keeps its run and its absence. `is_new`
-        is
-        part of the answer under `keyed`. `skips_refused` leaves out what can no longer be recorded instead of raising
-        its error.
+        The idempotency keys are those of the entry: what was submitted before keeps its run and its absence.
+        `skips_refused`: leaves out what can no longer be recorded instead of raising its error.
         """
         assert entry.pending is not None, "it is incomplete"
         refused = (Invalid, NotFound) if skips_refused else ()
@@ -305,7 +300,7 @@ class DeskEntries:
         except AdsumError as error:
             raise _of_entry(error) from None
         completed = replace(entry, absence_id=absence_id, runs=runs, pending=None)
-        await self._store_complete(EntryResult(completed, is_new), keyed)
+        await self._store_complete(completed, keyed)
         return completed
 
     async def _mark(self, entry: DeskEntry, submission: Submission, author: Caller) -> BatchResult:
@@ -336,11 +331,10 @@ class DeskEntries:
         return _added_absence(added)["absenceId"]
 
     @repeats_if_contended
-    async def _store_complete(self, result: EntryResult, keyed: KeyedRequest[EntryResult] | None) -> None:
-        entry = result.entry
+    async def _store_complete(self, entry: DeskEntry, keyed: KeyedRequest[EntryResult] | None) -> None:
         async with self._database.transaction() as connection:
             await set_complete(connection, entry.id, entry.absence_id, entry.runs)
-            await store_result(connection, keyed, result)
+            await store_result(connection, keyed, EntryResult(entry, is_new=True))
 
 
 def _author_of(entry: DeskEntry, caller: Caller) -> Caller:
