@@ -194,17 +194,18 @@ class Webhooks:
             detail = f"an overlap is at most {MAX_OVERLAP.days} days"
             raise Invalid(detail, [Violation("out_of_range", detail, "/overlapSeconds")])
         secret, now = new_secret(), self._now()
+        earlier_ends_at = now + overlap if overlap else None
         async with self._database.transaction() as connection:
             webhook = await _find(connection, webhook_id, caller, lock=True)
             present = await statements.secrets_of(connection, webhook_id)
             values = {
                 "secret": self._box.seal(secret, owner_of_secret(webhook_id)),
                 "earlier_secret": present.current if overlap else None,
-                "earlier_ends_at": now + overlap if overlap else None,
+                "earlier_ends_at": earlier_ends_at,
             }
             await statements.change_webhook(connection, webhook_id, values)
             await _record(connection, caller, Action.WEBHOOK_ROTATED, webhook)
-        return WebhookWithSecret(webhook, secret)
+        return WebhookWithSecret(replace(webhook, earlier_ends_at=earlier_ends_at), secret)
 
     async def delete(self, webhook_id: int, caller: Caller) -> None:
         """Deletes a webhook. Nothing is delivered any more; workers delete the log of its deliveries."""
