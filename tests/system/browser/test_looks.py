@@ -88,6 +88,19 @@ def test_the_german_navigation_and_the_list_of_batches_fit_a_small_desk(browsing
     assert_no_column_is_cut(page)
 
 
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
+def test_a_phone_shows_every_item_of_the_navigation_of_an_admin(browsing: Browsing, locale: str) -> None:
+    browsing.visitor("admin@school.example")  # signs in, in English
+    page = browsing.visitor("admin@school.example", locale=locale, **PHONE)
+    page.goto("/overview")
+    items = page.locator("header nav a").all()
+    places = [item.bounding_box() for item in items]
+    assert len(items) == 7
+    assert all(each and each["x"] >= 0 and each["x"] + each["width"] <= 390 for each in places)
+    assert len({round(each["y"]) for each in places if each}) == 2, "the navigation takes two lines"
+    assert_fits(page)
+
+
 def test_the_list_of_batches_shows_everything_on_a_phone(browsing: Browsing) -> None:
     page = browsing.visitor("admin@school.example", **PHONE)
     page.goto("/batches")
