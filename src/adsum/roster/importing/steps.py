@@ -14,8 +14,6 @@ from adsum.accounts.visibility import sees_names
 from adsum.platform.database.engine import Connection
 from adsum.platform.database.tombstones import Erased, Tombstones, find_tombstones
 from adsum.platform.days import Span, today_in
-from adsum.platform.errors import Forbidden, Violation
-from adsum.platform.files.file_violations import row_violation
 from adsum.roster.importing.contact_steps import apply_contacts, count_before, stored_roles
 from adsum.roster.importing.repository import changes, comparison, sessions, staging, transfers
 from adsum.roster.importing.repository.changes import (
@@ -34,10 +32,15 @@ from adsum.roster.importing.roster_mapping.enrolments import FILE as ENROLMENTS_
 from adsum.roster.importing.roster_mapping.enrolments import EnrolmentMapping, References, reassigned_id
 from adsum.roster.importing.roster_mapping.people import PeopleMapping
 from adsum.roster.importing.roster_mapping.references import OrgReferences, read_references
-from adsum.roster.importing.roster_mapping.schools import FILE as ORGS_FILE
-from adsum.roster.importing.roster_mapping.schools import Orgs, TimeZone, read_orgs
+from adsum.roster.importing.roster_mapping.schools import (
+    Orgs,
+    TimeZone,
+    is_visible_school,
+    read_orgs,
+    refuse_invisible_schools,
+)
 from adsum.roster.importing.roster_mapping.terms import KnownTerms, read_terms
-from adsum.roster.importing.rules import ChangedStudents, Findings, ImportSchool, Removal, StudentChange, TableReport
+from adsum.roster.importing.rules import ChangedStudents, Findings, Removal, StudentChange, TableReport
 from adsum.roster.importing.tables import (
     import_classes,
     import_elsewhere,
@@ -166,8 +169,10 @@ class RosterSteps:
         connection, orgs = self._connection, self._orgs
         sources = {*orgs.schools, *orgs.gone, *referenced}
         known = {school.source_id: school for school in await staging.schools_of(connection, sources)}
-        _refuse_invisible_schools(orgs, known, self._caller)
-        await lock_rosters(connection, [school.id for school in known.values() if _is_visible(self._caller, school)])
+        refuse_invisible_schools(orgs, known, self._caller)
+        await lock_rosters(
+            connection, [school.id for school in known.values() if is_visible_school(self._caller, school)]
+        )
         self.findings.warn(*time_zone.warnings(orgs.schools.values(), known))
         new = [(source, org.name) for source, org in orgs.schools.items() if source not in known]
         renamed = [org for source, org in orgs.schools.items() if source in known and known[source].name != org.name]
@@ -175,7 +180,7 @@ class RosterSteps:
         for org in renamed:
             await staging.rename_school(connection, known[org.source_id].id, org.name)
         found = await staging.schools_of(connection, sources)
-        schools = [school for school in found if _is_visible(self._caller, school)]
+        schools = [school for school in found if is_visible_school(self._caller, school)]
         if time_zone.given is not None:
             added = [school.id for school in schools if school.source_id not in known]
             await add_named_zones(connection, added, time_zone.given, self._caller, self._now)
@@ -382,22 +387,3 @@ def _removals(tables: Mapping[str, TableReport], before: Mapping[ImportTable, in
     removals = [Removal(name, file, tables[name].ended, before[kind]) for name, (file, kind) in ends.items()]
     contacts = tables["contacts"]
     return [*removals, Removal("contacts", "users.csv", contacts.ended, count_before(contacts))]
-
-
-def _refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], caller: Caller) -> None:
-    """The error for other schools is the same whether they exist or not."""
-    if caller.schools is None:
-        return
-    rows = {**{source: org.row for source, org in orgs.schools.items()}, **orgs.gone}
-    violations: list[Violation] = []
-    for source, row in rows.items():
-        school = known.get(source)
-        if school is None or not _is_visible(caller, school):
-            detail = f"school {source} is not one of your schools"
-            violations.append(row_violation("not_your_school", ORGS_FILE, row, detail, column="sourcedId", org=source))
-    if violations:
-        raise Forbidden("these files contain schools that are not yours", violations)
-
-
-def _is_visible(caller: Caller, school: ImportSchool) -> bool:
-    return caller.schools is None or school.id in caller.schools

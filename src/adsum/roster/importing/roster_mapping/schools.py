@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from adsum.platform.errors import Violation
+from adsum.accounts.access import Caller
+from adsum.platform.errors import Forbidden, Violation
 from adsum.platform.files.file_violations import row_violation
 from adsum.platform.time_zones import DEFAULT_TIME_ZONE
 from adsum.roster.importing.rules import Findings, ImportSchool
@@ -119,3 +120,23 @@ def _unknown_type(org: Org) -> Violation:
     """The warning of an org that is not imported, and may be a school."""
     predicate, close = unknown_value(org.kind, KINDS_OF_ORGS, "is not a type of OneRoster", ", such as school")
     return row_violation("unknown_type", FILE, org.row, f"type {predicate}", column="type", close=close)
+
+
+def refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], caller: Caller) -> None:
+    """Raises Forbidden if the files have a school that is not the caller's, in the same words whether it exists or not."""
+    if caller.schools is None:
+        return
+    rows = {**{source: org.row for source, org in orgs.schools.items()}, **orgs.gone}
+    violations: list[Violation] = []
+    for source, row in rows.items():
+        school = known.get(source)
+        if school is None or not is_visible_school(caller, school):
+            detail = f"school {source} is not one of your schools"
+            violations.append(row_violation("not_your_school", FILE, row, detail, column="sourcedId", org=source))
+    if violations:
+        raise Forbidden("these files contain schools that are not yours", violations)
+
+
+def is_visible_school(caller: Caller, school: ImportSchool) -> bool:
+    """Whether the caller sees a school that exists."""
+    return caller.schools is None or school.id in caller.schools
