@@ -123,7 +123,7 @@ def _unknown_type(org: Org) -> Violation:
 
 
 def refuse_invisible_schools(orgs: Orgs, known: Mapping[str, ImportSchool], caller: Caller) -> None:
-    """Raises Forbidden if the files have a school that is not the caller's, in the same words whether it exists or not."""
+    """Raises Forbidden for a school that is not the caller's, in the same words whether or not it exists."""
     if caller.schools is None:
         return
     rows = {**{source: org.row for source, org in orgs.schools.items()}, **orgs.gone}
