@@ -29,7 +29,7 @@ async def kills(seed: int, minutes: float) -> Result:
     recoveries: dict[str, datetime] = {}
     injections = tries = apis = 0
     async with open_testbed(seed, workers=WORKERS) as testbed:
-        async with constant_load(testbed.load, pause=0.05):  # most steps of workers are those of a chunk
+        async with constant_load(testbed.load, at_once=8):  # so that most steps of workers are those of a chunk
             while injections < KILLS and time.monotonic() - began < minutes * 60:
                 tries += 1
                 injections += await _kill(testbed, recoveries)
