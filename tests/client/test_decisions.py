@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from datetime import date, time
+from datetime import UTC, date, datetime, time
 from functools import partial
 from typing import Any
 
@@ -61,6 +61,12 @@ def answer(status: int, content: bytes = b"", **headers: str) -> Answer:
         ({"session_id": True}, "NewBatch.session_id must be int, not True"),
         ({"is_selected_all": 1}, "NewBatch.is_selected_all must be bool, not 1"),
         ({"selected_student_ids": "12"}, "NewBatch.selected_student_ids must be a sequence of int, not '12'"),
+        (
+            {"learning_date": datetime(2024, 12, 25, tzinfo=UTC)},
+            "NewBatch.learning_date must be date or str, not datetime",
+        ),
+        ({"selected_student_ids": b"12"}, "NewBatch.selected_student_ids must be a sequence of int, not b'12'"),
+        ({"selected_student_ids": {1: 2}}, "NewBatch.selected_student_ids must be a sequence of int, not {1: 2}"),
         ({"selected_student_ids": None}, "NewBatch.selected_student_ids must be a sequence of int, not None"),
         ({"unselected_student_ids": [1, "2"]}, "NewBatch.unselected_student_ids[1] must be int, not '2'"),
         ({"marks": [{"studentId": 1}]}, "NewBatch.marks[0] must be StudentMark, not {'studentId': 1}"),

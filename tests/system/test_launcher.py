@@ -1,4 +1,4 @@
-"""The launcher `./adsum`, on a copy that installs one small package from a folder, without a network."""
+"""The launcher `./adsum`, on a copy that installs two small packages from a folder, without a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAUNCHER = Path(__file__).parents[2] / "adsum"
 # The Python of which the test's environment was made. It usually has a pip, with cached bytecode; the environment has
 # none, and installing one takes longer than everything else in these tests.
 BASE = str(getattr(sys, "_base_executable", sys.executable))
-MAIN = 'import sys, tiny\nprint("started with", *sys.argv[1:], "and tiny", tiny.VERSION)\n'
+MAIN = 'import sys, small, tiny\nprint("started with", *sys.argv[1:], "and tiny", tiny.VERSION)\n'
 
 
 class Clone:
@@ -43,9 +43,10 @@ class Clone:
         shutil.copy(LAUNCHER, root / "adsum")
 
     def require(self, version: str, kind: str = "runtime") -> None:
-        wheel = _wheel(self.wheels, version)
-        digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
-        text = f"# {kind}\ntiny=={version} \\\n    --hash=sha256:{digest}\n    # via adsum\n"
+        text = f"# {kind}\n"
+        for name in ("small", "tiny"):  # with pip, each by a process of its own
+            digest = hashlib.sha256(_wheel(self.wheels, name, version).read_bytes()).hexdigest()
+            text += f"{name}=={version} \\\n    --hash=sha256:{digest}\n    # via adsum\n"
         (self.root / "requirements" / f"{kind}.txt").write_text(text)
 
     def pretend_that_python_is_old(self) -> None:
@@ -152,7 +153,7 @@ def test_a_failed_installation_shows_why_and_the_next_start_repairs_it(clone_for
     clone = clone_for_each_tool
     requirements = clone.root / "requirements" / "runtime.txt"
     right = requirements.read_text()
-    requirements.write_text(re.sub("sha256:.{8}", "sha256:00000000", right))
+    requirements.write_text(re.sub("(tiny.*\n.*sha256:).{8}", r"\g<1>00000000", right))
 
     status, output, errors = clone.run("up")
 
@@ -224,18 +225,18 @@ def _only(tool: str, folder: Path) -> Path:
     return programs
 
 
-def _wheel(folder: Path, version: str) -> Path:
-    path = folder / f"tiny-{version}-py3-none-any.whl"
-    information = f"tiny-{version}.dist-info"
+def _wheel(folder: Path, name: str, version: str) -> Path:
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    information = f"{name}-{version}.dist-info"
     files = {
-        "tiny.py": f'VERSION = "{version}"\n',
-        f"{information}/METADATA": f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n",
+        f"{name}.py": f'VERSION = "{version}"\n',
+        f"{information}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{information}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
-    record = "".join(f"{name},sha256={_digest(text)},{len(text)}\n" for name, text in files.items())
+    record = "".join(f"{file},sha256={_digest(text)},{len(text)}\n" for file, text in files.items())
     with zipfile.ZipFile(path, "w") as wheel:
-        for name, text in {**files, f"{information}/RECORD": f"{record}{information}/RECORD,,\n"}.items():
-            wheel.writestr(zipfile.ZipInfo(name), text)
+        for file, text in {**files, f"{information}/RECORD": f"{record}{information}/RECORD,,\n"}.items():
+            wheel.writestr(zipfile.ZipInfo(file), text)
     return path
 
 

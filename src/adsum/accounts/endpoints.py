@@ -106,9 +106,8 @@ async def confirm_sign_in(
 ) -> ConfirmedAnswer:
     """Confirms the sign-in of the token, for critical actions, which otherwise get 403 `confirmation_needed`.
 
-    A user with a second factor sends a `code`, any other their `password`. A confirmation lasts
-    `ADSUM_CONFIRMED_FOR`, by default ten minutes, and signing in counts as one. API keys and tokens of `adsum token
-    create` need none. The
+    A user with a second factor sends a `code`, any other their `password`. A confirmation lasts `ADSUM_CONFIRMED_FOR`,
+    by default ten minutes, and signing in counts as one. API keys and tokens of `adsum token create` need none. The
     limits are those of `POST /auth/token`.
 
     The sign-in goes on under a new token, `accessToken`; the one that was sent is refused from then on.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -24,10 +23,10 @@ from adsum.batches.terminal_progress import is_shown_on_terminal, report_queue_s
 from adsum.batches.undo import Undo
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.options import one_of
+from adsum.platform.command_line.options import naming_options, one_of
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
 from adsum.platform.command_line.session import run_with, run_with_services
-from adsum.platform.errors import IdempotencyKeyReused, Invalid, Violation
+from adsum.platform.errors import IdempotencyKeyReused
 from adsum.platform.http.schemas import Schema
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import PageRequest, RowPage, every_item
@@ -99,7 +98,7 @@ def create(
         force=force,
         reason=reason,
     )
-    with _named_as_options():
+    with naming_options(OPTIONS), _naming_the_key():
         result, is_paused = run_with_services(lambda services: _create(services, submission), enqueues=True)
     watched = watch and result.run_id is not None
     if not (watched and as_json):
@@ -259,21 +258,13 @@ def _follow(batch_id: str, *, as_json: bool = False, pause_is_reported: bool = F
 
 
 @contextmanager
-def _named_as_options() -> Generator[None]:
-    """Names options instead of the API's fields in the errors of a submission."""
+def _naming_the_key() -> Generator[None]:
+    """Begins the error of an idempotency key with its option."""
     try:
         yield
     except IdempotencyKeyReused:
         detail = "--idempotency-key: this key was sent before with another request"
         raise IdempotencyKeyReused(detail) from None
-    except Invalid as error:
-        violations = [_named_as_option(violation) for violation in error.violations]
-        raise Invalid(error.detail, violations, **error.params) from None
-
-
-def _named_as_option(violation: Violation) -> Violation:
-    option = OPTIONS.get(violation.pointer)
-    return violation if option is None else replace(violation, detail=f"{option}: {violation.detail}")
 
 
 def _selection(select_all: bool, named: dict[str, list[str]], marked: dict[str, list[str]]) -> Selection:

@@ -80,6 +80,8 @@ class NewBatch:
         """The body of the request. Raises TypeError: a field has a value of another type."""
         batch = "NewBatch."
         day = of_type(f"{batch}learning_date", self.learning_date, date, str)
+        if isinstance(day, datetime):  # a day that depends on a time zone
+            raise TypeError(f"{batch}learning_date must be date or str, not {day!r:.40}")
         optional = {
             "rosterVersion": of_type(f"{batch}roster_version", self.roster_version, str, NoneType),
             "reason": of_type(f"{batch}reason", self.reason, str, NoneType),
@@ -296,7 +298,7 @@ def of_type(name: str, value: Any, *kinds: type) -> Any:
 
 
 def _list_of(name: str, values: Any, kind: type) -> list[Any]:
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a sequence of {kind.__name__}, not {values!r:.40}")
     return [of_type(f"{name}[{i}]", value, kind) for i, value in enumerate(cast("Iterable[Any]", values))]
 

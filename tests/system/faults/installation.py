@@ -46,8 +46,8 @@ QUICK = {
 class Member:
     """One process of the installation, with its proxies. SQLite has no server and no proxy.
 
-    `started`: when the process started. A long part of the chaos suite starts so many that ids are given again, and
-    must kill nobody else's process.
+    `started`: when the process started. A long part of the chaos suite starts so many processes that the system gives
+    their ids again, and signals must reach no other process.
     """
 
     pid: int
@@ -64,16 +64,20 @@ class Member:
         return self.proxies["postgres"]
 
     def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
+        self._signal(signal.SIGKILL)
 
     def freeze(self) -> None:
-        os.kill(self.pid, signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        os.kill(self.pid, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def terminate(self) -> None:
-        os.kill(self.pid, signal.SIGTERM)
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.is_alive:
+            os.kill(self.pid, number)
 
     @property
     def is_alive(self) -> bool:
@@ -187,6 +191,5 @@ async def open_installation(
             yield installation
         finally:
             for member in installation.members:
-                if member.is_alive:
-                    member.kill()
+                member.kill()
             await asyncio.gather(*(member.wait_until_ended() for member in installation.members))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -15,16 +13,16 @@ from adsum.accounts.api_keys.rules import MAX_LIFETIME, MAX_OVERLAP, KeyChanges,
 from adsum.accounts.api_keys.service import ApiKeys
 from adsum.accounts.key_management.schemas import KeyItem, KeyWithSecret, SecretItem
 from adsum.platform.clock import system_clock
-from adsum.platform.command_line.options import SchoolId, duration_up_to, one_of
+from adsum.platform.command_line.options import SchoolId, duration_up_to, naming_options, one_of
 from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import run_with
-from adsum.platform.errors import Invalid, refuse
 from adsum.platform.ids import MAX_ID
 
 app = typer.Typer(no_args_is_help=True)
 
 COLUMNS = ("id", "name", "state", "permissions", "schools", "owner", "expiresAt", "lastUsedAt", "warnings")
 DROPPED_FIRST = ("lastUsedAt", "owner", "schools", "expiresAt", "permissions")
+OPTIONS = {"/owner": "--owner"}
 NEVER = "never"
 ANY = "any"
 TOO_LONG = f"earlier secrets work for at most {MAX_OVERLAP.days} days"
@@ -65,7 +63,7 @@ def create_key(
 ) -> None:
     """Create an API key. Its secret, for the header X-API-Key, is shown only once."""
     expires_at = None if expires is None else system_clock() + expires
-    with _naming_the_option():
+    with naming_options(OPTIONS):
         _show_secret(
             lambda api_keys: api_keys.create(
                 name, permission, school or None, owner=owner, expires_at=expires_at, networks=network or None
@@ -128,7 +126,7 @@ def change_key(
         key = await api_keys.change(key_id, changes)
         return KeyItem.of(key, api_keys.status_of(key))
 
-    with _naming_the_option():
+    with naming_options(OPTIONS):
         item = run_with(ApiKeys, changed)
     show_one(_row(item, as_json=as_json), as_json=as_json)
 
@@ -156,20 +154,6 @@ def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
     """Revoke an API key permanently, with all of its secrets."""
     run_with(ApiKeys, lambda api_keys: api_keys.revoke(key_id))
     show_one({"id": key_id, "revoked": True}, as_json=as_json)
-
-
-@contextmanager
-def _naming_the_option() -> Generator[None]:
-    """Errors of the owner begin with the option that named them."""
-    try:
-        yield
-    except Invalid as error:
-        refuse(
-            [
-                replace(each, detail=f"--owner: {each.detail}") if each.pointer == "/owner" else each
-                for each in error.violations
-            ]
-        )
 
 
 def _show_secret(make: Callable[[ApiKeys], Awaitable[NewKey]], *, as_json: bool) -> None:

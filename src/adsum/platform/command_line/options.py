@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Annotated, TypeVar
 
@@ -11,6 +13,7 @@ import typer
 from typer.models import OptionInfo
 
 from adsum.platform.days import WrongDay, plain_day, time_of
+from adsum.platform.errors import Invalid, Violation
 from adsum.platform.ids import MAX_ID
 from adsum.platform.time_zones import known_time_zone
 
@@ -26,6 +29,23 @@ def read_day(text: str) -> date:
 def read_time(text: str) -> str:
     """A local time as imports accept it: `9:00` as `09:00`. The service refuses a text that is none."""
     return time_of(text.strip())
+
+
+@contextmanager
+def naming_options(options: Mapping[str, str]) -> Generator[None]:
+    """Begins the violations of the API's fields with the options of a command.
+
+    `options`: by the pointer of the field, such as `{"/reason": "--reason"}`.
+    """
+
+    def named(violation: Violation) -> Violation:
+        option = options.get(violation.pointer)
+        return violation if option is None else replace(violation, detail=f"{option}: {violation.detail}")
+
+    try:
+        yield
+    except Invalid as error:
+        raise Invalid(error.detail, [named(each) for each in error.violations], **error.params) from None
 
 
 def time_zone_given(text: str) -> str:

@@ -25,9 +25,7 @@ async def _versions(
 ) -> frozenset[int]:
     """The versions in `If-Match`. Weak tags do not count, and `*`, which matches any version, is refused."""
     if if_match is None or if_match.strip() == "*":
-        detail = (
-            'name the version on which the change is based: If-Match: "<version>", the ETag of a GET of this address'
-        )
+        detail = 'name the version on which the change is based, the ETag of a GET: If-Match: "<version>"'
         raise VersionRequired(detail)
     if _ETAGS.fullmatch(if_match.strip()) is None:
         detail = f'{if_match[:40]!r} is not an ETag: write the version in quotes, as in If-Match: "<version>"'
