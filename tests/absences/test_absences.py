@@ -67,8 +67,8 @@ async def test_an_absence_keeps_marks_that_the_office_has_set_or_cleared(office:
     assert entered["correctedRecords"] == 0
     kept = (await office.record(first))["id"]
     (warning,) = entered["warnings"]
-    assert (warning["code"], warning["recordIds"], warning["sessionIds"]) == ("office_marks_stay", [kept], [])
-    assert warning["detail"] == f"1 record keeps the mark that the office has set: {kept}"
+    assert (warning["code"], warning["recordIds"], warning["keptRecords"]) == ("office_marks_stay", [kept], 1)
+    assert warning["detail"] == f"1 record keeps the mark of the office or of another absence: {kept}"
     of_first, of_second = [(await office.api.get(f"/absences/{each['id']}")).json() for each in entered["items"]]
     assert (of_first["warnings"], of_second["warnings"]) == ([warning], [])
     assert (await office.enter(first, second)).json()["warnings"] == [warning], "the same absence again"

@@ -188,11 +188,11 @@ async def test_records_that_keep_the_mark_of_the_office_are_named_after_entering
     entered = await pages.send(f"{PATH}/new", FORM | {"student": [first, second]})
     ids = [(await office.record(each))["id"] for each in (first, second)]
     listed = await pages.open(entered.headers["location"])
-    assert f"2 records keep the mark that the office has set: {ids[0]}" in visible_text(listed)
+    assert f"2 records keep the mark of the office or of another absence: {ids[0]}" in visible_text(listed)
     assert f'<a href="/record/{ids[1]}">{ids[1]}</a>' in listed.text
     absences = (await office.api.get("/absences", studentId=first)).json()["items"]
     shown = visible_text(await pages.open(f"{PATH}/{absences[0]['id']}"))
-    assert f"1 record keeps the mark that the office has set: {ids[0]}" in shown
+    assert f"1 record keeps the mark of the office or of another absence: {ids[0]}" in shown
 
 
 async def test_the_list_is_filtered(office: Office, pages: Pages) -> None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from adsum.absences.page_data import AbsencePageData, TypedAbsence, TypedSearch
-from adsum.absences.rules import MAX_SESSIONS, NO_SESSION_MEETS, OFFICE_MARKS_STAY, AbsenceFilters
+from adsum.absences.rules import MAX_NAMED_RECORDS, MAX_SESSIONS, NO_SESSION_MEETS, AbsenceFilters
 from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.kept_words.pages import SearchedWords
 from adsum.accounts.visitors import OfficeVisitor, Visitor
@@ -47,7 +47,7 @@ class ListQuery(BaseModel):
         changed: the number of corrected records.
         unaffected: the sessions to which the absence does not apply.
         none_meets: these are all, and have times; otherwise they have none.
-        kept: the number of records that keep the mark of the office.
+        kept: the number of records that keep the mark of the office or of another absence.
         records: the first of them.
     """
 
@@ -62,7 +62,7 @@ class ListQuery(BaseModel):
     unaffected: Annotated[list[PathId], Field(max_length=MAX_SESSIONS)] = []
     none_meets: bool = False
     kept: int = 0
-    records: Annotated[list[PathId], Field(max_length=MAX_SESSIONS)] = []
+    records: Annotated[list[PathId], Field(max_length=MAX_NAMED_RECORDS)] = []
 
     def filters(self, words: str, begin: str, today: date, violations: list[Violation]) -> AbsenceFilters:
         """The filters. A day that cannot be read is a violation, and does not filter.
@@ -216,14 +216,13 @@ async def enter(
     except WRONG as error:
         return await _entry_page(request, page_data, visitor, of, form, error)
     days = {"from": absence.first_day, "to": absence.last_day}
-    kept = [each for warning in result.warnings if warning.code == OFFICE_MARKS_STAY for each in warning.record_ids]
     outcome = {
         "entered": len(student_ids) if result.is_new else 0,
         "changed": result.changed_records,
         "unaffected": _unaffected(result),
         "none_meets": any(each.code == NO_SESSION_MEETS for each in result.warnings),
-        "kept": len(kept),
-        "records": kept[:MAX_SESSIONS],
+        "kept": sum(each.kept_records for each in result.warnings),
+        "records": [each for warning in result.warnings for each in warning.record_ids],
     }
     return redirect_to(f"{PATH}?{urlencode({'school': of.school.id} | days | outcome, doseq=True)}")
 

@@ -26,7 +26,7 @@ from adsum.absences.rules import (
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
-from adsum.attendance.repository import is_set_by_office, select_records
+from adsum.attendance.repository import keeps_mark, select_records
 from adsum.attendance.rules import Record, RecordChange, RecordedMark
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
@@ -271,15 +271,15 @@ async def lock_records_of_students(
     return await _lock_records(connection, *of_students, a.learning_date >= first_day, a.learning_date <= last_day)
 
 
-async def list_office_records(
+async def list_kept_records(
     connection: AsyncConnection, school_id: int, student_ids: Collection[int], absence: Absence
 ) -> list[Record]:
-    """The records of students at a school on the days of an absence whose marks are the office's and differ from it."""
+    """The records of students at a school on the days of an absence that differ from it and keep their mark."""
     a = attendances.c
     # As above: the index on the student is used.
     of_students = (a.school_id + 0 == school_id, a.student_id.in_(sorted(student_ids)))
     of_days = (a.learning_date >= absence.first_day, a.learning_date <= absence.last_day)
-    differ = (a.status != absence.status, or_(is_set_by_office(), a.absence_id.is_not(None)))
+    differ = (a.status != absence.status, keeps_mark())
     statement = select_records().where(*of_students, *of_days, *differ).order_by(a.id)
     return [Record(*row) for row in await connection.execute(statement)]
 

@@ -21,10 +21,14 @@ MAX_SESSIONS = 100
 MAX_DAYS = 400
 MAX_STUDENT_DAYS = 20_000
 MAX_LISTED = 20
+MAX_NAMED_RECORDS = 100
+"""Records that a warning names."""
 NO_SESSION_MEETS = "no_session_meets"
 """The code of the warning of an absence that applies to no session."""
 OFFICE_MARKS_STAY = "office_marks_stay"
-"""The code of the warning of an absence that does not change existing records, since the office has set their marks."""
+"""The code of the warning of an absence that existing records do not follow: they keep the mark of the office or of
+another absence.
+"""
 
 AbsencePosition = tuple[date, int]
 """The sort key of a list of absences: the first day, the id."""
@@ -159,12 +163,18 @@ class SessionChoice:
 
 @dataclass(frozen=True, slots=True)
 class AbsenceWarning:
-    """Sessions to which an absence of some hours does not apply, or records that it does not change, and why."""
+    """Sessions to which an absence of some hours does not apply, or records that it does not change, and why.
+
+    Attributes:
+        record_ids: at most `MAX_NAMED_RECORDS`.
+        kept_records: the number of all records that it does not change.
+    """
 
     code: str
     detail: str
     session_ids: Sequence[int] = ()
     record_ids: Sequence[int] = ()
+    kept_records: int = 0
 
 
 def warnings_of(
@@ -196,10 +206,11 @@ def warnings_of(
 
 
 def warning_of_kept(record_ids: Sequence[int]) -> AbsenceWarning:
-    """The warning of an absence that does not change these records, since the office has set their marks."""
-    kept = f"{len(record_ids)} records keep" if len(record_ids) > 1 else "1 record keeps"
-    detail = f"{kept} the mark that the office has set: {_listed(record_ids)}"
-    return AbsenceWarning(OFFICE_MARKS_STAY, detail, record_ids=record_ids)
+    """The warning of an absence that does not change these records."""
+    number = len(record_ids)
+    kept = f"{number} records keep" if number > 1 else "1 record keeps"
+    detail = f"{kept} the mark of the office or of another absence: {_listed(record_ids)}"
+    return AbsenceWarning(OFFICE_MARKS_STAY, detail, record_ids=record_ids[:MAX_NAMED_RECORDS], kept_records=number)
 
 
 def _listed(ids: Sequence[int]) -> str:

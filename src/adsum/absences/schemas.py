@@ -122,8 +122,12 @@ class WarningOfAbsence(Schema):
     session_ids: Annotated[Sequence[int], Field(description="The sessions that it is about.")]
     record_ids: Annotated[
         Sequence[int],
-        Field(description="The existing records that it is about: they keep the mark that the office has set."),
+        Field(
+            description="The existing records that it is about, the first 100 by id. They keep the mark of the office "
+            "or of another absence."
+        ),
     ] = ()
+    kept_records: Annotated[int, Field(description="The number of all existing records that it is about.")] = 0
 
 
 class AbsenceItem(Schema):

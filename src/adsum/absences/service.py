@@ -12,7 +12,7 @@ from adsum.absences.repository import (
     add_absences,
     change_absence,
     find_absence,
-    list_office_records,
+    list_kept_records,
     list_planned_absences,
     list_versions,
     queue_due_absences,
@@ -259,9 +259,9 @@ async def _warnings_of_all(
 async def _warnings_of_kept(
     connection: Connection, absence: Absence, planned: Sequence[PlannedAbsence]
 ) -> Sequence[AbsenceWarning]:
-    """The warning that names the records whose marks of the office stay."""
+    """The warning that names the records that keep the mark of the office or of another absence."""
     student_ids = [each.student_id for each in planned]
-    records = await list_office_records(connection, planned[0].school_id, student_ids, absence)
+    records = await list_kept_records(connection, planned[0].school_id, student_ids, absence)
     times = await times_of_sessions(connection, {each.session_id for each in records})
     kept = [
         each.id

@@ -162,16 +162,21 @@ async def find_students_with_statuses(
 def select_records() -> Select[*tuple[Any, ...]]:
     """The fields of `Record`, in their order, without a condition. The last is computed, the others are columns."""
     *stored, is_offices = (each.name for each in fields(Record))
-    computed = or_(is_set_by_office(), attendances.c.absence_id.is_not(None)).label(is_offices)
-    return select(*(attendances.c[name] for name in stored), computed)
+    return select(*(attendances.c[name] for name in stored), keeps_mark().label(is_offices))
 
 
 def is_set_by_office() -> ColumnElement[bool]:
-    """Records whose mark a person of the office set. A mark that a planned absence set is the office's, too.
+    """Records whose mark the office set: by hand, or by a planned absence that corrected the record.
 
+    The mark of a planned absence that a register has recorded is set by the caller who took the register.
     Statements in files write `marked_role IN ('office', 'admin')`; a test compares them with this function.
     """
     return attendances.c.marked_role.in_([Role.OFFICE.value, Role.ADMIN.value])
+
+
+def keeps_mark() -> ColumnElement[bool]:
+    """Records whose mark a planned absence does not change: the office set it, or a planned absence did."""
+    return or_(is_set_by_office(), attendances.c.absence_id.is_not(None))
 
 
 async def apply_changes(connection: AsyncConnection, changes: Mapping[int, RecordChange]) -> None:

@@ -108,6 +108,46 @@ async def test_a_departure_takes_a_student_whom_the_office_marked_present_off_th
     assert student in await listed()
 
 
+async def test_the_undo_of_two_departures_gives_the_mark_of_the_teacher_back(
+    office: Office, lessons: list[int]
+) -> None:
+    await office.take()
+    first = (await enter(office, "departure", "07:50", status="absent")).json()
+    assert (await marks(office))[lessons[0]][0] == "absent"
+    second = (await enter(office, "departure", "07:55")).json()
+    await settled(office, second)
+    for entry in (second, first):
+        assert (await office.api.post(f"/desk-entries/{entry['id']}/undo", {}, "office")).is_success
+    assert await marks(office) == {lessons[0]: ("present", None, None)}
+
+
+async def test_a_departure_keeps_the_mark_of_another_absence_and_its_link(office: Office, lessons: list[int]) -> None:
+    student = office.school.student_ids[0]
+    await office.take()
+    trip = await office.planned(student, status="late")
+    await settled(office, (await enter(office, "departure", "07:50")).json())
+    record = await office.record(student)
+    assert (record["status"], record["absenceId"], record["sessionId"]) == ("late", trip, lessons[0])
+
+
+async def test_a_departure_that_is_entered_afterwards_keeps_the_return(office: Office, lessons: list[int]) -> None:
+    first, second, third, fourth = lessons
+    student, school_id = office.school.student_ids[0], office.school.school_id
+    await office.take()
+    await settled(office, (await enter(office, "arrival", "10:15")).json())
+    departed = (await enter(office, "departure", "08:30")).json()
+    await settled(office, departed)
+    assert await marks(office) == {
+        first: ("present", None, "08:30"),
+        second: ("excused", None, None),
+        third: ("late", "10:15", None),
+    }
+    actor, day = caller(Role.OFFICE, school_id), date.fromisoformat(DAY)
+    of = await office.adsum.desk.student_day(student, actor, day=day)
+    planned = {each.session_id: each.absence_id for each in of.sessions}
+    assert planned == {first: None, second: departed["absenceId"], third: None, fourth: None}
+
+
 async def test_an_undo_sets_back_its_own_run_and_not_a_newer_one(office: Office, lessons: list[int]) -> None:
     first = lessons[0]
     entered = (await enter(office, "arrival", "08:10")).json()
@@ -181,7 +221,9 @@ async def test_an_entry_that_changes_nothing_names_the_session_whose_mark_stays(
     student = office.school.student_ids[0]
     assert violations(refused) == {("/time", "nothing_to_record")}
     (error,) = refused.json()["errors"]
-    assert error["detail"] == f"{student} is present in Attendance already: at 08:10 this changes no session"
+    assert error["detail"] == (
+        f"student {student} is already marked present in Attendance: an entry at 08:10 changes no session"
+    )
     assert (error["params"]["sessionId"], error["params"]["status"]) == (lessons[0], "present")
 
 

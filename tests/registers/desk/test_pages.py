@@ -47,7 +47,7 @@ async def test_the_desk_enters_prints_and_undoes(office: Office, lessons: list[i
     assert 'value="tooth"' in refused.text
     await office.take()
     seen = await pages.send("/desk", form | {"kind": "arrival", "time": "8:10", "reason": "bus"})
-    assert "The student is already marked in Attendance: this changes no session." in visible_text(seen)
+    assert "The student is already marked in Attendance: this entry changes nothing." in visible_text(seen)
     entered = await pages.send("/desk", form | {"time": "9:20", "reason": "tooth", "status": ""})
     assert entered.status_code == HTTPStatus.SEE_OTHER, entered.text
     entry_id = int(entered.headers["location"].rpartition("entry=")[2])

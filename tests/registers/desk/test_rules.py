@@ -80,21 +80,38 @@ def test_a_departure_is_a_time_in_the_running_session_and_an_absence_from_the_la
     }
 
 
-def test_a_departure_changes_the_marks_of_the_office_in_later_sessions_unless_they_are_authorised() -> None:
-    of_office = day_of("present", "present", "present", "present", is_offices=True)
+def test_a_departure_changes_attended_and_unexplained_marks_of_the_office_in_later_sessions() -> None:
+    of_office = day_of("present", "present", "present", "present", is_set_by_office=True)
     assert departure(of_office, "09:20") == (
         {2: Mark("present", left_at="09:20"), 3: Mark("excused"), 4: Mark("excused")},
         [3, 4],
     )
-    assert departure(day_of("present", "present", "absent", "late", is_offices=True), "10:00") == (
+    assert departure(day_of("present", "present", "absent", "late", is_set_by_office=True), "10:00") == (
         {3: Mark("excused"), 4: Mark("excused")},
         [3, 4],
     )
     authorised = Status("ill", "Ill", "I", CountsAs.ABSENT, frozenset({StatusFlag.AUTHORISED}))
-    explained = day_of(None, None, "ill", "excused", is_offices=True)
-    assert departure(explained, "10:00", SchoolStatuses([authorised])) == ({}, [3, 4])
-    assert departure(day_of(None, None, None, None, is_offices=True), "10:00") == ({}, [3, 4]), "cleared marks"
+    elsewhere = Status("away", "Not expected", "N", CountsAs.NOT_EXPECTED)
+    statuses = SchoolStatuses([authorised, elsewhere])
+    for stays in ("ill", "excused", "away"):
+        assert departure(day_of(None, None, stays, stays, is_set_by_office=True), "10:00", statuses) == ({}, [3, 4])
+    assert departure(day_of(None, None, None, None, is_set_by_office=True), "10:00") == ({}, [3, 4]), "cleared marks"
     assert departure(day_of(None, None, "present", "present"), "10:00") == ({}, [3, 4]), "the absence changes these"
+
+
+def test_a_departure_ends_before_the_first_later_session_with_an_arrival() -> None:
+    first, second, third, fourth = day_of("present", "present", "late", "present", is_set_by_office=True)
+    for arrived_at, ends in [("10:00", True), ("10:05", True), ("09:20", True), ("09:15", False)]:
+        sessions = [first, second, replace(third, arrived_at=arrived_at), fourth]
+        later = {} if ends else {3: Mark("excused"), 4: Mark("excused")}
+        assert departure(sessions, "09:20") == (
+            {2: Mark("present", left_at="09:20")} | later,
+            [] if ends else [3, 4],
+        ), arrived_at
+    assert departure([first, second, third, replace(fourth, status="late", arrived_at="11:15")], "09:20") == (
+        {2: Mark("present", left_at="09:20"), 3: Mark("excused")},
+        [3],
+    )
 
 
 def test_a_session_without_times_is_concerned_only_if_no_session_has_any() -> None:

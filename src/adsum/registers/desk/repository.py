@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Date, Integer, Select, String, insert, literal, null, or_, select, update
+from sqlalchemy import Date, Integer, Select, String, insert, literal, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.absences.repository import absences_of_student
@@ -37,9 +37,9 @@ async def sessions_of_student(
     of_day = literal(day, Date())
     c, m, e, a = classes.c, sessions.c, enrolments.c, attendances.c
     is_enrolled = select(e.class_id).where(e.student_id == student_id, valid_on(enrolments, of_day))
-    is_offices = or_(is_set_by_office(), a.absence_id.is_not(None))
+    by_hand = is_set_by_office() & a.absence_id.is_(None)
     found = (
-        select(c.id, c.title, m.id, m.title, a.status, a.arrived_at, a.left_at, is_offices)
+        select(c.id, c.title, m.id, m.title, a.status, a.arrived_at, a.left_at, by_hand)
         .select_from(sessions)
         .join(classes, c.id == m.class_id)
         .join(schools, schools.c.id == c.school_id)
@@ -60,7 +60,7 @@ def _desk_session(
     row: Sequence[Any], day: date, times: Sequence[SessionTime], planned: Sequence[StudentAbsence]
 ) -> DeskSession:
     """The session of a row with its times on the day, and the planned absence that applies to it, if one does."""
-    class_id, class_title, session_id, title, *mark, is_offices = row
+    class_id, class_title, session_id, title, *mark, by_hand = row
     on_day = times_on(day, times)
     applying = next(iter(absences_of_session(planned, session_id, day, times).values()), None)
     return DeskSession(
@@ -70,7 +70,7 @@ def _desk_session(
         *mark,
         planned_status=None if applying is None else applying.absence.status,
         absence_id=None if applying is None else applying.id,
-        is_offices=bool(is_offices),
+        is_set_by_office=bool(by_hand),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 from adsum.attendance.rules import Mark
@@ -51,7 +52,7 @@ class DeskSession:
         begins, ends: local 'HH:MM', of all its times on the day; None: its times are unknown, and it is held all day.
         status: the recorded mark; None: there is none, or it was cleared.
         planned_status, absence_id: of the planned absence that applies, or None.
-        is_offices: whether the office or a planned absence set the mark, which an absence then does not change.
+        is_set_by_office: whether the office set the mark by hand. False for the mark of a planned absence.
     """
 
     class_id: int
@@ -65,7 +66,7 @@ class DeskSession:
     left_at: str | None = None
     planned_status: str | None = None
     absence_id: int | None = None
-    is_offices: bool = False
+    is_set_by_office: bool = False
 
     def is_over_by(self, time: str) -> bool:
         return self.ends is not None and self.ends <= time
@@ -73,6 +74,10 @@ class DeskSession:
     def has_begun_by(self, time: str) -> bool:
         """Whether it begins before this time. A student who arrives when it begins misses nothing of it."""
         return self.begins is None or self.begins < time
+
+    def has_arrived_since(self, time: str) -> bool:
+        """Whether an arrival at this time or later is recorded."""
+        return self.arrived_at is not None and self.arrived_at >= time
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +226,15 @@ def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, st
 def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, statuses: SchoolStatuses) -> DeskMarks:
     """The marks of a student who leaves: the departure in the running sessions, and the later ones as an absence.
 
-    A running session in which the student is absent stays as it is. The absence does not change marks of the office in
-    later sessions, so these are marked `missed`, unless they are authorised absences.
+    A running session in which the student is absent stays as it is. The absence ends before the first later session
+    with an arrival, in which the student has returned. It changes the marks of teachers. It does not change marks of
+    the office, so attended and unexplained ones of these are marked `missed`; nor those of other absences, which stay,
+    because an undo of their correction would lose the absence.
     """
     concerned = _concerned(sessions)
     running = [each for each in concerned if each.has_begun_by(time) and not each.is_over_by(time)]
-    later = [each for each in concerned if not each.has_begun_by(time)]
+    unbegun = [each for each in concerned if not each.has_begun_by(time)]
+    later = list(takewhile(lambda each: not each.has_arrived_since(time), unbegun))
     left = _with_flag(StatusFlag.LEFT_EARLY, statuses)
     wanted = [
         (each, Mark(left.code if left.code != PRESENT else each.status or PRESENT, None, each.arrived_at, time))
@@ -236,7 +244,7 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, 
     wanted += [
         (each, Mark(missed))
         for each in later
-        if each.is_offices and each.status != missed and _is_attended_or_unexplained(each, statuses)
+        if each.is_set_by_office and each.status != missed and _is_attended_or_unexplained(each, statuses)
     ]
     return _without_recorded(wanted, [each.session_id for each in later])
 
@@ -250,7 +258,10 @@ def violation_of_nothing(new: NewEntry, sessions: Sequence[DeskSession]) -> Viol
         detail = f"at {new.time} there is no session of the student that this changes"
         return Violation("nothing_to_record", detail, "/time", {"time": new.time})
     stays = begun[-1]
-    detail = f"{new.student_id} is {stays.status} in {stays.title} already: at {new.time} this changes no session"
+    detail = (
+        f"student {new.student_id} is already marked {stays.status} in {stays.title}: an entry at {new.time} changes "
+        "no session"
+    )
     params = {"time": new.time, "sessionId": stays.session_id, "sessionTitle": stays.title, "status": stays.status}
     return Violation("nothing_to_record", detail, "/time", params)
 
