@@ -34,7 +34,7 @@ def test_several_close_names_are_offered() -> None:
     assert list(validate_time_zone("Europe/Berln", "/timeZone")) == [
         Violation(
             "unknown_time_zone",
-            "'Europe/Berln' is not an IANA time zone: Europe/Berlin or Europe/Dublin or Europe/Belfast?",
+            "'Europe/Berln' is not an IANA time zone: did you mean Europe/Berlin or Europe/Dublin or Europe/Belfast?",
             "/timeZone",
             {"close": ["Europe/Berlin", "Europe/Dublin", "Europe/Belfast"]},
         )

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 
 from adsum.platform.errors import Violation
 
 MAX_NOTE = 500
 MAX_REASON = 500
+MAX_CLOSE = 3
+MAX_COMPARED = 40
 # NUL, and halves of UTF-16 pairs.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNSTORABLE_TEXT = "must not contain NUL or unpaired surrogates"
@@ -90,6 +93,18 @@ def search_words(text: str) -> list[str]:
 def is_searchable(words: str) -> bool:
     """Whether words are searched: one of them has two letters or digits, or a character that is a syllable."""
     return any(len(search_spellings(word)[0]) > 1 or _SYLLABLE.search(word) for word in search_words(words))
+
+
+def close_words(text: str, known: Iterable[str]) -> list[str]:
+    """At most `MAX_CLOSE` of the known words that may be meant by a text, the closest first."""
+    spelled = {word.lower(): word for word in known}
+    close = get_close_matches(text.lower()[:MAX_COMPARED], spelled, MAX_CLOSE, cutoff=0.75)
+    return [spelled[word] for word in close]
+
+
+def did_you_mean(close: Iterable[str]) -> str:
+    """The question at the end of a message about an unknown word."""
+    return f"did you mean {' or '.join(close)}?"
 
 
 def note_text(note: str) -> str:

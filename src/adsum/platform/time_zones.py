@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from difflib import get_close_matches
 from functools import cache
 from zoneinfo import available_timezones
 
 from adsum.platform.errors import Violation
+from adsum.platform.texts import MAX_CLOSE, close_words, did_you_mean
 
 # The time zone of a school for which nobody has named one.
 DEFAULT_TIME_ZONE = "UTC"
-MAX_CLOSE = 3
 MAX_SHOWN = 40
 
 
@@ -19,7 +18,7 @@ def validate_time_zone(name: str, pointer: str) -> Iterator[Violation]:
     """The violation of a name that is no time zone, with the names that are close to it."""
     if name not in _time_zones():
         close = close_time_zones(name)
-        hint = f": {' or '.join(close)}?" if close else ", such as Europe/Berlin"
+        hint = f": {did_you_mean(close)}" if close else ", such as Europe/Berlin"
         detail = f"{name[:MAX_SHOWN]!r} is not an IANA time zone{hint}"
         yield Violation("unknown_time_zone", detail, pointer, {"close": close})
 
@@ -42,8 +41,7 @@ def close_time_zones(name: str) -> list[str]:
     city = written.rpartition("/")[2]
     if city in cities:
         return [names[cities[city]]]
-    close = get_close_matches(written[:MAX_SHOWN], places, MAX_CLOSE, cutoff=0.75)
-    close += [cities[each] for each in get_close_matches(city[:MAX_SHOWN], cities, MAX_CLOSE, cutoff=0.75)]
+    close = close_words(written, places) + [cities[each] for each in close_words(city, cities)]
     return [names[each] for each in dict.fromkeys(close)][:MAX_CLOSE]
 
 

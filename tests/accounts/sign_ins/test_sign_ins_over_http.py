@@ -94,7 +94,7 @@ async def test_signing_out_ends_the_sign_in_and_clears_the_browser(frame: Frame)
     assert [await status_with(frame, each) for each in (here, there)] == [401, 200]
 
     page = await frame.client.get("/sign-in")
-    assert ("signed-out.js" in page.text, "Ask your office for a new password." in page.text) == (True, True)
+    assert ("signed-out.js" in page.text, "Forgot your password?" in page.text) == (True, True)
     assert "signed-out.js" not in (await frame.client.get("/sign-in")).text
 
 

@@ -46,7 +46,7 @@ async def test_only_emergency_accounts_sign_in_with_a_password(off: Visit) -> No
 async def test_the_page_offers_the_provider_and_hides_the_form(off: Visit) -> None:
     page = await off.open("/sign-in")
     assert "Sign in with Strict School" in page.text
-    assert ("<details" in page.text, "Ask your office for a new password" in page.text) == (True, False)
+    assert ("<details" in page.text, "Forgot your password?" in page.text) == (True, False)
     fields = {"email": USER, "password": PASSWORD}
     refused = await off.client.post("/sign-in", headers=FOR_BROWSERS, data=fields)
     assert (refused.status_code, "Passwords are switched off here." in visible_text(refused)) == (403, True)

@@ -61,7 +61,7 @@ async def test_the_time_zone_of_new_schools_is_a_field_of_the_page(adsum: Adsum,
         fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]+)"', preview.text))
         await pages.send("/admin/roster", fields, "admin", zipped)
 
-    assert "&#39;Berlin&#39; is not an IANA time zone: Europe/Berlin?" in unknown.text
+    assert "&#39;Berlin&#39; is not an IANA time zone: did you mean Europe/Berlin?" in unknown.text
     assert "is assumed to be UTC" in assumed
     assert "assumed" not in visible_text(preview)
     assert fields["timezone"] == "Europe/Berlin"
@@ -72,6 +72,7 @@ async def test_the_time_zone_of_new_schools_is_a_field_of_the_page(adsum: Adsum,
 async def test_errors_of_a_roster_are_shown_in_the_language_of_the_visitor(adsum: Adsum) -> None:
     roster = a_school()
     roster.row("users", "student-1").update(status="gone")
+    roster.row("users", "student-2").update(role="studnet")
     wrong_row = in_zip(roster.files()).getvalue()
     files = a_school().files()
     files["orgs.csv"] = files["orgs.csv"].replace(b"name", b"title")
@@ -85,5 +86,6 @@ async def test_errors_of_a_roster_are_shown_in_the_language_of_the_visitor(adsum
         ]
 
     assert "Ein Status ist active, tobedeleted oder leer." in shown[0]
+    assert "Diese Rolle gibt es nicht. Ist student gemeint?" in shown[0]
     assert "Das lässt sich nicht als Klassenlisten lesen. 1 Fehler" in shown[1]
     assert "Eine Pflichtspalte fehlt." in shown[1]

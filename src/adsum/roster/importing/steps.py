@@ -15,7 +15,7 @@ from adsum.platform.database.engine import Connection
 from adsum.platform.database.tombstones import Erased, Tombstones, find_tombstones
 from adsum.platform.days import Span, today_in
 from adsum.roster.importing.contact_steps import apply_contacts, count_before, stored_roles
-from adsum.roster.importing.repository import changes, comparison, sessions, staging, transfers
+from adsum.roster.importing.repository import changes, comparison, names, sessions, staging, transfers
 from adsum.roster.importing.repository.changes import (
     CLASSES,
     ENROLMENTS,
@@ -39,6 +39,7 @@ from adsum.roster.importing.roster_mapping.schools import (
     read_orgs,
     refuse_invisible_schools,
 )
+from adsum.roster.importing.roster_mapping.staged_people import one_name
 from adsum.roster.importing.roster_mapping.terms import KnownTerms, read_terms
 from adsum.roster.importing.rules import ChangedStudents, Findings, Removal, StudentChange, TableReport
 from adsum.roster.importing.tables import (
@@ -112,6 +113,7 @@ class RosterSteps:
         if self._compares:
             await comparison.remember_places(self._connection)
         before = await self._count_stored()
+        empty_names = await names.empty_names(self._connection)
         tables = {
             "schools": schools,
             "terms": table_of_terms,
@@ -125,6 +127,8 @@ class RosterSteps:
         if self._compares:
             await comparison.compare_places(self._connection)
         self.removals = _removals(tables, before)
+        # After the other warnings: there may be many, and the first warnings are kept.
+        self.findings.warn(*(one_name(row, column) for row, column in empty_names.items()))
         return tables
 
     async def finish(self) -> None:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
 from enum import StrEnum
 from functools import lru_cache
 from typing import IO, Any, TypeVar
@@ -20,8 +19,7 @@ from adsum.platform.days import AMBIGUOUS_DAY, WrongDay, day_in_file
 from adsum.platform.errors import Violation
 from adsum.platform.files.csv_files import MAX_LINE_LENGTH, CsvForm, CsvRows, UnreadableCsv, require_encoding
 from adsum.platform.files.file_violations import file_violation, row_violation
-from adsum.platform.texts import CONTROL
-from adsum.platform.time_zones import MAX_CLOSE, MAX_SHOWN
+from adsum.platform.texts import CONTROL, close_words, did_you_mean
 from adsum.roster.oneroster.files import SourceFile, UnreadableRoster
 
 RosterRecord = TypeVar("RosterRecord")
@@ -237,7 +235,7 @@ class Row:
     def unknown(self, code: str, column: str, known: Iterable[str], predicate: str, hint: str = "") -> None:
         """Adds the violation of a cell that holds none of the `known` values: see `unknown_value`."""
         predicate, close = unknown_value(self.text(column), known, predicate, hint)
-        self.violation(code, column, predicate, **({"close": close} if close else {}))
+        self.violation(code, column, predicate, close=close)
 
     def _is_clean(self, column: str, value: str) -> bool:
         if CONTROL.search(value):
@@ -249,15 +247,10 @@ class Row:
 def unknown_value(value: str, known: Iterable[str], predicate: str, hint: str = "") -> tuple[str, list[str]]:
     """A predicate about a value that is none of the `known` ones, and those of them that may be meant.
 
-    The value is shown if it is close to one of them: any other text may be a name in the wrong column, and has the
-    `hint`. Without a hint the predicate lists the known values, and none is proposed.
+    The value is omitted, because it may be a name in the wrong column. The `hint` is said if none is close to it.
     """
-    spelled = {each.lower(): each for each in sorted(known)}
-    close = [spelled[each] for each in get_close_matches(value.lower()[:MAX_SHOWN], spelled, MAX_CLOSE, cutoff=0.75)]
-    if not close:
-        return f"{predicate}{hint}", []
-    shown = f"{value[:MAX_SHOWN]!r} {predicate}"
-    return (f"{shown}: {' or '.join(close)}?", close) if hint else (shown, [])
+    close = close_words(value, known)
+    return predicate + (f": {did_you_mean(close)}" if close else hint), close
 
 
 @lru_cache(maxsize=8192)

@@ -256,19 +256,11 @@ class PeopleMapping:
                 self._deleted[entry.source_id] = entry
                 continue
             self.listed.add(entry.source_id)
-            self._warn_of_one_name(entry)
             if entry.source_id in self.left_out:
                 detail = "this user's row in roles.csv was left out"
                 self._findings.add(row_violation("depends_on_left_out", FILE, entry.row, detail, column="sourcedId"))
             else:
                 yield entry
-
-    def _warn_of_one_name(self, person: PersonRecord) -> None:
-        """Somebody may have one name. More often the other one is missing."""
-        if not (person.given_name and person.family_name):
-            column = "familyName" if person.given_name else "givenName"
-            detail = f"{column} is empty: the person is imported with one name"
-            self._findings.warn(row_violation("one_name", FILE, person.row, detail, column=column))
 
     def _stage(self, person: PersonRecord, orgs: Mapping[str, tuple[str, ...]], column: str) -> bool:
         """Stages the person at each school of `orgs` where they are student or teacher.

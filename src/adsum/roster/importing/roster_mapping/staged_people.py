@@ -79,3 +79,9 @@ def _erased(role: str, row: int, school_id: int) -> Violation:
     command = f"; to let them come back: adsum student readmit --school {school_id} SOURCED_ID"
     detail = f"this {role} was erased at school {school_id} and is left out{command if role == STUDENT else ''}"
     return row_violation("erased_person", FILE, row, detail, column="sourcedId", schoolId=school_id)
+
+
+def one_name(row: int, column: str) -> Violation:
+    """The warning of a person whose other name is empty. Somebody may have one name; more often one is missing."""
+    detail = f"{column} is empty: the person is imported with one name"
+    return row_violation("one_name", FILE, row, detail, column=column)
