@@ -1,6 +1,7 @@
 """Applies planned absences to existing records, and restores the previous marks of records to which none applies now.
 
-An absence does not change a mark that the office has set. Marks of open runs are corrected after the run has ended.
+An absence does not change a mark that the office or another absence has set. Marks of open runs are corrected after the
+run has ended.
 """
 
 from __future__ import annotations

@@ -102,8 +102,8 @@ class Absences:
 
         It is one of the school `school_id`; by default of the first school that all students have.
 
-        Later registers record its status. Existing records change at once, unless the office has set their marks; marks
-        of open runs change after the run has ended.
+        Later registers record its status. Existing records change at once, unless the office or another absence has set
+        their marks; marks of open runs change after the run has ended.
 
         Raises:
             Invalid: with all violations.
