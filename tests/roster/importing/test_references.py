@@ -31,6 +31,18 @@ async def test_other_roles_and_orgs_are_ignored_and_counted(importing: Importing
     }
 
 
+async def test_an_org_of_an_unknown_type_is_left_out_with_a_proposal(importing: Importing) -> None:
+    roster = a_school()
+    roster.add("orgs", sourcedId="other", name="Ulmenhof", type="shcool")
+
+    report = await importing.run(roster)
+
+    (warning,) = [each for each in report.warnings if each.code == "unknown_type"]
+    assert warning.detail == "type is not a type of OneRoster: did you mean school?"
+    assert warning.params["close"] == ["school"]
+    assert report.ignored["orgs.csv: no school"] == 1
+
+
 @pytest.mark.every_case
 @pytest.mark.parametrize(
     ("change", "violation"),
