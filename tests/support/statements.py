@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
+import pytest
 from sqlalchemy import event
 
 from adsum.platform.database import statements
@@ -75,7 +75,9 @@ def _sent_to_sqlite(_database: Database, sent: Sent) -> Generator[None]:
         sent.append((sql, values))
         await execute_many(connection, sql, values)
 
-    with patch.object(statements, "fetch", log_one), patch.object(statements, "execute_many", log_many):
+    with pytest.MonkeyPatch.context() as listening:
+        listening.setattr(statements, "fetch", log_one)
+        listening.setattr(statements, "execute_many", log_many)
         yield
 
 

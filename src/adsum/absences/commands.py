@@ -42,6 +42,7 @@ DROPPED_FIRST = ("version", "revokedAt", "sessionIds", "toTime", "fromTime")
 AbsenceId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the absence: see `list`.")]
 TIME_HELP = "Only sessions that meet then by the timetable; with --session, also without times."
 Time = Annotated[str | None, typer.Option(parser=read_time, metavar="HH:MM", help=TIME_HELP)]
+ChangedTime = Annotated[str | None, typer.Option(parser=read_time, metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")]
 ReasonOption = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 
 
@@ -66,7 +67,7 @@ def enter(
 ) -> None:
     """Enter planned absences. Existing records are corrected."""
     student_ids = parse_ids({"student": student})["student"]
-    sessions = tuple(parse_ids({"session": session}, of="session")["session"]) or None
+    sessions = _session_ids(session) or None
     absence = Absence(first_day, last_day or first_day, status, sessions, from_time, to_time, reason=reason)
 
     async def work(services: Services) -> tuple[AbsenceResult, dict[int, str]]:
@@ -123,13 +124,9 @@ def change(
     last_day: Annotated[
         date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day.")
     ] = None,
-    from_time: Annotated[
-        str | None, typer.Option(parser=read_time, metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")
-    ] = None,
-    to_time: Annotated[
-        str | None, typer.Option(parser=read_time, metavar="HH:MM", help=f"{TIME_HELP} '' removes it.")
-    ] = None,
-    session: Annotated[list[str], typer.Option(metavar="IDS", help="Only these sessions; '' means all.")] = [],  # noqa: B006 - never changed
+    from_time: ChangedTime = None,
+    to_time: ChangedTime = None,
+    session: Annotated[list[str] | None, typer.Option(metavar="IDS", help="Only these sessions; '' means all.")] = None,
     status: Annotated[str | None, typer.Option(metavar="CODE", help="The status that registers record.")] = None,
     reason: Annotated[str | None, typer.Option(help="The reason, which only the office sees.")] = None,
     as_json: Json = False,
@@ -140,9 +137,7 @@ def change(
     times = {"from_time": from_time, "to_time": to_time}
     values |= {name: time or None for name, time in times.items() if time is not None}
     if session:
-        values["session_ids"] = (
-            None if session == [""] else tuple(parse_ids({"session": session}, of="session")["session"])
-        )
+        values["session_ids"] = None if session == [""] else _session_ids(session)
     if not values:
         raise typer.BadParameter("nothing to change: see --help")
     result = run_with(
@@ -157,6 +152,10 @@ def revoke(*, absence_id: AbsenceId, as_json: Json = False) -> None:
     """Revoke an absence. It keeps its history; records return to their previous marks."""
     result = run_with(Absences, lambda absences: absences.revoke(absence_id, None, system_caller()))
     _show(result, as_json=as_json)
+
+
+def _session_ids(texts: list[str]) -> tuple[int, ...]:
+    return tuple(parse_ids({"session": texts}, of="session")["session"])
 
 
 def _show(result: AbsenceResult, *, as_json: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -55,7 +54,8 @@ def statements_without(piece: str) -> Generator[list[str]]:
             weakened.append(sql)
         return await fetch(connection, sql.replace(piece, ""), values)
 
-    with patch.object(statements, "fetch", fetch_weakened):
+    with pytest.MonkeyPatch.context() as changing:
+        changing.setattr(statements, "fetch", fetch_weakened)
         yield weakened
 
 

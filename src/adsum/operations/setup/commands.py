@@ -23,7 +23,7 @@ TASKS = {
     Step.PEOPLE: "Give logins to teachers and the office",
     Step.REGISTER: "Take the first register",
 }
-"""What is to be done in each step, in the words of the start page of admins."""
+"""The task of each step, in the words of the start page of admins."""
 
 
 def setup(

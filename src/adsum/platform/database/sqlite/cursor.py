@@ -56,7 +56,7 @@ async def _visit(
             cursor.close()
 
     try:
-        return await driver._execute(visit)  # noqa: SLF001
+        return await driver._execute(visit)  # noqa: SLF001 - as above
     except ValueError as error:
         if str(error) in _CLOSED:
             raise sqlite3.OperationalError(str(error)) from None
