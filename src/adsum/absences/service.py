@@ -151,8 +151,7 @@ class Absences:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.snapshot() as connection:
             planned = await _find(connection, absence_id, caller)
-            is_revoked = planned.revoked_at is not None
-            warnings = () if is_revoked else await _warnings_of_all(connection, planned.absence, [planned])
+            warnings = await _warnings_of_all(connection, planned.absence, [planned])
         return ListedAbsence(planned, warnings)
 
     async def sessions_to_choose(
@@ -227,9 +226,7 @@ class Absences:
         return AbsenceResult(
             [changed],
             await apply_absences(connection, [changed], author),
-            warnings=[]
-            if changed.revoked_at is not None
-            else await _warnings_of_all(connection, changed.absence, [changed]),
+            warnings=await _warnings_of_all(connection, changed.absence, [changed]),
         )
 
 
@@ -247,7 +244,9 @@ async def _warnings(connection: Connection, planned: Sequence[PlannedAbsence]) -
 async def _warnings_of_all(
     connection: Connection, absence: Absence, planned: Sequence[PlannedAbsence]
 ) -> Sequence[AbsenceWarning]:
-    """The warnings of the same absence of several students."""
+    """The warnings of the same absence of several students; of a revoked one, none."""
+    if planned[0].revoked_at is not None:
+        return []
     warnings = await _warnings_of_kept(connection, absence, planned)
     if absence.from_time is None:
         return warnings
