@@ -13,6 +13,7 @@ from adsum.platform.errors import Violation
 MAX_NOTE = 500
 MAX_REASON = 500
 MAX_CLOSE = 3
+"""Known words, such as names and ids, that a message about an unknown one lists."""
 MAX_COMPARED = 40
 # NUL, and halves of UTF-16 pairs.
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")

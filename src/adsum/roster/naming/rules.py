@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import missing_value
-from adsum.platform.texts import is_roster_text
+from adsum.platform.texts import MAX_CLOSE, is_roster_text
 
 CLASS_COLUMNS = ("class", "classId", "classSourcedId")
 SESSION_COLUMNS = ("session", "sessionId", "sessionSourcedId", "period")
@@ -29,12 +29,12 @@ _OWN_IDS = frozenset({"classId", "sessionId", "studentId"})
 # As Adsum writes an id; the database stores no longer ones.
 _ID = re.compile("[1-9][0-9]{0,17}", re.ASCII)
 MAX_SHOWN = 40
-MAX_CLOSE = 3
-"""Similar names that a violation lists."""
 MAX_UNKNOWN = 1_000
 """Unknown classes whose schools are looked up."""
 MAX_PERIODS = 10
 """Periods that a violation lists."""
+MAX_SCHOOLS = 3
+"""Schools that a violation of an unknown class lists."""
 
 
 class Name(NamedTuple):
@@ -292,8 +292,8 @@ def with_schools(violations: Iterable[Violation], schools: Mapping[Name, Sequenc
         if not found:
             yield violation
             continue
-        more = f" and {len(found) - MAX_CLOSE} more schools" if len(found) > MAX_CLOSE else ""
-        detail = f"{violation.detail} at this school; it is a class of {', '.join(found[:MAX_CLOSE])}{more}"
+        more = f" and {len(found) - MAX_SCHOOLS} more schools" if len(found) > MAX_SCHOOLS else ""
+        detail = f"{violation.detail} at this school; it is a class of {', '.join(found[:MAX_SCHOOLS])}{more}"
         yield replace(violation, detail=detail, params={**params, "schools": list(found)})
 
 
