@@ -8,7 +8,7 @@ from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
-from adsum.platform.database.engine import Database
+from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.tombstones import Erased, remove_tombstone
 from adsum.platform.errors import NotFound
 from adsum.platform.telemetry import logger
@@ -71,32 +71,22 @@ class StudentData:
         require_permission(caller, Permission.STUDENT_DATA)
         require_confirmed(caller)
         async with self._database.transaction() as connection:
-            # Before any lock on a school: an import gives students schools, and locks most schools last.
-            await lock_imports(connection)
-            await lock_schools_of(connection, [student_id])
-            school_id = await require_student(connection, student_id, caller)
-            refuse_held(student_id, await holds_of(connection, student_id))
-            await lock_absences(connection, [student_id])
-            # The fence that submissions take, so that none with this student is accepted meanwhile.
-            await advance_fences(connection, await sessions_of_students(connection, [student_id]))
-            if await open_batches_with(connection, student_id):
-                raise StudentIsBeingMarked(
-                    f"a batch with student {student_id} is being processed: wait for it, or cancel it",
-                    studentId=student_id,
-                )
+            school_id = await _lock_erasable(connection, student_id, caller)
+            await _keep_submissions_away(connection, student_id)
+            await _refuse_open_batches(connection, student_id)
             records = await erase_student(connection, student_id, self._now())
+            after = {"records": records}
             await record(
-                connection,
-                caller,
-                Action.STUDENT_ERASED,
-                school_id=school_id,
-                student_id=student_id,
-                after={"records": records},
+                connection, caller, Action.STUDENT_ERASED, school_id=school_id, student_id=student_id, after=after
             )
-        if not await self._database.truncate_log():
-            log.warning("the erased data leaves the database's log within an hour", student_id=student_id)
+        await self._truncate_log(student_id)
         log.info("student erased", student_id=student_id, rows=records, actor=caller.actor)
         return ErasedStudent(student_id, records)
+
+    async def _truncate_log(self, student_id: int) -> None:
+        """Erased data also leave the log of SQLite, which would keep them for a while."""
+        if not await self._database.truncate_log():
+            log.warning("the erased data leaves the database's log within an hour", student_id=student_id)
 
     async def readmit(self, school_id: int, source_id: str, caller: Caller) -> None:
         """Lets later imports of the school add an erased student again, as a new student without history.
@@ -112,3 +102,28 @@ class StudentData:
                 raise NotFound("no student with this source id was erased at this school", schoolId=school_id)
             await record(connection, caller, Action.STUDENT_READMITTED, school_id=school_id)
         log.info("student readmitted", school_id=school_id, actor=caller.actor)
+
+
+async def _lock_erasable(connection: Connection, student_id: int, caller: Caller) -> int | None:
+    """Locks the schools and the absences of a student. Returns the school; None if they are of several.
+
+    Raises NotFound, OtherSchools, StudentOnHold: as `StudentData.erase`.
+    """
+    # Before any lock on a school: an import gives students schools, and locks most schools last.
+    await lock_imports(connection)
+    await lock_schools_of(connection, [student_id])
+    school_id = await require_student(connection, student_id, caller)
+    refuse_held(student_id, await holds_of(connection, student_id))
+    await lock_absences(connection, [student_id])
+    return school_id
+
+
+async def _keep_submissions_away(connection: Connection, student_id: int) -> None:
+    """Takes the fence that submissions take, so that none with this student is accepted meanwhile."""
+    await advance_fences(connection, await sessions_of_students(connection, [student_id]))
+
+
+async def _refuse_open_batches(connection: Connection, student_id: int) -> None:
+    if await open_batches_with(connection, student_id):
+        detail = f"a batch with student {student_id} is being processed: wait for it, or cancel it"
+        raise StudentIsBeingMarked(detail, studentId=student_id)

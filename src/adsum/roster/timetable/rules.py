@@ -155,6 +155,10 @@ class TimetablePlan:
             plan._add(row)
         return plan
 
+    @property
+    def number_of_times(self) -> int:
+        return sum(map(len, self.times.values()))
+
     def _add(self, row: TimetableRow) -> None:
         session = self.names.session_of(row.class_names, row.session_names)
         if isinstance(session, Violation):

@@ -126,29 +126,30 @@ class Timetables:
             Conflict: a session of the file has ended since the file was read.
         """
         require_permission(caller, Permission.SCHOOL_MANAGE)
-        async with self._database.snapshot() as connection:
-            await require_unanswered(connection, keyed)
-            await require_school(connection, caller, school_id)
-            names = RosterNames(await visible_sessions(connection, caller, school_id, active=True))
+        names = await self._names_for(school_id, caller, keyed)
         # In a thread and before the transaction: a long file must block neither other requests nor other changes.
         plan = await asyncio.to_thread(TimetablePlan.of, content, names)
         await self._refuse(plan.violations, caller, school_id)
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
-            still_active = {each.id for each in await visible_sessions(connection, caller, school_id, active=True)}
-            if not still_active.issuperset(plan.times):
-                raise Conflict("some sessions of the file ended while it was being read: send it again")
+            await _refuse_ended(connection, plan, caller, school_id)
             today = await today_of_school(connection, school_id, self._now())
             changed = await changed_times(connection, plan.times, valid_from, today)
             if not dry_run:
                 await replace_times(connection, plan.times, valid_from, today)
-            times = sum(map(len, plan.times.values()))
-            if not dry_run:
-                after = {"sessions": len(plan.times), "times": times, "sha256": hashlib.sha256(content).hexdigest()}
-                await record(connection, caller, Action.TIMETABLE_CHANGED, school_id=school_id, after=after)
-            report = TimetableReport(dry_run, len(plan.times), times, len(changed))
+                await _record_import(connection, caller, school_id, plan, content)
+            report = TimetableReport(dry_run, len(plan.times), plan.number_of_times, len(changed))
             await store_result(connection, keyed, report)
         return report
+
+    async def _names_for(
+        self, school_id: int, caller: Caller, keyed: KeyedRequest[TimetableReport] | None
+    ) -> RosterNames:
+        """The names that a file may use. Raises AlreadyAnswered before it is read, and NotFound."""
+        async with self._database.snapshot() as connection:
+            await require_unanswered(connection, keyed)
+            await require_school(connection, caller, school_id)
+            return RosterNames(await visible_sessions(connection, caller, school_id, active=True))
 
     async def _refuse(self, violations: ListedViolations, caller: Caller, school_id: int) -> None:
         """Raises Invalid, if there are violations. They name the schools of classes that this one does not have."""
@@ -167,3 +168,17 @@ class Timetables:
     async def _today(self, connection: Connection, session_id: int) -> date:
         _, time_zone = await school_of_session(connection, session_id)
         return today_in(time_zone, self._now())
+
+
+async def _refuse_ended(connection: Connection, plan: TimetablePlan, caller: Caller, school_id: int) -> None:
+    still_active = {each.id for each in await visible_sessions(connection, caller, school_id, active=True)}
+    if not still_active.issuperset(plan.times):
+        raise Conflict("some sessions of the file ended while it was being read: send it again")
+
+
+async def _record_import(
+    connection: Connection, caller: Caller, school_id: int, plan: TimetablePlan, content: bytes
+) -> None:
+    digest = hashlib.sha256(content).hexdigest()
+    after = {"sessions": len(plan.times), "times": plan.number_of_times, "sha256": digest}
+    await record(connection, caller, Action.TIMETABLE_CHANGED, school_id=school_id, after=after)
