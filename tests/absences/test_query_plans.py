@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-from adsum.absences.repository import queue_due_absences
+from adsum.absences.repository.planned import queue_due_absences
 from adsum.absences.rules import Absence, PlannedAbsence
 from adsum.platform.database.engine import Database
 from tests.support.statements import plans_of

@@ -129,10 +129,5 @@ def test_sessions_that_the_absence_does_not_name_do_not_hide_that_it_applies_to_
     ]
     assert list(warnings_of(ALL_DAY, [1, 2], times)) == []
     many = list(range(3, 40))
-    assert warning_of_kept([3, 4]).detail == "2 records keep the mark of the office or of another absence: 3, 4"
+    assert warning_of_kept([3, 4], 2).detail == "2 records keep the mark of the office or of another absence: 3, 4"
     assert "and others" in next(warnings_of(replace(noon, session_ids=None), many, {})).detail
-
-
-def test_the_warning_of_kept_records_names_the_first_hundred_and_has_the_number_of_all() -> None:
-    warning = warning_of_kept(range(1, 251))
-    assert (len(warning.record_ids), warning.record_ids[-1], warning.kept_records) == (100, 100, 250)

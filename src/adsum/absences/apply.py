@@ -8,15 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adsum.absences.repository import (
-    find_absence,
-    find_due_absences,
-    list_versions,
-    lock_records_of_absence,
-    lock_records_of_students,
-    previous_marks,
-    remove_due_absences,
-)
+from adsum.absences.repository.planned import find_absence, find_due_absences, list_versions, remove_due_absences
+from adsum.absences.repository.records import lock_records_of_absence, lock_records_of_students, previous_marks
 from adsum.absences.rules import Author, PlannedAbsence
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.repository import apply_changes

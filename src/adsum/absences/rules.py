@@ -205,12 +205,11 @@ def warnings_of(
         yield AbsenceWarning(NO_SESSION_MEETS, detail, meant)
 
 
-def warning_of_kept(record_ids: Sequence[int]) -> AbsenceWarning:
-    """The warning of an absence that does not change these records."""
-    number = len(record_ids)
+def warning_of_kept(record_ids: Sequence[int], number: int) -> AbsenceWarning:
+    """The warning of an absence that does not change records: the first `MAX_NAMED_RECORDS`, and the number of all."""
     kept = f"{number} records keep" if number > 1 else "1 record keeps"
     detail = f"{kept} the mark of the office or of another absence: {_listed(record_ids)}"
-    return AbsenceWarning(OFFICE_MARKS_STAY, detail, record_ids=record_ids[:MAX_NAMED_RECORDS], kept_records=number)
+    return AbsenceWarning(OFFICE_MARKS_STAY, detail, record_ids=record_ids, kept_records=number)
 
 
 def _listed(ids: Sequence[int]) -> str:

@@ -8,11 +8,10 @@ from datetime import date
 from itertools import chain
 
 from adsum.absences.apply import apply_absences
-from adsum.absences.repository import (
+from adsum.absences.repository.planned import (
     add_absences,
     change_absence,
     find_absence,
-    list_kept_records,
     list_planned_absences,
     list_versions,
     queue_due_absences,
@@ -21,6 +20,7 @@ from adsum.absences.repository import (
     sessions_of_students,
     sessions_to_choose,
 )
+from adsum.absences.repository.records import find_kept_records
 from adsum.absences.rules import (
     Absence,
     AbsenceFilters,
@@ -260,14 +260,8 @@ async def _warnings_of_kept(
 ) -> Sequence[AbsenceWarning]:
     """The warning that names the records that keep the mark of the office or of another absence."""
     student_ids = [each.student_id for each in planned]
-    records = await list_kept_records(connection, planned[0].school_id, student_ids, absence)
-    times = await times_of_sessions(connection, {each.session_id for each in records})
-    kept = [
-        each.id
-        for each in records
-        if absence.applies_to(each.session_id, each.learning_date, times.get(each.session_id, ()))
-    ]
-    return [warning_of_kept(kept)] if kept else []
+    kept, number = await find_kept_records(connection, planned[0].school_id, student_ids, absence)
+    return [warning_of_kept(kept, number)] if kept else []
 
 
 async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) -> None:

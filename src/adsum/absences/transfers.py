@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adsum.absences.repository import absences_of_transfers
+from adsum.absences.repository.planned import absences_of_transfers
 from adsum.platform.database.engine import Connection
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import file_violation, row_violation

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from adsum.absences.repository import newest_changes
+from adsum.absences.repository.records import newest_changes
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.correction_rules import Correction, change_of
 from adsum.attendance.disputed_marks.repository import reopen_dispute, resolve_dispute

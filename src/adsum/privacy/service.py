@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adsum.absences.repository import lock_absences, sessions_of_students
+from adsum.absences.repository.planned import lock_absences, sessions_of_students
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action

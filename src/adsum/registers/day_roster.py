@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from adsum.absences.repository import planned_absences_of_class
+from adsum.absences.repository.planned import planned_absences_of_class
 from adsum.absences.rules import StudentAbsence, absences_of_session
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.platform.clock import Clock

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Date, Integer, Select, String, insert, literal, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.absences.repository import absences_of_student
+from adsum.absences.repository.planned import absences_of_student
 from adsum.absences.rules import Author, StudentAbsence, absences_of_session
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from adsum.absences.repository import reasons_of_absences
+from adsum.absences.repository.planned import reasons_of_absences
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.correction_rules import Correction
 from adsum.attendance.corrections import Corrections

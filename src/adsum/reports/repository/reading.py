@@ -28,13 +28,7 @@ from adsum.accounts.visibility import (
 )
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.attendance.tables import attendances
-from adsum.reports.repository.summaries import (
-    COUNTED,
-    MINUTES,
-    SUMMED,
-    is_absent,
-    weekday_of,
-)
+from adsum.reports.repository.summaries import COUNTED, MINUTES, SUMMED, is_absent
 from adsum.reports.repository.visible_days import (
     VisibleDays,
     VisiblePeriods,
@@ -46,7 +40,7 @@ from adsum.reports.rules import CountedDay, Counts, Extent, Named, ReportedMark,
 from adsum.reports.tables import class_days, school_days
 from adsum.roster.rules import grades_of
 from adsum.roster.tables import classes, sessions, student_schools, students
-from adsum.roster.timetable.repository import can_meet
+from adsum.roster.timetable.repository import can_meet, weekday_of
 from adsum.schools.tables import schools
 
 

@@ -25,7 +25,6 @@ from sqlalchemy import (
     cast,
     delete,
     exists,
-    extract,
     func,
     insert,
     literal,
@@ -44,7 +43,7 @@ from adsum.platform.database.validity import valid_on
 from adsum.reports.rules import month_after
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.tables import classes, enrolments, session_times, sessions
-from adsum.roster.timetable.repository import can_meet
+from adsum.roster.timetable.repository import can_meet, weekday_of
 from adsum.schools.tables import schools
 
 ClassDays: TypeAlias = Collection[tuple[int, date]]
@@ -338,12 +337,6 @@ def _has_all_times(m: Any) -> ColumnElement[bool]:
 
 def _one_if(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return case((condition, 1), else_=0)
-
-
-def weekday_of(day: ColumnElement[date]) -> ColumnElement[int]:
-    """1 is Monday. Both databases count from Sunday, which is 0."""
-    from_sunday = cast(extract("dow", day), Integer)
-    return case((from_sunday == 0, 7), else_=from_sunday)
 
 
 def _minutes(time: ColumnElement[str]) -> ColumnElement[int]:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, and_, cast, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Integer, String, and_, case, cast, exists, extract, func, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.platform.database.sql_files import input_rows, sql_file
@@ -122,6 +122,12 @@ def begins_since(day: Day, weekday: ColumnElement[int], time: ColumnElement[str]
     c = session_times.c
     own = (c.session_id == sessions.c.id, valid_on(session_times, day), c.weekday == weekday, c.begins >= time)
     return exists(select(c.id).where(*own).correlate(sessions, schools))
+
+
+def weekday_of(day: ColumnElement[date]) -> ColumnElement[int]:
+    """1 is Monday. Both databases count from Sunday, which is 0."""
+    from_sunday = cast(extract("dow", day), Integer)
+    return case((from_sunday == 0, 7), else_=from_sunday)
 
 
 def can_meet(day: Day, weekday: ColumnElement[int]) -> Collection[ColumnElement[bool]]:

@@ -1,4 +1,4 @@
-"""Planned absences, their versions, the queue of due absences, and the records that absences correct."""
+"""Statements about planned absences, their versions, and the queue of due absences."""
 
 from __future__ import annotations
 
@@ -26,9 +26,6 @@ from adsum.absences.rules import (
 from adsum.absences.tables import absence_versions, absences, due_absences
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
-from adsum.attendance.repository import keeps_mark, select_records
-from adsum.attendance.rules import Record, RecordChange, RecordedMark
-from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import RunId
 from adsum.platform.database.new_events import EventType, NewEvent, write_events
 from adsum.platform.database.search import mentions
@@ -259,61 +256,6 @@ async def remove_due_absences(connection: AsyncConnection, due: Sequence[tuple[s
     """Removes absences from the queue."""
     d = due_absences.c
     await connection.execute(due_absences.delete().where(tuple_(d.run_id, d.absence_id).in_(due)))
-
-
-async def lock_records_of_students(
-    connection: AsyncConnection, school_id: int, student_ids: Collection[int], first_day: date, last_day: date
-) -> list[Record]:
-    """The records of students at a school from the first to the last day, locked in the order of ids."""
-    a = attendances.c
-    # No index serves the condition on the school, so that the index on the student is used.
-    of_students = (a.school_id + 0 == school_id, a.student_id.in_(sorted(student_ids)))
-    return await _lock_records(connection, *of_students, a.learning_date >= first_day, a.learning_date <= last_day)
-
-
-async def list_kept_records(
-    connection: AsyncConnection, school_id: int, student_ids: Collection[int], absence: Absence
-) -> list[Record]:
-    """The records of students at a school on the days of an absence that differ from it and keep their mark."""
-    a = attendances.c
-    # As above: the index on the student is used.
-    of_students = (a.school_id + 0 == school_id, a.student_id.in_(sorted(student_ids)))
-    of_days = (a.learning_date >= absence.first_day, a.learning_date <= absence.last_day)
-    differ = (a.status != absence.status, keeps_mark())
-    statement = select_records().where(*of_students, *of_days, *differ).order_by(a.id)
-    return [Record(*row) for row in await connection.execute(statement)]
-
-
-async def lock_records_of_absence(connection: AsyncConnection, absence_id: int, student_id: int) -> list[Record]:
-    """The records whose mark comes from an absence of this student, locked in the order of ids."""
-    a = attendances.c
-    return await _lock_records(connection, a.student_id == student_id, a.absence_id == absence_id)
-
-
-async def _lock_records(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[Record]:
-    statement = select_records().where(*conditions).order_by(attendances.c.id).with_for_update()
-    return [Record(*row) for row in await connection.execute(statement)]
-
-
-async def newest_changes(connection: AsyncConnection, record_ids: Collection[int]) -> dict[int, RecordChange]:
-    """By record, the change that led to its present version; records without changes are missing."""
-    c = attendance_changes.c
-    statement = (
-        select(c.attendance_id, *(c[each.name] for each in fields(RecordChange)))
-        .join(attendances, (attendances.c.id == c.attendance_id) & (attendances.c.version == c.version))
-        .where(c.attendance_id.in_(sorted(record_ids)))
-    )
-    return {record_id: RecordChange(*values) for record_id, *values in await connection.execute(statement)}
-
-
-async def previous_marks(connection: AsyncConnection, record_ids: Collection[int]) -> dict[int, RecordedMark]:
-    """By record, the mark before its newest change; records without changes are missing."""
-    return {
-        record_id: RecordedMark(
-            change.old_status, change.old_note, arrived_at=change.old_arrived_at, left_at=change.old_left_at
-        )
-        for record_id, change in (await newest_changes(connection, record_ids)).items()
-    }
 
 
 def _is_during_absence(table: Table) -> ColumnElement[bool]:
