@@ -19,6 +19,7 @@ from adsum.platform.command_line.options import (
     FirstDay,
     LastDay,
     SchoolId,
+    SearchWords,
     StudentId,
     read_day,
     read_time,
@@ -29,7 +30,7 @@ from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.platform.services import Services
-from adsum.roster.service import Naming
+from adsum.roster.commands import names_unless_json
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -72,11 +73,11 @@ def enter(
 
     async def work(services: Services) -> tuple[AbsenceResult, dict[int, str]]:
         result = await services[Absences].add(student_ids, absence, system_caller(), school_id=school_id)
-        return result, await services[Naming].names_of_students(() if as_json else student_ids, system_caller())
+        return result, await names_unless_json(services, student_ids, as_json=as_json)
 
     result, names = run_with_services(work)
     items = [AbsenceItem.of(each) for each in result.absences]
-    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, students=names)
+    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, names={"student": names})
     for each in result.absences:
         if each.id in result.entered_before:
             show_notice(f"student {each.student_id} has this absence already: {each.id}")
@@ -91,9 +92,7 @@ def list_absences(
     student_id: StudentId = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
-    search: Annotated[
-        str | None, typer.Option(metavar="WORDS", help="Words of the student's names or sourced id.")
-    ] = None,
+    search: SearchWords = None,
     revoked: Annotated[bool, typer.Option("--revoked", help="Include revoked absences.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -101,14 +100,16 @@ def list_absences(
     filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked, search)
 
     async def work(services: Services) -> tuple[list[ListedAbsence], dict[int, str]]:
-        absences, caller = services[Absences], system_caller()
-        found = await every_item(lambda page: absences.page(caller, filters, page))
-        of_people = () if as_json else [each.planned.student_id for each in found]
-        return found, await services[Naming].names_of_students(of_people, caller)
+        absences = services[Absences]
+        found = await every_item(lambda page: absences.page(system_caller(), filters, page))
+        of_people = [each.planned.student_id for each in found]
+        return found, await names_unless_json(services, of_people, as_json=as_json)
 
     found, names = run_with_services(work)
     items = [AbsenceItem.of(each.planned, each.warnings) for each in found]
-    show_items(COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences", students=names)
+    show_items(
+        COLUMNS, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no absences", names={"student": names}
+    )
     for item in () if as_json else items:
         for warning in item.warnings:
             show_notice(f"absence {item.id}: {warning.detail}")

@@ -137,7 +137,7 @@ def list_records(
     found, has_more = run_with(Records, lambda records: _first_records(records, filters, limit))
     items = [RecordItem.of(record) for record in found]
     names = {record.student_id: f"{record.given_name or ''} {record.family_name or ''}".strip() for record in found}
-    show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no records", students=names)
+    show_items(SHOWN, items, as_json=as_json, dropped_first=DROPPED_FIRST, none="no records", names={"student": names})
     if has_more:
         show_notice(f"there are more than {limit} records: see --limit and adsum attendance export")
 

@@ -23,15 +23,14 @@ from adsum.batches.terminal_progress import is_shown_on_terminal, report_queue_s
 from adsum.batches.undo import Undo
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.options import naming_options, one_of
+from adsum.platform.command_line.options import ClassId, class_option, naming_options, one_of, session_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
 from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.errors import IdempotencyKeyReused
 from adsum.platform.http.schemas import Schema
-from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import PageRequest, RowPage, every_item
 from adsum.platform.services import Services
-from adsum.roster.service import Naming
+from adsum.roster.commands import names_unless_json
 
 STATUS_FIELDS = (
     *("batchId", "state", "progress", "totalJobs", "recordedJobs", "skippedJobs", "failedJobs", "cancelledJobs"),
@@ -64,8 +63,8 @@ BatchId = Annotated[
 @app.command()
 def create(
     *,
-    class_id: Annotated[int, typer.Option("--class", metavar="ID", min=1, max=MAX_ID)],
-    session_id: Annotated[int, typer.Option("--session", metavar="ID", min=1, max=MAX_ID)],
+    class_id: Annotated[int, class_option()],
+    session_id: Annotated[int, session_option()],
     date: Annotated[str, typer.Option(metavar="DAY", help="YYYY-MM-DD, a day of the school.")],
     select_all: Annotated[bool, typer.Option("--all", help="Mark all other students present.")] = False,
     present: StudentIds = [],  # noqa: B006 - never mutated
@@ -129,8 +128,8 @@ def show(
 
     async def work(services: Services) -> tuple[BatchDetails, list[BatchJob], dict[int, str]]:
         details, jobs = await _read_details(services[Batches], batch_id, filters)
-        students = () if as_json else [job.student_id for job in jobs]
-        return details, jobs, await services[Naming].names_of_students(students, system_caller())
+        students = [job.student_id for job in jobs]
+        return details, jobs, await names_unless_json(services, students, as_json=as_json)
 
     details, jobs, names = run_with_services(work)
     if as_json:
@@ -192,7 +191,7 @@ def undo(
 @app.command("list")
 def list_batches(
     *,
-    class_id: Annotated[int | None, typer.Option("--class", metavar="ID", min=1, max=MAX_ID)] = None,
+    class_id: ClassId = None,
     state: Annotated[
         BatchState | None,
         typer.Option(parser=one_of(BatchState), metavar="|".join(BatchState), help="Only batches in this state."),

@@ -12,6 +12,8 @@ from adsum.platform.errors import Violation
 
 MAX_NOTE = 500
 MAX_REASON = 500
+MAX_WORDS = 100
+"""Characters of the words of a search."""
 MAX_CLOSE = 3
 """Known words, such as names and ids, that a message about an unknown one lists."""
 MAX_COMPARED = 40

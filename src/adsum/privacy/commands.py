@@ -1,4 +1,4 @@
-"""`adsum student`: exports and erases the data of a student."""
+"""`adsum student export`, `erase` and `readmit`: the data of a student. `roster.commands` has the group."""
 
 from __future__ import annotations
 
@@ -18,12 +18,9 @@ from adsum.platform.ids import MAX_ID
 from adsum.privacy.schemas import ErasedAnswer, StudentDataAnswer
 from adsum.privacy.service import StudentData
 
-app = typer.Typer(no_args_is_help=True)
-
-StudentId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the student.")]
+StudentId = Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the student: see `list`.")]
 
 
-@app.command()
 def export(
     student_id: StudentId,
     *,
@@ -42,7 +39,6 @@ def export(
         file.write(text.encode())
 
 
-@app.command()
 def erase(
     student_id: StudentId,
     *,
@@ -56,7 +52,6 @@ def erase(
     show_item(ErasedAnswer.model_validate(erased), as_json=as_json)
 
 
-@app.command()
 def readmit(
     sourced_id: Annotated[str, typer.Argument(metavar="SOURCED_ID", help="The id of the student in the roster.")],
     *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeAlias, TypeVar
 
 from adsum.accounts.access import Caller, Permission, require_permission
@@ -159,12 +159,21 @@ class Naming:
 
     async def names_of_students(self, student_ids: Collection[int], caller: Caller) -> dict[int, str]:
         """The names of any number of students, by id. Students whom the caller does not see are missing."""
-        ids = sorted(set(student_ids))
-        names: dict[int, str] = {}
-        for start in range(0, len(ids), MAX_IDS_PER_STATEMENT):
-            among = NamedIds(students=ids[start : start + MAX_IDS_PER_STATEMENT])
-            names.update((await self.names_of(among, caller)).students)
-        return names
+        found = await self._slices(student_ids, lambda ids: NamedIds(students=ids), caller)
+        return {student_id: name for names in found for student_id, name in names.students.items()}
+
+    async def names_of_classes(self, class_ids: Collection[int], caller: Caller) -> dict[int, str]:
+        """The titles of any number of classes, by id. Classes of schools that the caller does not see are missing."""
+        found = await self._slices(class_ids, lambda ids: NamedIds(classes=ids), caller)
+        return {class_id: title for names in found for class_id, title in names.classes.items()}
+
+    async def _slices(
+        self, ids: Collection[int], named: Callable[[Sequence[int]], NamedIds], caller: Caller
+    ) -> list[Names]:
+        """The names of any number of ids, in as many statements as they need."""
+        ordered = sorted(set(ids))
+        starts = range(0, len(ordered), MAX_IDS_PER_STATEMENT)
+        return [await self.names_of(named(ordered[start : start + MAX_IDS_PER_STATEMENT]), caller) for start in starts]
 
 
 async def school_of_student(connection: Connection, caller: Caller, student_id: int, school_id: int | None) -> int:

@@ -22,11 +22,11 @@ from adsum.platform.command_line.options import (
     one_of,
     read_day,
     school_option,
+    student_option,
 )
 from adsum.platform.command_line.output import STDOUT, Json, show_item, show_items, show_one, whole_file
 from adsum.platform.command_line.session import run_with
 from adsum.platform.files.csv_export import csv_lines
-from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 
 app = typer.Typer(no_args_is_help=True)
@@ -90,7 +90,7 @@ def to_call(
 @app.command()
 def add(
     *,
-    student_id: Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")],
+    student_id: Annotated[int, student_option()],
     result: Result,
     day: AbsentOn = None,
     person: Annotated[str | None, typer.Option(help="The person who was called, such as 'mother'.")] = None,

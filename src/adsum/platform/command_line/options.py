@@ -15,6 +15,7 @@ from typer.models import OptionInfo
 from adsum.platform.days import WrongDay, plain_day, time_of
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.ids import MAX_ID
+from adsum.platform.texts import MAX_WORDS, UNSTORABLE, UNSTORABLE_TEXT, WRONG_ROSTER_TEXT, is_roster_text
 from adsum.platform.time_zones import known_time_zone
 
 
@@ -29,6 +30,23 @@ def read_day(text: str) -> date:
 def read_time(text: str) -> str:
     """A local time as imports accept it: `9:00` as `09:00`. The service refuses a text that is none."""
     return time_of(text.strip())
+
+
+def read_words(text: str) -> str:
+    """Words of a search, within the limits of the API. Raises typer.BadParameter."""
+    if len(text) > MAX_WORDS:
+        raise typer.BadParameter(f"a search has at most {MAX_WORDS} characters")
+    if UNSTORABLE.search(text):
+        raise typer.BadParameter(f"a search {UNSTORABLE_TEXT}")
+    return text
+
+
+def read_sourced_id(text: str) -> str:
+    """An id in the roster, as the API reads it: without blanks at its ends. Raises typer.BadParameter."""
+    stripped = text.strip()
+    if not is_roster_text(stripped):
+        raise typer.BadParameter(WRONG_ROSTER_TEXT)
+    return stripped
 
 
 @contextmanager
@@ -56,20 +74,46 @@ def time_zone_given(text: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
-def school_option(help_: str | None = None) -> OptionInfo:
+def school_option(help_: str = "The id of a school: see `adsum school list`.") -> OptionInfo:
     """The option `--school`, with the help of a command."""
     option: OptionInfo = typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help=help_)
     return option
 
 
+def class_option(help_: str = "The id of a class: see `adsum class list`.") -> OptionInfo:
+    """The option `--class`, with the help of a command."""
+    option: OptionInfo = typer.Option("--class", min=1, max=MAX_ID, metavar="ID", help=help_)
+    return option
+
+
+def session_option(help_: str = "The id of a session: see `adsum session list`.") -> OptionInfo:
+    """The option `--session`, with the help of a command."""
+    option: OptionInfo = typer.Option("--session", min=1, max=MAX_ID, metavar="ID", help=help_)
+    return option
+
+
+def student_option(help_: str = "The id of a student: see `adsum student list`.") -> OptionInfo:
+    """The option `--student`, with the help of a command."""
+    option: OptionInfo = typer.Option("--student", min=1, max=MAX_ID, metavar="ID", help=help_)
+    return option
+
+
 SchoolId = Annotated[int | None, school_option()]
-ClassId = Annotated[int | None, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")]
-SessionId = Annotated[int | None, typer.Option("--session", min=1, max=MAX_ID, metavar="ID")]
-StudentId = Annotated[int | None, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
+ClassId = Annotated[int | None, class_option()]
+SessionId = Annotated[int | None, session_option()]
+StudentId = Annotated[int | None, student_option()]
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="Last learning date.")]
 SchoolDay = Annotated[
     date | None, typer.Option("--date", parser=read_day, metavar="DATE", help="[default: the school's today]")
+]
+SearchWords = Annotated[
+    str | None,
+    typer.Option("--search", parser=read_words, metavar="WORDS", help="Words of names, titles or sourced ids."),
+]
+SourcedId = Annotated[
+    str | None,
+    typer.Option("--sourced-id", parser=read_sourced_id, metavar="SOURCED_ID", help="The id in the roster."),
 ]
 Status = Annotated[str | None, typer.Option(metavar="CODE", help="A status of the school: see `adsum status list`.")]
 

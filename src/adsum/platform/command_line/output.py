@@ -33,24 +33,24 @@ def show_items(
     as_json: bool,
     dropped_first: Sequence[str] = (),
     none: str = "",
-    students: Mapping[int, str] | None = None,
+    names: Mapping[str, Mapping[int, str]] = {},
     headings: Mapping[str, str] = {},
 ) -> None:
     """Prints a list of the API's models: in JSON exactly as the API returns them, else one line each.
 
     Args:
-        columns: names of the JSON fields that people see, and `student`.
+        columns: names of the JSON fields that people see, and of `names`.
         items: the models.
         as_json: print JSON.
         dropped_first: columns that a narrow terminal omits, the least important first.
         none: printed on stderr if the list is empty.
-        students: names by id, for the column `student`, which JSON lacks.
+        names: columns that JSON lacks, such as `student`: by column, the names by the ids of `studentId`.
         headings: of columns whose name is not their heading.
     """
     mode = "json" if as_json else "python"
     rows = [item.model_dump(mode=mode, by_alias=True) for item in items]
-    if students is not None and not as_json:
-        rows = [row | {"student": students.get(row["studentId"])} for row in rows]
+    if not as_json:
+        rows = [row | {column: of.get(row[f"{column}Id"]) for column, of in names.items()} for row in rows]
     show_rows(columns, rows, as_json=as_json, dropped_first=dropped_first, none=none, headings=headings)
 
 

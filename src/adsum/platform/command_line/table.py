@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 # Columns whose texts may wrap.
-WRAPPED = frozenset({"name", "note", "permissions", "reason", "schools", "student", "value"})
+WRAPPED = frozenset({"class", "name", "note", "permissions", "reason", "schools", "student", "title", "value"})
 NARROWEST_WRAPPED = 18  # the longest permission is not broken
 GAP = 2  # the gap between two columns of `box.SIMPLE_HEAD` with a padding of one blank
 

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from adsum.platform.days import WrongDay, day_near, plain_day
 from adsum.platform.http.schemas import PathId, PlainText, RosterText, SentSchema
 from adsum.platform.paging import DEFAULT_LIMIT, MAX_CURSOR_LENGTH, MAX_LIMIT, PageRequest, WrongCursor, parsed
+from adsum.platform.texts import MAX_WORDS
 
 ON_BEHALF_OF = "onBehalfOf"
 """The query parameter that names the person for whom an API key acts."""
@@ -45,7 +46,7 @@ Day = Annotated[date, _read_by(day_near)]
 SourcedDay = Annotated[date, _read_by(plain_day)]
 """A plain `YYYY-MM-DD` of the roster, where 9999-12-31 is an open end."""
 
-Words = Annotated[PlainText, StringConstraints(max_length=100)]
+Words = Annotated[PlainText, StringConstraints(max_length=MAX_WORDS)]
 """Search words. Each word must occur."""
 
 SourcedId = Annotated[RosterText, StringConstraints(max_length=255)]

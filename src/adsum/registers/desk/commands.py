@@ -17,6 +17,7 @@ from adsum.platform.command_line.options import (
     StudentId,
     read_time,
     school_option,
+    student_option,
 )
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with, run_with_services
@@ -26,7 +27,7 @@ from adsum.platform.services import Services
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, NewEntry
 from adsum.registers.desk.schemas import DeskEntryItem
 from adsum.registers.desk.service import DeskEntries
-from adsum.roster.service import Naming
+from adsum.roster.commands import names_unless_json
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -38,7 +39,7 @@ COLUMNS = (
 # The status is that of the sessions that the student misses, not of the one that they come late to.
 HEADINGS = {"status": "Missed sessions"}
 
-Student = Annotated[int, typer.Option("--student", min=1, max=MAX_ID, metavar="ID")]
+Student = Annotated[int, student_option()]
 Time = Annotated[str, typer.Option(parser=read_time, metavar="HH:MM", help="The local time.")]
 Reason = Annotated[str, typer.Option(help="The reason, which only the office sees.")]
 OfSchool = Annotated[int | None, school_option("[default: the home school of the student]")]
@@ -90,10 +91,10 @@ def list_entries(
     filters = DeskFilters(school_id, student_id, first_day, last_day)
 
     async def work(services: Services) -> tuple[list[DeskEntry], dict[int, str]]:
-        desk, caller = services[DeskEntries], system_caller()
-        found = await every_item(lambda page: desk.page(caller, filters, page))
-        of_people = () if as_json else [each.student_id for each in found]
-        return found, await services[Naming].names_of_students(of_people, caller)
+        desk = services[DeskEntries]
+        found = await every_item(lambda page: desk.page(system_caller(), filters, page))
+        of_people = [each.student_id for each in found]
+        return found, await names_unless_json(services, of_people, as_json=as_json)
 
     found, names = run_with_services(work)
     items = [DeskEntryItem.model_validate(each) for each in found]
@@ -103,7 +104,7 @@ def list_entries(
         as_json=as_json,
         dropped_first=("enteredByRole", "absenceId", "enteredAt", "status"),
         none="no entries",
-        students=names,
+        names={"student": names},
         headings=HEADINGS,
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import ClassId, SchoolId, SessionId, read_day
+from adsum.platform.command_line.options import ClassId, SchoolId, SessionId, class_option, read_day
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -30,7 +30,7 @@ LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="
 @app.command()
 def assign(
     *,
-    class_id: Annotated[int, typer.Option("--class", min=1, max=MAX_ID, metavar="ID")],
+    class_id: Annotated[int, class_option()],
     session_id: SessionId = None,
     teacher_id: Annotated[int, TEACHER],
     first_day: Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")],

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.platform.command_line.options import read_words
 from adsum.platform.command_line.output import Json, show_item, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.roster.search.rules import MAX_HITS
@@ -18,7 +19,9 @@ COLUMNS = ("kind", "id", "name", "sourcedId", "schoolId")
 
 
 def search(
-    words: Annotated[str, typer.Argument(metavar="WORDS", help="Words of names, titles, emails and ids.")],
+    words: Annotated[
+        str, typer.Argument(parser=read_words, metavar="WORDS", help="Words of names, titles, emails and ids.")
+    ],
     *,
     limit: Annotated[
         int, typer.Option(min=1, max=MAX_HITS, help="The maximum number of hits of each kind.")

@@ -17,7 +17,9 @@ COLUMNS = ("sourcedId", "role", "givenName", "familyName", "phone", "sms", "emai
 
 
 def contacts(
-    student_id: Annotated[int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the student.")],
+    student_id: Annotated[
+        int, typer.Argument(min=1, max=MAX_ID, metavar="ID", help="The id of the student: see `list`.")
+    ],
     *,
     as_json: Json = False,
 ) -> None:
