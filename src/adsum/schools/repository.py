@@ -101,8 +101,11 @@ async def change_settings(
 async def add_named_zones(
     connection: AsyncConnection, school_ids: Collection[int], time_zone: str, author: Caller, now: datetime
 ) -> None:
-    """Adds to the history of new schools that their time zone was named, and not assumed."""
-    await _add_changes(connection, [(each, "time_zone", None, time_zone) for each in sorted(school_ids)], author, now)
+    """Adds to the history of schools that their time zone was named, and not assumed, if it tells of none."""
+    c = school_changes.c
+    told = select(c.school_id).where(c.school_id.in_(school_ids), c.setting == "time_zone")
+    untold = sorted({*school_ids} - {*await connection.scalars(told)})
+    await _add_changes(connection, [(each, "time_zone", None, time_zone) for each in untold], author, now)
 
 
 async def _add_changes(

@@ -124,7 +124,7 @@ class SchoolChangeItem(Schema):
     setting: Annotated[str, Field(description="The name of a field of the school.")]
     old_value: Annotated[
         Any,
-        Field(description="The value before the change; null of the time zone that the import of a new school named."),
+        Field(description="The value before the change; null of a time zone that an import named."),
     ]
     new_value: Annotated[Any, Field(description="The value from `changedAt` on.")]
     changed_at: Moment

@@ -60,6 +60,25 @@ def test_a_time_zone_that_an_import_named_is_done_in_the_setup_of_its_school(ads
     assert steps["assumed"].split(maxsplit=2) == ["time_zone", "open", "Check the time zone"]
 
 
+def test_an_import_that_names_the_zone_of_a_school_that_exists_completes_its_step_and_another_zone_does_not(
+    adsum: Commands, tmp_path: Path
+) -> None:
+    path = tmp_path / "roster.zip"
+    path.write_bytes(in_zip(a_school().files()).getvalue())
+
+    def step_after_import(*options: str) -> tuple[str, list[str]]:
+        adsum.output_of_import("roster", "import", str(path), *options)
+        steps = json.loads(adsum.output("school", "setup", "--school", "1", "--json"))["steps"]
+        changes = json.loads(adsum.output("school", "history", "--school", "1", "--json"))
+        return steps[0]["state"], [each["newValue"] for each in changes]
+
+    assert step_after_import() == ("open", [])
+    assert step_after_import("--timezone", "Asia/Tokyo") == ("open", []), "it keeps UTC"
+    assert step_after_import("--timezone", "UTC", "--dry-run") == ("open", [])
+    assert step_after_import("--timezone", "UTC") == ("done", ["UTC"])
+    assert step_after_import("--timezone", "UTC") == ("done", ["UTC"])
+
+
 async def test_a_dry_run_prints_the_changes_and_makes_none(adsum: Commands, importing: Importing) -> None:
     report = json.loads(adsum.output_of_import("roster", "import", REAL, "--dry-run", "--json"))
 

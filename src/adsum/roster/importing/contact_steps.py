@@ -20,14 +20,16 @@ _Contacts = Mapping[ContactKey, ImportedContact]
 
 async def apply_contacts(
     connection: Connection, people: PeopleMapping, findings: Findings, *, is_complete: bool
-) -> TableReport:
+) -> tuple[TableReport, Mapping[int, str]]:
     """Adds, changes and deletes contacts, once the students of the import are stored.
+
+    Returns the report, and the column of the empty name, by row, of contacts with one name: as `names.empty_names`.
 
     `is_complete`: the contacts and relations that the file does not have are over.
     """
     stored = await stored_contacts(connection)
     if people.contacts.is_empty and not stored:
-        return TableReport()
+        return TableReport(), {}
     known = KnownUsers(
         places=await asyncio.to_thread(_by_source, await transfers.active_students(connection)),
         listed=people.listed,
@@ -42,7 +44,8 @@ async def apply_contacts(
     await delete_contacts(connection, ended)
     await change_contacts(connection, changed)
     await add_contacts(connection, added)
-    return TableReport(len(added), len(changed), len(ended), len(found) - len(added) - len(changed))
+    report = TableReport(len(added), len(changed), len(ended), len(found) - len(added) - len(changed))
+    return report, await asyncio.to_thread(mapping.empty_names, {*added, *changed})
 
 
 def count_before(contacts: TableReport) -> int:

@@ -250,6 +250,11 @@ class Staged(StrEnum):
     KEPT = "kept"
 
 
+def column_of_empty_name(given_name: str) -> str:
+    """The column of users.csv in which the name of a person with one name is missing."""
+    return "familyName" if given_name else "givenName"
+
+
 class Findings:
     """Collects the violations, warnings and ignored rows of an import: at most `MAX_VIOLATIONS` items of each kind."""
 

@@ -92,6 +92,7 @@ class RosterSteps:
         self._orgs = Orgs(is_complete=False)
         self._terms: TermSteps | None = None
         self._tombstones: dict[Erased, Tombstones] = {}
+        self._empty_names: dict[int, str] = {}
 
     async def run(self, time_zone: TimeZone, valid_from: date | None = None) -> dict[str, TableReport]:
         """Runs all steps; returns a report for each table.
@@ -113,7 +114,7 @@ class RosterSteps:
         if self._compares:
             await comparison.remember_places(self._connection)
         before = await self._count_stored()
-        empty_names = await names.empty_names(self._connection)
+        self._empty_names = await names.empty_names(self._connection)
         tables = {
             "schools": schools,
             "terms": table_of_terms,
@@ -128,7 +129,7 @@ class RosterSteps:
             await comparison.compare_places(self._connection)
         self.removals = _removals(tables, before)
         # After the other warnings: there may be many, and the first warnings are kept.
-        self.findings.warn(*(one_name(row, column) for row, column in empty_names.items()))
+        self.findings.warn(*(one_name(row, column) for row, column in self._empty_names.items()))
         return tables
 
     async def finish(self) -> None:
@@ -186,8 +187,9 @@ class RosterSteps:
         found = await staging.schools_of(connection, sources)
         schools = [school for school in found if is_visible_school(self._caller, school)]
         if time_zone.given is not None:
-            added = [school.id for school in schools if school.source_id not in known]
-            await add_named_zones(connection, added, time_zone.given, self._caller, self._now)
+            listed = [school for school in schools if school.source_id in orgs.schools]
+            named = [school.id for school in listed if school.time_zone == time_zone.given]
+            await add_named_zones(connection, named, time_zone.given, self._caller, self._now)
         orgs.ids = {school.source_id: school.id for school in schools if school.source_id not in orgs.gone}
         orgs.today = {school.source_id: today_in(school.time_zone, self._now) for school in schools}
         today = [(school.id, orgs.today[school.source_id], school.source_id in orgs.gone) for school in schools]
@@ -292,7 +294,9 @@ class RosterSteps:
     async def _apply_contacts(self, people: PeopleMapping) -> TableReport:
         """A file without the column of the agents changes the contacts that it has, and ends none."""
         is_complete = self._absence_means_gone("users") and self._package.has_column("users", COLUMN)
-        return await apply_contacts(self._connection, people, self.findings, is_complete=is_complete)
+        report, empty_names = await apply_contacts(self._connection, people, self.findings, is_complete=is_complete)
+        self._empty_names |= empty_names
+        return report
 
     async def _apply_teachers(self) -> TableReport:
         table = await self._apply(TEACHERS, "teachers")

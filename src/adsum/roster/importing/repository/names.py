@@ -8,7 +8,7 @@ from sqlalchemy import Select, and_, exists, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.roster.importing.repository.changes import STUDENTS, TEACHERS, ImportTable
-from adsum.roster.importing.rules import MAX_VIOLATIONS
+from adsum.roster.importing.rules import MAX_VIOLATIONS, column_of_empty_name
 from adsum.roster.importing.tables import import_schools
 
 
@@ -20,7 +20,7 @@ async def empty_names(connection: AsyncConnection) -> dict[int, str]:
     found: dict[int, str] = {}
     for kind in (STUDENTS, TEACHERS):
         for row, given_name in await connection.execute(_new_with_one_name(kind)):
-            found[row] = "familyName" if given_name else "givenName"
+            found[row] = column_of_empty_name(given_name)
     return found
 
 

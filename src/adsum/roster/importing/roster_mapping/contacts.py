@@ -14,7 +14,7 @@ from typing import TypeAlias
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import row_violation
 from adsum.roster.importing.roster_mapping.staged_people import FILE
-from adsum.roster.importing.rules import ContactKey, Findings, ImportedContact
+from adsum.roster.importing.rules import ContactKey, Findings, ImportedContact, column_of_empty_name
 from adsum.roster.oneroster.records import CONTACT_ROLES, STUDENT, PersonRecord
 
 COLUMN = "agentSourcedIds"
@@ -103,6 +103,20 @@ class ContactMapping:
             if contact is not None:
                 found[key] = contact
         self._report(found)
+        return found
+
+    def empty_names(self, keys: Iterable[ContactKey]) -> dict[int, str]:
+        """The column of the empty name, by row, of those with one name among these contacts of the file who are new or
+        whose names change.
+        """
+        sources = {source_id for _, _, source_id in keys}
+        found: dict[int, str] = {}
+        for source_id, listed in self._listed.contacts.items():
+            person, stored = listed.person, self._stored_people.get(source_id)
+            names = (person.given_name, person.family_name)
+            stays = stored is not None and (stored.given_name, stored.family_name) == names
+            if source_id in sources and "" in names and not stays:
+                found[person.row] = column_of_empty_name(person.given_name)
         return found
 
     def _telling_students(self) -> set[Place]:
