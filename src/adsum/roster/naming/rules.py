@@ -1,4 +1,4 @@
-"""RowNames of classes, sessions and students in imported files.
+"""Names of classes, sessions and students in imported files.
 
 The columns `class`, `session` and `student` hold source ids, and `session` also periods; `classId`, `sessionId` and
 `studentId` hold Adsum's ids. A name in one kind of column never finds an id of the other kind. Exports have further
