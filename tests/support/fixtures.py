@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import shutil
 import sqlite3
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from adsum.platform.settings import Settings
 from tests.support.servers.databases import Databases
 from tests.support.servers.postgres import Postgres, copy_data, new_postgres, running_postgres, temporary_postgres
 from tests.support.servers.processes import run_apart
+from tests.support.servers.standby import StandbyPair, standby_pair
 from tests.support.servers.valkey import tell, temporary_valkey, url_of
 from tests.support.shared import made_once
 from tests.support.waiting import connections_returned
@@ -27,6 +30,7 @@ from tests.support.waiting import connections_returned
 TEMPLATE = "adsum_template"
 UNPARTITIONED = "adsum_unpartitioned"
 ONE_TABLE = "adsum_one_table"
+REPLICATED = "adsum_replicated"
 REQUEST_S = 10.0
 
 NewDatabase = Callable[[], str]
@@ -94,6 +98,22 @@ def own_postgres(postgres_data: Path) -> Generator[Postgres]:
     """A server for one test, which may stop it."""
     with temporary_postgres(postgres_data) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def standby_servers(postgres_data: Path) -> Generator[StandbyPair]:
+    """Two servers with these data, the second a synchronous standby of the first, for tests that stop neither."""
+    with standby_pair(postgres_data) as pair:
+        asyncio.run(pair.start())  # not in a thread, with which the servers would end
+        yield pair
+
+
+@pytest.fixture
+def replicated_pair(standby_servers: StandbyPair) -> Generator[StandbyPair]:
+    """These servers with a migrated, empty database for one test, which may pause the replay."""
+    with standby_servers.primary.postgres.database(REPLICATED, TEMPLATE):
+        yield replace(standby_servers, database=REPLICATED)
+        standby_servers.standby.postgres.run("SELECT pg_wal_replay_resume()")
 
 
 def _make_postgres_data(path: Path) -> None:

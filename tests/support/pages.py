@@ -43,6 +43,12 @@ class Pages:
             headers=self._headers(role) | {name.replace("_", "-"): value for name, value in headers.items()},
         )
 
+    async def visitor_of(self, role: str) -> int:
+        """The id of the user, by which forms name the visitor for whom they were made."""
+        user_id = (await self.api.adsum.tokens.caller_of(self.api.tokens[role])).user_id
+        assert user_id is not None
+        return user_id
+
     def _headers(self, role: str) -> dict[str, str]:
         return _FOR_BROWSERS | {"Cookie": f"adsum={self.api.tokens[role]}"}
 

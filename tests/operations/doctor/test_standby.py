@@ -13,8 +13,7 @@ from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.database.standby import StandbyState
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.settings import Settings
-from tests.support.fixtures import TEMPLATE
-from tests.support.servers.standby import standby_pair
+from tests.support.servers.standby import StandbyPair
 from tests.support.waiting import until
 
 
@@ -33,20 +32,18 @@ def test_the_finding_names_the_state(state: StandbyState, severity: Severity, me
     assert message in finding.message
 
 
-async def test_the_doctor_asks_the_standby(postgres_data: Path, redis_url: str) -> None:
-    with standby_pair(postgres_data, TEMPLATE) as pair:
-        await pair.start()
-        url = f"postgresql://postgres@127.0.0.1:{pair.standby.postgres.port}/{TEMPLATE}"
-        settings = Settings(database_url=pair.url, database_read_url=url, redis_url=redis_url)
+async def test_the_doctor_asks_the_standby(replicated_pair: StandbyPair, redis_url: str) -> None:
+    pair = replicated_pair
+    settings = Settings(database_url=pair.url, database_read_url=pair.standby_url, redis_url=redis_url)
 
-        async def is_read() -> bool:
-            found = await finding(settings)
-            return found.severity is Severity.OK and "are read from it" in found.message
+    async def is_read() -> bool:
+        found = await finding(settings)
+        return found.severity is Severity.OK and "are read from it" in found.message
 
-        await until(is_read)  # the standby has just begun
-        pair.standby.postgres.ask(TEMPLATE, "SELECT pg_wal_replay_pause()")
-        pair.primary.postgres.ask(TEMPLATE, "INSERT INTO schools (name, time_zone) VALUES ('Lindenhof', 'UTC')")
-        assert (await finding(settings)).severity is Severity.WARNING
+    await until(is_read)
+    pair.standby.postgres.ask(pair.database, "SELECT pg_wal_replay_pause()")
+    pair.primary.postgres.ask(pair.database, "INSERT INTO schools (name, time_zone) VALUES ('Lindenhof', 'UTC')")
+    assert (await finding(settings)).severity is Severity.WARNING
 
 
 async def finding(settings: Settings) -> Finding:

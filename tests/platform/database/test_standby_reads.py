@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,28 +73,37 @@ class Readers:
         return self.standby.state is StandbyState.OK
 
     def on_standby(self, statement: str) -> str:
-        return self.pair.standby.postgres.ask(TEMPLATE, statement)
+        return self.pair.standby.postgres.ask(self.pair.database, statement)
 
 
 @pytest.fixture
-async def readers(postgres_data: Path) -> AsyncGenerator[Readers]:
+async def readers(replicated_pair: StandbyPair) -> AsyncGenerator[Readers]:
+    async with opened_readers(replicated_pair) as found:
+        yield found
+
+
+@pytest.fixture
+async def own_readers(postgres_data: Path) -> AsyncGenerator[Readers]:
+    """With servers that the test may stop."""
     with standby_pair(postgres_data, TEMPLATE) as pair:
         await pair.start()
-        primary = open_database(pair.url)
-        clock = Clock()
-        standby = Standby(open_standby(tcp_url(pair.standby.postgres)), primary, MAX_LAG_S, clock)
-        reads = Reads(may_lag=True)
-        token = READS.set(reads)
-        found = Readers(pair, clock, primary, standby, reads)
-        await until(found.is_up_to_date)
-        yield found
-        READS.reset(token)
-        await standby.close()
-        await primary.close()
+        async with opened_readers(pair) as found:
+            yield found
 
 
-def tcp_url(server: Postgres) -> str:
-    return f"postgresql://postgres@127.0.0.1:{server.port}/{TEMPLATE}"
+@asynccontextmanager
+async def opened_readers(pair: StandbyPair) -> AsyncGenerator[Readers]:
+    primary = open_database(pair.url)
+    clock = Clock()
+    standby = Standby(open_standby(pair.standby_url), primary, MAX_LAG_S, clock)
+    reads = Reads(may_lag=True)
+    token = READS.set(reads)
+    found = Readers(pair, clock, primary, standby, reads)
+    await until(found.is_up_to_date)
+    yield found
+    READS.reset(token)
+    await standby.close()
+    await primary.close()
 
 
 async def test_a_list_is_read_from_the_standby(readers: Readers) -> None:
@@ -161,21 +171,21 @@ async def test_data_that_the_standby_lacks_are_read_from_the_primary(readers: Re
     assert readers.counted == ["primary"]
 
 
-async def test_without_the_standby_everything_is_read_from_the_primary(readers: Readers) -> None:
-    await readers.count()
-    await readers.pair.standby.server.down()
-    assert await readers.count() == 0
-    assert readers.standby.state is StandbyState.UNREACHABLE
-    assert math.isnan(readers.standby.lag)
-    assert readers.counted == ["standby", "primary"]
+async def test_without_the_standby_everything_is_read_from_the_primary(own_readers: Readers) -> None:
+    await own_readers.count()
+    await own_readers.pair.standby.server.down()
+    assert await own_readers.count() == 0
+    assert own_readers.standby.state is StandbyState.UNREACHABLE
+    assert math.isnan(own_readers.standby.lag)
+    assert own_readers.counted == ["standby", "primary"]
 
 
 @pytest.mark.long
-async def test_a_frozen_standby_holds_up_nobody_for_long(readers: Readers) -> None:
-    await readers.count()
-    with readers.pair.standby.server.frozen():
-        assert await readers.count() == 0
-    assert readers.counted == ["standby", "primary"]
+async def test_a_frozen_standby_holds_up_nobody_for_long(own_readers: Readers) -> None:
+    await own_readers.count()
+    with own_readers.pair.standby.server.frozen():
+        assert await own_readers.count() == 0
+    assert own_readers.counted == ["standby", "primary"]
 
 
 async def test_a_statement_that_fails_on_the_standby_is_read_from_the_primary_the_next_time(readers: Readers) -> None:
@@ -188,8 +198,10 @@ async def test_a_statement_that_fails_on_the_standby_is_read_from_the_primary_th
 
 
 async def test_a_server_that_is_no_standby_of_the_primary_is_not_read(readers: Readers, postgres: Postgres) -> None:
+    pair = readers.pair
+    primary_alone = f"postgresql://postgres@127.0.0.1:{pair.primary.postgres.port}/{pair.database}"
     foreign = [
-        Standby(open_standby(tcp_url(readers.pair.primary.postgres)), readers.primary, MAX_LAG_S),
+        Standby(open_standby(primary_alone), readers.primary, MAX_LAG_S),
         Standby(open_standby(postgres.url(TEMPLATE)), readers.primary, MAX_LAG_S),
     ]
     for each in foreign:
@@ -198,18 +210,18 @@ async def test_a_server_that_is_no_standby_of_the_primary_is_not_read(readers: R
         await each.close()
 
 
-async def test_a_promoted_standby_is_not_read(readers: Readers) -> None:
+async def test_a_promoted_standby_is_not_read(own_readers: Readers) -> None:
     """It has other transactions from then on."""
-    await readers.pair.primary.server.down()
-    await readers.pair.promote()
+    await own_readers.pair.primary.server.down()
+    await own_readers.pair.promote()
 
     async def is_foreign() -> bool:
-        await readers.standby.poll()
-        return readers.standby.state is StandbyState.FOREIGN
+        await own_readers.standby.poll()
+        return own_readers.standby.state is StandbyState.FOREIGN
 
     await until(is_foreign)
-    assert await readers.count() == 0
-    assert readers.counted == ["primary"]
+    assert await own_readers.count() == 0
+    assert own_readers.counted == ["primary"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -46,27 +46,40 @@ class Replicated:
         return await self.is_read_from_standby("/students")
 
     def pause(self) -> None:
-        self.pair.standby.postgres.ask(TEMPLATE, "SELECT pg_wal_replay_pause()")
+        self.pair.standby.postgres.ask(self.pair.database, "SELECT pg_wal_replay_pause()")
 
 
 @pytest.fixture
-async def replicated(postgres_data: Path, redis_url: str) -> AsyncGenerator[Replicated]:
-    async with AsyncExitStack() as stack:
-        pair = stack.enter_context(standby_pair(postgres_data, TEMPLATE))
+async def replicated(replicated_pair: StandbyPair, redis_url: str) -> AsyncGenerator[Replicated]:
+    async with opened_replicated(replicated_pair, redis_url) as found:
+        yield found
+
+
+@pytest.fixture
+async def own_replicated(postgres_data: Path, redis_url: str) -> AsyncGenerator[Replicated]:
+    """With servers that the test may stop."""
+    with standby_pair(postgres_data, TEMPLATE) as pair:
         await pair.start()
-        settings = Settings(
-            database_url=pair.url,
-            database_read_url=f"postgresql://postgres@127.0.0.1:{pair.standby.postgres.port}/{TEMPLATE}",
-            redis_url=redis_url,
-            secret_key="x" * 64,  # pyright: ignore[reportArgumentType]
-        )
-        adsum = await stack.enter_async_context(wiring.open_adsum(settings))
+        async with opened_replicated(pair, redis_url) as found:
+            yield found
+
+
+@asynccontextmanager
+async def opened_replicated(pair: StandbyPair, redis_url: str) -> AsyncGenerator[Replicated]:
+    settings = Settings(
+        database_url=pair.url,
+        database_read_url=pair.standby_url,
+        redis_url=redis_url,
+        secret_key="x" * 64,  # pyright: ignore[reportArgumentType]
+    )
+    async with wiring.open_adsum(settings) as adsum:
         async with adsum.database.transaction() as connection:
             school = await make_school(connection, students=2)
-        found = Replicated(await stack.enter_async_context(opened_api(adsum, school)), pair)
-        await until(found.has_standby)
-        await until(found.reads_from_standby)  # at first, everybody counts as having seen the primary
-        yield found
+        async with opened_api(adsum, school) as api:
+            found = Replicated(api, pair)
+            await until(found.has_standby)
+            await until(found.reads_from_standby)  # at first, everybody counts as having seen the primary
+            yield found
 
 
 async def test_lists_and_reports_say_how_old_their_data_are(replicated: Replicated) -> None:
@@ -115,12 +128,12 @@ async def test_a_teacher_and_a_write_are_never_served_by_the_standby(replicated:
     assert AS_OF not in response.headers
 
 
-async def test_without_the_standby_adsum_is_ready(replicated: Replicated) -> None:
-    await replicated.pair.standby.server.down()
-    assert not await replicated.is_read_from_standby("/students")
+async def test_without_the_standby_adsum_is_ready(own_replicated: Replicated) -> None:
+    await own_replicated.pair.standby.server.down()
+    assert not await own_replicated.is_read_from_standby("/students")
 
     async def is_known() -> bool:
-        readiness = await replicated.api.client.get("/readyz")
+        readiness = await own_replicated.api.client.get("/readyz")
         assert (readiness.status_code, readiness.json()["status"]) == (200, "ok")
         return readiness.json()["checks"]["standby"] == "unreachable"
 

@@ -4,10 +4,12 @@ one school, and others open a third of the pages, each role others.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterator, Sequence
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from zlib import crc32
 
+import httpx2
 import pytest
 from fastapi.routing import APIRoute
 
@@ -23,6 +25,7 @@ from tests.support.schools import SchoolIds, make_school
 
 SCHOOL_ADMIN = "school-admin"
 NOTHING = SchoolIds(1, 1, 1, [1], 1)
+POSTED = re.compile(r"<form\b[^>]*\bmethod=\"?post\b[^>]*>(.{0,80})", re.IGNORECASE | re.DOTALL)
 # A page without content, and a request for a part of a page, which a browser never sends.
 ANSWERS = {HTTPStatus.OK, HTTPStatus.SEE_OTHER, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}
 
@@ -95,42 +98,47 @@ async def pages(adsum: Adsum, schools: list[SchoolIds]) -> AsyncGenerator[tuple[
         yield Pages(api), tuple(api.tokens)
 
 
-async def test_every_page_is_shown_to_every_role(
-    pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds], share: int
-) -> None:
-    opened, roles = pages
-    found = list(addresses(schools[0] if schools else NOTHING, record=1))
-    if not schools:
-        share = 1  # few pages show anything
-    answers = {
-        (role, address): (await opened.open(address, role)).status_code
-        for role, each in chosen(roles, found, len(schools), share)
-        for address in with_schools(each, schools, role)
-    }
-    assert {place: status for place, status in answers.items() if status not in ANSWERS} == {}
-    shown = {address.partition("?")[0] for (_, address), status in answers.items() if status == HTTPStatus.OK}
-    # All but redirects, such as those of the second step and to providers, and pages of things that these schools lack.
-    if share == 1 or len(schools) == 1:
-        assert len(shown) >= (len(list(page_paths())) - 10 if schools else 8)
-
-
-async def test_no_page_in_german_has_an_english_text(
+async def test_every_page_is_shown_to_every_role_in_their_language_with_forms_for_them_alone(
     pages: tuple[Pages, tuple[str, ...]], schools: list[SchoolIds], share: int
 ) -> None:
     opened, roles = pages
     found = sorted(set(addresses(schools[0] if schools else NOTHING, record=1)))
-    if len(schools) > 1:  # only an admin of all schools finds more on a page than with one school
-        roles = ("admin",)
-    answers = [
-        (await opened.open(address, role, "de"), role, address)
-        for role, address in chosen(roles, found, len(schools), share)
-    ]
-    english = {
-        (role, address): texts
-        for answer, role, address in answers
-        if answer.headers.get("Content-Type", "").startswith("text/html") and (texts := untranslated(answer.text))
+    if not schools:
+        share = 1  # few pages show anything
+    answers = {
+        (role, address): await opened.open(address, role, "de")
+        for role, each in chosen(roles, found, len(schools), share)
+        for address in with_schools(each, schools, role)
     }
-    assert english == {}
+    assert {place: each.status_code for place, each in answers.items() if each.status_code not in ANSWERS} == {}
+    # All but redirects, such as those of the second step and to providers, and pages of things that these schools lack.
+    if share == 1 or len(schools) == 1:
+        different = {
+            address.partition("?")[0] for (_, address), each in answers.items() if each.status_code == HTTPStatus.OK
+        }
+        assert len(different) >= (len(list(page_paths())) - 10 if schools else 8)
+    read = {place: each.text for place, each in answers.items() if _is_page(each)}
+    assert {place: texts for place, page in read.items() if (texts := untranslated(page))} == {}
+    shown = {place: page for place, page in read.items() if answers[place].status_code == HTTPStatus.OK}
+    for role in roles:
+        assert await _forms_of_others(opened, role, shown) == []
+    assert len([form for page in shown.values() for form in POSTED.findall(page)]) > (100 if schools else 15)
+
+
+def _is_page(answer: httpx2.Response) -> bool:
+    return answer.headers.get("Content-Type", "").startswith("text/html")
+
+
+async def _forms_of_others(pages: Pages, role: str, shown: Mapping[tuple[str, str], str]) -> list[tuple[str, str]]:
+    """The addresses of pages with a form that does not name its visitor first, and how these forms begin."""
+    field = f'<input type="hidden" name="visitor" value="{await pages.visitor_of(role)}">'
+    return [
+        (address, form)
+        for (of, address), page in shown.items()
+        if of == role and not address.startswith("/sign-in")  # made for nobody
+        for form in POSTED.findall(page)
+        if not form.startswith(field)
+    ]
 
 
 async def test_an_admin_of_several_schools_chooses_the_school_of_the_on_site_list(

@@ -58,6 +58,11 @@ class StandbyPair:
         )
         return f"postgresql://postgres@{hosts}/{self.database}?target_session_attrs=read-write"
 
+    @property
+    def standby_url(self) -> str:
+        """The URL of the standby alone."""
+        return f"postgresql://postgres@127.0.0.1:{self.standby.postgres.port}/{self.database}"
+
     async def start(self) -> None:
         """Starts both. Returns when a commit waits for the standby."""
         await self.primary.server.start()
