@@ -37,7 +37,8 @@ class Fault:
         moment: before the server receives the step, or after it has answered.
         action: done to the client: kill it, freeze it, or nothing.
         named: counts only steps whose name contains this text.
-        breaks: also closes the connection. Otherwise the step continues when `resumed` is set.
+        answered: of a fault after a step: waits for a reply that contains this text.
+        breaks: also closes the connection. Otherwise the step or its reply continues when `resumed` is set.
         step_name: the name of the step, once the fault is injected.
     """
 
@@ -45,6 +46,7 @@ class Fault:
     moment: Moment
     action: Callable[[], None] = lambda: None
     named: str = ""
+    answered: bytes = b""
     breaks: bool = True
     injected: asyncio.Event = field(default_factory=asyncio.Event)
     resumed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,7 +57,12 @@ class Fault:
         """Returns whether the fault is due at the last of these steps."""
         if self.is_cancelled or self.named not in steps[-1]:
             return False
-        return self.step == sum(self.named in step for step in steps)
+        counted = sum(self.named in step for step in steps)
+        return counted == self.step or bool(self.answered and counted > self.step)
+
+    def is_met_by(self, reply: bytes) -> bool:
+        """Returns whether the fault is injected instead of this reply to its step."""
+        return not self.is_cancelled and not self.injected.is_set() and self.answered in reply
 
     def inject(self, name: str) -> None:
         self.step_name = name
@@ -134,6 +141,7 @@ class _Link:
     request_count: int = 0
     reply_count: int = 0
     pending_faults: dict[int, tuple[Fault, str]] = field(default_factory=dict[int, tuple[Fault, str]])
+    withheld: bytes = b""
 
     async def run(self) -> None:
         """Ends as soon as one direction ends."""
@@ -171,15 +179,24 @@ class _Link:
             if self.proxy.delay:
                 await asyncio.sleep(self.proxy.delay)  # a slow network, not a wait for something
             for piece, is_last in self.wire.split_replies(data):
-                pending = self.pending_faults.get(self.reply_count + 1)
-                if is_last:
-                    self.reply_count += 1
-                if pending is None or pending[0].is_cancelled:
+                if (self.reply_count + 1) not in self.pending_faults:
                     self.to_client.write(piece)
-                elif is_last:
-                    pending[0].inject(pending[1])
-                    return
+                else:
+                    self.withheld += piece
+                    if is_last and not await self._forward_withheld(*self.pending_faults.pop(self.reply_count + 1)):
+                        return
+                self.reply_count += is_last
             await self.to_client.drain()
+
+    async def _forward_withheld(self, fault: Fault, name: str) -> bool:
+        reply, self.withheld = self.withheld, b""
+        if fault.is_met_by(reply):
+            fault.inject(name)
+            if fault.breaks:
+                return False
+            await fault.resumed.wait()
+        self.to_client.write(reply)
+        return True
 
 
 @asynccontextmanager

@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
 from typing import Protocol
 
 # Excludes FOR UPDATE.
@@ -25,7 +28,7 @@ class Wire(Protocol):
 
 
 class RedisWire:
-    """RESP 2 and 3: one step is one command, answered by one reply."""
+    """RESP 2 and 3: one step is one command, answered by one reply. A script has its own name."""
 
     def __init__(self) -> None:
         self._sent = b""
@@ -35,13 +38,34 @@ class RedisWire:
         self._sent += data
         while (end := _end_of_value(self._sent, 0)) is not None:
             piece, self._sent = self._sent[:end], self._sent[end:]
-            yield piece, piece.split(b"\r\n", 3)[2].decode().upper()
+            yield piece, _command(piece)
 
     def split_replies(self, data: bytes) -> Generator[tuple[bytes, bool]]:
         self._received += data
         while (end := _end_of_value(self._received, 0)) is not None:
             piece, self._received = self._received[:end], self._received[end:]
             yield piece, not piece.startswith(b">")  # a push is not a reply
+
+
+def _command(request: bytes) -> str:
+    """Returns the name of a command, for a script with the names of the script and of its first key."""
+    name, *others = (word.decode(errors="replace") for word in request.split(b"\r\n", 9)[2::2])
+    if name.upper() != "EVALSHA":
+        return name.upper()
+    digest, _, key = others
+    return f"EVALSHA {_script_names().get(digest, digest)} {key}"
+
+
+@cache
+def _script_names() -> dict[str, str]:
+    """Returns the names of BullMQ's scripts and of the queue's own, by their digests."""
+    folders = files("bullmq") / "commands", files("adsum.batches.queue")
+    scripts = (file for folder in folders for file in folder.iterdir() if file.name.endswith(".lua"))
+    # BullMQ's names end with the number of keys.
+    return {
+        sha1(file.read_bytes(), usedforsecurity=False).hexdigest(): file.name.removesuffix(".lua").split("-")[0]
+        for file in scripts
+    }
 
 
 def _end_of_value(data: bytes, start: int) -> int | None:

@@ -90,8 +90,16 @@ class Platform:
         assert answer.status_code == 202, answer.text
         return self.promise(answer)
 
+    async def correct(self, batch: Batch) -> httpx2.Response:
+        """Marks the absent students of a class present."""
+        return await self.mark(batch, onExisting="update", unselectedStudentIds=[])
+
     def promise(self, answer: httpx2.Response) -> Promise:
         return Promise(answer.json()["batchId"], answer.json()["runId"], self.classes.marks())
+
+    def promise_of_correction(self, answer: httpx2.Response) -> Promise:
+        corrected = {student: "present" for student, status in self.classes.marks().items() if status == "absent"}
+        return Promise(answer.json()["batchId"], answer.json()["runId"], corrected)
 
     async def operate(self, batch: Batch, verb: str) -> httpx2.Response:
         return await self.client.post(f"/attendances/batches/{batch.id}/{verb}")

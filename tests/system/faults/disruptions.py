@@ -102,7 +102,11 @@ def slot_of_shard(site: Site, number: int = 1) -> int:
 
 @asynccontextmanager
 async def under_load(
-    installation: Installation, controlled: Controlled | None = None, valkey: Valkey | None = None
+    installation: Installation,
+    controlled: Controlled | None = None,
+    valkey: Valkey | None = None,
+    *,
+    corrects: bool = False,
 ) -> AsyncGenerator[Site]:
     """Marks classes until the block ends, waits for all responses, and verifies all promises and all events."""
     async with AsyncExitStack() as stack:
@@ -113,6 +117,6 @@ async def under_load(
         listeners = await stack.enter_async_context(
             listening(installation, lambda: load.platform.client, random.Random(SEED))
         )
-        async with constant_load(load):
+        async with constant_load(load, corrects=corrects):
             yield Site(installation, stack, api, worker, load, listeners, controlled, valkey)
         await listeners.verify(load.promises, WITHIN_S)

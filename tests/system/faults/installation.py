@@ -8,7 +8,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,9 +94,13 @@ class Member:
         return found
 
     def _find_event(self, event: str) -> dict[str, object] | None:
+        return next(self.find_events(event), None)
+
+    def find_events(self, event: str) -> Generator[dict[str, object]]:
+        """Yields these events of the log."""
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
-        found = (json.loads(line) for line in lines if line.startswith("{"))
-        return next((each for each in found if each["event"] == event), None)
+        found = (json.loads(line) for line in lines if line.startswith("{") and event in line)
+        yield from (each for each in found if each["event"] == event)
 
 
 @dataclass

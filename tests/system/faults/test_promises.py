@@ -20,7 +20,7 @@ from tests.system.faults.classes import Platform, create_classes, platform
 from tests.system.faults.conftest import NewInstallation
 from tests.system.faults.installation import QUICK, Installation
 from tests.system.faults.load import Load, constant_load
-from tests.system.faults.oracle import RECOVERY_S, Promise, verify, wait_until_idle
+from tests.system.faults.oracle import RECOVERY_S, verify, wait_until_idle
 from tests.system.faults.rescue import rescue_worker
 
 # Deadline for the end of a chunk that kills its worker.
@@ -82,9 +82,7 @@ async def test_a_worker_frozen_in_a_transaction_delays_its_batch_by_seconds_only
     # All rows are written and not committed. Uses corrections, since inserts alone are a single statement.
     fault = Fault(1, Moment.BEFORE, victim.freeze, named="COMMIT", breaks=False)
     victim.postgres.arm(fault)
-    answer = (await school.mark(batch, onExisting="update", unselectedStudentIds=[])).json()
-    absent = {student: "present" for student, status in school.classes.marks().items() if status == "absent"}
-    promise = Promise(answer["batchId"], answer["runId"], absent)
+    promise = school.promise_of_correction(await school.correct(batch))
     await wait_until_injected(installation, fault)
     frozen_at = time.monotonic()
     async with rescue_worker(installation):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any, TypeAlias
 
-from tests.support.servers.processes import eventually
 from tests.support.waiting import until
-from tests.system.faults.chaos.faults import inject_fault
+from tests.system.faults.aims import HeldChunk, are_released
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
+from tests.system.faults.installation import Member
 from tests.system.faults.load import constant_load
 
 GOAL = "200 frozen workers resumed late, no stale write"
@@ -24,45 +26,64 @@ SHORT = {
     "ADSUM_SWEEP_INTERVAL": "0.5",
     "ADSUM_SWEEP_GRACE": "0.5",
 }
-OF_RUN = "SELECT * FROM attendances WHERE run_id = ANY(:runs) ORDER BY id"
-ENDED = "SELECT count(*) FROM batch_runs WHERE run_id = ANY(:runs) AND state <> 'open'"
+RECORDS = "SELECT * FROM attendances WHERE run_id = ANY(:runs)"
+CHANGES = "SELECT * FROM attendance_changes WHERE run_id = ANY(:runs)"
+
+Written: TypeAlias = tuple[dict[tuple[int, int], Any], set[Any]]
 
 
 async def freezes(seed: int, minutes: float) -> Result:
     """Runs until 200 frozen workers were resumed after their run had ended, or the time is over."""
     began, injections, tries, stale = time.monotonic(), 0, 0, 0
     async with open_testbed(seed, pace=SHORT) as testbed:
-        async with constant_load(testbed.load, pause=0.2):
+        async with constant_load(testbed.load, pause=0.2, corrects=True):
             while injections < TIMES and time.monotonic() - began < minutes * 60:
                 tries += 1
                 went_on, changed = await _freeze(testbed)
                 injections += went_on
                 stale += changed
         await testbed.verify(60)
-        batches = len(testbed.load.accepted)
-    figures = {"woken late": injections, "of": tries, "stale writes": stale, "batches": batches}
+        batches, corrections = len(testbed.load.accepted), testbed.load.corrections
+    figures = {
+        "woken late": injections,
+        **testbed.figures_of_steps,
+        "of": tries,
+        "stale writes": stale,
+        "batches": batches,
+        "corrections": corrections,
+    }
     return Result("freezes", GOAL, seed, time.monotonic() - began, injections >= TIMES and stale == 0, figures)
 
 
 async def _freeze(testbed: Testbed) -> tuple[bool, bool]:
-    """Returns whether the runs of a frozen worker ended without it, and whether the resumed worker changed them."""
-    victim = testbed.rng.choice(testbed.workers)
-    injected = await inject_fault(testbed, victim, victim.freeze, breaks=False)
-    if injected is None:
+    """Returns whether others finished the chunks of a frozen worker, and whether the resumed worker changed records."""
+    struck = await testbed.strike(Member.freeze, breaks=False)
+    if struck is None:
         return False, False
-    fault, stopped_worker = injected
-    runs = stopped_worker.run_ids
-
-    async def are_ended() -> bool:
-        return await testbed.number(ENDED, runs=runs) == len(runs)
-
+    victim, chunks = struck.worker, struck.chunks
     with suppress(TimeoutError):
-        await until(are_ended, WITHIN_S)
-    went_on = bool(runs) and await are_ended()
-    before = await testbed.rows(OF_RUN, runs=runs)
-    fault.resumed.set()
-    victim.resume()
+        await until(lambda: are_released(testbed.installation, chunks), WITHIN_S if chunks else 0)
+    went_on = bool(chunks) and await are_released(testbed.installation, chunks)
+    before = await _written(testbed, chunks)
+    struck.resume()
     victim.terminate()  # it finishes its chunk
-    await eventually(lambda: not victim.is_alive, 40)
+    await victim.wait_until_ended(40)
     await testbed.replace_worker(victim)
-    return went_on, went_on and await testbed.rows(OF_RUN, runs=runs) != before
+    return went_on, went_on and _is_stale(before, await _written(testbed, chunks))
+
+
+async def _written(testbed: Testbed, chunks: Sequence[HeldChunk]) -> Written:
+    """Returns the records that the runs of chunks inserted, by id and version, and the changes that they made."""
+    runs = [chunk.run_id for chunk in chunks]
+    records = await testbed.rows(RECORDS, runs=runs)
+    return {(row.id, row.version): row for row in records}, set(await testbed.rows(CHANGES, runs=runs))
+
+
+def _is_stale(before: Written, after: Written) -> bool:
+    """Returns whether anything was written but the corrections of later runs, which have a later version."""
+    (records, changes), (later, later_changes) = before, after
+    versions = {record: version for record, version in records}
+    return later_changes != changes or any(
+        version < versions.get(record, version + 1) or records.get((record, version), row) != row
+        for (record, version), row in later.items()
+    )

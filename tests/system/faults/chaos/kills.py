@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
 
-from tests.system.faults.chaos.faults import inject_fault
+from tests.system.faults.aims import HeldChunk, are_released
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
+from tests.system.faults.installation import Member
 from tests.system.faults.load import constant_load
 
 GOAL = (
@@ -20,16 +20,16 @@ WORKERS = 4
 PAUSE_S = 0.5
 SLOWEST_S = 10.0
 WITHIN_S = 120.0
-OPEN = "SELECT count(*) FROM batch_runs WHERE run_id = :run AND (ended_at IS NULL OR ended_at > :at)"
+SAMPLE_S = 0.1
 
 
 async def kills(seed: int, minutes: float) -> Result:
     """Runs until 170 kills have interrupted a chunk, or the time is over."""
     began = time.monotonic()
-    recoveries: dict[str, datetime] = {}
+    recoveries: dict[HeldChunk, asyncio.Task[float]] = {}
     injections = tries = apis = 0
     async with open_testbed(seed, workers=WORKERS) as testbed:
-        async with constant_load(testbed.load, at_once=8):  # so that most steps of workers are those of a chunk
+        async with constant_load(testbed.load, at_once=4, pause=0.1, corrects=True):
             while injections < KILLS and time.monotonic() - began < minutes * 60:
                 tries += 1
                 injections += await _kill(testbed, recoveries)
@@ -40,14 +40,16 @@ async def kills(seed: int, minutes: float) -> Result:
             while len(testbed.load.accepted) < BATCHES and time.monotonic() - began < minutes * 60:
                 await testbed.load.mark(next(testbed.load.batches))
         await testbed.verify(WITHIN_S)
-        seconds = sorted([await _recovery(testbed, run, killed) for run, killed in recoveries.items()])
-        batches = len(testbed.load.accepted)
+        seconds = sorted(await asyncio.gather(*recoveries.values()))
+        batches, corrections = len(testbed.load.accepted), testbed.load.corrections
     p99 = seconds[max(0, round(len(seconds) * 0.99) - 1)]
     figures = {
         "kills that met a chunk": injections,
+        **testbed.figures_of_steps,
         "of": tries,
         "API kills": apis,
         "batches": batches,
+        "corrections": corrections,
         "recovery p50 s": round(seconds[len(seconds) // 2], 1),
         "p99 s": round(p99, 1),
         "worst s": round(seconds[-1], 1),
@@ -56,18 +58,18 @@ async def kills(seed: int, minutes: float) -> Result:
     return Result("kills", GOAL, seed, time.monotonic() - began, reached, figures)
 
 
-async def _kill(testbed: Testbed, recoveries: dict[str, datetime]) -> bool:
-    """Kills a worker. Returns whether it was processing a chunk of an open run."""
-    victim = testbed.rng.choice(testbed.workers)
-    injected = await inject_fault(testbed, victim, victim.kill)
-    if injected is None:
+async def _kill(testbed: Testbed, recoveries: dict[HeldChunk, asyncio.Task[float]]) -> bool:
+    """Kills a worker at a step of a chunk. Returns whether one was killed that had a chunk."""
+    struck = await testbed.strike(Member.kill)
+    if struck is None:
         return False
-    killed = datetime.now(UTC)
-    await victim.wait_until_ended()
-    await testbed.replace_worker(victim)
-    injection = [run_id for run_id in injected[1].run_ids if await testbed.number(OPEN, run=run_id, at=killed)]
-    recoveries.update(dict.fromkeys(injection, killed))  # a run that is interrupted again counts from then on
-    return bool(injection)
+    for chunk in struck.chunks:
+        if chunk in recoveries:
+            recoveries[chunk].cancel()  # a chunk that is interrupted again counts from then on
+        recoveries[chunk] = asyncio.create_task(_recovery(testbed, chunk))
+    await struck.worker.wait_until_ended()
+    await testbed.replace_worker(struck.worker)
+    return bool(struck.chunks)
 
 
 async def _kill_api(testbed: Testbed) -> None:
@@ -76,7 +78,9 @@ async def _kill_api(testbed: Testbed) -> None:
     await testbed.replace_api()
 
 
-async def _recovery(testbed: Testbed, run_id: str, killed: datetime) -> float:
-    """Returns the seconds from the kill until the interrupted run was closed."""
-    ((ended,),) = await testbed.rows("SELECT ended_at FROM batch_runs WHERE run_id = :run", run=run_id)
-    return float((ended - killed).total_seconds())
+async def _recovery(testbed: Testbed, chunk: HeldChunk) -> float:
+    """Returns the seconds until the message of an interrupted chunk is finished and its run is released."""
+    began = time.monotonic()
+    while not await are_released(testbed.installation, [chunk]):
+        await asyncio.sleep(SAMPLE_S)  # a sample
+    return time.monotonic() - began

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from tests.support.servers.counting import Fault, Moment
 from tests.system.faults.chaos.report import Result
 from tests.system.faults.chaos.testbed import Testbed, open_testbed
-from tests.system.faults.installation import NUMBERING, STORING
+from tests.system.faults.installation import NUMBERING, STORING, Member
 from tests.system.faults.load import constant_load
 
 GOAL = "any fault at any time: nothing lost, doubled, stuck or left over"
@@ -41,7 +41,7 @@ async def mixed_on_sqlite(seed: int, minutes: float) -> Result:
 
 async def _mixed(part: str, testbed: Testbed, faults: Sequence[Chaos], seed: int, minutes: float) -> Result:
     began, done = time.monotonic(), Counter[str]()
-    async with constant_load(testbed.load, pause=0.2):
+    async with constant_load(testbed.load, pause=0.2, corrects=True):
         while time.monotonic() - began < minutes * 60:
             fault = testbed.rng.choice(faults)
             if await fault(testbed) is not False:
@@ -49,29 +49,36 @@ async def _mixed(part: str, testbed: Testbed, faults: Sequence[Chaos], seed: int
             await asyncio.sleep(testbed.rng.uniform(0, 2))  # a random interval between faults
     await testbed.verify(WITHIN_S)
     figures = {"faults": done.total(), "batches": len(testbed.load.accepted), **testbed.listeners.figures}
-    figures |= dict(done.most_common())
+    figures |= dict(done.most_common()) | testbed.figures_of_steps
     return Result(part, GOAL, seed, time.monotonic() - began, reached=True, figures=figures)
 
 
-async def _worker_killed(testbed: Testbed) -> None:
-    victim = testbed.rng.choice(testbed.workers)
-    victim.kill()
-    await victim.wait_until_ended()
-    await testbed.replace_worker(victim)
+async def _worker_killed(testbed: Testbed) -> bool:
+    struck = await testbed.strike(Member.kill)
+    if struck is None:
+        return False
+    await struck.worker.wait_until_ended()
+    await testbed.replace_worker(struck.worker)
+    return bool(struck.chunks)
 
 
-async def _worker_restarted(testbed: Testbed) -> None:
-    leaver = testbed.rng.choice(testbed.workers)
-    leaver.terminate()
-    await leaver.wait_until_ended(60)
-    await testbed.replace_worker(leaver)
+async def _worker_restarted(testbed: Testbed) -> bool:
+    struck = await testbed.strike(Member.terminate, breaks=False)
+    if struck is None:
+        return False
+    struck.resume()
+    await struck.worker.wait_until_ended(60)
+    await testbed.replace_worker(struck.worker)
+    return bool(struck.chunks)
 
 
-async def _worker_frozen(testbed: Testbed) -> None:
-    sleeper = testbed.rng.choice(testbed.workers)
-    sleeper.freeze()
+async def _worker_frozen(testbed: Testbed) -> bool:
+    struck = await testbed.strike(Member.freeze, breaks=False)
+    if struck is None:
+        return False
     await asyncio.sleep(testbed.rng.uniform(*FROZEN_S))  # the fault itself
-    sleeper.resume()
+    struck.resume()
+    return bool(struck.chunks)
 
 
 async def _api_killed(testbed: Testbed) -> None:

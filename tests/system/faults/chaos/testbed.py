@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from adsum.wiring import migrate, with_database
 from tests.support.servers.controlled import Controlled, controlled_postgres, controlled_valkey
 from tests.support.servers.processes import short_folder
 from tests.support.servers.valkey import tell
+from tests.system.faults.aims import Strike, aims_of, strike
 from tests.system.faults.classes import Classes, create_classes, platform
 from tests.system.faults.installation import KEY, Installation, Member, open_installation
 from tests.system.faults.listeners import Listeners, listening
@@ -43,6 +45,7 @@ class Testbed:
     api: Member
     pace: dict[str, str]
     workers: list[Member] = field(default_factory=list[Member])
+    steps_met: Counter[str] = field(default_factory=Counter[str])
 
     @property
     def postgres(self) -> Controlled:
@@ -64,6 +67,18 @@ class Testbed:
         worker = await self.installation.worker(self.stack, self.pace)
         self.workers.append(worker)
         return worker
+
+    async def strike(self, action: Callable[[Member], None], *, breaks: bool = True) -> Strike | None:
+        """Injects a fault into a worker at a random step of a chunk. Returns None if no worker came to the step."""
+        found = await strike(self.installation, self.workers, self.rng, action, breaks=breaks)
+        if found is not None and found.chunks:
+            self.steps_met[found.step] += 1
+        return found
+
+    @property
+    def figures_of_steps(self) -> dict[str, int]:
+        """How many faults met each step of a chunk, in the order of the steps."""
+        return {f"at {aim.step}": self.steps_met[aim.step] for aim in aims_of(self.installation)}
 
     async def replace_worker(self, worker: Member) -> Member:
         """Starts a worker in place of one that has ended."""
