@@ -1,13 +1,11 @@
-"""Aims faults at the steps of a chunk. Most steps of a worker are those of deliveries, of the numbering of events, and of
-sweeps.
-"""
+"""Aims faults at the steps of a chunk: most steps of a worker are those of deliveries, events and sweeps."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from adsum.batches.queue.chunks import NAME
@@ -60,7 +58,7 @@ class HeldChunk:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A fault of a worker at a step of a chunk. `chunks`: those that the worker had, which a step of a sweep has not."""
+    """A fault of a worker at a step of a chunk. `chunks`: those that the worker had; none if a sweep made the step."""
 
     step: str
     worker: Member
@@ -115,31 +113,39 @@ async def strike_at(
     breaks: bool = True,
 ) -> Strike | None:
     """Injects a fault into the first of these workers that reaches a step. Returns None if none does."""
-    faults: dict[int, Fault] = {}
-
-    def inject(worker: Member) -> None:
-        for pid, fault in faults.items():
-            if pid != worker.pid:
-                fault.cancel()
-        action(worker)
-
-    for worker in workers:
-        fault = Fault(step, moment, partial(inject, worker), aim.named, aim.answered, breaks)
-        faults[worker.pid] = fault
-        if aim.holds_recording:
-            # Waits until the step continues; of a killed worker, until it has ended.
-            worker.postgres.arm(Fault(1, Moment.BEFORE, named=RECORDING, breaks=False, resumed=fault.resumed))
-        worker.proxies[aim.server].arm(fault)
-    await _first_injected(list(faults.values()))
-    struck = [worker for worker in workers if faults[worker.pid].cancel()]
-    for worker in workers:
-        if worker not in struck or breaks:
-            faults[worker.pid].resumed.set()
+    faults = _faults_of(
+        workers, aim, action, Fault(step, moment, named=aim.named, answered=aim.answered, breaks=breaks)
+    )
+    await _first_injected(faults)
+    struck = [(worker, fault) for worker, fault in zip(workers, faults, strict=True) if fault.cancel()]
+    for worker, fault in zip(workers, faults, strict=True):
+        if breaks or not fault.injected.is_set():
+            fault.resumed.set()
             for proxy in worker.proxies.values():
                 proxy.count()
     if not struck:
         return None
-    return Strike(aim.step, struck[0], await held_chunks(installation, struck[0]), faults[struck[0].pid])
+    ((worker, fault),) = struck
+    return Strike(aim.step, worker, await held_chunks(installation, worker), fault)
+
+
+def _faults_of(workers: Sequence[Member], aim: Aim, action: Callable[[Member], None], like: Fault) -> list[Fault]:
+    """Arms such a fault for each worker. The first that is injected cancels the others. Returns the faults."""
+    faults: list[Fault] = []
+
+    def inject(worker: Member, own: int) -> None:
+        for number, fault in enumerate(faults):
+            if number != own:
+                fault.cancel()
+        action(worker)
+
+    for number, worker in enumerate(workers):
+        fault = replace(like, action=partial(inject, worker, number), injected=asyncio.Event(), resumed=asyncio.Event())
+        faults.append(fault)
+        if aim.holds_recording:
+            worker.postgres.arm(Fault(1, Moment.BEFORE, named=RECORDING, breaks=False, resumed=fault.resumed))
+        worker.proxies[aim.server].arm(fault)
+    return faults
 
 
 async def _first_injected(faults: Sequence[Fault]) -> None:

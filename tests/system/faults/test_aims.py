@@ -18,11 +18,11 @@ from tests.system.faults.installation import Member
 TRIES = 5
 
 
-async def test_each_aim_meets_a_worker_that_has_a_chunk(new_installation: NewInstallation) -> None:
+async def test_each_aim_meets_a_worker_that_has_a_chunk(new_installation: NewInstallation, share: int) -> None:
     async with new_installation() as installation, under_load(installation, corrects=True) as site:
-        for aim in aims_of(installation):
-            for moment in aim.moments:
-                assert (await met(site, aim, moment)).step == aim.step
+        points = [(aim, moment) for aim in aims_of(installation) for moment in aim.moments]
+        for aim, moment in points[::share]:
+            assert (await met(site, aim, moment)).step == aim.step
 
 
 async def met(site: Site, aim: Aim, moment: Moment) -> Strike:
@@ -32,14 +32,16 @@ async def met(site: Site, aim: Aim, moment: Moment) -> Strike:
         if struck is not None:
             await site.replace_worker()
         if struck is not None and struck.chunks:
-            await until(lambda: are_released(site.installation, struck.chunks))
+            await until(partial(are_released, site.installation, struck.chunks))
             return struck
     raise AssertionError(f"no worker with a chunk reached {aim.step}, {moment.value}")
 
 
-async def test_a_worker_that_is_frozen_with_a_chunk_continues_its_step(new_installation: NewInstallation) -> None:
+async def test_a_worker_that_is_frozen_with_a_chunk_continues_its_step(
+    new_installation: NewInstallation, share: int
+) -> None:
     async with new_installation() as installation, under_load(installation, corrects=True) as site:
-        for aim in aims_of(installation):
+        for aim in aims_of(installation)[::share]:
             moment = aim.moments[-1]
             struck = await strike_at(aim, moment, installation, [site.worker], Member.freeze, breaks=False)
             assert struck is not None

@@ -29,7 +29,7 @@ SHORT = {
 RECORDS = "SELECT * FROM attendances WHERE run_id = ANY(:runs)"
 CHANGES = "SELECT * FROM attendance_changes WHERE run_id = ANY(:runs)"
 
-Written: TypeAlias = tuple[dict[tuple[int, int], Any], set[Any]]
+Written: TypeAlias = tuple[dict[int, Any], set[Any]]
 
 
 async def freezes(seed: int, minutes: float) -> Result:
@@ -73,17 +73,16 @@ async def _freeze(testbed: Testbed) -> tuple[bool, bool]:
 
 
 async def _written(testbed: Testbed, chunks: Sequence[HeldChunk]) -> Written:
-    """Returns the records that the runs of chunks inserted, by id and version, and the changes that they made."""
+    """Returns the records that the runs of chunks inserted, by id, and the changes that they made."""
     runs = [chunk.run_id for chunk in chunks]
     records = await testbed.rows(RECORDS, runs=runs)
-    return {(row.id, row.version): row for row in records}, set(await testbed.rows(CHANGES, runs=runs))
+    return {row.id: row for row in records}, set(await testbed.rows(CHANGES, runs=runs))
 
 
 def _is_stale(before: Written, after: Written) -> bool:
-    """Returns whether anything was written but the corrections of later runs, which have a later version."""
+    """Returns whether anything was written, except corrections by later runs: they raise the version of a record."""
     (records, changes), (later, later_changes) = before, after
-    versions = {record: version for record, version in records}
-    return later_changes != changes or any(
-        version < versions.get(record, version + 1) or records.get((record, version), row) != row
-        for (record, version), row in later.items()
+    rewritten = [row for record, row in later.items() if record in records and row.version <= records[record].version]
+    return (
+        later_changes != changes or later.keys() != records.keys() or any(row != records[row.id] for row in rewritten)
     )

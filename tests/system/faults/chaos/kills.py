@@ -81,6 +81,6 @@ async def _kill_api(testbed: Testbed) -> None:
 async def _recovery(testbed: Testbed, chunk: HeldChunk) -> float:
     """Returns the seconds until the message of an interrupted chunk is finished and its run is released."""
     began = time.monotonic()
-    while not await are_released(testbed.installation, [chunk]):
-        await asyncio.sleep(SAMPLE_S)  # a sample
+    while not await are_released(testbed.installation, [chunk]):  # noqa: ASYNC110 - other processes have no event
+        await asyncio.sleep(SAMPLE_S)
     return time.monotonic() - began
