@@ -52,7 +52,7 @@ def _command(request: bytes) -> str:
     name, *others = (word.decode(errors="replace") for word in request.split(b"\r\n", 9)[2::2])
     if name.upper() != "EVALSHA":
         return name.upper()
-    digest, _, key = others
+    digest, _, key = (*others, "")[:3]  # a script may have no key
     return f"EVALSHA {_script_names().get(digest, digest)} {key}"
 
 

@@ -62,7 +62,7 @@ async def _freeze(testbed: Testbed) -> tuple[bool, bool]:
         return False, False
     victim, chunks = struck.worker, struck.chunks
     with suppress(TimeoutError):
-        await until(lambda: are_released(testbed.installation, chunks), WITHIN_S if chunks else 0)
+        await until(lambda: are_released(testbed.installation, chunks), WITHIN_S)
     went_on = bool(chunks) and await are_released(testbed.installation, chunks)
     before = await _written(testbed, chunks)
     struck.resume()
