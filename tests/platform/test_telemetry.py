@@ -3,17 +3,31 @@ from __future__ import annotations
 import ast
 import json
 import logging
+import re
+import traceback
 from collections.abc import Callable, Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from structlog.contextvars import bound_contextvars
-from structlog.stdlib import ProcessorFormatter
+from structlog.dev import ConsoleRenderer
+from structlog.processors import TimeStamper
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import EventDict
 
 import adsum
 from adsum.platform.settings import Settings
-from adsum.platform.telemetry import ENTRIES, FIELDS, OWN_LOGGERS, LogIcon, configure_logs, logger
+from adsum.platform.telemetry import (
+    ENTRIES,
+    FIELDS,
+    OWN_LOGGERS,
+    LogIcon,
+    colours_wanted,
+    configure_logs,
+    logged_with,
+    logger,
+)
 
 LOGGING = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception")}
 
@@ -27,9 +41,10 @@ def stderr(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     root = logging.getLogger()
     loggers = [root, *(logging.getLogger(name) for name in OWN_LOGGERS)]
     before = [each.level for each in loggers]
+    handlers = list(root.handlers)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     yield lambda: capsys.readouterr().err
-    for handler in [handler for handler in root.handlers if isinstance(handler.formatter, ProcessorFormatter)]:
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
     for each, level in zip(loggers, before, strict=True):
         each.setLevel(level)
@@ -66,7 +81,7 @@ def test_a_console_line_starts_with_its_icon(stderr: Written) -> None:
 
 def test_in_json_the_icon_is_the_field_mark(stderr: Written) -> None:
     configure_logs(Settings(log_format="json"))
-    with bound_contextvars(request_id="trace-7"):
+    with logged_with({"request_id": "trace-7"}):
         logger("adsum.test").warning("batch 100 % locked", mark=LogIcon.LOCK, jobs=30)
     (line,) = json_lines(stderr())
     assert str(line.pop("timestamp")).endswith("Z")
@@ -141,3 +156,76 @@ def test_a_value_cannot_begin_a_line_of_its_own(stderr: Written, form: Literal["
     written = stderr()
     assert len(written.splitlines()) == 1
     assert "\x1b" not in written
+
+
+@pytest.mark.parametrize("colours", ["", "1"])
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_lines_are_those_of_structlog(
+    stderr: Written, monkeypatch: pytest.MonkeyPatch, form: Literal["console", "json"], colours: str
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", colours)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    configure_logs(Settings(log_format=form, log_level="DEBUG"))
+    ours = next(each for each in reversed(logging.getLogger().handlers) if each.formatter is not None)
+    records: list[logging.LogRecord] = []
+    ours.addFilter(lambda record: records.append(record) is None)
+    write_all_kinds_of_lines()
+    reference = structlog_formatter(form)
+    lines = stderr().splitlines()
+    assert len(lines) == len(records) == 9
+    assert [without_time(line) for line in lines] == [without_time(reference.format(each)) for each in records]
+
+
+def write_all_kinds_of_lines() -> None:
+    log, other = logger("adsum.test"), logging.getLogger("asyncio")
+    with logged_with({"request_id": "trace-7"}):
+        log.debug("looked up", ms=5.25, seconds=None, jobs=30)
+        log.info("batch locked", mark=LogIcon.LOCK, batch_id="class-1", student_ids=[1, 2], error='a "b" = c\n\t')
+        log.warning("100 % of\nlines", request_id="other", address="", before={"a": [1, None]}, imported=True)
+        log.error("Zoë, 日本", at=datetime(2024, 12, 25, tzinfo=UTC), note="ill")
+    try:
+        fail_because_of_another_failure()
+    except LookupError:
+        log.exception("a job failed", mark=LogIcon.ERROR, error="not this")
+        other.exception("a task failed")
+    other.error("nothing failed", exc_info=(None, None, None))
+    other.warning("%s of %d\nfuture: <Task>", "one", 2, extra={"jobs": 3, "unknown": 4}, stack_info=True)
+    other.critical("away")
+
+
+def structlog_formatter(form: Literal["console", "json"]) -> ProcessorFormatter:
+    """The processors of structlog that wrote the lines before. Fields are in the order in which they were logged."""
+
+    def describe(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event.pop("stack_info", None)
+        error = (event.pop("exc_info", None) or (None, None))[1]
+        if error is not None:
+            event["error"] = f"{type(error).__name__} from {type(error.__cause__).__name__}"
+            event["where"] = [
+                f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
+                for frame in traceback.extract_tb(error.__traceback__)
+            ]
+        return event
+
+    kept = FIELDS | {"exc_info"}
+
+    def only_known(_logger: object, _method: str, event: EventDict) -> EventDict:
+        event["event"] = event["event"].partition("\n")[0]
+        return {name: value for name, value in event.items() if name in kept or name.startswith("_")}
+
+    def console(_logger: object, _method: str, event: EventDict) -> str:
+        mark, _ = event.pop("mark", None), event.pop("logger")
+        line = str(ConsoleRenderer(colors=colours_wanted(), pad_event_to=0)(_logger, _method, event))
+        return f"{mark} {line}" if mark else line
+
+    def to_json(_logger: object, _method: str, event: EventDict) -> str:
+        return json.dumps(event, ensure_ascii=False, default=str)
+
+    stamp = TimeStamper(fmt="%H:%M:%S" if form == "console" else "iso", utc=form == "json")
+    chain = [add_log_level, add_logger_name, stamp, ExtraAdder(), only_known, describe]
+    last = console if form == "console" else to_json
+    return ProcessorFormatter(foreign_pre_chain=chain, processors=[ProcessorFormatter.remove_processors_meta, last])
+
+
+def without_time(line: str) -> str:
+    return re.sub(r"\d\d:\d\d:\d\d(\.\d+)?", "TIME", line)

@@ -12,12 +12,16 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any
 
 import structlog
-from structlog.stdlib import BoundLogger, ProcessorFormatter
+from typing_extensions import override
 
 from adsum.platform.settings import Settings
 
@@ -25,7 +29,7 @@ OWN_LOGGERS = ("adsum", "uvicorn")
 # Of audit entries. Its lines are written at every level.
 ENTRIES = "adsum.audit_entries"
 
-Fields = MutableMapping[str, Any]
+Fields = dict[str, Any]
 
 # The fields of log lines. Names, notes, emails, tokens, bodies and free texts must not be added.
 FIELDS = frozenset({
@@ -46,6 +50,8 @@ FIELDS = frozenset({
 # Ids and days are logged with their values. Other filters may hold personal text: only their names are logged.
 _QUOTED = frozenset({"school_id", "class_id", "session_id", "student_id", "first_day", "last_day"})
 
+_FIELDS_OF_CONTEXT: ContextVar[Mapping[str, str]] = ContextVar("log_fields", default=MappingProxyType({}))
+
 
 class LogIcon(StrEnum):
     """The seed's five icons. A console line starts with one; in JSON it is the field `mark`."""
@@ -57,12 +63,52 @@ class LogIcon(StrEnum):
     ERROR = "❌"
 
 
-def logger(name: str) -> BoundLogger:
+class EventLogger:
+    """The logger of a module. Each method logs an event with fields, and with those of `logged_with`."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self._log(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self._log(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self._log(logging.WARNING, event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self._log(logging.ERROR, event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """Logs an error with the exception that is being handled."""
+        self._log(logging.ERROR, event, fields | _description(sys.exc_info()[1]))
+
+    def _log(self, level: int, event: str, fields: Fields) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        fields = {**_FIELDS_OF_CONTEXT.get(), **fields}
+        if not FIELDS.issuperset(fields):
+            _drop_unknown(fields)
+        # Not by `Logger.log`, which walks the stack to find the line of its caller.
+        record = self._logger.makeRecord(self._logger.name, level, "", 0, event, (), None, extra=fields)
+        self._logger.handle(record)
+
+
+def logger(name: str) -> EventLogger:
     """The logger of a module."""
-    processors = [structlog.contextvars.merge_contextvars, describe_exception, only_known_fields, _to_record]
-    return cast(
-        "BoundLogger", structlog.wrap_logger(logging.getLogger(name), processors=processors, wrapper_class=BoundLogger)
-    )
+    return EventLogger(name)
+
+
+@contextmanager
+def logged_with(fields: Mapping[str, str]) -> Generator[None]:
+    """Adds fields to every line that is logged in the block, and in tasks that begin there."""
+    token = _FIELDS_OF_CONTEXT.set(fields)
+    try:
+        yield
+    finally:
+        _FIELDS_OF_CONTEXT.reset(token)
 
 
 def log_export(name: str, form: str, actor: str, filters: Mapping[str, Any]) -> None:
@@ -80,21 +126,8 @@ def log_export(name: str, form: str, actor: str, filters: Mapping[str, Any]) -> 
 
 def configure_logs(settings: Settings) -> None:
     """Sends the log lines of this process to stderr in the configured format. Call it once, at the start."""
-    console = settings.log_format == "console"
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        ProcessorFormatter(
-            foreign_pre_chain=[
-                structlog.stdlib.add_log_level,
-                structlog.stdlib.add_logger_name,
-                structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
-                structlog.stdlib.ExtraAdder(allow=FIELDS),
-                first_line_only,
-                describe_exception,
-            ],
-            processors=[ProcessorFormatter.remove_processors_meta, _ConsoleLines() if console else _json_line],
-        )
-    )
+    handler.setFormatter(_ConsoleLines() if settings.log_format == "console" else _JsonLines())
     root = logging.getLogger()
     root.addHandler(handler)
     # Other libraries log warnings and errors only.
@@ -105,36 +138,23 @@ def configure_logs(settings: Settings) -> None:
     logging.captureWarnings(capture=True)
 
 
-def only_known_fields(_logger: object, _method: str, event: Fields) -> Fields:
+def _drop_unknown(fields: Fields) -> None:
     """Removes fields that are not in `FIELDS`. Their names are kept in the field `dropped`."""
-    dropped = sorted(event.keys() - FIELDS - {"exc_info"})
+    dropped = sorted(fields.keys() - FIELDS)
     for name in dropped:
-        del event[name]
-    if dropped:
-        event["dropped"] = dropped
-    return event
+        del fields[name]
+    fields["dropped"] = dropped
 
 
-def describe_exception(_logger: object, _method: str, event: Fields) -> Fields:
-    """Replaces an exception by its types and the lines of its traceback. Its text may quote a row or a body."""
-    found = event.pop("exc_info", None)
-    event.pop("stack_info", None)
-    error: object = sys.exc_info()[1] if found is True else found
-    if isinstance(found, tuple):  # the form of `logging`
-        error = cast("tuple[object, ...]", found)[1]
-    if isinstance(error, BaseException):
-        event["error"] = " from ".join(_types(error))
-        event["where"] = [
-            f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
-            for frame in traceback.extract_tb(error.__traceback__)
-        ]
-    return event
-
-
-def first_line_only(_logger: object, _method: str, event: Fields) -> Fields:
-    """Removes all lines but the first. Other libraries dump objects in further lines."""
-    event["event"] = str(event["event"]).partition("\n")[0]
-    return event
+def _description(error: BaseException | None) -> Fields:
+    """The types of an exception and the lines of its traceback. Its text may quote a row or a body."""
+    if error is None:
+        return {}
+    where = [
+        f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return {"error": " from ".join(_types(error)), "where": where}
 
 
 def _types(error: BaseException) -> list[str]:
@@ -146,25 +166,49 @@ def _types(error: BaseException) -> list[str]:
     return names
 
 
-def _to_record(_logger: object, _method: str, event: Fields) -> dict[str, Any]:
-    # exc_info None: `logging` would add the text of the exception.
-    return {"msg": str(event.pop("event", "")), "extra": dict(event), "exc_info": None}
+def _event_of(record: logging.LogRecord, timestamp: str) -> Fields:
+    """The fields of a line: of a module of Adsum, or of another library."""
+    event: Fields = {
+        # Other libraries dump objects in further lines.
+        "event": record.getMessage().partition("\n")[0],
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "timestamp": timestamp,
+    }
+    for name, value in vars(record).items():
+        if name in FIELDS:
+            event[name] = value
+    if record.exc_info:
+        event |= _description(record.exc_info[1])
+    return event
 
 
-def _json_line(_logger: object, _method: str, event: Fields) -> str:
-    return json.dumps(event, ensure_ascii=False, default=str)
+class _JsonLines(logging.Formatter):
+    """Renders lines for machines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+        return self._encode(_event_of(record, moment))
 
 
-class _ConsoleLines:
+class _ConsoleLines(logging.Formatter):
     """Renders lines for people, with the icon first."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._render = structlog.dev.ConsoleRenderer(colors=colours_wanted(), pad_event_to=0)
 
-    def __call__(self, name: object, method: str, event: Fields) -> str:
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        event = _event_of(record, self.formatTime(record, "%H:%M:%S"))
         mark = event.pop("mark", None)
-        event.pop("logger", None)
-        line = str(self._render(name, method, event))
+        del event["logger"]
+        line = self._render(None, "", event)
         return f"{mark} {line}" if mark else line
 
 

@@ -12,13 +12,12 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
 
 from adsum.platform.errors import TooLarge
 from adsum.platform.http.rate_limits import counted_headers
 from adsum.platform.http.refusals import actor_in, refusal_in
 from adsum.platform.origin import ORIGIN, Origin
-from adsum.platform.telemetry import LogIcon, logger
+from adsum.platform.telemetry import LogIcon, logged_with, logger
 from adsum.platform.tracing.spans import UNTRACED, TracedStep
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -51,7 +50,7 @@ class Observation:
         request_id = _request_id(scope)
         response = _TrackedResponse(scope, send, request_id)
         origin = ORIGIN.set(_origin(scope, request_id))
-        with _traced(scope) as spans, bound_contextvars(**_log_fields(request_id, spans)):
+        with _traced(scope) as spans, logged_with(_log_fields(request_id, spans)):
             try:
                 await self.app(scope, receive, response.send)
             except Exception:
