@@ -14,7 +14,7 @@ from adsum.absences.contacts import endpoints as contacts
 from adsum.absences.contacts import pages as call_list
 from adsum.accounts import endpoints as auth
 from adsum.accounts import pages as sign_in
-from adsum.accounts.authentication import ERRORS_OF_CALLERS
+from adsum.accounts.authentication import ERRORS_OF_CALLERS, SCHEMES
 from adsum.accounts.confirming import pages as confirming
 from adsum.accounts.kept_words import pages as list_searches
 from adsum.accounts.key_management import endpoints as keys
@@ -45,7 +45,7 @@ from adsum.operations.setup import pages as schools_admin
 from adsum.platform.database.engine import StorageOutage
 from adsum.platform.errors import AdsumError
 from adsum.platform.http import openapi as docs
-from adsum.platform.http.guarded_routes import keep_fixed_paths
+from adsum.platform.http.guarded_routes import describe_schemes, keep_fixed_paths
 from adsum.platform.http.idempotency import answer_repetitions
 from adsum.platform.http.middleware import BodyLimit, Observation, SecurityHeaders
 from adsum.platform.http.openapi import Application
@@ -233,9 +233,11 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.examples = tuple(f"adsum.{feature}" for feature in FEATURES)
     app.errors_of_callers = (*ERRORS_OF_CALLERS, StorageOutage)
+    app.security_schemes = SCHEMES
     app.state.site = open_site(TEMPLATES)
     app.state.query_names = NamesByRoute()
     routers = (*FIRST, *(each for each in (*ROUTERS, *PAGES) if all(each is not first for first in FIRST)))
+    describe_schemes(routers)
     for router in routers:
         app.include_router(router)
     keep_fixed_paths(app, routers)

@@ -55,6 +55,8 @@ bearer_token = OAuth2PasswordBearer(
 api_key = APIKeyHeader(
     name="X-API-Key", scheme_name="apiKey", description="A key of `adsum key create`.", auto_error=False
 )
+SCHEMES = (bearer_token, api_key)
+"""The security schemes, one of which a request of a caller has."""
 
 
 async def caller_of(request: Request) -> Caller:
@@ -131,12 +133,8 @@ def _authenticated(*despite: Outstanding) -> Callable[..., Awaitable[Caller]]:
     async def find(request: Request) -> Caller:
         return await _find_caller_once(request, despite)
 
-    @guarded(find)
-    async def dependency(
-        request: Request,
-        _token: Annotated[str | None, Depends(bearer_token)],
-        _key: Annotated[str | None, Depends(api_key)],
-    ) -> Caller:
+    @guarded(find, *(each.scheme_name for each in SCHEMES))
+    async def dependency(request: Request) -> Caller:
         caller = await find(request)
         _require_known_query(request)
         return caller
@@ -151,7 +149,7 @@ confirming = _authenticated(*Outstanding)
 
 
 def _require_known_query(request: Request) -> None:
-    if request.url.query:
+    if request.scope["query_string"]:
         refuse(wrong_names(request))
 
 

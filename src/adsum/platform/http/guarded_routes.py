@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
@@ -21,14 +21,27 @@ Check = Callable[[Request], Awaitable[object]]
 """Raises if the sender of a request cannot be authenticated. Stores in `request.state` what it has found."""
 Dependency = TypeVar("Dependency", bound=Callable[..., Any])
 
-_CHECK = "check"
+_GUARD = "guard"
 
 
-def guarded(check: Check) -> Callable[[Dependency], Dependency]:
-    """Decorates a dependency that refuses unknown senders: the route calls `check` before it reads a body."""
+class Guard(NamedTuple):
+    """The way in which a dependency refuses unknown senders.
+
+    Attributes:
+        check: is called before the body is read.
+        schemes: the security schemes of the description, one of which a request has. If the dependency had them as its
+            own dependencies, FastAPI would describe them, and solve them for each request.
+    """
+
+    check: Check
+    schemes: tuple[str, ...] = ()
+
+
+def guarded(check: Check, *schemes: str) -> Callable[[Dependency], Dependency]:
+    """Decorates a dependency that refuses unknown senders: see `Guard`."""
 
     def decorate(dependency: Dependency) -> Dependency:
-        setattr(dependency, _CHECK, check)
+        setattr(dependency, _GUARD, Guard(check, schemes))
         return dependency
 
     return decorate
@@ -44,6 +57,16 @@ def keep_fixed_paths(app: FastAPI, routers: Iterable[APIRouter]) -> None:
     app.state.methods_by_path = {path: ", ".join(sorted(allowed)) for path, allowed in methods.items()}
 
 
+def describe_schemes(routers: Iterable[APIRouter]) -> None:
+    """Adds the security schemes of their dependencies to the descriptions of the routes of these routers."""
+    for router in routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                names = dict.fromkeys(name for guard in _guards_of(route.dependant) for name in guard.schemes)
+                if names:
+                    route.openapi_extra = {**(route.openapi_extra or {}), "security": [{name: []} for name in names]}
+
+
 class GuardedRoute(APIRoute):
     """A route that calls the checks of its dependencies before it reads a body, and before any other dependency.
 
@@ -53,7 +76,7 @@ class GuardedRoute(APIRoute):
     @override
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
-        checks = list(dict.fromkeys(_checks_of(self.dependant)))
+        checks = list(dict.fromkeys(guard.check for guard in _guards_of(self.dependant)))
 
         async def answer(request: Request) -> Response:
             if request.path_params:
@@ -71,9 +94,9 @@ def _refuse_fixed_path(request: Request) -> None:
         raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": allowed})
 
 
-def _checks_of(dependant: Dependant) -> Iterator[Check]:
+def _guards_of(dependant: Dependant) -> Iterator[Guard]:
     for each in dependant.dependencies:
-        check: Check | None = getattr(each.call, _CHECK, None)
-        if check is not None:
-            yield check
-        yield from _checks_of(each)
+        guard: Guard | None = getattr(each.call, _GUARD, None)
+        if guard is not None:
+            yield guard
+        yield from _guards_of(each)

@@ -8,6 +8,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.security.base import SecurityBase
 from starlette.responses import JSONResponse
 from typing_extensions import override
 
@@ -92,21 +93,25 @@ _ON_BEHALF_OF = [
 class Application(FastAPI):
     """A FastAPI application whose description includes problems and the person for whom a key acts.
 
-    `errors_of_callers` are those of every operation with a caller, `examples` the packages that have examples.
+    `errors_of_callers` are those of every operation with a caller, `security_schemes` how callers name themselves,
+    `examples` the packages that have examples.
     """
 
     errors_of_callers: Sequence[ErrorKind] = ()
+    security_schemes: Sequence[SecurityBase] = ()
     examples: Sequence[str] = ()
 
     @override
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
-            self.openapi_schema = _completed(super().openapi(), self.errors_of_callers)
+            self.openapi_schema = _completed(super().openapi(), self.errors_of_callers, self.security_schemes)
             add_examples(self.openapi_schema, self.examples)
         return self.openapi_schema
 
 
-def _completed(description: dict[str, Any], errors_of_callers: Sequence[ErrorKind]) -> dict[str, Any]:
+def _completed(
+    description: dict[str, Any], errors_of_callers: Sequence[ErrorKind], security_schemes: Sequence[SecurityBase]
+) -> dict[str, Any]:
     components = description.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     for name in FASTAPIS_OWN:
@@ -114,6 +119,10 @@ def _completed(description: dict[str, Any], errors_of_callers: Sequence[ErrorKin
     schemas |= {"Problem": _PROBLEM, "ProblemEntry": _ENTRY}
     components["responses"] = {"Problem": _RESPONSE}
     components["headers"] = _HEADERS
+    components["securitySchemes"] = {
+        each.scheme_name: each.model.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for each in security_schemes
+    }
     for schema in schemas.values():
         _describe_fields(schema)
     describe_errors(description, errors_of_callers, free=_PROBES)
