@@ -125,9 +125,17 @@ def is_ready(connection: AsyncConnection) -> bool:
     if connection.closed or connection.invalidated or connection.in_transaction():
         return False
     if connection.dialect.name == "sqlite":
-        return not sqlite_driver(connection).in_transaction
+        return _is_idle(sqlite_driver(connection))
     driver = driver_of(connection)
     return not driver.is_closed() and not driver.is_in_transaction()
+
+
+def _is_idle(connection: aiosqlite.Connection) -> bool:
+    """Whether a connection to SQLite is open and in no transaction."""
+    try:
+        return not connection.in_transaction
+    except ValueError:  # it was closed below SQLAlchemy
+        return False
 
 
 async def execute_raw(connection: AsyncConnection, command: str, timeout: float | None = None) -> str:  # noqa: ASYNC109
@@ -152,7 +160,9 @@ async def _roll_back(connection: AsyncConnection) -> None:
     try:
         await execute_raw(connection, "ROLLBACK", ROLLBACK_TIMEOUT_S)
     except Exception:  # noqa: BLE001 - the server rolls back when the connection closes
-        await connection.invalidate()
+        # SQLite has rolled back itself if it interrupted a statement that writes.
+        if connection.invalidated or connection.dialect.name != "sqlite" or not _is_idle(sqlite_driver(connection)):
+            await connection.invalidate()
 
 
 DriverError: TypeAlias = DBAPIError | asyncpg.PostgresError | sqlite3.Error

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
+from sqlite3 import OperationalError as OperationalErrorOfDriver
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,8 +14,12 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.platform.database.driver import is_ready, sqlite_driver
 from adsum.platform.database.engine import Database, open_database
+from adsum.platform.database.sqlite.cursor import fetch
 from adsum.schools.tables import schools
+
+INSERT_WITHOUT_END = "INSERT INTO schools (name, time_zone) SELECT begun() + i, 'UTC' FROM n"
 
 
 @pytest.fixture
@@ -72,3 +80,59 @@ async def test_a_result_is_read_in_parts_as_a_whole_or_not_at_all(database: Data
         result.close()
         streamed = await connection.stream(numbers)
         assert [row[0] async for row in streamed] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("statement", ["SELECT sum(begun() + i) FROM n", INSERT_WITHOUT_END])
+async def test_a_cancelled_statement_is_interrupted_and_its_transaction_rolled_back(
+    database: Database, statement: str
+) -> None:
+    begun = Event()
+
+    async def add_schools() -> None:
+        async with database.transaction() as connection:
+            driver: Any = sqlite_driver(connection)
+            await driver.create_function("begun", 0, lambda: begun.set() or 0)
+            await connection.execute(insert(schools).values(name="Lindenhof", time_zone="UTC"))
+            await connection.execute(
+                text(f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) {statement}")
+            )
+
+    adding = asyncio.create_task(add_schools())
+    await asyncio.to_thread(begun.wait)
+    adding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await adding
+    async with database.transaction() as connection:
+        assert list(await connection.scalars(select(schools.c.name))) == []
+
+
+async def test_a_statement_that_has_not_begun_is_not_executed_after_a_cancellation(database: Database) -> None:
+    begun, goes_on = Event(), Event()
+
+    def wait() -> int:
+        begun.set()
+        goes_on.wait()
+        return 0
+
+    async with database.transaction() as connection:
+        driver: Any = sqlite_driver(connection)
+        await driver.create_function("wait", 0, wait)
+        waiting = asyncio.create_task(fetch(driver, "SELECT wait()"))
+        await asyncio.to_thread(begun.wait)
+        adding = asyncio.create_task(fetch(driver, "INSERT INTO schools (name, time_zone) VALUES ('x', 'UTC')"))
+        await asyncio.sleep(0)
+        adding.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+        goes_on.set()
+        with suppress(OperationalErrorOfDriver):  # the interruption may reach it
+            await waiting
+        assert list(await connection.scalars(select(schools.c.name))) == []
+
+
+async def test_a_connection_that_was_closed_below_its_user_is_not_ready(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        assert is_ready(connection)
+        await sqlite_driver(connection).close()
+        assert not is_ready(connection)
+        await connection.invalidate()

@@ -7,9 +7,11 @@ statements: the page of a register has 14 of them, and waited 78 times.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -45,8 +47,11 @@ async def _visit(
     connection: aiosqlite.Connection, execute: Callable[[sqlite3.Cursor], object]
 ) -> tuple[Any, list[Any]]:
     driver: Any = connection
+    is_left = False
 
     def visit() -> tuple[_Executed, list[Any]]:
+        if is_left:
+            raise sqlite3.OperationalError("interrupted")
         cursor: sqlite3.Cursor = driver._conn.cursor()  # noqa: SLF001 - aiosqlite has no public way
         try:
             execute(cursor)
@@ -57,6 +62,12 @@ async def _visit(
 
     try:
         return await driver._execute(visit)  # noqa: SLF001 - as above
+    except asyncio.CancelledError:
+        # The thread would execute it to its end before the rollback.
+        is_left = True
+        with suppress(ValueError, sqlite3.Error):
+            await driver.interrupt()
+        raise
     except ValueError as error:
         if str(error) in _CLOSED:
             raise sqlite3.OperationalError(str(error)) from None
