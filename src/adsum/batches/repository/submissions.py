@@ -42,6 +42,7 @@ _CLASS_CONTEXTS = sql_file(
         "covered": Json,
         "first_day": Date,
         "last_day": Date,
+        "state_day": Date,
         "closed": Json,
         "has_terms": Boolean,
         "terms": Json,
@@ -100,23 +101,26 @@ class ContextQuery:
         class_id: the class.
         session_id: a session that may belong to the class, or None.
         user_id: a teacher whose assignments and covers are looked up, or None.
-        days: the first and the last day for the calendar, or None. If both are one day, its roster and the state of the
-            batch are loaded.
+        days: the first and the last day for the calendar, or None.
+        loads_state: whether the roster and the state of the batch are loaded, if both days are one.
     """
 
     class_id: int
     session_id: int | None
     user_id: int | None
     days: tuple[date, date] | None = None
+    loads_state: bool = True
 
     def to_row(self) -> dict[str, int | str | None]:
         first, last = self.days or (None, None)
+        state_day = first if self.loads_state and first == last else None
         return {
             "class_id": self.class_id,
             "session_id": self.session_id,
             "user_id": self.user_id,
             "first_day": first and first.isoformat(),
             "last_day": last and last.isoformat(),
+            "state_day": state_day and state_day.isoformat(),
         }
 
 
@@ -133,7 +137,7 @@ class ClassContext:
         fence: of the session, when this was read; None: the class has no such session.
         taught: when the user of the query teaches or covers the session.
         calendar: the closed days, terms and session times of the days of the query.
-        day: the day of the roster; None: the query was for several days, or none.
+        day: the day of the roster; None: the query was for several days or none, or did not load the state.
         roster: the ids of the students enrolled on that day, each once, in order.
         snapshot: the state of the batch on that day, without its open run: see `load_open_runs`. None without a day.
     """
@@ -168,10 +172,10 @@ async def find_class_contexts(
 def _context(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
 ) -> tuple[ContextQuery, ClassContext]:
-    edit_window_days, records_from, weekdays, fence, taught, covered, first_day, last_day = more[:8]
-    *calendar, students, newest, records, absences = more[8:]
+    edit_window_days, records_from, weekdays, fence, taught, covered, first_day, last_day, day = more[:9]
+    *calendar, students, newest, records, absences = more[9:]
     days = (first_day, last_day) if first_day is not None else None
-    day = first_day if first_day == last_day else None
+    loads_state = day is not None or first_day is None or first_day != last_day
     context = ClassContext(
         class_id,
         school_id,
@@ -185,7 +189,7 @@ def _context(
         roster=sorted(students or ()),
         snapshot=None if day is None else _snapshot(newest, records, absences),
     )
-    return ContextQuery(class_id, session_id, user_id, days), context
+    return ContextQuery(class_id, session_id, user_id, days, loads_state), context
 
 
 def _snapshot(

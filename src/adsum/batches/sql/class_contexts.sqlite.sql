@@ -1,11 +1,12 @@
 -- Everything that validating a submission needs, in one statement: the school and its calendar, the session with its
--- fence and timetable, when the user teaches or covers it; and if exactly one day is requested, its roster and the
+-- fence and timetable, when the user teaches or covers it; and of state_day, if it is given, the roster and the
 -- recorded state of the batch: the newest run, the records, and the planned absences of students of the class.
 -- One statement, so that the fence and the state are of one moment. Locks nothing.
 -- One row per batch because one object per record would dominate the cost of accepting a class that is marked again.
 WITH input AS (
     SELECT value ->> 'class_id' AS class_id, value ->> 'session_id' AS session_id, value ->> 'user_id' AS user_id,
-           value ->> 'first_day' AS first_day, value ->> 'last_day' AS last_day
+           value ->> 'first_day' AS first_day, value ->> 'last_day' AS last_day,
+           value ->> 'state_day' AS state_day
     FROM json_each(:input_rows)
 ),
 context AS MATERIALIZED (
@@ -27,7 +28,7 @@ SELECT x.class_id, x.session_id, x.user_id, x.school_id,
      FROM class_covers v
      WHERE v.user_id = x.user_id AND v.class_id = x.class_id
        AND (v.session_id IS NULL OR v.session_id = x.session_id)) AS covered,
-    x.first_day, x.last_day,
+    x.first_day, x.last_day, x.state_day,
     (SELECT json_group_array(json_array(d.day, d.reason, d.from_time))
      FROM closed_days d
      WHERE d.school_id = x.school_id AND d.day BETWEEN x.first_day AND x.last_day) AS closed,
@@ -52,24 +53,24 @@ SELECT x.class_id, x.session_id, x.user_id, x.school_id,
      WHERE g.session_id = x.session_id AND x.fence IS NOT NULL) AS gaps,
     (SELECT json_group_array(DISTINCT e.student_id)
      FROM enrolments e
-     WHERE x.first_day = x.last_day AND e.class_id = x.class_id
-       AND (e.begin_date IS NULL OR e.begin_date <= x.first_day)
-       AND (e.end_date IS NULL OR e.end_date > x.first_day)) AS students,
+     WHERE x.state_day IS NOT NULL AND e.class_id = x.class_id
+       AND (e.begin_date IS NULL OR e.begin_date <= x.state_day)
+       AND (e.end_date IS NULL OR e.end_date > x.state_day)) AS students,
     (SELECT json_array(r.number, r.run_id, r.state)
      FROM batch_runs r
-     WHERE x.first_day = x.last_day AND r.session_id = x.session_id AND r.learning_date = x.first_day
+     WHERE x.state_day IS NOT NULL AND r.session_id = x.session_id AND r.learning_date = x.state_day
      ORDER BY r.number DESC LIMIT 1) AS newest_run,
     (SELECT json_group_array(json_array(
          a.student_id, a.status, a.note, a.version, a.arrived_at, a.left_at,
          a.absence_id IS NOT NULL OR a.marked_role IN ('office', 'admin')))
      FROM attendances a
-     WHERE x.first_day = x.last_day AND a.session_id = x.session_id AND a.learning_date = x.first_day) AS records,
+     WHERE x.state_day IS NOT NULL AND a.session_id = x.session_id AND a.learning_date = x.state_day) AS records,
     (SELECT json_group_array(json_object(
          'id', b.id, 'student_id', b.student_id, 'status', b.status, 'first_day', b.first_day, 'last_day', b.last_day,
          'session_ids', json(b.session_ids), 'from_time', b.from_time, 'to_time', b.to_time))
      FROM absences b
-     WHERE x.first_day = x.last_day AND x.session_id IS NOT NULL AND b.school_id = x.school_id
-       AND b.last_day >= x.first_day AND b.first_day <= x.first_day AND b.revoked_at IS NULL
+     WHERE x.state_day IS NOT NULL AND x.session_id IS NOT NULL AND b.school_id = x.school_id
+       AND b.last_day >= x.state_day AND b.first_day <= x.state_day AND b.revoked_at IS NULL
        AND b.student_id IN (SELECT e.student_id FROM enrolments e WHERE e.class_id = x.class_id)) AS absences
 FROM context x
 WHERE x.school_id IS NOT NULL

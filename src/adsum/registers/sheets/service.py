@@ -73,7 +73,7 @@ class RegisterSheets:
             records = await records_of_batch(connection, batch)
             newest = await tallies.batch_status(connection, caller, batch)
             failures = await _unrepaired_failures(connection, newest, records)
-            query = ContextQuery(class_id, session_id, None, (day, day))
+            query = ContextQuery(class_id, session_id, None, (day, day), loads_state=False)
             context = (await find_class_contexts(connection, [query]))[query]
             requested = await _requested_marks(connection, newest, records, failures)
             reported = await _reported_absences(connection, roster, caller)
