@@ -217,6 +217,28 @@ async def test_changing_an_absence_needs_its_current_version(office: Office) -> 
     assert (await change(office, absence_id, None)).status_code == HTTPStatus.PRECONDITION_REQUIRED
 
 
+@pytest.mark.parametrize("is_taken_first", [True, False])
+async def test_a_record_that_an_absence_releases_gets_the_mark_of_another_one_that_applies(
+    office: Office, is_taken_first: bool
+) -> None:
+    student = office.school.student_ids[0]
+    if is_taken_first:
+        await office.take()
+    first = await office.planned(student, status="excused")
+    second = await office.planned(student, status="absent", reason="flu")
+    if not is_taken_first:
+        first, second = second, first  # registers record the mark of the absence that was entered last
+        await office.take()
+
+    await revoke(office, first)
+    record = await office.record(student)
+    assert (record["absenceId"], record["status"]) == (second, "absent" if is_taken_first else "excused")
+
+    await revoke(office, second)
+    record = await office.record(student)
+    assert (record["absenceId"], record["status"]) == (None, "present" if is_taken_first else None)
+
+
 async def test_a_revoked_absence_is_revoked_once_and_cannot_be_changed(office: Office) -> None:
     absence_id = await office.planned(office.school.student_ids[0])
     await revoke(office, absence_id)

@@ -1,16 +1,23 @@
 """Applies planned absences to existing records, and restores the previous marks of records to which none applies now.
 
-An absence does not change a mark that the office or another absence has set. Marks of open runs are corrected after the
-run has ended.
+A record to which an absence no longer applies gets the mark of another one that does, of several the one that was
+entered last. Its previous mark stays the one before both. An absence does not change a mark that the office or another
+absence has set. Marks of open runs are corrected after the run has ended.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from adsum.absences.repository.planned import find_absence, find_due_absences, list_versions, remove_due_absences
+from adsum.absences.repository.planned import (
+    absences_during,
+    find_absence,
+    find_due_absences,
+    list_versions,
+    remove_due_absences,
+)
 from adsum.absences.repository.records import lock_records_of_absence, lock_records_of_students, previous_marks
-from adsum.absences.rules import Author, PlannedAbsence
+from adsum.absences.rules import Author, PlannedAbsence, absences_of_session
 from adsum.accounts.access import Caller, Role, system_caller
 from adsum.attendance.repository import apply_changes
 from adsum.attendance.rules import Record, RecordChange, RecordedMark
@@ -79,7 +86,33 @@ async def apply_absences(connection: Connection, planned: Sequence[PlannedAbsenc
         for record in outdated.values()
     }
     await apply_changes(connection, changes)
+    released = [each for each in outdated.values() if changes[each.id].absence_id is None]
+    await _apply_others(connection, released, changes, times, author)
     return len(changes)
+
+
+async def _apply_others(
+    connection: Connection,
+    released: Sequence[Record],
+    restored: Mapping[int, RecordChange],
+    times: Times,
+    author: Author,
+) -> None:
+    """Changes records to which an absence no longer applies to another one that does, from their restored marks."""
+    if not released:
+        return
+    student_ids, days = {each.student_id for each in released}, {each.learning_date for each in released}
+    others = await absences_during(connection, released[0].school_id, student_ids, min(days), max(days))
+    changes: dict[int, RecordChange] = {}
+    for record in released:
+        of_session = times.get(record.session_id, ())
+        applying = absences_of_session(others, record.session_id, record.learning_date, of_session)
+        other, back = applying.get(record.student_id), restored[record.id]
+        if other is not None and other.absence.status != back.new_status:
+            new = RecordedMark(other.absence.status, back.new_note)
+            old = RecordedMark(back.new_status, back.new_note, back.version, back.new_arrived_at, back.new_left_at)
+            changes[record.id] = _record_change(old, new, other.id, author)
+    await apply_changes(connection, changes)
 
 
 def _applies(planned: PlannedAbsence, record: Record, times: Times) -> bool:
@@ -107,10 +140,14 @@ def _change(
     """
     applies = _applies(planned, record, times)
     new = RecordedMark(planned.absence.status, record.note) if applies else previous or RecordedMark(None)
+    return _record_change(record.mark, new, planned.id if applies else None, author)
+
+
+def _record_change(old: RecordedMark, new: RecordedMark, absence_id: int | None, author: Author) -> RecordChange:
     return RecordChange(
-        version=record.version + 1,
-        old_status=record.status,
-        old_note=record.note,
+        version=old.version + 1,
+        old_status=old.status,
+        old_note=old.note,
         new_status=new.status,
         new_note=new.note,
         changed_at=author.at,
@@ -119,9 +156,9 @@ def _change(
         key_id=author.caller.key_id,
         reason=None,
         run_id=None,
-        old_arrived_at=record.arrived_at,
-        old_left_at=record.left_at,
+        old_arrived_at=old.arrived_at,
+        old_left_at=old.left_at,
         new_arrived_at=new.arrived_at,
         new_left_at=new.left_at,
-        absence_id=planned.id if applies else None,
+        absence_id=absence_id,
     )

@@ -80,7 +80,7 @@ async def planned_absences_of_class(connection: AsyncConnection, class_id: int, 
     school_id = select(classes.c.school_id).where(classes.c.id == class_id).scalar_subquery()
     ever_enrolled = select(enrolments.c.student_id).where(enrolments.c.class_id == class_id)
     of_class = (absences.c.school_id == school_id, absences.c.student_id.in_(ever_enrolled))
-    return await _applied_absences(connection, day, *of_class)
+    return await _applied_absences(connection, day, day, *of_class)
 
 
 async def absences_of_student(
@@ -88,17 +88,25 @@ async def absences_of_student(
 ) -> list[StudentAbsence]:
     """The absences of a student, without reasons, that apply on a day at a school."""
     of_student = (absences.c.school_id == school_id, absences.c.student_id == student_id)
-    return await _applied_absences(connection, day, *of_student)
+    return await _applied_absences(connection, day, day, *of_student)
+
+
+async def absences_during(
+    connection: AsyncConnection, school_id: int, student_ids: Collection[int], first_day: date, last_day: date
+) -> list[StudentAbsence]:
+    """The absences of students at a school, without reasons, that apply on any day from the first to the last."""
+    of_students = (absences.c.school_id == school_id, absences.c.student_id.in_(sorted(student_ids)))
+    return await _applied_absences(connection, first_day, last_day, *of_students)
 
 
 async def _applied_absences(
-    connection: AsyncConnection, day: date, *conditions: ColumnElement[bool]
+    connection: AsyncConnection, first_day: date, last_day: date, *conditions: ColumnElement[bool]
 ) -> list[StudentAbsence]:
     c = absences.c
     statement = (
         select(c.id, c.student_id, *(c[each.name] for each in fields(AppliedAbsence)))
         .where(*conditions)
-        .where(c.last_day >= day, c.first_day <= day, c.revoked_at.is_(None))
+        .where(c.last_day >= first_day, c.first_day <= last_day, c.revoked_at.is_(None))
     )
     rows = (await connection.execute(statement)).mappings()
     return [StudentAbsence(row["id"], row["student_id"], AppliedAbsence.of_row(row)) for row in rows]
