@@ -187,6 +187,20 @@ async def test_a_retry_is_undone_together_with_the_run_it_retried(register: Regi
     assert (undone["runId"], undone["undone"]) == (retried.json()["runId"], 3)
 
 
+async def test_an_undo_of_a_retry_leaves_nothing_of_the_run_it_retried_for_another_undo(register: Register) -> None:
+    batch_id = (await register.api.create("teacher", learningDate="2024-12-20")).json()["batchId"]
+    first = (await register.api.get(f"{BATCH}/{batch_id}")).json()["runId"]
+    async with one_student_away(register.adsum, register.api.school.student_ids[0]):
+        await _work_off(register, batch_id)
+    await register.api.post(f"{BATCH}/{batch_id}/retry", None, "teacher")
+    await _work_off(register, batch_id)
+    await undo(register, batch_id)
+
+    result = await register.adsum.undo.undo(batch_id, system_caller(), run_id=first)
+
+    assert result.undone == 0
+
+
 async def test_a_batch_that_is_being_processed_is_not_undone(register: Register) -> None:
     created = await register.api.create("teacher", learningDate="2024-12-20")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from adsum.accounts.access import Caller, Permission, require_permission
@@ -52,12 +52,20 @@ class Undo:
         keyed: KeyedRequest[UndoResult] | None = None,
         *,
         run_id: str | None = None,
+        undone_run_ids: Sequence[str] = (),
     ) -> UndoResult:
         """Sets every record back to before the newest run, and writes a change entry for each. It is idempotent.
 
         A retry is undone together with the run that it retried. Records that the run created are cleared, so that the
-        class can be marked again. Records that were changed after the run stay, and are returned. `run_id`: undoes this
-        run of the batch instead of the newest one.
+        class can be marked again. Records that were changed after the run stay, and are returned.
+
+        Args:
+            batch_id: of the batch.
+            caller: the author of the changes.
+            reason: for the history of the records.
+            keyed: the request, if it has an idempotency key.
+            run_id: undoes this run of the batch instead of the newest one.
+            undone_run_ids: runs that were undone while newer ones had changed their marks: nothing is set back to them.
 
         Raises:
             Forbidden: without `attendance:create`.
@@ -75,7 +83,7 @@ class Undo:
             status = await require_status(connection, caller, batch)
             if status.state is BatchState.PROCESSING:
                 raise BatchIsOpen(f"batch {batch_id} is being processed: cancel it first", batchId=batch_id)
-            request = UndoRequest(batch, run_id or status.run_id, caller, self._now(), reason)
+            request = UndoRequest(batch, run_id or status.run_id, caller, self._now(), reason, undone_run_ids)
             undone, kept = await undoing.undo_run(connection, request)
             result = UndoResult(batch_id, request.run_id, undone, kept)
             await store_result(connection, keyed, result)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,13 +42,17 @@ _APPLY_UNDO = sql_file("adsum.batches", "apply_undo", parameters=_OF_RUN)
 
 @dataclass(frozen=True, slots=True)
 class UndoRequest:
-    """An undo of the run `run_id` of a batch, and of the runs that it carries on: its caller, time and reason."""
+    """An undo of the run `run_id` of a batch, and of the runs that it carries on: its caller, time and reason.
+
+    `undone_run_ids`: runs that were undone while newer ones had changed their marks. No record is set back to them.
+    """
 
     batch: Batch
     run_id: str
     caller: Caller
     at: datetime
     reason: str | None
+    undone_run_ids: Sequence[str] = ()
 
     @property
     def values(self) -> dict[str, Any]:
@@ -78,7 +84,7 @@ async def undone_runs(connection: AsyncConnection, batch: Batch) -> list[UndoneR
 
 
 async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> tuple[int, dict[int, RecordedMark]]:
-    """Sets back the records whose newest version is that of the run, with a change entry and an event each.
+    """Sets back the records whose newest standing version is that of the run, with a change entry and an event each.
 
     Returns:
         Their number, and by student the current records that the run has written and that stay. If any was ever set
@@ -92,6 +98,7 @@ async def undo_run(connection: AsyncConnection, undo: UndoRequest) -> tuple[int,
         "user_id": caller.user_id,
         "key_id": caller.key_id,
         "reason": undo.reason,
+        "undone_run_ids": json.dumps(list(undo.undone_run_ids)),
     }
     await _INSERT_UNDO_CHANGES.fetch_all(connection, undo.values | changes)
     record_ids = [record_id for (record_id,) in await _APPLY_UNDO.fetch_all(connection, undo.values)]

@@ -25,7 +25,12 @@ WHERE a.session_id = :session_id AND a.learning_date = :learning_date
             WHERE earlier.attendance_id = a.id AND earlier.run_id IN (SELECT run_id FROM chain)
         )
     )
-    AND NOT COALESCE(c.undoes_run_id = :run_id, false)
+    AND NOT (
+        c.undoes_run_id IS NOT NULL
+        AND EXISTS (
+            SELECT 1 FROM attendance_changes undo WHERE undo.attendance_id = a.id AND undo.undoes_run_id = :run_id
+        )
+    )
     AND NOT (
         COALESCE(
             (a.version = 1 AND a.run_id IN (SELECT run_id FROM chain)) OR c.run_id IN (SELECT run_id FROM chain),
