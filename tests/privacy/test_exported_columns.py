@@ -81,6 +81,7 @@ LEFT_OUT = {
     "desk_entries.student_id": STUDENT,
     "desk_entries.user_id": AUTHOR,
     "desk_entries.pending": "recorded within moments: then exported as marks and as a planned absence",
+    "desk_entries.completed_at": "moments after `entered_at`: then its marks are exported",
     "desk_entries.key_id": AUTHOR,
     "absence_contacts.id": "nothing refers to it",
     "absence_contacts.school_id": "a school of the student; all are exported",

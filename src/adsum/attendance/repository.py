@@ -9,12 +9,19 @@ from datetime import date, datetime
 from operator import attrgetter
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, insert, null, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, insert, null, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adsum.accounts.access import Caller, Role
+from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school, in_visible_session, sees_names
-from adsum.attendance.rules import DescribedRecord, Record, RecordChange, RecordFilters, RecordPosition
+from adsum.attendance.rules import (
+    OFFICE_ROLES,
+    DescribedRecord,
+    Record,
+    RecordChange,
+    RecordFilters,
+    RecordPosition,
+)
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.columns import Instant
 from adsum.platform.database.filters import equal, in_period
@@ -171,7 +178,12 @@ def is_set_by_office() -> ColumnElement[bool]:
     The mark of a planned absence that a register has recorded is set by the caller who took the register.
     Statements in files write `marked_role IN ('office', 'admin')`; a test compares them with this function.
     """
-    return attendances.c.marked_role.in_([Role.OFFICE.value, Role.ADMIN.value])
+    return attendances.c.marked_role.in_(OFFICE_ROLES)
+
+
+def is_set_by_hand() -> ColumnElement[bool]:
+    """Records whose mark the office set by hand."""
+    return and_(is_set_by_office(), attendances.c.absence_id.is_(None))
 
 
 def keeps_mark() -> ColumnElement[bool]:

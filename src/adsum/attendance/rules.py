@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Self
 
-from adsum.accounts.access import Caller
+from adsum.accounts.access import Caller, Role
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.platform.days import validate_stretch
 from adsum.platform.errors import Violation
@@ -15,6 +15,9 @@ from adsum.platform.ids import Batch
 from adsum.platform.texts import note_text
 
 A_MONTH = timedelta(days=31)
+
+OFFICE_ROLES = (Role.OFFICE.value, Role.ADMIN.value)
+"""The roles of authors whose marks are the office's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ async def list_students_on_site(
     accept: Accept = "",
 ) -> Page[PresentItem] | StreamingResponse:
     """Students whose newest mark of today, in the time zone of the school, has them on site: attended, not elsewhere,
-    and not left.
+    and not left. A newer arrival or departure at the desk decides instead.
     """
 
     async def fetch(page: PageRequest) -> Page[PresentItem]:
@@ -135,7 +135,9 @@ async def list_unknown_students(
     exports: Annotated[ListExports, Depends(provided(ListExports))],
     accept: Accept = "",
 ) -> Page[UnknownItem] | StreamingResponse:
-    """Students in a register that is due today, or partly taken, who have no mark on the school's today."""
+    """Students in a register that is due today, or partly taken, who have no mark on the school's today, and no arrival
+    or departure at the desk.
+    """
 
     async def fetch(page: PageRequest) -> Page[UnknownItem]:
         found = await on_site.unknown_page(query.school_id, caller, page)

@@ -140,7 +140,9 @@ class LocalTime:
 
 @dataclass(frozen=True, slots=True)
 class UnknownStudent:
-    """A student without a mark today, with the newest session whose register is due: nobody knows where they are."""
+    """A student without a mark and without an entry of the desk today, with the newest session whose register is due:
+    nobody knows where they are.
+    """
 
     student_id: int
     given_name: str
@@ -157,7 +159,11 @@ class UnknownStudent:
 
 @dataclass(frozen=True, slots=True)
 class OnSiteStudent:
-    """A student who is on site by their newest mark of today, with the session of that mark."""
+    """A student who is on site by their newest mark of today, with the session of that mark.
+
+    After a newer arrival at the desk, `status` is `present`, and `marked_at` the time at which it was entered. Without
+    a mark, the session is the due one that begins last.
+    """
 
     student_id: int
     given_name: str

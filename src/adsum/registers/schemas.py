@@ -101,7 +101,10 @@ class RosterAnswer(Schema):
 
 
 class PresentItem(Schema):
-    """A student who is on site, with the class, the session and the time of the newest mark."""
+    """A student who is on site, with the class, the session and the time of the newest mark.
+
+    After a newer arrival at the desk, the status is `present`, and the time is that of the entry.
+    """
 
     student_id: int
     given_name: str

@@ -46,6 +46,8 @@ desk_entries = Table(
     Column("undone_at", Instant),
     # {"marks": […], "absentFrom": […]}: what the entry makes, until all of it is made. See `DeskMarks`.
     Column("pending", Json),
+    # When all of it was made; NULL: it is not, or a release before 0071 made it.
+    Column("completed_at", Instant),
     Index(None, "school_id", "day"),
     Index(None, "student_id", "day"),
 )

@@ -16,7 +16,7 @@ from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.privacy.merging.rules import MergeChoices
-from adsum.registers.desk import service
+from adsum.registers.desk import completion
 from adsum.registers.desk.rules import (
     DeskFilters,
     DeskKind,
@@ -121,6 +121,26 @@ async def test_the_undo_of_two_departures_gives_the_mark_of_the_teacher_back(
     assert await marks(office) == {lessons[0]: ("present", None, None)}
 
 
+@pytest.mark.every_case
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
+async def test_the_undo_of_departures_gives_the_mark_of_the_office_back_in_any_order(
+    office: Office, lessons: list[int], order: tuple[int, ...]
+) -> None:
+    await office.take("office")
+    entries: list[dict[str, Any]] = []
+    for time, status, expected in (
+        ("07:50", "absent", "absent"),
+        ("07:55", "excused", "excused"),
+        ("08:20", "excused", "excused"),
+    ):
+        entries.append((await enter(office, "departure", time, status=status)).json())
+        await settled(office, entries[-1])
+        assert (await marks(office))[lessons[0]][0] == expected
+    for number in order:
+        assert (await office.api.post(f"/desk-entries/{entries[number]['id']}/undo", {}, "office")).is_success
+    assert await marks(office) == {lessons[0]: ("present", None, None)}
+
+
 async def test_a_departure_keeps_the_mark_of_another_absence_and_its_link(office: Office, lessons: list[int]) -> None:
     student = office.school.student_ids[0]
     await office.take()
@@ -165,13 +185,13 @@ async def test_a_run_that_begins_after_the_check_is_waited_for(
         return []
 
     monkeypatch.setattr(AttendancesService, "preview_batches", nothing_open)
-    monkeypatch.setattr(service, "ATTEMPTS", 2)
+    monkeypatch.setattr(completion, "ATTEMPTS", 2)
     await office.api.create("teacher", isSelectedAll=False, unselectedStudentIds=[office.school.student_ids[1]])
     new = NewEntry(DeskKind.ARRIVAL, office.school.student_ids[0], "08:10", "bus")
     actor, day = caller(Role.OFFICE, office.school.school_id), date.fromisoformat(DAY)
     with pytest.raises(BatchIsOpen):
         await office.adsum.desk.enter(new, actor, day=day)
-    monkeypatch.setattr(service, "ATTEMPTS", 200)
+    monkeypatch.setattr(completion, "ATTEMPTS", 200)
     async with office.worker():
         entry = (await office.adsum.desk.enter(new, actor, day=day)).entry
     assert [run.batch_id for run in entry.runs] == [Batch(office.school.class_id, lessons[0], day).id]
@@ -271,13 +291,23 @@ async def test_entries_are_exported_moved_by_a_merge_and_erased_with_the_student
     assert len(lessons) == len(HOURS)
 
 
-async def test_an_absence_that_was_planned_before_survives_the_undo(office: Office, lessons: list[int]) -> None:
+async def test_an_absence_that_two_entries_share_ends_with_the_second_undo(office: Office, lessons: list[int]) -> None:
     first = (await enter(office, "departure", "10:00")).json()
     twin = (await enter(office, "departure", "10:00")).json()
     assert twin == first, "the same entry again"
     # Another time in the break: the same later sessions, so the same absence.
     later = (await enter(office, "departure", "09:50")).json()
-    assert (later["id"] == first["id"], later["absenceId"]) == (False, None)
-    await office.api.post(f"/desk-entries/{later['id']}/undo", {}, "office")
-    assert (await office.api.get(f"/absences/{first['absenceId']}")).json()["revokedAt"] is None
+    assert (later["id"] == first["id"], later["absenceId"]) == (False, first["absenceId"])
+    for entry, is_revoked in ((first, False), (later, True)):
+        await office.api.post(f"/desk-entries/{entry['id']}/undo", {}, "office")
+        absence = (await office.api.get(f"/absences/{first['absenceId']}")).json()
+        assert (absence["revokedAt"] is not None) == is_revoked
     assert len(lessons) == len(HOURS)
+
+
+async def test_an_absence_that_was_planned_before_survives_the_undo(office: Office, lessons: list[int]) -> None:
+    planned = await office.planned(office.school.student_ids[0], sessionIds=lessons[2:], reason="bus")
+    entered = (await enter(office, "departure", "09:50")).json()
+    assert entered["absenceId"] is None
+    await office.api.post(f"/desk-entries/{entered['id']}/undo", {}, "office")
+    assert (await office.api.get(f"/absences/{planned}")).json()["revokedAt"] is None

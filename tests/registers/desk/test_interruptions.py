@@ -15,7 +15,7 @@ from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult, Submission
 from adsum.platform.errors import Invalid, Unavailable, Violation
 from adsum.platform.ids import Batch
-from adsum.registers.desk import service
+from adsum.registers.desk import completion
 from tests.absences.conftest import Office
 from tests.registers.desk.entering import enter, marks, settled
 from tests.support.api import DAY, violations
@@ -134,7 +134,7 @@ async def test_an_entry_whose_process_is_killed_is_completed(
     places: dict[str, tuple[Any, str]] = {
         "before the mark": (AttendancesService, "create_batch"),
         "before the absence": (Absences, "add"),
-        "before the end": (service, "set_complete"),
+        "before the end": (completion, "set_complete"),
     }
 
     async def kill(*args: Any, **kwargs: Any) -> None:

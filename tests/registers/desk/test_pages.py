@@ -41,7 +41,7 @@ async def test_the_desk_enters_prints_and_undoes(office: Office, lessons: list[i
     pages, school, student = Pages(office.api), office.school, office.school.student_ids[0]
     path = f"/desk?school={school.school_id}&date={DAY}"
     form: dict[str, Any] = {"school": school.school_id, "date": DAY, "student": student, "kind": "departure"}
-    refused = await pages.send("/desk", form | {"time": "23:00", "reason": "tooth"})
+    refused = await pages.send("/desk", form | {"time": "07:00", "reason": "tooth", "kind": "arrival"})
     assert refused.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "No session of this student changes" in visible_text(refused)
     assert 'value="tooth"' in refused.text

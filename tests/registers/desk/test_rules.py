@@ -8,10 +8,13 @@ from typing import Any
 
 from adsum.attendance.rules import Mark
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, Status, StatusFlag
+from adsum.registers.desk.places import tells_place
 from adsum.registers.desk.rules import (
+    DeskEntry,
     DeskKind,
     DeskSession,
     NewEntry,
+    awaited_session,
     default_status,
     field_of,
     marks_of_arrival,
@@ -158,6 +161,50 @@ def test_an_entry_that_changes_nothing_says_which_mark_stays() -> None:
     assert named(DeskKind.ARRIVAL, "07:00", day_of()) is None
     assert named(DeskKind.DEPARTURE, "11:20", day_of(None, None, "present", "absent")) == 4
     assert named(DeskKind.DEPARTURE, "12:00", day_of("present", "present", "present", "present")) is None
+
+
+def entry(kind: DeskKind, time: str) -> DeskEntry:
+    author = (datetime.now(UTC), "office", None, None)
+    return DeskEntry(1, 1, 1, TODAY, kind, time, "bus", "absent", None, [], *author)
+
+
+def test_an_entry_that_changes_no_session_is_made_if_it_tells_where_the_student_is() -> None:
+    left = Status("left", "Left early", "X", CountsAs.ATTENDED, frozenset({StatusFlag.LEFT_EARLY}))
+    statuses = SchoolStatuses([left])
+    arrived, departed = entry(DeskKind.ARRIVAL, "09:50"), entry(DeskKind.DEPARTURE, "09:50")
+
+    def kinds(sessions: list[DeskSession], time: str, newest: DeskEntry | None = None) -> set[DeskKind]:
+        return {kind for kind in DeskKind if tells_place(NewEntry(kind, 1, time, "bus"), sessions, newest, statuses)}
+
+    leaves, arrives = {DeskKind.DEPARTURE}, {DeskKind.ARRIVAL}
+    present, absent = day_of(*["present"] * 4), day_of(*["absent"] * 4)
+    marked = [("present", leaves), ("absent", arrives), ("excused", arrives), ("left", arrives), (None, leaves)]
+    for mark, expected in marked:
+        assert kinds(day_of(mark), "15:00") == expected, mark
+    assert kinds(day_of(), "07:00") == set(), "nobody knows it, and no session has begun"
+    for mark in ("present", "left"):
+        last = day_of(None, None, None, mark, left_at="11:20")
+        assert [kinds(last, time) for time in ("11:10", "11:20")] == [leaves, arrives]
+    assert kinds(day_of("excused", left_at="08:30"), "08:20") == arrives
+    for sessions in (present[:2], absent[:2]):
+        assert (kinds(sessions, "09:55", arrived), kinds(sessions, "09:55", departed)) == (leaves, arrives)
+    assert (kinds(absent, "11:00", arrived), kinds(present, "11:00", arrived)) == (arrives, leaves)
+    assert (kinds(absent, "11:00", departed), kinds(present, "11:00", departed)) == (arrives, leaves)
+    assert kinds([*present[:2], replace(absent[2], arrived_at="10:05")], "11:00", departed) == arrives
+    assert kinds([*absent[:2], replace(present[2], left_at="10:05")], "11:00", arrived) == arrives
+    assert kinds([], "11:00", departed) == arrives
+
+
+def test_an_entry_waits_for_the_marks_on_which_it_depends() -> None:
+    first, second, third, fourth = (replace(each, is_being_saved=True) for each in day_of())
+
+    def awaited(kind: DeskKind, *sessions: DeskSession) -> DeskSession | None:
+        return awaited_session(NewEntry(kind, 1, "09:20", "bus"), sessions)
+
+    assert awaited(DeskKind.ARRIVAL, first, second, third, fourth) == first
+    assert awaited(DeskKind.DEPARTURE, first, second, third, fourth) == second
+    assert awaited(DeskKind.DEPARTURE, first, *day_of()[1:2], third, fourth) is None
+    assert awaited(DeskKind.ARRIVAL, *day_of()) is None
 
 
 def test_violations_of_batches_and_absences_are_those_of_the_entry() -> None:

@@ -141,6 +141,20 @@ class SchoolStatuses:
         """The codes of authorised absences that can be given. They explain an absence."""
         return [code for code in self.absences if StatusFlag.AUTHORISED in self._by_code[code].flags]
 
+    @property
+    def on_site(self) -> list[str]:
+        """The codes of marks that have a student on site, including retired ones."""
+        return [each.code for each in self._attended_on_site if StatusFlag.LEFT_EARLY not in each.flags]
+
+    @property
+    def on_site_until_left(self) -> list[str]:
+        """The codes of marks that have a student on site up to the time at which they left, including retired ones."""
+        return [each.code for each in self._attended_on_site]
+
+    @property
+    def _attended_on_site(self) -> list[Status]:
+        return [each for each in self if each.counts_as is CountsAs.ATTENDED and StatusFlag.OFF_SITE not in each.flags]
+
     def violation_of(self, code: str, pointer: str) -> Violation | None:
         """The violation in giving this status, if there is one."""
         status, params = self.get(code), {"allowed": self.in_use}

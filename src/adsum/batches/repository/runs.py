@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from itertools import accumulate
 from typing import Any, TypeAlias
 
@@ -145,6 +145,13 @@ async def find_runs(connection: AsyncConnection, run_ids: Collection[str]) -> di
     """The runs with these ids, as far as they exist."""
     rows = await connection.execute(_runs().where(batch_runs.c.run_id.in_(run_ids)))
     return {row.run_id: _run(row) for row in rows}
+
+
+async def find_open_runs(connection: AsyncConnection, session_ids: Collection[int], day: date) -> dict[int, Run]:
+    """The open run of each of these sessions on a day, as far as it has one."""
+    c = batch_runs.c
+    of_day = (c.session_id.in_(session_ids), c.learning_date == day, c.state == RunState.OPEN)
+    return {row.session_id: _run(row) for row in await connection.execute(_runs().where(*of_day))}
 
 
 async def open_runs_after(

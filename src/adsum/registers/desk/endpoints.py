@@ -14,8 +14,9 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.schemas import Page, PathId, page_of_items
+from adsum.registers.desk.completion import EntryResult
 from adsum.registers.desk.schemas import DeskEntryItem, DeskQuery, NewDeskEntry
-from adsum.registers.desk.service import DeskEntries, EntryResult
+from adsum.registers.desk.service import DeskEntries
 
 router = APIRouter(prefix="/desk-entries", tags=["registers"], route_class=JsonRoute)
 EntryId = Annotated[PathId, Path(alias="id")]

@@ -20,9 +20,10 @@ from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, OnceForm, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
+from adsum.registers.desk.completion import EntryResult
 from adsum.registers.desk.page_data import DeskPageData, FoundStudents
 from adsum.registers.desk.rules import DeskKind, NewEntry
-from adsum.registers.desk.service import DeskEntries, EntryResult
+from adsum.registers.desk.service import DeskEntries
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 PATH = "/desk"

@@ -14,8 +14,11 @@ from adsum.absences.repository.planned import absences_of_student
 from adsum.absences.rules import Author, StudentAbsence, absences_of_session
 from adsum.accounts.access import Caller
 from adsum.accounts.visibility import in_visible_school
-from adsum.attendance.repository import is_set_by_office
+from adsum.attendance.repository import is_set_by_hand
+from adsum.attendance.rules import OFFICE_ROLES
 from adsum.attendance.tables import attendances
+from adsum.batches.repository.runs import find_open_runs
+from adsum.batches.run import Run
 from adsum.platform.database.columns import columns_of
 from adsum.platform.database.filters import equal, in_period
 from adsum.platform.database.validity import valid_on
@@ -33,13 +36,15 @@ _COLUMNS = columns_of(desk_entries, DeskEntry, author="entered")
 async def sessions_of_student(
     connection: AsyncConnection, school_id: int, student_id: int, day: date
 ) -> list[DeskSession]:
-    """The sessions of a student at a school on a day, by time; sessions without times first."""
+    """The sessions of a student at a school on a day, by time; sessions without times first.
+
+    A mark that an open run is about to record counts as recorded.
+    """
     of_day = literal(day, Date())
     c, m, e, a = classes.c, sessions.c, enrolments.c, attendances.c
     is_enrolled = select(e.class_id).where(e.student_id == student_id, valid_on(enrolments, of_day))
-    by_hand = is_set_by_office() & a.absence_id.is_(None)
     found = (
-        select(c.id, c.title, m.id, m.title, a.status, a.arrived_at, a.left_at, by_hand)
+        select(c.id, c.title, m.id, m.title, a.version, a.status, a.arrived_at, a.left_at, is_set_by_hand())
         .select_from(sessions)
         .join(classes, c.id == m.class_id)
         .join(schools, schools.c.id == c.school_id)
@@ -52,15 +57,29 @@ async def sessions_of_student(
     rows = (await connection.execute(found)).all()
     times = await times_of_sessions(connection, [row[2] for row in rows])
     planned = await absences_of_student(connection, school_id, student_id, day)
-    listed = [_desk_session(row, day, times.get(row[2], ()), planned) for row in rows]
+    open_runs = await find_open_runs(connection, [row[2] for row in rows], day)
+    marked = [_with_mark_of_run(row, student_id, open_runs.get(row[2])) for row in rows]
+    listed = [_desk_session(row, day, times.get(row[2], ()), planned) for row in marked]
     return sorted(listed, key=lambda each: (each.begins or "", each.session_id))
+
+
+def _with_mark_of_run(row: Sequence[Any], student_id: int, run: Run | None) -> Sequence[Any]:
+    """A row of a session with the mark that its open run is about to record, instead of the recorded mark."""
+    *of_session, version, status, arrived_at, left_at, by_hand = row
+    # A record keeps the version that its job has until the job is processed.
+    jobs = run.jobs if run is not None else ()
+    waiting = next((each for each in jobs if each.student_id == student_id and each.version == version), None)
+    if run is None or waiting is None:
+        return (*of_session, status, arrived_at, left_at, by_hand, False)
+    mark, is_offices = waiting.mark, run.accepted_role in OFFICE_ROLES
+    return (*of_session, mark.status, mark.arrived_at, mark.left_at, is_offices and mark.absence_id is None, True)
 
 
 def _desk_session(
     row: Sequence[Any], day: date, times: Sequence[SessionTime], planned: Sequence[StudentAbsence]
 ) -> DeskSession:
     """The session of a row with its times on the day, and the planned absence that applies to it, if one does."""
-    class_id, class_title, session_id, title, *mark, by_hand = row
+    class_id, class_title, session_id, title, *mark, by_hand, is_being_saved = row
     on_day = times_on(day, times)
     applying = next(iter(absences_of_session(planned, session_id, day, times).values()), None)
     return DeskSession(
@@ -71,6 +90,7 @@ def _desk_session(
         planned_status=None if applying is None else applying.absence.status,
         absence_id=None if applying is None else applying.id,
         is_set_by_office=bool(by_hand),
+        is_being_saved=is_being_saved,
     )
 
 
@@ -85,6 +105,46 @@ async def find_same_entry(
     )
     found = await connection.execute(_select_entries().where(*is_same, c.undone_at.is_(None)).limit(1))
     row = found.one_or_none()
+    return None if row is None else _entry(*row)
+
+
+async def departures_before(connection: AsyncConnection, arrival: DeskEntry) -> list[DeskEntry]:
+    """The departures of the student on the day of an arrival, up to its time, that are not undone."""
+    c = desk_entries.c
+    of_day = (c.school_id == arrival.school_id, c.student_id == arrival.student_id, c.day == arrival.day)
+    found = _select_entries().where(*of_day, c.kind == DeskKind.DEPARTURE, c.time <= arrival.time)
+    return [_entry(*row) for row in await connection.execute(found.where(c.undone_at.is_(None)))]
+
+
+async def set_absence(connection: AsyncConnection, departure: DeskEntry, absence_id: int) -> None:
+    """Replaces the planned absence of a departure, and of the entries that share it."""
+    shares = desk_entries.c.absence_id == departure.absence_id
+    await connection.execute(update(desk_entries).where(shares).values(absence_id=absence_id))
+
+
+async def is_absence_of_entry(connection: AsyncConnection, absence_id: int, besides: int | None = None) -> bool:
+    """Whether an entry that is not undone has this planned absence. `besides`: an entry that does not count."""
+    c = desk_entries.c
+    found = select(c.id).where(c.absence_id == absence_id, c.undone_at.is_(None), c.id != (besides or 0)).limit(1)
+    return await connection.scalar(found) is not None
+
+
+async def undone_run_ids(connection: AsyncConnection, entry: DeskEntry) -> list[str]:
+    """The runs of the undone entries of the same student on the same day."""
+    c = desk_entries.c
+    of_day = (c.school_id == entry.school_id, c.student_id == entry.student_id, c.day == entry.day)
+    undone = await connection.scalars(select(c.runs).where(*of_day, c.undone_at.is_not(None)))
+    return [run_id for runs in undone for _, run_id in runs]
+
+
+async def newest_entry(
+    connection: AsyncConnection, school_id: int, student_id: int, day: date, until: str
+) -> DeskEntry | None:
+    """The entry of a student on a day that has the latest time up to `until`, and is not undone."""
+    c = desk_entries.c
+    of_student = (c.school_id == school_id, c.student_id == student_id, c.day == day)
+    entries = select(*_COLUMNS).where(*of_student, c.undone_at.is_(None), c.time <= until)
+    row = (await connection.execute(entries.order_by(c.time.desc(), c.id.desc()).limit(1))).one_or_none()
     return None if row is None else _entry(*row)
 
 
@@ -140,11 +200,23 @@ async def list_desk_entries(
     return [_entry(*row) for row in await connection.execute(statement)]
 
 
+async def set_pending(connection: AsyncConnection, entry_id: int, pending: DeskMarks) -> None:
+    """Stores what an entry has to make."""
+    await connection.execute(
+        update(desk_entries).where(desk_entries.c.id == entry_id).values(pending=pending.to_json())
+    )
+
+
 async def set_complete(
-    connection: AsyncConnection, entry_id: int, absence_id: int | None, runs: Sequence[DeskRun]
+    connection: AsyncConnection, entry_id: int, absence_id: int | None, runs: Sequence[DeskRun], at: datetime
 ) -> None:
     """Stores what an entry has made, so that nothing of it is pending."""
-    made = {"absence_id": absence_id, "runs": [[run.batch_id, run.run_id] for run in runs], "pending": null()}
+    made = {
+        "absence_id": absence_id,
+        "runs": [[run.batch_id, run.run_id] for run in runs],
+        "pending": null(),
+        "completed_at": at,
+    }
     await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(made))
 
 

@@ -50,9 +50,10 @@ class DeskSession:
 
     Attributes:
         begins, ends: local 'HH:MM', of all its times on the day; None: its times are unknown, and it is held all day.
-        status: the recorded mark; None: there is none, or it was cleared.
+        status: the recorded mark, or the one that is being saved; None: there is none, or it was cleared.
         planned_status, absence_id: of the planned absence that applies, or None.
         is_set_by_office: whether the office set the mark by hand. False for the mark of a planned absence.
+        is_being_saved: whether an open run is about to record the mark.
     """
 
     class_id: int
@@ -67,6 +68,7 @@ class DeskSession:
     planned_status: str | None = None
     absence_id: int | None = None
     is_set_by_office: bool = False
+    is_being_saved: bool = False
 
     def is_over_by(self, time: str) -> bool:
         return self.ends is not None and self.ends <= time
@@ -204,7 +206,7 @@ def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, st
     Sessions up to the last one in which the student was seen stay as they are, and so do authorised absences. A
     session that begins at this time is not missed.
     """
-    begun = [each for each in _concerned(sessions) if each.has_begun_by(time)]
+    begun = [each for each in concerned_sessions(sessions) if each.has_begun_by(time)]
     seen = [
         i for i, each in enumerate(begun) if _counts_as(each, statuses) is CountsAs.ATTENDED and each.is_over_by(time)
     ]
@@ -231,7 +233,7 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, 
     the office, so attended and unexplained ones of these are marked `missed`; nor those of other absences, which stay,
     because an undo of their correction would lose the absence.
     """
-    concerned = _concerned(sessions)
+    concerned = concerned_sessions(sessions)
     running = [each for each in concerned if each.has_begun_by(time) and not each.is_over_by(time)]
     unbegun = [each for each in concerned if not each.has_begun_by(time)]
     later = list(takewhile(lambda each: not each.has_arrived_since(time), unbegun))
@@ -249,9 +251,17 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, 
     return _without_recorded(wanted, [each.session_id for each in later])
 
 
+def awaited_session(new: NewEntry, sessions: Sequence[DeskSession]) -> DeskSession | None:
+    """A session whose mark is being saved and decides which marks the entry makes: of an arrival one that has begun, of
+    a departure a running one. None: there is none. The marks of later sessions are corrected when they are recorded.
+    """
+    begun = (each for each in concerned_sessions(sessions) if each.has_begun_by(new.time) and each.is_being_saved)
+    return next((each for each in begun if new.kind is DeskKind.ARRIVAL or not each.is_over_by(new.time)), None)
+
+
 def violation_of_nothing(new: NewEntry, sessions: Sequence[DeskSession]) -> Violation:
     """The violation of an entry that changes no session. It names the last begun session, whose mark stays."""
-    begun = [each for each in _concerned(sessions) if each.has_begun_by(new.time)]
+    begun = [each for each in concerned_sessions(sessions) if each.has_begun_by(new.time)]
     if new.kind is DeskKind.DEPARTURE:
         begun = [each for each in begun if not each.is_over_by(new.time)]
     if not begun:
@@ -264,6 +274,11 @@ def violation_of_nothing(new: NewEntry, sessions: Sequence[DeskSession]) -> Viol
     )
     params = {"time": new.time, "sessionId": stays.session_id, "sessionTitle": stays.title, "status": stays.status}
     return Violation("nothing_to_record", detail, "/time", params)
+
+
+def concerned_sessions(sessions: Sequence[DeskSession]) -> Sequence[DeskSession]:
+    """The sessions with times. If there are none, the register is that of the whole day."""
+    return [each for each in sessions if each.begins is not None] or sessions
 
 
 def default_status(kind: DeskKind, statuses: SchoolStatuses) -> str:
@@ -320,11 +335,6 @@ def _without_recorded(wanted: Sequence[tuple[DeskSession, Mark]], absent_from: S
         if (each.status, each.arrived_at, each.left_at) != (mark.status, mark.arrived_at, mark.left_at)
     ]
     return DeskMarks(changed, absent_from, are_recorded=len(changed) < len(wanted))
-
-
-def _concerned(sessions: Sequence[DeskSession]) -> Sequence[DeskSession]:
-    """The sessions with times. If there are none, the register is that of the whole day."""
-    return [each for each in sessions if each.begins is not None] or sessions
 
 
 def _counts_as(session: DeskSession, statuses: SchoolStatuses) -> CountsAs | None:

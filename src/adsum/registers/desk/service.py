@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
 
-from adsum.absences.rules import Absence, Author
-from adsum.absences.service import AbsenceResult, Absences
-from adsum.accounts.access import Caller, Permission, Role, require_permission
+from adsum.absences.rules import Author
+from adsum.absences.service import Absences
+from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
-from adsum.batches.retry_cancel import BatchIsOpen
-from adsum.batches.rules import OnExisting
 from adsum.batches.service import AttendancesService
-from adsum.batches.submission import BatchResult, Selection, StudentMark, Submission
+from adsum.batches.submission import BatchResult
 from adsum.batches.undo import Undo
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import (
-    AlreadyAnswered,
-    AnswerKey,
     KeyedRequest,
     claim_key,
     require_unanswered,
@@ -30,25 +23,31 @@ from adsum.platform.database.answers import (
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import AdsumError, Invalid, NotFound, refuse
+from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
+from adsum.registers.desk.completion import Completion, EntryResult, busy, of_entry, submissions
+from adsum.registers.desk.places import tells_place
 from adsum.registers.desk.repository import (
     add_entry,
     find_entry,
     find_same_entry,
+    is_absence_of_entry,
     list_desk_entries,
+    newest_entry,
     sessions_of_student,
-    set_complete,
     set_undone,
+    undone_run_ids,
 )
+from adsum.registers.desk.returns import Returns
 from adsum.registers.desk.rules import (
     DeskEntry,
     DeskFilters,
+    DeskKind,
     DeskMarks,
-    DeskRun,
     DeskSession,
     NewEntry,
+    awaited_session,
     default_status,
-    field_of,
     marks_of,
     validate_entry,
     violation_of_nothing,
@@ -58,8 +57,6 @@ from adsum.roster.service import school_of_student
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import time_zone_of
 
-ATTEMPTS = 30
-PAUSE_S = 0.1
 # In the history of records after the edit window. The reason of the entry stays with the office.
 REASON = "entered at the desk"
 
@@ -86,14 +83,6 @@ class CheckedEntry:
     exists: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EntryResult:
-    """An entry that was entered; `is_new` is false if it was complete before."""
-
-    entry: DeskEntry
-    is_new: bool
-
-
 class DeskEntries:
     """Enters and undoes late arrivals and early departures. Every method raises Forbidden without
     `attendance:overrule`.
@@ -107,6 +96,8 @@ class DeskEntries:
         self._database = database
         self._attendances = attendances
         self._absences = absences
+        self._completion = Completion(database, attendances, absences, now)
+        self._returns = Returns(database, absences)
         self._undo = undo
         self._now = now
 
@@ -132,7 +123,8 @@ class DeskEntries:
         day: date | None = None,
     ) -> EntryResult:
         """Enters an arrival or a departure: marks of the sessions that it concerns, and of a departure a planned
-        absence from the later ones.
+        absence from the later ones. One that changes no session, such as a departure after the last one, is entered if
+        it tells where the student is.
 
         Each mark is a batch of one student, as a register makes it. All of them are checked, the entry is stored, and
         then they are submitted. If that is interrupted, the entry is incomplete: the same entry again, or `complete`,
@@ -151,7 +143,7 @@ class DeskEntries:
         entry = await self._find_or_add(checked, caller, keyed)
         if entry.is_complete:
             return EntryResult(entry, is_new=False)
-        return EntryResult(await self._complete(entry, caller, keyed), is_new=True)
+        return EntryResult(await self._completion.complete(entry, caller, keyed), is_new=True)
 
     async def complete(self, entry_id: int, caller: Caller) -> DeskEntry:
         """Submits what is missing of an entry that was interrupted. A complete or undone entry stays as it is.
@@ -162,12 +154,18 @@ class DeskEntries:
             BatchIsOpen: a register that it concerns is being saved.
         """
         entry = await self.find(entry_id, caller)
-        return entry if entry.is_complete or entry.undone_at is not None else await self._complete(entry, caller)
+        return (
+            entry
+            if entry.is_complete or entry.undone_at is not None
+            else await self._completion.complete(entry, caller)
+        )
 
     async def undo(self, entry_id: int, caller: Caller) -> DeskEntry:
-        """Undoes an entry: sets its marks back, unless somebody has changed them since, and revokes its absence.
+        """Undoes an entry: sets its marks back, unless somebody has changed them since, and revokes its absence, unless
+        another entry shares it.
 
-        To undo it again changes nothing.
+        A mark that a newer entry has changed stays until that one is undone, too: in any order, the undos end at the
+        mark before both. To undo an entry again changes nothing.
 
         Raises:
             NotFound: there is no such entry, or the caller does not see it.
@@ -178,11 +176,18 @@ class DeskEntries:
             return entry
         if not entry.is_complete:
             # A run that is not known yet, or begins meanwhile, would stay.
-            entry = await self._complete(entry, caller, skips_refused=True)
+            entry = await self._completion.complete(entry, caller, skips_refused=True)
+        async with self._database.snapshot() as connection:
+            undone = await undone_run_ids(connection, entry)
+            absence_id = entry.absence_id
+            if absence_id is not None and await is_absence_of_entry(connection, absence_id, besides=entry.id):
+                absence_id = None
         for run in entry.runs:
-            await self._undo.undo(run.batch_id, caller, run_id=run.run_id)
-        if entry.absence_id is not None:
-            await self._absences.revoke(entry.absence_id, None, caller)
+            await self._undo.undo(run.batch_id, caller, run_id=run.run_id, undone_run_ids=undone)
+        if absence_id is not None:
+            await self._absences.revoke(absence_id, None, caller)
+        if entry.kind is DeskKind.ARRIVAL:
+            await self._returns.restore_absences(entry, caller)
         now = self._now()
         async with self._database.transaction() as connection:
             await set_undone(connection, entry_id, now)
@@ -229,8 +234,12 @@ class DeskEntries:
             status = new.status or default_status(new.kind, statuses)
             refuse(list(validate_entry(new, status, statuses, of.day, of.now)))
             same = await find_same_entry(connection, of.school_id, of.day, new, status)
+            newest = await newest_entry(connection, of.school_id, new.student_id, of.day, new.time)
+        awaited = awaited_session(new, of.sessions)
+        if same is None and awaited is not None:
+            raise busy(Batch(awaited.class_id, awaited.session_id, of.day).id)
         made = marks_of(new, of.sessions, status, statuses)
-        if same is None and made.concern_nothing:
+        if same is None and made.concern_nothing and not tells_place(new, of.sessions, newest, statuses):
             violation = violation_of_nothing(new, of.sessions)
             raise Invalid(violation.detail, [violation])
         return CheckedEntry(new, of.school_id, of.day, status, made, exists=same is not None)
@@ -238,15 +247,15 @@ class DeskEntries:
     async def _preview(self, checked: CheckedEntry, caller: Caller) -> DeskMarks:
         """The marks, with a reason if the edit window is over. Raises the error of the first that would be refused."""
         made, student_id, day = checked.made, checked.new.student_id, checked.day
-        outcomes = await self._attendances.preview_batches(_submissions(made, student_id, day), caller)
+        outcomes = await self._attendances.preview_batches(submissions(made, student_id, day), caller)
         if any(_needs_reason(each) for each in outcomes):
             made = replace(made, reason=REASON)
-            outcomes = await self._attendances.preview_batches(_submissions(made, student_id, day), caller)
+            outcomes = await self._attendances.preview_batches(submissions(made, student_id, day), caller)
         for outcome in outcomes:
             if isinstance(outcome, AdsumError):
-                raise _of_entry(outcome)
+                raise of_entry(outcome)
             if outcome.is_skipped:
-                raise _busy(outcome)
+                raise busy(outcome.batch_id)
         return made
 
     @repeats_if_contended
@@ -269,107 +278,6 @@ class DeskEntries:
                 await store_result(connection, keyed, EntryResult(entry, is_new=False))
         return entry
 
-    async def _complete(
-        self,
-        entry: DeskEntry,
-        caller: Caller,
-        keyed: KeyedRequest[EntryResult] | None = None,
-        *,
-        skips_refused: bool = False,
-    ) -> DeskEntry:
-        """Submits the pending marks and the absence as the author of the entry, and stores what they have become.
-
-        The idempotency keys are those of the entry: what was submitted before keeps its run and its absence.
-        `skips_refused`: leaves out what can no longer be recorded instead of raising its error.
-        """
-        assert entry.pending is not None, "it is incomplete"
-        refused = (Invalid, NotFound) if skips_refused else ()
-        author = _author_of(entry, caller)
-        runs: list[DeskRun] = []
-        absence_id: int | None = None
-        try:
-            for submission in _submissions(entry.pending, entry.student_id, entry.day):
-                with suppress(*refused):
-                    result = await self._mark(entry, submission, author)
-                    # A mark that somebody else has made since the check begins no run.
-                    if result.is_new_run and result.run_id is not None:
-                        runs.append(DeskRun(result.batch_id, result.run_id))
-            if entry.pending.absent_from:
-                with suppress(*refused):
-                    absence_id = await self._add_absence(entry, entry.pending.absent_from, author)
-        except AdsumError as error:
-            raise _of_entry(error) from None
-        completed = replace(entry, absence_id=absence_id, runs=runs, pending=None)
-        await self._store_complete(completed, keyed)
-        return completed
-
-    async def _mark(self, entry: DeskEntry, submission: Submission, author: Caller) -> BatchResult:
-        """Submits a mark. A run that has begun since the check ends within moments."""
-        number = waited = 0
-        while True:
-            # The answer that another run is open is stored under a key, too.
-            key = f"desk-{entry.id}-{entry.student_id}-{submission.session_id}-{number}"
-            result = await self._attendances.create_batch(replace(submission, idempotency_key=key), author)
-            if not result.is_skipped:
-                return result
-            number += 1
-            if not result.is_repeated:
-                waited += 1
-                if waited == ATTEMPTS:
-                    raise _busy(result)
-                await asyncio.sleep(PAUSE_S)
-
-    async def _add_absence(self, entry: DeskEntry, session_ids: Sequence[int], author: Caller) -> int | None:
-        """The id of the planned absence that the entry adds; None: it was planned before, and stays after an undo."""
-        absence = Absence(entry.day, entry.day, entry.status, tuple(session_ids), reason=entry.reason)
-        key = AnswerKey(author.actor, f"desk-{entry.id}-{entry.student_id}-absence")
-        keyed = KeyedRequest(key, "", self._now(), _added_absence)
-        try:
-            added = await self._absences.add([entry.student_id], absence, author, keyed, school_id=entry.school_id)
-        except AlreadyAnswered as repeated:
-            return repeated.answer["absenceId"]
-        return _added_absence(added)["absenceId"]
-
-    @repeats_if_contended
-    async def _store_complete(self, entry: DeskEntry, keyed: KeyedRequest[EntryResult] | None) -> None:
-        async with self._database.transaction() as connection:
-            await set_complete(connection, entry.id, entry.absence_id, entry.runs)
-            await store_result(connection, keyed, EntryResult(entry, is_new=True))
-
-
-def _author_of(entry: DeskEntry, caller: Caller) -> Caller:
-    """The author of an entry, with the permissions of the caller who completes it."""
-    ids = {"user_id": entry.entered_by_user_id, "key_id": entry.entered_by_key_id}
-    return replace(caller, role=Role(entry.entered_by_role), **ids)
-
-
-def _added_absence(result: AbsenceResult) -> dict[str, Any]:
-    return {"absenceId": result.absences[0].id if result.is_new else None}
-
-
-def _of_entry(error: AdsumError) -> AdsumError:
-    """The error of a batch or an absence, with the fields of the entry."""
-    violations = [replace(each, pointer=field_of(each.pointer)) for each in error.violations]
-    return type(error)(error.detail, violations, **error.params) if violations else error
-
 
 def _needs_reason(outcome: BatchResult | AdsumError) -> bool:
     return isinstance(outcome, AdsumError) and any(each.code == "reason_missing" for each in outcome.violations)
-
-
-def _busy(result: BatchResult) -> BatchIsOpen:
-    return BatchIsOpen(f"batch {result.batch_id} is being processed: enter it again", batchId=result.batch_id)
-
-
-def _submissions(made: DeskMarks, student_id: int, day: date) -> list[Submission]:
-    return [
-        Submission(
-            class_id=each.class_id,
-            session_id=each.session_id,
-            learning_date=day.isoformat(),
-            selection=Selection(is_selected_all=False, marks=[StudentMark(student_id, each.mark)]),
-            on_existing=OnExisting.UPDATE,
-            reason=made.reason,
-        )
-        for each in made.marks
-    ]

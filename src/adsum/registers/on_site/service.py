@@ -1,4 +1,4 @@
-"""The students who are on site now, by the registers of today, and those of whom nobody knows it."""
+"""The students who are on site now, by the registers and the desk of today, and those of whom nobody knows it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
-from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
@@ -16,9 +15,6 @@ from adsum.registers.rules import LocalTime, OnSiteStudent, UnknownStudent
 from adsum.roster.rules import NameOrder, name_order
 from adsum.schools.repository import time_zone_of
 from adsum.schools.service import require_school
-
-# Statuses that count as attended while the student is not on site.
-_ELSEWHERE = frozenset({StatusFlag.OFF_SITE, StatusFlag.LEFT_EARLY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +41,8 @@ class OnSite:
         self._now = now
 
     async def page(self, school_id: int, caller: Caller, page: PageRequest) -> RowPage[OnSiteStudent]:
-        """Students by id who are on site by their newest mark of the school's today; for a teacher of their classes.
+        """Students by id who are on site by their newest mark of the school's today, or by a newer entry of the desk;
+        for a teacher of their classes.
 
         Raises:
             Forbidden: without `attendance:read` and `roster:read`.
@@ -58,12 +55,13 @@ class OnSite:
         after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
             now = await self._local_time(connection, school_id, caller)
-            codes = await _on_site_codes(connection, school_id)
-            rows = await list_on_site(connection, caller, school_id, now.day, codes, after=after, limit=page.limit + 1)
+            statuses = await statuses_of_school(connection, school_id)
+            rows = await list_on_site(connection, caller, school_id, now, statuses, after=after, limit=page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.student_id,))
 
     async def unknown_page(self, school_id: int, caller: Caller, page: PageRequest) -> RowPage[UnknownStudent]:
-        """Students by id who are in a due register and have no mark today; for a teacher of their classes.
+        """Students by id who are in a due register and have no mark today, and no entry of the desk; for a teacher of
+        their classes.
 
         Raises:
             Forbidden, NotFound, Invalid: as `page`.
@@ -87,8 +85,8 @@ class OnSite:
         require_permission(caller, Permission.ROSTER_READ)
         async with self._database.snapshot() as connection:
             now = await self._local_time(connection, school_id, caller)
-            codes = await _on_site_codes(connection, school_id)
-            on_site = await list_on_site(connection, caller, school_id, now.day, codes)
+            statuses = await statuses_of_school(connection, school_id)
+            on_site = await list_on_site(connection, caller, school_id, now, statuses)
             unknown = await list_unknown(connection, caller, school_id, now)
         return Everybody(sorted(on_site, key=_by_name), sorted(unknown, key=_by_name))
 
@@ -102,9 +100,9 @@ class OnSite:
         require_permission(caller, Permission.ATTENDANCE_READ)
         async with self._database.snapshot() as connection:
             now = await self._local_time(connection, school_id, caller)
-            codes = await _on_site_codes(connection, school_id)
+            statuses = await statuses_of_school(connection, school_id)
             return OnSiteCount(
-                await count_on_site(connection, caller, school_id, now.day, codes),
+                await count_on_site(connection, caller, school_id, now, statuses),
                 await count_unknown(connection, caller, school_id, now),
             )
 
@@ -115,15 +113,3 @@ class OnSite:
 
 def _by_name(row: OnSiteStudent | UnknownStudent) -> NameOrder:
     return name_order(row.family_name, row.given_name, row.student_id)
-
-
-async def _on_site_codes(connection: Connection, school_id: int) -> list[str]:
-    return _codes_on_site(await statuses_of_school(connection, school_id))
-
-
-def _codes_on_site(statuses: SchoolStatuses) -> list[str]:
-    return [
-        status.code
-        for status in statuses
-        if status.counts_as is CountsAs.ATTENDED and not status.flags.intersection(_ELSEWHERE)
-    ]
