@@ -16,6 +16,7 @@ from adsum.platform.addresses import names_cluster
 from adsum.platform.cancellation import closing
 from adsum.platform.errors import ConfigurationError, Unavailable
 from adsum.platform.redis.cluster import ClusterView, OwnerPool, Slot, parse_cluster_url
+from adsum.platform.redis.packing import packing
 from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
 from adsum.platform.redis.slots import slot_of
 
@@ -76,6 +77,7 @@ def open_redis(
             pool = BlockingConnectionPool.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType] - no types
     except ValueError as error:
         raise ConfigurationError(f"ADSUM_REDIS_URL: {_reason(url, error)}") from None
+    pool.connection_class = packing(pool.connection_class)
     return kind.from_pool(pool)
 
 
