@@ -223,9 +223,9 @@ def requested_marks(selection: Selection, roster: Sequence[int]) -> dict[int, Ma
     `isSelectedAll: true` marks every enrolled student as present, and those of `unselectedStudentIds` as absent; with
     `false` only named students are marked. An entry of `marks` takes precedence over both lists.
     """
-    present = set(roster) if selection.is_selected_all else set(selection.selected)
-    marks = {student_id: Mark(PRESENT) for student_id in present}
-    marks |= {student_id: Mark(ABSENT) for student_id in selection.unselected}
+    present = roster if selection.is_selected_all else selection.selected
+    marks = dict.fromkeys(present, Mark(PRESENT))
+    marks |= dict.fromkeys(selection.unselected, Mark(ABSENT))
     marks |= {entry.student_id: _stored_mark(entry.mark) for entry in selection.marks}
     return {student_id: marks[student_id] for student_id in roster if student_id in marks}
 
