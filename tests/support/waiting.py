@@ -14,10 +14,12 @@ DEADLINE_S = 15.0
 
 async def until(condition: Callable[[], Awaitable[object]], seconds: float = DEADLINE_S) -> None:
     """Polls until the condition holds."""
-    async with asyncio.timeout(seconds):
+    async with asyncio.timeout(seconds) as deadline:
         while True:
             if await condition():
                 return
+            if deadline.expired():  # wait_for of Python 3.11, which redis-py calls, may swallow the cancellation
+                raise TimeoutError
             await asyncio.sleep(0.01)
 
 
