@@ -25,9 +25,10 @@ restarted at random times with the cursor that they have stored.
 Faults of workers in `kills`, `freezes` and `mixed` are aimed at the steps of a chunk, each as often as the others, and
 are injected before or after the server has executed it: BullMQ's fetch, the renewal of the lock of a message, the
 statements that record, update and close, the scripts that settle and release, and BullMQ's finish. The figures `at
-fetch` to `at finish` are the faults that met each step in a worker that had a chunk. Every class is also corrected,
-since only corrections update, settle and close in steps of their own. A kill has recovered when another worker has
-finished each message that the killed worker had, and its batch is released.
+fetch` to `at finish` are the faults that met each step in a worker that had a chunk; a result without them is from
+before, when faults were at any step of a worker, or at any time. Every class is also corrected, since only corrections
+update, settle and close in steps of their own. A kill has recovered when another worker has finished each message that
+the killed worker had, and its batch is released.
 
 At the end of each part an oracle, which shares no code with the product, compares every promise, every record, every
 count, every event and every key in Redis, sweeps three times, and compares again. It derives from the rows what
