@@ -147,6 +147,16 @@ def test_a_port_in_use_is_one_line_and_nothing_is_started(runner: UpRunner, sett
     assert not runner.valkey.log.exists()
 
 
+def test_one_port_for_the_api_and_valkey_is_one_line_and_nothing_is_started(runner: UpRunner) -> None:
+    up = runner.start(settings={"ADSUM_VALKEY_PORT": str(runner.port)})
+    _, errors = up.communicate(timeout=10)
+
+    assert up.returncode == 1
+    assert errors == f"ADSUM_VALKEY_PORT and ADSUM_PORT are both {runner.port}: choose another for one\n"
+    assert runner.pids() == []
+    assert not runner.valkey.log.exists()
+
+
 @pytest.mark.parametrize(
     ("roles", "story"),
     [

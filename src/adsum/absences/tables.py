@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 from adsum.platform.database.columns import BigInt, Ids, Instant, Json, RunId, id_column, metadata, reference
 
-# Planned absences of single students. Rows are deleted only with the student.
+# Planned absences of single students. Rows are deleted with the student, or by retention.
 absences = Table(
     "absences",
     metadata,

@@ -158,8 +158,8 @@ class Sweeper:
         unreleased: releases runs that ended and still hold their lock; those of the shard that is swept.
         now: the clock.
         interval: seconds between two passes, `ADSUM_SWEEP_INTERVAL`.
-        grace: age from which an open run counts as stalled, `ADSUM_SWEEP_GRACE`. Until then, the process that
-            accepted it enqueues it.
+        grace: age from which an open run is checked, `ADSUM_SWEEP_GRACE`. Until then, the process that accepted it
+            enqueues it.
         page: number of open runs that are checked together.
     """
 
@@ -260,13 +260,13 @@ class Sweeper:
             return 0
         pending = await pending_students_of_runs(self._database, [run for run, _ in stopped])
         finished = [run for run, _ in stopped if run.run_id not in pending]
-        return await self._completion.close_finished(finished) + await self._rescue(_stalled(stopped, pending))
+        return await self._completion.close_finished(finished) + await self._rescue(_with_lost_chunks(stopped, pending))
 
-    async def _rescue(self, stalled: Sequence[RunToEnqueue]) -> int:
-        if not stalled:
+    async def _rescue(self, lost: Sequence[RunToEnqueue]) -> int:
+        if not lost:
             return 0
         rescued = 0
-        for run, holder in zip(stalled, await self._queue.claim_and_enqueue(stalled), strict=True):
+        for run, holder in zip(lost, await self._queue.claim_and_enqueue(lost), strict=True):
             if holder is not None and not await self._completion.take_over(run, holder):
                 continue
             log.info(
@@ -284,18 +284,20 @@ def _log_outage(error: Unavailable) -> None:
     log.error("outage, sweep postponed", mark=LogIcon.ERROR, code=error.code)
 
 
-def _stalled(stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[RunToEnqueue]:
+def _with_lost_chunks(
+    stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]
+) -> list[RunToEnqueue]:
     """Runs with pending jobs in chunks that BullMQ does not have: no worker would process them.
 
-    A lost lock, counter or ticket alone stalls no run: the worker that finds none lets the database count.
+    A lost lock, counter or ticket alone stops no run: the worker that finds none lets the database count.
     """
-    stalled: list[RunToEnqueue] = []
+    lost: list[RunToEnqueue] = []
     for run, missing in stopped:
         students = pending.get(run.run_id, set())
         chunks = [chunk for chunk in missing if any(job.student_id in students for job in run.chunks[chunk.number])]
         if chunks:
-            stalled.append(RunToEnqueue(run.batch, run.run_id, sorted(students), chunks))
-    return stalled
+            lost.append(RunToEnqueue(run.batch, run.run_id, sorted(students), chunks))
+    return lost
 
 
 async def pending_students_of_runs(database: Database, open_runs: Sequence[Run]) -> dict[str, set[int]]:

@@ -42,8 +42,8 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
     """Runs everything until SIGINT, SIGTERM or SIGHUP. The first signal stops all programs in order, a second at once.
 
     Raises:
-        ConfigurationError: the folder or a port is in use, there is no Valkey server, or a configured server cannot be
-            used; no server runs.
+        ConfigurationError: the folder or a port is in use, two settings name one port, there is no Valkey server, or a
+            configured server cannot be used; no server runs.
         Unavailable: a program cannot start, with its last lines; all programs are stopped.
     """
     folder, address = DataFolder.of(settings), Address(settings.host, settings.port).settled("ADSUM_PORT")
@@ -53,7 +53,7 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
         folder.ensure_whole()
         reap(folder.running)
         address.ensure_free("ADSUM_PORT")
-        valkey = None if settings.redis_url else _valkey(settings, folder)
+        valkey = None if settings.redis_url else _valkey(settings, folder, address)
         demo = demo and settings.database_url is None
         if demo and not folder.database.exists():
             folder.demo_wanted.touch()
@@ -65,8 +65,13 @@ def run_up(settings: Settings, *, demo: bool, open_browser: bool, commands: Comm
         asyncio.run(up.run(lambda: _announce(folder, address, demo=demo, open_browser=open_browser)))
 
 
-def _valkey(settings: Settings, folder: DataFolder) -> Valkey:
+def _valkey(settings: Settings, folder: DataFolder, address: Address) -> Valkey:
     if settings.valkey_port:
+        # The checks would find it free twice, since neither keeps it.
+        if settings.valkey_port == address.port:
+            raise ConfigurationError(
+                f"ADSUM_VALKEY_PORT and ADSUM_PORT are both {address.port}: choose another for one"
+            )
         Address("127.0.0.1", settings.valkey_port).ensure_free("ADSUM_VALKEY_PORT")
         folder.ensure_valkey_password()
     return Valkey(folder.valkey, folder.socket, settings.valkey_port, folder.read_valkey_password())

@@ -241,7 +241,9 @@ class Deliveries:
         if webhook.url != page.webhook.url or webhook.disabled:  # changed meanwhile: these attempts are not about it
             await statements.change_webhook(connection, webhook.id, changed)
             return False
-        await statements.change_webhook(connection, webhook.id, changed | _health(webhook, page, attempts, now))
+        await statements.change_webhook(
+            connection, webhook.id, changed | _failure_columns(webhook, page, attempts, now)
+        )
         reason = _reason_to_disable(webhook, [attempt for _, attempt in failed], has_arrived=bool(arrived), now=now)
         if reason is not None:
             await disable(connection, webhook, reason, now)
@@ -292,7 +294,7 @@ def _again(attempts: int, now: datetime) -> tuple[int, datetime]:
     return attempts, now + pause_after(attempts, random.random())  # noqa: S311 - spreads attempts
 
 
-def _health(
+def _failure_columns(
     webhook: Webhook, page: DeliveryPage, attempts: Sequence[tuple[Event, Attempt]], now: datetime
 ) -> dict[str, object]:
     """The columns that count failures. Without attempts they stay. A webhook in any order pauses only if nothing of a
@@ -324,7 +326,10 @@ def _reason_to_disable(
 
 
 async def disable(connection: Connection, webhook: Webhook, reason: Disabled, now: datetime) -> None:
-    """Disables a webhook, and tells other systems."""
+    """Disables a webhook, logs that, and tells other systems with the event `webhook.disabled`.
+
+    The pages of admins, `adsum doctor` and the metrics read the column `disabled`.
+    """
     await statements.change_webhook(connection, webhook.id, {"disabled": reason.value, "disabled_at": now})
     data = {"webhookId": webhook.id, "reason": reason.value}
     await write_events(connection, [NewEvent(EventType.WEBHOOK_DISABLED, webhook.school_id, data)], now)

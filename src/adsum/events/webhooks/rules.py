@@ -20,8 +20,10 @@ DISPATCHER = "webhooks"
 RETRY_FOR = timedelta(days=3)
 """How long deliveries may fail before the webhook is disabled."""
 MAX_ATTEMPTS = 24
-"""Attempts for one event that others overtake: with the pauses between them they take four days, which is longer than
-`RETRY_FOR`. Then it stays in the log."""
+"""After so many failures one event is given up, in any order only. It does not disable the webhook: `RETRY_FOR` does.
+
+With the pauses between them the attempts take four days, which is longer than `RETRY_FOR`. The event stays in the log.
+"""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S, _JITTER = 5.0, 6 * 3600.0, 0.2
 DELIVERED, NOT_ACCEPTED = "delivered", "not_accepted"
 MAX_ANSWER = 500

@@ -98,10 +98,17 @@ def student_option(help_: str = "The id of a student: see `adsum student list`."
     return option
 
 
+def teacher_option(help_: str = "The id of a user: see `adsum user list --json`.") -> OptionInfo:
+    """The option `--teacher`, with the help of a command."""
+    option: OptionInfo = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help=help_)
+    return option
+
+
 SchoolId = Annotated[int | None, school_option()]
 ClassId = Annotated[int | None, class_option()]
 SessionId = Annotated[int | None, session_option()]
 StudentId = Annotated[int | None, student_option()]
+TeacherId = Annotated[int | None, teacher_option()]
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="First learning date.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="Last learning date.")]
 SchoolDay = Annotated[

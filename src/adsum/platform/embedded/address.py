@@ -1,4 +1,4 @@
-"""The address of the API: finds a free port, and asks the service whether it is ready."""
+"""An address of `adsum up`: whether its port is free, a free one in place of 0, and whether the API there is ready."""
 
 from __future__ import annotations
 

@@ -23,7 +23,6 @@ FIELDS: Mapping[str, str] = {
     "sessionId": "The `id` of the session, which belongs to the class.",
     "studentId": "The `id` of the student.",
     "userId": "The `id` of the user.",
-    "teacherId": "The `id` of the covering user.",
     "attendanceId": "The `id` of the attendance record.",
     "absenceId": "The `id` of the planned absence that the mark comes from; null: none.",
     "batchId": "`class-{classId}-session-{sessionId}-date-{DDMMYYYY}`. A batch has the same id for ever.",

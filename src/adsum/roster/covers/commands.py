@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import ClassId, SchoolId, SessionId, class_option, read_day
+from adsum.platform.command_line.options import (
+    ClassId,
+    SchoolId,
+    SessionId,
+    TeacherId,
+    class_option,
+    read_day,
+    teacher_option,
+)
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -22,7 +30,6 @@ app = typer.Typer(no_args_is_help=True)
 COLUMNS = ("id", "classId", "sessionId", "teacherId", "replacedTeacherIds", "from", "to", "createdAt", "createdByRole")
 DROPPED_FIRST = ("createdByRole", "createdAt", "replacedTeacherIds")
 
-TEACHER = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help="The id of a user: see `user list --json`.")
 FirstDay = Annotated[date | None, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")]
 LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day.")]
 
@@ -32,7 +39,7 @@ def assign(
     *,
     class_id: Annotated[int, class_option()],
     session_id: SessionId = None,
-    teacher_id: Annotated[int, TEACHER],
+    teacher_id: Annotated[int, teacher_option()],
     first_day: Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")],
     last_day: Annotated[
         date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day. [default: the first]")
@@ -50,7 +57,7 @@ def list_covers(
     *,
     school_id: SchoolId = None,
     class_id: ClassId = None,
-    teacher_id: Annotated[int | None, TEACHER] = None,
+    teacher_id: TeacherId = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
     as_json: Json = False,

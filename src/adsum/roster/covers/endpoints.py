@@ -29,7 +29,7 @@ class CoverQuery(PageQuery):
 
     school_id: PathId | None = None
     class_id: PathId | None = None
-    teacher_id: Annotated[PathId | None, Field(description="The id of the covering user.")] = None
+    teacher_id: Annotated[PathId | None, Field(description="The `id` of the covering user.")] = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
     last_day: Annotated[Day | None, Field(alias="to")] = None
 

@@ -20,7 +20,7 @@ class AssignCover(SentSchema):
 
     class_id: Id
     session_id: Annotated[Id | None, Field(description="Only this session; default: the whole class.")] = None
-    teacher_id: Annotated[Id, Field(description="The id of the covering user.")]
+    teacher_id: Annotated[Id, Field(description="The `id` of the covering user.")]
     first_day: Annotated[Day, Field(alias="from")]
     last_day: Annotated[Day, Field(alias="to", description="Inclusive.")]
 
@@ -45,7 +45,7 @@ class CoverItem(Schema):
     id: int
     class_id: int
     session_id: Annotated[int | None, Field(description="The `id` of the session; null: the whole class.")]
-    teacher_id: int
+    teacher_id: Annotated[int, Field(description="The `id` of the covering user.")]
     replaced_teacher_ids: Annotated[
         Sequence[int], Field(description="The other teachers of the class on these days.")
     ] = ()

@@ -8,10 +8,9 @@ from typing import Annotated
 import typer
 
 from adsum.accounts.access import system_caller
-from adsum.platform.command_line.options import read_day
+from adsum.platform.command_line.options import read_day, teacher_option
 from adsum.platform.command_line.output import Json, show_item, show_rows
 from adsum.platform.command_line.session import run_with
-from adsum.platform.ids import MAX_ID
 from adsum.roster.covers.by_teacher.rules import AwayPlan
 from adsum.roster.covers.by_teacher.schemas import CoverNeeds
 from adsum.roster.covers.by_teacher.service import TeachersAway
@@ -21,9 +20,7 @@ COLUMNS = ("date", "times", "classId", "class", "sessionId", "coveredBy", "free"
 
 def needed(
     *,
-    teacher_id: Annotated[
-        int, typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help="The id of the user who is away.")
-    ],
+    teacher_id: Annotated[int, teacher_option("The id of the user who is away.")],
     first_day: Annotated[date, typer.Option("--from", parser=read_day, metavar="DATE", help="The first day.")],
     last_day: Annotated[
         date | None, typer.Option("--to", parser=read_day, metavar="DATE", help="The last day. [default: the first]")
