@@ -81,14 +81,14 @@ def _autoincrement(_column: Column[int], table: Table) -> None:
     table.dialect_options["sqlite"]["autoincrement"] = True
 
 
-def columns_of(table: Table, kind: type[Any], *, author: str) -> list[Column[Any]]:
+def columns_of(table: Table, kind: type[Any], *, author: str, **others: str) -> list[Column[Any]]:
     """The columns of a table that hold the fields of a dataclass, in their order.
 
     `author`: the verb of the fields of its author. `entered_by_role`, `entered_by_user_id` and `entered_by_key_id` are
-    the columns `entered_role`, `user_id` and `key_id`.
+    the columns `entered_role`, `user_id` and `key_id`. `others`: the columns of other fields with another name.
     """
     by = f"{author}_by_"
-    renamed = {f"{by}role": f"{author}_role", f"{by}user_id": "user_id", f"{by}key_id": "key_id"}
+    renamed = {f"{by}role": f"{author}_role", f"{by}user_id": "user_id", f"{by}key_id": "key_id"} | others
     return [table.c[renamed.get(each.name, each.name)] for each in fields(kind)]
 
 

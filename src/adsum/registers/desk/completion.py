@@ -101,7 +101,7 @@ class Completion:
         async with self._database.snapshot() as connection:
             sessions = await sessions_of_student(connection, entry.school_id, entry.student_id, entry.day)
             statuses = await statuses_of_school(connection, entry.school_id)
-        made = marks_of_departure(sessions, entry.time, entry.status, statuses)
+        made = marks_of_departure(sessions, entry.time, entry.missed_status, statuses)
         unmarked = set(pending.absent_from) - {each.session_id for each in pending.marks}
         overtaken = [each for each in made.marks if each.session_id in unmarked]
         if overtaken:
@@ -130,7 +130,7 @@ class Completion:
 
         None: it was planned before, and stays after an undo.
         """
-        absence = Absence(entry.day, entry.day, entry.status, tuple(session_ids), reason=entry.reason)
+        absence = Absence(entry.day, entry.day, entry.missed_status, tuple(session_ids), reason=entry.reason)
         key = AnswerKey(author.actor, f"desk-{entry.id}-{entry.student_id}-absence")
         keyed = KeyedRequest(key, "", self._now(), _added_absence)
         try:

@@ -30,7 +30,7 @@ from adsum.roster.timetable.repository import times_of_sessions
 from adsum.schools.calendar.rules import SessionTime, times_on
 from adsum.schools.tables import schools
 
-_COLUMNS = columns_of(desk_entries, DeskEntry, author="entered")
+_COLUMNS = columns_of(desk_entries, DeskEntry, author="entered", missed_status="status")
 
 
 async def sessions_of_student(
@@ -95,13 +95,13 @@ def _desk_session(
 
 
 async def find_same_entry(
-    connection: AsyncConnection, school_id: int, day: date, new: NewEntry, status: str
+    connection: AsyncConnection, school_id: int, day: date, new: NewEntry, missed: str
 ) -> DeskEntry | None:
-    """The newest entry with the same content that is not undone."""
+    """The newest entry with the same content that is not undone. `missed`: the status of the missed sessions."""
     c = desk_entries.c
     is_same = (
         *(c.school_id == school_id, c.student_id == new.student_id, c.day == day),
-        *(c.kind == new.kind, c.time == new.time, c.reason == new.reason.strip(), c.status == status),
+        *(c.kind == new.kind, c.time == new.time, c.reason == new.reason.strip(), c.status == missed),
     )
     found = await connection.execute(_select_entries().where(*is_same, c.undone_at.is_(None)).limit(1))
     row = found.one_or_none()
@@ -153,11 +153,11 @@ async def add_entry(
     school_id: int,
     day: date,
     new: NewEntry,
-    status: str,
+    missed: str,
     pending: DeskMarks,
     author: Author,
 ) -> DeskEntry:
-    """Stores an entry whose marks are pending."""
+    """Stores an entry whose marks are pending. `missed`: the status of the missed sessions."""
     row: dict[str, Any] = {
         "school_id": school_id,
         "student_id": new.student_id,
@@ -165,7 +165,7 @@ async def add_entry(
         "kind": new.kind,
         "time": new.time,
         "reason": new.reason.strip(),
-        "status": status,
+        "status": missed,
         "runs": [],
         "entered_at": author.at,
         "entered_role": author.caller.role.value,

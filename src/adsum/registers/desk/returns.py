@@ -41,7 +41,7 @@ class Returns:
         async with self._database.snapshot() as connection:
             statuses = await statuses_of_school(connection, arrival.school_id)
         for departure in departures:
-            later = marks_of_departure(sessions, departure.time, departure.status, statuses).absent_from
+            later = marks_of_departure(sessions, departure.time, departure.missed_status, statuses).absent_from
             if departure.absence_id is not None and unbegun.intersection(later):
                 await self._extend(departure, unbegun.intersection(later), caller)
 
@@ -66,7 +66,7 @@ class Returns:
             await self._absences.change(planned.id, None, lambda old: replace(old, session_ids=extended), caller)
             return
         day, again = departure.day, tuple(sorted(session_ids))
-        absence = Absence(day, day, departure.status, again, reason=departure.reason)
+        absence = Absence(day, day, departure.missed_status, again, reason=departure.reason)
         added = await self._absences.add([departure.student_id], absence, caller, school_id=departure.school_id)
         async with self._database.transaction() as connection:
             await set_absence(connection, departure, added.absences[0].id)

@@ -33,15 +33,15 @@ class NewEntry:
         student_id: the student.
         time: local 'HH:MM'.
         reason: which only the office reads.
-        status: of the sessions that the student misses; None: `absent` for an arrival, the first authorised absence in
-            use for a departure.
+        missed_status: the status of the sessions that the student misses; None: `absent` for an arrival, the first
+            authorised absence in use for a departure.
     """
 
     kind: DeskKind
     student_id: int
     time: str
     reason: str
-    status: str | None = None
+    missed_status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class DeskEntry:
     """An entry, and its author.
 
     Attributes:
-        status: of the sessions that the student misses.
+        missed_status: the status of the sessions that the student misses.
         absence_id: the planned absence of a departure, or None.
         runs: the batches that record its marks.
         undone_at: when it was undone, or None.
@@ -167,7 +167,7 @@ class DeskEntry:
     kind: DeskKind
     time: str
     reason: str
-    status: str
+    missed_status: str
     absence_id: int | None
     runs: Sequence[DeskRun]
     entered_at: datetime
@@ -287,9 +287,9 @@ def default_status(kind: DeskKind, statuses: SchoolStatuses) -> str:
 
 
 def validate_entry(
-    new: NewEntry, status: str, statuses: SchoolStatuses, day: date, now: LocalTime
+    new: NewEntry, missed: str, statuses: SchoolStatuses, day: date, now: LocalTime
 ) -> Iterator[Violation]:
-    """The violations in an entry of a day, in a school with these statuses, where it is `now`."""
+    """The violations in an entry of a day, with the status `missed` of the missed sessions, where it is `now`."""
     if day > now.day:
         detail = f"{day} is in the future: at the school it is {now.day}"
         yield Violation("date_in_future", detail, "/date", {"today": now.day.isoformat()})
@@ -300,11 +300,11 @@ def validate_entry(
     if not new.reason.strip():
         yield Violation("reason_missing", "a reason is required", "/reason")
     yield from validate_reason(new.reason)
-    violation = statuses.violation_of(status, "/status")
+    violation = statuses.violation_of(missed, "/status")
     if violation is not None:
         yield violation
-    elif statuses.get(status) is None or _status(status, statuses).counts_as is not CountsAs.ABSENT:
-        yield Violation("not_absent", f"{status} does not count as absent: use another status", "/status")
+    elif statuses.get(missed) is None or _status(missed, statuses).counts_as is not CountsAs.ABSENT:
+        yield Violation("not_absent", f"{missed} does not count as absent: use another status", "/status")
 
 
 def field_of(pointer: str) -> str:

@@ -29,16 +29,17 @@ class NewDeskEntry(SentSchema):
     ] = None
     time: Annotated[str, Field(pattern=TIME_PATTERN, description="Local `HH:MM`.")]
     reason: Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON, description="Only the office sees it.")]
-    status: Annotated[
+    missed_status: Annotated[
         PlainText | None,
         Field(
+            alias="status",
             max_length=MAX_CODE,
             description="Of the missed sessions; default: `absent`, of a departure the first authorised absence.",
         ),
     ] = None
 
     def to_entry(self) -> NewEntry:
-        return NewEntry(self.kind, self.student_id, self.time, self.reason, self.status)
+        return NewEntry(self.kind, self.student_id, self.time, self.reason, self.missed_status)
 
 
 class RunOfEntry(Schema):
@@ -58,7 +59,7 @@ class DeskEntryItem(Schema):
     kind: Annotated[DeskKind, Field(description="A late arrival, or an early departure.")]
     time: str
     reason: Annotated[str, Field(description="The reason, which only the office sees.")]
-    status: Annotated[str, Field(description="The code of the status of the missed sessions.")]
+    missed_status: Annotated[str, Field(alias="status", description="The code of the status of the missed sessions.")]
     absence_id: Annotated[int | None, Field(description="The planned absence from the later sessions.")]
     runs: Annotated[Sequence[RunOfEntry], Field(description="The batches that record its marks.")]
     entered_at: Moment

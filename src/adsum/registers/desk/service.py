@@ -73,13 +73,13 @@ class DeskDay:
 
 @dataclass(frozen=True, slots=True)
 class CheckedEntry:
-    """An entry that can be entered at a school on a day, with what it makes. `exists`: the same entry is stored."""
+    """An entry that can be entered at a school on a day, with its marks. `exists`: the same entry is stored."""
 
     new: NewEntry
     school_id: int
     day: date
-    status: str
-    made: DeskMarks
+    missed_status: str
+    marks: DeskMarks
     exists: bool
 
 
@@ -139,7 +139,7 @@ class DeskEntries:
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         checked = await self._check(new, caller, keyed, school_id, day)
         if not checked.exists:
-            checked = replace(checked, made=await self._preview(checked, caller))
+            checked = replace(checked, marks=await self._preview(checked, caller))
         entry = await self._find_or_add(checked, caller, keyed)
         if entry.is_complete:
             return EntryResult(entry, is_new=False)
@@ -231,49 +231,49 @@ class DeskEntries:
             await require_unanswered(connection, keyed)
             of = await self._student_day(connection, new.student_id, caller, school_id, day)
             statuses = await statuses_of_school(connection, of.school_id)
-            status = new.status or default_status(new.kind, statuses)
-            refuse(list(validate_entry(new, status, statuses, of.day, of.now)))
-            same = await find_same_entry(connection, of.school_id, of.day, new, status)
+            missed = new.missed_status or default_status(new.kind, statuses)
+            refuse(list(validate_entry(new, missed, statuses, of.day, of.now)))
+            same = await find_same_entry(connection, of.school_id, of.day, new, missed)
             newest = await newest_entry(connection, of.school_id, new.student_id, of.day, new.time)
         awaited = awaited_session(new, of.sessions)
         if same is None and awaited is not None:
             raise busy(Batch(awaited.class_id, awaited.session_id, of.day).id)
-        made = marks_of(new, of.sessions, status, statuses)
-        if same is None and made.concern_nothing and not tells_place(new, of.sessions, newest, statuses):
+        marks = marks_of(new, of.sessions, missed, statuses)
+        if same is None and marks.concern_nothing and not tells_place(new, of.sessions, newest, statuses):
             violation = violation_of_nothing(new, of.sessions)
             raise Invalid(violation.detail, [violation])
-        return CheckedEntry(new, of.school_id, of.day, status, made, exists=same is not None)
+        return CheckedEntry(new, of.school_id, of.day, missed, marks, exists=same is not None)
 
     async def _preview(self, checked: CheckedEntry, caller: Caller) -> DeskMarks:
         """The marks, with a reason if the edit window is over. Raises the error of the first that would be refused."""
-        made, student_id, day = checked.made, checked.new.student_id, checked.day
-        outcomes = await self._attendances.preview_batches(submissions(made, student_id, day), caller)
+        marks, student_id, day = checked.marks, checked.new.student_id, checked.day
+        outcomes = await self._attendances.preview_batches(submissions(marks, student_id, day), caller)
         if any(_needs_reason(each) for each in outcomes):
-            made = replace(made, reason=REASON)
-            outcomes = await self._attendances.preview_batches(submissions(made, student_id, day), caller)
+            marks = replace(marks, reason=REASON)
+            outcomes = await self._attendances.preview_batches(submissions(marks, student_id, day), caller)
         for outcome in outcomes:
             if isinstance(outcome, AdsumError):
                 raise of_entry(outcome)
             if outcome.is_skipped:
                 raise busy(outcome.batch_id)
-        return made
+        return marks
 
     @repeats_if_contended
     async def _find_or_add(
         self, checked: CheckedEntry, caller: Caller, keyed: KeyedRequest[EntryResult] | None
     ) -> DeskEntry:
         """The same entry, or the new one, whose marks are pending."""
-        new, school_id, day, status = checked.new, checked.school_id, checked.day, checked.status
+        new, school_id, day, missed = checked.new, checked.school_id, checked.day, checked.missed_status
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
             # Two requests at once would not find each other's entry. A merge or an erasure of the student locks their
             # schools, too.
             await lock_school(connection, school_id)
             await school_of_student(connection, caller, new.student_id, school_id)
-            entry = await find_same_entry(connection, school_id, day, new, status)
+            entry = await find_same_entry(connection, school_id, day, new, missed)
             if entry is None:
                 author = Author(caller, self._now())
-                entry = await add_entry(connection, school_id, day, new, status, checked.made, author)
+                entry = await add_entry(connection, school_id, day, new, missed, checked.marks, author)
             if entry.is_complete:
                 await store_result(connection, keyed, EntryResult(entry, is_new=False))
         return entry
