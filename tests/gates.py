@@ -25,8 +25,8 @@ MEMORY = Path("/dev/shm")
 ENOUGH = 6 * 1024**3
 # Four more than cores, since tests of faults and of commands mostly wait. Each process has its own Valkey and Postgres.
 WORKERS = str(min((os.cpu_count() or 2) + 4, 12))
-# Playwright's loop occupies its process, so these tests have processes of their own: each with one system, one browser.
-BROWSERS = "2"
+# Playwright's loop occupies its process, so these tests have one of their own, with one system and one browser.
+BROWSERS = "1"
 
 
 @dataclass(frozen=True, slots=True)
