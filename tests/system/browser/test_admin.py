@@ -100,6 +100,7 @@ def test_an_api_key_is_made_and_revoked_with_the_keyboard_alone(browsing: Browsi
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_a_teacher_has_no_admin_pages_and_an_office_sees_only_its_own_school(browsing: Browsing) -> None:
     teacher = browsing.visitor(TEACHER)
     for path in PAGES:

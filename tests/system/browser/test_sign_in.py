@@ -14,6 +14,7 @@ from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, as
 TEACHER = "teacher@school.example"
 
 
+@pytest.mark.long
 def test_a_wrong_password_is_refused_and_the_right_one_signs_in(browsing: Browsing) -> None:
     page = browsing.visitor()
     page.goto("/today")
@@ -39,6 +40,7 @@ def test_the_form_is_accessible_and_fits_the_window(browsing: Browsing, options:
     assert_fits(page)
 
 
+@pytest.mark.long
 def test_signing_out_everywhere_ends_the_other_browser_too(browsing: Browsing) -> None:
     here, there = browsing.visitor("viewer@school.example"), browsing.visitor("viewer@school.example")
     here.goto("/overview")
@@ -70,6 +72,7 @@ def test_signing_out_removes_unsaved_marks_and_leaves_the_registers_of_other_tab
         assert page.evaluate("sessionStorage.length") == 0
 
 
+@pytest.mark.long
 def test_a_first_password_is_replaced_at_the_first_sign_in(browsing: Browsing) -> None:
     command = ("user", "add", "new@school.example", "--role", "viewer", "--school", "1", "--json")
     added = json.loads(browsing.system.commands.output(*command))

@@ -111,6 +111,7 @@ def test_the_pages_are_accessible_with_failures_in_them(
     delete(page, receiver.url)
 
 
+@pytest.mark.long
 def test_a_webhook_that_is_gone_is_noticed_and_enabled_again_without_scripts(
     browsing: Browsing, receiver: Receiver
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_webhook_that_is_gone_is_noticed_and_enabled_again_without_scripts(
     delete(page, receiver.url)
 
 
+@pytest.mark.long
 def test_a_secret_is_rotated_with_an_overlap(browsing: Browsing, receiver: Receiver) -> None:
     page = browsing.visitor(ADMIN)
     old = create(page, receiver.url, "roster.imported")

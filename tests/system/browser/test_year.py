@@ -114,6 +114,7 @@ def test_lists_show_students_beside_the_rule_that_selects_them(browsing: Browsin
     expect(page.get_by_text("Nobody is chronically absent")).to_be_visible()
 
 
+@pytest.mark.long
 def test_each_list_is_available_as_a_file(browsing: Browsing, taken: list[int]) -> None:
     page = browsing.visitor(VIEWER)
     for path, head in (
@@ -139,6 +140,7 @@ def test_reversed_days_are_reported_beside_the_form(browsing: Browsing, taken: l
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_each_role_sees_the_reports_that_it_may_see(browsing: Browsing, taken: list[int]) -> None:
     operator = browsing.visitor("operator@school.example").request
     assert operator.get("/year").status == 403
