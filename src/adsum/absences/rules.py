@@ -245,14 +245,18 @@ def absences_of_session(
     return {each.student_id: each for each in by_id if each.absence.applies_to(session_id, day, times)}
 
 
-def validate_absence(absence: Absence, statuses: SchoolStatuses) -> Iterator[Violation]:
-    """All violations in an absence, in a school with these statuses."""
+def validate_absence(absence: Absence, statuses: SchoolStatuses, before: Absence | None = None) -> Iterator[Violation]:
+    """All violations in an absence, in a school with these statuses.
+
+    `before`: the absence that it changes. It keeps its status, even if that was retired since.
+    """
     if absence.last_day < absence.first_day:
         detail = f"the last day, {absence.last_day}, is before the first, {absence.first_day}"
         yield Violation("days_reversed", detail, "/to")
     elif (absence.last_day - absence.first_day).days >= MAX_DAYS:
         yield Violation("too_long", f"an absence has at most {MAX_DAYS} days", "/to", {"maximum": MAX_DAYS})
-    violation = statuses.violation_of(absence.status, "/status")
+    keeps_status = before is not None and absence.status == before.status
+    violation = None if keeps_status else statuses.violation_of(absence.status, "/status")
     if violation is not None:
         yield violation
     if not absence.reason.strip():

@@ -203,7 +203,8 @@ class Absences:
             if absence.is_same_as(planned.absence):
                 return AbsenceResult([planned], 0)
             _require_version(planned, versions)
-            await _validate(connection, [planned.student_id], absence, caller, planned.school_id)
+            of_school, before = planned.school_id, planned.absence
+            await _validate(connection, [planned.student_id], absence, caller, of_school, before=before)
             return await self._store(connection, replace(planned, absence=absence, version=planned.version + 1), caller)
 
     @repeats_if_contended
@@ -270,9 +271,15 @@ async def _fence_sessions(connection: Connection, student_ids: Sequence[int]) ->
 
 
 async def _validate(
-    connection: Connection, student_ids: Sequence[int], absence: Absence, caller: Caller, school_id: int | None
+    connection: Connection,
+    student_ids: Sequence[int],
+    absence: Absence,
+    caller: Caller,
+    school_id: int | None,
+    *,
+    before: Absence | None = None,
 ) -> int:
-    """Returns the school of the absence: the given one, or one of the students.
+    """Returns the school of the absence: the given one, or one of the students. `before`: the absence that it changes.
 
     Raises Invalid if the absence cannot be entered there.
     """
@@ -286,7 +293,7 @@ async def _validate(
     refuse(
         [
             *_validate_students(student_ids, schools_by_student, schools, school_id),
-            *validate_absence(absence, next(iter(statuses.values()), SchoolStatuses())),
+            *validate_absence(absence, next(iter(statuses.values()), SchoolStatuses()), before),
             *_validate_sessions(absence, known_sessions),
         ]
     )

@@ -72,7 +72,8 @@ class Completion:
                     absence_id = await self._add_absence(entry, entry.pending.absent_from, author)
                 runs += await self._submit(entry, await self._overtaken(entry, entry.pending), author, refused)
             if entry.kind is DeskKind.ARRIVAL:
-                await self._returns.end_absences(entry, author)
+                with suppress(*refused):
+                    await self._returns.end_absences(entry, author)
         except AdsumError as error:
             raise of_entry(error) from None
         completed = replace(entry, absence_id=absence_id, runs=runs, pending=None)

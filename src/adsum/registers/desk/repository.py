@@ -22,6 +22,7 @@ from adsum.batches.run import Run
 from adsum.platform.database.columns import columns_of
 from adsum.platform.database.filters import equal, in_period
 from adsum.platform.database.validity import valid_on
+from adsum.platform.ids import parse_batch_id
 from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, DeskMarks, DeskRun, DeskSession, NewEntry
 from adsum.registers.repository import has_register
 from adsum.registers.tables import desk_entries
@@ -108,18 +109,22 @@ async def find_same_entry(
     return None if row is None else _entry(*row)
 
 
-async def departures_before(connection: AsyncConnection, arrival: DeskEntry) -> list[DeskEntry]:
-    """The departures of the student on the day of an arrival, up to its time, that are not undone."""
+async def standing_entries(connection: AsyncConnection, besides: DeskEntry) -> list[DeskEntry]:
+    """The other entries of the student on the day of an entry that are not undone."""
     c = desk_entries.c
-    of_day = (c.school_id == arrival.school_id, c.student_id == arrival.student_id, c.day == arrival.day)
-    found = _select_entries().where(*of_day, c.kind == DeskKind.DEPARTURE, c.time <= arrival.time)
-    return [_entry(*row) for row in await connection.execute(found.where(c.undone_at.is_(None)))]
+    of_day = (c.school_id == besides.school_id, c.student_id == besides.student_id, c.day == besides.day)
+    found = _select_entries().where(*of_day, c.id != besides.id, c.undone_at.is_(None))
+    return [_entry(*row) for row in await connection.execute(found)]
 
 
-async def set_absence(connection: AsyncConnection, departure: DeskEntry, absence_id: int) -> None:
-    """Replaces the planned absence of a departure, and of the entries that share it."""
-    shares = desk_entries.c.absence_id == departure.absence_id
-    await connection.execute(update(desk_entries).where(shares).values(absence_id=absence_id))
+async def replace_absence(connection: AsyncConnection, departure: DeskEntry, absence_id: int) -> bool:
+    """Replaces the planned absence of a departure, and of the entries that share it. False: none has it by now."""
+    c = desk_entries.c
+    shares = (c.absence_id == departure.absence_id, c.undone_at.is_(None))
+    replaced = await connection.scalars(
+        update(desk_entries).where(*shares).values(absence_id=absence_id).returning(c.id)
+    )
+    return bool(replaced.all())
 
 
 async def is_absence_of_entry(connection: AsyncConnection, absence_id: int, besides: int | None = None) -> bool:
@@ -130,10 +135,10 @@ async def is_absence_of_entry(connection: AsyncConnection, absence_id: int, besi
 
 
 async def undone_run_ids(connection: AsyncConnection, entry: DeskEntry) -> list[str]:
-    """The runs of the undone entries of the same student on the same day."""
+    """The runs of the other undone entries of the same student on the same day."""
     c = desk_entries.c
     of_day = (c.school_id == entry.school_id, c.student_id == entry.student_id, c.day == entry.day)
-    undone = await connection.scalars(select(c.runs).where(*of_day, c.undone_at.is_not(None)))
+    undone = await connection.scalars(select(c.runs).where(*of_day, c.undone_at.is_not(None), c.id != entry.id))
     return [run_id for runs in undone for _, run_id in runs]
 
 
@@ -201,28 +206,42 @@ async def list_desk_entries(
 
 
 async def set_pending(connection: AsyncConnection, entry_id: int, pending: DeskMarks) -> None:
-    """Stores what an entry has to make."""
-    await connection.execute(
-        update(desk_entries).where(desk_entries.c.id == entry_id).values(pending=pending.to_json())
-    )
+    """Stores what an entry has to make. An undone entry stays as it is."""
+    c = desk_entries.c
+    stands = (c.id == entry_id, c.undone_at.is_(None))
+    await connection.execute(update(desk_entries).where(*stands).values(pending=pending.to_json()))
 
 
 async def set_complete(
     connection: AsyncConnection, entry_id: int, absence_id: int | None, runs: Sequence[DeskRun], at: datetime
 ) -> None:
-    """Stores what an entry has made, so that nothing of it is pending."""
+    """Stores what an entry has made, so that nothing of it is pending. An undone entry stays as it is."""
     made = {
         "absence_id": absence_id,
         "runs": [[run.batch_id, run.run_id] for run in runs],
         "pending": null(),
         "completed_at": at,
     }
-    await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(made))
+    c = desk_entries.c
+    await connection.execute(update(desk_entries).where(c.id == entry_id, c.undone_at.is_(None)).values(made))
 
 
-async def set_undone(connection: AsyncConnection, entry_id: int, at: datetime) -> None:
-    """Marks an entry as undone."""
-    await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(undone_at=at))
+async def begin_undo(connection: AsyncConnection, entry_id: int, at: datetime) -> None:
+    """Marks an entry as undone. Until `end_undo` it is incomplete."""
+    undone = {"undone_at": at, "pending": DeskMarks([]).to_json()}
+    await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(undone))
+
+
+async def end_undo(connection: AsyncConnection, entry_id: int) -> None:
+    """Stores that all of an undone entry is set back."""
+    await connection.execute(update(desk_entries).where(desk_entries.c.id == entry_id).values(pending=null()))
+
+
+async def find_open_batch(connection: AsyncConnection, entry: DeskEntry) -> str | None:
+    """The id of a batch of an entry that is being saved, or None."""
+    batches = [parse_batch_id(run.batch_id) for run in entry.runs]
+    found = await find_open_runs(connection, [each.session_id for each in batches if each is not None], entry.day)
+    return next((run.batch.id for run in found.values()), None)
 
 
 def _select_entries() -> Select[*tuple[Any, ...]]:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
-from adsum.absences.rules import Absence
+from adsum.absences.rules import Absence, PlannedAbsence
 from adsum.absences.service import Absences
 from adsum.accounts.access import Caller
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Database
-from adsum.registers.desk.repository import departures_before, sessions_of_student, set_absence
-from adsum.registers.desk.rules import DeskEntry, DeskSession, marks_of_departure
+from adsum.platform.errors import Invalid, NotFound
+from adsum.registers.desk.repository import (
+    is_absence_of_entry,
+    replace_absence,
+    sessions_of_student,
+    standing_entries,
+)
+from adsum.registers.desk.rules import DeskEntry, DeskKind, DeskSession, marks_of_departure, sessions_ended_by
+from adsum.schools.locks import lock_school
 
 
 class Returns:
@@ -26,47 +34,79 @@ class Returns:
 
     async def end_absences(self, arrival: DeskEntry, caller: Caller) -> None:
         """Takes the sessions that have not begun at an arrival out of the absences of the departures before it."""
-        departures, sessions = await self._read(arrival)
+        departures, _, sessions = await self._read(arrival)
         unbegun = {each.session_id for each in sessions if not each.has_begun_by(arrival.time)}
-        for absence_id in {each.absence_id for each in departures if each.absence_id is not None}:
-            planned = (await self._absences.get(absence_id, caller)).planned
+        for absence_id in {each.absence_id for each in departures}:
+            planned = await self._find(absence_id, caller)
+            if planned is None or planned.revoked_at is not None:
+                continue
             missed = [each for each in planned.absence.session_ids or () if each not in unbegun]
-            if planned.revoked_at is None and len(missed) < len(planned.absence.session_ids or ()):
-                await self._limit(absence_id, missed, caller)
+            if len(missed) < len(planned.absence.session_ids or ()):
+                await self._limit(planned, missed, caller)
 
     async def restore_absences(self, arrival: DeskEntry, caller: Caller) -> None:
-        """Gives the sessions that an arrival had ended back to the absences of the departures before it."""
-        departures, sessions = await self._read(arrival)
-        unbegun = {each.session_id for each in sessions if not each.has_begun_by(arrival.time)}
+        """Gives the sessions that an arrival alone had ended back to the absences of the departures before it.
+
+        Sessions that another arrival has ended stay ended: the student is expected in them.
+        """
+        departures, others, sessions = await self._read(arrival)
         async with self._database.snapshot() as connection:
             statuses = await statuses_of_school(connection, arrival.school_id)
-        for departure in departures:
+        # Entries that share an absence have the same sessions.
+        for departure in {each.absence_id: each for each in departures}.values():
             later = marks_of_departure(sessions, departure.time, departure.missed_status, statuses).absent_from
-            if departure.absence_id is not None and unbegun.intersection(later):
-                await self._extend(departure, unbegun.intersection(later), caller)
+            ended = sessions_ended_by(arrival, departure, others, sessions).intersection(later)
+            if ended and not await self._extend(departure, ended, caller):
+                return await self.restore_absences(arrival, caller)
+        return None
 
-    async def _read(self, arrival: DeskEntry) -> tuple[Sequence[DeskEntry], Sequence[DeskSession]]:
+    async def _read(self, arrival: DeskEntry) -> tuple[Sequence[DeskEntry], Sequence[DeskEntry], Sequence[DeskSession]]:
+        """The departures up to an arrival that have an absence, the other arrivals, and the sessions of the day."""
         async with self._database.snapshot() as connection:
-            departures = await departures_before(connection, arrival)
+            entries = await standing_entries(connection, arrival)
+            departed = [each for each in entries if each.kind is DeskKind.DEPARTURE and each.time <= arrival.time]
+            departures = [each for each in departed if each.absence_id is not None]
             student = (arrival.school_id, arrival.student_id, arrival.day)
-            return departures, await sessions_of_student(connection, *student) if departures else []
+            sessions = await sessions_of_student(connection, *student) if departures else []
+        return departures, [each for each in entries if each.kind is DeskKind.ARRIVAL], sessions
 
-    async def _limit(self, absence_id: int, session_ids: Sequence[int], caller: Caller) -> None:
+    async def _find(self, absence_id: int | None, caller: Caller) -> PlannedAbsence | None:
+        """An absence. None: retention has deleted it."""
+        assert absence_id is not None, "the departures have an absence"
+        with suppress(NotFound):
+            return (await self._absences.get(absence_id, caller)).planned
+        return None
+
+    async def _limit(self, planned: PlannedAbsence, session_ids: Sequence[int], caller: Caller) -> None:
         if session_ids:
             limited = tuple(session_ids)
-            await self._absences.change(absence_id, None, lambda old: replace(old, session_ids=limited), caller)
+            await self._absences.change(planned.id, None, lambda old: replace(old, session_ids=limited), caller)
         else:
-            await self._absences.revoke(absence_id, None, caller)
+            await self._absences.revoke(planned.id, None, caller)
 
-    async def _extend(self, departure: DeskEntry, session_ids: Collection[int], caller: Caller) -> None:
-        assert departure.absence_id is not None
-        planned = (await self._absences.get(departure.absence_id, caller)).planned
-        if planned.revoked_at is None:
+    async def _extend(self, departure: DeskEntry, session_ids: Collection[int], caller: Caller) -> bool:
+        """Adds sessions to the absence of a departure. False: the departure has another absence by now, or none."""
+        planned = await self._find(departure.absence_id, caller)
+        if planned is None:
+            return True
+        # The status may have been retired since. The entry still says that the student is away.
+        with suppress(Invalid):
+            if planned.revoked_at is not None:
+                return await self._add_again(departure, session_ids, caller)
             extended = tuple(sorted({*(planned.absence.session_ids or ()), *session_ids}))
             await self._absences.change(planned.id, None, lambda old: replace(old, session_ids=extended), caller)
-            return
-        day, again = departure.day, tuple(sorted(session_ids))
-        absence = Absence(day, day, departure.missed_status, again, reason=departure.reason)
+        return True
+
+    async def _add_again(self, departure: DeskEntry, session_ids: Collection[int], caller: Caller) -> bool:
+        """Adds an absence in the place of a revoked one. False: the departure was undone meanwhile, or got another."""
+        day = departure.day
+        absence = Absence(day, day, departure.missed_status, tuple(sorted(session_ids)), reason=departure.reason)
         added = await self._absences.add([departure.student_id], absence, caller, school_id=departure.school_id)
+        absence_id = added.absences[0].id
         async with self._database.transaction() as connection:
-            await set_absence(connection, departure, added.absences[0].id)
+            await lock_school(connection, departure.school_id)
+            is_replaced = await replace_absence(connection, departure, absence_id)
+            is_used = is_replaced or await is_absence_of_entry(connection, absence_id)
+        if added.is_new and not is_used:
+            await self._absences.revoke(absence_id, None, caller)
+        return is_replaced

@@ -156,8 +156,9 @@ class DeskEntry:
         missed_status: the status of the sessions that the student misses.
         absence_id: the planned absence of a departure, or None.
         runs: the batches that record its marks.
-        undone_at: when it was undone, or None.
-        pending: the marks and the absence that are still to be recorded, some of them may be; None: all are.
+        undone_at: when its undo began, or None.
+        pending: the marks and the absence that are still to be recorded, some of them may be; None: all are. Of an
+            undone entry: not None until all of it is set back.
     """
 
     id: int
@@ -179,7 +180,7 @@ class DeskEntry:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all its marks have been submitted, and its absence is entered."""
+        """Whether all its marks have been submitted, and its absence is entered; or all of it is undone."""
         return self.pending is None
 
 
@@ -249,6 +250,15 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, 
         if each.is_set_by_office and each.status != missed and _is_attended_or_unexplained(each, statuses)
     ]
     return _without_recorded(wanted, [each.session_id for each in later])
+
+
+def sessions_ended_by(
+    arrival: DeskEntry, departure: DeskEntry, others: Sequence[DeskEntry], sessions: Sequence[DeskSession]
+) -> set[int]:
+    """The ids of the sessions from whose absence a departure is released by an arrival, and by none of the others."""
+    back_at = min((each.time for each in others if each.time >= departure.time), default=None)
+    unbegun = [each for each in sessions if not each.has_begun_by(arrival.time)]
+    return {each.session_id for each in unbegun if back_at is None or each.has_begun_by(back_at)}
 
 
 def awaited_session(new: NewEntry, sessions: Sequence[DeskSession]) -> DeskSession | None:

@@ -68,7 +68,11 @@ class DeskEntryItem(Schema):
     entered_by_key_id: int | None
     undone_at: Moment | None
     is_complete: Annotated[
-        bool, Field(description="False: a server failed; completing the entry submits the marks that are missing.")
+        bool,
+        Field(
+            description="False: a server failed; completing the entry submits the marks that are missing. With "
+            "`undoneAt`: undoing it again undoes the rest."
+        ),
     ]
 
 

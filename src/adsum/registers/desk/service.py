@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -10,6 +11,7 @@ from adsum.absences.rules import Author
 from adsum.absences.service import Absences
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
+from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult
 from adsum.batches.undo import Undo
@@ -29,13 +31,15 @@ from adsum.registers.desk.completion import Completion, EntryResult, busy, of_en
 from adsum.registers.desk.places import tells_place
 from adsum.registers.desk.repository import (
     add_entry,
+    begin_undo,
+    end_undo,
     find_entry,
+    find_open_batch,
     find_same_entry,
     is_absence_of_entry,
     list_desk_entries,
     newest_entry,
     sessions_of_student,
-    set_undone,
     undone_run_ids,
 )
 from adsum.registers.desk.returns import Returns
@@ -164,19 +168,46 @@ class DeskEntries:
         """Undoes an entry: sets its marks back, unless somebody has changed them since, and revokes its absence, unless
         another entry shares it.
 
-        A mark that a newer entry has changed stays until that one is undone, too: in any order, the undos end at the
-        mark before both. To undo an entry again changes nothing.
+        A mark that a newer entry has changed stays until that one is undone, too: in any order, also at once, the undos
+        end at the mark before both. The same undo again completes one that was interrupted, and else changes nothing.
 
         Raises:
             NotFound: there is no such entry, or the caller does not see it.
             BatchIsOpen: a register that it concerns is being saved.
         """
         entry = await self.find(entry_id, caller)
-        if entry.undone_at is not None:
+        if entry.undone_at is not None and entry.is_complete:
             return entry
-        if not entry.is_complete:
+        if entry.undone_at is None and not entry.is_complete:
             # A run that is not known yet, or begins meanwhile, would stay.
-            entry = await self._completion.complete(entry, caller, skips_refused=True)
+            await self._completion.complete(entry, caller, skips_refused=True)
+        entry = await self._begin_undo(entry, caller)
+        await self._set_back(entry, caller)
+        async with self._database.transaction() as connection:
+            await end_undo(connection, entry_id)
+        return replace(entry, pending=None)
+
+    @repeats_if_contended
+    async def _begin_undo(self, entry: DeskEntry, caller: Caller) -> DeskEntry:
+        """Marks an entry as undone, so that of several undos at once the last one knows of all of them. Returns it as
+        it is stored: the undo of an arrival may have given a departure a new absence.
+        """
+        async with self._database.transaction() as connection:
+            await lock_school(connection, entry.school_id)
+            stored = await find_entry(connection, caller, entry.id)
+            if stored is None:
+                raise _unknown(entry.id)
+            if stored.undone_at is not None:
+                return stored
+            batch_id = await find_open_batch(connection, stored)
+            if batch_id is not None:
+                raise BatchIsOpen(f"batch {batch_id} is being processed: undo it again", batchId=batch_id)
+            now = self._now()
+            await begin_undo(connection, entry.id, now)
+        return replace(stored, undone_at=now)
+
+    async def _set_back(self, entry: DeskEntry, caller: Caller) -> None:
+        """Sets back what an undone entry has made. May be repeated."""
         async with self._database.snapshot() as connection:
             undone = await undone_run_ids(connection, entry)
             absence_id = entry.absence_id
@@ -185,13 +216,10 @@ class DeskEntries:
         for run in entry.runs:
             await self._undo.undo(run.batch_id, caller, run_id=run.run_id, undone_run_ids=undone)
         if absence_id is not None:
-            await self._absences.revoke(absence_id, None, caller)
+            with suppress(NotFound):  # retention has deleted it
+                await self._absences.revoke(absence_id, None, caller)
         if entry.kind is DeskKind.ARRIVAL:
             await self._returns.restore_absences(entry, caller)
-        now = self._now()
-        async with self._database.transaction() as connection:
-            await set_undone(connection, entry_id, now)
-        return replace(entry, undone_at=now)
 
     async def find(self, entry_id: int, caller: Caller) -> DeskEntry:
         """An entry. Raises NotFound if there is none, or the caller does not see it."""
@@ -199,7 +227,7 @@ class DeskEntries:
         async with self._database.snapshot() as connection:
             entry = await find_entry(connection, caller, entry_id)
         if entry is None:
-            raise NotFound(f"there is no entry {entry_id}", id=entry_id)
+            raise _unknown(entry_id)
         return entry
 
     async def page(self, caller: Caller, filters: DeskFilters, page: PageRequest) -> RowPage[DeskEntry]:
@@ -277,6 +305,10 @@ class DeskEntries:
             if entry.is_complete:
                 await store_result(connection, keyed, EntryResult(entry, is_new=False))
         return entry
+
+
+def _unknown(entry_id: int) -> NotFound:
+    return NotFound(f"there is no entry {entry_id}", id=entry_id)
 
 
 def _needs_reason(outcome: BatchResult | AdsumError) -> bool:
