@@ -15,6 +15,7 @@ from structlog.dev import ConsoleRenderer
 from structlog.processors import TimeStamper
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
 from structlog.typing import EventDict
+from typing_extensions import override
 
 import adsum
 from adsum.platform.settings import Settings
@@ -29,6 +30,7 @@ from adsum.platform.telemetry import (
     logger,
 )
 
+OF_EVERY_LINE = {"event", "level", "logger", "timestamp"}
 LOGGING = {f"log.{level}" for level in ("debug", "info", "warning", "error", "exception")}
 
 Written = Callable[[], str]
@@ -150,12 +152,90 @@ def test_without_configuration_the_hosts_logging_applies(caplog: pytest.LogCaptu
 
 
 @pytest.mark.parametrize("form", ["console", "json"])
-def test_a_value_cannot_begin_a_line_of_its_own(stderr: Written, form: Literal["console", "json"]) -> None:
+@pytest.mark.parametrize("separator", ["\n", "\r", "\v", "\x1c", "\x1b[2J", "\x85", "\u2028", "\u2029"])
+def test_a_value_cannot_begin_a_line_of_its_own(
+    stderr: Written, form: Literal["console", "json"], separator: str
+) -> None:
     configure_logs(Settings(log_format=form))
-    logger("adsum.test").warning("refused", error="away\n10:00:00 [info] signed in actor=admin\r\x1b[2J")
+    text = f"away{separator}signed-in"
+    fields = dict.fromkeys(FIELDS - OF_EVERY_LINE - {"mark"}, text)
+    logger("adsum.test").warning("refused", **fields)
+    logger("adsum.test").warning("refused", error=f"{text} actor=admin", before={text: [text]})
+    logger("adsum.test").warning(text.replace("\n", " "))
+    for value in (text, Shown(text), [Shown(text)]):
+        logging.getLogger("asyncio").warning("refused", extra=dict.fromkeys(FIELDS, value))
     written = stderr()
-    assert len(written.splitlines()) == 1
+    assert len(written.splitlines()) == 6
     assert "\x1b" not in written
+
+
+class Shown:
+    """An object that is shown as a text, as those of other libraries are."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @override
+    def __repr__(self) -> str:
+        return self._text
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_record_of_another_library_cannot_replace_what_every_line_says(
+    stderr: Written, form: Literal["console", "json"]
+) -> None:
+    configure_logs(Settings(log_format=form))
+    odd = {"event": "one\nAda Byron", "level": "Ada", "logger": "Ada", "timestamp": "Ada", "jobs": 3}
+    logging.getLogger("asyncio").warning("away", extra=odd)
+    written = stderr()
+    assert "away" in written
+    assert "warning" in written
+    assert "3" in written
+    assert "Ada" not in written
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("exc_info", [True, 1, (), (None, None, None), ("Ada",)])
+def test_a_record_of_another_library_without_an_exception_is_written(
+    stderr: Written, form: Literal["console", "json"], exc_info: object
+) -> None:
+    configure_logs(Settings(log_format=form))
+    write_odd_record(exc_info)
+    assert "away" in (written := stderr())
+    assert len(written.splitlines()) == 1
+    assert "where" not in written
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_an_exception_that_another_library_puts_into_its_record_is_described(
+    stderr: Written, form: Literal["console", "json"]
+) -> None:
+    configure_logs(Settings(log_format=form))
+    try:
+        fail_because_of_another_failure()
+    except LookupError as error:
+        write_odd_record(error)
+    assert "LookupError from JSONDecodeError" in (written := stderr())
+    assert len(written.splitlines()) == 1
+    assert "Ada" not in written
+
+
+def write_odd_record(exc_info: object) -> None:
+    """Writes a record that was not made by `logging`, which makes a tuple of what it is given."""
+    record = logging.LogRecord("other", logging.WARNING, "", 0, "away", (), None)
+    vars(record)["exc_info"] = exc_info
+    logging.getLogger().handlers[-1].handle(record)  # not those of pytest, which fail at such records
+
+
+def test_a_block_adds_its_fields_to_those_of_the_block_around_it(stderr: Written) -> None:
+    configure_logs(Settings(log_format="json"))
+    with logged_with({"request_id": "r", "actor": "a"}):
+        with logged_with({"trace_id": "t", "actor": "b"}):
+            logger("adsum.test").info("inner")
+        logger("adsum.test").info("outer")
+    inner, outer = json_lines(stderr())
+    assert (inner["request_id"], inner["trace_id"], inner["actor"]) == ("r", "t", "b")
+    assert (outer["request_id"], outer.get("trace_id"), outer["actor"]) == ("r", None, "a")
 
 
 @pytest.mark.parametrize("colours", ["", "1"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 import traceback
 from collections.abc import Generator, Mapping
@@ -18,7 +19,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from typing_extensions import override
@@ -46,6 +47,16 @@ FIELDS = frozenset({
     "address", "agent", "user_id", "key_id", "before", "after", "provider",
 })  # fmt: skip
 
+
+# The fields that every line has. A record of another library cannot replace them.
+_OF_EVERY_LINE = ("event", "level", "logger", "timestamp")
+_COPIED = FIELDS.difference(_OF_EVERY_LINE)
+
+# With these, structlog renders a text as `repr` does, which escapes control characters; without them, as it is.
+_RENDERED_AS_REPR = frozenset(" \t=\r\n\"'")
+
+# Control characters, and the other characters that begin a new line.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 # Ids and days are logged with their values. Other filters may hold personal text: only their names are logged.
 _QUOTED = frozenset({"school_id", "class_id", "session_id", "student_id", "first_day", "last_day"})
@@ -103,8 +114,10 @@ def logger(name: str) -> EventLogger:
 
 @contextmanager
 def logged_with(fields: Mapping[str, str]) -> Generator[None]:
-    """Adds fields to every line that is logged in the block, and in tasks that begin there."""
-    token = _FIELDS_OF_CONTEXT.set(fields)
+    """Adds fields to every line that is logged in the block, and in tasks that begin there. A block within it adds its
+    own fields, and replaces those of the same name.
+    """
+    token = _FIELDS_OF_CONTEXT.set({**_FIELDS_OF_CONTEXT.get(), **fields})
     try:
         yield
     finally:
@@ -176,11 +189,28 @@ def _event_of(record: logging.LogRecord, timestamp: str) -> Fields:
         "timestamp": timestamp,
     }
     for name, value in vars(record).items():
-        if name in FIELDS:
+        if name in _COPIED:
             event[name] = value
-    if record.exc_info:
-        event |= _description(record.exc_info[1])
-    return event
+    return event | _description(_error_of(record.exc_info))
+
+
+def _error_of(exc_info: object) -> BaseException | None:
+    """The exception of a record. Records that a library makes itself may have True, or the exception alone."""
+    candidates = cast("tuple[object, ...]", exc_info) if isinstance(exc_info, tuple) else (exc_info,)
+    return next((each for each in candidates if isinstance(each, BaseException)), None)
+
+
+def _escaped(text: str) -> str:
+    """The text without control characters, in the notation of JSON."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _on_one_line(value: object) -> object:
+    """A value that structlog renders without control characters."""
+    if isinstance(value, str):
+        return value if _RENDERED_AS_REPR.intersection(value) else _escaped(value)
+    text = repr(value)
+    return _escaped(text) if _CONTROL.search(text) else value
 
 
 class _JsonLines(logging.Formatter):
@@ -193,7 +223,8 @@ class _JsonLines(logging.Formatter):
     @override
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
-        return self._encode(_event_of(record, moment))
+        # JSON escapes the other control characters.
+        return _escaped(self._encode(_event_of(record, moment)))
 
 
 class _ConsoleLines(logging.Formatter):
@@ -206,8 +237,10 @@ class _ConsoleLines(logging.Formatter):
     @override
     def format(self, record: logging.LogRecord) -> str:
         event = _event_of(record, self.formatTime(record, "%H:%M:%S"))
-        mark = event.pop("mark", None)
         del event["logger"]
+        mark = event.pop("mark") if isinstance(event.get("mark"), LogIcon) else None
+        for name, value in event.items():
+            event[name] = _escaped(value) if name in _OF_EVERY_LINE else _on_one_line(value)
         line = self._render(None, "", event)
         return f"{mark} {line}" if mark else line
 
