@@ -19,11 +19,11 @@ from adsum.platform.command_line.options import (
     FirstDay,
     LastDay,
     SchoolId,
-    SearchWords,
     StudentId,
     read_day,
     read_time,
     school_option,
+    search_option,
 )
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with, run_with_services
@@ -92,7 +92,7 @@ def list_absences(
     student_id: StudentId = None,
     first_day: FirstDay = None,
     last_day: LastDay = None,
-    search: SearchWords = None,
+    search: Annotated[str | None, search_option("Words of the names or the sourced id of a student.")] = None,
     revoked: Annotated[bool, typer.Option("--revoked", help="Include revoked absences.")] = False,
     as_json: Json = False,
 ) -> None:

@@ -104,6 +104,12 @@ def teacher_option(help_: str = "The id of a user: see `adsum user list --json`.
     return option
 
 
+def search_option(help_: str) -> OptionInfo:
+    """The option `--search`, with the help of a command."""
+    option: OptionInfo = typer.Option("--search", parser=read_words, metavar="WORDS", help=help_)
+    return option
+
+
 SchoolId = Annotated[int | None, school_option()]
 ClassId = Annotated[int | None, class_option()]
 SessionId = Annotated[int | None, session_option()]
@@ -114,10 +120,7 @@ LastDay = Annotated[date | None, typer.Option("--to", parser=read_day, metavar="
 SchoolDay = Annotated[
     date | None, typer.Option("--date", parser=read_day, metavar="DATE", help="[default: the school's today]")
 ]
-SearchWords = Annotated[
-    str | None,
-    typer.Option("--search", parser=read_words, metavar="WORDS", help="Words of names, titles or sourced ids."),
-]
+SearchWords = Annotated[str | None, search_option("Words of names, titles or sourced ids.")]
 SourcedId = Annotated[
     str | None,
     typer.Option("--sourced-id", parser=read_sourced_id, metavar="SOURCED_ID", help="The id in the roster."),
