@@ -7,12 +7,17 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from fastapi import Depends
+from fastapi.security import HTTPBasic
 from pydantic import SecretStr, ValidationError
 from typing_extensions import override
 
 from adsum.accounts.access import Permission
+from adsum.accounts.authentication import SCHEMES
 from adsum.app import create_app
+from adsum.platform.http.openapi import Application
 from adsum.platform.settings import Settings
+from tests.platform.http.permissions import endpoints
 from tests.platform.http.snapshot import present
 from tests.support.frame import NOBODY_LISTENS, SECRET, Frame, running
 from tests.support.live import ROOT
@@ -86,6 +91,32 @@ async def test_the_description_names_every_way_to_authenticate_and_the_form_of_e
     for item in description["paths"].values():
         for operation in item.values():
             assert operation["responses"]["default"] == {"$ref": "#/components/responses/Problem"}
+
+
+def test_every_operation_with_a_caller_names_how_callers_name_themselves_and_no_public_one_does() -> None:
+    paths = present()["paths"]
+    named = {
+        (each.method, each.path): paths[each.path][each.method.lower()].get("security")
+        for each in endpoints()
+        if not each.is_public
+    }
+    assert {key for key, schemes in named.items() if schemes != [{"bearerToken": []}, {"apiKey": []}]} == set()
+    public = [paths[each.path][each.method.lower()] for each in endpoints() if each.is_public]
+    assert named
+    assert public
+    assert not any("security" in operation for operation in public)
+
+
+def test_a_scheme_of_one_feature_is_described_beside_those_of_callers() -> None:
+    async def nothing() -> None:
+        pass
+
+    app = Application()
+    app.security_schemes = SCHEMES
+    app.add_api_route("/own", nothing, dependencies=[Depends(HTTPBasic(scheme_name="own"))])
+    description = app.openapi()
+    assert description["components"]["securitySchemes"].keys() == {"own", "bearerToken", "apiKey"}
+    assert description["paths"]["/own"]["get"]["security"] == [{"own": []}]
 
 
 async def test_the_description_links_to_the_documentation_where_a_setting_names_it(sqlite_url: str) -> None:

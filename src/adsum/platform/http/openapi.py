@@ -119,10 +119,12 @@ def _completed(
     schemas |= {"Problem": _PROBLEM, "ProblemEntry": _ENTRY}
     components["responses"] = {"Problem": _RESPONSE}
     components["headers"] = _HEADERS
-    components["securitySchemes"] = {
-        each.scheme_name: each.model.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for each in security_schemes
-    }
+    components.setdefault("securitySchemes", {}).update(
+        {
+            each.scheme_name: each.model.model_dump(mode="json", by_alias=True, exclude_none=True)
+            for each in security_schemes
+        }
+    )
     for schema in schemas.values():
         _describe_fields(schema)
     describe_errors(description, errors_of_callers, free=_PROBES)
