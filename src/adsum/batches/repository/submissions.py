@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import BigInteger, Boolean, Date, Integer, String
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -93,6 +93,9 @@ class BatchSnapshot:
         return bool(self.planned_absences) or any(record.is_offices for record in self.records.values())
 
 
+_Key: TypeAlias = "tuple[int, int | None, int | None, date | None, date | None, date | None]"
+
+
 @dataclass(frozen=True, slots=True)
 class ContextQuery:
     """The query for a `ClassContext`.
@@ -111,9 +114,20 @@ class ContextQuery:
     days: tuple[date, date] | None = None
     loads_state: bool = True
 
-    def to_row(self) -> dict[str, int | str | None]:
+    @property
+    def state_day(self) -> date | None:
+        """The day of the state that is loaded."""
         first, last = self.days or (None, None)
-        state_day = first if self.loads_state and first == last else None
+        return first if self.loads_state and first == last else None
+
+    @property
+    def key(self) -> _Key:
+        """The columns of the row, which its context has, too."""
+        first, last = self.days or (None, None)
+        return self.class_id, self.session_id, self.user_id, first, last, self.state_day
+
+    def to_row(self) -> dict[str, int | str | None]:
+        first, last, state_day = self.key[3:]
         return {
             "class_id": self.class_id,
             "session_id": self.session_id,
@@ -166,16 +180,15 @@ async def find_class_contexts(
 ) -> dict[ContextQuery, ClassContext]:
     """The contexts of classes that exist, for any caller: see `ClassContext.is_visible_to`."""
     rows = await _CLASS_CONTEXTS.fetch_all(connection, input_rows(each.to_row() for each in queries))
-    return dict(_context(*row) for row in rows)
+    contexts = dict(_context(*row) for row in rows)
+    return {each: contexts[each.key] for each in queries if each.key in contexts}
 
 
 def _context(
     class_id: int, session_id: int | None, user_id: int | None, school_id: int, zone: str, *more: Any
-) -> tuple[ContextQuery, ClassContext]:
+) -> tuple[_Key, ClassContext]:
     edit_window_days, records_from, weekdays, fence, taught, covered, first_day, last_day, day = more[:9]
     *calendar, students, newest, records, absences = more[9:]
-    days = (first_day, last_day) if first_day is not None else None
-    loads_state = day is not None or first_day is None or first_day != last_day
     context = ClassContext(
         class_id,
         school_id,
@@ -189,7 +202,7 @@ def _context(
         roster=sorted(students or ()),
         snapshot=None if day is None else _snapshot(newest, records, absences),
     )
-    return ContextQuery(class_id, session_id, user_id, days, loads_state), context
+    return (class_id, session_id, user_id, first_day, last_day, day), context
 
 
 def _snapshot(
