@@ -46,6 +46,9 @@ class _Executed:
 async def _visit(
     connection: aiosqlite.Connection, execute: Callable[[sqlite3.Cursor], object]
 ) -> tuple[Any, list[Any]]:
+    """Executes a statement. A connection has one user at a time: a cancellation interrupts all its statements, also
+    one of a neighbour that the thread executes while this one waits.
+    """
     driver: Any = connection
     is_left = False
 
