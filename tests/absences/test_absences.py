@@ -375,9 +375,7 @@ async def test_an_absence_between_all_sessions_is_entered_with_a_warning(office:
     assert week.json()["warnings"] == []
 
 
-async def test_an_absence_of_some_hours_names_the_sessions_that_it_does_not_concern(
-    office: Office,
-) -> None:
+async def test_an_absence_of_some_hours_names_the_sessions_that_it_does_not_concern(office: Office) -> None:
     first, second, _ = office.school.student_ids
     hours = {"fromTime": "08:00", "toTime": "18:00"}
     part = await office.enter(first, **hours)
