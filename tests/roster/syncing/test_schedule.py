@@ -14,7 +14,7 @@ from adsum.accounts.access import Caller
 from adsum.operations.migrations import tables
 from adsum.platform.settings import Settings
 from adsum.roster.importing.service import RosterImport
-from adsum.roster.syncing.rules import RosterSource, SyncState, roster_source_of
+from adsum.roster.syncing.rules import RosterSource, SyncReport, SyncState, SyncUnderWay, roster_source_of
 from adsum.roster.syncing.schedule import Schedule, ScheduledSync, schedule_of
 from tests.roster.conftest import Importing
 from tests.roster.syncing.conftest import Syncing, held_at_users
@@ -74,25 +74,33 @@ async def logged(caplog: pytest.LogCaptureFixture, text: str) -> None:
 
 
 async def test_a_worker_leaves_a_source_to_another_one_that_was_faster(
-    syncing: Syncing, monkeypatch: pytest.MonkeyPatch
+    syncing: Syncing, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sync, looked, stop = syncing.sync(), asyncio.Event(), asyncio.Event()
-    look = sync.state
+    sync, refused, stop = syncing.sync(), asyncio.Event(), asyncio.Event()
+    look, run = sync.state, sync.run
 
     async def look_and_be_overtaken(source: RosterSource, caller: Caller) -> SyncState:
         state = await look(source, caller)
-        if not looked.is_set():
+        if not refused.is_set():
             await claim(syncing)
-            looked.set()
         return state
 
+    async def run_and_be_refused(source: RosterSource, *, caller: Caller, full: bool) -> SyncReport:
+        try:
+            return await run(source, caller=caller, full=full)
+        except SyncUnderWay:
+            refused.set()
+            raise
+
     monkeypatch.setattr(sync, "state", look_and_be_overtaken)
+    monkeypatch.setattr(sync, "run", run_and_be_refused)
     schedule = Schedule(roster_source_of(syncing.settings()), DAY, 7 * DAY)
     running = asyncio.create_task(ScheduledSync(sync, schedule, syncing.now, look_s=0.01).run(stop))
-    await looked.wait()
+    await refused.wait()
     stop.set()
     await running
     assert syncing.service.asked == {}
+    assert "roster sync failed" not in caplog.text
 
 
 async def test_several_workers_sync_once_when_it_is_due(syncing: Syncing, importing: Importing) -> None:
