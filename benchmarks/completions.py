@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from adsum.batches.queue.ledger import MARKER
+from adsum.platform.cancellation import end
 from adsum.platform.ids import Batch
 from benchmarks.systems import DONE_S, Unfinished
 
@@ -58,6 +59,5 @@ async def watched_completions(redis: Any) -> AsyncGenerator[Completions]:
         try:
             yield completions
         finally:
-            listening.cancel()
-            await asyncio.wait([listening])
+            await end([listening])
             await redis.config_set("notify-keyspace-events", "")

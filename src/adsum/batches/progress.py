@@ -19,6 +19,7 @@ from adsum.batches.repository import tallies
 from adsum.batches.rules import BatchStatus
 from adsum.batches.service import AttendancesService
 from adsum.platform.addresses import source_of
+from adsum.platform.cancellation import end
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.ids import Batch, parse_batch_id
@@ -240,8 +241,7 @@ class Progress:
         """Stops, and waits for the loop to end."""
         self.stop()
         if self._loop is not None:
-            self._loop.cancel()
-            await asyncio.wait([self._loop])
+            await end([self._loop])
 
     async def _read_until_idle(self) -> None:
         await asyncio.sleep(self._interval)

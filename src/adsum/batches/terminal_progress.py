@@ -10,7 +10,7 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TextIO, TypeAlias, cast
 
@@ -23,6 +23,7 @@ from adsum.batches.progress import Progress
 from adsum.batches.queue.control import QueueControl
 from adsum.batches.rules import BatchState, BatchStatus, Tally
 from adsum.batches.schemas import BatchStatusAnswer
+from adsum.platform.cancellation import end
 from adsum.platform.clock import Clock
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.output import show_line
@@ -34,7 +35,6 @@ WORKERLESS = "nothing processes this batch: start a worker (adsum up or adsum wo
 POLL_INTERVAL_S = 1.0
 WORKERLESS_AFTER_S = 5.0
 """A worker that restarts is back sooner."""
-CANCEL_INTERVAL_S = 0.1
 
 SPINNER, PLAIN_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏", "|/-\\"
 SPINS_A_SECOND = 10
@@ -102,18 +102,7 @@ async def reporting_idleness(control: QueueControl, *, pause_is_reported: bool) 
     try:
         yield
     finally:
-        await _end(tasks)
-
-
-async def _end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancels tasks until they have ended. One cancellation may be lost: before Python 3.12, `asyncio.wait_for`, with
-    which redis-py sends, drops one that arrives together with its result.
-    """
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=CANCEL_INTERVAL_S)
+        await end(tasks)
 
 
 async def _report_pause(control: QueueControl) -> None:

@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Cor
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
+# Longer than a task needs to close its connections to a server that answers.
+CANCELLED_AGAIN_S = 1.0
+
 
 class Client(Protocol):
     """A client that closes its connections, as redis-py's does."""
@@ -60,14 +63,23 @@ async def _closed(clients: Collection[Client]) -> None:
             raise each
 
 
-async def end(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def end(tasks: Collection[asyncio.Task[Any]], again_s: float = CANCELLED_AGAIN_S) -> None:
     """Cancels tasks, and waits until they have ended. A caller that is cancelled meanwhile does not cancel them once
-    more, while they close their connections.
+    more, while they close their connections. Their errors are not raised.
+
+    A task can swallow a cancellation, so it is cancelled again every `again_s` seconds: before Python 3.12,
+    `asyncio.wait_for`, with which redis-py sends commands, drops one that arrives together with its result.
+    `uncancellable` protects what a task has to complete even if that takes longer.
     """
     for each in tasks:
         each.cancel()
-    await uncancellable(_ended(tasks))
+    await uncancellable(_ended(set(tasks), again_s))
 
 
-async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def _ended(tasks: set[asyncio.Task[Any]], again_s: float) -> None:
+    running = tasks
+    while running:
+        _, running = await asyncio.wait(running, timeout=again_s)
+        for each in running:
+            each.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

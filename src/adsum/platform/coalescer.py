@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextvars import Context
 from typing import Generic, NamedTuple, TypeVar
 
+from adsum.platform.cancellation import end
 from adsum.platform.errors import Overloaded, Unavailable
 from adsum.platform.tracing.spans import CURRENT, Members, on_behalf_of
 
@@ -82,8 +83,7 @@ class Coalescer(Generic[Item, Result]):
         """Cancels the running flush and all waiting items. Call it after the last `submit`."""
         self._is_closing = True
         if self._flushing is not None:
-            self._flushing.cancel()
-            await asyncio.wait([self._flushing])
+            await end([self._flushing])
         for each in self._waiting:
             each.done.cancel()
         self._waiting.clear()

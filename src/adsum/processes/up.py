@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import sys
@@ -15,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from adsum.platform.cancellation import end
 from adsum.platform.command_line.progress import Steps
 from adsum.platform.embedded.address import Address
 from adsum.platform.embedded.data_folder import DataFolder
@@ -116,9 +116,9 @@ class _Up:
         if starting.done():
             starting.result()
             return True
-        starting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await starting
+        await end([starting])
+        if not starting.cancelled():
+            starting.result()
         return False
 
     async def _start(self) -> None:

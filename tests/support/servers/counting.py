@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import make_url
 
+from adsum.platform.cancellation import end
 from tests.support.servers.wire import PostgresWire, RedisWire, Wire
 
 READ = 65536
@@ -124,10 +125,7 @@ class CountingProxy:
 
     async def cut(self) -> None:
         """Closes all connections. Accepts new ones, unless `is_cut` is set."""
-        links = list(self._links)
-        for link in links:
-            link.cancel()
-        await asyncio.gather(*links, return_exceptions=True)
+        await end(self._links)
 
 
 @dataclass
@@ -149,9 +147,7 @@ class _Link:
         try:
             await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for direction in directions:
-                direction.cancel()
-            await asyncio.gather(*directions, return_exceptions=True)
+            await end(directions)
 
     async def _forward_requests(self) -> None:
         while data := await self.from_client.read(READ):

@@ -26,6 +26,7 @@ from adsum.accounts.single_sign_on.rules import (
     metadata_of,
     session_hash,
 )
+from adsum.platform.cancellation import end
 from adsum.platform.clock import Clock
 from adsum.platform.errors import Overloaded, UnusableAnswer
 from adsum.platform.setting_groups.providers import OidcProvider
@@ -173,8 +174,7 @@ class Provider:
     async def close(self) -> None:
         """Ends the fetch that is under way, and closes the connections."""
         if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.gather(self._fetching, return_exceptions=True)
+            await end([self._fetching])
         if self._opened is not None:
             await self._opened.close()
 

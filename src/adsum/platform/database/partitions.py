@@ -17,6 +17,7 @@ from functools import partial
 from sqlalchemy import MetaData, Select, Table, delete, func, insert, literal, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.platform.cancellation import end
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database, StorageOutage
 from adsum.platform.database.table_changes import between_others, execute_long, schema_locked
@@ -184,8 +185,7 @@ class PartitionsAhead:
     async def close(self) -> None:
         """Ends an analysis."""
         if self._analysing is not None:
-            self._analysing.cancel()
-            await asyncio.wait([self._analysing])
+            await end([self._analysing])
 
 
 async def _are_few(connection: AsyncConnection, tables: Sequence[Table], first: date) -> bool:

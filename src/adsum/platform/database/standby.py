@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from sqlalchemy import text
 
+from adsum.platform.cancellation import end
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Unavailable
 from adsum.platform.telemetry import logger
@@ -127,8 +128,7 @@ class Standby:
     async def close(self) -> None:
         """Stops asking, and closes the connections to the standby."""
         if self._polling is not None:
-            self._polling.cancel()
-            await asyncio.wait([self._polling])
+            await end([self._polling])
         await self.database.close()
 
     def _begin(self) -> None:

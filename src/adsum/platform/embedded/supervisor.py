@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from adsum.platform.cancellation import end
 from adsum.platform.embedded.orphans import die_with_this_process, record_process, remove_record
 from adsum.platform.errors import Unavailable
 
@@ -133,9 +134,9 @@ class Keeper:
 
     async def stop(self) -> None:
         """Stops the program in order, without a restart."""
-        self._keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeping
+        await end([self._keeping])
+        if not self._keeping.cancelled():
+            self._keeping.result()
         if self._child is not None:
             await self._child.stop()
         remove_record(self._records, self.program.name)

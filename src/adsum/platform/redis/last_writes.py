@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from redis.asyncio import Redis
 
+from adsum.platform.cancellation import end
 from adsum.platform.redis.connection import QueueOutage, redis_deadline, translated
 
 # The prefix of the keys `…:user-7`, `…:key-3` and `…:everybody`.
@@ -53,10 +54,7 @@ class LastWrites:
 
     async def close(self) -> None:
         """Cancels the tasks in the background."""
-        running = [*self._noting.values(), *([self._telling] if self._telling is not None else [])]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end([*self._noting.values(), *([self._telling] if self._telling is not None else [])])
 
     def note_soon(self, actor: str) -> None:
         """As `note`, in the background: a message of a stream does not wait for Redis."""

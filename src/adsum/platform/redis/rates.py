@@ -20,6 +20,7 @@ from zlib import crc32
 
 from limits import RateLimitItem, RateLimitItemPerSecond
 
+from adsum.platform.cancellation import end
 from adsum.platform.redis.connection import QueueOutage, redis_deadline, translated
 from adsum.platform.redis.shards import Shard
 from adsum.platform.redis.windows import OUTAGE_PAUSE_S, shared_windows
@@ -167,8 +168,7 @@ class RateLimits:
     async def close(self) -> None:
         """Stops reporting."""
         if self._reporting is not None:
-            self._reporting.cancel()
-            await asyncio.wait([self._reporting])
+            await end([self._reporting])
 
     def _spend(self, policy: Policy, subject: str) -> Allowance:
         now, key = self._now(), (policy.name, subject)

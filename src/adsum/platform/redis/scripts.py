@@ -12,6 +12,8 @@ from redis.asyncio.client import Pipeline
 from redis.exceptions import NoScriptError
 from typing_extensions import override
 
+from adsum.platform.cancellation import end
+
 
 class ScriptedRedis(Redis):
     """A client that does not check before each pipeline whether the server has the scripts.
@@ -113,10 +115,7 @@ class PipeliningRedis(Redis):
         for _, reply in self._calls:
             reply.cancel()
         self._calls.clear()
-        for sending in self._sending:
-            sending.cancel()
-        if self._sending:
-            await asyncio.wait(self._sending)
+        await end(self._sending)
         await super().aclose(*arguments, **options)
 
 

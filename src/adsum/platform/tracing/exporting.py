@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from adsum.platform.cancellation import end
 from adsum.platform.telemetry import logger
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ async def exporting_metrics(export: MetricsExport | None, collect: Collect) -> A
     try:
         yield
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end([running])
         await export.finish(collect)
 
 

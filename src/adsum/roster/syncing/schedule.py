@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from adsum.accounts.access import system_caller
+from adsum.platform.cancellation import end
 from adsum.platform.clock import Clock
 from adsum.platform.errors import AdsumError, Unavailable
 from adsum.platform.settings import Settings
@@ -62,9 +63,7 @@ class ScheduledSync:
         while not stop.is_set():
             syncing = asyncio.create_task(self._sync_if_due(self._schedule))
             await asyncio.wait((stopped, syncing), return_when=asyncio.FIRST_COMPLETED)
-            if not syncing.done():
-                syncing.cancel()
-            await asyncio.gather(syncing, return_exceptions=True)
+            await end([syncing])
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), self._look_s)
 

@@ -12,6 +12,7 @@ from typing import Any
 from uuid6 import uuid7
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.platform.cancellation import end, uncancellable
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import AdsumError, Unavailable
@@ -133,7 +134,7 @@ class RosterSync:
                     confirm=confirm,
                 )
         finally:
-            await client.close()
+            await uncancellable(client.close())
         return SyncReport(source.url, is_full, imported)
 
     async def _imported(self, read: ReadRoster, **arguments: Any) -> ImportReport:
@@ -168,11 +169,13 @@ class RosterSync:
         try:
             yield claim
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-            with suppress(Unavailable):  # then the claim ends by itself
-                async with self._database.transaction() as connection:
-                    await statements.release(connection, url, claim)
+            await end([renewing])
+            await uncancellable(self._release(url, claim))
+
+    async def _release(self, url: str, claim: str) -> None:
+        with suppress(Unavailable):  # then the claim ends by itself
+            async with self._database.transaction() as connection:
+                await statements.release(connection, url, claim)
 
     async def _renew(self, url: str, claim: str) -> None:
         while True:
