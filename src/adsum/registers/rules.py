@@ -21,6 +21,13 @@ class RegisterState(StrEnum):
     MISSING = "missing"
 
 
+class DeskKind(StrEnum):
+    """The kind of an entry at the desk."""
+
+    ARRIVAL = "arrival"
+    DEPARTURE = "departure"
+
+
 @dataclass(frozen=True, slots=True)
 class RegisterFilters:
     """Filters of registers. A filter that is None does not narrow.

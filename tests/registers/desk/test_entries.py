@@ -19,10 +19,10 @@ from adsum.privacy.merging.rules import MergeChoices
 from adsum.registers.desk import completion
 from adsum.registers.desk.rules import (
     DeskFilters,
-    DeskKind,
     NewEntry,
 )
 from adsum.registers.on_site.service import OnSite
+from adsum.registers.rules import DeskKind
 from adsum.registers.tables import desk_entries
 from adsum.schools.tables import schools
 from tests.absences.conftest import Office

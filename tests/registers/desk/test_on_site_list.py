@@ -140,6 +140,38 @@ async def test_an_arrival_after_authorised_absences_is_entered_although_no_regis
     assert await place(office, "09:50") == AWAY
 
 
+async def test_a_departure_after_the_office_has_corrected_an_earlier_one_takes_the_student_off_the_list(
+    office: Office, lessons: list[int]
+) -> None:
+    for session_id in lessons:
+        await office.take("office", **await of_session(office, session_id))
+    await settled(office, (await enter(office, "departure", "11:20")).json())
+    items = (await office.api.get("/attendances", studentId=office.school.student_ids[0])).json()["items"]
+    (record,) = [each for each in items if each["sessionId"] == lessons[3]]
+    body = {"status": "present", "leftAt": None, "reason": "stayed"}
+    path, version = f"/attendances/{record['id']}", f'"{record["version"]}"'
+    assert (await office.api.change("PATCH", path, "office", version, json=body)).is_success
+    assert await place(office, "11:50") == ON_SITE
+    left = await enter(office, "departure", "11:50", reason="home")
+    assert left.status_code == HTTPStatus.CREATED, left.text
+    assert (await place(office, "11:49"), await place(office, "11:50")) == (ON_SITE, AWAY)
+
+
+async def test_a_mark_that_is_made_in_advance_does_not_outrank_an_absence_from_the_running_session(
+    office: Office, lessons: list[int]
+) -> None:
+    student = office.school.student_ids[0]
+    await office.take("office", **await of_session(office, lessons[3]))
+    assert await place(office, "09:30") == ON_SITE, "no session that has begun has a mark"
+    await office.take("office", **await of_session(office, lessons[1]), unselectedStudentIds=[student])
+    assert {time: await place(office, time) for time in ("08:30", "09:30", "10:59", "11:00")} == {
+        "08:30": ON_SITE,
+        "09:30": AWAY,
+        "10:59": AWAY,
+        "11:00": ON_SITE,
+    }
+
+
 async def test_a_departure_that_is_entered_ahead_takes_the_student_off_the_list_at_its_time(
     office: Office, lessons: list[int]
 ) -> None:

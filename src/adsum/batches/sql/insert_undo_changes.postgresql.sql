@@ -70,13 +70,11 @@ made AS (
 standing AS (
     SELECT made.*, made.run_id IN (SELECT run_id FROM chain) AS is_of_run
     FROM made
-    WHERE made.run_id IS NULL
-        OR (
-            made.run_id NOT IN (SELECT undone.run_id FROM undone WHERE undone.attendance_id = made.attendance_id)
-            AND made.run_id NOT IN (
-                SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:undone_run_ids AS jsonb)) AS value
-            )
-        )
+    LEFT JOIN undone ON undone.attendance_id = made.attendance_id AND undone.run_id = made.run_id
+    WHERE undone.run_id IS NULL
+        AND (made.run_id IS NULL OR made.run_id NOT IN (
+            SELECT CAST(value AS uuid) FROM jsonb_array_elements_text(CAST(:undone_run_ids AS jsonb)) AS value
+        ))
 ),
 newest AS (
     SELECT standing.*, row_number() OVER (PARTITION BY attendance_id ORDER BY version DESC) AS position

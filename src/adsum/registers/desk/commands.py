@@ -24,9 +24,10 @@ from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
 from adsum.platform.services import Services
-from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, NewEntry
+from adsum.registers.desk.rules import DeskEntry, DeskFilters, NewEntry
 from adsum.registers.desk.schemas import DeskEntryItem
 from adsum.registers.desk.service import DeskEntries
+from adsum.registers.rules import DeskKind
 from adsum.roster.commands import names_unless_json
 
 app = typer.Typer(no_args_is_help=True)

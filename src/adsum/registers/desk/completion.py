@@ -24,7 +24,8 @@ from adsum.platform.database.engine import Database
 from adsum.platform.errors import AdsumError, Invalid, NotFound
 from adsum.registers.desk.repository import is_absence_of_entry, sessions_of_student, set_complete, set_pending
 from adsum.registers.desk.returns import Returns
-from adsum.registers.desk.rules import DeskEntry, DeskKind, DeskMarks, DeskRun, field_of, marks_of_departure
+from adsum.registers.desk.rules import DeskEntry, DeskMarks, DeskRun, field_of, marks_of_departure
+from adsum.registers.rules import DeskKind
 
 ATTEMPTS = 30
 PAUSE_S = 0.1

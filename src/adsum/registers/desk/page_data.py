@@ -11,8 +11,9 @@ from adsum.attendance.statuses.rules import ShownStatus, shown_statuses
 from adsum.attendance.statuses.service import Statuses
 from adsum.platform.paging import every_item
 from adsum.platform.texts import is_searchable
-from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, default_status
+from adsum.registers.desk.rules import DeskEntry, DeskFilters, default_status
 from adsum.registers.desk.service import DeskDay, DeskEntries
+from adsum.registers.rules import DeskKind
 from adsum.roster.rules import NamedIds, Names, StudentRow
 from adsum.roster.search.service import Search
 from adsum.roster.service import Directory, Naming

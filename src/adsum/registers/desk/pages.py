@@ -22,8 +22,9 @@ from adsum.platform.pages.rendering import site_of
 from adsum.platform.pages.routing import PageRoute
 from adsum.registers.desk.completion import EntryResult
 from adsum.registers.desk.page_data import DeskPageData, FoundStudents
-from adsum.registers.desk.rules import DeskKind, NewEntry
+from adsum.registers.desk.rules import NewEntry
 from adsum.registers.desk.service import DeskEntries
+from adsum.registers.rules import DeskKind
 from adsum.schools.context import RequestedDay, SchoolDay, SchoolsService, school_day
 
 PATH = "/desk"

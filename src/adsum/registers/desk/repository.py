@@ -23,8 +23,9 @@ from adsum.platform.database.columns import columns_of
 from adsum.platform.database.filters import equal, in_period
 from adsum.platform.database.validity import valid_on
 from adsum.platform.ids import parse_batch_id
-from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskKind, DeskMarks, DeskRun, DeskSession, NewEntry
+from adsum.registers.desk.rules import DeskEntry, DeskFilters, DeskMarks, DeskRun, DeskSession, NewEntry
 from adsum.registers.repository import has_register
+from adsum.registers.rules import DeskKind
 from adsum.registers.tables import desk_entries
 from adsum.roster.tables import classes, enrolments, sessions
 from adsum.roster.timetable.repository import times_of_sessions

@@ -18,7 +18,8 @@ from adsum.registers.desk.repository import (
     sessions_of_student,
     standing_entries,
 )
-from adsum.registers.desk.rules import DeskEntry, DeskKind, DeskSession, marks_of_departure, sessions_ended_by
+from adsum.registers.desk.rules import DeskEntry, DeskSession, marks_of_departure, sessions_ended_by
+from adsum.registers.rules import DeskKind
 from adsum.schools.locks import lock_school
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import StrEnum
 from itertools import takewhile
 from typing import Any
 
@@ -14,14 +13,7 @@ from adsum.attendance.statuses.rules import ABSENT, PRESENT, CountsAs, SchoolSta
 from adsum.platform.days import TIME, validate_stretch
 from adsum.platform.errors import Violation
 from adsum.platform.texts import validate_reason
-from adsum.registers.rules import LocalTime
-
-
-class DeskKind(StrEnum):
-    """The kind of an entry at the desk."""
-
-    ARRIVAL = "arrival"
-    DEPARTURE = "departure"
+from adsum.registers.rules import DeskKind, LocalTime
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from adsum.platform.days import TIME_PATTERN
 from adsum.platform.http.queries import Day, PageQuery
 from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
-from adsum.registers.desk.rules import DeskFilters, DeskKind, NewEntry
+from adsum.registers.desk.rules import DeskFilters, NewEntry
+from adsum.registers.rules import DeskKind
 
 
 class NewDeskEntry(SentSchema):

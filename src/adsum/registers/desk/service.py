@@ -11,6 +11,7 @@ from adsum.absences.rules import Author
 from adsum.absences.service import Absences
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.attendance.statuses.repository import statuses_of_school
+from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.retry_cancel import BatchIsOpen
 from adsum.batches.service import AttendancesService
 from adsum.batches.submission import BatchResult
@@ -46,7 +47,6 @@ from adsum.registers.desk.returns import Returns
 from adsum.registers.desk.rules import (
     DeskEntry,
     DeskFilters,
-    DeskKind,
     DeskMarks,
     DeskSession,
     NewEntry,
@@ -56,7 +56,8 @@ from adsum.registers.desk.rules import (
     validate_entry,
     violation_of_nothing,
 )
-from adsum.registers.rules import LocalTime
+from adsum.registers.on_site.repository import is_listed_on_site
+from adsum.registers.rules import DeskKind, LocalTime
 from adsum.roster.service import school_of_student
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import time_zone_of
@@ -262,14 +263,12 @@ class DeskEntries:
             missed = new.missed_status or default_status(new.kind, statuses)
             refuse(list(validate_entry(new, missed, statuses, of.day, of.now)))
             same = await find_same_entry(connection, of.school_id, of.day, new, missed)
-            newest = await newest_entry(connection, of.school_id, new.student_id, of.day, new.time)
-        awaited = awaited_session(new, of.sessions)
-        if same is None and awaited is not None:
-            raise busy(Batch(awaited.class_id, awaited.session_id, of.day).id)
-        marks = marks_of(new, of.sessions, missed, statuses)
-        if same is None and marks.concern_nothing and not tells_place(new, of.sessions, newest, statuses):
-            violation = violation_of_nothing(new, of.sessions)
-            raise Invalid(violation.detail, [violation])
+            awaited = awaited_session(new, of.sessions)
+            if same is None and awaited is not None:
+                raise busy(Batch(awaited.class_id, awaited.session_id, of.day).id)
+            marks = marks_of(new, of.sessions, missed, statuses)
+            if same is None and marks.concern_nothing:
+                await _require_place(connection, new, caller, of, statuses)
         return CheckedEntry(new, of.school_id, of.day, missed, marks, exists=same is not None)
 
     async def _preview(self, checked: CheckedEntry, caller: Caller) -> DeskMarks:
@@ -305,6 +304,18 @@ class DeskEntries:
             if entry.is_complete:
                 await store_result(connection, keyed, EntryResult(entry, is_new=False))
         return entry
+
+
+async def _require_place(
+    connection: Connection, new: NewEntry, caller: Caller, of: DeskDay, statuses: SchoolStatuses
+) -> None:
+    """Raises Invalid if an entry that changes no session does not tell either where the student is."""
+    at = LocalTime(of.day, new.time)
+    newest = await newest_entry(connection, of.school_id, new.student_id, of.day, new.time)
+    on_site = await is_listed_on_site(connection, caller, of.school_id, new.student_id, at, statuses)
+    if not tells_place(new, of.sessions, newest, is_on_site=on_site):
+        violation = violation_of_nothing(new, of.sessions)
+        raise Invalid(violation.detail, [violation])
 
 
 def _unknown(entry_id: int) -> NotFound:

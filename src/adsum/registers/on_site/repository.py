@@ -1,9 +1,10 @@
 """Statements that find the students who are on site, by their newest mark of today and the entries of the desk, and
 those of whom nobody knows it.
 
-The newest mark of a student is that of the session that begins last by the timetable; among sessions without times, the
-mark that was made last. A session that has not begun counts only if its mark has the student on site: an absence from
-it says nothing about now. Times that are still to come do not count either.
+The newest mark of a student is that of the session that begins last by the timetable, of those that have begun; among
+sessions without times, the mark that was made last. If no such session has a mark, the mark of a session that has not
+begun counts if it has the student on site: an absence from it says nothing about now. Times that are still to come do
+not count either.
 
 The newest entry of the desk decides instead, unless the mark says something about a later moment: see `_is_later`. So
 it does not matter when a register is recorded that was being saved while the entry was made.
@@ -40,9 +41,8 @@ from adsum.attendance.repository import is_set_by_hand
 from adsum.attendance.statuses.rules import PRESENT, SchoolStatuses
 from adsum.attendance.tables import attendance_changes, attendances
 from adsum.platform.database.validity import valid_on
-from adsum.registers.desk.rules import DeskKind
 from adsum.registers.repository import has_register
-from adsum.registers.rules import LocalTime, OnSiteStudent, UnknownStudent
+from adsum.registers.rules import DeskKind, LocalTime, OnSiteStudent, UnknownStudent
 from adsum.registers.tables import desk_entries
 from adsum.roster.tables import classes, enrolments, session_times, sessions, students
 from adsum.schools.tables import schools
@@ -64,6 +64,19 @@ async def list_on_site(
     """
     on_site = _on_site(caller, school_id, now, statuses, after).order_by(students.c.id).limit(limit)
     return [OnSiteStudent(*row) for row in await connection.execute(on_site)]
+
+
+async def is_listed_on_site(
+    connection: AsyncConnection,
+    caller: Caller,
+    school_id: int,
+    student_id: int,
+    at: LocalTime,
+    statuses: SchoolStatuses,
+) -> bool:
+    """Whether `list_on_site` lists a student at a time of a day."""
+    found = await list_on_site(connection, caller, school_id, at, statuses, after=student_id - 1, limit=1)
+    return any(each.student_id == student_id for each in found)
 
 
 async def count_on_site(
@@ -264,7 +277,9 @@ def _ranked_marks(
     of_school = (attendances.c.school_id == school_id, attendances.c.learning_date == now.day)
     times = _times_of_sessions(now, select(attendances.c.session_id).where(*of_school))
     a, t = attendances.c, times.c
-    order = func.coalesce(t.begins, "").desc(), a.marked_at.desc(), a.session_id.desc()
+    has_begun = or_(t.begins.is_(None), t.begins <= now.time)
+    begun_first = case((has_begun, 0), else_=1)
+    order = begun_first, func.coalesce(t.begins, "").desc(), a.marked_at.desc(), a.session_id.desc()
     return (
         select(
             *(a.id, a.version, a.student_id, a.class_id, a.session_id, a.status, a.left_at, a.marked_at),
@@ -274,7 +289,7 @@ def _ranked_marks(
         .outerjoin(times, t.session_id == a.session_id)
         .where(
             *(*of_school, a.status.is_not(None), a.student_id > after),
-            or_(t.begins.is_(None), t.begins <= now.time, a.status.in_(statuses.on_site_until_left)),
+            or_(has_begun, a.status.in_(statuses.on_site_until_left)),
             in_visible_session(caller, a.class_id, a.session_id, now.day),
         )
     )
