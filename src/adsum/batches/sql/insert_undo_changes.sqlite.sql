@@ -85,11 +85,11 @@ below AS (
 SELECT a.id, a.version + 1, a.status, below.status, a.note, below.note, a.arrived_at, below.arrived_at, a.left_at,
        below.left_at, :changed_at, :changed_role, :user_id, :key_id, :reason, NULL, :run_id,
        a.learning_date
-FROM attendances a
-JOIN record ON record.id = a.id AND record.version = a.version
-JOIN newest ON newest.attendance_id = a.id AND newest.position = 1 AND newest.is_of_run
+FROM newest
+JOIN attendances a ON a.id = newest.attendance_id
 LEFT JOIN below ON below.attendance_id = a.id AND below.position = 1
-WHERE a.session_id = :session_id AND a.learning_date = :learning_date
+WHERE newest.position = 1 AND newest.is_of_run
+    AND a.session_id = :session_id AND a.learning_date = :learning_date
     AND (:overrules OR a.marked_role NOT IN ('office', 'admin'))
     AND (a.status IS NOT NULL OR below.status IS NOT NULL)
 ORDER BY a.id
