@@ -17,6 +17,7 @@ from adsum import __version__
 from adsum.platform.command_line.interruption import interruptible
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.openers import OPENERS, Openers
+from adsum.platform.command_line.usage_errors import worded_usage_errors
 from adsum.platform.errors import AdsumError, Unavailable, reason
 
 if TYPE_CHECKING:
@@ -193,6 +194,16 @@ class _Root(typer.core.TyperGroup):
     @override
     def list_commands(self, ctx: Any) -> list[str]:
         return [*SINGLE, *GROUPS]
+
+    @override
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        with worded_usage_errors():
+            return super().make_context(info_name, args, parent, **extra)
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        with worded_usage_errors():
+            return super().invoke(ctx)
 
 
 # Typer's tracebacks would show local variables, such as passwords and names.

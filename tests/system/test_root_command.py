@@ -11,6 +11,7 @@ from adsum import __version__, main
 from adsum.main import GROUPS, SINGLE
 from adsum.platform.database.engine import open_database
 from adsum.platform.database.revision import current_revision, newest_revision
+from adsum.platform.ids import MAX_ID
 from tests.support.commands import commands
 from tests.support.live import environment
 
@@ -49,6 +50,22 @@ def test_usage_errors_exit_with_2_in_plain_text() -> None:
 def test_a_wrong_choice_is_reported_with_all_valid_ones(arguments: tuple[str, ...], option: str) -> None:
     message = commands().run(*arguments).stderr
     assert f"Error: Invalid value for '{option}': 'boss' is none of " in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("key", "revoke", "k1"), "'ID': 'k1' is not a whole number"),
+        (("key", "revoke", "0"), "'ID': '0' is too small: the smallest is 1"),
+        (("student", "list", "--class", "9" * 19), f"'--class': '{'9' * 19}' is too large: the largest is {MAX_ID}"),
+        (("student", "list", "--class", "9" * 5000), f"'--class': '{'9' * 40}' is too large"),
+        (("event", "list", "--limit", "1.5"), "'--limit': '1.5' is not a whole number"),
+    ],
+)
+def test_a_wrong_number_is_reported_as_other_wrong_values_are(arguments: tuple[str, ...], message: str) -> None:
+    ended = commands().run(*arguments)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.endswith(f"Error: Invalid value for {message}\n")
 
 
 def test_a_wrong_setting_is_reported_in_one_line() -> None:

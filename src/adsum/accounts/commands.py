@@ -10,7 +10,7 @@ import typer
 from adsum.accounts.schemas import TokenItem
 from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.command_line.options import duration_up_to
-from adsum.platform.command_line.output import Json, show_item
+from adsum.platform.command_line.output import Json, show_item, show_text
 from adsum.platform.command_line.session import run_with
 
 token_app = typer.Typer(no_args_is_help=True)
@@ -45,4 +45,4 @@ def create_token(
     if as_json:
         show_item(TokenItem(access_token=token.text, expires_in=token.expires_in), as_json=True)
     else:
-        typer.echo(token.text)
+        show_text(token.text)

@@ -30,6 +30,7 @@ from adsum.platform.command_line.options import (
     StudentId,
     one_of,
     read_time,
+    require_order,
 )
 from adsum.platform.command_line.output import (
     STDOUT,
@@ -212,8 +213,7 @@ def _filters(
     last_day: date | None,
     status: str | None,
 ) -> RecordFilters:
-    if first_day is not None and last_day is not None and last_day < first_day:
-        raise typer.BadParameter(f"{last_day} is before {first_day}", param_hint="--to")
+    require_order(first_day, last_day)
     return RecordFilters(school_id, class_id, session_id, student_id, first_day, last_day, status)
 
 

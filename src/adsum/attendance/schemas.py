@@ -8,14 +8,13 @@ from datetime import date
 from operator import attrgetter
 from typing import Annotated
 
-from pydantic import Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field
 
 from adsum.attendance.correction_rules import Correction, Keep
 from adsum.attendance.rules import DescribedRecord, OpenDispute, RecordChange, RecordFilters, VisibleRecord
 from adsum.platform.days import TIME_PATTERN
 from adsum.platform.files.csv_export import Cell
-from adsum.platform.http.queries import Day, PageQuery, StatusCode
+from adsum.platform.http.queries import Day, LastDay, PageQuery, StatusCode
 from adsum.platform.http.schemas import Moment, Note, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
@@ -30,16 +29,8 @@ class RecordQuery(PageQuery):
     session_id: PathId | None = None
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from", description="First learning date.")] = None
-    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date.")] = None
+    last_day: Annotated[LastDay, Field(alias="to", description="Last learning date.")] = None
     status: StatusCode | None = None
-
-    @field_validator("last_day", mode="after")
-    @classmethod
-    def _not_before_the_first(cls, last_day: date | None, info: ValidationInfo) -> date | None:
-        first_day: date | None = info.data.get("first_day")
-        if first_day is not None and last_day is not None and last_day < first_day:
-            raise PydanticCustomError("days_reversed", "this is before the first day, `from`")
-        return last_day
 
     @property
     def filters(self) -> RecordFilters:

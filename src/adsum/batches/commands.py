@@ -24,7 +24,7 @@ from adsum.batches.undo import Undo
 from adsum.platform.command_line.id_lists import StudentIds, by_code, parse_ids
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import ClassId, class_option, naming_options, one_of, session_option
-from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows
+from adsum.platform.command_line.output import Json, show_item, show_items, show_one, show_rows, show_text
 from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.errors import IdempotencyKeyReused
 from adsum.platform.http.schemas import Schema
@@ -137,9 +137,9 @@ def show(
         show_one(_as_json(BatchDetailsAnswer.of_details(details)) | {"jobs": every_job}, as_json=True)
         return
     _show_status(details.status, as_json=False)
-    typer.echo()
+    show_text()
     show_items(RUN_COLUMNS, [RunItem.of(run) for run in details.runs], as_json=False, dropped_first=DROPPED_FIRST)
-    typer.echo()
+    show_text()
     none = "no student failed" if failed else "the outcomes of its students are no longer stored"
     show_rows(JOB_COLUMNS, [_job_cells(JobItem.of(job), names) for job in jobs], as_json=False, none=none)
 
@@ -280,7 +280,7 @@ def _show_result(result: BatchResult, *, as_json: bool, counts_follow: bool = Fa
     if as_json:
         show_item(answer, as_json=True)
         return
-    typer.echo(_message(result))
+    show_text(_message(result))
     if not counts_follow:
         row = _as_json(answer)
         show_one({name: row[name] for name in CREATED_FIELDS}, as_json=False)

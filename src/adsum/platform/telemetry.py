@@ -25,6 +25,7 @@ import structlog
 from typing_extensions import override
 
 from adsum.platform.settings import Settings
+from adsum.platform.texts import OBEYED
 
 OWN_LOGGERS = ("adsum", "uvicorn")
 # Of audit entries. Its lines are written at every level.
@@ -55,8 +56,8 @@ _COPIED = FIELDS.difference(_OF_EVERY_LINE)
 # With these, structlog renders a text as `repr` does, which escapes control characters; without them, as it is.
 _RENDERED_AS_REPR = frozenset(" \t=\r\n\"'")
 
-# Control characters, and the other characters that begin a new line.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Characters that begin a new line or a column, or that a terminal obeys.
+_CONTROL = re.compile(rf"[\t\n]|{OBEYED.pattern}")
 
 # Ids and days are logged with their values. Other filters may hold personal text: only their names are logged.
 _QUOTED = frozenset({"school_id", "class_id", "session_id", "student_id", "first_day", "last_day"})

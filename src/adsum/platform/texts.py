@@ -22,6 +22,10 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNSTORABLE_TEXT = "must not contain NUL or unpaired surrogates"
 # Control characters, and the line and paragraph separators of Unicode.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Characters that a terminal obeys instead of showing them: control characters but tabs and line breaks, separators of
+# lines, and bidirectional controls, which turn the rest of a line around; and halves of UTF-16 pairs. Names in scripts
+# that run from right to left need none of them. Joiners, which Persian names need, are none.
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 WRONG_ROSTER_TEXT = "this must not contain control characters, such as NUL or a line break, or unpaired surrogates"
 
 
@@ -50,6 +54,23 @@ def validate_roster_text(text: str, pointer: str) -> Iterator[Violation]:
     """The violation of a text that `is_roster_text` refuses."""
     if not is_roster_text(text):
         yield Violation("wrong_text", WRONG_ROSTER_TEXT, pointer)
+
+
+def readable(text: str) -> str:
+    """The text with U+FFFD in the place of each character that a terminal obeys."""
+    return OBEYED.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def on_one_line(text: str) -> str:
+    """As `readable`, with a sign for each line break and a blank for each tab, so that no text makes a line or a column
+    of its own.
+    """
+    return readable(text).replace("\n", " ↵ ").replace("\t", " ")
+
+
+def escaped_json(text: str) -> str:
+    """A JSON text of the same values with an escape sequence for each character that a terminal obeys."""
+    return OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def folded(text: str) -> str:

@@ -12,7 +12,7 @@ import typer
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import school_option
-from adsum.platform.command_line.output import STDOUT, Json, show_item, to_stdout, whole_file
+from adsum.platform.command_line.output import STDOUT, Json, json_to_stdout, show_item, whole_file
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
 from adsum.privacy.schemas import ErasedAnswer, StudentDataAnswer
@@ -33,7 +33,7 @@ def export(
     answer = StudentDataAnswer.model_validate(data).model_dump(mode="json", by_alias=True)
     text = json.dumps(answer, indent=2, ensure_ascii=False) + "\n"
     if output == STDOUT:
-        to_stdout(text)
+        json_to_stdout(text)
         return
     with whole_file(output) as file:
         file.write(text.encode())

@@ -37,13 +37,9 @@ STUDENTS = ("id", "familyName", "givenName", "grade", "schoolId", "sourcedId", "
 CLASSES = ("id", "title", "code", "schoolId", "sourcedId", "active")
 SESSIONS = ("id", "classId", "class", "period", "title", "beginDate", "endDate", "active")
 
-Active = Annotated[
-    bool | None,
-    typer.Option(
-        "--active/--inactive",
-        help="Only classes that the newest roster file contains, or no longer contains.",
-        show_default=False,
-    ),
+Active = Annotated[bool, typer.Option("--active", help="Only classes that the newest roster file contains.")]
+Inactive = Annotated[
+    bool, typer.Option("--inactive", help="Only classes that the newest roster file no longer contains.")
 ]
 EnrolledOn = Annotated[
     date | None,
@@ -84,13 +80,16 @@ def list_classes(
     *,
     school_id: SchoolId = None,
     student_id: Annotated[int | None, student_option("Only classes in which this student is enrolled today.")] = None,
-    active: Active = None,
+    active: Active = False,
+    inactive: Inactive = False,
     search: SearchWords = None,
     sourced_id: SourcedId = None,
     as_json: Json = False,
 ) -> None:
     """Show classes, by id."""
-    filters = ClassFilters(school_id, search, sourced_id, active, student_id)
+    if active and inactive:
+        raise typer.BadParameter("give either --active or --inactive")
+    filters = ClassFilters(school_id, search, sourced_id, active if active or inactive else None, student_id)
     rows = run_with(
         Directory, lambda directory: every_item(lambda page: directory.classes(system_caller(), filters, page))
     )

@@ -43,3 +43,17 @@ def test_a_repeated_entry_is_named_and_the_list_shows_the_status_of_the_missed_s
     assert "Missed sessions" in shown[0]
     assert "Status" not in shown[0]
     assert re.search("^Missed sessions +absent$", entered_again, re.MULTILINE)
+
+
+def test_people_read_the_batches_of_an_entry_by_their_ids_and_that_a_command_has_made_it(demo: Commands) -> None:
+    entered = demo.output(*ARRIVAL)
+    listed = demo.output("desk", "list").splitlines()
+    (in_json,) = json.loads(demo.output("desk", "list", "--json"))
+    wrong = demo.run("desk", "list", "--from", "2024-12-25", "--to", "2024-12-24")
+
+    batches = ", ".join(run["batchId"] for run in in_json["runs"])
+    assert re.search(f"^Batches +{batches}$", entered, re.MULTILINE)
+    assert re.search("^Entered by role +system$", entered, re.MULTILINE)
+    assert ("batchId" in entered, "system" in listed[1], in_json["enteredByRole"]) == (False, True, "admin")
+    assert wrong.returncode == 2
+    assert wrong.stderr.endswith("Invalid value for --to: 2024-12-24 is before 2024-12-25\n")

@@ -264,6 +264,8 @@ async def test_entries_are_the_offices_of_its_school_filtered_and_paged(office: 
     ]
     for query, number in filters:
         assert len((await office.api.get("/desk-entries", **query)).json()["items"]) == number, query
+    wrong = await office.api.get("/desk-entries", **{"from": DAY, "to": "2024-12-24"})
+    assert (wrong.status_code, violations(wrong)) == (HTTPStatus.UNPROCESSABLE_ENTITY, {("/query/to", "days_reversed")})
     async with office.adsum.database.transaction() as connection:
         other = caller(Role.OFFICE, await make_bare_school(connection))
     assert (await office.adsum.desk.page(other, DeskFilters(), PageRequest())).items == []

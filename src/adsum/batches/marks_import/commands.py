@@ -16,7 +16,7 @@ from adsum.batches.rules import OnExisting
 from adsum.batches.terminal_progress import report_queue_state
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of, school_option
-from adsum.platform.command_line.output import Json, show_item, show_rows
+from adsum.platform.command_line.output import Json, show_item, show_rows, show_text
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.services import Services
 
@@ -60,9 +60,9 @@ def import_marks(
     show_rows(COLUMNS, rows, as_json=False, dropped_first=("runId", "skippedJobs"), none="the file has no marks")
     show_changes(answer)
     if answer.dry_run:
-        typer.echo("A dry run: nothing was changed.")
+        show_text("A dry run: nothing was changed.")
     elif rows and not any(batch.added_jobs for batch in answer.batches):
-        typer.echo("Nothing changes: every mark of the file is recorded, or another mark stays.")
+        show_text("Nothing changes: every mark of the file is recorded, or another mark stays.")
     for detail in sorted({warning.detail for batch in answer.batches for warning in batch.warnings}):
         show_notice(detail)
     for line in answer.left_out[:MAX_LEFT_OUT]:
@@ -79,7 +79,7 @@ def show_changes(answer: MarksAnswer) -> None:
     changes = answer.changes
     if not changes:
         return
-    typer.echo(f"{len(changes):,} {'record is' if len(changes) == 1 else 'records are'} corrected:")
+    show_text(f"{len(changes):,} {'record is' if len(changes) == 1 else 'records are'} corrected:")
     for change in changes[:MAX_CHANGES]:
         pairs = (
             (change.old_status or "no mark", change.new_status),
@@ -88,9 +88,9 @@ def show_changes(answer: MarksAnswer) -> None:
             (change.old_left_at, change.new_left_at),
         )
         texts = [f"{old or 'none'} → {new}" for old, new in pairs if new is not None and old != new]
-        typer.echo(f"  {change.batch_id}, student {change.student_id}: {', '.join(texts)}")
+        show_text(f"  {change.batch_id}, student {change.student_id}: {', '.join(texts)}")
     if len(changes) > MAX_CHANGES:
-        typer.echo(f"  and {len(changes) - MAX_CHANGES:,} more: see --json")
+        show_text(f"  and {len(changes) - MAX_CHANGES:,} more: see --json")
 
 
 async def _import(services: Services, school_id: int | None, content: bytes, options: MarksOptions) -> MarksReport:

@@ -14,6 +14,7 @@ import httpcore2
 from adsum.events.webhooks.guard import Guard, GuardedBackend, RefusedAddress
 from adsum.events.webhooks.rules import MAX_ANSWER, Attempt, NoAnswerReason, signatures
 from adsum.platform.clock import Clock
+from adsum.platform.texts import readable
 
 # Standard Webhooks recommends 15 to 30 seconds.
 DEADLINE_S = 15.0
@@ -57,7 +58,7 @@ class Sender:
         except (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.UnsupportedProtocol, ssl.SSLError):
             error = NoAnswerReason.CONNECTION_BROKEN
         duration = round((time.monotonic() - began) * 1000)
-        return Attempt(moment, duration, status, error, _readable(answer))
+        return Attempt(moment, duration, status, error, readable(answer.decode(errors="replace")[:MAX_ANSWER]))
 
     async def _post(
         self,
@@ -126,9 +127,3 @@ def _host_of(url: httpcore2.URL) -> str:
     host = url.host.decode()
     host = f"[{host}]" if ":" in host else host
     return host if url.port is None else f"{host}:{url.port}"
-
-
-def _readable(answer: bytes) -> str:
-    """The beginning of an answer as text that both databases store."""
-    text = answer.decode(errors="replace")[:MAX_ANSWER]
-    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in text)

@@ -19,7 +19,16 @@ from adsum.operations.audit.schemas import COLUMNS, AuditItem, VerificationItem,
 from adsum.operations.audit.service import AuditLog
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import SchoolId, StudentId, one_of
-from adsum.platform.command_line.output import STDOUT, Json, compact_json, show_item, show_one, show_rows, whole_file
+from adsum.platform.command_line.output import (
+    STDOUT,
+    Json,
+    compact_json,
+    show_item,
+    show_one,
+    show_rows,
+    show_text,
+    whole_file,
+)
 from adsum.platform.command_line.session import run_with
 from adsum.platform.files.csv_export import BOM, csv_lines
 from adsum.platform.ids import MAX_ID
@@ -190,7 +199,7 @@ def _show(item: VerificationItem, *, as_json: bool) -> None:
 def _print(item: VerificationItem) -> None:
     row: dict[str, Any] = {"entries": item.entries, "head": f"{item.position}:{item.hash}"}
     if item.problem is None:
-        typer.echo(f"The audit log is intact: {item.entries:,} {'entry' if item.entries == 1 else 'entries'}")
+        show_text(f"The audit log is intact: {item.entries:,} {'entry' if item.entries == 1 else 'entries'}")
     else:
         row |= {"problem": item.problem, "wrongPosition": item.wrong_position, "detail": item.detail}
     if item.pruned_position:

@@ -14,10 +14,11 @@ from rich.text import Text
 from adsum.operations.doctor.findings import Finding, Severity, counted, has_no_error
 from adsum.operations.doctor.service import CheckReport, Doctor
 from adsum.operations.schemas import DoctorReport, FindingItem
-from adsum.platform.command_line.output import Json, show_item
+from adsum.platform.command_line.output import Json, show_item, show_text
 from adsum.platform.command_line.progress import waiting
 from adsum.platform.command_line.session import run_with_doctor
 from adsum.platform.errors import Unavailable
+from adsum.platform.texts import on_one_line
 
 SIGNS = {
     Severity.OK: ("✓", "green"),
@@ -68,17 +69,17 @@ def _show_table(report: CheckReport, repairs: Sequence[str]) -> None:
     table.add_column(overflow="fold")  # a command that is cut short cannot be copied
     for finding in report.findings:
         sign, style = SIGNS[finding.severity]
-        message = Text(finding.message, style="" if finding.severity is Severity.OK else style)
+        message = Text(on_one_line(finding.message), style="" if finding.severity is Severity.OK else style)
         if finding.remedy is not None:
-            message.append(f"\n→ {finding.remedy}", style="bold default")
+            message.append(f"\n→ {on_one_line(finding.remedy)}", style="bold default")
         table.add_row(Text(sign, style=f"bold {style}"), Text(_titled(finding.check)), message)
     console = Console(highlight=False)
     console.print(table)
     console.print()
     for repair in repairs:
-        console.print(Text(f"✓ {repair}", style="green"))
+        console.print(Text(f"✓ {on_one_line(repair)}", style="green"))
     for line in _skipped(report):
-        console.print(Text(line))
+        console.print(Text(on_one_line(line)))
     worst = max((list(Severity).index(each.severity) for each in report.findings), default=0)
     console.print(Text(_summary(report.findings), style=f"bold {SIGNS[list(Severity)[worst]][1]}"))
 
@@ -87,12 +88,12 @@ def _show_lines(report: CheckReport, repairs: Sequence[str]) -> None:
     """For a file or a pipe: one line for each finding."""
     for finding in report.findings:
         remedy = f"  ->  {finding.remedy}" if finding.remedy is not None else ""
-        typer.echo(f"{finding.severity.value:<7}  {finding.check:<15}  {finding.message}{remedy}")
+        show_text(f"{finding.severity.value:<7}  {finding.check:<15}  {finding.message}{remedy}")
     for repair in repairs:
-        typer.echo(f"repaired {repair}")
+        show_text(f"repaired {repair}")
     for line in _skipped(report):
-        typer.echo(line)
-    typer.echo(_summary(report.findings))
+        show_text(line)
+    show_text(_summary(report.findings))
 
 
 def _skipped(report: CheckReport) -> list[str]:

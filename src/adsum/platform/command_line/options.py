@@ -27,6 +27,12 @@ def read_day(text: str) -> date:
         raise typer.BadParameter(str(error)) from None
 
 
+def require_order(first_day: date | None, last_day: date | None) -> None:
+    """Raises typer.BadParameter: the last day of a list is before the first one."""
+    if first_day is not None and last_day is not None and last_day < first_day:
+        raise typer.BadParameter(f"{last_day} is before {first_day}", param_hint="--to")
+
+
 def read_time(text: str) -> str:
     """A local time as imports accept it: `9:00` as `09:00`. The service refuses a text that is none."""
     return time_of(text.strip())

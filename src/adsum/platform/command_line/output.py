@@ -16,6 +16,7 @@ import typer
 
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.table import print_table
+from adsum.platform.texts import escaped_json, on_one_line
 
 if TYPE_CHECKING:
     from adsum.platform.http.schemas import Schema
@@ -104,9 +105,14 @@ def show_one(row: Row, *, as_json: bool, headings: Mapping[str, str] = {}) -> No
         _show_aligned([[headings.get(name) or _heading(name), _text(value)] for name, value in row.items()])
 
 
+def show_text(text: str = "") -> None:
+    """Prints one line, such as a sentence about the result."""
+    typer.echo(on_one_line(text))
+
+
 def show_line(row: Row) -> None:
     """Prints one result as JSON on a line of its own (JSON Lines)."""
-    typer.echo(json.dumps(row, ensure_ascii=False, default=_text))
+    typer.echo(escaped_json(json.dumps(row, ensure_ascii=False, default=_text)))
 
 
 def compact_json(value: Any) -> str:
@@ -115,7 +121,7 @@ def compact_json(value: Any) -> str:
 
 
 def _show_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_text))
+    typer.echo(escaped_json(json.dumps(value, indent=2, ensure_ascii=False, default=_text)))
 
 
 def _show_aligned(lines: Sequence[Sequence[str]]) -> None:
@@ -130,9 +136,14 @@ def _heading(name: str) -> str:
 
 
 def _text(value: Any) -> str:
+    """A value on one line, for people."""
+    return on_one_line(_plain_text(value)) or "-"
+
+
+def _plain_text(value: Any) -> str:
     match value:
         case None:
-            return "-"
+            return ""
         case bool():
             return "yes" if value else "no"
         case datetime():
@@ -148,9 +159,9 @@ def _text(value: Any) -> str:
 STDOUT = Path("-")
 
 
-def to_stdout(text: str) -> None:
-    """Writes UTF-8 to stdout, whatever the locale of the terminal."""
-    sys.stdout.buffer.write(text.encode())
+def json_to_stdout(text: str) -> None:
+    """Writes a JSON text to stdout in UTF-8, whatever the locale of the terminal."""
+    sys.stdout.buffer.write(escaped_json(text).encode())
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from adsum.platform.texts import on_one_line
+
 
 class _StatusLine:
     """A line on stderr during a block, if that is a terminal."""
@@ -48,6 +50,7 @@ class Steps(_StatusLine):
 
     def step(self, description: str) -> None:
         """Begins a step, which completes the previous one."""
+        description = on_one_line(description)
         self._progress.update(self._task, description=description, completed=self._begun)
         self._begun += 1
         if not self._is_shown:
@@ -65,7 +68,7 @@ def waiting(what: str) -> Generator[Callable[[str], None]]:
         yield lambda _: None
         return
     with console.status(what) as status:
-        yield lambda more: status.update(f"{what} {more}")
+        yield lambda more: status.update(on_one_line(f"{what} {more}"))
 
 
 class Counting(_StatusLine):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -24,6 +25,7 @@ POLL_S = 0.03
 _TAIL_BYTES = 4096
 _CHUNK_BYTES = 65536
 _LOG_BYTES = 1024 * 1024
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 Show = Callable[[str], None]
 
@@ -88,9 +90,9 @@ class Child:
         return status
 
     def last_lines(self, count: int = 15) -> list[str]:
-        """The last lines of the output."""
+        """The last lines of the output, without colours."""
         tail = self._tail if self.program.log is None else self.program.log.read_bytes()[-_TAIL_BYTES:]
-        return tail.decode(errors="replace").splitlines()[-count:]
+        return _COLOURS.sub("", tail.decode(errors="replace")).splitlines()[-count:]
 
     async def stop(self) -> None:
         """Sends SIGTERM and, after the timeout of the program, SIGKILL to its whole session."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, LiteralString, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, model_validator
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from adsum.platform.days import WrongDay, day_near, plain_day
@@ -42,6 +42,17 @@ def _cursor(text: str) -> str:
 
 Day = Annotated[date, _read_by(day_near)]
 """A plain `YYYY-MM-DD` of the years 2 to 9998."""
+
+
+def _not_before_the_first(last_day: date | None, info: ValidationInfo) -> date | None:
+    first_day: date | None = info.data.get("first_day")
+    if first_day is not None and last_day is not None and last_day < first_day:
+        raise PydanticCustomError("days_reversed", "this is before the first day, `from`")
+    return last_day
+
+
+LastDay = Annotated[Day | None, AfterValidator(_not_before_the_first)]
+"""The last day of a list, not before its field `first_day`."""
 
 SourcedDay = Annotated[date, _read_by(plain_day)]
 """A plain `YYYY-MM-DD` of the roster, where 9999-12-31 is an open end."""

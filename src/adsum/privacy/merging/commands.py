@@ -10,7 +10,7 @@ import typer
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import one_of, read_day
-from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
+from adsum.platform.command_line.output import Json, show_item, show_one, show_rows, show_text
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import Violation
 from adsum.platform.ids import MAX_ID
@@ -117,9 +117,9 @@ def _show(merge: Merge) -> None:
         for each in answer.doubles
     ]
     if rows:
-        typer.echo(f"Both have a record in {len(rows)} {'session' if len(rows) == 1 else 'sessions'}:")
+        show_text(f"Both have a record in {len(rows)} {'session' if len(rows) == 1 else 'sessions'}:")
         show_rows(("date", "class", "session", "keep", "remove", "holds"), rows, as_json=False)
     if merge.is_repeated:
-        typer.echo("Already merged: nothing was changed.")
+        show_text("Already merged: nothing was changed.")
     else:
-        typer.echo("Merged." if merge.merged_at else "A dry run: nothing was changed.")
+        show_text("Merged." if merge.merged_at else "A dry run: nothing was changed.")

@@ -12,7 +12,7 @@ from typer.models import OptionInfo
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import school_option
-from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.output import Json, show_item, show_items, show_text
 from adsum.platform.command_line.session import run_with
 from adsum.privacy.retention.rules import (
     FOREVER,
@@ -118,7 +118,7 @@ def run(
         if not typer.confirm("Delete this permanently?", err=True):
             raise typer.Exit(1)
     rows = run_with(RetentionRuns, lambda runs: runs.delete_all())
-    typer.echo(f"{rows:,} rows were deleted or changed.")
+    show_text(f"{rows:,} rows were deleted or changed.")
 
 
 def _show(retention: SchoolRetention, *, as_json: bool) -> None:
@@ -127,7 +127,7 @@ def _show(retention: SchoolRetention, *, as_json: bool) -> None:
         show_item(answer, as_json=True)
         return
     show_items(PERIODS, answer.periods, as_json=False, none="nothing")
-    typer.echo(f"A school year begins in month {answer.first_month}. Without years, data are kept for ever.")
+    show_text(f"A school year begins in month {answer.first_month}. Without years, data are kept for ever.")
 
 
 def _show_preview(preview: Preview, *, as_json: bool) -> None:
@@ -137,5 +137,5 @@ def _show_preview(preview: Preview, *, as_json: bool) -> None:
         return
     show_items(DUE, answer.items, as_json=False, none="nothing is due")
     if answer.held:
-        typer.echo(f"Students on hold, whose data stay: {answer.held}.")
-    typer.echo(f"To confirm: {answer.confirmation}")
+        show_text(f"Students on hold, whose data stay: {answer.held}.")
+    show_text(f"To confirm: {answer.confirmation}")

@@ -10,7 +10,7 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.output import Json, show_item, show_items, show_text
 from adsum.platform.command_line.session import run_with
 from adsum.privacy.years.archive import read_archive
 from adsum.privacy.years.archives import YearArchives
@@ -48,7 +48,7 @@ def partition(
     nothing.
     """
     done = run_with(SchoolYears, lambda years: years.partition(first_month, system_caller()))
-    typer.echo("The records are partitioned." if done else "The records are partitioned already.")
+    show_text("The records are partitioned." if done else "The records are partitioned already.")
 
 
 @app.command()

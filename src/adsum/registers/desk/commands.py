@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.accounts.audit.rules import SYSTEM
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import (
     FirstDay,
@@ -16,10 +17,11 @@ from adsum.platform.command_line.options import (
     SchoolId,
     StudentId,
     read_time,
+    require_order,
     school_option,
     student_option,
 )
-from adsum.platform.command_line.output import Json, show_item, show_items
+from adsum.platform.command_line.output import Json, show_one, show_rows
 from adsum.platform.command_line.session import run_with, run_with_services
 from adsum.platform.ids import MAX_ID
 from adsum.platform.paging import every_item
@@ -38,7 +40,7 @@ COLUMNS = (
 )
 
 # The status is that of the sessions that the student misses, not of the one that they come late to.
-HEADINGS = {"status": "Missed sessions"}
+HEADINGS = {"status": "Missed sessions", "runs": "Batches"}
 
 Student = Annotated[int, student_option()]
 Time = Annotated[str, typer.Option(parser=read_time, metavar="HH:MM", help="The local time.")]
@@ -89,6 +91,7 @@ def list_entries(
     as_json: Json = False,
 ) -> None:
     """Show late arrivals and early departures, the newest first."""
+    require_order(first_day, last_day)
     filters = DeskFilters(school_id, student_id, first_day, last_day)
 
     async def work(services: Services) -> tuple[list[DeskEntry], dict[int, str]]:
@@ -98,14 +101,15 @@ def list_entries(
         return found, await names_unless_json(services, of_people, as_json=as_json)
 
     found, names = run_with_services(work)
-    items = [DeskEntryItem.model_validate(each) for each in found]
-    show_items(
+    rows = [_cells(each, as_json=as_json) for each in found]
+    if not as_json:
+        rows = [row | {"student": names.get(row["studentId"])} for row in rows]
+    show_rows(
         COLUMNS,
-        items,
+        rows,
         as_json=as_json,
         dropped_first=("enteredByRole", "absenceId", "enteredAt", "status"),
         none="no entries",
-        names={"student": names},
         headings=HEADINGS,
     )
 
@@ -118,7 +122,7 @@ def complete(
 ) -> None:
     """Complete an entry that was interrupted: submit the marks that are missing."""
     completed = run_with(DeskEntries, lambda desk: desk.complete(entry_id, system_caller()), enqueues=True)
-    show_item(DeskEntryItem.model_validate(completed), as_json=as_json, headings=HEADINGS)
+    show_one(_cells(completed, as_json=as_json), as_json=as_json, headings=HEADINGS)
 
 
 @app.command()
@@ -129,13 +133,23 @@ def undo(
 ) -> None:
     """Undo an entry. Its marks return to those before it; its planned absence is revoked."""
     undone = run_with(DeskEntries, lambda desk: desk.undo(entry_id, system_caller()), enqueues=True)
-    show_item(DeskEntryItem.model_validate(undone), as_json=as_json, headings=HEADINGS)
+    show_one(_cells(undone, as_json=as_json), as_json=as_json, headings=HEADINGS)
 
 
 def _enter(new: NewEntry, day: date | None, school_id: int | None, *, as_json: bool) -> None:
     result = run_with(
         DeskEntries, lambda desk: desk.enter(new, system_caller(), school_id=school_id, day=day), enqueues=True
     )
-    show_item(DeskEntryItem.model_validate(result.entry), as_json=as_json, headings=HEADINGS)
+    show_one(_cells(result.entry, as_json=as_json), as_json=as_json, headings=HEADINGS)
     if not result.is_new:
         show_notice(f"this was entered already: {result.entry.id}")
+
+
+def _cells(entry: DeskEntry, *, as_json: bool) -> dict[str, Any]:
+    """The fields of an entry. People read its batches by their ids, and the author as in the audit log."""
+    cells = DeskEntryItem.model_validate(entry).model_dump(mode="json" if as_json else "python", by_alias=True)
+    if as_json:
+        return cells
+    is_by_system = entry.entered_by_user_id is None and entry.entered_by_key_id is None
+    role = SYSTEM if is_by_system else entry.entered_by_role
+    return cells | {"runs": [run.batch_id for run in entry.runs], "enteredByRole": role}

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.platform.days import TIME_PATTERN
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, LastDay, PageQuery
 from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 from adsum.registers.desk.rules import DeskFilters, NewEntry
@@ -83,7 +83,7 @@ class DeskQuery(PageQuery):
     school_id: PathId | None = None
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
-    last_day: Annotated[Day | None, Field(alias="to")] = None
+    last_day: Annotated[LastDay, Field(alias="to")] = None
 
     @property
     def filters(self) -> DeskFilters:

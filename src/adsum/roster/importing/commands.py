@@ -17,9 +17,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
 from adsum.platform.command_line.options import read_day, time_zone_given
-from adsum.platform.command_line.output import Json, show_item, show_one, show_rows
+from adsum.platform.command_line.output import Json, show_item, show_one, show_rows, show_text
 from adsum.platform.command_line.session import run_with
 from adsum.platform.errors import AdsumError, Forbidden, Invalid, Malformed, Violation
+from adsum.platform.texts import on_one_line
 from adsum.roster.importing.rules import (
     ChangedStudent,
     ChangedStudents,
@@ -113,13 +114,13 @@ def show_report(report: ImportReport, *, as_json: bool) -> None:
         for name, table in report.tables.items()
     ]
     show_rows(("table", "added", "changed", "ended", "same"), rows, as_json=False)
-    typer.echo(_summary(report))
+    show_text(_summary(report))
     for change, changed in report.students.items():
         _show_students(change, changed)
     for what, count in report.ignored.items():
-        typer.echo(f"Ignored: {what}, {count} rows")
+        show_text(f"Ignored: {what}, {count} rows")
     if report.ignored_files:
-        typer.echo(f"Not read: {', '.join(report.ignored_files)}")
+        show_text(f"Not read: {', '.join(report.ignored_files)}")
     _show_violations("warning", report.warnings, report.warning_count)
     _show_violations("error", report.violations, report.violation_count)
 
@@ -153,11 +154,11 @@ def _show_students(change: StudentChange, changed: ChangedStudents) -> None:
     if not changed.count:
         return
     verb = change.value if changed.count == 1 else change.value.removesuffix("s")
-    typer.echo(f"{changed.count:,} {'student' if changed.count == 1 else 'students'} {verb}:")
+    show_text(f"{changed.count:,} {'student' if changed.count == 1 else 'students'} {verb}:")
     for student in changed.students[:MAX_STUDENTS]:
-        typer.echo(f"  {student_line(student)}")
+        show_text(f"  {student_line(student)}")
     if changed.count > MAX_STUDENTS:
-        typer.echo(f"  and {changed.count - MAX_STUDENTS:,} more: see --json")
+        show_text(f"  and {changed.count - MAX_STUDENTS:,} more: see --json")
 
 
 def student_line(student: ChangedStudent) -> str:
@@ -187,11 +188,11 @@ def _show_violations(kind: str, violations: Sequence[Violation], count: int) -> 
     if not violations:
         return
     shown = violations[:MAX_LINES] if sys.stdout.isatty() else violations
-    typer.echo(f"{count} {kind if count == 1 else f'{kind}s'}:")
+    show_text(f"{count} {kind if count == 1 else f'{kind}s'}:")
     for violation in shown:
-        typer.echo(f"  {violation.pointer}: {violation.detail}" if violation.pointer else f"  {violation.detail}")
+        show_text(f"  {violation.pointer}: {violation.detail}" if violation.pointer else f"  {violation.detail}")
     if count > len(shown):
-        typer.echo(f"  and {count - len(shown):,} more: see --json")
+        show_text(f"  and {count - len(shown):,} more: see --json")
 
 
 class ImportProgress:
@@ -229,6 +230,7 @@ class ImportProgress:
         """The progress callback of an import: `done` of `total` units of a file or table."""
         if time.monotonic() - self._started_at < PROGRESS_AFTER_S:
             return
+        name = on_one_line(name)
         if not self._console.is_terminal:
             self._print_name(name)
             return

@@ -9,7 +9,7 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.output import Json, show_item
+from adsum.platform.command_line.output import Json, show_item, show_text
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.errors import Conflict, Forbidden, Invalid, Malformed
 from adsum.platform.services import Services
@@ -83,7 +83,7 @@ def sync(
     if as_json:
         show_item(SyncAnswer.of_sync(report), as_json=True)
     else:
-        typer.echo(f"{'Everything' if report.is_full else 'The changes'} of {report.source}:")
+        show_text(f"{'Everything' if report.is_full else 'The changes'} of {report.source}:")
         show_report(report.imported, as_json=False)
     if report.imported.violation_count:
         sys.exit(1)

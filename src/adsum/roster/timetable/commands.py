@@ -10,7 +10,7 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.options import read_day, school_option
-from adsum.platform.command_line.output import Json, show_item
+from adsum.platform.command_line.output import Json, show_item, show_text
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.errors import Invalid
 from adsum.platform.services import Services
@@ -62,7 +62,7 @@ def import_timetable(
     report = run_with_services(work)
     show_item(TimetableAnswer.model_validate(report), as_json=as_json)
     if not report.changed and not as_json:
-        typer.echo("Nothing changes: the sessions have these times.")
+        show_text("Nothing changes: the sessions have these times.")
 
 
 async def _school(services: Services, school_id: int | None, content: bytes) -> int:
