@@ -12,7 +12,7 @@ from adsum.platform.texts import escaped_json, on_one_line, readable
 BIDIRECTIONAL = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 CONTROLS = "".join(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
 # Arabic, Hebrew, Persian with a joiner that is no control, an emoji of several, and accents in two forms.
-NAMES = ("محمد الحسن", "דוד בן־גוריון", "علی\u200cرضا", "👩\u200d🏫", "Zoë Müller", "Zoe\u0308")
+NAMES = ("محمد الحسن", "דוד בן־גוריון", "علی\u200cرضا", "👩\u200d🏫", "Zoë Müller", "Zoe\u0308")  # noqa: RUF001 - names
 
 
 def test_each_control_character_is_replaced_visibly() -> None:

@@ -66,6 +66,8 @@ async def test_classes_and_sessions_are_listed_by_id_with_every_filter_of_the_ap
     assert lists.ids("class", student=second.student_ids[0]) == [second.class_id]
     assert [item["id"] for item in lists.items("class", "--active")] == [first.class_id, second.class_id]
     assert [item["id"] for item in lists.items("class", "--inactive")] == [gone]
+    both = lists.commands.run("class", "list", "--active", "--inactive")
+    assert (both.returncode, "give either --active or --inactive" in both.stderr) == (2, True)
     assert lists.ids("class", search="greek anc") == lists.ids("class", sourced_id="c-9") == [gone]
     assert lists.ids("session") == [first.session_id, second.session_id, period]
     assert lists.ids("session", school=first.school_id) == [first.session_id, period]

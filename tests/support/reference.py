@@ -56,6 +56,8 @@ prompt ends it with 1. While files are removed, further SIGTERM and SIGHUP chang
 that, and files may stay.
 `--json` prints the objects of the [HTTP API](http.md). Output is plain when stdout is not a terminal, and `NO_COLOR` is
 honoured. In a clone of the repository the command is `./adsum`.
+A character that a terminal obeys, such as ESC or U+202E, is shown as `�`, and a line break in a value as `↵`. JSON has
+both as escape sequences.
 """
 METRICS_HEAD = f"""# Metrics
 

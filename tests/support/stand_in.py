@@ -55,7 +55,7 @@ def main(role: str) -> None:
             stay("stubborn")
             threading.Event().wait()
         case "crash":
-            sys.exit("I cannot go on")
+            sys.exit("\x1b[1;31mI cannot go on\x1b[0m")
         case "pass":
             pass
         case "endless":
