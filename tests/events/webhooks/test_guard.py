@@ -10,12 +10,27 @@ from sqlalchemy import update
 
 from adsum.accounts.access import system_caller
 from adsum.events.webhooks.guard import Guard
+from adsum.events.webhooks.rules import MAX_URL
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.errors import Invalid
 from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 from tests.events.webhooks.conftest import Receiver, happen
+
+# `urlsplit` reads each of them as a URL of a public host.
+NO_URLS = (
+    *(
+        "https://8.8.8.8/\r\nx",
+        "https://8.8.8.8/a\nb",
+        "https://8.8.\t8.8/",
+        "https://8.8.8.8/a b",
+        "https://8.8.8.8/\x1b",
+    ),
+    *(" https://8.8.8.8/", "\x00https://8.8.8.8/", "https://8.8.8.8/ ", "https://8.8.8.8/\n", "https://8.8.8.8/\x7f"),
+    *("https://8.8.8.8:0/", "https://8.8.8.8/#", "https://[2606:4700::1111]x/", "https://[2606:4700::1111]x:443/"),
+    *("https://@8.8.8.8/", "https://8.8.8.8/" + "a" * MAX_URL),
+)
 
 
 @pytest.mark.parametrize(
@@ -58,6 +73,7 @@ def test_an_allowed_network_is_reached() -> None:
         ("https://8.8.8.8:99999/", "wrong_url"),
         ("https://nowhere.invalid/", "unknown_host"),
         ("https://sch\u00f6n.example/", "wrong_url"),
+        *((url, "wrong_url") for url in NO_URLS),
     ],
 )
 @pytest.mark.every_case

@@ -98,7 +98,7 @@ async def test_wrong_input_stays_in_the_form_and_names_each_field(pages: Pages) 
     not_public = await send(pages, url="https://10.0.0.1/", scope="all")
 
     assert wrong_fields(refused) == {
-        "url": "Enter a URL such as https://school.example/hooks, without user and fragment.",
+        "url": "Enter a URL such as https://school.example/hooks, without user, fragment, blanks and line ends.",
         "types": "Choose at least one type of event.",
     }
     assert "URL: Enter a URL" in visible_text(refused)

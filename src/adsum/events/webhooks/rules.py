@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,11 @@ from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook as StandardWebhook
 
+MAX_URL = 2_000
+# `urlsplit` removes blanks and control characters in some places: it would check another text than is stored and sent.
+_VISIBLE = re.compile(r"[!-~]+")
+# `urlsplit` ignores text behind the bracket of an address.
+_AUTHORITY = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\[\]:@]+)(?::[0-9]{0,5})?")
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every secret
 # Standard Webhooks wants 24 to 64 random bytes.
 _SECRET_BYTES = 32
@@ -182,6 +188,21 @@ def pause_after(attempts: int, chance: float) -> timedelta:
     """
     pause: float = min(_FIRST_PAUSE_S * 3 ** min(attempts - 1, 20), _LONGEST_PAUSE_S)
     return timedelta(seconds=pause * (1 - _JITTER + 2 * _JITTER * chance))
+
+
+def parse_endpoint(url: str) -> tuple[str, int, bool] | None:
+    """Host, port and whether TLS is used; None: no URL of a webhook, which has neither user nor fragment."""
+    if len(url) > MAX_URL or not _VISIBLE.fullmatch(url) or "#" in url:
+        return None
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not host or port == 0 or not _AUTHORITY.fullmatch(parts.netloc):
+        return None
+    is_secure = parts.scheme == "https"
+    return host, port or (443 if is_secure else 80), is_secure
 
 
 def new_secret() -> str:

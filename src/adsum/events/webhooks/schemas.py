@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Webhook
-from adsum.events.webhooks.service import MAX_OVERLAP, MAX_URL, NewWebhook, WebhookWithSecret
+from adsum.events.webhooks.rules import MAX_URL, Attempt, Delivery, Disabled, Webhook
+from adsum.events.webhooks.service import MAX_OVERLAP, NewWebhook, WebhookWithSecret
 from adsum.platform.database.new_events import EventType
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Flag, Id, Moment, PlainText, Schema, SentMoment, SentSchema

@@ -8,7 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
@@ -19,7 +18,16 @@ from adsum.events.service import SCANNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
 from adsum.events.webhooks.guard import Guard
-from adsum.events.webhooks.rules import DISPATCHER, Attempt, Delivery, Disabled, Waiting, Webhook, new_secret
+from adsum.events.webhooks.rules import (
+    DISPATCHER,
+    Attempt,
+    Delivery,
+    Disabled,
+    Waiting,
+    Webhook,
+    new_secret,
+    parse_endpoint,
+)
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
@@ -28,7 +36,6 @@ from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, pag
 from adsum.platform.secret_box import SecretBox
 from adsum.schools.service import require_school
 
-MAX_URL = 2_000
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
 # Events that are looked at to count those that wait: the page does so every few seconds.
@@ -290,9 +297,11 @@ class Webhooks:
     async def violations_of_url(self, url: str, caller: Caller) -> Sequence[Violation]:
         """Why a URL would be refused. Webhooks reach public addresses with TLS, and allowed networks."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
-        host, port, is_secure = _parsed(url)
-        if host is None:
-            return [_wrong_url("wrong_url", "a URL is such as https://school.example/hooks, without user and fragment")]
+        endpoint = parse_endpoint(url)
+        if endpoint is None:
+            detail = "a URL is such as https://school.example/hooks, without user, fragment, blanks and line ends"
+            return [_wrong_url("wrong_url", detail)]
+        host, port, is_secure = endpoint
         try:
             async with asyncio.timeout(LOOK_UP_S):
                 addresses = await self._guard.addresses_of(host, port)
@@ -304,20 +313,6 @@ class Webhooks:
         if not is_secure and not all(map(self._guard.is_inside, addresses)):
             return [_wrong_url("https_required", "a public host needs https")]
         return []
-
-
-def _parsed(url: str) -> tuple[str | None, int, bool]:
-    """Host, port and whether TLS is used; the host is None if the URL is none."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None, 0, False
-    is_plain = parts.username is None and parts.password is None and not parts.fragment
-    if parts.scheme not in ("http", "https") or not host or not is_plain or not url.isascii() or len(url) > MAX_URL:
-        return None, 0, False
-    is_secure = parts.scheme == "https"
-    return host, port or (443 if is_secure else 80), is_secure
 
 
 def _wrong_url(code: str, detail: str) -> Violation:
