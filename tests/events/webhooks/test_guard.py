@@ -38,14 +38,16 @@ NO_URLS = (
     [
         *("127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
         *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1"),
-        *("64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::"),
+        *("64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::", "::7f00:1", "::ffff:0:7f00:1"),
+        *("192.0.0.8", "192.0.0.255", "192.88.99.1", "198.18.0.1", "203.0.113.1", "240.0.0.1"),
+        *("3fff::1", "3fff:fff::1", "5f00::1", "fec0::1", "100::1", "100:0:0:1::1", "200::1", "4000::1", "2001:db8::1"),
     ],
 )
 def test_addresses_that_are_not_public_are_refused(address: str) -> None:
     assert not Guard().is_allowed(ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "192.0.1.1", "192.88.100.1", "2606:4700::1111", "3ffe::1"])
 def test_public_addresses_are_reached(address: str) -> None:
     assert Guard().is_allowed(ip_address(address))
 

@@ -21,10 +21,12 @@ from adsum.platform.addresses import plain_address
 Network = IPv4Network | IPv6Network
 LOOK_UPS = 16
 
-# Ranges of IPv6 that carry an IPv4 address, which may be private: NAT64, 6to4, Teredo, compatible addresses. And
-# site-local addresses.
-_CARRIERS = tuple(
-    ip_network(each) for each in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "fec0::/10")
+# IANA assigns public addresses of IPv6 from this range alone. Outside are, for example, NAT64 and compatible addresses.
+_GLOBAL_UNICAST = ip_network("2000::/3")
+# Ranges that older versions of Python take for public: protocol assignments, relays of 6to4, documentation. And ranges
+# of IPv6 that carry an IPv4 address, which may be private: 6to4, Teredo.
+_RESERVED = tuple(
+    ip_network(each) for each in ("192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "2002::/16", "2001::/32")
 )
 
 
@@ -55,9 +57,10 @@ class Guard:
         """Whether the address is public, or in an allowed network."""
         if self.is_inside(address):
             return True
-        if self._inside_only or any(address in each for each in _CARRIERS):
+        if self._inside_only or any(address in each for each in _RESERVED):
             return False
-        return address.is_global and not address.is_multicast
+        is_assigned = address.version == 4 or address in _GLOBAL_UNICAST
+        return is_assigned and address.is_global and not address.is_multicast
 
     def is_inside(self, address: IPv4Address | IPv6Address) -> bool:
         """Whether the address is in an allowed network."""
