@@ -93,7 +93,8 @@ class WebhookRotationBody(SentSchema):
     """How long the present secret signs, too."""
 
     overlap_seconds: Annotated[
-        int, Field(ge=0, le=round(MAX_OVERLAP.total_seconds()), description="Seconds; 0: it ends at once.")
+        int,
+        Field(ge=0, le=round(MAX_OVERLAP.total_seconds()), strict=True, description="Seconds; 0: it ends at once."),
     ] = 86_400
 
     @property

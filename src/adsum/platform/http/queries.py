@@ -6,7 +6,16 @@ from collections.abc import Callable
 from datetime import date
 from typing import Annotated, Any, LiteralString, cast
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from adsum.platform.days import WrongDay, day_near, plain_day
@@ -83,6 +92,15 @@ class SentInBody(SentSchema):
     @classmethod
     def _without_the_person(cls, given: Any) -> Any:
         return given  # a body names no person for whom a key acts
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _unconverted(cls, value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+        """Refuses a number or a flag of another type: a query has texts only, JSON has types."""
+        found = read(value)
+        if isinstance(found, int) and type(value) is not type(found):
+            raise PydanticKnownError("bool_type" if isinstance(found, bool) else "int_type")
+        return found
 
 
 class SchoolQuery(WholeQuery):

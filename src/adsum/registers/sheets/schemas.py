@@ -30,7 +30,7 @@ class SentMark(SentSchema):
     arrived_at: Annotated[PlainText, Field(max_length=5)] | None = None
     left_at: Annotated[PlainText, Field(max_length=5)] | None = None
     record_id: Id | None = None
-    version: Annotated[int, Field(ge=1, le=MAX_ID)] | None = None
+    version: Annotated[int, Field(ge=1, le=MAX_ID, strict=True)] | None = None
 
     @property
     def mark(self) -> SheetMark:

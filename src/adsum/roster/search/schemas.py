@@ -19,7 +19,9 @@ class SentSearch(SentSchema):
     """Words that each have to occur, and how many hits of each kind are returned."""
 
     q: Annotated[Words, Field(min_length=1, description="Words of names, titles and ids, however accented.")]
-    limit: Annotated[int, Field(ge=1, le=MAX_HITS, description="Maximum number of hits of each kind.")] = DEFAULT_HITS
+    limit: Annotated[int, Field(ge=1, le=MAX_HITS, strict=True, description="Maximum number of hits of each kind.")] = (
+        DEFAULT_HITS
+    )
 
 
 class StudentHits(Schema):
