@@ -111,6 +111,20 @@ async def test_the_answer_410_disables_at_once(adsum: Adsum, receiver: Receiver,
     after = await deliver(adsum, webhook)
 
     assert (after.disabled, receiver.added) == (Disabled.GONE, [0])
+    assert (after.attempts, after.next_attempt_at) == (1, None)
+
+
+async def test_a_disabled_webhook_has_no_next_attempt(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, [0])
+    receiver.answer_of = lambda _: 500
+    failed = await deliver(adsum, webhook)
+
+    disabled = await adsum.webhooks.change(webhook.webhook.id, CALLER, enabled=False)
+
+    assert failed.next_attempt_at is not None
+    assert disabled.next_attempt_at is None
 
 
 async def test_a_webhook_that_is_enabled_again_receives_what_it_has_missed(

@@ -105,7 +105,8 @@ def _select(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
 def _webhook(webhook_id: int, url: str, event_types: list[str], *more: Any) -> Webhook:
     school_id, in_order, created_at, disabled, *rest = more
     reason = None if disabled is None else Disabled(disabled)
-    return Webhook(webhook_id, url, tuple(event_types), school_id, in_order, created_at, reason, *rest)
+    found = Webhook(webhook_id, url, tuple(event_types), school_id, in_order, created_at, reason, *rest)
+    return replace(found, next_attempt_at=None) if reason else found  # the column stays until it is enabled
 
 
 async def change_webhook(connection: AsyncConnection, webhook_id: int, values: Mapping[str, Any]) -> None:

@@ -70,7 +70,7 @@ class Webhook:
         position: the id of the event up to which it has received everything, apart from retries.
         attempts: failed attempts since the last delivery that arrived.
         failing_since: the first of them.
-        next_attempt_at: there is no attempt before; None: no attempt has failed.
+        next_attempt_at: there is no attempt before; None: no attempt has failed, or it is disabled.
         earlier_ends_at: until when the secret before the last rotation signs, too; it may be over.
     """
 

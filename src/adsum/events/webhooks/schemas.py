@@ -42,7 +42,10 @@ class WebhookItem(Schema):
     position: Annotated[int, Field(description="The id of the event up to which everything was delivered.")]
     attempts: Annotated[int, Field(description="Failed attempts since the last delivery that arrived.")]
     failing_since: Annotated[Moment | None, Field(description="The first of them.")]
-    next_attempt_at: Annotated[Moment | None, Field(description="When the next attempt follows.")]
+    next_attempt_at: Annotated[
+        Moment | None,
+        Field(description="When the next attempt follows; null: no attempt has failed, or it is disabled."),
+    ]
     earlier_ends_at: Annotated[
         Moment | None, Field(description="Until when the secret before the last rotation signs, too; it may be over.")
     ] = None
