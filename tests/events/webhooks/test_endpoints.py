@@ -129,6 +129,20 @@ async def test_wrong_bodies_name_each_error(admin: Api, receiver: Receiver) -> N
     assert violations(long) == {("/overlapSeconds", "out_of_range")}
 
 
+async def test_a_type_that_is_named_twice_is_refused_and_nothing_is_stored(admin: Api, receiver: Receiver) -> None:
+    created = await create(admin, url=receiver.url, eventTypes=["roster.imported"])
+    twice = ["roster.imported", "register.taken", "roster.imported"]
+
+    new = await admin.post(PATH, {"url": "https:///", "eventTypes": twice}, "district")
+    path = f"{PATH}/{created['id']}"
+    changed = await admin.change("PATCH", path, "district", None, json={"eventTypes": twice})
+
+    assert violations(new) == {("/url", "wrong_url"), ("/eventTypes/2", "event_type_repeated")}
+    assert violations(changed) == {("/eventTypes/2", "event_type_repeated")}
+    assert changed.json()["errors"][0]["params"] == {"eventType": "roster.imported"}
+    assert [each["eventTypes"] for each in (await admin.get(PATH, "district")).json()["items"]] == [["roster.imported"]]
+
+
 async def test_events_are_replayed(admin: Api, receiver: Receiver) -> None:
     created = await create(admin, url=receiver.url)
     await happen(admin.adsum, [0, 1])

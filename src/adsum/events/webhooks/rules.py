@@ -13,6 +13,9 @@ from urllib.parse import urlsplit
 
 from standardwebhooks import Webhook as StandardWebhook
 
+from adsum.platform.database.new_events import EventType
+from adsum.platform.errors import Violation
+
 MAX_URL = 2_000
 # `urlsplit` removes blanks and control characters in some places: it would check another text than is stored and sent.
 _VISIBLE = re.compile(r"[!-~]+")
@@ -188,6 +191,15 @@ def pause_after(attempts: int, chance: float) -> timedelta:
     """
     pause: float = min(_FIRST_PAUSE_S * 3 ** min(attempts - 1, 20), _LONGEST_PAUSE_S)
     return timedelta(seconds=pause * (1 - _JITTER + 2 * _JITTER * chance))
+
+
+def validate_types(event_types: Sequence[EventType]) -> list[Violation]:
+    """A violation for each type that is named again."""
+    return [
+        Violation("event_type_repeated", f"the type {each} is named twice", f"/eventTypes/{index}", {"eventType": each})
+        for index, each in enumerate(event_types)
+        if each in event_types[:index]
+    ]
 
 
 def parse_endpoint(url: str) -> tuple[str, int, bool] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +27,7 @@ from adsum.events.webhooks.rules import (
     Webhook,
     new_secret,
     parse_endpoint,
+    validate_types,
 )
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -100,7 +101,7 @@ class Webhooks:
         """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         require_confirmed(caller)
-        refuse(await self.violations_of_url(new.url, caller))
+        refuse([*await self.violations_of_url(new.url, caller), *validate_types(new.event_types)])
         _require_right_to_schools(new, caller)
         await self._numbering.number()
         secret, now = new_secret(), self._now()
@@ -156,7 +157,7 @@ class Webhooks:
         caller: Caller,
         *,
         url: str | None = None,
-        event_types: Collection[EventType] | None = None,
+        event_types: Sequence[EventType] | None = None,
         in_order: bool | None = None,
         enabled: bool | None = None,
     ) -> Webhook:
@@ -168,7 +169,8 @@ class Webhooks:
         """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         require_confirmed(caller)
-        refuse([] if url is None else await self.violations_of_url(url, caller))
+        wrong_url: Sequence[Violation] = () if url is None else await self.violations_of_url(url, caller)
+        refuse([*wrong_url, *validate_types(event_types or ())])
         values: dict[str, Any] = {} if url is None else {"url": url}
         values |= {} if event_types is None else {"event_types": sorted(event_types)}
         values |= {} if in_order is None else {"in_order": in_order}
