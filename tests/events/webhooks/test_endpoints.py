@@ -158,17 +158,25 @@ async def test_events_are_replayed(admin: Api, receiver: Receiver) -> None:
     assert receiver.added == [0, 1, 1, 0, 1]
 
 
+@pytest.mark.parametrize("body", [{}, {"url": None, "eventTypes": None, "inOrder": None, "enabled": None}])
+async def test_a_change_without_a_value_is_refused(admin: Api, receiver: Receiver, body: dict[str, None]) -> None:
+    created = await create(admin, url=receiver.url)
+
+    answer = await admin.change("PATCH", f"{PATH}/{created['id']}", "district", None, json=body)
+
+    assert violations(answer) == {("", "empty_change")}
+
+
 async def test_a_change_of_nothing_is_not_recorded_and_each_field_can_change(admin: Api, receiver: Receiver) -> None:
     created = await create(admin, url=receiver.url)
     path = f"{PATH}/{created['id']}"
 
-    unchanged = await admin.change("PATCH", path, "district", None, json={})
     again = await admin.change("PATCH", path, "district", None, json={"enabled": True})
     moved = await admin.change("PATCH", path, "district", None, json={"url": receiver.url + "2", "eventTypes": []})
     off = [await admin.change("PATCH", path, "district", None, json={"enabled": False}) for _ in range(2)]
     rotated = await admin.post(f"{path}/rotate", {"overlapSeconds": 0}, "district")
 
-    assert unchanged.json() == again.json()
+    assert again.json() == {name: value for name, value in created.items() if name != "secret"}
     assert moved.json()["url"] == receiver.url + "2"
     assert off[0].json() == off[1].json()
     assert rotated.status_code == HTTPStatus.OK

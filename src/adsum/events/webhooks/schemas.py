@@ -78,7 +78,7 @@ class NewWebhookBody(SentSchema):
 
 
 class ChangedWebhookBody(SentSchema):
-    """The changes of a webhook. A field that is missing stays."""
+    """The changes of a webhook, at least one. A field that is missing or null stays."""
 
     url: Url | None = None
     event_types: EventTypes | None = None

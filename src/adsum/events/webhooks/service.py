@@ -165,10 +165,13 @@ class Webhooks:
         makes its next attempts now.
 
         Raises:
-            Invalid: with all violations.
+            Invalid: with all violations; also if everything is None.
         """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         require_confirmed(caller)
+        if all(each is None for each in (url, event_types, in_order, enabled)):
+            detail = "nothing to change: give an endpoint, types, the order or the state"
+            raise Invalid(detail, [Violation("empty_change", detail)])
         wrong_url: Sequence[Violation] = () if url is None else await self.violations_of_url(url, caller)
         refuse([*wrong_url, *validate_types(event_types or ())])
         values: dict[str, Any] = {} if url is None else {"url": url}
