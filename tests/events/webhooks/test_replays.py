@@ -65,6 +65,23 @@ async def test_events_are_delivered_again_on_demand(
     assert receiver.added == [0, 1, 2, 1, 0, 1]
 
 
+async def test_events_from_before_the_creation_of_a_webhook_are_delivered_on_demand_alone(
+    adsum: Adsum, receiver: Receiver
+) -> None:
+    await happen(adsum, [0, 1])
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url), CALLER)
+    await deliver(adsum, webhook)
+    unasked = list(receiver.added)
+
+    one = await adsum.webhooks.replay_event(webhook.webhook.id, 2, CALLER)
+    await deliver(adsum, webhook)
+    period = await replay_all(adsum, webhook)
+    await deliver(adsum, webhook)
+
+    assert (unasked, one, period) == ([], 1, 2)
+    assert receiver.added == [1, 0, 1]
+
+
 async def test_events_that_happen_are_delivered_before_a_replay_and_between_its_pages(
     adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
 ) -> None:

@@ -116,8 +116,9 @@ async def list_deliveries(
 async def replay_events(
     webhook_id: WebhookId, body: ReplayBody, webhooks: WebhookService, caller: Manager
 ) -> ReplayItem:
-    """Delivers one event, or the events of a period that the webhook has passed, once more. The events of a period
-    come in their order, between new events, which go first.
+    """Delivers one event, or the events of a period that the webhook has passed, once more. Events from before
+    the webhook was created are delivered, too. The events of a period come in their order, between new events, which go
+    first.
     """
     if body.event_id is not None:
         return ReplayItem(events=await webhooks.replay_event(webhook_id, body.event_id, caller))

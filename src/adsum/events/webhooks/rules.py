@@ -66,7 +66,7 @@ class Webhook:
         event_types: the types that it receives; empty: all.
         school_id: it receives events about this school alone; None: all events.
         in_order: whether a failed delivery holds up the events after it.
-        created_at: when it was created. It receives what happened after that.
+        created_at: when it was created. It receives what happened after that; earlier events only by a replay.
         disabled: why it receives nothing; None: it is enabled.
         disabled_at: since when.
         newest_id: the id of the newest event that it is to receive, as far as the dispatcher knows.

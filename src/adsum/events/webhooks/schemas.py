@@ -30,7 +30,9 @@ class WebhookItem(Schema):
     event_types: Annotated[list[str], Field(description="Only these types; empty: all types.")]
     school_id: Annotated[int | None, Field(description="Only events about this school; null: all events.")]
     in_order: Annotated[bool, Field(description="Whether a failed delivery holds up the events after it.")]
-    created_at: Annotated[Moment, Field(description="It receives what has happened since.")]
+    created_at: Annotated[
+        Moment, Field(description="It receives what has happened since; earlier events only by a replay.")
+    ]
     disabled: Annotated[
         Disabled | None,
         Field(
