@@ -16,6 +16,7 @@ def test_people_read_that_a_webhook_receives_all_events_and_that_its_secret_is_s
     )
     shown = demo.output("webhook", "show", "1")
     rotated = demo.run("webhook", "rotate", "1")
+    ended = demo.output("webhook", "rotate", "1", "--overlap", "0s", "--json")
     listed = demo.output("webhook", "list").splitlines()
 
     fields = [line.split(maxsplit=2) for line in created.stdout.splitlines()]
@@ -25,4 +26,5 @@ def test_people_read_that_a_webhook_receives_all_events_and_that_its_secret_is_s
     assert ("whsec_" in created.stdout, "whsec_" in shown) == (True, False)
     assert (some.stderr, json.loads(some.stdout)["eventTypes"]) == ("", ["batch.completed"])
     assert (rotated.stderr, "Earlier ends at" in rotated.stdout) == (notice, True)
+    assert json.loads(ended)["earlierEndsAt"] is None
     assert ["  all  " in line for line in listed] == [False, True, False]

@@ -128,9 +128,9 @@ def rotate(
     overlap: Annotated[
         timedelta,
         typer.Option(
-            parser=duration_up_to(MAX_OVERLAP, f"an overlap is at most {MAX_OVERLAP.days} days"),
+            parser=duration_up_to(MAX_OVERLAP, f"an overlap is at most {MAX_OVERLAP.days} days", minimum=timedelta(0)),
             metavar="DURATION",
-            help="How long the present secret signs, too.",
+            help="How long the present secret signs, too. 0s: it ends now.",
         ),
     ] = "1d",  # pyright: ignore[reportArgumentType] - parsed as the option is
     as_json: Json = False,
