@@ -80,34 +80,34 @@ def time_zone_given(text: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
+def _id_option(name: str, help_: str) -> OptionInfo:
+    option: OptionInfo = typer.Option(name, min=1, max=MAX_ID, metavar="ID", help=help_)
+    return option
+
+
 def school_option(help_: str = "The id of a school: see `adsum school list`.") -> OptionInfo:
     """The option `--school`, with the help of a command."""
-    option: OptionInfo = typer.Option("--school", min=1, max=MAX_ID, metavar="ID", help=help_)
-    return option
+    return _id_option("--school", help_)
 
 
 def class_option(help_: str = "The id of a class: see `adsum class list`.") -> OptionInfo:
     """The option `--class`, with the help of a command."""
-    option: OptionInfo = typer.Option("--class", min=1, max=MAX_ID, metavar="ID", help=help_)
-    return option
+    return _id_option("--class", help_)
 
 
 def session_option(help_: str = "The id of a session: see `adsum session list`.") -> OptionInfo:
     """The option `--session`, with the help of a command."""
-    option: OptionInfo = typer.Option("--session", min=1, max=MAX_ID, metavar="ID", help=help_)
-    return option
+    return _id_option("--session", help_)
 
 
 def student_option(help_: str = "The id of a student: see `adsum student list`.") -> OptionInfo:
     """The option `--student`, with the help of a command."""
-    option: OptionInfo = typer.Option("--student", min=1, max=MAX_ID, metavar="ID", help=help_)
-    return option
+    return _id_option("--student", help_)
 
 
 def teacher_option(help_: str = "The id of a user: see `adsum user list --json`.") -> OptionInfo:
     """The option `--teacher`, with the help of a command."""
-    option: OptionInfo = typer.Option("--teacher", min=1, max=MAX_ID, metavar="ID", help=help_)
-    return option
+    return _id_option("--teacher", help_)
 
 
 def search_option(help_: str) -> OptionInfo:
