@@ -31,7 +31,7 @@ WRITES = re.compile(r"typer\.s?echo\(|std(out|err)\.write\(|(?<![.\w])print\(")
 
 
 def on_terminal(demo: Commands, *arguments: str) -> str:
-    """What a command writes on a terminal of 300 columns."""
+    """The output of a command on a terminal of 300 columns."""
     terminal, end = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "adsum", *arguments],

@@ -1,4 +1,4 @@
-"""Who is on the on-site list after late arrivals and early departures, whatever is being saved meanwhile."""
+"""The on-site list after late arrivals and early departures, while registers are being saved."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ON_SITE, UNKNOWN, AWAY = "on site", "unknown", "away"
 
 
 async def place(office: Office, time: str, actor: Caller | None = None) -> str:
-    """Where the lists have the first student at a time of the day."""
+    """The place of the first student by the lists of a time of the day."""
     hour, minute = map(int, time.split(":"))
     on_site = OnSite(office.adsum.database, lambda: datetime(2024, 12, 25, hour, minute, tzinfo=UTC))
     school_id, student = office.school.school_id, office.school.student_ids[0]

@@ -169,19 +169,24 @@ async def test_an_entry_that_is_erased_while_it_is_undone_is_not_found(
     assert len(lessons) > 0
 
 
+def undo_before_the_next_absence(office: Office, entry: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undoes an entry at the moment at which another undo adds an absence."""
+    add = Absences.add
+
+    async def add_after_undo(*args: Any, **kwargs: Any) -> AbsenceResult:
+        monkeypatch.setattr(Absences, "add", add)
+        await undo(office, entry)
+        return await add(*args, **kwargs)
+
+    monkeypatch.setattr(Absences, "add", add_after_undo)
+
+
 async def test_a_departure_that_is_undone_while_its_return_is_gets_no_absence_back(
     office: Office, lessons: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left = await entered(office, "departure", "09:20")
     back = await entered(office, "arrival", "09:50")
-    add = Absences.add
-
-    async def add_after_undo(*args: Any, **kwargs: Any) -> AbsenceResult:
-        monkeypatch.setattr(Absences, "add", add)
-        await undo(office, left)
-        return await add(*args, **kwargs)
-
-    monkeypatch.setattr(Absences, "add", add_after_undo)
+    undo_before_the_next_absence(office, left, monkeypatch)
     await undo(office, back)
     assert await absent_from(office) == []
     assert (await stored(office, back))["isComplete"]
@@ -194,14 +199,7 @@ async def test_two_arrivals_that_are_undone_at_once_give_one_absence_back(
     await entered(office, "departure", "09:20")
     first = await entered(office, "arrival", "09:50")
     second = await entered(office, "arrival", "10:50")
-    add = Absences.add
-
-    async def add_after_undo(*args: Any, **kwargs: Any) -> AbsenceResult:
-        monkeypatch.setattr(Absences, "add", add)
-        await undo(office, second)
-        return await add(*args, **kwargs)
-
-    monkeypatch.setattr(Absences, "add", add_after_undo)
+    undo_before_the_next_absence(office, second, monkeypatch)
     await undo(office, first)
     assert await absent_from(office) == [lessons[2:]]
 
