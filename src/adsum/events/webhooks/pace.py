@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
@@ -30,7 +31,7 @@ class Pace:
         self._idle = asyncio.Event()
         self._idle.set()
         self._turn = asyncio.Lock()
-        self._last = 0.0
+        self._last = -math.inf  # a clock of the loop may begin with the machine
 
     @property
     def is_busy(self) -> bool:
