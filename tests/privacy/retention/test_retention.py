@@ -14,12 +14,15 @@ from adsum.absences.tables import absence_contacts, absence_versions, absences
 from adsum.accounts.access import system_caller
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import batch_runs
+from adsum.operations.migrations.tables import metadata
 from adsum.platform.errors import Invalid
 from adsum.privacy.holds.rules import HoldReason
 from adsum.privacy.retention import service
+from adsum.privacy.retention.repository.deletions import OF_STUDENT
 from adsum.privacy.retention.rules import DeletionNotConfirmed, Kind, Periods
 from adsum.privacy.retention.service import Retention, RetentionRuns
 from adsum.privacy.tables import retention_runs
+from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.service import Summaries
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
@@ -184,8 +187,10 @@ async def test_a_student_who_has_left_goes_after_their_data_and_may_come_back(re
             of_student = enrolments.c.student_id == student_id
             await connection.execute(update(enrolments).where(of_student).values(end_date=end))
         await connection.execute(update(students).values(active=False))
-        for student_id in (left, stays):
+        for place, student_id in enumerate((left, stays), start=1):
             await make_contact(connection, school_of(register), student_id)
+            seat = {"class_id": register.api.school.class_id, "student_id": student_id, "place": place}
+            await connection.execute(insert(student_seats).values(seat))
     await keep(register)
 
     await runs(register).delete_all()
@@ -193,7 +198,15 @@ async def test_a_student_who_has_left_goes_after_their_data_and_may_come_back(re
     async with register.adsum.database.snapshot() as connection:
         assert set(await connection.scalars(select(students.c.id))) == {stays, never_ended}
         assert list(await connection.scalars(select(student_contacts.c.student_id))) == [stays]
+        assert list(await connection.scalars(select(student_seats.c.student_id))) == [stays]
     assert (await register.api.get(f"/students/{left}/data")).status_code == HTTPStatus.NOT_FOUND
+
+
+def test_every_table_about_students_goes_with_a_period_or_with_the_student() -> None:
+    about_students = {table for table in metadata.sorted_tables if "student_id" in table.c}
+    others = about_students.difference(EMPTIED, OF_STUDENT)
+    # Failures go with the plans of their runs. Entries of the audit log name the student by the id alone.
+    assert {table.name for table in others} == {"job_failures", "audit_entries"}
 
 
 async def test_a_day_that_was_deleted_is_neither_marked_nor_corrected(register: Register) -> None:

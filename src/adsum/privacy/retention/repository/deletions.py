@@ -22,6 +22,7 @@ from adsum.privacy.repository.references import ids_of_students, replace_in_even
 from adsum.privacy.retention.repository.periods import CONTACT_HAS_TEXT, DUE_STUDENTS, HAS_NOTE
 from adsum.privacy.retention.rules import Kind
 from adsum.privacy.tables import student_holds, student_merges
+from adsum.registers.order.tables import student_seats
 from adsum.registers.tables import desk_entries, register_reminders
 from adsum.reports.tables import class_days, school_days, student_days, student_months, unmarked_students
 from adsum.roster.repository.membership import schools_of_student
@@ -32,7 +33,11 @@ Deletion: TypeAlias = Callable[[AsyncConnection, int, date, int], Awaitable[int]
 """Called with the connection, the school, the first day that stays, and the maximum number of rows."""
 
 STUDENTS_AT_ONCE = 20
-_SUMMARIES = (student_days, student_months, unmarked_students)
+OF_STUDENT = (
+    *(enrolments, student_contacts, student_schools, student_seats, student_merges, student_holds),
+    *(student_days, student_months, unmarked_students),
+)
+"""Tables whose rows go with the student. Nobody is deleted who has rows in another one."""
 _TEXTS_OF_CHANGE = ("old_note", "new_note", "old_office_note", "new_office_note", "reason")
 _TEXTS_OF_RECORD = ("note", "office_note")
 
@@ -226,7 +231,7 @@ async def delete_students(connection: AsyncConnection, school_id: int, before: d
     others = {each for student_id in ids for each in await schools_of_student(connection, student_id)}
     for other in sorted(others - {school_id}):
         await lock_school(connection, other)
-    for table in (enrolments, student_contacts, student_schools, student_merges, student_holds, *_SUMMARIES):
+    for table in OF_STUDENT:
         await connection.execute(delete(table).where(table.c.student_id.in_(ids)))
     named = await ids_of_students(connection, ids)
     await connection.execute(delete(students).where(students.c.id.in_(named)))
