@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, open_database, open_standby
-from adsum.platform.database.reading import CLOCKS_DIFFER_S, Reader
+from adsum.platform.database.reading import CLOCKS_DIFFER_S, StandbyReader
 from adsum.platform.database.standby import Standby
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError
@@ -41,7 +41,7 @@ class OpenServers:
 
     settings: Settings
     database: Database
-    reader: Reader
+    reader: StandbyReader
     shards: Shards
     now: Clock
     keys: KeyRing

@@ -27,7 +27,7 @@ from adsum.operations.wiring import OperationServices, operation_services
 from adsum.platform.cancellation import closing
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.engine import Database, LockTimeout, open_database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.database.revision import current_revision
 from adsum.platform.database.standby import Standby
 from adsum.platform.redis.last_writes import LastWrites
@@ -103,7 +103,7 @@ async def open_adsum(
         stack.push_async_callback(seen.close)
         if standby is not None:
             stack.push_async_callback(standby.close)
-        reader = Reader(database, standby, seen.seen_at, metrics.count_read)
+        reader = StandbyReader(database, standby, seen.seen_at, metrics.count_read)
         on = OpenServers(settings, database, reader, shards, now, key_ring(settings, now), stack, tracing)
         features = _features(on, metrics, standby)
         built = {name: service for feature in features for name, service in vars(feature).items()}

@@ -17,7 +17,7 @@ from adsum.absences.tables import due_absences
 from adsum.accounts.access import Role, system_caller
 from adsum.attendance.tables import attendances
 from adsum.platform.clock import system_clock as now
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.errors import Invalid
 from adsum.platform.ids import Batch
 from adsum.schools.calendar.rules import SessionTime
@@ -97,7 +97,7 @@ async def test_an_absence_is_of_one_school_of_the_student(office: Office) -> Non
     entered = (await office.enter(first, fromTime="08:00", toTime="18:00")).json()
     whole_day = (await office.enter(first)).json()
     with_guest = await office.enter(second, guest)
-    absences = Absences(office.adsum.database, Reader(office.adsum.database), now)
+    absences = Absences(office.adsum.database, StandbyReader(office.adsum.database), now)
     at_other = await absences.add([guest, first], Absence(day, day, status="excused", reason="both"), system_caller())
 
     assert (entered["correctedRecords"], whole_day["correctedRecords"]) == (0, 0)

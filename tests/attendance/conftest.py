@@ -27,7 +27,7 @@ NOON_OF_THE_25TH = datetime(2024, 12, 25, 12, tzinfo=UTC)
 @pytest.fixture
 def directory(database: Database) -> Directory:
     """The directory on Christmas Day 2024, at noon in UTC."""
-    return Directory(database, reading.Reader(database), lambda: NOON_OF_THE_25TH)
+    return Directory(database, reading.StandbyReader(database), lambda: NOON_OF_THE_25TH)
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def day_rosters(database: Database) -> DayRosters:
 
 @pytest.fixture
 def records(database: Database) -> Records:
-    return Records(database, reading.Reader(database))
+    return Records(database, reading.StandbyReader(database))
 
 
 @dataclass(frozen=True, slots=True)

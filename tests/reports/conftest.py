@@ -15,7 +15,7 @@ from adsum.batches.repository.jobs import insert_records
 from adsum.batches.repository.runs import close_runs
 from adsum.batches.run import AttendanceJob
 from adsum.platform.database.engine import Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.reports.rules import Counts, GroupBy, Scope
@@ -76,7 +76,7 @@ async def reported_on_postgres(postgres_database: Database) -> Reported:
 async def reported_school(database: Database) -> Reported:
     async with database.transaction() as connection:
         school = await make_school(connection, students=3)
-    return Reported(database, school, Reports(database, Reader(database), Summaries(database)))
+    return Reported(database, school, Reports(database, StandbyReader(database), Summaries(database)))
 
 
 async def absent(reported: Reported) -> int:

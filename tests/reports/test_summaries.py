@@ -21,7 +21,7 @@ from adsum.batches.tables import batch_runs
 from adsum.batches.undo import Undo
 from adsum.platform.clock import system_clock
 from adsum.platform.clock import system_clock as now
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.privacy.service import StudentData
 from adsum.reports.repository.summaries import stale
 from adsum.reports.rules import Counts, GroupBy, total
@@ -104,7 +104,7 @@ async def test_an_absence_entered_afterwards_changes_the_summary(reported: Repor
     assert await absent(reported) == 0
 
     absence = Absence(MONDAY, MONDAY, "excused", reason="doctor")
-    await Absences(reported.database, Reader(reported.database), now).add(
+    await Absences(reported.database, StandbyReader(reported.database), now).add(
         reported.school.student_ids[:1], absence, reported.office
     )
 

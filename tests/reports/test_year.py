@@ -11,9 +11,9 @@ from adsum.accounts.access import Role
 from adsum.attendance.closed_marks import marks_on_closed_days
 from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.errors import Forbidden, Invalid, NotFound
-from adsum.reports.rules import ChronicRule, Counts, ReportedMark, UsualDays
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, ChronicRule, Counts, ReportedMark, UsualDays
 from adsum.reports.service import Summaries
 from adsum.reports.year import Year
 from adsum.roster.service import Directory
@@ -27,7 +27,7 @@ from tests.support.schools import caller, enrol, make_bare_school, make_class, m
 
 @pytest.fixture
 def year(reported: Reported) -> Year:
-    return Year(reported.database, Reader(reported.database), Summaries(reported.database))
+    return Year(reported.database, StandbyReader(reported.database), Summaries(reported.database))
 
 
 async def test_the_overview_of_a_school_has_all_numbers_and_offers_filters(reported: Reported, year: Year) -> None:
@@ -54,7 +54,7 @@ async def test_the_overview_of_a_school_has_all_numbers_and_offers_filters(repor
     found = await year.overview(reported.scope(), ChronicRule(50, 2), reported.office)
     assert [(rate.key, rate.counts.sessions) for rate in found.grades] == [("07", 2), ("08", 2), (None, 4)]
 
-    narrowed = await year.overview(reported.scope(grade="07"), ChronicRule(), reported.office)
+    narrowed = await year.overview(reported.scope(grade="07"), DEFAULT_CHRONIC_RULE, reported.office)
     assert (narrowed.counts.sessions, narrowed.chronic) == (2, 0)
     choices = await year.filter_options(reported.scope(grade="07"), reported.office)
     assert ([rate.name for rate in choices.classes], choices.grades) == (["7b"], ["07", "08"])
@@ -106,7 +106,7 @@ async def test_a_year_is_for_those_who_may_read_attendance_of_the_school(reporte
     for actor, error in ((operator, Forbidden), (stranger, NotFound)):
         for request in (
             year.usual_days(reported.school.school_id, actor),
-            year.overview(reported.scope(), ChronicRule(), actor),
+            year.overview(reported.scope(), DEFAULT_CHRONIC_RULE, actor),
             year.filter_options(reported.scope(), actor),
             year.marks(reported.scope(student_id=1), actor),
         ):
@@ -117,7 +117,7 @@ async def test_a_year_is_for_those_who_may_read_attendance_of_the_school(reporte
 
 
 async def test_a_teacher_finds_a_class_and_a_student_whom_they_ever_teach(reported: Reported) -> None:
-    directory = Directory(reported.database, Reader(reported.database), lambda: LATER)
+    directory = Directory(reported.database, StandbyReader(reported.database), lambda: LATER)
     async with reported.database.transaction() as connection:
         other_class = await make_class(connection, reported.school.school_id)
         other = await make_student(connection, reported.school.school_id)

@@ -8,7 +8,7 @@ import pytest
 
 from adsum.accounts.access import Role
 from adsum.platform.database.engine import Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.paging import PageRequest
 from adsum.roster.rules import ClassFilters, SessionFilters, StudentFilters
 from adsum.roster.service import Directory
@@ -21,7 +21,7 @@ FIRST = PageRequest()
 @pytest.fixture
 def directory(database: Database) -> Directory:
     """The directory on Christmas Day 2024, at noon in UTC."""
-    return Directory(database, Reader(database), lambda: datetime(2024, 12, 25, 12, tzinfo=UTC))
+    return Directory(database, StandbyReader(database), lambda: datetime(2024, 12, 25, 12, tzinfo=UTC))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from adsum.attendance.repository import list_records
 from adsum.attendance.rules import DescribedRecord, RecordFilters
 from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.roster.by_source.repository import student_of
@@ -52,7 +52,7 @@ class TwoSchools:
 
     async def shown(self, actor: Caller, **filters: Any) -> list[tuple[int, bool]]:
         """School and activity of the student in the list for a caller."""
-        page = await Directory(self.database, Reader(self.database), lambda: NOW).students(
+        page = await Directory(self.database, StandbyReader(self.database), lambda: NOW).students(
             actor, StudentFilters(**filters), PageRequest()
         )
         return [(row.school_id, row.active) for row in page.items if row.id == self.student_id]
@@ -76,7 +76,7 @@ async def test_each_caller_sees_the_student_at_a_school_of_theirs(two: TwoSchool
     assert await two.shown(two.office(two.home)) == [(home, True)]
     assert await two.shown(two.office(two.former)) == [(former, False)]
     assert await two.shown(system_caller(), school_id=former) == [(former, False)]
-    found = await Directory(two.database, Reader(two.database), lambda: NOW).find_student(
+    found = await Directory(two.database, StandbyReader(two.database), lambda: NOW).find_student(
         two.office(two.former), two.student_id
     )
     assert (found.school_id, found.active) == (former, False)

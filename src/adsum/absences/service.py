@@ -42,7 +42,7 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.errors import Invalid, NotFound, StaleVersion, Violation, refuse
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.platform.texts import list_key
@@ -83,7 +83,7 @@ class ListedAbsence:
 class Absences:
     """Planned absences. Every method raises Forbidden without `attendance:overrule`."""
 
-    def __init__(self, database: Database, reader: Reader, now: Clock) -> None:
+    def __init__(self, database: Database, reader: StandbyReader, now: Clock) -> None:
         self._database = database
         self._reader = reader
         self._now = now

@@ -13,7 +13,7 @@ from adsum.attendance.repository import RecordRow, list_records
 from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition, is_bulk
 from adsum.attendance.statuses.repository import visible_codes
 from adsum.platform.database.engine import Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.errors import Invalid, Violation
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 
@@ -26,7 +26,7 @@ EXPORT_CHUNK_SIZE = 1000
 class Records:
     """Attendance records in the order of school, learning date, session and student. Names need `roster:read`."""
 
-    def __init__(self, database: Database, reader: Reader) -> None:
+    def __init__(self, database: Database, reader: StandbyReader) -> None:
         self._database = database
         self._reader = reader
         self._exports = ListExports(database)

@@ -23,7 +23,7 @@ from adsum.batches.repository.listing import (
 )
 from adsum.batches.rules import BatchFilters, BatchStatus, FailedStudent, JobFilters, ListedBatch, ListedRun, RunAuthor
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch, parse_batch_id
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, by_number, page_of
@@ -44,7 +44,7 @@ class BatchDetails:
 class Batches:
     """Lists the batches that a caller sees, and shows one of them."""
 
-    def __init__(self, database: Database, reader: Reader) -> None:
+    def __init__(self, database: Database, reader: StandbyReader) -> None:
         self._database = database
         self._reader = reader
 

@@ -14,7 +14,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.database.reading import IsComplete, Reader
+from adsum.platform.database.reading import IsComplete, StandbyReader
 from adsum.platform.errors import NotFound, refuse
 from adsum.platform.paging import Key, PageRequest, RowPage, begin_of, page_of
 from adsum.reports import definitions
@@ -154,7 +154,7 @@ class Reports:
     Invalid for days in the wrong order, a period that is too long, or a wrong cursor. Names need `roster:read`.
     """
 
-    def __init__(self, database: Database, reader: Reader, summaries: Summaries) -> None:
+    def __init__(self, database: Database, reader: StandbyReader, summaries: Summaries) -> None:
         self._database = database
         self._reader = reader
         self._summaries = summaries

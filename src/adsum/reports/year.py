@@ -11,7 +11,7 @@ from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
 from adsum.platform.database.engine import Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.days import Span
 from adsum.platform.texts import list_key
 from adsum.reports.definitions import Definition, definition_of_chronic_absence, definition_of_rates
@@ -89,7 +89,7 @@ class Year:
     methods with a scope raise Invalid for days in the wrong order, or a period that is too long.
     """
 
-    def __init__(self, database: Database, reader: Reader, summaries: Summaries) -> None:
+    def __init__(self, database: Database, reader: StandbyReader, summaries: Summaries) -> None:
         self._database = database
         self._reader = reader
         self._summaries = summaries

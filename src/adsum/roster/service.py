@@ -9,7 +9,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.visibility import sees_names
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.database.validity import Day
 from adsum.platform.errors import Invalid, NotFound, Violation
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
@@ -56,7 +56,7 @@ class Directory:
     Every method raises Forbidden without the permission `roster:read`. Every list raises Invalid for a wrong cursor.
     """
 
-    def __init__(self, database: Database, reader: Reader, now: Clock) -> None:
+    def __init__(self, database: Database, reader: StandbyReader, now: Clock) -> None:
         self._database = database
         self._reader = reader
         self._now = now

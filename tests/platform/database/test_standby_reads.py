@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from adsum.platform.database.engine import Database, StorageOutage, open_database, open_standby
-from adsum.platform.database.reading import READS, Reader, Reads
+from adsum.platform.database.reading import READS, Reads, StandbyReader
 from adsum.platform.database.standby import Standby, StandbyState
 from adsum.platform.errors import ConfigurationError
 from adsum.schools.tables import schools
@@ -54,11 +54,11 @@ class Readers:
     counted: list[str] = field(default_factory=list)
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> StandbyReader:
         async def seen_at(_actor: str) -> float:
             return self.seen
 
-        return Reader(self.primary, self.standby, seen_at, self.counted.append)
+        return StandbyReader(self.primary, self.standby, seen_at, self.counted.append)
 
     async def add_school(self) -> None:
         async with self.primary.transaction() as connection:

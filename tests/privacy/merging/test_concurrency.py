@@ -16,7 +16,7 @@ from adsum.platform.clock import system_clock
 from adsum.platform.database import contention
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Database, Deadlocked, RowExists
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.privacy.merging.rules import MergeChoices
 from adsum.privacy.merging.service import StudentMerges
 from adsum.privacy.service import StudentData
@@ -49,7 +49,7 @@ async def absent_students(database: Database) -> list[int]:
 
 async def test_a_merge_that_is_ended_to_resolve_a_deadlock_is_repeated(database: Database, school: SchoolIds) -> None:
     kept, removed = school.student_ids
-    absences, merges = Absences(database, Reader(database), now), StudentMerges(database, now)
+    absences, merges = Absences(database, StandbyReader(database), now), StudentMerges(database, now)
     trip = Absence(DAY, DAY, "excused", reason="trip")
     await absences.add([removed], trip, system_caller())
     async with database.transaction() as connection:
@@ -72,7 +72,7 @@ async def test_a_merge_that_is_ended_to_resolve_a_deadlock_is_repeated(database:
 async def test_absences_are_locked_before_fences(database: Database, school: SchoolIds, merges: bool) -> None:
     """As by a change of an absence. Otherwise each of the two could hold what the other one waits for."""
     kept, removed = school.student_ids
-    await Absences(database, Reader(database), now).add(
+    await Absences(database, StandbyReader(database), now).add(
         [removed], Absence(DAY, DAY, "excused", reason="trip"), system_caller()
     )
     async with database.transaction() as connection:

@@ -11,7 +11,7 @@ from adsum.accounts.audit.rules import Action
 from adsum.operations.audit.repository import list_entries
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
 from adsum.platform.database.engine import Database
-from adsum.platform.database.reading import Reader
+from adsum.platform.database.reading import StandbyReader
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.schools.repository import common_zone
 
@@ -21,7 +21,7 @@ EXPORT_READ_SIZE = 1_000
 class AuditLog:
     """The entries, the newest first. Every method raises Forbidden without `audit:read`."""
 
-    def __init__(self, database: Database, reader: Reader) -> None:
+    def __init__(self, database: Database, reader: StandbyReader) -> None:
         self._database = database
         self._reader = reader
 

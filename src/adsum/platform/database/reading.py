@@ -1,7 +1,7 @@
 """Chooses the server from which lists, reports and exports are read: a standby of Postgres, or the primary.
 
-A service that only reads what may be some seconds old has a `Reader`. Everything else has the `Database`, which is the
-primary. See docs/decisions/0061.
+A service that only reads what may be some seconds old has a `StandbyReader`. Everything else has the `Database`, which
+is the primary. `platform/http/recency.py` says which requests may read from the standby. See docs/decisions/0061.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Reading(Protocol):
 IsComplete = Callable[[Connection], Awaitable[bool]]
 
 
-class Reader:
+class StandbyReader:
     """Reads from the standby if its data are recent enough for the caller, else from the primary.
 
     Args:

@@ -1,4 +1,4 @@
-"""Lets requests that only read use the standby, says how old its data are, and notes who has seen newer ones."""
+"""Lets GET and HEAD use the standby, says how old its data are, and notes who has seen newer ones."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from adsum.platform.http.refusals import actor_in
 from adsum.platform.redis.last_writes import LastWrites
 
 AS_OF = "X-Data-As-Of"
+# A search is a POST, so that no name is in its address. It reads from the primary.
 _READING = frozenset({"GET", "HEAD"})
 
 
