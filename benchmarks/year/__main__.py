@@ -16,7 +16,7 @@ from adsum.attendance.schemas import rows_of_cells
 from adsum.platform.files.csv_export import csv_lines
 from adsum.platform.paging import MAX_LIMIT, PageRequest
 from adsum.platform.settings import load_settings
-from adsum.reports.rules import ChronicRule, GroupBy, Scope
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, GroupBy, Scope
 from adsum.reports.service import Summaries
 from adsum.schools.stale_days import mark_stale_days
 from adsum.wiring import Adsum
@@ -74,7 +74,7 @@ async def _summarise(adsum: Adsum, year: Year) -> None:
 def _reports(adsum: Adsum, year: Year) -> dict[str, Report]:
     whole = Scope(year.school_id, year.days[0], year.days[-1])
     of_class = Scope(year.school_id, year.days[0], year.days[-1], year.class_id)
-    office, page, rule = system_caller(), PageRequest(limit=MAX_LIMIT), ChronicRule()
+    office, page, rule = system_caller(), PageRequest(limit=MAX_LIMIT), DEFAULT_CHRONIC_RULE
     teacher = Caller(Role.TEACHER, PERMISSIONS[Role.TEACHER], year.teacher_id, None, frozenset({year.school_id}))
     reports = adsum.reports
     rates = {f"rates of the year by {by.value}": lambda by=by: reports.rates(whole, by, office, page) for by in GroupBy}

@@ -12,7 +12,7 @@ from adsum.attendance.statuses.repository import set_status
 from adsum.attendance.statuses.rules import CountsAs, Status, StatusFlag
 from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.paging import PageRequest
-from adsum.reports.rules import ChronicRule, Counts, Extent, GroupBy
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, ChronicRule, Counts, Extent, GroupBy
 from adsum.roster.tables import students
 from adsum.schools.calendar.rules import SessionTime
 from tests.reports.conftest import MONDAY, WEEK, Reported
@@ -147,7 +147,7 @@ async def test_chronic_absence_needs_the_percentage_and_the_least_number_of_days
     assert second.next_cursor is None
     assert "at least 40%" in first.definition
     assert first.items[0].name == "Given 2 Family 0002"
-    default = await reported.reports.chronic(reported.scope(), ChronicRule(), reported.office, ALL)
+    default = await reported.reports.chronic(reported.scope(), DEFAULT_CHRONIC_RULE, reported.office, ALL)
     assert default.items == [], "five days are fewer than ten"
     assert ada not in {row.key for row in first.items}
 
@@ -195,7 +195,7 @@ async def test_a_students_record_has_counts_and_every_day(reported: Reported) ->
 
     record = await reported.reports.student(reported.scope(), bo, ChronicRule(10, 5), reported.office)
     nothing = await reported.reports.student(
-        reported.scope(first_day=date(2023, 1, 1), last_day=date(2023, 1, 2)), bo, ChronicRule(), reported.office
+        reported.scope(first_day=date(2023, 1, 1), last_day=date(2023, 1, 2)), bo, DEFAULT_CHRONIC_RULE, reported.office
     )
 
     assert record.counts == Counts(5, 2, 3, 1, 0, 5, 3)
@@ -227,7 +227,7 @@ async def test_a_teacher_reads_only_records_of_their_classes(reported: Reported)
     assert await reported.counts(GroupBy.STUDENT, colleague, class_id=reported.school.class_id) == {}
     assert list(await reported.counts(GroupBy.STUDENT, class_id=other)) == [ada]
     with pytest.raises(NotFound):
-        await reported.reports.student(reported.scope(), bo, ChronicRule(), colleague)
+        await reported.reports.student(reported.scope(), bo, DEFAULT_CHRONIC_RULE, colleague)
 
 
 async def test_reports_need_a_permission_a_visible_school_and_valid_days(reported: Reported) -> None:
@@ -250,7 +250,7 @@ async def test_a_student_of_another_school_is_in_no_report_of_this_one(reported:
     bo = reported.school.student_ids[1]
     assert await reported.counts(GroupBy.STUDENT, admin, school_id=elsewhere, student_id=bo) == {}
     with pytest.raises(NotFound):
-        await reported.reports.student(reported.scope(school_id=elsewhere), bo, ChronicRule(), admin)
+        await reported.reports.student(reported.scope(school_id=elsewhere), bo, DEFAULT_CHRONIC_RULE, admin)
 
 
 async def test_names_need_permission_for_rosters(reported: Reported) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from adsum.accounts.access import system_caller
 from adsum.attendance.rules import Mark
 from adsum.platform.paging import PageRequest
-from adsum.reports.rules import ChronicRule, Counts, GroupBy
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, Counts, GroupBy
 from adsum.reports.tables import student_months
 from adsum.roster.timetable.repository import replace_times
 from adsum.schools.calendar.rules import SessionTime
@@ -47,7 +47,7 @@ async def test_arrivals_departures_and_absences_are_counted_in_minutes(reported:
         assert await reported.counts(GroupBy.DAY, actor) == {MONDAY: everyone}
         assert await reported.counts(GroupBy.DAY, actor, student_id=ada) == {MONDAY: by_student[ada]}
         assert await reported.counts(GroupBy.GRADE, actor) == {None: everyone}
-        record = await reported.reports.student(reported.scope(), ada, ChronicRule(), actor)
+        record = await reported.reports.student(reported.scope(), ada, DEFAULT_CHRONIC_RULE, actor)
         assert [(day.minutes, day.minutes_missed) for day in record.days] == [(90, 89)]
     async with reported.database.snapshot() as connection:
         months = await connection.execute(select(student_months.c.minutes, student_months.c.minutes_missed))

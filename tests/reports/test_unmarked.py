@@ -10,7 +10,7 @@ from adsum.accounts.access import Role
 from adsum.attendance.tables import attendances
 from adsum.batches.tables import batch_runs
 from adsum.platform.paging import PageRequest
-from adsum.reports.rules import ChronicRule, Counts, GroupBy
+from adsum.reports.rules import DEFAULT_CHRONIC_RULE, ChronicRule, Counts, GroupBy
 from adsum.roster.by_source.rules import SourcedEnrolment
 from adsum.roster.by_source.service import SourcedRoster
 from adsum.roster.tables import classes, enrolments, students
@@ -64,7 +64,7 @@ async def test_a_student_sees_the_sessions_without_a_mark(reported: Reported) ->
     await reported.take(MONDAY, {0: "present", 1: "absent", 2: "present"})
     await reported.take(WEEK[1], {0: "present"})
 
-    record = await reported.reports.student(reported.scope(), bo, ChronicRule(), reported.office)
+    record = await reported.reports.student(reported.scope(), bo, DEFAULT_CHRONIC_RULE, reported.office)
 
     assert [(day.day, day.sessions, day.unmarked, day.is_absent) for day in record.days] == [
         (MONDAY, 1, 0, True),

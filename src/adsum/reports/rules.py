@@ -142,19 +142,17 @@ def with_unmarked(counts: Mapping[Group, Counts], unmarked: Mapping[Group, int])
 
 @dataclass(frozen=True, slots=True)
 class ChronicRule:
-    """Chronic absence: absent on `percent` of the days or more, with at least `least_days` days.
+    """Chronic absence: absent on `percent` of the days or more, with at least `least_days` days."""
 
-    The defaults hold unless a request chooses others. No setting changes them.
-    """
-
-    percent: int = 10
-    least_days: int = 10
+    percent: int
+    least_days: int
 
     def applies(self, counts: Counts) -> bool:
         return counts.days >= self.least_days and counts.days_absent * 100 >= self.percent * counts.days
 
 
-DEFAULT_CHRONIC_RULE = ChronicRule()
+DEFAULT_CHRONIC_RULE = ChronicRule(percent=10, least_days=10)
+"""It holds unless a request chooses other numbers. No setting changes it."""
 
 
 @dataclass(frozen=True, slots=True)
