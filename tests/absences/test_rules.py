@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -55,6 +55,23 @@ def test_an_absence_of_some_hours_applies_to_sessions_that_meet_between_them() -
     assert narrowed.applies_to(7, TUESDAY, ()), "it is named"
     assert not narrowed.applies_to(7, WEDNESDAY, MORNING)
     assert not narrowed.applies_to(8, TUESDAY, MORNING)
+
+
+def test_a_text_of_an_absence_is_not_among_what_registers_and_events_have() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Explained(Absence):
+        note: str = ""
+
+    explained = Explained(**asdict(ALL_DAY), note="a letter of the parents")
+    assert explained.applied.to_json() == {
+        "from": "2024-12-24",
+        "to": "2024-12-25",
+        "status": "excused",
+        "sessionIds": None,
+        "fromTime": None,
+        "toTime": None,
+    }
+    assert explained.to_json()["note"] == "a letter of the parents"
 
 
 def test_the_absence_that_was_entered_last_applies() -> None:

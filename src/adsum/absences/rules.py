@@ -55,7 +55,7 @@ class AbsenceFilters:
 
 @dataclass(frozen=True, slots=True)
 class AppliedAbsence:
-    """The part of an absence that registers read.
+    """The part of an absence that registers read and events tell: no text about a person.
 
     Attributes:
         first_day, last_day: both inclusive.
@@ -93,11 +93,18 @@ class AppliedAbsence:
             return is_named
         return any(time.begins < self.to_time and time.ends > self.from_time for time in times_on(day, times))
 
+    def to_json(self) -> dict[str, Any]:
+        """With the field names of the API."""
+        values = asdict(self).items()
+        return {_json_name(name): value.isoformat() if isinstance(value, date) else value for name, value in values}
+
 
 @dataclass(frozen=True, slots=True)
 class Absence(AppliedAbsence):
-    """The content of an absence. A new field is also a column in `tables`, and a field of the models in `schemas` and
-    of the form, `page_data.TypedAbsence`.
+    """The content of an absence. `to_json` is the form in `absence_versions.said`.
+
+    A new field is also a column in `tables`, and a field of the models in `schemas` and of the form,
+    `page_data.TypedAbsence`. A field of this class alone is in no event.
 
     Attributes:
         reason: free text that only the office reads.
@@ -105,15 +112,15 @@ class Absence(AppliedAbsence):
 
     reason: str = field(kw_only=True)
 
+    @property
+    def applied(self) -> AppliedAbsence:
+        """The part that registers and events have: it has no text about a person."""
+        return AppliedAbsence.of_row(asdict(self))
+
     def is_same_as(self, other: Absence) -> bool:
         """Whether both have the same content. The order of the sessions has no meaning."""
         sessions, others = (each.session_ids and frozenset(each.session_ids) for each in (self, other))
         return sessions == others and replace(self, session_ids=None) == replace(other, session_ids=None)
-
-    def to_json(self) -> dict[str, Any]:
-        """The form in `absence_versions.said`, with the field names of the API."""
-        values = asdict(self).items()
-        return {_json_name(name): value.isoformat() if isinstance(value, date) else value for name, value in values}
 
 
 def content_by_field(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -335,6 +335,5 @@ def _event_type(planned: PlannedAbsence) -> EventType:
 
 
 def _event_data(planned: PlannedAbsence) -> dict[str, Any]:
-    """The content of an absence without its reason, which is a text about a person."""
-    content = {name: value for name, value in planned.absence.to_json().items() if name != "reason"}
-    return {"absenceId": planned.id, "studentId": planned.student_id, "version": planned.version, **content}
+    ids = {"absenceId": planned.id, "studentId": planned.student_id, "version": planned.version}
+    return ids | planned.absence.applied.to_json()
