@@ -8,8 +8,9 @@ import struct
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
+from typing import Any
 
 from adsum.platform.texts import ListOrder, list_order
 
@@ -75,6 +76,12 @@ class StudentRow:
     family_name: str
     grade: str | None
     active: bool
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> StudentRow:
+        """From `asdict`, also of another release: a field that it lacks is None, and unknown ones are left out."""
+        values: dict[str, Any] = {each.name: stored.get(each.name) for each in fields(cls)}
+        return cls(**values)
 
     @property
     def name_order(self) -> NameOrder:

@@ -122,3 +122,14 @@ def test_names_that_differ_in_case_accents_or_order_only_are_the_same(
     assert merge.has_different_names == is_different
     assert [each.code for each in merge.warnings()] == ["different_names"] * is_different
     assert merge.violations(MergeChoices(allow_different_names=True)) == []
+
+
+def test_merges_that_another_release_has_stored_are_read() -> None:
+    student = {"id": 1, "school_id": 1, "source_id": "a", "given_name": "Sofia", "family_name": "Nu", "active": True}
+    assert StudentRow.from_json(student | {"pronouns": "she"}) == StudentRow(
+        1, 1, "a", "Sofia", "Nu", None, active=True
+    )
+    assert Moved.from_json({"records": 3, "absences": 1, "seats": 2}) == Moved(3, 1, 0, 0, 0)
+    stored = double().to_json()
+    removed = {name: value for name, value in stored["removed"].items() if name != "left_at"}
+    assert DoubleRecord.from_json(stored | {"removed": removed | {"minutes": 5}}) == double()

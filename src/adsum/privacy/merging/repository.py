@@ -167,8 +167,8 @@ async def _merges_where(connection: AsyncConnection, condition: ColumnElement[bo
     return [
         Merge(
             StudentRow(**{name: row[name] for name in names}),
-            StudentRow(**row["removed"]),
-            Moved(**row["moved"]),
+            StudentRow.from_json(row["removed"]),
+            Moved.from_json(row["moved"]),
             [DoubleRecord.from_json(each) for each in row["resolved"]],
             *(row[name] for name in ("merged_at", "merged_role", "user_id")),
         )

@@ -108,7 +108,8 @@ class SingleRecord:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> SingleRecord:
-        values: dict[str, Any] = {each.name: stored[each.name] for each in fields(cls)}
+        """Another release may have stored other fields. One that is missing is None."""
+        values: dict[str, Any] = {each.name: stored.get(each.name) for each in fields(cls)}
         values["marked_at"] = datetime.fromisoformat(stored["marked_at"])
         return cls(**values)
 
@@ -206,6 +207,11 @@ class Moved:
     enrolments: int
     disputed_marks: int
     failures: int
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, int]) -> Moved:
+        """Another release may have stored other numbers."""
+        return cls(**{each.name: stored.get(each.name, 0) for each in fields(cls)})
 
 
 @dataclass(frozen=True, slots=True)

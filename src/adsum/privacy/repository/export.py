@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Boolean, Date, String, select
@@ -27,6 +28,7 @@ from adsum.privacy.repository.references import (
     runs_with_student,
 )
 from adsum.privacy.rules import PersonalData, Row, parts_about
+from adsum.roster.rules import StudentRow
 
 # The columns of each statement with their types.
 COLUMNS: Mapping[str, Mapping[str, Any]] = {
@@ -338,10 +340,11 @@ async def _absences(connection: AsyncConnection, student_id: int) -> list[dict[s
 
 
 def _merge(row: Row) -> Row:
-    removed = {name: row["removed"][name] for name in ("id", "given_name", "family_name", "grade")}
+    removed = asdict(StudentRow.from_json(row["removed"]))
+    removed["sourced_id"] = removed.pop("source_id")
     own = {name: row[name] for name in ("moved", "merged_at", "merged_role")}
     return own | {
-        "removed": removed | {"sourced_id": row["removed"]["source_id"]},
+        "removed": {name: value for name, value in removed.items() if name not in ("school_id", "active")},
         "resolved": [_resolved(each) for each in row["resolved"]],
     }
 
@@ -350,8 +353,8 @@ def _resolved(double: Row) -> Row:
     history = COLUMNS["export_changes"].keys() - {"attendance_id"}
     return {
         **{name: double[name] for name in ("learning_date", "class_id", "session_id", "prefer")},
-        **{side: {name: double[side][name] for name in COLUMNS_OF_SINGLE_RECORD} for side in ("kept", "removed")},
-        "changes": [{name: change[name] for name in history} for change in double["history"]],
+        **{side: {name: double[side].get(name) for name in COLUMNS_OF_SINGLE_RECORD} for side in ("kept", "removed")},
+        "changes": [{name: change.get(name) for name in history} for change in double["history"]],
     }
 
 

@@ -25,6 +25,8 @@ MAY_LEAVE = 3
 teachers, and a leaver must not keep access."""
 LEAVING = frozenset({"teachers", "contacts"})
 """The tables whose rows leave, and do not end."""
+STUDENT_CELLS = ("given_name", "family_name", "grade")
+"""The columns of `students` that a roster file fills, beside the source id. `StagedPeople.active` has their values."""
 SOON = timedelta(days=31)
 """An enrolment that now ends within this time counts as leaving its class. Later ends are those of terms."""
 

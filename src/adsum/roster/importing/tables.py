@@ -8,6 +8,8 @@ from sqlalchemy import Boolean, Column, Date, Index, Integer, MetaData, String, 
 
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.search import search_column
+from adsum.roster.importing.rules import STUDENT_CELLS
+from adsum.roster.tables import students
 
 staging = MetaData()
 
@@ -43,9 +45,7 @@ import_schools = _table(
 import_students = _staged(
     "import_students",
     "school_id",
-    Column("given_name", String(255)),
-    Column("family_name", String(255)),
-    Column("grade", Text),
+    *(Column(name, students.c[name].type) for name in STUDENT_CELLS),
     search_column("given_name", "family_name", "source_id"),
 )
 

@@ -38,7 +38,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.tables import class_teachers, users
 from adsum.platform.database.search import SEARCH_TEXT
 from adsum.platform.days import Span
-from adsum.roster.importing.rules import Staged
+from adsum.roster.importing.rules import STUDENT_CELLS, Staged
 from adsum.roster.importing.tables import (
     import_classes,
     import_elsewhere,
@@ -105,7 +105,7 @@ STUDENTS = ImportTable(
     students,
     import_students,
     "school_id",
-    ("given_name", "family_name", "grade", SEARCH_TEXT),
+    (*STUDENT_CELLS, SEARCH_TEXT),
     constants={"active": True},
     is_new=_is_new_student(),
 )

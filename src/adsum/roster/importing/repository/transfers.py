@@ -38,7 +38,7 @@ from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.search import with_search_text
 from adsum.roster.importing.repository.changes import ENROLMENTS, STUDENTS, is_missing, of_import
 from adsum.roster.importing.repository.staging import read_all
-from adsum.roster.importing.rules import MAX_VIOLATIONS, DoubleStudent, KnownStudents
+from adsum.roster.importing.rules import MAX_VIOLATIONS, STUDENT_CELLS, DoubleStudent, KnownStudents
 from adsum.roster.importing.tables import (
     import_elsewhere,
     import_enrolments,
@@ -52,7 +52,6 @@ from adsum.roster.tables import classes, is_student, student_schools, students
 from adsum.schools.tables import schools
 
 _MERGED = students.alias("merged")
-_COPIED = ("given_name", "family_name", "grade")
 _MEMBERSHIP = ("student_id", "school_id", "active", "source_id")
 _FORGET_ELSEWHERE = delete(import_elsewhere)
 
@@ -293,7 +292,7 @@ def _end_leavers() -> list[Update]:
 async def _follow_merged_records(connection: AsyncConnection, *, absent: bool) -> None:
     """Keeps students at schools where the files list a merged record instead of their own, with its names and grade."""
     for row in (await connection.execute(_find_merged_records(absent=absent))).mappings().all():
-        values = with_search_text(students, {name: row[name] for name in ("source_id", *_COPIED)})
+        values = with_search_text(students, {name: row[name] for name in ("source_id", *STUDENT_CELLS)})
         await connection.execute(update(students).where(students.c.id == row["id"]).values(**values, active=True))
     await connection.execute(_activate_merged_records())
 
@@ -305,7 +304,7 @@ def _find_merged_records(*, absent: bool) -> Select[*tuple[Any, ...]]:
     """
     s = students.c
     pairs = (
-        select(s.id, s.source_id, s.school_id, s.active, *(_MERGED.c[name] for name in _COPIED))
+        select(s.id, s.source_id, s.school_id, s.active, *(_MERGED.c[name] for name in STUDENT_CELLS))
         .add_columns(_MERGED.c.id.label("merged_id"), _MERGED.c.school_id.label("merged_school_id"))
         .join(_MERGED, and_(_MERGED.c.merged_into == s.id, _MERGED.c.active))
         .where(_MERGED.c.merged_into.is_not(None), *of_import(STUDENTS))
@@ -314,7 +313,7 @@ def _find_merged_records(*, absent: bool) -> Select[*tuple[Any, ...]]:
     )
     p = pairs.c
     return (
-        select(p.id, p.source_id, *(p[name] for name in _COPIED))
+        select(p.id, p.source_id, *(p[name] for name in STUDENT_CELLS))
         .where(p.school_id == p.merged_school_id)
         .where(or_(not_(p.active), is_missing(STUDENTS, absent=absent, names=pairs)))
         .order_by(p.merged_id)

@@ -8,7 +8,7 @@ from typing import Any
 from adsum.platform.database.tombstones import Erased, Tombstones
 from adsum.platform.errors import Violation
 from adsum.platform.files.file_violations import row_violation
-from adsum.roster.importing.rules import Findings, Staged
+from adsum.roster.importing.rules import STUDENT_CELLS, Findings, Staged
 from adsum.roster.oneroster.records import STUDENT, TEACHER, PersonRecord
 from adsum.roster.rules import grade_text
 
@@ -17,7 +17,7 @@ ROLES = (STUDENT, TEACHER)
 KINDS = {STUDENT: Erased.STUDENT, TEACHER: Erased.USER}
 
 EMPTY_CELLS: Mapping[str, Mapping[str, Any]] = {
-    STUDENT: dict.fromkeys(("given_name", "family_name", "grade")),
+    STUDENT: dict.fromkeys(STUDENT_CELLS),
     TEACHER: dict.fromkeys(("given_name", "family_name", "enabled_in_roster")),
 }
 
