@@ -1,4 +1,4 @@
-"""The sweeper: rescues open runs that have stalled, and releases ended runs that still hold their lock.
+"""The sweeper: rescues stalled runs, and releases ended runs that still hold their lock.
 
 It derives everything from the database, so that Redis can be lost as a whole.
 """
@@ -148,8 +148,11 @@ def _position_of(text: str) -> Position | None:
 
 
 class Sweeper:
-    """One for each shard in every worker; of those of a shard, one leads at a time. Two leaders at once do no harm.
-    None waits for the server of another shard.
+    """Rescues stalled runs. A run is stalled if it has been open for `grace`, BullMQ lacks one of its chunks, and a job
+    of that chunk is pending.
+
+    One for each shard in every worker; of those of a shard, one leads at a time. Two leaders at once do no harm. None
+    waits for the server of another shard.
 
     Args:
         database: the source of truth.
@@ -255,18 +258,18 @@ class Sweeper:
 
     async def _sweep_page(self, page: Sequence[Run]) -> int:
         missing = await self._queue.renew_and_find_missing(page)
-        stopped = [(run, chunks) for run, chunks in zip(page, missing, strict=True) if chunks]
-        if not stopped:
+        suspects = [(run, chunks) for run, chunks in zip(page, missing, strict=True) if chunks]
+        if not suspects:
             return 0
-        pending = await pending_students_of_runs(self._database, [run for run, _ in stopped])
-        finished = [run for run, _ in stopped if run.run_id not in pending]
-        return await self._completion.close_finished(finished) + await self._rescue(_with_lost_chunks(stopped, pending))
+        pending = await pending_students_of_runs(self._database, [run for run, _ in suspects])
+        finished = [run for run, _ in suspects if run.run_id not in pending]
+        return await self._completion.close_finished(finished) + await self._rescue(_stalled_runs(suspects, pending))
 
-    async def _rescue(self, lost: Sequence[RunToEnqueue]) -> int:
-        if not lost:
+    async def _rescue(self, stalled: Sequence[RunToEnqueue]) -> int:
+        if not stalled:
             return 0
         rescued = 0
-        for run, holder in zip(lost, await self._queue.claim_and_enqueue(lost), strict=True):
+        for run, holder in zip(stalled, await self._queue.claim_and_enqueue(stalled), strict=True):
             if holder is not None and not await self._completion.take_over(run, holder):
                 continue
             log.info(
@@ -284,20 +287,18 @@ def _log_outage(error: Unavailable) -> None:
     log.error("outage, sweep postponed", mark=LogIcon.ERROR, code=error.code)
 
 
-def _with_lost_chunks(
-    stopped: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]
-) -> list[RunToEnqueue]:
-    """Runs with pending jobs in chunks that BullMQ does not have: no worker would process them.
+def _stalled_runs(suspects: Sequence[tuple[Run, list[Chunk]]], pending: Mapping[str, set[int]]) -> list[RunToEnqueue]:
+    """The stalled runs among those of which BullMQ lacks chunks.
 
-    A lost lock, counter or ticket alone stops no run: the worker that finds none lets the database count.
+    A lock, counter or ticket that Redis has lost stalls no run: the worker that finds none lets the database count.
     """
-    lost: list[RunToEnqueue] = []
-    for run, missing in stopped:
+    stalled: list[RunToEnqueue] = []
+    for run, missing in suspects:
         students = pending.get(run.run_id, set())
         chunks = [chunk for chunk in missing if any(job.student_id in students for job in run.chunks[chunk.number])]
         if chunks:
-            lost.append(RunToEnqueue(run.batch, run.run_id, sorted(students), chunks))
-    return lost
+            stalled.append(RunToEnqueue(run.batch, run.run_id, sorted(students), chunks))
+    return stalled
 
 
 async def pending_students_of_runs(database: Database, open_runs: Sequence[Run]) -> dict[str, set[int]]:

@@ -45,7 +45,8 @@ class OpenBatches:
     Attributes:
         number: of open runs.
         oldest: age of the oldest open run.
-        stalled: ids of the batches that no worker will receive.
+        stalled: ids of batches whose open run no worker will finish: their run is stalled as `Sweeper` says, BullMQ
+            stores a chunk of it but never delivers that, or no job is pending.
         orphaned: their chunks whose messages BullMQ stores but never delivers.
     """
 
@@ -87,10 +88,10 @@ async def find_open_batches(database: Database, queue: QueueService, control: Qu
     for run, missing_chunks in zip(old, missing, strict=True):
         due = _due_chunks(run, pending.get(run.run_id, set()))
         stored = [chunk for chunk in due if chunk not in missing_chunks]
-        lost = await control.orphaned_messages(stored[:remaining])
+        undelivered = await control.orphaned_messages(stored[:remaining])
         remaining -= len(stored[:remaining])
-        orphaned += lost
-        if lost or not due or len(stored) < len(due):
+        orphaned += undelivered
+        if undelivered or not due or len(stored) < len(due):
             stalled.append(run.batch.id)
     return OpenBatches(number, max(timedelta(0), now() - since) if since else timedelta(0), stalled, orphaned)
 
