@@ -1,4 +1,8 @@
-"""Tables: the ends of the log of events, and its readers. The events are tables of the platform."""
+"""Tables: the ends of the log of events, and its readers.
+
+`platform/database/new_events.py` has the others: the events, which every feature writes, and `announcements`, which
+erasures change, since `privacy` imports no `events`.
+"""
 
 from __future__ import annotations
 

@@ -118,18 +118,18 @@ async def list_registers(
     connection: AsyncConnection,
     caller: Caller,
     filters: RegisterFilters,
-    now: datetime,
+    due_until: datetime,
     after: RegisterPosition | None,
     limit: int,
 ) -> list[Register]:
-    """At most `limit` registers that are due and that the caller sees on that day, by class and session.
+    """At most `limit` registers that are due by `due_until` and that the caller sees on that day, by class and session.
 
     A register is due if the session is valid on that day, meets on it, and the school is open: today once the session
     has begun, or at any time if its times are unknown; on a later day none is due. A register with marks is listed and
     counted although none was due, as reports count its marks. `filters.with_upcoming` includes registers that are not
     due yet. Each register has the ids of the students without a mark.
     """
-    zones = await _due_by_zone(connection, caller, filters, now)
+    zones = await _due_by_zone(connection, caller, filters, due_until)
     if not zones:
         return []
     statement = _page(_counted(caller, filters, zones, after), limit, missing_only=filters.missing_only)
@@ -139,10 +139,12 @@ async def list_registers(
 
 
 async def count_registers(
-    connection: AsyncConnection, caller: Caller, filters: RegisterFilters, now: datetime
+    connection: AsyncConnection, caller: Caller, filters: RegisterFilters, due_until: datetime
 ) -> RegisterCount:
-    """The number of registers that are due, and of those that are taken. `filters.missing_only` has no effect."""
-    zones = await _due_by_zone(connection, caller, filters, now)
+    """The number of registers that are due by `due_until`, and of those that are taken. `filters.missing_only` has no
+    effect.
+    """
+    zones = await _due_by_zone(connection, caller, filters, due_until)
     if not zones:
         return RegisterCount(0, 0)
     each = _counted(caller, filters, zones, None).subquery("register").c
@@ -161,12 +163,12 @@ async def find_taken_registers(connection: AsyncConnection, marked: Collection[M
 
 
 async def _due_by_zone(
-    connection: AsyncConnection, caller: Caller, filters: RegisterFilters, now: datetime
+    connection: AsyncConnection, caller: Caller, filters: RegisterFilters, due_until: datetime
 ) -> dict[str, _DueUntil]:
     zones = select(schools.c.time_zone).where(in_visible_school(caller, schools.c.id)).distinct()
     if filters.school_id is not None:
         zones = zones.where(schools.c.id == filters.school_id)
-    return {zone: _due_until(zone, filters, now) for zone in sorted(await connection.scalars(zones))}
+    return {zone: _due_until(zone, filters, due_until) for zone in sorted(await connection.scalars(zones))}
 
 
 def _register(
@@ -188,8 +190,8 @@ def _register(
     )
 
 
-def _due_until(zone: str, filters: RegisterFilters, now: datetime) -> _DueUntil:
-    local = now.astimezone(ZoneInfo(zone))
+def _due_until(zone: str, filters: RegisterFilters, due_until: datetime) -> _DueUntil:
+    local = due_until.astimezone(ZoneInfo(zone))
     today = local.date()
     day = filters.day or today
     if filters.with_upcoming or day < today:
