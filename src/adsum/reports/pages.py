@@ -73,7 +73,7 @@ async def class_page(
     if view.query.file is not None:
         return await _rates_file(reports, exports, visitor, view, view.query.file)
     context = await _overview(year, visitor, view)
-    return site_of(request).page(request, "year/class.html", visitor=visitor, view=view, of=found, **context)
+    return site_of(request).page(request, "year/class.html", visitor=visitor, view=view, school_class=found, **context)
 
 
 @router.get("/chronic")

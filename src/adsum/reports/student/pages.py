@@ -96,7 +96,7 @@ async def _page(
         status=status_with(error),
         visitor=visitor,
         view=view,
-        of=student,
+        student=student,
         around=await page_data.surroundings(student, since, view.today, caller),
         typed=typed,
         error=error,
