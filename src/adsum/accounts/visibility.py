@@ -90,7 +90,7 @@ def in_fully_visible_class(caller: Caller, class_id: ColumnElement[int], day: Da
 def is_taught_by(
     user_id: UserId, class_id: ColumnElement[int], session_id: ColumnElement[int], day: Day
 ) -> ColumnElement[bool]:
-    """Sessions that the user teaches or covers on `day`."""
+    """Sessions that the user teaches or covers on `day`. `ClassContext.is_visible_to` is the same rule in Python."""
     taught = _taught_by(user_id)
     # CASE instead of OR: Postgres underestimates the rows that the OR keeps, and chooses a slow plan.
     of_session = case((taught.c.session_id.is_(None), true()), else_=taught.c.session_id == session_id)

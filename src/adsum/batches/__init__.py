@@ -19,7 +19,7 @@ The life of a batch, in the order of the calls, each with the reason why it is s
    last one calls `Completion.complete`, which closes the run by one conditional UPDATE that one caller wins.
 6. Release: `Ledger.release_all` removes the lock by compare and delete, after the commit that closed the run. So the
    completion marker implies the closed run.
-7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every open run that has stalled, and releases runs that ended
+7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every stalled run, and releases runs that ended
    without a release because a process died, or whose release Redis has lost in a failover. It needs only the database,
    so Redis may be lost at any moment.
 
@@ -34,4 +34,9 @@ Fifteen files to read, in this order: `service`, `submission`, `validate`, `acce
 `repository/submissions`, `repository/runs`, `repository/jobs` (statements in `sql/`), `enqueue`, `queue/service`,
 `queue/ledger`, `process`, `complete`, `sweep`. Beside them, `queue/worker` and `processes/worker` connect the
 dispatcher to BullMQ, `platform/coalescer` makes the groups, and `roster/session_fence` has the fence.
+
+The others are about a batch before or after that. `marks_import` makes submissions of a file; `sent_forms` finds dates
+and times of a wrong form in a body of wrong types. `retry_cancel` and `undo` change a batch. `progress` follows it for
+pages and clients, `terminal_progress` for the command line. `job_outcomes` has the reasons of its students, `timeline`
+its steps, `listing` lists batches, `activity` has the figures of what runs now. `sharding` has the number of shards.
 """

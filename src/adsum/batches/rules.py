@@ -206,7 +206,11 @@ class ListedRun:
 
 
 def state_of_run(run_state: RunState, failed: int) -> BatchState:
-    """The state of a run that was not undone, as users see it. `failed` counts the students who failed."""
+    """The state of a run that was not undone, as users see it. `failed` counts the students who failed.
+
+    `_in_state` in `repository/listing.py` filters by the same states, and `sql/insert_end_events.*.sql` and
+    `sql/record_jobs.postgresql.sql` name the events that tell of them.
+    """
     match run_state:
         case RunState.OPEN:
             return BatchState.PROCESSING

@@ -12,5 +12,7 @@ The life of an event:
 4. Prune: `EventPruning` deletes events after `ADSUM_KEEP_EVENTS_DAYS`. `event_log.pruned_id` makes the feed refuse an
    older cursor instead of skipping what was deleted.
 
-Webhooks (`events/webhooks`) deliver the same events to endpoints of other systems.
+`announcements` writes events that no request causes: registers that are taken or late, absences that nobody has
+explained. Webhooks (`events/webhooks`) deliver the events to endpoints of other systems. `health` is the state of both
+for the doctor and for `metrics`.
 """

@@ -243,7 +243,9 @@ def _filter_conditions(filters: BatchFilters) -> list[ColumnElement[bool]]:
 
 
 def _in_state(state: BatchState) -> list[ColumnElement[bool]]:
-    """Written like the condition of the partial index, where there is one: SQLite compares the texts."""
+    """The states of `state_of_run`, and those of undone runs. Written like the condition of the partial index, where
+    there is one: SQLite compares the texts.
+    """
     c = batch_runs.c
     match state:
         case BatchState.PROCESSING:

@@ -169,7 +169,9 @@ class ClassContext:
     snapshot: BatchSnapshot | None
 
     def is_visible_to(self, caller: Caller, day: date | None) -> bool:
-        """Whether the caller sees the session on `day`; None: on any day. The rule is that of `accounts.visibility`."""
+        """Whether the caller sees the session on `day`; None: on any day. The rule is `is_taught_by` of
+        `accounts.visibility`, of the days that the statement returns.
+        """
         if not can_see_school(caller, self.school_id):
             return False
         return not caller.teaches_only or any(day is None or span.covers(day) for span in self.taught)

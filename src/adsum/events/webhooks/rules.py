@@ -27,7 +27,7 @@ _SECRET_BYTES = 32
 DISPATCHER = "webhooks"
 """The name of the dispatcher as a reader of events."""
 RETRY_FOR = timedelta(days=3)
-"""How long deliveries may fail before the webhook is disabled."""
+"""How long deliveries may fail before the webhook is disabled: see `_reason_to_disable` in `delivery.py`."""
 MAX_ATTEMPTS = 24
 """After so many failures one event is given up, in any order only. It does not disable the webhook: `RETRY_FOR` does.
 
