@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from dataclasses import fields
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,17 @@ def test_a_group_of_answers_of_the_architecture_is_short() -> None:
     assert max(numbers) <= 15
 
 
+def test_every_name_of_a_change_in_contributing_is_in_the_code() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (changes,) = re.findall(r"^## Where a change goes\n(.+?)^## ", text, re.MULTILINE | re.DOTALL)
+    files = [*(ROOT / "src/adsum").rglob("*"), *(ROOT / "tests/support").glob("*")]
+    texts = (file.read_text("utf-8") for file in files if file.suffix in {".py", ".html", ".sql"})
+    words = {word for text in texts for word in re.findall(r"\w+", text)}
+    names = set(re.findall(r"`(\w+)`", changes))
+    assert len(names) >= 50
+    assert names - words == set()
+
+
 @pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda page: page.name)
 def test_every_table_has_a_header(page: Path) -> None:
     """An empty line inside a table makes text of the rows below it."""
@@ -85,6 +98,29 @@ def test_every_function_of_the_locks_is_in_the_file_that_it_is_said_to_be_in() -
         code = (ROOT / "src/adsum" / file).read_text("utf-8")
         missing += [name for name in re.findall(r"`(\w+)`", names) if not re.search(rf"\b{name}\b", code)]
     assert len(named) >= 10
+    assert missing == []
+
+
+def test_every_statement_that_locks_rows_is_among_the_locks() -> None:
+    """By the function that has it, by one that calls this function in its module, or by its file in `sql`.
+
+    Statements that skip locked rows wait for nobody.
+    """
+    named = set(re.findall(r"`([^`]+)`", (DOCS / "locks.md").read_text("utf-8")))
+    source = ROOT / "src/adsum"
+    locking = {
+        str(file.relative_to(source))
+        for file in source.rglob("*.sql")
+        if re.search(r"^(?!\s*--).*\bFOR (?:NO KEY )?(?:UPDATE|SHARE)\b", file.read_text("utf-8"), re.MULTILINE)
+    }
+    missing = [file for file in sorted(locking) if not any(fnmatch(file, name) for name in named)]
+    for module in sorted(source.rglob("*.py")):
+        functions = functions_of(module) if "with_for_update(" in module.read_text("utf-8") else {}
+        for name, code in functions.items():
+            if re.search(r"with_for_update\((?!skip_locked)", code):
+                callers = {each for each, calling in functions.items() if f"{name}(" in calling}
+                missing += [f"{module.relative_to(source)}: {name}"] * named.isdisjoint(callers)
+    assert len(locking) >= 10
     assert missing == []
 
 
@@ -140,6 +176,13 @@ def test_the_guide_lists_every_check_of_the_doctor() -> None:
 
 def test_the_readme_has_at_most_150_lines() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def functions_of(module: Path) -> dict[str, str]:
+    """The code of each function of a module, by name."""
+    code = module.read_text("utf-8")
+    found = (each for each in ast.walk(ast.parse(code)) if isinstance(each, (ast.FunctionDef, ast.AsyncFunctionDef)))
+    return {each.name: ast.get_source_segment(code, each) or "" for each in found}
 
 
 def headings(document: Path) -> set[str]:
