@@ -22,6 +22,7 @@ from adsum.platform.command_line.options import (
     StudentId,
     read_day,
     read_time,
+    require_order,
     school_option,
     search_option,
 )
@@ -97,6 +98,7 @@ def list_absences(
     as_json: Json = False,
 ) -> None:
     """Show absences, the latest first day first."""
+    require_order(first_day, last_day)
     filters = AbsenceFilters(school_id, class_id, student_id, first_day, last_day, revoked, search)
 
     async def work(services: Services) -> tuple[list[ListedAbsence], dict[int, str]]:

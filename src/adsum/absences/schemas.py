@@ -20,7 +20,7 @@ from adsum.absences.rules import (
 )
 from adsum.attendance.statuses.rules import MAX_CODE
 from adsum.platform.days import TIME_PATTERN
-from adsum.platform.http.queries import Day, PageQuery, SentInBody, Words
+from adsum.platform.http.queries import Day, LastDay, PageQuery, SentInBody, Words
 from adsum.platform.http.schemas import Id, Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
@@ -43,7 +43,7 @@ class AbsenceQuery(PageQuery):
     class_id: PathId | None = None
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
-    last_day: Annotated[Day | None, Field(alias="to")] = None
+    last_day: Annotated[LastDay, Field(alias="to")] = None
     revoked: Annotated[bool, Field(description="Include revoked absences.")] = False
     q: Annotated[Words | None, Field(description="Words of the student's names or sourced id, however accented.")] = (
         None

@@ -36,7 +36,7 @@ from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.idempotency import IdempotencyKeyHeader
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, LastDay, PageQuery
 from adsum.platform.http.schemas import Page, PathId
 from adsum.platform.http.transport import address_of
 
@@ -67,7 +67,7 @@ class BatchQuery(PageQuery):
     class_id: PathId | None = None
     session_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from", description="First learning date.")] = None
-    last_day: Annotated[Day | None, Field(alias="to", description="Last learning date.")] = None
+    last_day: Annotated[LastDay, Field(alias="to", description="Last learning date.")] = None
     state: Annotated[BatchState | None, Field(description="Of the newest run.")] = None
 
     @property

@@ -10,7 +10,15 @@ import typer
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.id_lists import parse_ids
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.options import FirstDay, LastDay, SchoolDay, SchoolId, SessionId, school_option
+from adsum.platform.command_line.options import (
+    FirstDay,
+    LastDay,
+    SchoolDay,
+    SchoolId,
+    SessionId,
+    require_order,
+    school_option,
+)
 from adsum.platform.command_line.output import Json, show_item, show_items, show_rows
 from adsum.platform.command_line.session import run_with
 from adsum.platform.paging import every_item
@@ -91,6 +99,7 @@ def reminders(
     as_json: Json = False,
 ) -> None:
     """Show the reminders that were sent, the newest first."""
+    require_order(first_day, last_day)
     filters = ReminderFilters(school_id, session_id, first_day, last_day)
     found = run_with(Reminders, lambda sent: every_item(lambda page: sent.page(system_caller(), filters, page)))
     items = [SentReminderItem.model_validate(each) for each in found]

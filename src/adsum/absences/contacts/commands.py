@@ -21,6 +21,7 @@ from adsum.platform.command_line.options import (
     StudentId,
     one_of,
     read_day,
+    require_order,
     school_option,
     student_option,
 )
@@ -120,6 +121,7 @@ def list_contacts(
     as_json: Json = False,
 ) -> None:
     """Show the calls that were made, the newest first."""
+    require_order(first_day, last_day)
     filters = ContactFilters(school_id, student_id, first_day, last_day)
     found = run_with(Contacts, lambda contacts: every_item(lambda page: contacts.page(system_caller(), filters, page)))
     items = [ContactItem.model_validate(each) for each in found]

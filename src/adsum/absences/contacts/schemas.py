@@ -17,7 +17,7 @@ from adsum.absences.contacts.rules import (
 )
 from adsum.attendance.rules import DescribedRecord
 from adsum.attendance.statuses.rules import MAX_CODE
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, LastDay, PageQuery
 from adsum.platform.http.schemas import Id, Moment, Note, PathId, PlainText, Schema, SentSchema
 
 
@@ -79,7 +79,7 @@ class ContactQuery(PageQuery):
     school_id: PathId | None = None
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
-    last_day: Annotated[Day | None, Field(alias="to")] = None
+    last_day: Annotated[LastDay, Field(alias="to")] = None
 
     @property
     def filters(self) -> ContactFilters:

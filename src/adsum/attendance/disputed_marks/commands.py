@@ -11,7 +11,7 @@ from adsum.attendance.disputed_marks.rules import DisputeFilters, Holds
 from adsum.attendance.disputed_marks.schemas import ContradictionItem
 from adsum.attendance.disputed_marks.service import DisputedMarks
 from adsum.attendance.schemas import RecordItem
-from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, one_of
+from adsum.platform.command_line.options import ClassId, FirstDay, LastDay, SchoolId, StudentId, one_of, require_order
 from adsum.platform.command_line.output import Json, show_item, show_items
 from adsum.platform.command_line.session import run_with
 from adsum.platform.ids import MAX_ID
@@ -37,6 +37,7 @@ def list_contradictions(
     as_json: Json = False,
 ) -> None:
     """Show open contradictions, the newest day first."""
+    require_order(first_day, last_day)
     filters = DisputeFilters(school_id, class_id, student_id, first_day, last_day)
     disputes = run_with(
         DisputedMarks,

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from adsum.attendance.disputed_marks.rules import DisputeFilters, Holds
 from adsum.attendance.rules import OpenDispute
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, LastDay, PageQuery
 from adsum.platform.http.schemas import Moment, PathId, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 
@@ -21,7 +21,7 @@ class ContradictionQuery(PageQuery):
     class_id: PathId | None = None
     student_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
-    last_day: Annotated[Day | None, Field(alias="to")] = None
+    last_day: Annotated[LastDay, Field(alias="to")] = None
 
     @property
     def filters(self) -> DisputeFilters:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, LastDay, PageQuery
 from adsum.platform.http.schemas import Id, PathId, Schema, SentSchema
 from adsum.registers.reminders.rules import MAX_REGISTERS, ReminderFilters
 from adsum.registers.schemas import ReminderItem
@@ -55,7 +55,7 @@ class ReminderQuery(PageQuery):
     school_id: PathId | None = None
     session_id: PathId | None = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
-    last_day: Annotated[Day | None, Field(alias="to")] = None
+    last_day: Annotated[LastDay, Field(alias="to")] = None
 
     @property
     def filters(self) -> ReminderFilters:

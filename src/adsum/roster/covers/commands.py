@@ -15,6 +15,7 @@ from adsum.platform.command_line.options import (
     TeacherId,
     class_option,
     read_day,
+    require_order,
     teacher_option,
 )
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
@@ -63,6 +64,7 @@ def list_covers(
     as_json: Json = False,
 ) -> None:
     """Show covers, the latest first day first."""
+    require_order(first_day, last_day)
     filters = CoverFilters(school_id, class_id, teacher_id, first_day, last_day)
     rows = run_with(Covers, lambda covers: every_item(lambda page: covers.page(system_caller(), filters, page)))
     items = [CoverItem.of(row) for row in rows]

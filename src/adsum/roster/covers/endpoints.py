@@ -13,7 +13,7 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.queries import Day, PageQuery
+from adsum.platform.http.queries import Day, LastDay, PageQuery
 from adsum.platform.http.schemas import Page, PathId, page_of_items
 from adsum.roster.covers.rules import CoverFilters
 from adsum.roster.covers.schemas import AssignCover, AssignCovers, AssignedCovers, CoverItem
@@ -31,7 +31,7 @@ class CoverQuery(PageQuery):
     class_id: PathId | None = None
     teacher_id: Annotated[PathId | None, Field(description="The `id` of the covering user.")] = None
     first_day: Annotated[Day | None, Field(alias="from")] = None
-    last_day: Annotated[Day | None, Field(alias="to")] = None
+    last_day: Annotated[LastDay, Field(alias="to")] = None
 
     @property
     def filters(self) -> CoverFilters:

@@ -10,7 +10,7 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.platform.command_line.notices import show_notice
-from adsum.platform.command_line.options import FirstDay, LastDay, read_day, read_time, school_option
+from adsum.platform.command_line.options import FirstDay, LastDay, read_day, read_time, require_order, school_option
 from adsum.platform.command_line.output import Json, show_item, show_items, show_one
 from adsum.platform.command_line.session import run_with_services
 from adsum.platform.paging import every_item
@@ -79,6 +79,7 @@ def show(
     *, first_day: FirstDay = None, last_day: LastDay = None, school_id: SchoolId = None, as_json: Json = False
 ) -> None:
     """Show the days on which a school is closed."""
+    require_order(first_day, last_day)
     filters = ClosedDayFilters(first_day, last_day)
     rows = _run(
         school_id,

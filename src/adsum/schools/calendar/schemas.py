@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from adsum.platform.days import TIME_PATTERN
-from adsum.platform.http.queries import Day, PageQuery, WholeQuery
+from adsum.platform.http.queries import Day, LastDay, PageQuery, WholeQuery
 from adsum.platform.http.schemas import Moment, PlainText, Schema, SentSchema
 from adsum.platform.texts import MAX_REASON
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDayFilters
@@ -19,7 +19,7 @@ class ClosedDayQuery(PageQuery):
     """Filters of the list of closed days."""
 
     first_day: Annotated[Day | None, Field(alias="from", description="First day.")] = None
-    last_day: Annotated[Day | None, Field(alias="to", description="Last day.")] = None
+    last_day: Annotated[LastDay, Field(alias="to", description="Last day.")] = None
 
     @property
     def filters(self) -> ClosedDayFilters:
