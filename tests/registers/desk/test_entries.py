@@ -215,6 +215,7 @@ async def test_wrong_entries_are_refused_before_anything_is_written(office: Offi
         ({"schoolId": 999_999}, {("/studentId", "unknown_student")}),
         ({"date": tomorrow}, {("/date", "date_in_future")}),
         ({"status": "present"}, {("/status", "not_absent")}),
+        ({"status": ""}, {("/status", "unknown_status")}),
         ({"time": "7"}, {("/time", "wrong_form")}),
         ({"time": "07:00"}, {("/time", "nothing_to_record")}),
     ]
@@ -245,6 +246,30 @@ async def test_an_entry_that_changes_nothing_names_the_session_whose_mark_stays(
         f"student {student} is already marked present in Attendance: an entry at 08:10 changes no session"
     )
     assert (error["params"]["sessionId"], error["params"]["status"]) == (lessons[0], "present")
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("kind", DeskKind)
+async def test_a_second_entry_at_the_same_time_that_changes_nothing_is_refused_until_the_first_is_undone(
+    office: Office, lessons: list[int], kind: DeskKind
+) -> None:
+    entered = (await enter(office, kind, "11:10")).json()
+    await settled(office, entered)
+    again = await enter(office, kind, "11:10", reason="train")
+    assert violations(again) == {("/time", "nothing_to_record")}
+    assert again.json()["errors"][0]["params"]["sessionId"] == lessons[3]
+    assert (await enter(office, kind, "11:10")).status_code == HTTPStatus.OK
+    await office.api.post(f"/desk-entries/{entered['id']}/undo", {}, "office")
+    assert (await enter(office, kind, "11:10", reason="train")).status_code == HTTPStatus.CREATED
+
+
+async def test_an_arrival_is_entered_whose_mark_a_teacher_has_made(office: Office, lessons: list[int]) -> None:
+    student = office.school.student_ids[0]
+    late = {"studentId": student, "status": "late", "arrivedAt": "08:10"}
+    await office.take(isSelectedAll=False, marks=[late])
+    entered = await enter(office, "arrival", "08:10")
+    assert (entered.status_code, entered.json()["runs"]) == (HTTPStatus.CREATED, [])
+    assert await marks(office) == {lessons[0]: ("late", "08:10", None)}
 
 
 async def test_entries_are_the_offices_of_its_school_filtered_and_paged(office: Office, lessons: list[int]) -> None:

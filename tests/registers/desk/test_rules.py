@@ -18,6 +18,7 @@ from adsum.registers.desk.rules import (
     field_of,
     marks_of_arrival,
     marks_of_departure,
+    missed_after,
     validate_entry,
     violation_of_nothing,
 )
@@ -145,11 +146,20 @@ def test_an_arrival_of_today_is_not_in_the_future() -> None:
     assert codes(DeskKind.DEPARTURE, "12:01") == [], "the student has said so"
 
 
+def test_a_student_misses_the_sessions_after_a_departure_until_they_come_back() -> None:
+    first, second, third, fourth = day_of()
+    assert missed_after([first, second, third, fourth], "08:30") == [second, third, fourth]
+    assert missed_after([first, second, replace(third, arrived_at="10:10"), fourth], "08:30") == [second]
+    assert missed_after([first, second, third, replace(fourth, arrived_at="08:10")], "08:30")[-1].session_id == 4
+    assert missed_after([first, second, third, fourth], "11:10") == []
+
+
 def test_marks_that_are_recorded_already_concern_the_entry() -> None:
     recorded = day_of("absent", "absent", "late", arrived_at="10:10")
     made = marks_of_arrival([*recorded[:2], replace(recorded[2], arrived_at="10:10")], "10:10", "absent", USUAL)
-    assert (list(made.marks), made.concern_nothing) == ([], False)
-    assert marks_of_arrival(day_of(), "07:00", "absent", USUAL).concern_nothing
+    assert (made.change_nothing, made.are_recorded) == (True, True)
+    earlier = marks_of_arrival(day_of(), "07:00", "absent", USUAL)
+    assert (earlier.change_nothing, earlier.are_recorded) == (True, False)
 
 
 def test_an_entry_that_changes_nothing_says_which_mark_stays() -> None:

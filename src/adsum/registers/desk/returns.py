@@ -9,7 +9,6 @@ from dataclasses import replace
 from adsum.absences.rules import Absence, PlannedAbsence
 from adsum.absences.service import Absences
 from adsum.accounts.access import Caller
-from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound
 from adsum.registers.desk.repository import (
@@ -18,7 +17,7 @@ from adsum.registers.desk.repository import (
     sessions_of_student,
     standing_entries,
 )
-from adsum.registers.desk.rules import DeskEntry, DeskSession, marks_of_departure, sessions_ended_by
+from adsum.registers.desk.rules import DeskEntry, DeskSession, missed_after, sessions_ended_by
 from adsum.registers.rules import DeskKind
 from adsum.schools.locks import lock_school
 
@@ -51,12 +50,10 @@ class Returns:
         Sessions that another arrival has ended stay ended: the student is expected in them.
         """
         departures, others, sessions = await self._read(arrival)
-        async with self._database.snapshot() as connection:
-            statuses = await statuses_of_school(connection, arrival.school_id)
         # Entries that share an absence have the same sessions.
         for departure in {each.absence_id: each for each in departures}.values():
-            later = marks_of_departure(sessions, departure.time, departure.missed_status, statuses).absent_from
-            ended = sessions_ended_by(arrival, departure, others, sessions).intersection(later)
+            missed = {each.session_id for each in missed_after(sessions, departure.time)}
+            ended = sessions_ended_by(arrival, departure, others, sessions) & missed
             if ended and not await self._extend(departure, ended, caller):
                 return await self.restore_absences(arrival, caller)
         return None

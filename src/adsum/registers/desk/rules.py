@@ -100,9 +100,9 @@ class DeskMarks:
     reason: str | None = None
 
     @property
-    def concern_nothing(self) -> bool:
-        """Whether no session has to do with the entry."""
-        return not self.marks and not self.absent_from and not self.are_recorded
+    def change_nothing(self) -> bool:
+        """Whether no session changes."""
+        return not self.marks and not self.absent_from
 
     def to_json(self) -> dict[str, Any]:
         """The form in `desk_entries.pending`."""
@@ -221,15 +221,12 @@ def marks_of_arrival(sessions: Sequence[DeskSession], time: str, missed: str, st
 def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, statuses: SchoolStatuses) -> DeskMarks:
     """The marks of a student who leaves: the departure in the running sessions, and the later ones as an absence.
 
-    A running session in which the student is absent stays as it is. The absence ends before the first later session
-    with an arrival, in which the student has returned. It changes the marks of teachers. It does not change marks of
-    the office, so attended and unexplained ones of these are marked `missed`; nor those of other absences, which stay,
-    because an undo of their correction would lose the absence.
+    A running session in which the student is absent stays as it is. The absence changes the marks of teachers. It does
+    not change marks of the office, so attended and unexplained ones of these are marked `missed`; nor those of other
+    absences, which stay, because an undo of their correction would lose the absence.
     """
-    concerned = concerned_sessions(sessions)
-    running = [each for each in concerned if each.has_begun_by(time) and not each.is_over_by(time)]
-    unbegun = [each for each in concerned if not each.has_begun_by(time)]
-    later = list(takewhile(lambda each: not each.has_arrived_since(time), unbegun))
+    running = [each for each in concerned_sessions(sessions) if each.has_begun_by(time) and not each.is_over_by(time)]
+    later = missed_after(sessions, time)
     left = _with_flag(StatusFlag.LEFT_EARLY, statuses)
     wanted = [
         (each, Mark(left.code if left.code != PRESENT else each.status or PRESENT, None, each.arrived_at, time))
@@ -242,6 +239,14 @@ def marks_of_departure(sessions: Sequence[DeskSession], time: str, missed: str, 
         if each.is_set_by_office and each.status != missed and _is_attended_or_unexplained(each, statuses)
     ]
     return _without_recorded(wanted, [each.session_id for each in later])
+
+
+def missed_after(sessions: Sequence[DeskSession], departed_at: str) -> list[DeskSession]:
+    """The sessions that a student misses after a departure: those that have not begun, before the first of them with an
+    arrival, in which the student has returned.
+    """
+    unbegun = (each for each in concerned_sessions(sessions) if not each.has_begun_by(departed_at))
+    return list(takewhile(lambda each: not each.has_arrived_since(departed_at), unbegun))
 
 
 def sessions_ended_by(

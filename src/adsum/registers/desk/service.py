@@ -260,15 +260,15 @@ class DeskEntries:
             await require_unanswered(connection, keyed)
             of = await self._student_day(connection, new.student_id, caller, school_id, day)
             statuses = await statuses_of_school(connection, of.school_id)
-            missed = new.missed_status or default_status(new.kind, statuses)
+            missed = default_status(new.kind, statuses) if new.missed_status is None else new.missed_status
             refuse(list(validate_entry(new, missed, statuses, of.day, of.now)))
             same = await find_same_entry(connection, of.school_id, of.day, new, missed)
             awaited = awaited_session(new, of.sessions)
             if same is None and awaited is not None:
                 raise busy(Batch(awaited.class_id, awaited.session_id, of.day).id)
             marks = marks_of(new, of.sessions, missed, statuses)
-            if same is None and marks.concern_nothing:
-                await _require_place(connection, new, caller, of, statuses)
+            if same is None and marks.change_nothing:
+                await _require_news(connection, new, caller, of, statuses, marks)
         return CheckedEntry(new, of.school_id, of.day, missed, marks, exists=same is not None)
 
     async def _preview(self, checked: CheckedEntry, caller: Caller) -> DeskMarks:
@@ -306,14 +306,20 @@ class DeskEntries:
         return entry
 
 
-async def _require_place(
-    connection: Connection, new: NewEntry, caller: Caller, of: DeskDay, statuses: SchoolStatuses
+async def _require_news(
+    connection: Connection, new: NewEntry, caller: Caller, of: DeskDay, statuses: SchoolStatuses, marks: DeskMarks
 ) -> None:
-    """Raises Invalid if an entry that changes no session does not tell either where the student is."""
-    at = LocalTime(of.day, new.time)
+    """Raises Invalid if an entry that changes no session says nothing new: neither where the student is, nor, if the
+    sessions have its marks, that it was made at the desk.
+    """
     newest = await newest_entry(connection, of.school_id, new.student_id, of.day, new.time)
-    on_site = await is_listed_on_site(connection, caller, of.school_id, new.student_id, at, statuses)
-    if not tells_place(new, of.sessions, newest, is_on_site=on_site):
+    if marks.are_recorded:
+        is_news = newest is None or (newest.kind, newest.time) != (new.kind, new.time)
+    else:
+        at = LocalTime(of.day, new.time)
+        on_site = await is_listed_on_site(connection, caller, of.school_id, new.student_id, at, statuses)
+        is_news = tells_place(new, of.sessions, newest, is_on_site=on_site)
+    if not is_news:
         violation = violation_of_nothing(new, of.sessions)
         raise Invalid(violation.detail, [violation])
 
