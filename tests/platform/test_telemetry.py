@@ -225,7 +225,54 @@ def write_odd_record(exc_info: object) -> None:
     """Writes a record that was not made by `logging`, which makes a tuple of what it is given."""
     record = logging.LogRecord("other", logging.WARNING, "", 0, "away", (), None)
     vars(record)["exc_info"] = exc_info
+    handle_odd_record(record)
+
+
+def handle_odd_record(record: logging.LogRecord) -> None:
     logging.getLogger().handlers[-1].handle(record)  # not those of pytest, which fail at such records
+
+
+class Unprintable:
+    """An object that cannot be shown as a text."""
+
+    @override
+    def __str__(self) -> str:
+        raise LookupError("Ada")
+
+
+UNRENDERABLE = {
+    "too few": ("%d of %d", (1,)),
+    "too many": ("%d of 2", (1, "Ada")),
+    "of another type": ("%d of 2", ("Ada",)),
+    "without the name": ("%(jobs)d of 2", ({"Ada": 1},)),
+    "unprintable": ("%s of 2", (Unprintable(),)),
+}
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+@pytest.mark.parametrize("case", UNRENDERABLE)
+def test_a_record_of_another_library_that_cannot_be_rendered_is_one_line_that_says_so(
+    stderr: Written, form: Literal["console", "json"], case: str
+) -> None:
+    configure_logs(Settings(log_format=form))
+    message, args = UNRENDERABLE[case]
+    handle_odd_record(logging.LogRecord("other", logging.WARNING, "/x/site-packages/lib/a.py", 7, message, args, None))
+    (line,) = (written := stderr()).splitlines()
+    assert f"cannot write a log record: {message}" in line
+    assert "lib/a.py:7" in line
+    assert "warning" in line
+    assert not {"Ada", "Traceback", "site-packages"} & set(re.findall(r"[\w-]+", written))
+
+
+def test_a_field_that_json_cannot_hold_does_not_lose_the_message(stderr: Written) -> None:
+    configure_logs(Settings(log_format="json"))
+    odd = logging.LogRecord("other", logging.ERROR, "a.py", 7, "away\nAda", (), None)
+    vars(odd)["jobs"] = {("Ada", 1): 2}
+    handle_odd_record(odd)
+    (line,) = json_lines(stderr())
+    del line["timestamp"]
+    event = "cannot write a log record: away"
+    assert line == {"event": event, "level": "error", "logger": "other", "error": "TypeError", "where": ["a.py:7"]}
 
 
 def test_a_block_adds_its_fields_to_those_of_the_block_around_it(stderr: Written) -> None:

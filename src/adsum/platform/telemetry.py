@@ -13,6 +13,7 @@ import os
 import re
 import sys
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -165,10 +166,15 @@ def _description(error: BaseException | None) -> Fields:
     if error is None:
         return {}
     where = [
-        f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
+        f"{_module_of(frame.filename)}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
     ]
     return {"error": " from ".join(_types(error)), "where": where}
+
+
+def _module_of(path: str) -> str:
+    """The path of a file, of an installed package without the folder of packages."""
+    return path.rpartition("site-packages/")[2]
 
 
 def _types(error: BaseException) -> list[str]:
@@ -182,17 +188,32 @@ def _types(error: BaseException) -> list[str]:
 
 def _event_of(record: logging.LogRecord, timestamp: str) -> Fields:
     """The fields of a line: of a module of Adsum, or of another library."""
-    event: Fields = {
-        # Other libraries dump objects in further lines.
-        "event": record.getMessage().partition("\n")[0],
-        "level": record.levelname.lower(),
-        "logger": record.name,
-        "timestamp": timestamp,
-    }
+    event = _of_every_line(record, record.getMessage(), timestamp)
     for name, value in vars(record).items():
         if name in _COPIED:
             event[name] = value
     return event | _description(_error_of(record.exc_info))
+
+
+def _event_of_unrenderable(record: logging.LogRecord, timestamp: str, error: Exception) -> Fields:
+    """The fields of a line in place of a record whose arguments do not fit its message, or whose fields have no text.
+
+    It has the message without its arguments, the line that logged it, and the type of the error.
+    """
+    message: Any = vars(record)["msg"]
+    message = message if isinstance(message, str) else type(message).__qualname__
+    event = _of_every_line(record, f"cannot write a log record: {message}", timestamp)
+    return event | {"error": type(error).__qualname__, "where": [f"{_module_of(record.pathname)}:{record.lineno}"]}
+
+
+def _of_every_line(record: logging.LogRecord, message: str, timestamp: str) -> Fields:
+    return {
+        # Other libraries dump objects in further lines.
+        "event": message.partition("\n")[0],
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "timestamp": timestamp,
+    }
 
 
 def _error_of(exc_info: object) -> BaseException | None:
@@ -214,7 +235,27 @@ def _on_one_line(value: object) -> object:
     return _escaped(text) if _CONTROL.search(text) else value
 
 
-class _JsonLines(logging.Formatter):
+class _Lines(logging.Formatter, ABC):
+    """Renders a record as one line. One that cannot be rendered becomes a line that says so: `logging` would print a
+    traceback, whose text may quote a row or a body.
+    """
+
+    @override
+    def format(self, record: logging.LogRecord) -> str:
+        timestamp = self._timestamp_of(record)
+        try:
+            return self._line_of(_event_of(record, timestamp))
+        except Exception as error:  # noqa: BLE001 - arguments and fields of other libraries are of any type
+            return self._line_of(_event_of_unrenderable(record, timestamp, error))
+
+    @abstractmethod
+    def _timestamp_of(self, record: logging.LogRecord) -> str: ...
+
+    @abstractmethod
+    def _line_of(self, event: Fields) -> str: ...
+
+
+class _JsonLines(_Lines):
     """Renders lines for machines."""
 
     def __init__(self) -> None:
@@ -222,13 +263,16 @@ class _JsonLines(logging.Formatter):
         self._encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
     @override
-    def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+    def _timestamp_of(self, record: logging.LogRecord) -> str:
+        return datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z")
+
+    @override
+    def _line_of(self, event: Fields) -> str:
         # JSON escapes the other control characters.
-        return _escaped(self._encode(_event_of(record, moment)))
+        return _escaped(self._encode(event))
 
 
-class _ConsoleLines(logging.Formatter):
+class _ConsoleLines(_Lines):
     """Renders lines for people, with the icon first."""
 
     def __init__(self) -> None:
@@ -236,8 +280,11 @@ class _ConsoleLines(logging.Formatter):
         self._render = structlog.dev.ConsoleRenderer(colors=colours_wanted(), pad_event_to=0)
 
     @override
-    def format(self, record: logging.LogRecord) -> str:
-        event = _event_of(record, self.formatTime(record, "%H:%M:%S"))
+    def _timestamp_of(self, record: logging.LogRecord) -> str:
+        return self.formatTime(record, "%H:%M:%S")
+
+    @override
+    def _line_of(self, event: Fields) -> str:
         del event["logger"]
         mark = event.pop("mark") if isinstance(event.get("mark"), LogIcon) else None
         for name, value in event.items():
