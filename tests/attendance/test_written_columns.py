@@ -14,6 +14,7 @@ FILES = {path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in so
 INSERT = re.compile(r"INSERT INTO (attendances|attendance_changes) \(([^)]*)\)")
 UPDATE = re.compile(r"UPDATE (attendances)\s+SET (.+?)\n(?:FROM|WHERE)", re.DOTALL)
 ASSIGNED = re.compile(r"(?:^|,)\s*(\w+) =")
+ASSIGNED_AS_ROW = re.compile(r"(?:^|,)\s*\(([\w\s,]+)\) = \(")
 TABLES = {table.name: table for table in (attendances, attendance_changes)}
 
 # The content of a record that changes: its key and the run that inserted it never do.
@@ -40,7 +41,8 @@ def written() -> list[tuple[str, str, set[str]]]:
         for table, columns in INSERT.findall(statement):
             found.append((str(path), table, {each.strip() for each in columns.split(",")}))
         for table, assignments in UPDATE.findall(statement):
-            found.append((str(path), table, {*KEPT, *ASSIGNED.findall(assignments)}))
+            rows = re.findall(r"\w+", " ".join(ASSIGNED_AS_ROW.findall(assignments)))
+            found.append((str(path), table, {*KEPT, *ASSIGNED.findall(assignments), *rows}))
     return found
 
 

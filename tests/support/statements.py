@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from sqlalchemy import event
 
 from adsum.platform.database import statements
-from adsum.platform.database.driver import driver_of
+from adsum.platform.database.driver import Driver, UncancelledCommits, driver_of
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.sqlite.cursor import execute_many, fetch
 
@@ -110,3 +110,56 @@ async def _plan_of(connection: Connection, statement: str, values: Any) -> list[
 def scanned(plan: list[str]) -> set[str]:
     """The tables that a query plan of SQLite scans."""
     return {line.split()[1] for line in plan if line.startswith("SCAN")}
+
+
+@contextmanager
+def rows_handled(database: Database) -> Generator[dict[str, int]]:
+    """Collects the statements of transactions in the block, each with the number of rows that the busiest step of its
+    plan handles. Postgres only: it explains each statement in a savepoint before it is executed, without sequential
+    scans where an index exists, as for tables of any size.
+    """
+    handled: dict[str, int] = {}
+    fetch = cast("Any", UncancelledCommits).fetch
+
+    def note(statement: str, plan: Any) -> None:
+        handled[statement] = max(handled.get(statement, 0), *_rows_of_steps(plan[0]["Plan"]))
+
+    async def explain_directly(driver: Driver, query: str, *args: Any, **options: Any) -> Any:
+        if driver.is_in_transaction():
+            await driver.execute(f"SAVEPOINT {_EXPLAINED}; SET LOCAL enable_seqscan = off")
+            ((plan,),) = await fetch(driver, f"{_EXPLAIN} {query}", *args)
+            await driver.execute(f"ROLLBACK TO SAVEPOINT {_EXPLAINED}")
+            note(query, plan)
+        return await fetch(driver, query, *args, **options)
+
+    def explain(connection: Any, _cursor: object, statement: str, parameters: Any, *rest: Any) -> None:
+        is_alone = not rest[-1] and connection.connection.driver_connection.is_in_transaction()
+        if is_alone and statement.startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+            cursor = connection.connection.cursor()
+            cursor.execute(f"SAVEPOINT {_EXPLAINED}")
+            cursor.execute("SET LOCAL enable_seqscan = off")
+            cursor.execute(f"{_EXPLAIN} {statement}", parameters)
+            ((plan,),) = cursor.fetchall()
+            cursor.execute(f"ROLLBACK TO SAVEPOINT {_EXPLAINED}")
+            note(statement, plan)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", explain)
+    try:
+        with pytest.MonkeyPatch.context() as explaining:
+            explaining.setattr(UncancelledCommits, "fetch", explain_directly)
+            yield handled
+    finally:
+        event.remove(database.engine.sync_engine, "before_cursor_execute", explain)
+
+
+_EXPLAIN = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)"
+_EXPLAINED = "explained"
+_REMOVED = ("Rows Removed by Filter", "Rows Removed by Join Filter", "Rows Removed by Index Recheck")
+
+
+def _rows_of_steps(step: dict[str, Any]) -> Iterator[int]:
+    """The number of rows that a step of a plan and those below it return or drop, in all of their loops."""
+    rows = step["Actual Rows"] + sum(step.get(name, 0) for name in _REMOVED)
+    yield round(rows * step["Actual Loops"])
+    for below in step.get("Plans", ()):
+        yield from _rows_of_steps(below)

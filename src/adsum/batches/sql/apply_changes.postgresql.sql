@@ -2,6 +2,7 @@
 -- Locks nothing new: `insert_changes` has locked the runs and the records.
 -- :input_rows is a JSON array of slices {"run_id", "chunk", "start", "stop"}: the jobs start (inclusive) to stop
 -- (exclusive) of one chunk of a run's plan.
+-- LATERAL with LIMIT 1 looks one record and one change up for each job, whatever the statistics say.
 WITH input AS (
     SELECT *
     FROM jsonb_to_recordset(CAST(:input_rows AS jsonb)) AS rows(run_id uuid, chunk int, start int, stop int)
@@ -23,10 +24,16 @@ job AS (
 change AS MATERIALIZED (
     SELECT c.*, a.learning_date AS day
     FROM job
-    JOIN attendances a
-        ON a.session_id = job.session_id AND a.learning_date = job.learning_date AND a.student_id = job.student_id
-    JOIN attendance_changes c
-        ON c.attendance_id = a.id AND c.version = job.expected_version + 1 AND c.run_id = job.run_id
+    CROSS JOIN LATERAL (
+        SELECT id, learning_date FROM attendances
+        WHERE session_id = job.session_id AND learning_date = job.learning_date AND student_id = job.student_id
+        LIMIT 1
+    ) a
+    CROSS JOIN LATERAL (
+        SELECT * FROM attendance_changes
+        WHERE attendance_id = a.id AND version = job.expected_version + 1 AND run_id = job.run_id
+        LIMIT 1
+    ) c
     WHERE job.expected_version IS NOT NULL
 )
 UPDATE attendances
