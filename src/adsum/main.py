@@ -16,6 +16,7 @@ from typing_extensions import override
 from adsum import __version__
 from adsum.platform.command_line.interruption import interruptible
 from adsum.platform.command_line.notices import show_notice
+from adsum.platform.command_line.once import OnceCommand, refuse_repeated
 from adsum.platform.command_line.openers import OPENERS, Openers
 from adsum.platform.command_line.usage_errors import worded_usage_errors
 from adsum.platform.errors import AdsumError, Unavailable, reason
@@ -164,7 +165,7 @@ class _Deferred(typer.core.TyperCommand):
 
 def load_group(lazy: LazyGroup) -> typer.core.TyperGroup:
     """Imports a group with all of its commands."""
-    group = typer.main.get_group(_imported(lazy.target))
+    group = typer.main.get_group(refuse_repeated(_imported(lazy.target)))
     for extra in lazy.extra:
         names = list(group.commands)
         names.insert(names.index(extra.after) + 1, extra.name)
@@ -176,7 +177,7 @@ def load_group(lazy: LazyGroup) -> typer.core.TyperGroup:
 def load_command(target: str) -> Any:
     """Imports the command at `module:attribute`."""
     single = typer.Typer(add_completion=False)
-    single.command()(_imported(target))
+    single.command(cls=OnceCommand)(_imported(target))
     return typer.main.get_command(single)
 
 
