@@ -30,7 +30,7 @@ class Reader:
     async def read(self) -> list[Event]:
         """All events that follow, page by page, also about registers that are taken by now."""
         if self.taken is not None:
-            await self.feed.newest(system_caller())  # numbers what happened
+            await self.feed.newest(system_caller(), EventFilters())  # numbers what happened
             await self.taken.announce()
         found: list[Event] = []
         while True:

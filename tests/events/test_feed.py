@@ -105,10 +105,14 @@ async def test_an_admin_of_a_school_sees_its_events_alone(admin: Api) -> None:
     await imported(admin.adsum.database, other.school_id, admin.school.school_id, None)
 
     own = await read(admin, "admin")
-    of_other = await read(admin, "admin", schoolId=other.school_id)
 
     assert ([each["id"] for each in own["items"]], own["nextCursor"]) == ([2], "3")
-    assert of_other["items"] == []
+    for school_id, role in ((other.school_id, "admin"), (99, "district")):
+        for after in (None, "1", "latest"):
+            refused = await admin.get(
+                "/events", role, schoolId=school_id, **({} if after is None else {"after": after})
+            )
+            assert (refused.status_code, refused.json()["params"]) == (HTTPStatus.NOT_FOUND, {"schoolId": school_id})
 
 
 @pytest.mark.parametrize("role", ["office", "viewer", "operator", "teacher"])
@@ -117,7 +121,9 @@ async def test_the_feed_needs_its_permission(api: Api, role: str) -> None:
 
 
 async def test_wrong_parameters_are_named(admin: Api) -> None:
-    answer = await admin.get("/events", "district", after="-1", types="batch.completed,a.b,c", limit=0, schoolId="x")
+    answer = await admin.get(
+        "/events", "district", after="-1", types="batch.completed,a.b,c", limit=0, schoolId="x", type="a"
+    )
     ahead = await admin.get("/events", "district", after="7")
 
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
@@ -126,6 +132,7 @@ async def test_wrong_parameters_are_named(admin: Api) -> None:
         "unknown_event_type",
         "out_of_range",
         "wrong_type",
+        "unknown_field",
     }
     assert "a.b, c" in answer.text
     assert violations(ahead) == {("/after", "unknown_cursor")}

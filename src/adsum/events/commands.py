@@ -71,7 +71,7 @@ def follow(
     filters = EventFilters(frozenset(types or ()), school_id)
 
     async def read(feed: EventFeed) -> None:
-        position = await feed.newest(system_caller()) if after is None else after
+        position = await feed.newest(system_caller(), filters) if after is None else after
         while True:
             page = await feed.page(system_caller(), filters, position, PAGE)
             for row in _rows(page.items, as_json=True):

@@ -32,6 +32,7 @@ from adsum.platform.database.new_events import EventType
 from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.errors import Gone, Invalid, Violation
 from adsum.platform.telemetry import logger
+from adsum.schools.service import require_school
 
 # Events of one transaction, which holds no lock for which any action waits.
 NUMBERED_AT_ONCE = 1_000
@@ -121,6 +122,7 @@ class EventFeed:
 
         Raises:
             Forbidden: without `event:read`.
+            NotFound: the caller does not see the school of the filter.
             EventsPruned: events after this cursor were deleted.
             EventsRestored: the event of this cursor was lost at a restore.
             Invalid: the cursor is larger than any id.
@@ -128,6 +130,7 @@ class EventFeed:
         require_permission(caller, Permission.EVENT_READ)
         await self._numbering.number()
         async with self._database.snapshot() as connection:
+            await _require_school(connection, caller, filters)
             ends = await read_ends(connection)
             begin = ends.pruned_id if after is None else after
             if begin < ends.pruned_id:
@@ -142,12 +145,18 @@ class EventFeed:
             items, next_after = await find_events(connection, caller, filters, range(begin + 1, through + 1), limit)
         return EventPage(items, next_after, has_more=next_after < ends.last_id)
 
-    async def newest(self, caller: Caller) -> int:
-        """The id of the newest event, after which a new reader may begin."""
+    async def newest(self, caller: Caller, filters: EventFilters) -> int:
+        """The id of the newest event, after which a new reader may begin. Raises NotFound as `page` does."""
         require_permission(caller, Permission.EVENT_READ)
         await self._numbering.number()
         async with self._database.autocommit_read() as connection:
+            await _require_school(connection, caller, filters)
             return (await read_ends(connection)).last_id
+
+
+async def _require_school(connection: Connection, caller: Caller, filters: EventFilters) -> None:
+    if filters.school_id is not None:
+        await require_school(connection, caller, filters.school_id)
 
 
 async def find_events(
