@@ -123,7 +123,7 @@ def _features(on: OpenServers, metrics: Metrics, standby: Standby | None) -> Ite
     yield (reports := report_services(on, roster, attendance.statuses, absences))
     yield (registers := register_services(on, schools, attendance, absences, batches))
     yield (privacy := privacy_services(on, schools.schools, roster, attendance.statuses))
-    yield (events := event_services(on, batches.sweeper, schools.schools, metrics.events))
+    yield (events := event_services(on, batches.sweeper, schools.schools, roster.naming, metrics.events))
     yield register_page_services(
         registers,
         schools=schools,

@@ -20,7 +20,17 @@ from adsum.platform.clock import Clock, system_clock
 from adsum.platform.database.new_events import EventType, NewEvent, events, write_events
 from adsum.platform.keys import KeyRing
 from adsum.wiring import Adsum
-from tests.events.webhooks.conftest import NOW, Receiver, adsum, deliver, happen, receiver, settings, webhook
+from tests.events.webhooks.conftest import (
+    NOW,
+    Receiver,
+    adsum,
+    caller_with_key,
+    deliver,
+    happen,
+    receiver,
+    settings,
+    webhook,
+)
 
 __all__ = ["adsum", "receiver", "settings", "webhook"]
 CALLER = system_caller()
@@ -94,8 +104,8 @@ async def test_replays_are_counted_until_they_are_delivered(
 ) -> None:
     await happen(adsum, [0])
     await deliver(adsum, webhook)
-    await adsum.webhooks.replay_event(webhook.webhook.id, 1, CALLER)
-    await adsum.webhooks.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
+    await adsum.webhook_replays.replay_event(webhook.webhook.id, 1, CALLER)
+    await adsum.webhook_replays.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
     replaying = await scraped(adsum)
     await deliver(adsum, webhook)
     delivered = await scraped(adsum)
@@ -139,6 +149,15 @@ async def test_the_doctor_names_webhooks_that_fail_and_those_that_adsum_has_disa
     failing = f"deliveries fail for more than 10 minutes: 1 webhook: {webhook.webhook.id}"
     assert soon[1:] == [("webhooks", "warning", disabled)]
     assert ("webhooks", "warning", failing) in late
+
+
+async def test_the_doctor_names_webhooks_whose_key_has_ended(adsum: Adsum, receiver: Receiver) -> None:
+    key = await caller_with_key(adsum, system_clock() + timedelta(days=1))
+    webhook = await adsum.webhooks.create(NewWebhook(receiver.url), key)
+
+    message = f"disabled, since the API keys that have set their URLs have ended: 1 webhook: {webhook.webhook.id}"
+    assert (await found(adsum))[1:] == [("webhooks", "ok", "1 webhook enabled")]
+    assert (await found(adsum, lambda: system_clock() + timedelta(days=2)))[1:] == [("webhooks", "warning", message)]
 
 
 async def test_the_doctor_finds_secrets_that_no_key_decrypts(adsum: Adsum, webhook: WebhookWithSecret) -> None:

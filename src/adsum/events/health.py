@@ -17,7 +17,8 @@ from adsum.events.repository import (
     read_ends,
     read_position,
 )
-from adsum.events.webhooks.repository import count_replays, count_retries, list_webhooks
+from adsum.events.webhooks.replays.repository import count_replays
+from adsum.events.webhooks.repository import count_retries, list_webhooks
 from adsum.events.webhooks.rules import DISPATCHER, Disabled, Webhook
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -34,12 +35,14 @@ class WebhookState(StrEnum):
     DISABLED_BY_PERSON = "disabled_by_person"
     DISABLED_FAILING = "disabled_failing"
     DISABLED_GONE = "disabled_gone"
+    DISABLED_KEY_ENDED = "disabled_key_ended"
 
 
 _DISABLED = {
     Disabled.BY_PERSON: WebhookState.DISABLED_BY_PERSON,
     Disabled.FAILING: WebhookState.DISABLED_FAILING,
     Disabled.GONE: WebhookState.DISABLED_GONE,
+    Disabled.KEY_ENDED: WebhookState.DISABLED_KEY_ENDED,
 }
 
 
@@ -83,7 +86,7 @@ class HealthOfEvents:
         async with self._database.snapshot() as connection:
             ends = await read_ends(connection)
             unnumbered, oldest = await oldest_new_event(connection, limit)
-            webhooks = await list_webhooks(connection, system_caller())
+            webhooks = await list_webhooks(connection, system_caller(), now)
             enabled = [each for each in webhooks if each.disabled is None]
             behind = [each for each in enabled if each.position < each.newest_id]
             waiting = [each.position for each in behind if not each.attempts]
@@ -97,8 +100,8 @@ class HealthOfEvents:
                 backlog=await count_events(connection, first, limit),
                 undelivered_for=await _undelivered_for(connection, ends, [each.position for each in behind], now),
                 waiting_for=await _undelivered_for(connection, ends, waiting, now),
-                retries=await count_retries(connection, limit),
-                replays=await count_replays(connection),
+                retries=await count_retries(connection, now, limit),
+                replays=await count_replays(connection, now),
             )
 
 

@@ -51,7 +51,7 @@ class _WebhookGauges:
         self._webhooks = Gauge(
             "adsum_webhooks",
             "Webhooks of all processes, by state: `delivering`; `failing`: enabled, and the last attempt failed; "
-            "`disabled_by_person`, `disabled_failing` and `disabled_gone`.",
+            "`disabled_by_person`, `disabled_failing`, `disabled_gone` and `disabled_key_ended`.",
             ("state",),
             registry=registry,
         )

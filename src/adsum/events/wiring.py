@@ -17,11 +17,13 @@ from adsum.events.webhooks.pace import Pace
 from adsum.events.webhooks.page_data import WebhookPageData
 from adsum.events.webhooks.pruning import DeletedWebhooks, DeliveryPruning
 from adsum.events.webhooks.queue import Dispatch, WebhookQueue, queue_of_webhooks
+from adsum.events.webhooks.replays.service import WebhookReplays
 from adsum.events.webhooks.secret_renewal import SecretRenewal
 from adsum.events.webhooks.sending import Sender
 from adsum.events.webhooks.service import Webhooks
 from adsum.platform.keys import KeyPurpose
 from adsum.platform.secret_box import SecretBox
+from adsum.roster.service import Naming
 from adsum.schools.service import Schools
 from adsum.servers import OpenServers
 
@@ -36,6 +38,7 @@ class EventServices:
     event_feed: EventFeed
     taken_registers: TakenRegisters
     webhooks: Webhooks
+    webhook_replays: WebhookReplays
     webhook_page_data: WebhookPageData
     deliveries: Deliveries
     delivery_pace: Pace
@@ -43,7 +46,9 @@ class EventServices:
     event_chores: Sequence[Chore]
 
 
-def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics: EventMetrics) -> EventServices:
+def event_services(
+    on: OpenServers, sweeper: Sweeper, schools: Schools, naming: Naming, metrics: EventMetrics
+) -> EventServices:
     """The services of events and webhooks on open servers."""
     settings = on.settings
     numbering = EventNumbering(on.database)
@@ -59,7 +64,8 @@ def event_services(on: OpenServers, sweeper: Sweeper, schools: Schools, metrics:
         event_feed=EventFeed(on.database, numbering),
         taken_registers=taken,
         webhooks=webhooks,
-        webhook_page_data=WebhookPageData(webhooks, schools),
+        webhook_replays=WebhookReplays(on.database, on.now),
+        webhook_page_data=WebhookPageData(webhooks, schools, naming),
         deliveries=deliveries,
         delivery_pace=pace,
         dispatch=Dispatch(on.database, numbering, queue, pace, lambda: sweeper.is_leading, on.now),

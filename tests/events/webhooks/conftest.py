@@ -16,8 +16,9 @@ from standardwebhooks import Webhook as StandardWebhook
 from standardwebhooks import WebhookVerificationError
 
 from adsum import wiring
-from adsum.accounts.access import system_caller
+from adsum.accounts.access import Caller, Permission, system_caller
 from adsum.events.webhooks.guard import Guard
+from adsum.events.webhooks.replays.service import WebhookReplays
 from adsum.events.webhooks.rules import Webhook
 from adsum.events.webhooks.service import NewWebhook, Webhooks, WebhookWithSecret
 from adsum.platform.clock import system_clock
@@ -205,7 +206,7 @@ async def log(
 
 async def replay_all(adsum: Adsum, webhook: WebhookWithSecret) -> int:
     """Delivers the events of `NOW` again."""
-    return await adsum.webhooks.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
+    return await adsum.webhook_replays.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
 
 
 def webhooks_in_steps(adsum: Adsum, scanned_at_once: int) -> Webhooks:
@@ -215,3 +216,14 @@ def webhooks_in_steps(adsum: Adsum, scanned_at_once: int) -> Webhooks:
     return Webhooks(
         adsum.database, adsum.event_numbering, adsum.deliveries, guard, box, adsum.now, scanned_at_once=scanned_at_once
     )
+
+
+def replays_in_steps(adsum: Adsum, scanned_at_once: int) -> WebhookReplays:
+    """The service, whose statements look at so many events."""
+    return WebhookReplays(adsum.database, adsum.now, scanned_at_once=scanned_at_once)
+
+
+async def caller_with_key(adsum: Adsum, expires_at: datetime | None = None) -> Caller:
+    """An API key that manages webhooks."""
+    new = await adsum.api_keys.create("Platform", [Permission.WEBHOOK_MANAGE], expires_at=expires_at)
+    return await adsum.api_keys.caller_of(new.secret)

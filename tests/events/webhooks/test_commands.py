@@ -28,3 +28,15 @@ def test_people_read_that_a_webhook_receives_all_events_and_that_its_secret_is_s
     assert (rotated.stderr, "Earlier ends at" in rotated.stdout) == (notice, True)
     assert json.loads(ended)["earlierEndsAt"] is None
     assert ["  all  " in line for line in listed] == [False, True, False]
+
+
+def test_people_read_who_has_created_a_webhook_and_that_a_school_is_unknown(demo: Commands) -> None:
+    created = json.loads(demo.run("webhook", "create", "https://127.0.0.1/", "--json", **NETWORKS).stdout)
+    unknown = demo.run("webhook", "list", "--school", "99")
+    feed = demo.run("event", "list", "--school", "99")
+    shown = [line.split(maxsplit=2) for line in demo.output("webhook", "show", str(created["id"])).splitlines()]
+
+    assert (created["createdByRole"], created["createdByUserId"], created["createdByKeyId"]) == ("admin", None, None)
+    assert ["Created", "by", "admin"] in shown
+    assert (unknown.returncode, feed.returncode) == (1, 1)
+    assert unknown.stderr == feed.stderr == "adsum: there is no school 99\n"

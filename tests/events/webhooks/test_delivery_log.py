@@ -36,7 +36,7 @@ async def test_the_log_numbers_attempts_in_order_and_has_the_next_one_at_the_las
         await deliver(adsum, webhook, now + timedelta(hours=minutes))
     failing = await numbers(adsum, webhook)
     await deliver(adsum, webhook, now + timedelta(hours=2))
-    await adsum.webhooks.replay_event(webhook.webhook.id, 1, CALLER)
+    await adsum.webhook_replays.replay_event(webhook.webhook.id, 1, CALLER)
     await deliver(adsum, webhook)
 
     assert failing == [(2, 2, True), (2, 1, False), (1, 1, False)]
@@ -105,7 +105,7 @@ async def test_a_deleted_webhook_is_invisible_at_once_and_its_rows_are_deleted_i
     webhook_id = webhook.webhook.id
     await happen(adsum, range(3))
     await deliver(adsum, webhook)
-    await adsum.webhooks.replay_event(webhook_id, 1, CALLER)
+    await adsum.webhook_replays.replay_event(webhook_id, 1, CALLER)
     await replay_all(adsum, webhook)
     await adsum.webhooks.delete(webhook_id, CALLER)
     health = await HealthOfEvents(adsum.database, adsum.now).read()

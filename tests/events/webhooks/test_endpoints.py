@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
@@ -91,7 +92,9 @@ async def test_an_admin_of_a_school_manages_webhooks_of_that_school(admin: Api, 
     assert await ids(admin, "admin") == [own["id"]]
     assert await ids(admin, "district") == [of_all["id"], own["id"]]
     assert await ids(admin, "district", schoolId=admin.school.school_id) == [own["id"]]
-    assert await ids(admin, "admin", schoolId=other.school_id) == []
+    for school_id, role in ((other.school_id, "admin"), (99, "district")):
+        unknown = await admin.get(PATH, role, schoolId=school_id)
+        assert (unknown.status_code, unknown.json()["params"]) == (HTTPStatus.NOT_FOUND, {"schoolId": school_id})
     for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/deliveries"), ("POST", "/test")):
         answer = await admin.change(method, f"{PATH}/{of_all['id']}{path}", "admin", None)
         assert answer.status_code == HTTPStatus.NOT_FOUND, path
@@ -99,6 +102,24 @@ async def test_an_admin_of_a_school_manages_webhooks_of_that_school(admin: Api, 
 
 async def ids(api: Api, role: str, **filters: int) -> list[int]:
     return [each["id"] for each in (await api.get(PATH, role, **filters)).json()["items"]]
+
+
+async def test_webhooks_are_listed_in_pages(admin: Api, receiver: Receiver) -> None:
+    created = [(await create(admin, url=receiver.url))["id"] for _ in range(5)]
+    first = (await admin.get(PATH, "district", limit=2)).json()
+    second = (await admin.get(PATH, "district", limit=2, cursor=first["nextCursor"])).json()
+    third = (await admin.get(PATH, "district", limit=2, cursor=second["nextCursor"])).json()
+    of_school = await admin.get(PATH, "district", cursor=first["nextCursor"], schoolId=admin.school.school_id)
+    wrong = await admin.get(PATH, "district", limit=0, cursor="x", school=1)
+
+    assert [[each["id"] for each in page["items"]] for page in (first, second, third)] == [
+        created[:2],
+        created[2:4],
+        created[4:],
+    ]
+    assert third["nextCursor"] is None
+    assert violations(of_school) == {("/query/cursor", "wrong_cursor")}
+    assert {code for _, code in violations(wrong)} == {"out_of_range", "wrong_cursor", "unknown_field"}
 
 
 @pytest.mark.parametrize("role", ["office", "viewer", "operator", "teacher"])
@@ -156,6 +177,18 @@ async def test_events_are_replayed(admin: Api, receiver: Receiver) -> None:
     assert (one.status_code, one.json()) == (HTTPStatus.ACCEPTED, {"events": 1})
     assert period.json() == {"events": 2}
     assert receiver.added == [0, 1, 1, 0, 1]
+    async with admin.adsum.database.snapshot() as connection:
+        query = select(audit_entries.c.after).where(audit_entries.c.action == "webhook_replayed")
+        after = [json.loads(each) for each in await connection.scalars(query.order_by(audit_entries.c.id))]
+    assert after == [
+        {"webhookId": created["id"], "eventId": 2},
+        {
+            "webhookId": created["id"],
+            "begin": "2024-12-25T00:00:00+00:00",
+            "end": "2024-12-25T23:00:00+00:00",
+            "events": 2,
+        },
+    ]
 
 
 @pytest.mark.parametrize("body", [{}, {"url": None, "eventTypes": None, "inOrder": None, "enabled": None}])

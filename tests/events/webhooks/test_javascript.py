@@ -61,7 +61,7 @@ async def test_deliveries_verify_and_repeated_ones_are_ignored(
         await adsum.webhooks.change(webhook.webhook.id, CALLER, url=url)
         await happen(adsum, [1, 2])
         await adsum.deliveries.deliver(webhook.webhook.id)
-        await adsum.webhooks.replay_event(webhook.webhook.id, 1, CALLER)
+        await adsum.webhook_replays.replay_event(webhook.webhook.id, 1, CALLER)
         await happen(adsum, [3])
         await adsum.deliveries.deliver(webhook.webhook.id)
         taken = [json.loads(await first_line(process)) for _ in range(3)]

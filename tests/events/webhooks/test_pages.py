@@ -18,7 +18,7 @@ from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.events.webhooks.tables import webhooks
 from adsum.platform.database.new_events import EventType
 from adsum.platform.paging import MAX_LIMIT
-from tests.events.webhooks.conftest import NOW, Receiver, deliver, happen
+from tests.events.webhooks.conftest import NOW, Receiver, caller_with_key, deliver, happen
 from tests.support.api import Api
 from tests.support.live import ROOT
 from tests.support.pages import Pages, visible_text
@@ -354,6 +354,45 @@ async def test_a_webhook_that_adsum_has_disabled_is_noticed_until_it_is_enabled_
     assert await noticed() == [{"failing"}] * 2
     await send(pages, f"/{webhook.webhook.id}/delete")
     assert await noticed() == [set[str]()] * 2
+
+
+async def test_a_webhook_that_has_stopped_with_its_key_says_so_and_is_taken_over(
+    pages: Pages, receiver: Receiver
+) -> None:
+    adsum = pages.api.adsum
+    key = await caller_with_key(adsum)
+    assert key.key_id is not None
+    created = await adsum.webhooks.create(NewWebhook(receiver.url), key)
+    path, key_path = f"/{created.webhook.id}", f"/admin/keys/{key.key_id}"
+    before = await pages.open(f"{PATH}{path}", "district")
+    warned = visible_text(await pages.open(key_path, "district"))
+    await pages.send(f"{key_path}/revoke", {}, "district")
+    stopped, notice = await shown(pages, path), visible_text(await pages.open("/admin", "district"))
+    listed = await shown(pages)
+    await send(pages, f"{path}/state", enabled="true")
+    after = await shown(pages, path)
+
+    assert "Created by API key 1 Ends with API key 1 which has set the URL" in visible_text(before)
+    assert f'<a href="{key_path}">' in before.text
+    assert "The webhooks to which it has given a URL stop." in warned
+    assert "has stopped with the API key that has set its URL" in stopped
+    assert "The webhook to 127.0.0.1 has stopped: the API key that has set its URL was revoked" in notice
+    assert "Disabled: the API key has ended" in listed
+    assert "Ends with" not in after
+    assert "Created by API key 1" in after
+
+
+async def test_the_page_names_the_person_who_created_a_webhook(pages: Pages, receiver: Receiver) -> None:
+    await send(pages, url=receiver.url)
+    own = await only_webhook(pages)
+    by_command = await pages.api.adsum.webhooks.create(NewWebhook(receiver.url), CALLER)
+    texts = [await shown(pages, f"/{each}") for each in (own.id, by_command.webhook.id)]
+    async with pages.api.adsum.database.transaction() as connection:
+        await connection.execute(update(webhooks).values(created_role=None, created_user_id=None))
+    texts.append(await shown(pages, f"/{own.id}"))
+
+    authors = [re.search(r"Created by ([\w@. ]+?) (?:Send a test|Settings)", text) for text in texts]
+    assert [found and found[1] for found in authors] == ["admin@school0.example", "the command line", "unknown"]
 
 
 async def test_many_disabled_webhooks_are_counted(pages: Pages, receiver: Receiver) -> None:

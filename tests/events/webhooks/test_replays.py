@@ -24,6 +24,7 @@ from tests.events.webhooks.conftest import (
     deliver,
     happen,
     replay_all,
+    replays_in_steps,
     until,
     webhooks_in_steps,
 )
@@ -54,10 +55,10 @@ async def test_events_are_delivered_again_on_demand(
     await deliver(adsum, webhook)
     webhook_id = webhook.webhook.id
 
-    one = await adsum.webhooks.replay_event(webhook_id, 2, CALLER)
+    one = await adsum.webhook_replays.replay_event(webhook_id, 2, CALLER)
     await deliver(adsum, webhook)
-    period = await adsum.webhooks.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
-    again = await adsum.webhooks.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
+    period = await adsum.webhook_replays.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
+    again = await adsum.webhook_replays.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
     await deliver(adsum, webhook)
     await deliver(adsum, webhook)
 
@@ -73,7 +74,7 @@ async def test_events_from_before_the_creation_of_a_webhook_are_delivered_on_dem
     await deliver(adsum, webhook)
     unasked = list(receiver.added)
 
-    one = await adsum.webhooks.replay_event(webhook.webhook.id, 2, CALLER)
+    one = await adsum.webhook_replays.replay_event(webhook.webhook.id, 2, CALLER)
     await deliver(adsum, webhook)
     period = await replay_all(adsum, webhook)
     await deliver(adsum, webhook)
@@ -162,7 +163,7 @@ async def test_a_replay_has_the_period_and_the_types_that_were_chosen(
     await deliver(adsum, webhook)
     period = NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)
 
-    assert await adsum.webhooks.replay_period(webhook.webhook.id, *period, CALLER) == 2
+    assert await adsum.webhook_replays.replay_period(webhook.webhook.id, *period, CALLER) == 2
     await deliver(adsum, webhook)
     assert receiver.added == [0, 1, 2, 3, 1, 2]
 
@@ -173,10 +174,10 @@ async def test_the_events_of_a_period_are_looked_for_in_steps_before_the_webhook
     for number in range(7):
         await happen(adsum, [number], NOW + timedelta(minutes=number))
     await deliver(adsum, webhook)
-    webhooks, period = webhooks_in_steps(adsum, 2), (NOW + timedelta(minutes=1), NOW + timedelta(minutes=6))
+    replays, period = replays_in_steps(adsum, 2), (NOW + timedelta(minutes=1), NOW + timedelta(minutes=6))
 
     with statements_of(adsum) as statements:
-        count = await webhooks.replay_period(webhook.webhook.id, *period, CALLER)
+        count = await replays.replay_period(webhook.webhook.id, *period, CALLER)
     await deliver(adsum, webhook)
 
     tables = [name for each in statements for name in (SCAN, "webhook_replays") if name in each]
@@ -195,18 +196,59 @@ async def test_the_search_for_a_period_begins_at_its_events_and_ends_after_them(
     await happen(adsum, [101], days[39])
     await deliver(adsum, webhook)
     receiver.received.clear()
-    webhooks, at_once = webhooks_in_steps(adsum, 3), timedelta(seconds=1)
+    replays, at_once = replays_in_steps(adsum, 3), timedelta(seconds=1)
 
     with statements_of(adsum) as statements:
-        middle = await webhooks.replay_period(webhook.webhook.id, days[20], days[21] + at_once, CALLER)
+        middle = await replays.replay_period(webhook.webhook.id, days[20], days[21] + at_once, CALLER)
     await deliver(adsum, webhook)
-    newest = await webhooks.replay_period(webhook.webhook.id, days[39] - timedelta(hours=20), days[39], CALLER)
+    newest = await replays.replay_period(webhook.webhook.id, days[39] - timedelta(hours=20), days[39], CALLER)
     await deliver(adsum, webhook)
-    always = await webhooks.replay_period(webhook.webhook.id, FIRST, LAST, CALLER)
+    always = await replays.replay_period(webhook.webhook.id, FIRST, LAST, CALLER)
 
     assert (middle, newest, always) == (2, 1, 42)
     assert receiver.added == [20, 21, 100]
     assert len([each for each in statements if SCAN in each]) <= 3
+
+
+async def test_replays_of_periods_that_overlap_are_one_replay(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    minutes = [NOW + timedelta(minutes=minute) for minute in range(9)]
+    for number, moment in enumerate(minutes):
+        await happen(adsum, [number], moment)
+    await deliver(adsum, webhook)
+    receiver.received.clear()
+
+    async def replay(begin: int, end: int) -> int:
+        return await adsum.webhook_replays.replay_period(webhook.webhook.id, minutes[begin], minutes[end], CALLER)
+
+    counts = [await replay(0, 2), await replay(6, 8)]
+    counts += [await replay(begin, 5) for begin in range(1, 5)]
+    counts += [await replay(1, 5) for _ in range(3)]
+    waiting = await adsum.webhooks.count_waiting(webhook.webhook.id, CALLER)
+    health = await HealthOfEvents(adsum.database, adsum.now).read()
+    await deliver(adsum, webhook)
+
+    assert counts == [2, 2, 4, 3, 2, 1, 4, 4, 4]
+    assert (health.replays, waiting) == (2, Waiting(7, has_more=False))
+    assert receiver.added == [6, 7, 0, 1, 2, 3, 4]
+
+
+async def test_a_replay_takes_up_another_one_where_it_has_come_to(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    for number in range(3 * REPLAY_PAGE):
+        await happen(adsum, [number], NOW + timedelta(minutes=number))
+    await deliver(adsum, webhook)
+    receiver.received.clear()
+    receiver.answer_of = lambda number: 500 if number == REPLAY_PAGE else 204
+    first, last = NOW + timedelta(minutes=REPLAY_PAGE + 5), NOW + timedelta(minutes=3 * REPLAY_PAGE)
+    await adsum.webhook_replays.replay_period(webhook.webhook.id, NOW, last, CALLER)
+    await deliver(adsum, webhook)
+    await adsum.webhook_replays.replay_period(webhook.webhook.id, first, last, CALLER)
+    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
+
+    assert receiver.added == [*range(REPLAY_PAGE + 1), *range(REPLAY_PAGE, 3 * REPLAY_PAGE)]
 
 
 async def test_waiting_events_are_counted_as_far_as_statements_look(
@@ -220,7 +262,7 @@ async def test_waiting_events_are_counted_as_far_as_statements_look(
     await happen(adsum, range(2, 4))
     more = await few.count_waiting(webhook_id, CALLER)
     await deliver(adsum, webhook)
-    await adsum.webhooks.replay_event(webhook_id, 1, CALLER)
+    await adsum.webhook_replays.replay_event(webhook_id, 1, CALLER)
     single = await few.count_waiting(webhook_id, CALLER)
     await replay_all(adsum, webhook)
     replayed = await few.count_waiting(webhook_id, CALLER)

@@ -77,7 +77,7 @@ async def test_in_any_order_the_events_that_wait_for_attendance_stay_for_the_nex
         await deliver(adsum, webhook)
         receiver.received.clear()
         for event_id in (1, 2, 3):
-            await adsum.webhooks.replay_event(webhook.webhook.id, event_id, CALLER)
+            await adsum.webhook_replays.replay_event(webhook.webhook.id, event_id, CALLER)
     pace = Pace(NEVER_S)
 
     async with deliveries_with(adsum, lambda: (TIME_LIMIT_S + 1) * len(receiver.received), pace) as deliveries:

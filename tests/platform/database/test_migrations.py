@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from uuid6 import uuid7
 
-from adsum.accounts.access import Role
+from adsum.accounts.access import Role, system_caller
+from adsum.accounts.audit.repository import record
+from adsum.accounts.audit.rules import Action
 from adsum.accounts.tables import users
 from adsum.attendance.tables import attendances
 from adsum.batches.repository.jobs import insert_records
@@ -29,6 +32,7 @@ from adsum.events.webhooks.tables import webhook_deliveries, webhooks
 from adsum.operations.migrations import online
 from adsum.platform.database import schema, table_changes
 from adsum.platform.database.engine import Database, StorageOutage, open_database
+from adsum.platform.database.revision import current_revision
 from adsum.platform.ids import Batch
 from adsum.roster.repository.session_validity import is_valid
 from adsum.roster.repository.students import is_in_grade
@@ -332,6 +336,30 @@ async def test_deliveries_lose_the_answers_to_events_and_keep_those_to_tests(
 
         answers = list(await connection.scalars(select(webhook_deliveries.c.answer).order_by(webhook_deliveries.c.id)))
     assert answers == ["", "Ada", ""]
+
+
+async def test_webhooks_get_the_creators_of_the_audit_log_and_none_stops(unmigrated: Database) -> None:
+    while await current_revision(unmigrated) != "0071":
+        await schema._migrate_once(unmigrated)  # pyright: ignore[reportPrivateUsage]
+    async with unmigrated.transaction() as connection:
+        key = "(name, secret_hash, permissions, created_at, revoked_at, expires_at)"
+        for number, (revoked, expires) in enumerate([("NULL", "NULL"), (f"'{LATER}'", "NULL"), ("NULL", f"'{LATER}'")]):
+            values = f"('k', 'h{number}', '[]', '{LATER}', {revoked}, {expires})"
+            await connection.execute(text(f"INSERT INTO api_keys {key} VALUES {values}"))
+        row = f"('https://a.example', '[]', true, '', '{LATER}', 0)"
+        columns = "(url, event_types, in_order, secret, created_at, position)"
+        await connection.execute(text(f"INSERT INTO webhooks {columns} VALUES {', '.join([row] * 5)}"))
+        authors = [*(replace(system_caller(), role=Role.KEY, key_id=number) for number in (1, 2, 3)), system_caller()]
+        for webhook_id, author in enumerate(authors, start=1):
+            await record(connection, author, Action.WEBHOOK_CREATED, after={"webhook_id": webhook_id})
+
+    await schema.migrate(unmigrated)
+
+    c = webhooks.c
+    async with unmigrated.snapshot() as connection:
+        rows = await connection.execute(select(c.created_role, c.created_key_id, c.ends_with_key_id).order_by(c.id))
+        found = [tuple(each) for each in rows]
+    assert found == [("key", 1, 1), ("key", 2, None), ("key", 3, None), ("admin", None, None), (None, None, None)]
 
 
 @pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)

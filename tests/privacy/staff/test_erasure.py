@@ -59,6 +59,7 @@ TABLES = {
     "register_reminders.user_id": STAY,
     "school_changes.user_id": STAY,
     "closed_days.user_id": STAY,
+    "webhooks.created_user_id": STAY,
     "audit_entries.user_id": STAY,
     "audit_entries.caller_user_id": STAY,
 }

@@ -151,7 +151,10 @@ def rotate_key(
 
 @app.command("revoke")
 def revoke_key(key_id: KeyId, *, as_json: Json = False) -> None:
-    """Revoke an API key permanently, with all of its secrets."""
+    """Revoke an API key permanently, with all of its secrets.
+
+    The webhooks to which it has given a URL stop: see `adsum webhook list`.
+    """
     run_with(ApiKeys, lambda api_keys: api_keys.revoke(key_id))
     show_one({"id": key_id, "revoked": True}, as_json=as_json)
 

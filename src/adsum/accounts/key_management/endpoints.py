@@ -84,5 +84,7 @@ async def rotate_key(key_id: KeyId, body: RotationBody, api_keys: KeyService, ca
 
 @router.delete("/{id}", name="revokeKey", summary="Revoke an API key", status_code=HTTPStatus.NO_CONTENT)
 async def revoke_key(key_id: KeyId, api_keys: KeyService, caller: Manager) -> None:
-    """Ends the key and all of its secrets for good. The key stays in the list."""
+    """Ends the key and all of its secrets for good. The key stays in the list. The webhooks whose `endsWithKeyId` it is
+    stop.
+    """
     await api_keys.revoke(key_id, caller)

@@ -13,5 +13,7 @@ The life of a delivery:
 4. Retry: after a failure the webhook pauses, longer each time, for three days. Then it is disabled, as it is at once
    after the answer 410.
 
+A webhook also stops when the API key has ended that has set its URL, and goes on once somebody takes it over.
+
 Receivers do not wait for each other: each webhook has a message, a position and a pause of its own.
 """

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from adsum.accounts.access import system_caller
+from adsum.events.webhooks.replays.service import WebhookReplays
 from adsum.events.webhooks.rules import Webhook
 from adsum.events.webhooks.schemas import (
     AttemptItem,
@@ -40,8 +41,8 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-COLUMNS = ("id", "url", "eventTypes", "schoolId", "disabled", "failingSince", "position")
-DROPPED_FIRST = ("position", "failingSince", "eventTypes")
+COLUMNS = ("id", "url", "eventTypes", "schoolId", "createdBy", "disabled", "failingSince", "position")
+DROPPED_FIRST = ("position", "failingSince", "createdBy", "eventTypes")
 DELIVERIES = ("id", "attemptedAt", "eventId", "eventType", "number", "status", "error", "durationMs", "nextAttemptAt")
 WebhookId = Annotated[int, typer.Argument(metavar="ID", min=1, max=MAX_ID)]
 Types = Annotated[
@@ -111,7 +112,10 @@ def change(
 
 @app.command()
 def enable(webhook_id: WebhookId, *, as_json: Json = False) -> None:
-    """Enable a webhook. It receives what it has missed, as far as events are kept."""
+    """Enable a webhook. It receives what it has missed, as far as events are kept.
+
+    One that has stopped with an API key goes on without it.
+    """
     _show(lambda webhooks: webhooks.change(webhook_id, system_caller(), enabled=True), as_json=as_json)
 
 
@@ -188,13 +192,13 @@ def replay(
     if (event is None) != (since is not None and until is not None):
         raise typer.BadParameter("give either --event, or --since and --until")
 
-    def again(webhooks: Webhooks) -> Awaitable[int]:
+    def again(replays: WebhookReplays) -> Awaitable[int]:
         if since is not None and until is not None:
-            return webhooks.replay_period(webhook_id, since, until, system_caller())
+            return replays.replay_period(webhook_id, since, until, system_caller())
         assert event is not None, "it is checked above"
-        return webhooks.replay_event(webhook_id, event, system_caller())
+        return replays.replay_event(webhook_id, event, system_caller())
 
-    show_item(ReplayItem(events=run_with(Webhooks, again)), as_json=as_json)
+    show_item(ReplayItem(events=run_with(WebhookReplays, again)), as_json=as_json)
 
 
 def _show(read: Callable[[Webhooks], Awaitable[Webhook]], *, as_json: bool) -> None:
@@ -216,4 +220,9 @@ def _show_item(item: WebhookItem, *, as_json: bool) -> None:
 def _cells(item: WebhookItem, *, as_json: bool) -> dict[str, Any]:
     """The fields of a webhook. JSON has no types if it receives all of them."""
     cells = item.model_dump(mode="json" if as_json else "python", by_alias=True)
-    return cells if as_json else {**cells, "eventTypes": cells["eventTypes"] or "all"}
+    if as_json:
+        return cells
+    role, key_id, user_id = (cells.pop(f"createdBy{part}") for part in ("Role", "KeyId", "UserId"))
+    ids = {"key": key_id, "user": user_id}
+    named = " for ".join(f"{kind} {number}" for kind, number in ids.items() if number is not None)
+    return {**cells, "eventTypes": cells["eventTypes"] or "all", "createdBy": named or role}

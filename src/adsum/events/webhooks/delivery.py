@@ -18,7 +18,8 @@ from adsum.events.schemas import event_item
 from adsum.events.service import SCANNED_AT_ONCE, find_events, find_single_events
 from adsum.events.webhooks import repository as statements
 from adsum.events.webhooks.pace import Pace
-from adsum.events.webhooks.repository import Replay, SealedSecrets
+from adsum.events.webhooks.replays.repository import Replay, advance_replay, next_replay
+from adsum.events.webhooks.repository import SealedSecrets
 from adsum.events.webhooks.rules import MAX_ATTEMPTS, RETRY_FOR, Attempt, Disabled, Webhook, pause_after
 from adsum.events.webhooks.sending import Sender
 from adsum.platform.clock import Clock
@@ -136,7 +137,7 @@ class Deliveries:
         """The next events of a webhook; None: there is nothing to send now."""
         now = self._now()
         async with self._database.snapshot() as connection:
-            webhook = await statements.find_webhook(connection, webhook_id, system_caller())
+            webhook = await statements.find_webhook(connection, webhook_id, system_caller(), now)
             if webhook is None or webhook.disabled or (webhook.next_attempt_at or now) > now:
                 return None
             secrets = self._open(webhook_id, await statements.secrets_of(connection, webhook_id), now)
@@ -147,7 +148,7 @@ class Deliveries:
             if retries:
                 events = await find_single_events(connection, system_caller(), _filters(webhook), retries)
                 return DeliveryPage(webhook, secrets, events, retries=retries)
-            replay = await statements.next_replay(connection, webhook_id)
+            replay = await next_replay(connection, webhook_id)
             if replay is None:
                 return None
             filters = replace(_filters(webhook), since=replay.since, until=replay.until)
@@ -166,7 +167,9 @@ class Deliveries:
         send = self._send_in_order if page.webhook.in_order else self._send_in_any_order
         attempts = await send(page, end)
         async with self._database.transaction() as connection:
-            webhook = await statements.find_webhook(connection, page.webhook.id, system_caller(), lock=True)
+            webhook = await statements.find_webhook(
+                connection, page.webhook.id, system_caller(), self._now(), lock=True
+            )
             if webhook is None:
                 return False
             if attempts:
@@ -231,7 +234,7 @@ class Deliveries:
             await statements.delete_retries(connection, webhook.id, [*arrived, *missing])
         position = webhook.position if page.retries or page.replay else _position_after(page, attempts)
         if page.replay is not None:
-            await statements.advance_replay(connection, page.replay, _position_after(page, attempts))
+            await advance_replay(connection, page.replay, _position_after(page, attempts))
         if failed and not page.webhook.in_order:
             again = {event.id: page.retries.get(event.id, 0) + 1 for event, _ in failed}
             kept = {event_id: _again(number, now) for event_id, number in again.items() if number < MAX_ATTEMPTS}

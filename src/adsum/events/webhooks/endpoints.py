@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
+from adsum.events.webhooks.replays.service import WebhookReplays
 from adsum.events.webhooks.schemas import (
     AttemptItem,
     ChangedWebhookBody,
@@ -20,6 +21,7 @@ from adsum.events.webhooks.schemas import (
     ReplayBody,
     ReplayItem,
     WebhookItem,
+    WebhookQuery,
     WebhookRotationBody,
     WebhookWithSecretItem,
 )
@@ -28,7 +30,7 @@ from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
-from adsum.platform.http.queries import SchoolQuery
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import Page, PathId, page_of_items
 
 router = APIRouter(prefix="/webhooks", tags=["events"], route_class=JsonRoute)
@@ -37,13 +39,15 @@ WebhookService = Annotated[Webhooks, Depends(provided(Webhooks))]
 WebhookId = Annotated[PathId, Path(alias="id")]
 
 
-@router.get("", name="listWebhooks", summary="Webhooks")
+@router.get("", name="listWebhooks", summary="Webhooks", responses=raises(NotFound))
 async def list_webhooks(
-    query: Annotated[SchoolQuery, Query()], webhooks: WebhookService, caller: Manager
+    query: Annotated[WebhookQuery, Query()], webhooks: WebhookService, caller: Manager
 ) -> Page[WebhookItem]:
-    """The webhooks that the caller sees, by id, on one page. `schoolId` leaves out those of all schools."""
-    found = await webhooks.list_webhooks(caller, query.school_id)
-    return Page(items=[WebhookItem.of(each) for each in found], next_cursor=None)
+    """The webhooks that the caller sees, by id. `schoolId` leaves out those of all schools; a school that the caller
+    does not see is 404.
+    """
+    page = await webhooks.page(caller, query.page, query.school_id)
+    return page_of_items(page, WebhookItem.of)
 
 
 @router.post(
@@ -69,6 +73,9 @@ async def change_webhook(
 ) -> WebhookItem:
     """Changes the fields that the body has. A webhook that is enabled again receives what it has missed, as far as
     events are kept.
+
+    The webhook stops once the API key has ended that has set its URL. Who sets it anew, or enables the webhook after
+    that, takes it over.
     """
     changed = await webhooks.change(
         webhook_id,
@@ -113,15 +120,19 @@ async def list_deliveries(
 
 
 @router.post("/{id}/replay", name="replayEvents", summary="Deliver events again", status_code=HTTPStatus.ACCEPTED)
+@costly
 async def replay_events(
-    webhook_id: WebhookId, body: ReplayBody, webhooks: WebhookService, caller: Manager
+    webhook_id: WebhookId,
+    body: ReplayBody,
+    replays: Annotated[WebhookReplays, Depends(provided(WebhookReplays))],
+    caller: Manager,
 ) -> ReplayItem:
     """Delivers one event, or the events of a period that the webhook has passed, once more. Events from before
     the webhook was created are delivered, too. The events of a period come in their order, between new events, which go
-    first.
+    first. Periods that overlap are one replay, which begins anew: no event waits twice.
     """
     if body.event_id is not None:
-        return ReplayItem(events=await webhooks.replay_event(webhook_id, body.event_id, caller))
+        return ReplayItem(events=await replays.replay_event(webhook_id, body.event_id, caller))
     assert body.since is not None, "the body has an event or a period"
     assert body.until is not None, "the body has an event or a period"
-    return ReplayItem(events=await webhooks.replay_period(webhook_id, body.since, body.until, caller))
+    return ReplayItem(events=await replays.replay_period(webhook_id, body.since, body.until, caller))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from adsum.accounts.access import Caller
@@ -11,6 +11,8 @@ from adsum.events.webhooks.service import Webhooks
 from adsum.platform.errors import Invalid
 from adsum.platform.paging import MAX_LIMIT, PageRequest, RowPage
 from adsum.platform.texts import list_key
+from adsum.roster.rules import NamedIds, Names
+from adsum.roster.service import Naming
 from adsum.schools.rules import School
 from adsum.schools.service import Schools
 
@@ -39,6 +41,7 @@ class WebhookView:
     Attributes:
         webhook: the webhook.
         school: whose events it receives; None: all events.
+        people: the name of its creator.
         time_zone: of its school, or of all schools of the visitor; UTC if they have different ones.
         waiting: events that it has still to receive.
         log: attempts, the newest first.
@@ -47,6 +50,7 @@ class WebhookView:
 
     webhook: Webhook
     school: School | None
+    people: Names
     time_zone: str
     waiting: Waiting
     log: RowPage[Delivery]
@@ -69,9 +73,10 @@ class WebhookSettings:
 class WebhookPageData:
     """Collects the pages. Every method raises Forbidden without `webhook:manage`."""
 
-    def __init__(self, webhooks: Webhooks, schools: Schools) -> None:
+    def __init__(self, webhooks: Webhooks, schools: Schools, naming: Naming) -> None:
         self._webhooks = webhooks
         self._schools = schools
+        self._naming = naming
 
     async def listed(self, caller: Caller) -> WebhookList:
         """All webhooks that the caller sees."""
@@ -101,6 +106,7 @@ class WebhookPageData:
         return WebhookView(
             webhook=webhook,
             school=school,
+            people=await self._naming.names_of(NamedIds(people=_creators(webhook)), caller),
             time_zone=await self._time_zone(school, caller),
             waiting=await self._webhooks.count_waiting(webhook_id, caller),
             log=log,
@@ -115,3 +121,7 @@ class WebhookPageData:
 
     async def _time_zone(self, school: School | None, caller: Caller) -> str:
         return school.time_zone if school is not None else await self._schools.time_zone(caller)
+
+
+def _creators(webhook: Webhook) -> Collection[int]:
+    return () if webhook.created_user_id is None else (webhook.created_user_id,)

@@ -15,12 +15,14 @@ from pydantic import BaseModel, Field
 from adsum.accounts.access import Permission
 from adsum.accounts.visitors import Visitor, visitor_with
 from adsum.events.webhooks.page_data import WebhookPageData
+from adsum.events.webhooks.replays.service import WebhookReplays
 from adsum.events.webhooks.rules import RETRY_FOR, Webhook
 from adsum.events.webhooks.sending import DEADLINE_S
 from adsum.events.webhooks.service import NewWebhook, Webhooks
 from adsum.platform.database.new_events import EventType
 from adsum.platform.errors import AdsumError, ConfirmationNeeded, Forbidden, Violation, refuse
 from adsum.platform.http.dependencies import Now, provided
+from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import PathId, PlainText
 from adsum.platform.pages.forms import WRONG, redirect_to, status_with
 from adsum.platform.pages.rendering import site_of
@@ -233,10 +235,11 @@ async def test_webhook(webhook_id: WebhookId, service: WebhookService, visitor: 
 
 
 @router.post("/{id}/replay")
+@costly
 async def replay(
     request: Request,
     webhook_id: WebhookId,
-    service: WebhookService,
+    replays: Annotated[WebhookReplays, Depends(provided(WebhookReplays))],
     page_data: PageData,
     visitor: Manager,
     now: Now,
@@ -245,10 +248,10 @@ async def replay(
     """Delivers one event again, or those of a period."""
     try:
         if form.event is not None:
-            count = await service.replay_event(webhook_id, form.event, visitor.caller)
+            count = await replays.replay_event(webhook_id, form.event, visitor.caller)
         else:
             view = await page_data.settings(webhook_id, visitor.caller)
-            count = await service.replay_period(webhook_id, *form.period(view.time_zone), visitor.caller)
+            count = await replays.replay_period(webhook_id, *form.period(view.time_zone), visitor.caller)
     except REFUSED as error:
         return await _webhook(request, page_data, visitor, now, webhook_id, replay=form, error=error)
     return redirect_to(f"{PATH}/{webhook_id}?done=again&count={count}")

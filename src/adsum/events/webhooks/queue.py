@@ -111,7 +111,7 @@ class Dispatch:
     async def dispatch(self) -> bool:
         """Adds the messages that are due. Returns whether any webhook is enabled."""
         async with self._database.autocommit_read() as connection:
-            if not await has_enabled(connection):
+            if not await has_enabled(connection, self._now()):
                 return False
         if self._pace.is_busy:
             await self._numbering.number_some(NUMBERED_BESIDE_ATTENDANCE)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
+    RowMapping,
     Select,
     Subquery,
     and_,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    not_,
     or_,
     select,
     true,
@@ -25,16 +27,33 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adsum.accounts.access import Caller
+from adsum.accounts.tables import api_keys
 from adsum.accounts.visibility import in_visible_school
-from adsum.events.webhooks.rules import Attempt, Delivery, Disabled, Retry, Waiting, Webhook, next_attempt_after
+from adsum.events.webhooks.rules import (
+    STOPPED,
+    Attempt,
+    Delivery,
+    Disabled,
+    Retry,
+    Waiting,
+    Webhook,
+    next_attempt_after,
+)
 from adsum.events.webhooks.tables import HAS_FAILED, webhook_deliveries, webhook_replays, webhook_retries, webhooks
 from adsum.platform.database.filters import equal
 from adsum.platform.database.new_events import events
 from adsum.platform.database.sql_files import sql_file
 
 _SET_NEWEST = sql_file("adsum.events.webhooks", "set_newest")
-_ENABLED = (webhooks.c.disabled.is_(None), webhooks.c.deleted_at.is_(None))
-_COLUMNS = tuple(webhooks.c[each.name] for each in fields(Webhook))
+# When the key that has set the URL ends: a key that is revoked has ended, also before it expires.
+_KEY_ENDS_AT = (
+    select(func.coalesce(api_keys.c.revoked_at, api_keys.c.expires_at))
+    .where(api_keys.c.id == webhooks.c.ends_with_key_id)
+    .scalar_subquery()
+)
+_COLUMNS = tuple(
+    _KEY_ENDS_AT.label(each.name) if each.name == "key_ends_at" else webhooks.c[each.name] for each in fields(Webhook)
+)
 _DELIVERY = tuple(
     webhook_deliveries.c[name]
     for name in ("id", "webhook_id", "event_id", "event_type", "number", *(each.name for each in fields(Attempt)))
@@ -49,28 +68,6 @@ class SealedSecrets(NamedTuple):
     earlier_ends_at: datetime | None
 
 
-class Received(NamedTuple):
-    """Events that a webhook receives, among some that were looked at: their number, the first and the last one, and of
-    all that were looked at the last one, and the time of the latest one. None: there was none.
-    """
-
-    number: int
-    first: int | None
-    last: int | None
-    complete: int | None
-    latest: datetime | None
-
-
-class Replay(NamedTuple):
-    """A replay of the events of a period: those after `position` up to `last_id` are still to be delivered again."""
-
-    id: int
-    since: datetime
-    until: datetime
-    position: int
-    last_id: int
-
-
 async def add_webhook(connection: AsyncConnection, values: Mapping[str, Any]) -> int:
     """Stores a webhook. Returns its id."""
     webhook_id = await connection.scalar(insert(webhooks).values(dict(values)).returning(webhooks.c.id))
@@ -79,34 +76,60 @@ async def add_webhook(connection: AsyncConnection, values: Mapping[str, Any]) ->
 
 
 async def find_webhook(
-    connection: AsyncConnection, webhook_id: int, caller: Caller, *, lock: bool = False
+    connection: AsyncConnection, webhook_id: int, caller: Caller, now: datetime, *, lock: bool = False
 ) -> Webhook | None:
     """A webhook that the caller sees: those of all schools are for callers of all schools."""
     query = _select(in_visible_school(caller, webhooks.c.school_id), webhooks.c.id == webhook_id)
-    row = (await connection.execute(query.with_for_update() if lock else query)).one_or_none()
-    return None if row is None else _webhook(*row)
+    rows = await connection.execute(query.with_for_update(of=webhooks) if lock else query)
+    row = rows.mappings().one_or_none()
+    return None if row is None else _webhook(row, now)
 
 
 async def list_webhooks(
-    connection: AsyncConnection, caller: Caller, disabled: Collection[Disabled] = (), school_id: int | None = None
+    connection: AsyncConnection,
+    caller: Caller,
+    now: datetime,
+    school_id: int | None = None,
+    *,
+    after: int = 0,
+    limit: int | None = None,
 ) -> list[Webhook]:
-    """The webhooks that the caller sees, by id; with `disabled` those that are disabled for one of these reasons."""
-    which = equal((webhooks.c.school_id, school_id))
-    query = _select(in_visible_school(caller, webhooks.c.school_id), *which).order_by(webhooks.c.id)
-    if disabled:
-        query = query.where(webhooks.c.disabled.in_(disabled))
-    return [_webhook(*row) for row in await connection.execute(query)]
+    """The webhooks that the caller sees, by id, after an id; at most `limit`, None: all."""
+    which = (*equal((webhooks.c.school_id, school_id)), webhooks.c.id > after)
+    query = _select(in_visible_school(caller, webhooks.c.school_id), *which).order_by(webhooks.c.id).limit(limit)
+    return [_webhook(row, now) for row in (await connection.execute(query)).mappings()]
+
+
+async def list_stopped(connection: AsyncConnection, caller: Caller, now: datetime) -> list[Webhook]:
+    """The webhooks that the caller sees and that have stopped without anybody having disabled them, by id."""
+    has_stopped = or_(webhooks.c.disabled.in_(STOPPED), and_(webhooks.c.disabled.is_(None), _has_ended_key(now)))
+    query = _select(in_visible_school(caller, webhooks.c.school_id), has_stopped).order_by(webhooks.c.id)
+    return [_webhook(row, now) for row in (await connection.execute(query)).mappings()]
 
 
 def _select(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     return select(*_COLUMNS).where(webhooks.c.deleted_at.is_(None), *which)
 
 
-def _webhook(webhook_id: int, url: str, event_types: list[str], *more: Any) -> Webhook:
-    school_id, in_order, created_at, disabled, *rest = more
-    reason = None if disabled is None else Disabled(disabled)
-    found = Webhook(webhook_id, url, tuple(event_types), school_id, in_order, created_at, reason, *rest)
-    return replace(found, next_attempt_at=None) if reason else found  # the column stays until it is enabled
+def _webhook(row: RowMapping, now: datetime) -> Webhook:
+    values: dict[str, Any] = {**row, "event_types": tuple(row["event_types"])}
+    if values["disabled"] is not None:
+        # The column stays until it is enabled.
+        values |= {"disabled": Disabled(values["disabled"]), "next_attempt_at": None}
+    elif values["key_ends_at"] is not None and values["key_ends_at"] <= now:
+        values |= {"disabled": Disabled.KEY_ENDED, "disabled_at": values["key_ends_at"], "next_attempt_at": None}
+    return Webhook(**values)
+
+
+def is_enabled(now: datetime) -> ColumnElement[bool]:
+    """Whether a webhook receives anything: nobody has disabled it, and the key that has set its URL has not ended."""
+    return and_(webhooks.c.disabled.is_(None), webhooks.c.deleted_at.is_(None), not_(_has_ended_key(now)))
+
+
+def _has_ended_key(now: datetime) -> ColumnElement[bool]:
+    c = api_keys.c
+    ended = (c.id == webhooks.c.ends_with_key_id, func.coalesce(c.revoked_at, c.expires_at) <= now)
+    return exists(select(c.id).where(*ended))
 
 
 async def change_webhook(connection: AsyncConnection, webhook_id: int, values: Mapping[str, Any]) -> None:
@@ -167,9 +190,9 @@ async def replace_secret(connection: AsyncConnection, webhook_id: int, before: s
     return changed > 0
 
 
-async def has_enabled(connection: AsyncConnection) -> bool:
+async def has_enabled(connection: AsyncConnection, now: datetime) -> bool:
     """Whether any webhook is enabled."""
-    return await connection.scalar(select(webhooks.c.id).where(*_ENABLED).limit(1)) is not None
+    return await connection.scalar(select(webhooks.c.id).where(is_enabled(now)).limit(1)) is not None
 
 
 async def set_newest(connection: AsyncConnection, position: int, last_id: int) -> None:
@@ -185,7 +208,7 @@ async def webhooks_to_deliver(connection: AsyncConnection, now: datetime) -> lis
     is_due = exists(select(retry.event_id).where(retry.webhook_id == c.id, retry.next_attempt_at <= now))
     has_replay = exists(select(replay.id).where(replay.webhook_id == c.id))
     query = select(c.id).where(
-        *_ENABLED,
+        is_enabled(now),
         or_(c.next_attempt_at.is_(None), c.next_attempt_at <= now),
         or_(c.position < c.newest_id, is_due, has_replay),
     )
@@ -200,9 +223,9 @@ async def due_retries(connection: AsyncConnection, webhook_id: int, now: datetim
     return {row.event_id: row.attempts for row in rows}
 
 
-async def count_retries(connection: AsyncConnection, limit: int) -> int:
+async def count_retries(connection: AsyncConnection, now: datetime, limit: int) -> int:
     """The number of events that enabled webhooks are to deliver again, at most `limit`."""
-    retries = select(webhook_retries.c.event_id).join(webhooks).where(*_ENABLED).limit(limit).subquery()
+    retries = select(webhook_retries.c.event_id).join(webhooks).where(is_enabled(now)).limit(limit).subquery()
     return await connection.scalar(select(func.count()).select_from(retries)) or 0
 
 
@@ -234,70 +257,7 @@ async def delete_retries(connection: AsyncConnection, webhook_id: int, event_ids
     await connection.execute(delete(webhook_retries).where(c.webhook_id == webhook_id, c.event_id.in_(event_ids)))
 
 
-async def find_received(
-    connection: AsyncConnection, webhook: Webhook, since: datetime, until: datetime, after: int, limit: int
-) -> Received:
-    """The events of a period that the webhook receives, among the next `limit` events after an id and up to its
-    position.
-    """
-    c = events.c
-    kept = (c.id > after, c.id <= webhook.position)
-    scanned = select(c.id, c.type, c.school_id, c.occurred_at).where(*kept).order_by(c.id).limit(limit).subquery()
-    is_received = and_(
-        *(scanned.c.occurred_at >= since, scanned.c.occurred_at < until), *_received_by(webhook, scanned.c)
-    )
-    received = case((is_received, scanned.c.id))
-    query = select(
-        *(func.count(received), func.min(received), func.max(received)),
-        *(func.max(scanned.c.id), func.max(scanned.c.occurred_at)),
-    )
-    return Received(*(await connection.execute(query)).one())
-
-
-async def add_replay(
-    connection: AsyncConnection, webhook_id: int, since: datetime, until: datetime, after: int, last_id: int
-) -> None:
-    """Begins a replay of the events of a period, of which those after an id up to `last_id` are received. A replay of
-    the same period that is under way begins anew. The caller has locked the webhook.
-    """
-    replay = webhook_replays.c
-    same = (replay.webhook_id == webhook_id, replay.since == since, replay.until == until)
-    await connection.execute(delete(webhook_replays).where(*same))
-    values = {"webhook_id": webhook_id, "since": since, "until": until, "position": after, "last_id": last_id}
-    await connection.execute(insert(webhook_replays).values(values))
-
-
-async def next_replay(connection: AsyncConnection, webhook_id: int) -> Replay | None:
-    """The oldest replay of a webhook that is under way."""
-    c = webhook_replays.c
-    query = select(c.id, c.since, c.until, c.position, c.last_id).where(c.webhook_id == webhook_id)
-    row = (await connection.execute(query.order_by(c.id).limit(1))).one_or_none()
-    return None if row is None else Replay(*row)
-
-
-async def advance_replay(connection: AsyncConnection, replay: Replay, position: int) -> None:
-    """Moves a replay past what was delivered again. It ends after its last event. The caller has locked the webhook."""
-    which = webhook_replays.c.id == replay.id
-    if position >= replay.last_id:
-        await connection.execute(delete(webhook_replays).where(which))
-    else:
-        await connection.execute(update(webhook_replays).where(which).values(position=position))
-
-
-async def count_replays(connection: AsyncConnection) -> int:
-    """The number of replays of enabled webhooks that are under way."""
-    c = webhook_replays.c
-    is_enabled = exists(select(webhooks.c.id).where(webhooks.c.id == c.webhook_id, *_ENABLED))
-    return await connection.scalar(select(func.count()).select_from(webhook_replays).where(is_enabled)) or 0
-
-
-async def is_received(connection: AsyncConnection, webhook: Webhook, event_id: int) -> bool:
-    """Whether the webhook receives an event that is kept and that it has passed."""
-    which = (events.c.id == event_id, events.c.id <= webhook.position, *_received_by(webhook))
-    return await connection.scalar(select(events.c.id).where(*which)) is not None
-
-
-def _received_by(webhook: Webhook, c: Any = events.c) -> list[ColumnElement[bool]]:
+def received_by(webhook: Webhook, c: Any = events.c) -> list[ColumnElement[bool]]:
     """The conditions of events that the webhook receives. `c`: the columns of the events."""
     which = equal((c.school_id, webhook.school_id))
     return [*which, c.type.in_(webhook.event_types)] if webhook.event_types else which
@@ -321,7 +281,7 @@ async def count_waiting(connection: AsyncConnection, webhook: Webhook, after: in
 
 async def _count_received(connection: AsyncConnection, scanned: Subquery, webhook: Webhook) -> tuple[int, int]:
     """Of scanned events, the number of those that the webhook receives, and of all."""
-    received = case((and_(scanned.c.is_meant, *_received_by(webhook, scanned.c)), scanned.c.id))
+    received = case((and_(scanned.c.is_meant, *received_by(webhook, scanned.c)), scanned.c.id))
     count, number = (await connection.execute(select(func.count(received), func.count(scanned.c.id)))).one()
     return count, number
 

@@ -40,11 +40,18 @@ MAX_ANSWER = 500
 
 
 class Disabled(StrEnum):
-    """Why a webhook is disabled: a person did it, deliveries failed for `RETRY_FOR`, or the receiver answered 410."""
+    """Why a webhook is disabled: a person did it, deliveries failed for `RETRY_FOR`, the receiver answered 410, or the
+    API key that has set the URL was revoked or has expired. The last one is not stored: the key itself says it.
+    """
 
     BY_PERSON = "by_person"
     FAILING = "failing"
     GONE = "gone"
+    KEY_ENDED = "key_ended"
+
+
+STOPPED = (Disabled.FAILING, Disabled.GONE, Disabled.KEY_ENDED)
+"""Why webhooks stop without anybody having disabled them."""
 
 
 class NoAnswerReason(StrEnum):
@@ -67,6 +74,11 @@ class Webhook:
         school_id: it receives events about this school alone; None: all events.
         in_order: whether a failed delivery holds up the events after it.
         created_at: when it was created. It receives what happened after that; earlier events only by a replay.
+        created_role: the role of its creator; None: nobody knows who created it.
+        created_user_id: the creator; None: an API key or the command line.
+        created_key_id: the API key of the request that created it; None: none.
+        ends_with_key_id: the API key that has set the URL; None: a person or the command line has.
+        key_ends_at: when this key expires, or was revoked; None: neither.
         disabled: why it receives nothing; None: it is enabled.
         disabled_at: since when.
         newest_id: the id of the newest event that it is to receive, as far as the dispatcher knows.
@@ -83,6 +95,11 @@ class Webhook:
     school_id: int | None
     in_order: bool
     created_at: datetime
+    created_role: str | None
+    created_user_id: int | None
+    created_key_id: int | None
+    ends_with_key_id: int | None
+    key_ends_at: datetime | None
     disabled: Disabled | None
     disabled_at: datetime | None
     newest_id: int

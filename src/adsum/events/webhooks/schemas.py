@@ -12,7 +12,7 @@ from adsum.events.webhooks.rules import MAX_URL, Attempt, Delivery, Disabled, We
 from adsum.events.webhooks.service import MAX_OVERLAP, NewWebhook, WebhookWithSecret
 from adsum.platform.database.new_events import EventType
 from adsum.platform.http.queries import PageQuery
-from adsum.platform.http.schemas import Flag, Id, Moment, PlainText, Schema, SentMoment, SentSchema
+from adsum.platform.http.schemas import Flag, Id, Moment, PathId, PlainText, Schema, SentMoment, SentSchema
 
 Url = Annotated[
     PlainText,
@@ -37,7 +37,7 @@ class WebhookItem(Schema):
         Disabled | None,
         Field(
             description="Why it receives nothing: `by_person`; `failing` for three days; `gone`: the receiver answered "
-            "410. null: it is enabled."
+            "410; `key_ended`: the API key `endsWithKeyId` was revoked or has expired. null: it is enabled."
         ),
     ]
     disabled_at: Annotated[Moment | None, Field(description="Since when it is disabled.")]
@@ -50,6 +50,22 @@ class WebhookItem(Schema):
     ]
     earlier_ends_at: Annotated[
         Moment | None, Field(description="Until when the secret before the last rotation signs, too; it may be over.")
+    ] = None
+    created_by_role: Annotated[
+        str | None,
+        Field(
+            validation_alias="created_role",
+            description="The role of the author, as in records; null: an earlier version has created it.",
+        ),
+    ] = None
+    created_by_user_id: Annotated[int | None, Field(validation_alias="created_user_id")] = None
+    created_by_key_id: Annotated[int | None, Field(validation_alias="created_key_id")] = None
+    ends_with_key_id: Annotated[
+        int | None,
+        Field(
+            description="The API key that has set the URL. Nothing is sent there once it is revoked or has expired. "
+            "null: a person or the command line has set it."
+        ),
     ] = None
 
     @classmethod
@@ -64,7 +80,7 @@ class WebhookWithSecretItem(WebhookItem):
 
     @classmethod
     def showing(cls, new: WebhookWithSecret) -> WebhookWithSecretItem:
-        return cls(**WebhookItem.of(new.webhook).model_dump(), secret=new.secret)
+        return cls(**WebhookItem.of(new.webhook).model_dump(by_alias=False), secret=new.secret)
 
 
 class NewWebhookBody(SentSchema):
@@ -157,6 +173,12 @@ class DeliveryItem(AttemptItem):
             "next_attempt_at": delivery.next_attempt_at,
         }
         return cls.model_validate(AttemptItem.of(delivery.attempt).model_dump(by_alias=False) | own)
+
+
+class WebhookQuery(PageQuery):
+    """The filters of webhooks."""
+
+    school_id: PathId | None = None
 
 
 class DeliveryQuery(PageQuery):

@@ -1,21 +1,19 @@
-"""Webhooks: create, change, rotate and delete them, read their deliveries, and deliver again."""
+"""Webhooks: create, change, rotate and delete them, and read their deliveries."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
-from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.events.repository import begin_of_period, lock_ends, read_position
-from adsum.events.rules import OUT_OF_ORDER
+from adsum.events.repository import lock_ends, read_position
 from adsum.events.service import SCANNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
+from adsum.events.webhooks.access import details_of, record_action, require_webhook
 from adsum.events.webhooks.delivery import Deliveries, owner_of_secret
 from adsum.events.webhooks.guard import Guard
 from adsum.events.webhooks.rules import (
@@ -32,8 +30,8 @@ from adsum.events.webhooks.rules import (
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.new_events import EventType
-from adsum.platform.errors import Forbidden, Invalid, NotFound, Violation, refuse
-from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
+from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
+from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, every_item, page_of
 from adsum.platform.secret_box import SecretBox
 from adsum.schools.service import require_school
 
@@ -109,18 +107,35 @@ class Webhooks:
             if new.school_id is not None:
                 await require_school(connection, caller, new.school_id)
             last_id = (await lock_ends(connection)).last_id
-            webhook_id = await statements.add_webhook(connection, _first_values(new, last_id, now))
+            values = _first_values(new, last_id, now) | _author(caller)
+            webhook_id = await statements.add_webhook(connection, values)
             sealed = self._box.seal(secret, owner_of_secret(webhook_id))
             await statements.change_webhook(connection, webhook_id, {"secret": sealed})
-            webhook = await _find(connection, webhook_id, caller)
-            await _record(connection, caller, Action.WEBHOOK_CREATED, webhook, after=_content(webhook))
+            webhook = await require_webhook(connection, webhook_id, caller, now)
+            await record_action(connection, caller, Action.WEBHOOK_CREATED, webhook, after=details_of(webhook))
         return WebhookWithSecret(webhook, secret)
 
-    async def list_webhooks(self, caller: Caller, school_id: int | None = None) -> list[Webhook]:
-        """The visible webhooks, by id; with `school_id` those of this school, without those of all schools."""
+    async def page(self, caller: Caller, page: PageRequest, school_id: int | None = None) -> RowPage[Webhook]:
+        """One page of the visible webhooks, by id; with `school_id` those of this school, without those of all schools.
+
+        Raises:
+            NotFound: the caller does not see this school.
+            Invalid: the cursor is wrong.
+        """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
+        query = ("webhooks", school_id)
+        after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
-            return await statements.list_webhooks(connection, caller, school_id=school_id)
+            if school_id is not None:
+                await require_school(connection, caller, school_id)
+            rows = await statements.list_webhooks(
+                connection, caller, self._now(), school_id, after=after, limit=page.limit + 1
+            )
+        return page_of(rows, page, query, lambda row: (row.id,))
+
+    async def list_webhooks(self, caller: Caller, school_id: int | None = None) -> list[Webhook]:
+        """The webhooks of all pages."""
+        return await every_item(lambda page: self.page(caller, page, school_id))
 
     async def last_deliveries(self, caller: Caller) -> Mapping[int, Delivery]:
         """The newest attempt of each visible webhook, by the id of the webhook."""
@@ -129,16 +144,16 @@ class Webhooks:
             return await statements.last_deliveries(connection, caller)
 
     async def stopped(self, caller: Caller) -> list[Webhook]:
-        """The visible webhooks that Adsum has disabled, by id."""
+        """The visible webhooks that have stopped without anybody having disabled them, by id."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.snapshot() as connection:
-            return await statements.list_webhooks(connection, caller, (Disabled.FAILING, Disabled.GONE))
+            return await statements.list_stopped(connection, caller, self._now())
 
     async def count_waiting(self, webhook_id: int, caller: Caller) -> Waiting:
         """The number of events that a webhook has still to receive."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.snapshot() as connection:
-            webhook = await _find(connection, webhook_id, caller)
+            webhook = await require_webhook(connection, webhook_id, caller, self._now())
             after = webhook.position
             if webhook.disabled is None and webhook.newest_id <= webhook.position:  # it receives none of those matched
                 after = max(after, await read_position(connection, DISPATCHER))
@@ -149,7 +164,7 @@ class Webhooks:
         """One webhook."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.snapshot() as connection:
-            return await _find(connection, webhook_id, caller)
+            return await require_webhook(connection, webhook_id, caller, self._now())
 
     async def change(
         self,
@@ -162,7 +177,8 @@ class Webhooks:
         enabled: bool | None = None,
     ) -> Webhook:
         """Changes what is not None. A webhook that is enabled again receives what it has missed. One that is enabled
-        makes its next attempts now.
+        makes its next attempts now. From then on it ends with the API key that has set its URL, or has enabled it after
+        the end of that key; if a person did so, with none.
 
         Raises:
             Invalid: with all violations; also if everything is None.
@@ -174,23 +190,28 @@ class Webhooks:
             raise Invalid(detail, [Violation("empty_change", detail)])
         wrong_url: Sequence[Violation] = () if url is None else await self.violations_of_url(url, caller)
         refuse([*wrong_url, *validate_types(event_types or ())])
-        values: dict[str, Any] = {} if url is None else {"url": url}
+        values: dict[str, Any] = {} if url is None else {"url": url, "ends_with_key_id": caller.key_id}
         values |= {} if event_types is None else {"event_types": sorted(event_types)}
         values |= {} if in_order is None else {"in_order": in_order}
         now = self._now()
         async with self._database.transaction() as connection:
-            before = await _find(connection, webhook_id, caller, lock=True)
+            before = await require_webhook(connection, webhook_id, caller, now, lock=True)
             if enabled is not None:
-                values |= _enabling(before, now, enabled=enabled)
+                values |= _enabling(before, caller, now, enabled=enabled)
             if enabled:
                 await statements.hasten_retries(connection, webhook_id, now)
             values |= await _ends(connection, before, values)
             if values:
                 await statements.change_webhook(connection, webhook_id, values)
-            after = await _find(connection, webhook_id, caller)
+            after = await require_webhook(connection, webhook_id, caller, now)
             if replace(after, newest_id=before.newest_id) != before:
-                await _record(
-                    connection, caller, Action.WEBHOOK_CHANGED, after, before=_content(before), after=_content(after)
+                await record_action(
+                    connection,
+                    caller,
+                    Action.WEBHOOK_CHANGED,
+                    after,
+                    before=details_of(before),
+                    after=details_of(after),
                 )
         return after
 
@@ -208,7 +229,7 @@ class Webhooks:
         secret, now = new_secret(), self._now()
         earlier_ends_at = now + overlap if overlap else None
         async with self._database.transaction() as connection:
-            webhook = await _find(connection, webhook_id, caller, lock=True)
+            webhook = await require_webhook(connection, webhook_id, caller, now, lock=True)
             present = await statements.secrets_of(connection, webhook_id)
             values = {
                 "secret": self._box.seal(secret, owner_of_secret(webhook_id)),
@@ -216,22 +237,24 @@ class Webhooks:
                 "earlier_ends_at": earlier_ends_at,
             }
             await statements.change_webhook(connection, webhook_id, values)
-            await _record(connection, caller, Action.WEBHOOK_ROTATED, webhook)
+            await record_action(
+                *(connection, caller, Action.WEBHOOK_ROTATED, webhook), after={"webhook_id": webhook_id}
+            )
         return WebhookWithSecret(replace(webhook, earlier_ends_at=earlier_ends_at), secret)
 
     async def delete(self, webhook_id: int, caller: Caller) -> None:
         """Deletes a webhook. Nothing is delivered any more; workers delete the log of its deliveries."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.transaction() as connection:
-            webhook = await _find(connection, webhook_id, caller, lock=True)
+            webhook = await require_webhook(connection, webhook_id, caller, self._now(), lock=True)
             await statements.delete_webhook(connection, webhook_id, self._now())
-            await _record(connection, caller, Action.WEBHOOK_DELETED, webhook, before=_content(webhook))
+            await record_action(connection, caller, Action.WEBHOOK_DELETED, webhook, before=details_of(webhook))
 
     async def test(self, webhook_id: int, caller: Caller) -> Attempt:
         """Sends a test to the endpoint, also while the webhook is disabled, and returns the result."""
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         async with self._database.snapshot() as connection:
-            webhook = await _find(connection, webhook_id, caller)
+            webhook = await require_webhook(connection, webhook_id, caller, self._now())
             secrets = await statements.secrets_of(connection, webhook_id)
         return await self._deliveries.test(webhook, secrets)
 
@@ -243,61 +266,11 @@ class Webhooks:
         query = ("deliveries", webhook_id, failed_only)
         before = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
-            webhook = await _find(connection, webhook_id, caller)
+            webhook = await require_webhook(connection, webhook_id, caller, self._now())
             rows = await statements.list_deliveries(
                 connection, webhook, before, page.limit + 1, failed_only=failed_only
             )
         return page_of(rows, page, query, lambda row: (row.id,))
-
-    async def replay_event(self, webhook_id: int, event_id: int, caller: Caller) -> int:
-        """Delivers one event again. Returns 1.
-
-        Raises:
-            Invalid: the webhook does not receive this event, it is not kept, or it is still to be delivered.
-        """
-        require_permission(caller, Permission.WEBHOOK_MANAGE)
-        async with self._database.transaction() as connection:
-            webhook = await _find(connection, webhook_id, caller, lock=True)
-            if not await statements.is_received(connection, webhook, event_id):
-                detail = f"webhook {webhook_id} has passed no event {event_id}"
-                raise Invalid(detail, [Violation("unknown_event", detail, "/eventId")])
-            await statements.set_retries(connection, webhook_id, {event_id: (0, self._now())})
-        return 1
-
-    async def replay_period(self, webhook_id: int, since: datetime, until: datetime, caller: Caller) -> int:
-        """Delivers the events of a period again, the end excluded. Returns their number.
-
-        New events are not held up: the next part of a replay is delivered when no new event waits.
-        """
-        require_permission(caller, Permission.WEBHOOK_MANAGE)
-        if until <= since:
-            detail = "the end must be after the beginning"
-            raise Invalid(detail, [Violation("times_reversed", detail, "/until")])
-        async with self._database.snapshot() as connection:
-            webhook = await _find(connection, webhook_id, caller)
-        count, ids = await self._find_received(webhook, since, until)
-        if not ids:
-            return 0
-        async with self._database.transaction() as connection:
-            await _find(connection, webhook_id, caller, lock=True)
-            await statements.add_replay(connection, webhook_id, since, until, ids[0] - 1, ids[-1])
-        return count
-
-    async def _find_received(self, webhook: Webhook, since: datetime, until: datetime) -> tuple[int, Sequence[int]]:
-        """The number of the events of a period that the webhook receives and has passed, and some of their ids: the
-        first, the last, and those between two steps. Each step reads a bounded part of the log, and locks nothing.
-        """
-        count, ids, at_once = 0, list[int](), self._scanned_at_once
-        async with self._database.autocommit_read() as connection:
-            position = await begin_of_period(connection, since, range(webhook.position + 1), at_once)
-        while position is not None:
-            async with self._database.autocommit_read() as connection:
-                found = await statements.find_received(connection, webhook, since, until, position, at_once)
-            count, position = count + found.number, found.complete
-            ids += [each for each in (found.first, found.last) if each is not None]
-            if found.latest is not None and found.latest - OUT_OF_ORDER >= until:
-                break
-        return count, ids
 
     async def violations_of_url(self, url: str, caller: Caller) -> Sequence[Violation]:
         """Why a URL would be refused. Webhooks reach public addresses with TLS, and allowed networks."""
@@ -356,41 +329,20 @@ async def _ends(connection: Connection, webhook: Webhook, changed: Mapping[str, 
     return ends
 
 
-def _enabling(webhook: Webhook, now: datetime, *, enabled: bool) -> Mapping[str, Any]:
-    if not enabled:
-        return {} if webhook.disabled else {"disabled": Disabled.BY_PERSON.value, "disabled_at": now}
-    health = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
-    return health | {"disabled": None, "disabled_at": None}
-
-
-def _content(webhook: Webhook) -> dict[str, Any]:
-    """The content for the audit log. The path and the query of a URL may hold a secret of the receiver."""
+def _author(caller: Caller) -> dict[str, Any]:
     return {
-        "webhook_id": webhook.id,
-        "host": webhook.host,
-        "url_sha256": hashlib.sha256(webhook.url.encode()).hexdigest(),
-        "event_types": list(webhook.event_types),
-        "in_order": webhook.in_order,
-        "disabled": webhook.disabled,
+        "created_role": caller.role.value,
+        "created_user_id": caller.user_id,
+        "created_key_id": caller.key_id,
+        "ends_with_key_id": caller.key_id,
     }
 
 
-async def _record(
-    connection: Connection,
-    caller: Caller,
-    action: Action,
-    webhook: Webhook,
-    *,
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-) -> None:
-    if before is None and after is None:
-        after = {"webhook_id": webhook.id}
-    await record(connection, caller, action, school_id=webhook.school_id, before=before, after=after)
-
-
-async def _find(connection: Connection, webhook_id: int, caller: Caller, *, lock: bool = False) -> Webhook:
-    webhook = await statements.find_webhook(connection, webhook_id, caller, lock=lock)
-    if webhook is None:
-        raise NotFound(f"there is no webhook {webhook_id}", id=webhook_id)
-    return webhook
+def _enabling(webhook: Webhook, caller: Caller, now: datetime, *, enabled: bool) -> Mapping[str, Any]:
+    if not enabled:
+        stays = webhook.disabled not in (None, Disabled.KEY_ENDED)
+        return {} if stays else {"disabled": Disabled.BY_PERSON.value, "disabled_at": now}
+    health = {"attempts": 0, "failing_since": None, "next_attempt_at": None}
+    has_ended_key = webhook.key_ends_at is not None and webhook.key_ends_at <= now
+    key = {"ends_with_key_id": caller.key_id} if has_ended_key else {}
+    return health | key | {"disabled": None, "disabled_at": None}

@@ -20,6 +20,12 @@ webhooks = Table(
     Column("earlier_secret", String(255)),
     Column("earlier_ends_at", Instant),
     Column("created_at", Instant, nullable=False),
+    # NULL: a release before 0072 has created it, and the audit log does not say who.
+    Column("created_role", String(32)),
+    Column("created_user_id", BigInt, ForeignKey("users.id")),
+    Column("created_key_id", BigInt, ForeignKey("api_keys.id")),
+    # The API key that has set the URL: once it has ended, nothing is sent there. NULL: a person has set it.
+    Column("ends_with_key_id", BigInt, ForeignKey("api_keys.id")),
     Column("disabled", String(16)),
     Column("disabled_at", Instant),
     # From then on it is invisible, and its rows are deleted in pages.

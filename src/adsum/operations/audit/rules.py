@@ -67,6 +67,7 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.WEBHOOK_CHANGED,
         Action.WEBHOOK_ROTATED,
         Action.WEBHOOK_DELETED,
+        Action.WEBHOOK_REPLAYED,
     ),
     Area.SCHOOLS: (
         Action.SCHOOL_CHANGED,

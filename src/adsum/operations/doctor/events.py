@@ -29,7 +29,7 @@ async def check_events(database: Database, keys: KeyRing, now: Clock) -> Sequenc
     """Whether events reach the feed and the webhooks. Raises Unavailable."""
     health = await HealthOfEvents(database, now).read()
     async with database.snapshot() as connection:
-        webhooks = await list_webhooks(connection, system_caller())
+        webhooks = await list_webhooks(connection, system_caller(), now())
         secrets = await list_secrets(connection, 0, MAX_ID)
     if health.unnumbered_for > LATE:
         message = (
@@ -68,10 +68,19 @@ def _is_readable(box: SecretBox, webhook_id: int, sealed: str) -> bool:
 
 
 def _disabled(webhooks: Sequence[Webhook]) -> list[Finding]:
-    ids = [str(each.id) for each in webhooks if each.disabled in (Disabled.FAILING, Disabled.GONE)]
-    message = f"disabled, since their receivers did not take events: {counted(len(ids), 'webhook', ids)}"
+    causes = {
+        "their receivers did not take events": (Disabled.FAILING, Disabled.GONE),
+        "the API keys that have set their URLs have ended": (Disabled.KEY_ENDED,),
+    }
     remedy = f"{_SHOW}  # then adsum webhook enable ID, or adsum webhook delete ID"
-    return [warning("webhooks", message, remedy)] if ids else []
+    findings: list[Finding] = []
+    for cause, reasons in causes.items():
+        ids = [str(each.id) for each in webhooks if each.disabled in reasons]
+        if ids:
+            findings.append(
+                warning("webhooks", f"disabled, since {cause}: {counted(len(ids), 'webhook', ids)}", remedy)
+            )
+    return findings
 
 
 def _failing(webhooks: Sequence[Webhook], now: datetime) -> list[Finding]:

@@ -31,7 +31,9 @@ class LimitSettings(BaseSettings):
     ] = 30_000
     rate_limit_costly: Annotated[
         int,
-        Field(ge=0, description="Exports, imports and reports of one API key or user in a minute. 0: any number."),
+        Field(
+            ge=0, description="Exports, imports, reports and replays of one API key or user in a minute. 0: any number."
+        ),
     ] = 1_200
     database_connections: Annotated[
         int,
