@@ -103,7 +103,7 @@ def weekday_named(text: str) -> int | None:
 
 
 def today_in(zone: str, now: datetime) -> date:
-    """The calendar day in an IANA time zone."""
+    """The calendar day in an IANA time zone. Features ask for the day of a school: `schools/repository.py`."""
     return now.astimezone(ZoneInfo(zone)).date()
 
 
