@@ -6,8 +6,8 @@ on the second database, or at another layer. Left out of the daily form are
 - tests marked `long`;
 - the run on one of the databases, of tests that do not concern statements: mostly on Postgres, where they take twice as
   long. `both_databases` marks tests whose statements no other test has;
-- of the cases of a test that needs servers, all but `CASES`, and of one in a browser all but one: light, dark or on a
-  phone. `every_case` marks tests whose cases are behaviours of their own;
+- of the cases of a test that needs servers, all but one; in a browser, a case is light, dark or on a phone. `every_case`
+  marks tests whose cases are behaviours of their own;
 - most points of exhaustive tests, such as a fault at every step: see `share` in `tests/conftest.py`.
 
 The name of a test decides, so that each run has the same selection. A new test is in the daily form.
@@ -21,9 +21,8 @@ from zlib import crc32
 
 import pytest
 
-CASES = 2
 # Exhaustive tests have a fixture `share`.
-DAILY_SHARE = 3
+DAILY_SHARE = 5
 # One of so many tests runs on Postgres instead of SQLite.
 ON_POSTGRES = 8
 # Tests of statements and of concurrent transactions run on both databases.
@@ -53,7 +52,7 @@ def daily(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         or _without_database(item) not in both
         or _database_of(item) in {None, _chosen_database(item)}
     ]
-    superfluous = {item for cases in _cases(items) for item in sorted(cases, key=_checksum)[_most(cases[0]) :]}
+    superfluous = {item for cases in _cases(items) for item in sorted(cases, key=_checksum)[1:]}
     return [item for item in items if item not in superfluous]
 
 
@@ -77,10 +76,6 @@ def _chosen_database(item: pytest.Item) -> str:
 
 def _without_database(item: pytest.Item) -> str:
     return item.nodeid.replace(_database_of(item) or "", "")
-
-
-def _most(item: pytest.Item) -> int:
-    return 1 if BROWSING in getattr(item, "fixturenames", ()) else CASES
 
 
 def _cases(items: Collection[pytest.Item]) -> Iterator[list[pytest.Item]]:

@@ -223,6 +223,7 @@ async def test_a_provider_that_knows_the_browser_confirms_nothing_until_it_asks_
     assert "max_age" not in await visit.begin()
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("claim", ["soon", [], 1e300, "nan"])
 async def test_a_sign_in_of_no_time_is_refused(visit: Visit, claim: object) -> None:
     await visit.user()

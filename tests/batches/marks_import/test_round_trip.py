@@ -241,6 +241,7 @@ async def test_an_empty_status_is_that_of_a_cleared_mark_only(adsum: Adsum, file
     assert answer.json()["errors"][0]["detail"].startswith("line 3: the status is empty: use one of present, ")
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("same", [True, False])
 async def test_a_file_from_before_a_merge_changes_nothing(adsum: Adsum, files: Files, same: bool) -> None:
     """The removed record and the kept one have a mark in one session, and the removed one another mark alone."""

@@ -107,6 +107,7 @@ async def test_the_remedy_for_the_server_of_up_is_a_restart() -> None:
     assert found["eviction"].remedy == "adsum up  # stopped and started again"
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("facts", "check", "severity", "detail"),
     [

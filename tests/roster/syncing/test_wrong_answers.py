@@ -91,6 +91,7 @@ async def test_a_service_at_which_nobody_listens_is_unavailable(syncing: Syncing
         await syncing.run()
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("fault", "detail"),
     [
@@ -213,6 +214,7 @@ async def test_a_wrong_object_keeps_what_is_stored(syncing: Syncing, importing: 
     assert report.imported.changes_nothing
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize("item", [7, None, {}, {"sourcedId": ["x"]}], ids=str)
 async def test_an_object_without_an_id_ends_nothing(syncing: Syncing, importing: Importing, item: Any) -> None:
     """It may be any of the objects that are missing."""

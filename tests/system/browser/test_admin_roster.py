@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.roster.files import Roster, a_school, in_zip
@@ -30,6 +31,7 @@ def with_school(school: str, students: int) -> Roster:
     return roster
 
 
+@pytest.mark.long
 def test_a_roster_is_shown_as_a_difference_and_then_imported(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN, **PHONE)
     page.goto("/admin/roster")

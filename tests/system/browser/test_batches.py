@@ -96,6 +96,7 @@ def assert_good(page: Page) -> None:
     assert_fits(page)
 
 
+@pytest.mark.long
 def test_a_running_batch_is_shown_until_its_end_although_servers_die_meanwhile(browsing: Browsing) -> None:
     system = browsing.system
     with paused(system):
@@ -190,6 +191,7 @@ def test_an_operator_pauses_and_resumes_the_queue_and_a_teacher_sees_only_own_su
     see_the_end(operator, day)
 
 
+@pytest.mark.long
 def test_an_office_cancels_a_waiting_batch_and_undoes_a_wrong_one_on_a_phone(browsing: Browsing) -> None:
     system, waiting, mistaken = browsing.system, "2025-02-05", "2025-02-06"
     send(system, mistaken)

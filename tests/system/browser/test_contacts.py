@@ -74,6 +74,7 @@ def test_the_card_lists_whom_to_call_with_links_that_dial_and_write(
     assert_fits(page)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("email", ["teacher@school.example", "viewer@school.example"])
 def test_the_card_is_for_the_office_alone(browsing: Browsing, email: str) -> None:
     page = browsing.visitor(email)

@@ -57,6 +57,7 @@ def test_an_open_note_moves_no_button(browsing: Browsing) -> None:
     assert [place(each) for each in page.locator("[data-student] .segments").all()] == before
 
 
+@pytest.mark.long
 def test_a_note_of_a_late_student_can_be_read_while_it_is_typed(browsing: Browsing) -> None:
     page = browsing.visitor(TEACHER)
     page.goto(REGISTER)

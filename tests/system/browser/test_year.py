@@ -95,6 +95,7 @@ def test_reports_lead_from_the_school_to_a_class_to_a_student(browsing: Browsing
     expect(page.get_by_label("From")).to_be_hidden()
 
 
+@pytest.mark.long
 def test_lists_show_students_beside_the_rule_that_selects_them(browsing: Browsing, taken: list[int]) -> None:
     page = browsing.visitor(VIEWER)
     for path in BOTH_LISTS:
