@@ -6,8 +6,8 @@ on the second database, or at another layer. Left out of the daily form are
 - tests marked `long`;
 - the run on one of the databases, of tests that do not concern statements: mostly on Postgres, where they take twice as
   long. `both_databases` marks tests whose statements no other test has;
-- of the cases of a test that needs servers, all but one; in a browser, a case is light, dark or on a phone. `every_case`
-  marks tests whose cases are behaviours of their own;
+- of the cases of a test that needs servers, all but one: in a browser, light, dark or on a phone. `every_case` marks
+  tests whose cases are behaviours of their own;
 - most points of exhaustive tests, such as a fault at every step: see `share` in `tests/conftest.py`.
 
 The name of a test decides, so that each run has the same selection. A new test is in the daily form.
