@@ -14,6 +14,7 @@ from adsum.accounts.sign_ins.tokens import Tokens
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, NotFound, Unauthenticated
 from adsum.platform.paging import PageRequest
+from adsum.roster.people.adoption import adopt
 from adsum.roster.people.rules import (
     NoLogin,
     PersonFilters,
@@ -100,6 +101,18 @@ async def test_a_login_that_is_linked_meanwhile_stays(people: People, database: 
     ]
     results = await asyncio.gather(*add, return_exceptions=True)
     assert sorted(type(each).__name__ for each in results) == ["EmailTaken", "GivenPassword"]
+
+
+async def test_a_login_that_is_linked_while_the_password_is_hashed_stays(
+    people: People, accounts: Accounts, database: Database
+) -> None:
+    school_id = await new_school(database)
+    async with database.transaction() as connection:
+        await make_user(connection, Role.TEACHER, school_id, source_id="t-1")
+    await people.add_login("t@school.example", Role.TEACHER, ADMIN, school_id=school_id, teacher="t-1")
+    prepared = await accounts.prepare_password(PASSWORD, ["t@school.example"])
+    async with database.transaction() as connection:
+        assert await adopt(connection, "t@school.example", school_id, "t-1", prepared, ADMIN) is None
 
 
 async def test_a_teacher_whom_the_roster_disabled_can_be_disabled_for_good(people: People, database: Database) -> None:

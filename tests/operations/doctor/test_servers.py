@@ -142,6 +142,7 @@ async def sqlite(sqlite_url: str) -> AsyncGenerator[Database]:
     await opened.close()
 
 
+@pytest.mark.every_case
 @pytest.mark.parametrize(
     ("revision", "severity", "detail"), [("0000", "error", "lacks migrations"), ("9999", "warning", "the next version")]
 )
