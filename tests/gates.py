@@ -53,8 +53,6 @@ FIRST = (
     Gate("Lint", (*PYTHON, "ruff", "check", ".")),
     Gate("Imports", (sys.executable, "-c", IMPORTS, "--no-logo")),
 )
-# It begins with the first, which use one core.
-TYPES = Gate("Types", (*PYTHON, "basedpyright"))
 DAILY, LONG = "--daily", "--long"
 COVERAGE = (*PYTHON, "slipcover", "--merge", ".coverage.json", "--out", ".coverage.json")
 LAST = (Gate("Every branch of the modules that decide is tested", COVERAGE),)
@@ -76,14 +74,20 @@ def main(arguments: list[str]) -> int:
     """Runs the gates; 1 if any failed, else 0."""
     if arguments not in ([], [LONG]):
         return subprocess.call([*PYTHON, "pytest", *arguments], cwd=ROOT, env=ENVIRONMENT)
-    start, together = time.monotonic(), tests_in(LONG if arguments else DAILY)
+    form = LONG if arguments else DAILY
+    start, together = time.monotonic(), tests_in(form)
     with ThreadPoolExecutor(1 + len(together)) as threads:
-        types = threads.submit(run, TYPES)
+        types = threads.submit(run, types_in(form))  # begins with the first, which use one core
         results = [*map(run, FIRST)]
         results += threads.map(run, together)
     results += [types.result(), *map(run, LAST)]
     summarise(results, time.monotonic() - start)
     return 0 if all(result.passed for result in results) else 1
+
+
+def types_in(form: str) -> Gate:
+    """The daily form checks the types of the product. Tests run, which finds most of what their types would show."""
+    return Gate("Types", (*PYTHON, "basedpyright", *(["src"] if form == DAILY else [])))
 
 
 def tests_in(form: str) -> tuple[Gate, ...]:

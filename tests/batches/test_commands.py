@@ -101,6 +101,7 @@ def test_watching_with_json_prints_one_state_per_line(demo: Commands, demo_worke
     assert demo.output("batch", "watch", BATCH_ID, "--json").splitlines() == watched.splitlines()[-1:]
 
 
+@pytest.mark.long
 def test_a_terminal_shows_a_progress_bar_without_repeating_it_as_text(demo: Commands) -> None:
     demo.output(*CREATE, "--present", "1,2,3")
     demo.output("batch", "cancel", BATCH_ID)

@@ -109,6 +109,7 @@ def clone_for_each_tool(tmp_path: Path, request: pytest.FixtureRequest) -> Clone
     return Clone(tmp_path / "clone", tmp_path / "wheels", tool=request.param)
 
 
+@pytest.mark.long
 def test_the_environment_is_built_once_kept_up_to_date_and_survives_a_move(clone_for_each_tool: Clone) -> None:
     clone = clone_for_each_tool
     status, output, errors = clone.run("batch", "--all")

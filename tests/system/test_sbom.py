@@ -24,6 +24,7 @@ def components(text: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.long
 def test_it_is_valid_and_the_same_on_every_call(text: str) -> None:
     # Its import takes two seconds, in every process that collects the tests.
     from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415

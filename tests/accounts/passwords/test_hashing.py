@@ -51,6 +51,7 @@ async def test_checking_an_account_without_a_password_takes_as_long_and_never_ma
     assert not await Passwords().matches("correct horse", None)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("real_parameters")
 async def test_no_more_than_two_hashes_are_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     checker, running, most, guard = Passwords(), 0, 0, threading.Lock()

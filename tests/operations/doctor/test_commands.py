@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from redis import Redis
 
 from tests.support.commands import commands
@@ -90,6 +91,7 @@ def test_warnings_alone_do_not_fail_the_command(sqlite_url: str, redis_url: str,
     )
 
 
+@pytest.mark.long
 def test_at_a_terminal_each_finding_has_a_sign_and_its_remedy_below(tmp_path: Path) -> None:
     terminal, end = pty.openpty()
     settings = environment(data_dir=str(tmp_path / "data"), secret_key=SECRET)

@@ -298,6 +298,7 @@ async def test_runs_that_were_undone_before_are_marked_in_slices(
             assert (await connection.execute(statement)).all() == expected
 
 
+@pytest.mark.long
 async def test_the_indexes_of_runs_are_made_again_where_one_was_interrupted(unmigrated: Database) -> None:
     for _ in range(49):
         await schema._migrate_once(unmigrated)  # pyright: ignore[reportPrivateUsage]
@@ -374,6 +375,7 @@ async def test_an_index_is_created_while_others_wait_to_migrate(unmigrated: Data
     assert sum(applied) == len(list(missing))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
 async def test_a_migration_that_another_process_holds_up_is_an_outage(
     unmigrated: Database, monkeypatch: pytest.MonkeyPatch

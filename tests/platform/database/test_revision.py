@@ -96,6 +96,7 @@ async def test_a_migration_waits_for_the_users_of_a_table_and_holds_up_no_other_
     assert await migrating == migrations_after(BEFORE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
 async def test_a_table_that_stays_in_use_ends_a_migration_and_keeps_the_schema(
     unmigrated: Database, monkeypatch: pytest.MonkeyPatch

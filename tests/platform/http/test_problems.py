@@ -180,6 +180,7 @@ async def test_every_repeated_name_is_refused_with_its_place(frame: Frame) -> No
     ]
 
 
+@pytest.mark.long
 def test_a_repeated_name_beside_deep_and_wide_values_takes_memory_for_each_value_once() -> None:
     depth, breadth = 400, 100_000
     body = b'{"a": 1, "a": ' + b"[" * depth + b",".join([b"[]"] * breadth) + b"]" * depth + b"}"

@@ -223,6 +223,7 @@ async def test_a_lookup_whose_requests_have_ended_leaves_no_error() -> None:
     await redis.aclose()
 
 
+@pytest.mark.long
 async def test_a_lookup_that_is_cancelled_at_any_step_closes_its_connections(cluster: Cluster) -> None:
     await cluster.recovered()
     await cancel_at_each_step(lambda: require_redis(cluster.url))

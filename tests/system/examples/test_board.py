@@ -181,6 +181,7 @@ async def test_the_board_and_the_command_line_show_the_same_pause(
         assert not (await board.state())["isPaused"]
 
 
+@pytest.mark.long
 async def test_a_board_for_reading_changes_nothing(new_installation: NewInstallation, stack: AsyncExitStack) -> None:
     async with (
         new_installation() as installation,

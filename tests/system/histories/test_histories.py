@@ -17,6 +17,7 @@ def test_any_history_on_sqlite_keeps_the_invariants(
     run(new_world(sqlite_url, chunk_size), 300)
 
 
+@pytest.mark.long
 def test_any_history_on_postgres_keeps_the_invariants(
     new_world: NewWorld, run: RunHistories, postgres_url: str
 ) -> None:
