@@ -123,7 +123,6 @@ async def wrong_settings_are_named(cluster: Cluster, settings: Settings) -> None
     assert f"-p {other.port} CONFIG SET maxmemory-policy noeviction" in (finding.remedy or "")
 
 
-@pytest.mark.long
 async def test_the_doctor_tells_which_shard_is_away(
     cluster: Cluster, adsum: Adsum, settings: Settings, sqlite_url: str
 ) -> None:
