@@ -13,9 +13,9 @@ from adsum.attendance.rules import Mark
 from adsum.attendance.tables import attendance_changes, attendances, contradictions
 from adsum.batches.tables import job_failures
 from adsum.platform.database.columns import metadata
-from adsum.privacy.merging.rules import SingleRecord
+from adsum.privacy.merging.rules import Moved, SingleRecord
 from adsum.privacy.record_schemas import MarkOfData, RequestOfData, SingleRecordOfData
-from adsum.privacy.repository.export import COLUMNS, COLUMNS_OF_SINGLE_RECORD, mark_of_answer
+from adsum.privacy.repository.export import COLUMNS, COLUMNS_OF_SINGLE_RECORD, NUMBERS_OF_MERGE, mark_of_answer
 from adsum.privacy.schemas import MergeOfData
 from adsum.privacy.tables import student_holds, student_merges
 from adsum.registers.order.tables import student_seats
@@ -156,4 +156,5 @@ def test_every_field_of_a_record_is_exported_from_merges() -> None:
     of_record = {each.name for each in fields(SingleRecord)} - {"id", "user_id"}
     assert of_record <= SingleRecordOfData.model_fields.keys()
     assert of_record <= set(COLUMNS_OF_SINGLE_RECORD)
+    assert {each.name for each in fields(Moved)} == set(NUMBERS_OF_MERGE)
     assert {"removed", "moved", "resolved"} <= MergeOfData.model_fields.keys()

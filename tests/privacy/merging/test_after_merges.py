@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import date
 from http import HTTPStatus
 
+from sqlalchemy import select, update
+
 from adsum.accounts.access import Role
 from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.repository.runs import find_runs
 from adsum.platform.paging import PageRequest
+from adsum.privacy.tables import student_merges
 from adsum.reports.rules import GroupBy
 from adsum.reports.service import Scope
 from tests.attendance.corrections.conftest import Register
@@ -37,6 +40,25 @@ async def test_reports_count_the_student_once_after_a_merge(register: Register) 
     rows = {row.key: row.counts for row in (await reports.rates(scope, GroupBy.STUDENT, office, PageRequest())).items}
     assert removed not in rows
     assert (rows[kept].sessions, rows[kept].absent, rows[kept].days, rows[kept].unmarked) == (2, 2, 2, 0)
+
+
+async def test_a_merge_that_another_release_has_stored_is_exported(register: Register) -> None:
+    kept = student_of(register)
+    removed = await second_record(register)
+    await mark(register, NEXT_DAY, **{f"s{removed}": "late"})
+    assert (await merge(register, kept, removed)).is_success
+    async with register.adsum.database.transaction() as connection:
+        (stored,) = (await connection.execute(select(student_merges.c.moved, student_merges.c.removed))).all()
+        other = {name: number for name, number in stored.moved.items() if name != "failures"}
+        values = {"moved": other | {"seats": 2}, "removed": stored.removed | {"pronouns": "she"}}
+        await connection.execute(update(student_merges).values(values))
+
+    answer = await register.api.get(f"/students/{kept}/data")
+
+    assert answer.status_code == HTTPStatus.OK
+    (exported,) = answer.json()["merges"]
+    assert (exported["moved"]["records"], exported["moved"]["failures"]) == (1, 0)
+    assert exported["removed"]["id"] == removed
 
 
 async def test_a_message_of_an_ended_run_that_arrives_after_the_merge_records_nothing(register: Register) -> None:

@@ -211,6 +211,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
 COLUMNS_OF_SINGLE_RECORD = (
     *("status", "note", "arrived_at", "left_at", "office_note", "absence_id", "version", "marked_at", "marked_role"),
 )
+NUMBERS_OF_MERGE = ("records", "absences", "enrolments", "disputed_marks", "failures")
 
 
 def _statement(name: str) -> FileStatement:
@@ -340,10 +341,12 @@ async def _absences(connection: AsyncConnection, student_id: int) -> list[dict[s
 
 
 def _merge(row: Row) -> Row:
+    """Another release may have stored other fields and numbers."""
     removed = asdict(StudentRow.from_json(row["removed"]))
     removed["sourced_id"] = removed.pop("source_id")
-    own = {name: row[name] for name in ("moved", "merged_at", "merged_role")}
-    return own | {
+    return {
+        **{name: row[name] for name in ("merged_at", "merged_role")},
+        "moved": {name: row["moved"].get(name, 0) for name in NUMBERS_OF_MERGE},
         "removed": {name: value for name, value in removed.items() if name not in ("school_id", "active")},
         "resolved": [_resolved(each) for each in row["resolved"]],
     }
