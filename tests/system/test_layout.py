@@ -1,4 +1,4 @@
-"""What keeps the code easy to enter: few packages, modules and lines, and docstrings that name what is beside them."""
+"""Limits of packages, modules and lines, and docstrings of packages that name their folders and modules."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ async def test_a_webhook_ends_with_the_key_that_has_set_its_url(adsum: Adsum, re
     webhook = await adsum.webhooks.create(NewWebhook(receiver.url), CALLER)
     webhook_id = webhook.webhook.id
     by_key = await adsum.webhooks.change(webhook_id, first, url=receiver.url + "2")
-    others = await adsum.webhooks.change(webhook_id, second, in_order=False, enabled=True)
+    others = await adsum.webhooks.change(webhook_id, second, url=by_key.url, in_order=False, enabled=True)
     await adsum.api_keys.revoke(first.key_id)
     stopped = await state(adsum, webhook)
     taken_over = await adsum.webhooks.change(webhook_id, second, enabled=True)

@@ -251,6 +251,22 @@ async def test_a_replay_takes_up_another_one_where_it_has_come_to(
     assert receiver.added == [*range(REPLAY_PAGE + 1), *range(REPLAY_PAGE, 3 * REPLAY_PAGE)]
 
 
+async def test_a_replay_of_events_that_another_one_has_passed_does_not_begin_that_one_again(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    for number in range(3 * REPLAY_PAGE):
+        await happen(adsum, [number], NOW + timedelta(minutes=number))
+    await deliver(adsum, webhook)
+    receiver.received.clear()
+    receiver.answer_of = lambda number: 500 if number == REPLAY_PAGE else 204
+    await replay_all(adsum, webhook)
+    await deliver(adsum, webhook)
+    await adsum.webhook_replays.replay_period(webhook.webhook.id, NOW, NOW + timedelta(minutes=2), CALLER)
+    await deliver(adsum, webhook, system_clock() + timedelta(minutes=1))
+
+    assert receiver.added == [*range(REPLAY_PAGE + 1), *range(REPLAY_PAGE, 3 * REPLAY_PAGE), 0, 1]
+
+
 async def test_waiting_events_are_counted_as_far_as_statements_look(
     adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
 ) -> None:

@@ -74,8 +74,8 @@ async def change_webhook(
     """Changes the fields that the body has. A webhook that is enabled again receives what it has missed, as far as
     events are kept.
 
-    The webhook stops once the API key has ended that has set its URL. Who sets it anew, or enables the webhook after
-    that, takes it over.
+    The webhook stops once the API key has ended that has set its URL. A caller who gives it another URL, or enables it
+    after that, takes it over.
     """
     changed = await webhooks.change(
         webhook_id,
@@ -129,7 +129,7 @@ async def replay_events(
 ) -> ReplayItem:
     """Delivers one event, or the events of a period that the webhook has passed, once more. Events from before
     the webhook was created are delivered, too. The events of a period come in their order, between new events, which go
-    first. Periods that overlap are one replay, which begins anew: no event waits twice.
+    first. An event waits once, also if several replays ask for it.
     """
     if body.event_id is not None:
         return ReplayItem(events=await replays.replay_event(webhook_id, body.event_id, caller))

@@ -177,8 +177,8 @@ class Webhooks:
         enabled: bool | None = None,
     ) -> Webhook:
         """Changes what is not None. A webhook that is enabled again receives what it has missed. One that is enabled
-        makes its next attempts now. From then on it ends with the API key that has set its URL, or has enabled it after
-        the end of that key; if a person did so, with none.
+        makes its next attempts now. With another URL, or enabled after the end of its API key, it ends with the API key
+        of the caller from then on; if a person is the caller, with none. The same URL again changes nothing.
 
         Raises:
             Invalid: with all violations; also if everything is None.
@@ -190,12 +190,12 @@ class Webhooks:
             raise Invalid(detail, [Violation("empty_change", detail)])
         wrong_url: Sequence[Violation] = () if url is None else await self.violations_of_url(url, caller)
         refuse([*wrong_url, *validate_types(event_types or ())])
-        values: dict[str, Any] = {} if url is None else {"url": url, "ends_with_key_id": caller.key_id}
-        values |= {} if event_types is None else {"event_types": sorted(event_types)}
+        values: dict[str, Any] = {} if event_types is None else {"event_types": sorted(event_types)}
         values |= {} if in_order is None else {"in_order": in_order}
         now = self._now()
         async with self._database.transaction() as connection:
             before = await require_webhook(connection, webhook_id, caller, now, lock=True)
+            values |= {} if url in (None, before.url) else {"url": url, "ends_with_key_id": caller.key_id}
             if enabled is not None:
                 values |= _enabling(before, caller, now, enabled=enabled)
             if enabled:

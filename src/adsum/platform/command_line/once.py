@@ -1,4 +1,4 @@
-"""Commands that refuse an option that is given twice, where the last one would win without a word."""
+"""Commands that refuse an option that is given twice. Click would use the last value."""
 
 from __future__ import annotations
 

@@ -60,12 +60,14 @@ async def add_replay(
     connection: AsyncConnection, webhook_id: int, since: datetime, until: datetime, after: int, last_id: int
 ) -> None:
     """Begins a replay of the events of a period, of which those after an id up to `last_id` are received. It takes up
-    the replays under way whose periods overlap with it or touch it, as far as they have come: so no event waits for two
-    replays, however many are begun. The caller has locked the webhook.
+    the replays under way whose periods overlap with it or touch it, and that have not passed its events: so no event
+    waits for two replays, however many are begun, and none is delivered again that only a replay before has delivered.
+    The caller has locked the webhook.
     """
     replay = webhook_replays.c
-    overlapping = (replay.webhook_id == webhook_id, replay.since <= until, replay.until >= since)
-    taken_up = delete(webhook_replays).where(*overlapping)
+    periods_overlap = (replay.since <= until, replay.until >= since)
+    events_overlap = (replay.position <= last_id, replay.last_id >= after)
+    taken_up = delete(webhook_replays).where(replay.webhook_id == webhook_id, *periods_overlap, *events_overlap)
     rows = await connection.execute(taken_up.returning(replay.since, replay.until, replay.position, replay.last_id))
     sinces, untils, positions, last_ids = zip((since, until, after, last_id), *rows, strict=True)
     values = {"since": min(sinces), "until": max(untils), "position": min(positions), "last_id": max(last_ids)}
