@@ -1,4 +1,4 @@
-"""Runs tests in several processes: `-n 4`. They are forked when all tests are collected, which happens only once.
+"""Runs tests in several processes: `-n 6`. They are forked when all tests are collected, which happens only once.
 
 The first process hands out the tests and shows their reports. A process that ends early fails the test that it ran, and
 another one continues.
