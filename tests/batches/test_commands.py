@@ -187,7 +187,7 @@ def test_an_invalid_day_and_a_reused_key_name_their_options(demo: Commands) -> N
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        (("--all", "--on-existing", "maybe"), "'--on-existing': 'maybe' is none of skip, update, fail\n"),
+        (("--all", "--on-existing", "maybe"), "'--on-existing': 'maybe' is not one of skip, update, fail\n"),
         ((), "no student is named: add --all, or one of --present, --absent, --late, --excused\n"),
     ],
 )

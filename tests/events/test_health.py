@@ -145,7 +145,7 @@ async def test_the_doctor_names_webhooks_that_fail_and_those_that_adsum_has_disa
 
     soon, late = await found(adsum), await found(adsum, lambda: system_clock() + timedelta(minutes=11))
 
-    disabled = f"disabled, since their receivers did not take events: 1 webhook: {gone.webhook.id}"
+    disabled = f"disabled because their receivers did not take events: 1 webhook: {gone.webhook.id}"
     failing = f"deliveries fail for more than 10 minutes: 1 webhook: {webhook.webhook.id}"
     assert soon[1:] == [("webhooks", "warning", disabled)]
     assert ("webhooks", "warning", failing) in late
@@ -155,7 +155,8 @@ async def test_the_doctor_names_webhooks_whose_key_has_ended(adsum: Adsum, recei
     key = await caller_with_key(adsum, system_clock() + timedelta(days=1))
     webhook = await adsum.webhooks.create(NewWebhook(receiver.url), key)
 
-    message = f"disabled, since the API keys that have set their URLs have ended: 1 webhook: {webhook.webhook.id}"
+    cause = "the API keys that set their URLs were revoked or have expired"
+    message = f"disabled because {cause}: 1 webhook: {webhook.webhook.id}"
     assert (await found(adsum))[1:] == [("webhooks", "ok", "1 webhook enabled")]
     assert (await found(adsum, lambda: system_clock() + timedelta(days=2)))[1:] == [("webhooks", "warning", message)]
 

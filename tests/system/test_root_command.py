@@ -49,7 +49,7 @@ def test_usage_errors_exit_with_2_in_plain_text() -> None:
 )
 def test_a_wrong_choice_is_reported_with_all_valid_ones(arguments: tuple[str, ...], option: str) -> None:
     message = commands().run(*arguments).stderr
-    assert f"Error: Invalid value for '{option}': 'boss' is none of " in message
+    assert f"Error: Invalid value for '{option}': 'boss' is not one of " in message
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ async def test_wrong_input_stays_in_the_form_and_names_each_field(pages: Pages) 
     not_public = await send(pages, url="https://10.0.0.1/", scope="all")
 
     assert wrong_fields(refused) == {
-        "url": "Enter a URL such as https://school.example/hooks, without user, fragment, blanks and line ends.",
+        "url": "Enter a URL such as https://school.example/hooks, with no user name, fragment, spaces or line ends.",
         "types": "Choose at least one type of event.",
     }
     assert "URL: Enter a URL" in visible_text(refused)
@@ -375,7 +375,7 @@ async def test_a_webhook_that_has_stopped_with_its_key_says_so_and_is_taken_over
     assert "Created by API key 1 Ends with API key 1 which has set the URL" in visible_text(before)
     assert f'<a href="{key_path}">' in before.text
     assert "The webhooks to which it has given a URL stop." in warned
-    assert "has stopped with the API key that has set its URL" in stopped
+    assert "has stopped because the API key that set its URL was revoked" in stopped
     assert "The webhook to 127.0.0.1 has stopped: the API key that has set its URL was revoked" in notice
     assert "Disabled: the API key has ended" in listed
     assert "Ends with" not in after

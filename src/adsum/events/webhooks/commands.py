@@ -37,7 +37,7 @@ def _moment(text: str) -> datetime:
     except ValueError:
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} is no time with an offset, such as 2024-12-25T08:00:00Z")
+        raise typer.BadParameter(f"{text!r} is not a time with an offset, such as 2024-12-25T08:00:00Z")
     return moment
 
 

@@ -277,7 +277,7 @@ class Webhooks:
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         endpoint = parse_endpoint(url)
         if endpoint is None:
-            detail = "a URL is such as https://school.example/hooks, without user, fragment, blanks and line ends"
+            detail = "a URL looks like https://school.example/hooks, with no user name, fragment, spaces or line ends"
             return [_wrong_url("wrong_url", detail)]
         host, port, is_secure = endpoint
         try:
@@ -299,7 +299,7 @@ def _wrong_url(code: str, detail: str) -> Violation:
 
 def _require_right_to_schools(new: NewWebhook, caller: Caller) -> None:
     if new.school_id is None and caller.schools is not None:
-        detail = "only an admin of all schools creates a webhook for all schools"
+        detail = "only an admin of all schools may create a webhook for all schools: give schoolId"
         raise Forbidden(detail, [Violation("school_missing", detail, "/schoolId")])
 
 

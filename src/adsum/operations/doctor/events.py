@@ -70,7 +70,7 @@ def _is_readable(box: SecretBox, webhook_id: int, sealed: str) -> bool:
 def _disabled(webhooks: Sequence[Webhook]) -> list[Finding]:
     causes = {
         "their receivers did not take events": (Disabled.FAILING, Disabled.GONE),
-        "the API keys that have set their URLs have ended": (Disabled.KEY_ENDED,),
+        "the API keys that set their URLs were revoked or have expired": (Disabled.KEY_ENDED,),
     }
     remedy = f"{_SHOW}  # then adsum webhook enable ID, or adsum webhook delete ID"
     findings: list[Finding] = []
@@ -78,7 +78,7 @@ def _disabled(webhooks: Sequence[Webhook]) -> list[Finding]:
         ids = [str(each.id) for each in webhooks if each.disabled in reasons]
         if ids:
             findings.append(
-                warning("webhooks", f"disabled, since {cause}: {counted(len(ids), 'webhook', ids)}", remedy)
+                warning("webhooks", f"disabled because {cause}: {counted(len(ids), 'webhook', ids)}", remedy)
             )
     return findings
 

@@ -162,7 +162,7 @@ def one_of(choices: Iterable[Value]) -> Callable[[str], Value]:
 
     def read(text: str) -> Value:
         if text not in by_text:
-            raise typer.BadParameter(f"{text!r} is none of {', '.join(by_text)}")
+            raise typer.BadParameter(f"{text!r} is not one of {', '.join(by_text)}")
         return by_text[text]
 
     return read

@@ -44,7 +44,7 @@ class WebhookReplays:
         async with self._database.transaction() as connection:
             webhook = await require_webhook(connection, webhook_id, caller, now, lock=True)
             if not await statements.is_received(connection, webhook, event_id):
-                detail = f"webhook {webhook_id} has passed no event {event_id}"
+                detail = f"there is no event {event_id} that webhook {webhook_id} has passed"
                 raise Invalid(detail, [Violation("unknown_event", detail, "/eventId")])
             await set_retries(connection, webhook_id, {event_id: (0, now)})
             after = {"webhook_id": webhook_id, "event_id": event_id}
