@@ -135,7 +135,7 @@ async def test_wrong_parameters_are_named(admin: Api) -> None:
         "unknown_field",
     }
     assert "a.b, c" in answer.text
-    assert violations(ahead) == {("/after", "unknown_cursor")}
+    assert violations(ahead) == {("/query/after", "unknown_cursor")}
 
 
 async def test_events_are_deleted_after_their_time_and_an_older_cursor_is_refused(adsum: Adsum, admin: Api) -> None:

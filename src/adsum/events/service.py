@@ -137,7 +137,8 @@ class EventFeed:
                 raise EventsPruned("events after this cursor have been deleted", oldest=ends.pruned_id)
             if begin > ends.last_id:
                 detail = f"no event has this id yet; the newest is {ends.last_id}"
-                raise Invalid(detail, [Violation("unknown_cursor", detail, "/after")])
+                place = {"in": "query", "name": "after"}
+                raise Invalid(detail, [Violation("unknown_cursor", detail, "/query/after", place)])
             if not await is_cursor(connection, ends, begin):
                 detail = "a backup was restored that does not have the event of this cursor"
                 raise EventsRestored(detail, kept=await newest_before(connection, ends, begin))
