@@ -32,7 +32,7 @@ from adsum.platform.database.new_events import EventType
 from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.errors import Gone, Invalid, Violation
 from adsum.platform.telemetry import logger
-from adsum.schools.service import require_school
+from adsum.schools.service import require_named_school
 
 # Events of one transaction, which holds no lock for which any action waits.
 NUMBERED_AT_ONCE = 1_000
@@ -130,7 +130,7 @@ class EventFeed:
         require_permission(caller, Permission.EVENT_READ)
         await self._numbering.number()
         async with self._database.snapshot() as connection:
-            await _require_school(connection, caller, filters)
+            await require_named_school(connection, caller, filters.school_id)
             ends = await read_ends(connection)
             begin = ends.pruned_id if after is None else after
             if begin < ends.pruned_id:
@@ -151,13 +151,8 @@ class EventFeed:
         require_permission(caller, Permission.EVENT_READ)
         await self._numbering.number()
         async with self._database.autocommit_read() as connection:
-            await _require_school(connection, caller, filters)
+            await require_named_school(connection, caller, filters.school_id)
             return (await read_ends(connection)).last_id
-
-
-async def _require_school(connection: Connection, caller: Caller, filters: EventFilters) -> None:
-    if filters.school_id is not None:
-        await require_school(connection, caller, filters.school_id)
 
 
 async def find_events(

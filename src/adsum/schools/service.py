@@ -132,3 +132,9 @@ async def require_school(connection: Connection, caller: Caller, school_id: int)
     """Raises NotFound if the school does not exist or is not visible to the caller."""
     if not await is_visible_school(connection, caller, school_id):
         raise NotFound(f"there is no school {school_id}", schoolId=school_id)
+
+
+async def require_named_school(connection: Connection, caller: Caller, school_id: int | None) -> None:
+    """As `require_school`, of a filter or a setting that may name no school."""
+    if school_id is not None:
+        await require_school(connection, caller, school_id)

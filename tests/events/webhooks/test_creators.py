@@ -1,4 +1,4 @@
-"""Who created a webhook, and webhooks that end with the API key that has set their URL."""
+"""The creator of a webhook, and webhooks that stop when the API key that has set their URL ends."""
 
 from __future__ import annotations
 

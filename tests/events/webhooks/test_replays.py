@@ -234,14 +234,21 @@ async def test_replays_of_periods_that_overlap_are_one_replay(
     assert receiver.added == [6, 7, 0, 1, 2, 3, 4]
 
 
-async def test_a_replay_takes_up_another_one_where_it_has_come_to(
+async def three_pages_whose_replay_fails_after_one(
     adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
 ) -> None:
+    """Delivers an event for each minute. Then the receiver refuses the first event of the second page."""
     for number in range(3 * REPLAY_PAGE):
         await happen(adsum, [number], NOW + timedelta(minutes=number))
     await deliver(adsum, webhook)
     receiver.received.clear()
     receiver.answer_of = lambda number: 500 if number == REPLAY_PAGE else 204
+
+
+async def test_a_replay_takes_up_another_one_where_it_has_come_to(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await three_pages_whose_replay_fails_after_one(adsum, receiver, webhook)
     first, last = NOW + timedelta(minutes=REPLAY_PAGE + 5), NOW + timedelta(minutes=3 * REPLAY_PAGE)
     await adsum.webhook_replays.replay_period(webhook.webhook.id, NOW, last, CALLER)
     await deliver(adsum, webhook)
@@ -254,11 +261,7 @@ async def test_a_replay_takes_up_another_one_where_it_has_come_to(
 async def test_a_replay_of_events_that_another_one_has_passed_does_not_begin_that_one_again(
     adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
 ) -> None:
-    for number in range(3 * REPLAY_PAGE):
-        await happen(adsum, [number], NOW + timedelta(minutes=number))
-    await deliver(adsum, webhook)
-    receiver.received.clear()
-    receiver.answer_of = lambda number: 500 if number == REPLAY_PAGE else 204
+    await three_pages_whose_replay_fails_after_one(adsum, receiver, webhook)
     await replay_all(adsum, webhook)
     await deliver(adsum, webhook)
     await adsum.webhook_replays.replay_period(webhook.webhook.id, NOW, NOW + timedelta(minutes=2), CALLER)

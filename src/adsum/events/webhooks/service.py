@@ -33,7 +33,7 @@ from adsum.platform.database.new_events import EventType
 from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, every_item, page_of
 from adsum.platform.secret_box import SecretBox
-from adsum.schools.service import require_school
+from adsum.schools.service import require_named_school
 
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
@@ -104,8 +104,7 @@ class Webhooks:
         await self._numbering.number()
         secret, now = new_secret(), self._now()
         async with self._database.transaction() as connection:
-            if new.school_id is not None:
-                await require_school(connection, caller, new.school_id)
+            await require_named_school(connection, caller, new.school_id)
             last_id = (await lock_ends(connection)).last_id
             values = _first_values(new, last_id, now) | _author(caller)
             webhook_id = await statements.add_webhook(connection, values)
@@ -126,8 +125,7 @@ class Webhooks:
         query = ("webhooks", school_id)
         after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
-            if school_id is not None:
-                await require_school(connection, caller, school_id)
+            await require_named_school(connection, caller, school_id)
             rows = await statements.list_webhooks(
                 connection, caller, self._now(), school_id, after=after, limit=page.limit + 1
             )

@@ -51,7 +51,7 @@ from adsum.roster.people.rules import (
     validate_rights,
 )
 from adsum.schools.repository import is_visible_school, today_of_school
-from adsum.schools.service import require_school
+from adsum.schools.service import require_named_school
 
 
 class People:
@@ -81,8 +81,7 @@ class People:
             raise Forbidden("admins of the district are visible only to callers of all schools")
         after = begin_of(page, filters, by_number) or 0
         async with self._database.snapshot() as connection:
-            if filters.school_id is not None:
-                await require_school(connection, caller, filters.school_id)
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_people(connection, caller, filters, after, page.limit + 1)
             people = await _with_teachings(connection, rows)
         return page_of(people, page, filters, lambda person: (person.row.id,))

@@ -1,4 +1,4 @@
-"""Who created each webhook, and the API key with which it ends"""
+"""The creator of each webhook, and the API key whose end stops it"""
 
 import json
 
