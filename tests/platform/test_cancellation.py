@@ -1,4 +1,4 @@
-"""The end of tasks: also of those that swallow a cancellation, and without a second one for those that are closing."""
+"""Errors of works that run at once, and the end of tasks: also of those that swallow a cancellation or are closing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from adsum.platform.cancellation import end
+from adsum.platform.cancellation import all_of, end
 
 
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
@@ -73,3 +73,20 @@ async def test_an_error_of_a_task_is_not_raised() -> None:
     await begun.wait()
     await end([task])
     assert isinstance(task.exception(), ConnectionError)
+
+
+async def test_works_that_run_at_once_have_all_ended_before_the_error_of_one_is_raised() -> None:
+    completed: list[str] = []
+
+    async def fail() -> None:
+        raise LookupError
+
+    async def complete() -> None:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        completed.append("complete")
+
+    with pytest.raises(LookupError):
+        await all_of([fail(), complete()])
+    assert completed == ["complete"]
+    assert await all_of([complete()]) == [None]

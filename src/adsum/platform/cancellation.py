@@ -1,9 +1,9 @@
-"""Work that a cancellation must not cut off."""
+"""Work that a cancellation, or the error of other work, must not cut off."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ class Client(Protocol):
     def aclose(self) -> Callable[[], Awaitable[None]]: ...
 
 
+Result = TypeVar("Result")
 AnyClient = TypeVar("AnyClient", bound=Client)
 
 
@@ -57,10 +58,17 @@ async def close(*clients: Client) -> None:
 
 
 async def _closed(clients: Collection[Client]) -> None:
-    outcomes = await asyncio.gather(*(each.aclose() for each in clients), return_exceptions=True)
-    for each in outcomes:
-        if each is not None:
+    await all_of(each.aclose() for each in clients)
+
+
+async def all_of(works: Iterable[Awaitable[Result]]) -> list[Result]:
+    """The results of works that run at once. Raises the first error after all have ended."""
+    results: list[Result] = []
+    for each in await asyncio.gather(*works, return_exceptions=True):
+        if isinstance(each, BaseException):
             raise each
+        results.append(each)
+    return results
 
 
 async def end(tasks: Collection[asyncio.Task[Any]], again_s: float = CANCELLED_AGAIN_S) -> None:

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from adsum import wiring
 from adsum.accounts.access import system_caller
+from adsum.batches import sweep
 from adsum.batches.complete import Completion
 from adsum.batches.queue.chunks import chunks_of
 from adsum.batches.repository import jobs, runs
@@ -59,8 +60,9 @@ async def three_runs(adsum: Adsum, school: SchoolIds) -> list[Run]:
 
 
 async def test_stalled_runs_of_several_pages_are_all_rescued(
-    adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper
+    adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sweep, "PAGES_AT_ONCE", 2)  # one of them checks two pages
     made = await three_runs(adsum, school)
     await lose_everything(redis, made[0].batch, made[0])
     assert await sweeper.sweep() == 3

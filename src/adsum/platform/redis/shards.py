@@ -14,7 +14,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 
 from adsum.platform.addresses import names_cluster
-from adsum.platform.cancellation import close
+from adsum.platform.cancellation import all_of, close
 from adsum.platform.redis.connection import QueueOutage, open_redis
 from adsum.platform.redis.scripts import ScriptedRedis
 from adsum.platform.redis.slots import home_prefix, shard_prefixes
@@ -94,14 +94,11 @@ class Shards(Sequence[Shard]):
         if len(places) == 1:
             (number,) = places
             return list(await call(self._shards[number], items))
-        results = await asyncio.gather(
-            *(call(self._shards[number], [items[place] for place in its]) for number, its in places.items()),
-            return_exceptions=True,
+        results = await all_of(
+            call(self._shards[number], [items[place] for place in its]) for number, its in places.items()
         )
         found: dict[int, Result] = {}
         for its, result in zip(places.values(), results, strict=True):
-            if isinstance(result, BaseException):
-                raise result
             found.update(zip(its, result, strict=True))
         return [found[place] for place in range(len(items))]
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from itertools import islice
 
+from adsum.platform.gc_tuning import freeze_startup_objects
 from tests.support.runs import inserts, make_run
 from tests.support.schools import SchoolIds
 from tests.system.faults.chaos.report import Result
@@ -53,6 +54,7 @@ async def outage(seed: int, minutes: float) -> Result:
     began, speeds = time.monotonic(), list[float]()
     async with open_testbed(seed, workers=0, has_proxies=False, sweep_grace=0) as testbed:
         await _accept(testbed)
+        freeze_startup_objects()  # as in a worker
         while len(speeds) < 5 and time.monotonic() - began < minutes * 60:
             testbed.empty_valkey()
             sweeping = time.monotonic()
