@@ -212,7 +212,12 @@ async def prune_events(connection: AsyncConnection, before: datetime, limit: int
 
 async def read_position(connection: AsyncConnection, name: str) -> int:
     """The id of the last event that a reader inside of Adsum has read; 0: none."""
-    return await connection.scalar(select(event_readers.c.position).where(event_readers.c.name == name)) or 0
+    return await connection.scalar(select(position_of(name))) or 0
+
+
+def position_of(name: str) -> ColumnElement[int]:
+    """The position of a reader inside of Adsum, in a query."""
+    return func.coalesce(select(event_readers.c.position).where(event_readers.c.name == name).scalar_subquery(), 0)
 
 
 async def lock_position(connection: AsyncConnection, name: str) -> int:

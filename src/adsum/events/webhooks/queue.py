@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from adsum.events.repository import end_of_scan, lock_position, read_ends, read_position, set_position
+from adsum.events.repository import end_of_scan, lock_position, read_ends, set_position
 from adsum.events.service import EventNumbering
 from adsum.events.webhooks.delivery import Deliveries
 from adsum.events.webhooks.pace import Pace
-from adsum.events.webhooks.repository import has_enabled, set_newest, webhooks_to_deliver
+from adsum.events.webhooks.repository import pending_work, set_newest, webhooks_to_deliver
 from adsum.events.webhooks.rules import DISPATCHER
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
@@ -111,26 +111,31 @@ class Dispatch:
     async def dispatch(self) -> bool:
         """Adds the messages that are due. Returns whether any webhook is enabled."""
         async with self._database.autocommit_read() as connection:
-            if not await has_enabled(connection, self._now()):
-                return False
-        if self._pace.is_busy:
-            await self._numbering.number_some(NUMBERED_BESIDE_ATTENDANCE)
-        else:
-            await self._numbering.number()
-        while await self._match_new_events():
-            pass
+            work = await pending_work(connection, self._now())
+        if not work.has_enabled:
+            return False
+        if work.has_new_events:
+            await self._number()
+        if work.has_new_events or work.has_unmatched_events:
+            while await self._match_events():
+                pass
+        elif not work.has_due:
+            return True
         async with self._database.autocommit_read() as connection:
             due = await webhooks_to_deliver(connection, self._now())
         await self._queue.add(due)
         return True
 
-    async def _match_new_events(self) -> bool:
+    async def _number(self) -> None:
+        if self._pace.is_busy:
+            await self._numbering.number_some(NUMBERED_BESIDE_ATTENDANCE)
+        else:
+            await self._numbering.number()
+
+    async def _match_events(self) -> bool:
         """Matches new events with the filters of the webhooks. A webhook that receives none of them is not even read
         when the messages are added. Returns whether more may follow.
         """
-        async with self._database.autocommit_read() as connection:
-            if await read_position(connection, DISPATCHER) >= (await read_ends(connection)).last_id:
-                return False
         async with self._database.transaction() as connection:
             position, ends = await lock_position(connection, DISPATCHER), await read_ends(connection)
             begin = max(position, ends.pruned_id)

@@ -29,7 +29,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.tables import api_keys
 from adsum.accounts.visibility import in_visible_school
+from adsum.events.repository import position_of
+from adsum.events.tables import event_log
 from adsum.events.webhooks.rules import (
+    DISPATCHER,
     STOPPED,
     Attempt,
     Delivery,
@@ -41,7 +44,7 @@ from adsum.events.webhooks.rules import (
 )
 from adsum.events.webhooks.tables import HAS_FAILED, webhook_deliveries, webhook_replays, webhook_retries, webhooks
 from adsum.platform.database.filters import equal
-from adsum.platform.database.new_events import events
+from adsum.platform.database.new_events import events, new_events
 from adsum.platform.database.sql_files import sql_file
 
 _SET_NEWEST = sql_file("adsum.events.webhooks", "set_newest")
@@ -190,9 +193,32 @@ async def replace_secret(connection: AsyncConnection, webhook_id: int, before: s
     return changed > 0
 
 
-async def has_enabled(connection: AsyncConnection, now: datetime) -> bool:
-    """Whether any webhook is enabled."""
-    return await connection.scalar(select(webhooks.c.id).where(is_enabled(now)).limit(1)) is not None
+class PendingWork(NamedTuple):
+    """What the dispatcher has to do.
+
+    Attributes:
+        has_enabled: a webhook is enabled.
+        has_new_events: a committed event has no number yet.
+        has_unmatched_events: an event was not matched with the filters of the webhooks.
+        has_due: an enabled webhook has something to deliver now.
+    """
+
+    has_enabled: bool
+    has_new_events: bool
+    has_unmatched_events: bool
+    has_due: bool
+
+
+async def pending_work(connection: AsyncConnection, now: datetime) -> PendingWork:
+    """In one statement, since a dispatcher with nothing to do asks twenty times a second."""
+    last_id = func.coalesce(select(event_log.c.last_id).scalar_subquery(), 0)
+    query = select(
+        exists(select(webhooks.c.id).where(is_enabled(now))),
+        exists(select(new_events.c.id)),
+        last_id > position_of(DISPATCHER),
+        exists(select(webhooks.c.id).where(*_is_due(now))),
+    )
+    return PendingWork(*(await connection.execute(query)).one())
 
 
 async def set_newest(connection: AsyncConnection, position: int, last_id: int) -> None:
@@ -204,15 +230,18 @@ async def set_newest(connection: AsyncConnection, position: int, last_id: int) -
 
 async def webhooks_to_deliver(connection: AsyncConnection, now: datetime) -> list[int]:
     """The ids of enabled webhooks that have something to deliver now: events, retries, or a replay."""
+    return list(await connection.scalars(select(webhooks.c.id).where(*_is_due(now)).order_by(webhooks.c.id)))
+
+
+def _is_due(now: datetime) -> list[ColumnElement[bool]]:
     c, retry, replay = webhooks.c, webhook_retries.c, webhook_replays.c
-    is_due = exists(select(retry.event_id).where(retry.webhook_id == c.id, retry.next_attempt_at <= now))
+    has_retry = exists(select(retry.event_id).where(retry.webhook_id == c.id, retry.next_attempt_at <= now))
     has_replay = exists(select(replay.id).where(replay.webhook_id == c.id))
-    query = select(c.id).where(
+    return [
         is_enabled(now),
         or_(c.next_attempt_at.is_(None), c.next_attempt_at <= now),
-        or_(c.position < c.newest_id, is_due, has_replay),
-    )
-    return list(await connection.scalars(query.order_by(c.id)))
+        or_(c.position < c.newest_id, has_retry, has_replay),
+    ]
 
 
 async def due_retries(connection: AsyncConnection, webhook_id: int, now: datetime, limit: int) -> dict[int, int]:
