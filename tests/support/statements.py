@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -14,6 +14,9 @@ from adsum.platform.database import statements
 from adsum.platform.database.driver import Driver, UncancelledCommits, driver_of
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.sqlite.cursor import execute_many, fetch
+
+# Comparing each of 300 students with each would be 300 for each of them.
+ROWS_FOR_EACH = 20
 
 Sent = list[tuple[str, Any]]
 """Statements with their parameters, in the order in which they were sent."""
@@ -150,6 +153,11 @@ def rows_handled(database: Database) -> Generator[dict[str, int]]:
             yield handled
     finally:
         event.remove(database.engine.sync_engine, "before_cursor_execute", explain)
+
+
+def too_many(handled: Mapping[str, int], students: int) -> list[tuple[int, str]]:
+    """The statements that handle more rows than a number of students needs: those that compare each with each."""
+    return [(rows, statement) for statement, rows in handled.items() if rows > ROWS_FOR_EACH * students]
 
 
 _EXPLAIN = "EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from adsum.accounts.access import system_caller
@@ -12,11 +11,9 @@ from adsum.batches.undo import Undo
 from adsum.platform.database.engine import Database
 from tests.support.runs import LATER, inserts, make_run, slices, updates
 from tests.support.schools import SchoolIds, make_school
-from tests.support.statements import rows_handled
+from tests.support.statements import rows_handled, too_many
 
 STUDENTS = 300
-# Comparing each student with each would be 300 for each of them.
-ROWS_FOR_EACH = 20
 
 
 async def a_large_class(database: Database) -> SchoolIds:
@@ -43,17 +40,13 @@ async def undo(database: Database, run: Run) -> int:
     return result.undone
 
 
-def too_many(handled: Mapping[str, int]) -> list[tuple[int, str]]:
-    return [(rows, statement) for statement, rows in handled.items() if rows > ROWS_FOR_EACH * STUDENTS]
-
-
 async def test_records_are_changed(postgres_database: Database) -> None:
     school = await a_large_class(postgres_database)
     await recorded(postgres_database, school, inserts(school.student_ids))
     with rows_handled(postgres_database) as handled:
         await recorded(postgres_database, school, updates(dict.fromkeys(school.student_ids, 1), "absent"))
     assert len(handled) > 5
-    assert too_many(handled) == []
+    assert too_many(handled, STUDENTS) == []
 
 
 async def test_new_records_are_set_back(postgres_database: Database) -> None:
@@ -63,7 +56,7 @@ async def test_new_records_are_set_back(postgres_database: Database) -> None:
         assert await undo(postgres_database, run) == STUDENTS
         assert await undo(postgres_database, run) == 0
     assert len(handled) > 5
-    assert too_many(handled) == []
+    assert too_many(handled, STUDENTS) == []
 
 
 async def test_changed_records_are_set_back_run_by_run(postgres_database: Database) -> None:
@@ -72,4 +65,4 @@ async def test_changed_records_are_set_back_run_by_run(postgres_database: Databa
     second = await recorded(postgres_database, school, updates(dict.fromkeys(school.student_ids, 1), "absent"))
     with rows_handled(postgres_database) as handled:
         assert [await undo(postgres_database, run) for run in (second, first)] == [STUDENTS, STUDENTS]
-    assert too_many(handled) == []
+    assert too_many(handled, STUDENTS) == []

@@ -1,6 +1,7 @@
 -- Reads the details of registers: teachers, students without a mark, marks by status, times of the session, and
 -- the newest reminder.
 -- Returns one row for each input row; a list without elements is NULL. Locks nothing.
+-- LATERAL with LIMIT 1: before the first ANALYZE Postgres expects few enrolments, and compares each mark with each of them.
 WITH input AS (
     SELECT *
     FROM jsonb_to_recordset(CAST(:input_rows AS jsonb))
@@ -40,29 +41,32 @@ SELECT
     (
         SELECT jsonb_agg(DISTINCT e.student_id)
         FROM enrolments e
+        LEFT JOIN LATERAL (
+            SELECT a.id
+            FROM attendances a
+            WHERE a.session_id = input.session_id AND a.learning_date = input.day
+              AND a.student_id = e.student_id AND a.status IS NOT NULL
+            LIMIT 1
+        ) marked ON true
         WHERE e.class_id = input.class_id
           AND (e.begin_date IS NULL OR e.begin_date <= input.day)
           AND (e.end_date IS NULL OR e.end_date > input.day)
-          AND NOT EXISTS (
-              SELECT 1
-              FROM attendances a
-              WHERE a.session_id = input.session_id AND a.learning_date = input.day
-                AND a.student_id = e.student_id AND a.status IS NOT NULL
-          )
+          AND marked.id IS NULL
     ) AS missing_students,
     (
         SELECT jsonb_agg(jsonb_build_array(counted.status, counted.students))
         FROM (
             SELECT a.status, count(*) AS students
             FROM attendances a
+            CROSS JOIN LATERAL (
+                SELECT e.id
+                FROM enrolments e
+                WHERE e.class_id = input.class_id AND e.student_id = a.student_id
+                  AND (e.begin_date IS NULL OR e.begin_date <= input.day)
+                  AND (e.end_date IS NULL OR e.end_date > input.day)
+                LIMIT 1
+            ) enrolled
             WHERE a.session_id = input.session_id AND a.learning_date = input.day AND a.status IS NOT NULL
-              AND EXISTS (
-                  SELECT 1
-                  FROM enrolments e
-                  WHERE e.class_id = input.class_id AND e.student_id = a.student_id
-                    AND (e.begin_date IS NULL OR e.begin_date <= input.day)
-                    AND (e.end_date IS NULL OR e.end_date > input.day)
-              )
             GROUP BY a.status
         ) counted
     ) AS status_counts,
