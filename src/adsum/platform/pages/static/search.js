@@ -28,12 +28,12 @@ if (opener && template) {
     event.preventDefault();
     if (isSlash && filter) { filter.select(); filter.focus(); } else open();
   });
-  dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("[data-close]")) dialog.close(); });
-  // Until the next frame, the hidden field would have the focus, and "/" would be a letter in it.
-  dialog.addEventListener("close", () => { finding.stop(); finding.input.blur(); });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.closest("[data-close]")) close(); });
+  // A browser closes the dialog by itself, too. This event comes after other keys, which may have opened it again.
+  dialog.addEventListener("close", () => { if (!dialog.open) close(); });
   // Browsers clear a field of this type first.
   dialog.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") { event.preventDefault(); dialog.close(); }
+    if (event.key === "Escape") { event.preventDefault(); close(); }
   });
 
   function open() {
@@ -41,6 +41,13 @@ if (opener && template) {
     if (!dialog.open) dialog.showModal();
     finding.input.select();
     finding.input.focus();
+  }
+
+  // The hidden field would keep the focus until the next frame, and "/" would be a letter in it.
+  function close() {
+    finding.stop();
+    finding.input.blur();
+    dialog.close();
   }
 }
 
