@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Generator
 from contextlib import closing, contextmanager
@@ -56,11 +55,12 @@ def a_failing_student(browsing: Browsing, student: int) -> Generator[None]:
 @contextmanager
 def a_paused_queue(browsing: Browsing) -> Generator[None]:
     """Submitted marks stay received until the block ends."""
-    browsing.system.commands.output("queue", "pause")
+    operator, origin = browsing.requests("operator@school.example"), {"Origin": browsing.system.url}
+    assert operator.post("/batches/queue/pause", headers=origin).ok
     try:
         yield
     finally:
-        browsing.system.commands.output("queue", "resume")
+        assert operator.post("/batches/queue/resume", headers=origin).ok
 
 
 def contested_marks(page: Page) -> Locator:
@@ -69,11 +69,10 @@ def contested_marks(page: Page) -> Locator:
 
 
 def records(browsing: Browsing, day: str) -> dict[int, str]:
-    """Reads records from the database with the command line."""
-    listed = browsing.system.commands.output(
-        "attendance", "list", "--class", "123", "--from", day, "--to", day, "--limit", "200", "--json"
-    )
-    return {item["studentId"]: item["status"] for item in json.loads(listed)}
+    """The statuses of class 123 in the database, by student."""
+    statement = "SELECT student_id, status FROM attendances WHERE class_id = 123 AND learning_date = ?"
+    with closing(sqlite3.connect(browsing.system.data / "adsum.db", timeout=30)) as database:
+        return dict(database.execute(statement, [day]).fetchall())
 
 
 def sign_in_again(page: Page, browsing: Browsing, email: str) -> None:

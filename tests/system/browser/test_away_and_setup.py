@@ -43,7 +43,6 @@ def test_the_sessions_of_a_teacher_who_is_away_are_covered(browsing: Browsing, s
     ids=["light", "dark", "phone", "german-phone"],
 )
 def test_the_pages_are_accessible_and_fit_the_window(browsing: Browsing, options: dict[str, object]) -> None:
-    browsing.visitor(ADMIN)  # signs in, in English
     page = browsing.visitor(ADMIN, **options)
     page.goto("/admin/covers/away?school=1")
     people = page.locator("select[name=teacher] option")
@@ -59,6 +58,7 @@ def test_the_pages_are_accessible_and_fit_the_window(browsing: Browsing, options
         assert_fits(page)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
 def test_steps_of_the_setup_are_taken_confirmed_and_taken_back(browsing: Browsing, scripts: bool) -> None:
     page = browsing.visitor(ADMIN, java_script_enabled=scripts)
@@ -74,6 +74,7 @@ def test_steps_of_the_setup_are_taken_confirmed_and_taken_back(browsing: Browsin
     expect(page.get_by_role("heading", level=1)).to_have_text("Timetable")
 
 
+@pytest.mark.long
 def test_the_setup_is_hidden_and_shown_again(browsing: Browsing) -> None:
     page = browsing.visitor(ADMIN)
     page.goto("/admin?opened=3")

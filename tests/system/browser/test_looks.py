@@ -80,7 +80,6 @@ def test_a_note_of_a_late_student_can_be_read_while_it_is_typed(browsing: Browsi
 
 
 def test_the_german_navigation_and_the_list_of_batches_fit_a_small_desk(browsing: Browsing) -> None:
-    browsing.visitor("admin@school.example")  # signs in, in English
     page = browsing.visitor("admin@school.example", locale="de-DE", viewport={"width": 1024, "height": 768})
     page.goto("/batches")
     tops = {place(item)[1] for item in page.locator("header nav a").all()}
@@ -91,7 +90,6 @@ def test_the_german_navigation_and_the_list_of_batches_fit_a_small_desk(browsing
 
 @pytest.mark.parametrize("locale", ["en-GB", "de-DE"])
 def test_a_phone_shows_every_item_of_the_navigation_of_an_admin(browsing: Browsing, locale: str) -> None:
-    browsing.visitor("admin@school.example")  # signs in, in English
     page = browsing.visitor("admin@school.example", locale=locale, **PHONE)
     page.goto("/overview")
     items = page.locator("header nav a").all()

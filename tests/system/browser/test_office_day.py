@@ -131,6 +131,7 @@ def test_a_student_is_found_in_three_keystrokes_and_enters_late(browsing: Browsi
     expect(entry.get_by_role("button", name="Undo")).to_have_count(0)
 
 
+@pytest.mark.long
 def test_the_desk_works_without_scripts_and_in_german(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE, java_script_enabled=False, locale="de-DE")
     page.goto("/desk?date=2025-05-15")

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from tests.support.servers.processes import wait_until
 from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
+from tests.system.browser.conftest import PATIENCE_MS
 
 OFFICE, TEACHER, VIEWER = "office@school.example", "teacher@school.example", "viewer@school.example"
 # Days that only this file uses: all browser tests share one system.
@@ -17,16 +19,13 @@ OVERSEEN, CORRECTED, FOLLOWED, OF_STUDENT = "2025-03-04", "2025-03-11", "2025-03
 
 def marked(browsing: Browsing, day: str, **fields: object) -> int:
     """Marks class 123 as its teacher and waits until it is recorded. Returns the id of the first student's record."""
-    page = browsing.visitor(TEACHER)
-    page.goto("/sign-in")
+    api = browsing.requests(TEACHER)
     body = {"classId": 123, "sessionId": 456, "learningDate": day, **fields}
-    sent = page.request.post("/attendances/create-batch", data=body, headers={"Origin": browsing.system.url})
+    sent = api.post("/attendances/create-batch", data=body, headers={"Origin": browsing.system.url})
     assert sent.ok, sent.text()
-    # Polls explicitly, since `wait_for_function` takes a returned promise for the result.
-    page.evaluate(
-        "async (url) => { while (!(await (await fetch(url)).json()).isCompleted); }", sent.json()["statusUrl"]
-    )
-    listed = page.request.get(f"/attendances?classId=123&from={day}&to={day}").json()
+    status = sent.json()["statusUrl"]
+    wait_until(lambda: api.get(status).json()["isCompleted"], PATIENCE_MS / 1000, status)
+    listed = api.get(f"/attendances?classId=123&from={day}&to={day}").json()
     return int(listed["items"][0]["id"])
 
 

@@ -252,6 +252,7 @@ def test_a_future_register_and_a_closed_day_say_so_at_once(browsing: Browsing) -
     assert_accessible(page)
 
 
+@pytest.mark.long
 def test_a_teacher_of_another_class_finds_no_register(browsing: Browsing) -> None:
     page = browsing.visitor("teacher@contoso.example")
     answer = page.goto(f"/take/123/456/{a_day(8)}")

@@ -28,7 +28,6 @@ def finder(page: Page) -> Page:
 def test_the_search_and_the_profile_are_accessible_and_fit_the_window(
     browsing: Browsing, options: dict[str, object]
 ) -> None:
-    browsing.visitor(ADMIN)  # signs in, in English
     page = browsing.visitor(ADMIN, **options)
     page.goto("/overview")
     page.locator("a.finder").click()
@@ -98,6 +97,7 @@ def test_a_register_keeps_the_key_for_its_own_filter(browsing: Browsing) -> None
     expect(page.locator("#finder input[type=search]")).to_have_attribute("placeholder", "Students and classes")
 
 
+@pytest.mark.long
 def test_words_are_searched_without_scripts(browsing: Browsing) -> None:
     page = browsing.visitor(TEACHER, java_script_enabled=False)
     page.goto("/today")
@@ -111,6 +111,8 @@ def test_words_are_searched_without_scripts(browsing: Browsing) -> None:
 def test_arrows_move_on_the_page_of_the_search_too(browsing: Browsing) -> None:
     page = browsing.visitor(OFFICE)
     page.goto("/search")
+    # A browser gives a field its focus after the page has loaded.
+    expect(page.locator("main input[type=search]")).to_be_focused()
     page.keyboard.type("an")
     expect(page.locator("main .hits a").first).to_be_visible()
     page.keyboard.press("ArrowDown")
@@ -165,6 +167,7 @@ def test_the_search_says_that_it_is_not_available(browsing: Browsing) -> None:
     expect(page.locator("#finder .hits a")).to_have_count(1)
 
 
+@pytest.mark.long
 def test_a_name_and_a_language_hold_in_every_browser(browsing: Browsing) -> None:
     page = browsing.visitor(VIEWER)
     page.goto("/account")

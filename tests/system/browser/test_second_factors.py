@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.system.browser.browsing import PHONE, Browsing, add_app, assert_accessible, assert_fits, sign_in
 
-PASSWORD = "violet kettle drum"
+VIEWER = "viewer@school.example"
 INTERNAL = {
     "protocol": "ctap2",
     "transport": "internal",
@@ -32,8 +32,11 @@ def visitor(browsing: Browsing, **options: Any) -> Page:
 
 
 def add_user(browsing: Browsing, email: str) -> None:
-    command = ("user", "add", email, "--role", "viewer", "--school", "1", "--password-stdin")
-    browsing.system.commands.output(*command, stdin=f"{PASSWORD}\n")
+    """Adds a viewer with the password of the demo's, which is their own, and not one to be replaced."""
+    with contextlib.closing(sqlite3.connect(browsing.system.data / "adsum.db", timeout=30)) as database, database:
+        database.execute("CREATE TEMPORARY TABLE added AS SELECT * FROM users WHERE email = ?", [VIEWER])
+        database.execute("UPDATE added SET id = (SELECT max(id) + 1 FROM users), email = ?", [email])
+        database.execute("INSERT INTO users SELECT * FROM added")
 
 
 def add_authenticator(page: Page) -> None:
@@ -42,9 +45,9 @@ def add_authenticator(page: Page) -> None:
     session.send("WebAuthn.addVirtualAuthenticator", {"options": INTERNAL})
 
 
-def enter_password(page: Page, email: str) -> None:
+def enter_password(page: Page, browsing: Browsing, email: str) -> None:
     page.get_by_label("Email").fill(email)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password").fill(browsing.system.passwords[VIEWER])
     page.get_by_role("button", name="Sign in", exact=True).click()
 
 
@@ -76,7 +79,7 @@ def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing
     add_user(browsing, email)
     page = visitor(browsing)
     add_authenticator(page)
-    enter_password(page, email)
+    enter_password(page, browsing, email)
     page.locator(".me summary").click()
     page.get_by_role("link", name="Second factors").click()
     page.get_by_label("Name of the passkey").fill("my laptop")
@@ -88,7 +91,7 @@ def test_a_passkey_is_registered_proves_and_signs_in_without_a_password(browsing
     assert_accessible(page)
 
     sign_out(page)
-    enter_password(page, email)
+    enter_password(page, browsing, email)
     expect(page).to_have_url(re.compile("/sign-in/second-factor"))
     assert_accessible(page)
     page.get_by_role("button", name="Use a passkey").click()
@@ -110,10 +113,10 @@ def test_an_app_works_without_scripts(browsing: Browsing, options: dict[str, Any
     email = f"app-{len(options)}@school.example"
     add_user(browsing, email)
     page = browsing.visitor(**options, java_script_enabled=False)
-    sign_in(page, email, PASSWORD)
+    sign_in(page, email, browsing.system.passwords[VIEWER])
     code = add_app(page)
     page.goto("/sign-in")
-    enter_password(page, email)
+    enter_password(page, browsing, email)
     page.get_by_text("Use a recovery code").click()
     page.get_by_label("Recovery code").fill(code)
     page.get_by_role("button", name="Continue").last.click()

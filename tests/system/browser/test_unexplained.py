@@ -5,6 +5,7 @@ Days of April 2025, which only this file uses.
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.system.browser.browsing import PHONE, Browsing, assert_accessible, assert_fits
@@ -55,6 +56,7 @@ def test_all_absences_of_a_student_are_explained_on_their_page_on_a_phone(browsi
     assert_fits(page)
 
 
+@pytest.mark.long
 def test_absences_are_explained_and_undone_without_scripts(browsing: Browsing) -> None:
     marked(browsing, PLAIN, isSelectedAll=True, unselectedStudentIds=[7, 8])
     page = browsing.visitor(OFFICE, java_script_enabled=False)
