@@ -19,7 +19,9 @@ gc.disable()
 
 # A slow machine is not an error of the code.
 settings.register_profile("without deadline", deadline=None)
-settings.load_profile("without deadline")
+# Always the same random values, so that each run of the daily form decides the same branches.
+settings.register_profile("daily", deadline=None, max_examples=20, derandomize=True)
+settings.load_profile("daily" if "--daily" in sys.argv else "without deadline")
 
 # Before the plugins below and other conftest files import Adsum. Pytest knows its options only afterwards.
 if "--coverage" in sys.argv:
@@ -78,10 +80,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     which would visit them.
     """
     if session.config.option.processes > 1 and len(session.items) >= MANY_TESTS:
-        from tests.support.application import prepare_application  # noqa: PLC0415 - after the measurement has begun
+        from adsum.app import create_app  # noqa: PLC0415 - after the measurement has begun
+        from tests.platform.http.snapshot import present  # noqa: PLC0415
+        from tests.support.application import prepare_applications  # noqa: PLC0415
         from tests.support.forked import share_fork_server  # noqa: PLC0415
+        from tests.support.frame import on_trial  # noqa: PLC0415
 
-        prepare_application()
+        prepare_applications(create_app, on_trial)
+        present()
         share_fork_server()
     freeze_startup_objects()
     gc.enable()

@@ -5,24 +5,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx2
 from fastapi import FastAPI
+from jinja2 import Environment
 
 from adsum import wiring
 from adsum.app import attach, create_app
 from adsum.platform.clock import Clock, system_clock
 from adsum.platform.pages.rendering import Site
 from adsum.platform.settings import Settings
-from tests.support.documented import Answer, ProblemCodes
+from tests.support.documented import Answer, ProblemCodes, codes
 
 if TYPE_CHECKING:
     from adsum.platform.tracing.otlp import Tracing
 
 Build = Callable[[Settings], FastAPI]
+
+_TEMPLATES: dict[str, Environment] = {}
 
 
 @asynccontextmanager
@@ -35,7 +39,7 @@ async def running_app(
     are opened and closed here.
     """
     idle = _idle_for(build, settings)
-    app = idle.pop() if idle else _noting_codes(build(settings))
+    app = idle.pop() if idle else _built(build, settings)
     async with wiring.open_adsum(settings, now, tracing) as adsum:
         attach(app, adsum)
         yield app
@@ -46,19 +50,28 @@ async def running_app(
     assert found == [], f"declare these errors at their endpoints, with `responses=raises(…)`: {found}"
 
 
-def prepare_application() -> None:
-    """Builds an application, its routes and its English templates for all processes that are forked afterwards."""
+def prepare_applications(*builds: Build) -> None:
+    """Builds an application of each kind, its routes and its templates in every language, for all processes that are
+    forked afterwards.
+    """
     settings = Settings.model_construct()
-    app = _noting_codes(create_app(settings))
-    asyncio.run(_request_no_route(app))
+    for build in builds:
+        app = _built(build, settings)
+        asyncio.run(_request_no_route(app))
+        _idle_for(build, settings).append(app)
+        site: Site = app.state.site
+        for language in site.languages.values():
+            templates = site.environment(language)
+            for name in templates.list_templates():
+                templates.get_template(name)
+    codes()
+
+
+def _built(build: Build, settings: Settings) -> FastAPI:
+    """An application that notes the codes of its answers, and renders the templates of all others."""
+    app = build(settings)
     site: Site = app.state.site
-    templates = site.environment(site.languages["en"])
-    for name in templates.list_templates():
-        templates.get_template(name)
-    _idle_for(create_app, settings).append(app)
-
-
-def _noting_codes(app: FastAPI) -> FastAPI:
+    app.state.site = replace(site, _environments=_TEMPLATES)
     app.state.undocumented = set[Answer]()
     app.add_middleware(ProblemCodes, undocumented=app.state.undocumented)
     return app

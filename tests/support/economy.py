@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Generator, Iterator, MutableMapping
+from collections.abc import Generator, Iterator, Mapping, MutableMapping
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,9 @@ from bullmq import redis_connection
 from httpx2 import create_ssl_context
 from httpx2._transports import default as httpx_transports
 from pydantic import BaseModel
+from redis.asyncio import client as redis_client
+from redis.client import CaseInsensitiveDict
+from redis.commands import core as redis_commands
 from sqlalchemy.ext.asyncio import AsyncEngine
 from typing_extensions import override
 
@@ -101,6 +105,42 @@ def same_files_and_modules() -> Generator[None]:
         patch.setattr(redis_connection, "loadScript", cache(redis_connection.loadScript))
         patch.setattr(limits.util, "get_dependency", cache(limits.util.get_dependency))
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def same_scripts_and_callbacks() -> Generator[None]:
+    """Computes the hash of each script once. Each opened queue registers all 35 scripts of BullMQ, and a test opens
+    several. Copies redis-py's table of callbacks as a whole, which each client otherwise does name by name.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(redis_commands, "AsyncScript", Script)
+        patch.setattr(redis_client, "CaseInsensitiveDict", Callbacks)
+        yield
+
+
+class Script(redis_commands.AsyncScript):
+    """A script with a known hash. The encoding of all clients of Adsum is UTF-8."""
+
+    @override
+    def __init__(self, registered_client: Any, script: Any) -> None:
+        self.registered_client = registered_client
+        self.script = script
+        self.sha = _sha_of(script)
+
+
+@cache
+def _sha_of(script: str | bytes) -> str:
+    # Valkey names scripts by this hash.
+    return hashlib.sha1(script.encode() if isinstance(script, str) else script).hexdigest()
+
+
+class Callbacks(CaseInsensitiveDict):
+    """What a client does with the answer to each command."""
+
+    @override
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        super().__init__({})
+        dict[str, Any].update(self, {name.upper(): callback for name, callback in data.items()})
 
 
 # What tests do without, and the value of the product: Argon2's cost (a hash takes 50 microseconds instead of 100
