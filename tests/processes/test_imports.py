@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.support.live import ROOT
 
 # Of an installation without a collector. redis-py imports the metrics of the SDK wherever it is installed.
@@ -34,6 +36,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.long
 def test_a_process_imports_no_library_that_it_does_not_need() -> None:
     printed = subprocess.run(
         [sys.executable, "-c", IMPORT, *WITHOUT],

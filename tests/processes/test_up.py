@@ -238,7 +238,7 @@ def test_the_demo_school_is_loaded_only_into_a_new_database(runner: UpRunner) ->
     assert not runner.folder.demo_wanted.exists()
 
 
-def test_passwords_are_shown_only_on_a_terminal(runner: UpRunner) -> None:
+def test_passwords_are_not_written_to_a_file_or_pipe(runner: UpRunner) -> None:
     runner.folder.create()
     runner.folder.keep_credentials({"admin@school.example": "a-secret-word"})
     up = runner.started()
@@ -250,6 +250,11 @@ def test_passwords_are_shown_only_on_a_terminal(runner: UpRunner) -> None:
     rest, errors = up.communicate(timeout=10)
     assert "a-secret-word" not in output + rest + errors
 
+
+@pytest.mark.long
+def test_a_terminal_shows_passwords(runner: UpRunner) -> None:
+    runner.folder.create()
+    runner.folder.keep_credentials({"admin@school.example": "a-secret-word"})
     terminal, end = pty.openpty()
     runner.start(stdout=end, settings={"TERM": "xterm", "COLUMNS": "120"})
     os.close(end)

@@ -31,7 +31,7 @@ OF_STATEMENTS = (
     "tests/batches/sweep/",
     "tests/batches/test_accept",
     "tests/batches/test_process",
-    "tests/batches/test_undo",
+    "tests/batches/test_undo.py",
     "tests/platform/database/",
     "tests/reports/test_by_hand",
     "tests/reports/test_concurrency",
@@ -39,7 +39,10 @@ OF_STATEMENTS = (
 # Fixtures with one parameter for each database.
 MIGRATED, UNMIGRATED = "new_database", "unmigrated_url"
 BROWSING = "browsing"
-SERVERS = {BROWSING, "valkey", "own_valkey", "postgres", "own_postgres", "sqlite_template", MIGRATED, UNMIGRATED}
+RUNNER = "runner"  # of `adsum up`
+SERVERS = {
+    *(BROWSING, RUNNER, "valkey", "own_valkey", "postgres", "own_postgres", "sqlite_template", MIGRATED, UNMIGRATED),
+}
 
 
 def daily(items: Sequence[pytest.Item]) -> list[pytest.Item]:

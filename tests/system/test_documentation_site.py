@@ -16,6 +16,7 @@ from tests.support.site.dialect import converted
 INDEX = "## How-to guides\n\n| | |\n|---|---|\n\n## Reference\n\n\n## Explanation\n\n"
 
 
+@pytest.mark.long
 def test_the_site_has_every_page_and_every_endpoint_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     """`build` checks every link and every loaded file, as the tests below show."""
     site = tmp_path / "site"

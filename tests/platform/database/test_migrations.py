@@ -363,6 +363,7 @@ async def test_webhooks_get_the_creators_of_the_audit_log_and_none_stops(unmigra
     assert found == [("key", 1, 1), ("key", 2, None), ("key", 3, None), ("admin", None, None), (None, None, None)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("unmigrated_url", ["postgres"], indirect=True)
 async def test_an_index_is_created_while_others_wait_to_migrate(unmigrated: Database) -> None:
     async with unmigrated.transaction() as connection:

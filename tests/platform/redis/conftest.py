@@ -26,9 +26,9 @@ def refusal_of(url: str) -> str:
     return refused.value.detail
 
 
-async def cancel_at_each_step(start: Callable[[], Coroutine[Any, Any, object]]) -> None:
-    """Starts work, and cancels it after one more step of the event loop each time, until it ends before that. A
-    connection that the work leaves open is collected here, and its warning fails the test.
+async def cancel_at_each_step(start: Callable[[], Coroutine[Any, Any, object]], share: int = 1) -> None:
+    """Starts work, and cancels it after one more step of the event loop each time, until it ends before that; at one of
+    `share` steps. A connection that the work leaves open is collected here, and its warning fails the test.
     """
     steps = 0
     while True:
@@ -40,6 +40,6 @@ async def cancel_at_each_step(start: Callable[[], Coroutine[Any, Any, object]]) 
         if not was_under_way:
             working.result()
             break
-        steps += 1
+        steps += share
     del working
     gc.collect()

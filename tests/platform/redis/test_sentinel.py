@@ -178,5 +178,5 @@ async def test_a_lookup_whose_requests_have_ended_leaves_no_error() -> None:
     await redis.aclose()
 
 
-async def test_a_lookup_that_is_cancelled_at_any_step_closes_its_connections(group: SentinelGroup) -> None:
-    await cancel_at_each_step(lambda: require_redis(group.url))
+async def test_a_lookup_that_is_cancelled_at_any_step_closes_its_connections(group: SentinelGroup, share: int) -> None:
+    await cancel_at_each_step(lambda: require_redis(group.url), share)

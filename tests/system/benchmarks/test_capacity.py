@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from benchmarks.capacity import measured, report
 from benchmarks.capacity.relay import Relay, relayed_port
 
@@ -35,6 +37,7 @@ def test_the_page_has_the_stored_costs() -> None:
     assert "".join(report.costs_section(measured.load())) in report.PAGE.read_text(encoding="utf-8")
 
 
+@pytest.mark.long
 def test_the_simulation_is_compared_at_each_rate_that_adsum_keeps_up_with() -> None:
     costs = measured.load()
     names = [name for name, _, _ in report.comparison(costs)]

@@ -170,6 +170,7 @@ async def test_batches_complete_while_an_operator_removes_what_waits(
         await verify(installation, promises)
 
 
+@pytest.mark.long
 async def test_the_board_and_the_command_line_show_the_same_pause(
     new_installation: NewInstallation, stack: AsyncExitStack
 ) -> None:

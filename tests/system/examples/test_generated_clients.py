@@ -88,6 +88,7 @@ def module(name: str) -> Any:
     return importlib.import_module(f"{NAME}.{name}")
 
 
+@pytest.mark.long
 def test_a_generated_python_client_marks_a_class(
     generated: str, tmp_path: Path, demo: Commands, demo_worker: Forked
 ) -> None:
