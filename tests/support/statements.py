@@ -15,7 +15,7 @@ from adsum.platform.database.driver import Driver, UncancelledCommits, driver_of
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.sqlite.cursor import execute_many, fetch
 
-# Comparing each of 300 students with each would be 300 for each of them.
+# For classes of some hundred: comparing each student with each handles as many rows for each as there are students.
 ROWS_FOR_EACH = 20
 
 Sent = list[tuple[str, Any]]

@@ -30,6 +30,10 @@ StoredEvent: TypeAlias = tuple[Event, str | None]
 """An event, and the run that it is about. An event about a run has no data of its own."""
 
 
+# Whether a committed event has no number yet, in a query.
+HAS_NEW_EVENTS = exists(select(new_events.c.id))
+
+
 class LogEnds(NamedTuple):
     """The id of the newest numbered event, and of the newest one that was pruned; 0: none."""
 
@@ -39,7 +43,7 @@ class LogEnds(NamedTuple):
 
 async def has_new_events(connection: AsyncConnection) -> bool:
     """Whether a committed event has no number yet."""
-    return bool(await connection.scalar(select(exists(select(new_events.c.id)))))
+    return bool(await connection.scalar(select(HAS_NEW_EVENTS)))
 
 
 async def oldest_new_event(connection: AsyncConnection, limit: int) -> tuple[int, datetime | None]:

@@ -1,4 +1,4 @@
-"""Work that a cancellation, or the error of other work, must not cut off."""
+"""Work that must not be cut off: by a cancellation, or by the error of work beside it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ async def _closed(clients: Collection[Client]) -> None:
 
 
 async def all_of(works: Iterable[Awaitable[Result]]) -> list[Result]:
-    """The results of works that run at once. Raises the first error after all have ended."""
+    """The results of works that run at once. After all have ended, raises the first of their errors, in the order of
+    `works`. A cancellation of the caller cancels all.
+    """
     results: list[Result] = []
     for each in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(each, BaseException):

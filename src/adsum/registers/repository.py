@@ -289,9 +289,10 @@ def _expected(day: ColumnElement[date]) -> ColumnElement[int]:
 
 
 def _marks(day: ColumnElement[date]) -> Select[int]:
-    """The marks of the roster of the day.
+    """The marks of the roster of the day: one row for each student.
 
-    LIMIT: before the first ANALYZE Postgres expects few enrolments, and compares each mark with each of them.
+    A scalar subquery, since Postgres makes EXISTS a join and, before the first ANALYZE, compares each mark with each
+    enrolment. LIMIT, since a student can be enrolled twice.
     """
     a, e = attendances.c, enrolments.c
     enrolled = (

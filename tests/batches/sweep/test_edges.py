@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +16,7 @@ from adsum import wiring
 from adsum.accounts.access import system_caller
 from adsum.batches import sweep
 from adsum.batches.complete import Completion
-from adsum.batches.queue.chunks import chunks_of
+from adsum.batches.queue.chunks import Chunk, chunks_of
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.run import Run
@@ -26,6 +27,7 @@ from adsum.platform.errors import Unavailable
 from adsum.platform.settings import Settings
 from adsum.wiring import Adsum
 from tests.batches.sweep.test_sweeper import accepted, lose_everything
+from tests.support.installation import DEADLINE_S
 from tests.support.schools import SchoolIds
 from tests.support.waiting import until
 
@@ -67,6 +69,25 @@ async def test_stalled_runs_of_several_pages_are_all_rescued(
     await lose_everything(redis, made[0].batch, made[0])
     assert await sweeper.sweep() == 3
     assert await sweeper.sweep() == 0
+
+
+async def test_the_next_page_is_checked_while_one_waits(
+    adsum: Adsum, school: SchoolIds, redis: Redis, sweeper: Sweeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await three_runs(adsum, school)
+    await lose_everything(redis, made[0].batch, made[0])
+    check, checked, second = adsum.queue.renew_and_find_missing, list[str](), asyncio.Event()
+
+    async def wait_for_the_second(page: Sequence[Run]) -> list[list[Chunk]]:
+        checked.append(page[0].run_id)
+        if len(checked) > 1:
+            second.set()
+        await asyncio.wait_for(second.wait(), DEADLINE_S)
+        return await check(page)
+
+    monkeypatch.setattr(adsum.queue, "renew_and_find_missing", wait_for_the_second)
+    assert await sweeper.sweep() == 3
+    assert checked == [run.run_id for run in made]
 
 
 async def test_ended_runs_of_several_pages_are_all_released(

@@ -114,13 +114,13 @@ class Dispatch:
             work = await pending_work(connection, self._now())
         if not work.has_enabled:
             return False
+        if not (work.has_new_events or work.has_unmatched_events or work.has_due):
+            return True
         if work.has_new_events:
             await self._number()
         if work.has_new_events or work.has_unmatched_events:
             while await self._match_events():
                 pass
-        elif not work.has_due:
-            return True
         async with self._database.autocommit_read() as connection:
             due = await webhooks_to_deliver(connection, self._now())
         await self._queue.add(due)
@@ -139,6 +139,8 @@ class Dispatch:
         async with self._database.transaction() as connection:
             position, ends = await lock_position(connection, DISPATCHER), await read_ends(connection)
             begin = max(position, ends.pruned_id)
+            if begin >= ends.last_id:  # another process has matched them
+                return False
             end = await end_of_scan(connection, ends, begin, self._matched_at_once)
             await set_newest(connection, begin, end)
             await set_position(connection, DISPATCHER, end)

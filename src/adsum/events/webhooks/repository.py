@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adsum.accounts.access import Caller
 from adsum.accounts.tables import api_keys
 from adsum.accounts.visibility import in_visible_school
-from adsum.events.repository import position_of
+from adsum.events.repository import HAS_NEW_EVENTS, position_of
 from adsum.events.tables import event_log
 from adsum.events.webhooks.rules import (
     DISPATCHER,
@@ -44,7 +44,7 @@ from adsum.events.webhooks.rules import (
 )
 from adsum.events.webhooks.tables import HAS_FAILED, webhook_deliveries, webhook_replays, webhook_retries, webhooks
 from adsum.platform.database.filters import equal
-from adsum.platform.database.new_events import events, new_events
+from adsum.platform.database.new_events import events
 from adsum.platform.database.sql_files import sql_file
 
 _SET_NEWEST = sql_file("adsum.events.webhooks", "set_newest")
@@ -214,7 +214,7 @@ async def pending_work(connection: AsyncConnection, now: datetime) -> PendingWor
     last_id = func.coalesce(select(event_log.c.last_id).scalar_subquery(), 0)
     query = select(
         exists(select(webhooks.c.id).where(is_enabled(now))),
-        exists(select(new_events.c.id)),
+        HAS_NEW_EVENTS,
         last_id > position_of(DISPATCHER),
         exists(select(webhooks.c.id).where(*_is_due(now))),
     )

@@ -1,7 +1,8 @@
 -- Reads the details of registers: teachers, students without a mark, marks by status, times of the session, and
 -- the newest reminder.
 -- Returns one row for each input row; a list without elements is NULL. Locks nothing.
--- LATERAL with LIMIT 1: before the first ANALYZE Postgres expects few enrolments, and compares each mark with each of them.
+-- LATERAL with LIMIT 1: before the first ANALYZE Postgres expects few rows, and would compare each mark with each
+-- enrolment.
 WITH input AS (
     SELECT *
     FROM jsonb_to_recordset(CAST(:input_rows AS jsonb))
