@@ -76,17 +76,17 @@ async def test_an_error_of_a_task_is_not_raised() -> None:
 
 
 async def test_works_that_run_at_once_have_all_ended_before_the_error_of_one_is_raised() -> None:
-    completed: list[str] = []
+    may_complete, completed = asyncio.Event(), asyncio.Event()
 
     async def fail() -> None:
+        asyncio.get_running_loop().call_later(0.01, may_complete.set)  # after the error, which is there at once
         raise LookupError
 
     async def complete() -> None:
-        for _ in range(3):
-            await asyncio.sleep(0)
-        completed.append("complete")
+        await may_complete.wait()
+        completed.set()
 
     with pytest.raises(LookupError):
         await all_of([fail(), complete()])
-    assert completed == ["complete"]
+    assert completed.is_set()
     assert await all_of([complete()]) == [None]

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 AnyClient = TypeVar("AnyClient", bound=Client)
 
 
-async def uncancellable(work: Coroutine[Any, Any, None]) -> None:
+async def uncancellable(work: Coroutine[Any, Any, object]) -> None:
     """Completes the work even if the caller is cancelled, and then raises the cancellation. Raises the error of the
     work.
     """
@@ -54,11 +54,7 @@ async def close(*clients: Client) -> None:
 
     Raises the first error, after all clients have been closed.
     """
-    await uncancellable(_closed(clients))
-
-
-async def _closed(clients: Collection[Client]) -> None:
-    await all_of(each.aclose() for each in clients)
+    await uncancellable(all_of(each.aclose() for each in clients))
 
 
 async def all_of(works: Iterable[Awaitable[Result]]) -> list[Result]:

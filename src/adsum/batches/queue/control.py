@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from adsum.batches.queue.chunks import Chunk
+from adsum.platform.cancellation import all_of
 from adsum.platform.redis.connection import QueueOutage, translated
 from adsum.platform.redis.queues import open_message_queue
 from adsum.platform.redis.shards import Shards, answers_of
@@ -158,10 +159,7 @@ class QueueControl:
 
     async def _in_each(self, call: Callable[[Any], Awaitable[object]]) -> None:
         with translated():
-            outcomes = await asyncio.gather(*map(call, self._queues), return_exceptions=True)
-            for outcome in outcomes:
-                if isinstance(outcome, BaseException):
-                    raise outcome
+            await all_of(map(call, self._queues))
 
 
 async def _is_used(queue: Any) -> bool:
