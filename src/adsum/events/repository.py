@@ -216,7 +216,7 @@ async def prune_events(connection: AsyncConnection, before: datetime, limit: int
 
 async def read_position(connection: AsyncConnection, name: str) -> int:
     """The id of the last event that a reader inside of Adsum has read; 0: none."""
-    return await connection.scalar(select(position_of(name))) or 0
+    return (await connection.execute(select(position_of(name)))).scalar_one()
 
 
 def position_of(name: str) -> ColumnElement[int]:

@@ -114,16 +114,14 @@ class Dispatch:
             work = await pending_work(connection, self._now())
         if not work.has_enabled:
             return False
-        if not (work.has_new_events or work.has_unmatched_events or work.has_due):
-            return True
-        if work.has_new_events:
+        if work.has_events:
             await self._number()
-        if work.has_new_events or work.has_unmatched_events:
             while await self._match_events():
                 pass
-        async with self._database.autocommit_read() as connection:
-            due = await webhooks_to_deliver(connection, self._now())
-        await self._queue.add(due)
+        if work.has_events or work.has_due:
+            async with self._database.autocommit_read() as connection:
+                due = await webhooks_to_deliver(connection, self._now())
+            await self._queue.add(due)
         return True
 
     async def _number(self) -> None:

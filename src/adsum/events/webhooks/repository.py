@@ -194,18 +194,16 @@ async def replace_secret(connection: AsyncConnection, webhook_id: int, before: s
 
 
 class PendingWork(NamedTuple):
-    """What the dispatcher has to do.
+    """The state of the webhooks and of the event log, from which a pass of the dispatcher follows.
 
     Attributes:
         has_enabled: a webhook is enabled.
-        has_new_events: a committed event has no number yet.
-        has_unmatched_events: an event was not matched with the filters of the webhooks.
+        has_events: a committed event has no number yet, or was not matched with the filters of the webhooks.
         has_due: an enabled webhook has something to deliver now.
     """
 
     has_enabled: bool
-    has_new_events: bool
-    has_unmatched_events: bool
+    has_events: bool
     has_due: bool
 
 
@@ -214,8 +212,7 @@ async def pending_work(connection: AsyncConnection, now: datetime) -> PendingWor
     last_id = func.coalesce(select(event_log.c.last_id).scalar_subquery(), 0)
     query = select(
         exists(select(webhooks.c.id).where(is_enabled(now))),
-        HAS_NEW_EVENTS,
-        last_id > position_of(DISPATCHER),
+        or_(HAS_NEW_EVENTS, last_id > position_of(DISPATCHER)),
         exists(select(webhooks.c.id).where(*_is_due(now))),
     )
     return PendingWork(*(await connection.execute(query)).one())
