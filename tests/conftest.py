@@ -80,15 +80,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     which would visit them.
     """
     if session.config.option.processes > 1 and len(session.items) >= MANY_TESTS:
-        from adsum.app import create_app  # noqa: PLC0415 - after the measurement has begun
-        from tests.platform.http.snapshot import present  # noqa: PLC0415
-        from tests.support.application import prepare_applications  # noqa: PLC0415
-        from tests.support.forked import share_fork_server  # noqa: PLC0415
-        from tests.support.frame import on_trial  # noqa: PLC0415
+        from tests.support.preparation import prepare  # noqa: PLC0415 - imports Adsum, which coverage measures by now
 
-        prepare_applications(create_app, on_trial)
-        present()
-        share_fork_server()
+        prepare()
     freeze_startup_objects()
     gc.enable()
 

@@ -135,7 +135,7 @@ def _sha_of(script: str | bytes) -> str:
 
 
 class Callbacks(CaseInsensitiveDict):
-    """What a client does with the answer to each command."""
+    """The functions by which a client converts the answer to each command."""
 
     @override
     def __init__(self, data: Mapping[str, Any]) -> None:

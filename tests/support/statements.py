@@ -84,6 +84,11 @@ def _sent_to_sqlite(_database: Database, sent: Sent) -> Generator[None]:
         yield
 
 
+async def queries_logged() -> None:
+    """Returns after the next iteration of the event loop, in which asyncpg logs the queries before."""
+    await asyncio.sleep(0)
+
+
 def count_of(sent: Sent, words: str) -> int:
     """Returns the number of statements that contain these words."""
     return sum(words in statement for statement, _ in sent)
@@ -93,11 +98,10 @@ async def plans_of(database: Database, ask: Ask) -> list[list[str]]:
     """The lines of the query plan of each statement; on Postgres without sequential scans where an index exists."""
     with statements_sent(database) as sent:
         async with database.transaction() as connection:
-            # asyncpg logs a query in the next iteration of the event loop.
-            await asyncio.sleep(0)
+            await queries_logged()
             sent.clear()
             await ask(connection)
-            await asyncio.sleep(0)
+            await queries_logged()
             return [await _plan_of(connection, statement, values) for statement, values in list(sent)]
 
 

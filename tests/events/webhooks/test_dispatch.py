@@ -28,7 +28,7 @@ from tests.events.webhooks.conftest import Receiver, happen, happen_without_ids,
 from tests.support import waiting
 from tests.support.installation import DEADLINE_S
 from tests.support.schools import make_school
-from tests.support.statements import statements_sent
+from tests.support.statements import queries_logged, statements_sent
 
 __all__ = ["register"]
 
@@ -242,7 +242,7 @@ async def test_without_an_enabled_webhook_there_is_nothing_to_do(adsum: Adsum, w
 async def test_a_pass_with_nothing_to_do_asks_the_database_once(adsum: Adsum, webhook: WebhookWithSecret) -> None:
     with statements_sent(adsum.database) as sent:
         assert await adsum.dispatch.dispatch()
-        await asyncio.sleep(0)  # asyncpg logs a query in the next iteration of the event loop
+        await queries_logged()
     assert sum(" webhooks" in statement for statement, _ in sent) == len(sent) == 1
 
 

@@ -14,7 +14,7 @@ from adsum.platform.database.engine import Database, RejectedRows, StorageOutage
 from adsum.platform.database.statements import Statement
 from adsum.schools.tables import schools
 from tests.support.schools import make_bare_school
-from tests.support.statements import statements_sent
+from tests.support.statements import queries_logged, statements_sent
 
 pytestmark = pytest.mark.both_databases
 
@@ -48,7 +48,7 @@ async def test_values_are_converted_in_both_directions(database: Database) -> No
     with statements_sent(database) as sent:
         async with database.autocommit_read() as connection:
             rows = await ECHO.fetch_all(connection, given)
-            await asyncio.sleep(0)
+            await queries_logged()
     assert [tuple(row) for row in rows] == [(DAY, TIME, True, None, {"a": 1})]
     assert len(sent) == 1
 
