@@ -28,8 +28,8 @@ from adsum.wiring import Adsum, open_adsum
 from tests.support.runs import batch_of, slices
 from tests.support.schools import SchoolIds, make_school
 from tests.support.servers.counting import CountingProxy, Fault, Moment, counting_postgres
-from tests.support.servers.processes import short_folder
-from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
+from tests.support.servers.processes import frozen, short_folder
+from tests.support.servers.valkey import pid_of, tell, temporary_valkey, url_of
 from tests.support.submissions import status_of, submission
 from tests.support.waiting import has_transaction_waiting_for_a_lock, until
 
@@ -190,7 +190,7 @@ async def freezable_school(freezable: Adsum) -> SchoolIds:
 async def test_with_valkey_frozen_a_request_is_accepted_after_the_deadline_of_redis(
     freezable: Adsum, freezable_school: SchoolIds, own_valkey: Valkey
 ) -> None:
-    with frozen(own_valkey):
+    with frozen(pid_of(own_valkey)):
         start = time.monotonic()
         result = await freezable.attendances.create_batch(submission(freezable_school), SYSTEM)
         assert REQUEST_DEADLINE_S * 0.9 < time.monotonic() - start < REDIS_TIMEOUT_S
@@ -208,7 +208,7 @@ async def test_with_valkey_frozen_an_open_run_is_closed_after_the_deadline_of_re
         run = await open_run(connection, batch_of(freezable_school))
         assert run is not None
         await insert_records(connection, slices(run))
-    with frozen(own_valkey):
+    with frozen(pid_of(own_valkey)):
         start = time.monotonic()
         second = submission(freezable_school, selection=Selection(False, selected=[two]))
         result = await freezable.attendances.create_batch(second, SYSTEM)

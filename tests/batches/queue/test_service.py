@@ -27,7 +27,8 @@ from tests.batches.queue.conftest import (
     tickets,
     values,
 )
-from tests.support.servers.valkey import frozen, tell, url_of
+from tests.support.servers.processes import frozen
+from tests.support.servers.valkey import pid_of, tell, url_of
 
 WAITING = "bull:attendance:wait"
 NOW = datetime(2024, 12, 25, 8, 30, tzinfo=UTC)
@@ -140,7 +141,7 @@ async def test_a_frozen_server_delays_a_request_at_most_by_the_deadline(own_valk
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=REDIS_TIMEOUT_S)
     queue = new_queue(redis)
     await queue.ping()
-    with frozen(own_valkey):
+    with frozen(pid_of(own_valkey)):
         start = time.monotonic()
         with pytest.raises(QueueOutage):
             await queue.enqueue([run_of(FIRST, [1, 2])])
@@ -154,7 +155,7 @@ async def test_a_reply_to_an_abandoned_command_is_not_used_for_another_command(o
     redis = open_redis(url_of(own_valkey), connections=1, socket_timeout=5)
     queue = new_queue(redis)
     await redis.set("kept", "value")
-    with frozen(own_valkey), pytest.raises(QueueOutage):
+    with frozen(pid_of(own_valkey)), pytest.raises(QueueOutage):
         await queue.enqueue([run_of(FIRST, [1, 2])])
     assert [await redis.get("kept") for _ in range(5)] == ["value"] * 5
     await redis.aclose()
@@ -162,7 +163,7 @@ async def test_a_reply_to_an_abandoned_command_is_not_used_for_another_command(o
 
 async def test_a_frozen_server_does_not_answer_a_ping(own_valkey: Valkey) -> None:
     redis = open_redis(url_of(own_valkey), connections=8, socket_timeout=5)
-    with frozen(own_valkey), pytest.raises(QueueOutage):
+    with frozen(pid_of(own_valkey)), pytest.raises(QueueOutage):
         await new_queue(redis).ping()
     await redis.aclose()
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,7 +29,8 @@ from adsum.platform.redis.shards import Shard
 from adsum.platform.settings import Settings
 from tests.operations.doctor.conftest import wrong
 from tests.support.servers.postgres import Postgres, temporary_postgres
-from tests.support.servers.valkey import frozen, tell, temporary_valkey, url_of
+from tests.support.servers.processes import frozen
+from tests.support.servers.valkey import pid_of, tell, temporary_valkey, url_of
 
 PLACE = InspectedServer("here", "start it", "valkey-cli")
 NOON = datetime(2024, 12, 25, 12, tzinfo=UTC)
@@ -264,19 +262,9 @@ async def test_a_programming_error_of_a_check_is_raised() -> None:
         await errors_of(Refusing(HERE), Refusing(THERE, ZeroDivisionError()))
 
 
-@contextmanager
-def standing_still(postgres: Postgres) -> Generator[None]:
-    """Freezes the server and all of its processes until the block ends."""
-    leader = int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
-    children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
-    pids = [leader, *map(int, children)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+def leader_of(postgres: Postgres) -> int:
+    """The process of a server that has started the others."""
+    return int((postgres.folder / "data" / "postmaster.pid").read_text().split()[0])
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")
@@ -287,7 +275,7 @@ async def test_two_hanging_servers_take_no_longer_than_the_limit(
     with temporary_postgres(postgres_data) as postgres:
         settings = Settings(database_url=postgres.url("postgres"), redis_url=url_of(own_valkey), data_dir=tmp_path)
         began = time.monotonic()
-        with frozen(own_valkey), standing_still(postgres):
+        with frozen(pid_of(own_valkey)), frozen(leader_of(postgres)):
             async with open_doctor(settings) as doctor:
                 found = wrong(await doctor.check())
             took = time.monotonic() - began

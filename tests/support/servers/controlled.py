@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from adsum.platform.embedded.orphans import die_with_this_process
 from adsum.platform.embedded.valkey import Valkey
 from tests.support.servers.postgres import command_of, new_postgres
-from tests.support.servers.processes import START_S, eventually, short_folder, stop
+from tests.support.servers.processes import START_S, children_of, eventually, frozen, is_alive, short_folder, stop
 
 
 class Controlled:
@@ -56,28 +55,21 @@ class Controlled:
         assert self._process is not None
         self._process.send_signal(signal_number)
 
-    @contextmanager
-    def frozen(self) -> Generator[None]:
+    def frozen(self) -> AbstractContextManager[None]:
         """Freezes the server with its processes until the block ends. It accepts connections and answers nothing."""
         assert self._process is not None
-        parent = self._process.pid
-        os.kill(parent, signal.SIGSTOP)  # first, so that it starts no other
-        frozen = [parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())]
-        try:
-            for pid in frozen:
-                os.kill(pid, signal.SIGSTOP)
-            yield
-        finally:
-            for pid in reversed(frozen):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+        return frozen(self._process.pid)
 
     async def down(self, signal_number: signal.Signals = signal.SIGKILL) -> None:
-        """Ends the server, by SIGKILL unless another signal is given. Returns when it has ended."""
+        """Ends the server, by SIGKILL unless another signal is given. Returns when all its processes have ended.
+
+        The process that Postgres has for each connection answers for a moment after its parent is killed.
+        """
         process = self._process
         assert process is not None
+        children = children_of(process.pid)
         process.send_signal(signal_number)
-        await eventually(lambda: process.poll() is not None, START_S)
+        await eventually(lambda: process.poll() is not None and not any(map(is_alive, children)), START_S)
 
     async def restart(self, signal_number: signal.Signals = signal.SIGKILL) -> None:
         await self.down(signal_number)

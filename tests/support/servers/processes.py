@@ -70,6 +70,29 @@ def is_alive(pid: int) -> bool:
     return start_time(pid) != ""
 
 
+def children_of(pid: int) -> list[int]:
+    """Returns the child processes of a process; none if it has ended. Linux only."""
+    try:
+        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    except OSError:
+        return []
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Generator[None]:
+    """Stops a process with its child processes until the block ends. Linux only."""
+    os.kill(pid, signal.SIGSTOP)  # first, so that it starts no other
+    pids = [pid, *children_of(pid)]
+    try:
+        for each in pids:
+            os.kill(each, signal.SIGSTOP)
+        yield
+    finally:
+        for each in reversed(pids):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT)
+
+
 def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
     """Polls until the condition holds. `what` describes the condition in the error after a timeout."""
     deadline = time.monotonic() + seconds

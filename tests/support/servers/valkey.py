@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import socket
 from collections.abc import Generator
 from pathlib import Path
@@ -43,15 +41,9 @@ def tell(server: Valkey, command: str) -> str:
             return reply.read(int(line[1:])).decode() if line.startswith("$") and line != "$-1" else line
 
 
-@contextlib.contextmanager
-def frozen(server: Valkey) -> Generator[None]:
-    """Freezes the server until the block ends: it accepts connections and answers nothing."""
-    pid = int(_info(server)["process_id"])
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+def pid_of(server: Valkey) -> int:
+    """Returns the process of a running server."""
+    return int(_info(server)["process_id"])
 
 
 def _info(server: Valkey) -> dict[str, str]:
