@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 from hypothesis import settings
 
 from adsum.platform.gc_tuning import freeze_startup_objects
@@ -55,6 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def share(request: pytest.FixtureRequest) -> int:
     """Exhaustive tests try one of so many points, and search one of so many histories."""
     return DAILY_SHARE if request.config.getoption("--daily") else 1
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run in the event loop of the product's processes."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 def pytest_forked_finish() -> None:

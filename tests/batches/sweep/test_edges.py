@@ -17,6 +17,7 @@ from adsum.accounts.access import system_caller
 from adsum.batches import sweep
 from adsum.batches.complete import Completion
 from adsum.batches.queue.chunks import Chunk, chunks_of
+from adsum.batches.queue.ledger import LEADER
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice
 from adsum.batches.run import Run
@@ -106,6 +107,18 @@ async def end(adsum: Adsum, run: Run, moment: datetime) -> None:
     async with adsum.database.transaction() as connection:
         await jobs.insert_records(connection, [JobSlice(run.run_id, number) for number in range(len(run.chunks))])
         assert await runs.close_runs(connection, [run.run_id], moment)
+
+
+async def test_one_of_two_sweepers_leads_until_its_lease_expires(adsum: Adsum, redis: Redis) -> None:
+    first, second = new_sweeper(adsum, interval=60), new_sweeper(adsum, interval=60)
+    assert await first.sweep_if_leading()
+    await redis.pexpire(LEADER, 60_000)
+    assert not await second.sweep_if_leading()
+    assert await first.sweep_if_leading()
+    assert 60_000 < await redis.pttl(LEADER) <= 120_000  # it is extended
+    await redis.pexpire(LEADER, 0)
+    assert await second.sweep_if_leading()
+    assert not await first.sweep_if_leading()
 
 
 async def test_a_sweeper_that_does_not_lead_makes_no_pass(adsum: Adsum, school: SchoolIds, redis: Redis) -> None:

@@ -9,7 +9,6 @@ import pytest
 from redis.asyncio import Redis
 from sqlalchemy import func, select
 
-from adsum import wiring
 from adsum.accounts.access import system_caller
 from adsum.attendance.tables import attendances
 from adsum.batches.queue.chunks import chunks_of
@@ -22,7 +21,6 @@ from adsum.wiring import Adsum
 from tests.support.installation import RunWorker, ended, queue_keys
 from tests.support.runs import batch_of, slices
 from tests.support.schools import SchoolIds
-from tests.support.waiting import until
 
 Loss = Callable[[Redis, Batch, Run], Awaitable[object]]
 
@@ -173,18 +171,3 @@ async def test_two_concurrent_sweeps_have_the_effect_of_one(
     async with worker():
         status = await ended(adsum, result.batch_id)
     assert status.tally.recorded == 30
-
-
-async def test_one_of_two_candidates_leads_until_its_lease_expires(adsum: Adsum, redis: Redis) -> None:
-
-    async with wiring.open_adsum(adsum.settings) as other:
-        first, second = adsum.sweeper, other.sweeper
-        stop = asyncio.Event()
-        leading = asyncio.create_task(first.run(stop))
-        await until(lambda: redis.exists("attendance-sweeper"))
-        holder = await redis.get("attendance-sweeper")
-        following = asyncio.create_task(second.run(stop))
-        stop.set()
-        await asyncio.gather(leading, following)
-        assert await redis.get("attendance-sweeper") == holder
-        assert await redis.pttl("attendance-sweeper") > 0

@@ -102,8 +102,13 @@ async def _waits_for_standby(server: Postgres) -> bool:
     committing = asyncio.create_task(asyncio.to_thread(server.ask, "postgres", commit))
     await eventually(lambda: committing.done() or server.ask("postgres", WAITING) == "1\n")
     is_waiting = not committing.done()
-    server.ask("postgres", f"SELECT pg_cancel_backend(pid) {OF_WAITING}")
-    await committing
+
+    def has_ended() -> bool:
+        # A wait is not seen, and not cancelled, in the moment in which its process reads settings again.
+        server.ask("postgres", f"SELECT pg_cancel_backend(pid) {OF_WAITING}")
+        return committing.done()
+
+    await eventually(has_ended)
     return is_waiting
 
 
