@@ -15,7 +15,7 @@ from adsum.platform.database.standby import Standby
 from adsum.platform.embedded.data_folder import DataFolder
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.keys import KeyFile, KeyRing
-from adsum.platform.redis.connection import require_redis
+from adsum.platform.redis.connection import naming_mismatch, require_redis
 from adsum.platform.redis.last_writes import LastWrites
 from adsum.platform.redis.shards import Shard, Shards
 from adsum.platform.settings import Settings, file_of_setting
@@ -114,10 +114,15 @@ async def require_usable_servers(settings: Settings) -> None:
 async def open_servers(
     settings: Settings, find_number: Callable[[Database], Awaitable[int]]
 ) -> AsyncGenerator[tuple[Database, Shards]]:
-    """Opens the database and the shards of Valkey or Redis, of which `find_number` returns the number."""
+    """Opens the database and the shards of Valkey or Redis, of which `find_number` returns the number.
+
+    Raises:
+        ConfigurationError: also instead of an outage that ends the block, if its reason is a mismatch of TLS.
+    """
     async with AsyncExitStack() as stack:
         database = open_database(database_url(settings), settings.database_connections)
         stack.push_async_callback(database.close)
+        await stack.enter_async_context(naming_mismatch(redis_url(settings)))
         shards = open_shards(settings, await find_number(database))
         stack.push_async_callback(shards.aclose)
         yield database, shards

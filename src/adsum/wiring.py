@@ -30,6 +30,7 @@ from adsum.platform.database.engine import Database, LockTimeout, open_database
 from adsum.platform.database.reading import StandbyReader
 from adsum.platform.database.revision import current_revision
 from adsum.platform.database.standby import Standby
+from adsum.platform.redis.connection import naming_mismatch
 from adsum.platform.redis.last_writes import LastWrites
 from adsum.platform.redis.shards import Shards
 from adsum.platform.services import Services
@@ -52,6 +53,7 @@ from adsum.servers import (
     open_servers,
     open_shards,
     open_standby_of,
+    redis_url,
 )
 
 if TYPE_CHECKING:
@@ -208,9 +210,10 @@ async def open_queue_control(settings: Settings) -> AsyncGenerator[QueueControl]
     """The queue alone, so that it can be paused during an outage of the database: only the number of shards of a
     cluster, if no setting has it, is read from there.
     """
-    number = await with_database(settings, partial(used_number_of_shards, settings, now=system_clock))
-    async with closing(open_shards(settings, number)) as shards:
-        yield queue_control(settings, shards)
+    async with naming_mismatch(redis_url(settings)):
+        number = await with_database(settings, partial(used_number_of_shards, settings, now=system_clock))
+        async with closing(open_shards(settings, number)) as shards:
+            yield queue_control(settings, shards)
 
 
 async def migrate(settings: Settings) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ from tests.support.commands import Commands
 from tests.support.forked import run_forked
 from tests.support.live import SECRET, environment
 from tests.support.servers.cluster import PASSWORD, running_cluster
-from tests.support.servers.postgres import Postgres
-from tests.support.servers.processes import short_folder
+from tests.support.servers.postgres import Postgres, new_postgres, running_postgres
+from tests.support.servers.processes import free_ports, short_folder
+from tests.support.servers.tls import in_front
 from tests.support.servers.valkey import tell, url_of
 
 
@@ -80,6 +82,31 @@ async def test_a_database_that_does_not_exist_is_refused(tmp_path: Path, postgre
     )
 
 
+async def test_a_postgres_and_a_url_that_disagree_about_tls_are_named(tmp_path: Path, postgres_data: Path) -> None:
+    with new_postgres(postgres_data) as stopped:
+        server = replace(stopped, port=free_ports(1)[0])
+        url = f"postgresql://postgres:a-secret-word@127.0.0.1:{server.port}/postgres?sslmode="
+        several = url.replace("/postgres?", ",127.0.0.1:1/postgres?")
+        with running_postgres(server):
+            remedy = "turn on ssl in its configuration, or write no sslmode in the URL"
+            assert await reason(tmp_path, database_url=f"{url}require") == (
+                f"ADSUM_DATABASE_URL: the database cannot be used: the host does not use TLS: {remedy}"
+            )
+            assert f"127.0.0.1:{server.port} does not use TLS: turn on ssl" in (
+                await reason(tmp_path, database_url=f"{several}require")
+            )
+        # As a server answers that allows connections with TLS alone; this one is built without TLS.
+        (server.data / "pg_hba.conf").write_text("local all all trust\n")
+        with running_postgres(server):
+            message = await reason(tmp_path, database_url=f"{url}disable")
+            assert message.startswith(
+                "ADSUM_DATABASE_URL: the database cannot be used: the host refuses: no pg_hba.conf"
+            )
+            remedy = "if it allows only TLS, write sslmode=require in the URL instead of disable"
+            assert message.endswith(f"no encryption: {remedy}")
+            assert "a-secret-word" not in message
+
+
 async def test_a_sqlite_file_that_cannot_be_opened_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "no" / "such"
     message = await reason(tmp_path, database_url=f"sqlite:///{folder}/adsum.db")
@@ -116,6 +143,21 @@ def test_up_ends_with_one_line_if_it_cannot_use_a_server(folder: Path, setting: 
     line = line_of_up(folder, **{setting: url.format(port=closed_port())})
     assert line.startswith(f"adsum: ADSUM_{setting}: ")
     assert "a-secret-word" not in line
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["serve"], ["worker"], ["queue", "status"], pytest.param(["worker", "--processes", "2"], marks=pytest.mark.long)],
+)
+def test_a_command_names_a_redis_without_tls(sqlite_url: str, valkey: Valkey, command: list[str]) -> None:
+    with in_front(valkey.socket, None) as port:
+        url = f"rediss://:a-secret-word@127.0.0.1:{port}"
+        ended = run_forked(command, environment(database_url=sqlite_url, redis_url=url, secret_key=SECRET), "")
+        assert (ended.returncode, ended.stdout) == (1, "")
+        assert ended.stderr == (
+            f"adsum: ADSUM_REDIS_URL: Valkey or Redis cannot be used: 127.0.0.1:{port} does not use TLS: "
+            "write a port with TLS in the URL, or redis:// instead of rediss://\n"
+        )
 
 
 def test_neither_api_nor_worker_begins_on_one_server_of_a_cluster(sqlite_url: str) -> None:

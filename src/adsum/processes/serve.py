@@ -19,7 +19,7 @@ from adsum.app import create_app, end_streams
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.gc_tuning import collect_regularly, freeze_startup_objects
 from adsum.platform.http.middleware import security_headers
-from adsum.platform.redis.connection import refuse_server_of_cluster
+from adsum.platform.redis.connection import refuse_wrong_server
 from adsum.platform.settings import Settings
 from adsum.platform.telemetry import configure_logs, logger
 from adsum.processes.limited_http import ConnectionLimits, Connections, LimitedHttp
@@ -45,7 +45,7 @@ def run_serve(settings: Settings) -> None:
     configure_logs(settings)
     servers.key_ring(settings).require_key()
     asyncio.run(wiring.require_current_schema(settings))
-    asyncio.run(refuse_server_of_cluster(servers.redis_url(settings), settings.key_prefix))
+    asyncio.run(refuse_wrong_server(servers.redis_url(settings), settings.key_prefix))
     asyncio.run(wiring.require_possible_sign_in(settings))
     run_server(settings)
 

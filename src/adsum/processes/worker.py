@@ -22,7 +22,7 @@ from adsum.events.webhooks.queue import new_webhook_worker, queue_of_webhooks
 from adsum.platform.embedded.supervisor import Program, Supervisor
 from adsum.platform.errors import ConfigurationError
 from adsum.platform.gc_tuning import freeze_startup_objects
-from adsum.platform.redis.connection import refuse_server_of_cluster
+from adsum.platform.redis.connection import refuse_wrong_server
 from adsum.platform.redis.shards import Shard, Shards
 from adsum.platform.redis.workers import QueueWorker, WorkerOptions
 from adsum.platform.setting_files import PREFIX
@@ -54,7 +54,7 @@ async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(signal_number, stop.set)
-    await refuse_server_of_cluster(servers.redis_url(settings), settings.key_prefix)
+    await refuse_wrong_server(servers.redis_url(settings), settings.key_prefix)
     async with (
         exporting("adsum-worker") as exports,
         wiring.open_adsum(settings, tracing=exports.tracing) as adsum,
@@ -141,7 +141,7 @@ def run_workers(settings: Settings, processes: int) -> None:
         StorageOutage: the database does not answer.
     """
     asyncio.run(wiring.require_current_schema(settings))
-    asyncio.run(refuse_server_of_cluster(servers.redis_url(settings), settings.key_prefix))
+    asyncio.run(refuse_wrong_server(servers.redis_url(settings), settings.key_prefix))
     with TemporaryDirectory(prefix="adsum-workers-") as folder:
         asyncio.run(_keep(_worker_programs(settings, processes), Path(folder), settings.log_format))
 

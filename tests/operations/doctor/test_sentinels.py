@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adsum.operations.doctor.environment import InspectedServer, check_connections, check_sentinels
+from adsum.operations.doctor.environment import check_connections, check_sentinels
+from adsum.operations.doctor.inspected_server import InspectedServer
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.platform.redis.sentinel import SentinelFacts
 from adsum.platform.settings import Settings

@@ -15,8 +15,9 @@ from sqlalchemy import text
 from typing_extensions import override
 
 from adsum.operations.doctor import environment
-from adsum.operations.doctor.environment import InspectedServer, check_database, check_redis
+from adsum.operations.doctor.environment import check_database, check_redis
 from adsum.operations.doctor.findings import Finding, Severity
+from adsum.operations.doctor.inspected_server import InspectedServer
 from adsum.operations.doctor.wiring import open_doctor
 from adsum.operations.repository import DatabaseFacts
 from adsum.platform.addresses import Host
@@ -30,6 +31,7 @@ from adsum.platform.settings import Settings
 from tests.operations.doctor.conftest import wrong
 from tests.support.servers.postgres import Postgres, temporary_postgres
 from tests.support.servers.processes import frozen
+from tests.support.servers.tls import in_front
 from tests.support.servers.valkey import pid_of, tell, temporary_valkey, url_of
 
 PLACE = InspectedServer("here", "start it", "valkey-cli")
@@ -192,6 +194,16 @@ async def test_an_unavailable_redis_is_reported_with_its_reason(tmp_path: Path) 
 def own_valkey() -> Generator[Valkey]:
     with temporary_valkey() as server:
         yield server
+
+
+async def test_a_redis_without_tls_is_named_with_what_to_write(own_valkey: Valkey, sqlite_url: str) -> None:
+    with in_front(own_valkey.socket, None) as port:
+        settings = Settings(database_url=sqlite_url, redis_url=f"rediss://:a-secret-word@127.0.0.1:{port}")
+        async with open_doctor(settings) as doctor:
+            (finding,) = [each for each in (await doctor.check()).findings if each.check == "redis"]
+    assert finding.severity is Severity.ERROR
+    assert finding.message == f"127.0.0.1:{port} does not use TLS, unlike ADSUM_REDIS_URL"
+    assert finding.remedy == "write a port with TLS in the URL, or redis:// instead of rediss://"
 
 
 async def test_a_full_redis_is_reported_with_the_reason_of_its_refusal(own_valkey: Valkey) -> None:

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import func, insert, select, text
 
 from adsum.attendance.tables import attendance_changes, attendances
-from adsum.operations.doctor.environment import InspectedServer, check_database
+from adsum.operations.doctor.environment import check_database
+from adsum.operations.doctor.inspected_server import InspectedServer
 from adsum.operations.repository import has_left_checks
 from adsum.platform.database import partitioning as conversion
 from adsum.platform.database import schema, table_changes

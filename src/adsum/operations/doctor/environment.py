@@ -13,13 +13,14 @@ from pathlib import Path
 
 from adsum.accounts.passwords.breached import BreachedPasswords
 from adsum.operations.doctor.findings import FIX, Finding, Severity, counted, error, has_no_error, ok, warning
+from adsum.operations.doctor.inspected_server import InspectedServer
 from adsum.operations.repository import (
     DatabaseFacts,
     database_facts,
     ensure_writable,
     has_left_checks,
 )
-from adsum.platform.addresses import Host, is_loopback_host, written
+from adsum.platform.addresses import Host, written
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.database.revision import MigrationState, migration_state, newest_revision
@@ -40,39 +41,6 @@ FULL, NEARLY_FULL = 0.95, 0.8
 OTHER_USERS = stat.S_IRWXG | stat.S_IRWXO
 LOW_SPACE = 1024**3
 NO_SPACE = 200 * 1024**2
-
-
-@dataclass(frozen=True, slots=True)
-class InspectedServer:
-    """The name of a server and the commands for it.
-
-    Attributes:
-        name: file, socket or host and port, without credentials.
-        start: the command that starts the server or checks its address.
-        client: the command line of its client; None for the server that `up` configures at each start.
-        is_here: whether the connection stays on this machine.
-        is_verified: whether it is encrypted to a server that has proved who it is.
-        encrypt: the setting that makes it so.
-    """
-
-    name: str
-    start: str
-    client: str | None = None
-    is_here: bool = True
-    is_verified: bool = False
-    encrypt: str = ""
-
-    def at(self, primary: tuple[str, int] | None) -> InspectedServer:
-        """This server, with the commands for the primary that Sentinels have named, maybe on another machine."""
-        if primary is None:
-            return self
-        host, port = primary
-        client = f"{self.client} -h {host} -p {port}"
-        return replace(self, client=client, is_here=self.is_here and is_loopback_host(host))
-
-    def run(self, command: str) -> str:
-        """The command line that sends `command` to the server."""
-        return "adsum up  # stopped and started again" if self.client is None else f"{self.client} {command}"
 
 
 def check_connections(*servers: InspectedServer) -> Finding:
@@ -179,7 +147,8 @@ async def _check_server(
         primary = inspection.primary
         if is_one_of_several and primary is not None:
             return [_outage(outage, written(primary), server.at(primary).run("INFO")), *findings]
-        return [_outage(outage, server.name, server.start), *findings]
+        mismatch = await server.mismatch(outage)
+        return [mismatch or _outage(outage, server.name, server.start), *findings]
     return [_redis_version(facts, of_it), *findings]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -12,7 +13,8 @@ from adsum.accounts.wiring import password_policy
 from adsum.batches.complete import Completion
 from adsum.batches.queue.key_scanner import KeyScanner
 from adsum.batches.wiring import earlier_shards, new_sweepers, queue_control, queue_service, used_number_of_shards
-from adsum.operations.doctor.environment import InspectedServer, Installation
+from adsum.operations.doctor.environment import Installation
+from adsum.operations.doctor.inspected_server import InspectedServer
 from adsum.operations.doctor.service import Deployment, Doctor, Repair
 from adsum.platform.addresses import is_loopback_host, names_cluster
 from adsum.platform.clock import Clock, system_clock
@@ -25,6 +27,7 @@ from adsum.platform.redis.inspection import RedisInspection
 from adsum.platform.redis.sentinel import names_sentinels, parse_sentinel_url
 from adsum.platform.redis.shards import Shards
 from adsum.platform.redis.tls import is_verified
+from adsum.platform.redis.tls_mismatch import find_mismatch
 from adsum.platform.settings import Settings
 from adsum.roster.syncing.schedule import schedule_of
 from adsum.servers import key_ring, open_servers, open_standby_of, redis_url
@@ -122,6 +125,10 @@ def _server_of(database: Database, setting: str) -> InspectedServer:
 
 
 def _redis_server(settings: Settings, redis_url: str) -> InspectedServer:
+    return replace(_named_server(settings, redis_url), find_mismatch=partial(find_mismatch, redis_url))
+
+
+def _named_server(settings: Settings, redis_url: str) -> InspectedServer:
     """The command contains no password: `valkey-cli` reads it from `REDISCLI_AUTH`."""
     if names_sentinels(redis_url):
         return _server_of_sentinels(redis_url)

@@ -21,6 +21,8 @@ _SESSION_CHECKS = {
     "read-write": "SELECT WHERE NOT pg_is_in_recovery() AND current_setting('default_transaction_read_only') = 'off'",
 }
 _ONE_ROW = "SELECT 1"  # the reply of the server
+# Of asyncpg, and the end of an error of Postgres, which may allow connections with TLS alone.
+_REJECTED_TLS, _NOT_ENCRYPTED = "rejected SSL upgrade", "no encryption"
 
 
 # A process that freezes in a transaction keeps its row locks until Postgres ends its session.
@@ -60,6 +62,7 @@ class Connector:
     def __init__(self, url: DatabaseUrl, timeout: float) -> None:
         self._hosts = list(url.hosts)
         self._session = url.session
+        self._sslmode = url.url.query.get("ssl")
         self._timeout = timeout
         self._is_pooled = False
         self._ends_left = True
@@ -79,7 +82,7 @@ class Connector:
 
     async def connect(self, **options: Any) -> Any:
         """A connection of asyncpg. Raises ConnectionError, which names the reason of each of several hosts, or that the
-        only one is a standby.
+        only one is a standby or does not use TLS as the URL does.
 
         One behind a pooler is in a transaction, which `end_opening` ends.
         """
@@ -91,7 +94,7 @@ class Connector:
                 timeout, address = self._timeout / len(self._hosts), {"host": host[0], "port": host[1]}
                 connection = await self._open(timeout, options | address)
             except _FAILURES as error:
-                reasons.append(f"{host[0]}:{host[1]} {_reason(error)}")
+                reasons.append(f"{host[0]}:{host[1]} {self._reason_of_tls(error) or _reason(error)}")
             else:
                 self._prefer(host)
                 return connection
@@ -102,6 +105,19 @@ class Connector:
             return await self._open(self._timeout, options)
         except asyncpg.TargetServerAttributeNotMatched as error:
             raise ConnectionError(f"the host accepts no writes: it {_reason(error)}") from None
+        except (ConnectionError, asyncpg.PostgresError) as error:
+            if (reason := self._reason_of_tls(error)) is None:
+                raise
+            raise ConnectionError(f"the host {reason}") from None
+
+    def _reason_of_tls(self, error: BaseException) -> str | None:
+        """The reason why a server and `sslmode` of the URL do not fit, and what to change; None: it is another one."""
+        text = _reason(error)
+        if _REJECTED_TLS in text:
+            return "does not use TLS: turn on ssl in its configuration, or write no sslmode in the URL"
+        if self._sslmode == "disable" and text.endswith(_NOT_ENCRYPTED):
+            return f"refuses: {text}: if it allows only TLS, write sslmode=require in the URL instead of disable"
+        return None
 
     async def _open(self, timeout: float, options: Mapping[str, Any]) -> Any:  # noqa: ASYNC109 - the driver's own
         if not self._is_pooled:

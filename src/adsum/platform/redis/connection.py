@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -19,6 +19,7 @@ from adsum.platform.redis.cluster import ClusterView, OwnerPool, Slot, parse_clu
 from adsum.platform.redis.packing import packing
 from adsum.platform.redis.sentinel import PrimaryPool, names_sentinels, parse_sentinel_url
 from adsum.platform.redis.slots import slot_of
+from adsum.platform.redis.tls_mismatch import find_mismatch, may_be_mismatch
 
 SCHEMES = (
     *("redis://", "rediss://", "unix://", "redis+sentinel://", "rediss+sentinel://"),
@@ -27,6 +28,7 @@ SCHEMES = (
 CONNECT_TIMEOUT_S = 2.0
 # The time that one request may spend on Redis. A run that is not queued by then is durable in the database.
 REQUEST_DEADLINE_S = 0.25
+UNUSABLE = "ADSUM_REDIS_URL: Valkey or Redis cannot be used"
 OF_CLUSTER = "the server is one of a cluster, whose URL is redis+cluster://HOST:6379,HOST:6379,HOST:6379"
 
 RedisClient = Redis
@@ -106,18 +108,42 @@ async def require_redis(url: str, key_prefix: str = "") -> None:
     except BusyLoadingError:
         pass  # it answers soon
     except (RedisError, OSError, TimeoutError) as error:
-        raise ConfigurationError(f"ADSUM_REDIS_URL: Valkey or Redis cannot be used: {_refusal(error)}") from None
+        await _refuse_mismatch(url, error)
+        raise ConfigurationError(f"{UNUSABLE}: {_refusal(error)}") from None
 
 
-async def refuse_server_of_cluster(url: str, key_prefix: str) -> None:
+async def refuse_wrong_server(url: str, key_prefix: str) -> None:
     """Checks as `require_redis` does, for a process that also starts while Redis is away.
 
     Raises:
-        ConfigurationError: the server answers, and is one of a cluster.
+        ConfigurationError: the server answers, and is one of a cluster; or it uses TLS and the URL does not, or the
+            other way round.
     """
-    with suppress(RedisError, OSError, TimeoutError):
+    try:
         async with closing(open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)) as redis:
+            await redis.ping()  # pyright: ignore[reportUnknownMemberType] - connects, also to a cluster
             await _refuse_part_of_cluster(redis, url, key_prefix)
+    except (RedisError, OSError, TimeoutError) as error:
+        await _refuse_mismatch(url, error)
+
+
+@asynccontextmanager
+async def naming_mismatch(url: str) -> AsyncGenerator[None]:
+    """Names the reason of an outage that ends the block, if it is a mismatch between the URL and its servers.
+
+    Raises:
+        ConfigurationError: one uses TLS, the other does not.
+    """
+    try:
+        yield
+    except QueueOutage as outage:
+        await _refuse_mismatch(url, outage.__cause__)
+        raise
+
+
+async def _refuse_mismatch(url: str, failure: BaseException | None) -> None:
+    if may_be_mismatch(failure) and (mismatch := await find_mismatch(url)) is not None:
+        raise ConfigurationError(f"{UNUSABLE}: {mismatch.problem}: {mismatch.remedy}") from None
 
 
 async def _refuse_part_of_cluster(redis: Redis, url: str, key_prefix: str) -> None:
@@ -138,7 +164,8 @@ async def count_primaries(url: str) -> int:
     views = (await Slot(parse_cluster_url(url), 0).views()).values()
     known = [view for view in views if isinstance(view, ClusterView) and view.primaries]
     if not known:
-        raise QueueOutage("no server of the cluster answers")
+        failures = [view for view in views if isinstance(view, BaseException)]
+        raise QueueOutage("no server of the cluster answers") from next(iter(failures), None)
     return max(known, key=lambda view: view.epoch).primaries
 
 

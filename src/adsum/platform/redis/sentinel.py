@@ -22,6 +22,7 @@ from redis.exceptions import AuthenticationError, RedisError
 from typing_extensions import override
 
 from adsum.platform.addresses import Host, parse_hosts, written
+from adsum.platform.cancellation import closing
 from adsum.platform.redis.questions import Lookup, ask_all
 from adsum.platform.redis.tls import is_verified, read_flag, read_tls_options
 from adsum.platform.redis.urls import split_url
@@ -63,6 +64,12 @@ class SentinelUrl:
 def names_sentinels(url: str) -> bool:
     """Whether a URL names Sentinels instead of a server."""
     return url.startswith((f"{PLAIN}://", f"{ENCRYPTED}://"))
+
+
+async def find_primary(url: SentinelUrl) -> Host:
+    """The present primary. Raises NoPrimary."""
+    async with closing(_Sentinels(url)) as sentinels:
+        return await sentinels.discover_master(url.name)
 
 
 def parse_sentinel_url(url: str) -> SentinelUrl:
