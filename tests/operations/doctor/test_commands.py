@@ -80,7 +80,7 @@ def test_warnings_alone_do_not_fail_the_command(sqlite_url: str, redis_url: str,
         wait_until(lambda: log.exists() and "worker started" in log.read_text(), START_S, "the worker has started")
         adsum.output("queue", "pause")
         ended = adsum.run("doctor")
-        while "there is none" in ended.stdout and worker.is_running:  # its connections have no name yet
+        while "none is connected" in ended.stdout and worker.is_running:  # its connections have no name yet
             ended = adsum.run("doctor")
     finally:
         worker.stop()

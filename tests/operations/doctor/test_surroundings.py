@@ -144,7 +144,8 @@ def test_too_few_workers_and_silent_ones_are_warnings() -> None:
     assert [each.severity.value for each in check_workers([SOMEBODY], paused, late)] == ["ok"]
     gone = check_workers([ConnectedWorker("host:2", 300)], IDLE, OpenBatches())
     assert [each.severity.value for each in gone] == ["error", "warning"]
-    assert (gone[0].message, gone[1].remedy) == ("there is none", "kill -9 2  # on host")
+    waiting = "none responds: batches are accepted, and wait"
+    assert (gone[0].message, gone[1].remedy) == (waiting, "kill -9 2  # on host")
 
 
 def test_ages_are_shown_in_a_fitting_unit() -> None:

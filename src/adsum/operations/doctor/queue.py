@@ -35,6 +35,9 @@ PAGE = 500
 # Time that a process has to release a run after it has ended it.
 RELEASE_TIME = timedelta(seconds=30)
 
+# A worker with other values is connected to another queue, and is not seen.
+START = "adsum worker  # with the ADSUM_REDIS_URL, ADSUM_KEY_PREFIX and ADSUM_QUEUE_NAME of this command"
+
 T = TypeVar("T")
 
 
@@ -133,9 +136,8 @@ def check_workers(workers: Sequence[ConnectedWorker], state: QueueState, batches
     findings = [ok("workers", counted(len(alive), "worker", alive))]
     backlog = f"{counted(batches.number, 'open batch')}, the oldest for {_age(batches.oldest)}"
     if not alive:
-        findings = [
-            error("workers", f"there is none; {backlog}" if batches.number else "there is none", "adsum worker")
-        ]
+        none = f"none {'responds' if silent else 'is connected'}: batches are accepted, and wait"
+        findings = [error("workers", f"{none}; {backlog}" if batches.number else none, START)]
     elif batches.oldest > LONG_BACKLOG and not state.is_paused:
         findings = [warning("workers", f"too few: {backlog}", "adsum worker  # one more, on any machine")]
     if silent:

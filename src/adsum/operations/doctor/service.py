@@ -56,6 +56,7 @@ from adsum.roster.syncing.schedule import Schedule
 
 # The limit for all checks that need both servers.
 TIMEOUT_S = 20.0
+HIDDEN = "permit CLIENT LIST to the user of ADSUM_REDIS_URL; `adsum queue status` shows whether messages wait"
 # Checks that are skipped while a server is unavailable.
 SERVER_CHECKS = (
     *("migrations", "eviction", "persistence", "memory", "queue", "workers", "batches", "keys", "audit"),
@@ -173,7 +174,8 @@ class Doctor:
         try:
             return check_workers(await self._deployment.control.workers(), state, batches)
         except Unavailable as outage:
-            return [warning("workers", f"the server hides its clients: {reason(outage)}", "adsum queue status")]
+            hidden = f"unknown, because the server hides its clients: {reason(outage)}"
+            return [warning("workers", hidden, HIDDEN)]
 
     async def _count_workers(self) -> int:
         """0 where the server hides its clients."""
