@@ -72,7 +72,9 @@ async def test_list_and_export_of_one_school(database_url: str, school: SchoolId
 
     assert len(json.loads(listed.out)) == 6, listed.err
     assert len(exported.out.splitlines()) == 7, exported.err
-    assert (await attendance(database_url, "list", "--school", other)).err == "adsum: no records\n"
+    for command in ("list", "export"):
+        unknown = await attendance(database_url, command, "--school", other)
+        assert (unknown.code, unknown.out, unknown.err) == (1, "", f"adsum: there is no school {other}\n")
 
 
 async def test_list_in_json_has_the_fields_of_the_api(database_url: str, school: SchoolIds) -> None:

@@ -10,6 +10,7 @@ from adsum.accounts.access import Role
 from adsum.attendance.rules import RecordFilters
 from adsum.attendance.service import Records
 from adsum.platform.database.engine import Database
+from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from tests.support.schools import SchoolIds, caller, make_record, make_school, make_session
@@ -48,7 +49,8 @@ async def test_records_are_found_by_school_class_session_student_days_and_status
     ninth, tenth = date(2024, 12, 9), date(2024, 12, 10)
     assert await found(RecordFilters()) == everything
     assert await found(RecordFilters(school_id=recorded.school_id)) == everything
-    assert await found(RecordFilters(school_id=recorded.school_id + 1)) == []
+    with pytest.raises(NotFound):
+        await found(RecordFilters(school_id=recorded.school_id + 1))
     assert await found(RecordFilters(class_id=recorded.class_id)) == everything
     assert await found(RecordFilters(class_id=recorded.class_id + 1)) == []
     assert await found(RecordFilters(session_id=recorded.session_id)) == [(9, "present"), (9, "late"), (10, "present")]

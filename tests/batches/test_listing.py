@@ -13,7 +13,7 @@ from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 from tests.support.api import Api, violations
 from tests.support.installation import RunWorker, ended
-from tests.support.schools import caller
+from tests.support.schools import caller, make_bare_school
 
 DAYS = ["2024-12-23", "2024-12-24", "2024-12-25"]
 
@@ -36,9 +36,12 @@ async def test_pages_list_each_batch_once_newest_day_first(api: Api) -> None:
 
 
 async def test_the_list_is_filtered_by_school(api: Api) -> None:
+    async with api.adsum.database.transaction() as connection:
+        other = await make_bare_school(connection)
+    await api.sign_in(Role.ADMIN, None)
     created = (await api.create(learningDate=DAYS[0])).json()["batchId"]
-    for school_id, listed in ((api.school.school_id, [created]), (api.school.school_id + 1, [])):
-        assert batch_ids((await api.get("/attendances/batches", schoolId=school_id)).json()) == listed
+    for school_id, listed in ((api.school.school_id, [created]), (other, [])):
+        assert batch_ids((await api.get("/attendances/batches", "admin", schoolId=school_id)).json()) == listed
 
 
 async def test_a_batch_with_several_runs_is_listed_once(adsum: Adsum, api: Api, worker: RunWorker) -> None:

@@ -12,7 +12,7 @@ from adsum.accounts.access import Caller, Permission, Role
 from adsum.accounts.tables import class_teachers, users
 from adsum.attendance.tables import attendances
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Forbidden, Invalid
+from adsum.platform.errors import Forbidden, Invalid, NotFound
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.registers.rules import Register, RegisterCount, RegisterFilters, RegisterState
@@ -264,8 +264,12 @@ async def test_today_is_in_the_time_zone_of_each_school(database: Database, regi
     assert [each.learning_date for each in await due(registers)] == [THURSDAY, WEDNESDAY]
 
 
-async def test_an_unknown_school_has_no_registers(registers: Registers) -> None:
-    assert await due(registers, school_id=1) == []
+async def test_the_registers_of_an_unknown_school_are_refused_and_those_of_no_school_are_none(
+    registers: Registers,
+) -> None:
+    assert await due(registers) == []
+    with pytest.raises(NotFound):
+        await due(registers, school_id=1)
 
 
 async def test_registers_are_narrowed_to_a_school_a_class_and_a_teacher(

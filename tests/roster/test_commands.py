@@ -114,10 +114,17 @@ async def test_more_students_than_a_page_are_listed_once_each(lists: Lists, data
 
 @pytest.mark.parametrize("thing", ["student", "class", "session"])
 def test_a_list_without_a_match_says_so(demo: Commands, thing: str) -> None:
-    ended = demo.run(thing, "list", "--school", "999")
+    of_class = "--student" if thing == "class" else "--class"
+    ended = demo.run(thing, "list", of_class, "999")
     assert (ended.returncode, ended.stdout) == (0, "")
     assert ended.stderr.startswith("adsum: no ")
-    assert json.loads(demo.output(thing, "list", "--school", "999", "--json")) == []
+    assert json.loads(demo.output(thing, "list", of_class, "999", "--json")) == []
+
+
+def test_a_list_of_a_school_that_does_not_exist_is_refused(demo: Commands) -> None:
+    for command in ("student list", "class list", "session list", "key list", "hold list", "audit list"):
+        ended = demo.run(*command.split(), "--school", "999")
+        assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "adsum: there is no school 999\n"), command
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from adsum.attendance.rules import DescribedRecord, RecordFilters
 from adsum.operations.migrations import tables
 from adsum.platform.database.engine import Database
 from adsum.platform.database.reading import StandbyReader
+from adsum.platform.errors import NotFound
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.roster.by_source.repository import student_of
@@ -85,7 +86,8 @@ async def test_each_caller_sees_the_student_at_a_school_of_theirs(two: TwoSchool
 async def test_a_caller_of_one_school_learns_nothing_about_the_other(two: TwoSchools) -> None:
     office = two.office(two.former)
 
-    assert await two.shown(office, school_id=two.home.school_id) == []
+    with pytest.raises(NotFound):
+        await two.shown(office, school_id=two.home.school_id)
     assert await two.shown(office, class_id=two.home.class_id, day=DAY) == []
     assert await two.shown(office, day=DAY) == []
     assert await two.shown(office, day=date(2024, 12, 24)) == [(two.former.school_id, False)]

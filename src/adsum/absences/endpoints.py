@@ -22,7 +22,9 @@ from adsum.absences.schemas import (
 from adsum.absences.service import AbsenceResult, Absences
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import SentKey, require
+from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import PageQuery
 from adsum.platform.http.schemas import Page, PathId, page_of_items
@@ -65,7 +67,12 @@ async def list_absences(
     )
 
 
-@router.post("/search", name="searchAbsences", summary="Planned absences, with filters in the body")
+@router.post(
+    "/search",
+    name="searchAbsences",
+    summary="Planned absences, with filters in the body",
+    responses=raises(NotFound),
+)
 async def search_absences(query: AbsenceSearch, absences: AbsencesService, caller: Office) -> Page[AbsenceItem]:
     """As `GET /absences`, without names in the address, which proxies write into logs."""
     return await list_absences(query, absences, caller)

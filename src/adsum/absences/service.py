@@ -36,6 +36,8 @@ from adsum.absences.rules import (
     warnings_of,
 )
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school
+from adsum.accounts.repository import is_visible_school
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import Clock
@@ -51,7 +53,6 @@ from adsum.roster.repository.membership import in_one_school
 from adsum.roster.repository.students import schools_of_students
 from adsum.roster.session_fence import advance_fences
 from adsum.roster.timetable.repository import times_of_sessions
-from adsum.schools.repository import is_visible_school
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +134,17 @@ class Absences:
         return result
 
     async def page(self, caller: Caller, filters: AbsenceFilters, page: PageRequest) -> RowPage[ListedAbsence]:
-        """A page of the visible absences, in the order of the filters. Raises Invalid for a cursor of another query."""
+        """A page of the visible absences, in the order of the filters.
+
+        Raises:
+            NotFound: the caller does not see the school of the filter.
+            Invalid: a cursor of another query.
+        """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("absences", filters)
         after = begin_of(page, query, _position)
         async with self._reader.snapshot(caller) as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_planned_absences(connection, caller, filters, after, page.limit + 1)
             found = page_of(rows, page, query, lambda row: (row.absence.first_day.toordinal(), row.id))
             warnings = await _warnings(connection, found.items)

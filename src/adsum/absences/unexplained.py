@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 from adsum.absences.repository.records import newest_changes
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_school
 from adsum.attendance.correction_rules import Correction, change_of
 from adsum.attendance.disputed_marks.repository import reopen_dispute, resolve_dispute
 from adsum.attendance.repository import apply_changes, find_records_with_statuses
@@ -19,7 +20,6 @@ from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Violation, refuse
 from adsum.platform.texts import validate_reason
-from adsum.schools.service import require_school
 
 StudentDay = tuple[int, date]
 """A student id and a day."""

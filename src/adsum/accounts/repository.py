@@ -9,8 +9,10 @@ from typing import Any
 from sqlalchemy import Boolean, Select, String, column, false, func, insert, not_, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adsum.accounts.access import Caller
 from adsum.accounts.names import PersonName
 from adsum.accounts.tables import is_disabled, is_erased, users
+from adsum.accounts.visibility import in_visible_school
 from adsum.platform.database.columns import BigInt
 from adsum.platform.database.search import with_search_text
 from adsum.platform.database.sql_files import input_rows, sql_file
@@ -217,6 +219,12 @@ async def greeting_of_user(connection: AsyncConnection, user_id: int) -> Greetin
 async def school_ids(connection: AsyncConnection) -> list[int]:
     """Ids of all schools, in ascending order."""
     return [row[0] for row in await _SCHOOL_IDS.fetch_all(connection, {})]
+
+
+async def is_visible_school(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
+    """Whether the school exists and the caller may see it."""
+    found = select(schools.c.id).where(schools.c.id == school_id, in_visible_school(caller, schools.c.id))
+    return await connection.scalar(found) is not None
 
 
 async def _one(connection: AsyncConnection, query: Select[*tuple[Any, ...]]) -> StoredUser | None:

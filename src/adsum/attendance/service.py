@@ -9,6 +9,7 @@ from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.exports import ListExports
+from adsum.accounts.named_schools import require_named_school
 from adsum.attendance.repository import RecordRow, list_records
 from adsum.attendance.rules import DescribedRecord, Record, RecordFilters, RecordPosition, is_bulk
 from adsum.attendance.statuses.repository import visible_codes
@@ -36,6 +37,7 @@ class Records:
 
         Raises:
             Forbidden: without `attendance:read`.
+            NotFound: the caller does not see the school of the filter.
             Invalid: a cursor of another query, or a status that no visible school has.
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
@@ -53,6 +55,7 @@ class Records:
         Raises:
             Forbidden: without `attendance:read`.
             ConfirmationNeeded: a bulk export, and the caller has confirmed their sign-in too long ago.
+            NotFound: the caller does not see the school of the filter.
             Invalid: a status that no visible school has.
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
@@ -90,6 +93,7 @@ class Records:
     ) -> Sequence[RecordRow]:
         # A transaction of its own, since a slow client must not keep a transaction open.
         async with self._reader.snapshot(caller) as connection:
+            await require_named_school(connection, caller, filters.school_id)
             return await list_records(connection, caller, filters, after, limit)
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from uuid import UUID
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school
 from adsum.batches.job_outcomes import BatchJob
 from adsum.batches.repository import tallies
 from adsum.batches.repository.listing import (
@@ -53,11 +54,13 @@ class Batches:
 
         Raises:
             Forbidden: without `batch:read`.
+            NotFound: the caller does not see the school of the filter.
             Invalid: the cursor is not one of this query.
         """
         require_permission(caller, Permission.BATCH_READ)
         after = begin_of(page, filters, _position)
         async with self._reader.snapshot(caller) as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_batches(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, filters, _key)
 
@@ -65,12 +68,13 @@ class Batches:
         """As `page`, in another order: open batches first, then the others, each the latest submission first.
 
         Raises:
-            Forbidden, Invalid: as `page`.
+            Forbidden, NotFound, Invalid: as `page`.
         """
         require_permission(caller, Permission.BATCH_READ)
         query = ("submitted", filters)
         after = begin_of(page, query, _submitted_position)
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_submitted(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, query, _submitted_key)
 

@@ -10,7 +10,6 @@ from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
 from adsum.events.schemas import EventPageItem, EventQuery, event_item
 from adsum.events.service import EventFeed, EventsPruned, EventsRestored
-from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.paging import NEWEST
@@ -18,9 +17,7 @@ from adsum.platform.paging import NEWEST
 router = APIRouter(tags=["events"])
 
 
-@router.get(
-    "/events", name="listEvents", summary="The feed of events", responses=raises(NotFound, EventsPruned, EventsRestored)
-)
+@router.get("/events", name="listEvents", summary="The feed of events", responses=raises(EventsPruned, EventsRestored))
 async def list_events(
     query: Annotated[EventQuery, Query()],
     feed: Annotated[EventFeed, Depends(provided(EventFeed))],

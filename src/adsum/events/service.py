@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing_extensions import override
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school
 from adsum.events.repository import (
     StoredEvent,
     end_of_scan,
@@ -32,7 +33,6 @@ from adsum.platform.database.new_events import EventType
 from adsum.platform.database.pruning import PagedPruning
 from adsum.platform.errors import Gone, Invalid, Violation
 from adsum.platform.telemetry import logger
-from adsum.schools.service import require_named_school
 
 # Events of one transaction, which holds no lock for which any action waits.
 NUMBERED_AT_ONCE = 1_000

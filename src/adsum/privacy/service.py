@@ -6,6 +6,7 @@ from adsum.absences.repository.planned import lock_absences, sessions_of_student
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
@@ -21,7 +22,6 @@ from adsum.privacy.repository.references import lock_schools_of, open_batches_wi
 from adsum.privacy.rules import ErasedStudent, PersonalData, StudentIsBeingMarked
 from adsum.roster.session_fence import advance_fences
 from adsum.schools.locks import lock_imports
-from adsum.schools.service import require_school
 
 log = logger(__name__)
 

@@ -11,6 +11,7 @@ from typing import TypeVar, assert_never
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.database.engine import Connection, Database
@@ -56,7 +57,6 @@ from adsum.reports.rules import (
 from adsum.roster.repository.students import is_visible_student_of_school
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import missed_share_of
-from adsum.schools.service import require_school
 
 Row = TypeVar("Row")
 

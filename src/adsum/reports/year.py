@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_school
 from adsum.accounts.visibility import can_see_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import CountsAs, SchoolStatuses, StatusFlag
@@ -35,7 +36,6 @@ from adsum.reports.service import Summaries, has_summaries_of, prepare_report, r
 from adsum.roster.repository.students import grades_of_school
 from adsum.schools.calendar.repository import list_terms
 from adsum.schools.repository import missed_share_of
-from adsum.schools.service import require_school
 
 MAX_TERMS = 1_000
 MAX_MARKS = 500

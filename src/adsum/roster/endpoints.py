@@ -9,7 +9,9 @@ from pydantic import Field
 
 from adsum.accounts.access import Caller, Permission
 from adsum.accounts.authentication import require
+from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
+from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.queries import Day, PageQuery, SentInBody, SourcedId, Words
 from adsum.platform.http.schemas import Page, PathId, page_of_items
@@ -98,7 +100,12 @@ async def list_students(
     return page_of_items(page, StudentItem.of)
 
 
-@router.post("/students/search", name="searchStudents", summary="Students, with filters in the body")
+@router.post(
+    "/students/search",
+    name="searchStudents",
+    summary="Students, with filters in the body",
+    responses=raises(NotFound),
+)
 async def search_students(query: StudentSearch, directory: DirectoryService, caller: Reader) -> Page[StudentItem]:
     """As `GET /students`, without names in the address, which proxies write into logs."""
     return await list_students(query, directory, caller)

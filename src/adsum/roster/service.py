@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TypeAlias, TypeVar
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school
 from adsum.accounts.visibility import sees_names
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -45,7 +46,7 @@ from adsum.roster.rules import (
 )
 from adsum.schools.repository import today_of_schools
 
-Filters = TypeVar("Filters")
+Filters = TypeVar("Filters", ClassFilters, SessionFilters, StudentFilters)
 Row = TypeVar("Row", ClassRow, SessionRow, StudentRow)
 _ListRows: TypeAlias = Callable[[Connection, Caller, Filters, Day, int, int], Awaitable[list[Row]]]
 
@@ -53,7 +54,8 @@ _ListRows: TypeAlias = Callable[[Connection, Caller, Filters, Day, int, int], Aw
 class Directory:
     """Reads the roster. Lists contain only what the caller sees: of a teacher, the classes that they teach today.
 
-    Every method raises Forbidden without the permission `roster:read`. Every list raises Invalid for a wrong cursor.
+    Every method raises Forbidden without the permission `roster:read`. Every list raises Invalid for a wrong cursor,
+    and NotFound for the filter of a school that the caller does not see.
     """
 
     def __init__(self, database: Database, reader: StandbyReader, now: Clock) -> None:
@@ -133,6 +135,7 @@ class Directory:
         require_permission(caller, Permission.ROSTER_READ)
         after = begin_of(page, filters, by_number) or 0
         async with self._reader.snapshot(caller) as connection:
+            await require_named_school(connection, caller, filters.school_id)
             today = await today_of_schools(connection, caller, self._now())
             rows = await list_rows(connection, caller, filters, today, after, page.limit + 1)
         return page_of(rows, page, filters, lambda row: (row.id,))

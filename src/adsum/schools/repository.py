@@ -66,12 +66,6 @@ async def names_of_schools(connection: AsyncConnection, school_ids: Collection[i
     return {row.id: row.name for row in rows}
 
 
-async def is_visible_school(connection: AsyncConnection, caller: Caller, school_id: int) -> bool:
-    """Whether the school exists and the caller may see it."""
-    found = select(schools.c.id).where(schools.c.id == school_id, in_visible_school(caller, schools.c.id))
-    return await connection.scalar(found) is not None
-
-
 async def edit_window_of(connection: AsyncConnection, school_id: int, now: datetime) -> EditWindow:
     """The edit window of an existing school."""
     c = schools.c

@@ -8,15 +8,15 @@ from dataclasses import asdict, replace
 from adsum.accounts.access import Caller, Permission, Role, require_may_manage, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.platform.clock import Clock
-from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Invalid, NotFound, Violation, refuse
+from adsum.platform.database.engine import Database
+from adsum.platform.errors import Invalid, Violation, refuse
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import (
     change_settings,
     common_zone,
-    is_visible_school,
     list_school_changes,
     list_schools,
     names_of_schools,
@@ -126,15 +126,3 @@ class Schools:
             await require_school(connection, caller, school_id)
             rows = await list_school_changes(connection, school_id, before, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.id,))
-
-
-async def require_school(connection: Connection, caller: Caller, school_id: int) -> None:
-    """Raises NotFound if the school does not exist or is not visible to the caller."""
-    if not await is_visible_school(connection, caller, school_id):
-        raise NotFound(f"there is no school {school_id}", schoolId=school_id)
-
-
-async def require_named_school(connection: Connection, caller: Caller, school_id: int | None) -> None:
-    """As `require_school`, of a filter or a setting that may name no school."""
-    if school_id is not None:
-        await require_school(connection, caller, school_id)

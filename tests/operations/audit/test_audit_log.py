@@ -14,10 +14,11 @@ import pytest
 import adsum
 from adsum.accounts.access import Caller, Permission, Role, system_caller
 from adsum.operations.audit.rules import AuditFilters
-from adsum.platform.errors import Forbidden
+from adsum.platform.errors import Forbidden, NotFound
 from adsum.platform.paging import PageRequest
 from adsum.wiring import Adsum
 from tests.support.api import Api
+from tests.support.schools import make_bare_school
 
 PASSWORD = "correct horse battery"
 ADMIN = "admin@school.example"
@@ -114,18 +115,29 @@ async def test_an_export_has_all_entries_and_is_one_itself(admin: Api) -> None:
 
 async def test_an_export_is_in_the_log_of_no_school_that_the_caller_does_not_see(adsum: Adsum, admin: Api) -> None:
     school = admin.school.school_id
+    async with adsum.database.transaction() as connection:
+        other = await make_bare_school(connection)
     permissions = frozenset({Permission.AUDIT_READ})
     of_one = Caller(Role.KEY, permissions, key_id=1, schools=frozenset({school}))
-    of_two = Caller(Role.KEY, permissions, key_id=1, schools=frozenset({school, school + 2}))
+    of_two = Caller(Role.KEY, permissions, key_id=1, schools=frozenset({school, other + 1}))
     for caller in (of_one, of_two, system_caller()):
-        for school_id in (school + 1, school, None):
-            await adsum.audit_log.export(caller, AuditFilters(school_id=school_id), "csv")
+        for school_id in (other, school, None):
             await adsum.list_exports.begin(caller, "students", "csv", {"school_id": school_id})
+            if school_id == other and caller.schools is not None:
+                with pytest.raises(NotFound):
+                    await adsum.audit_log.export(caller, AuditFilters(school_id=school_id), "csv")
+            else:
+                await adsum.audit_log.export(caller, AuditFilters(school_id=school_id), "csv")
 
-    entries = await items(admin, limit=18)
-    expected = [school] * 3 + [None, school, None] + [school + 1, school, None]
-    for action in ("log_exported", "list_exported"):
-        assert [each["schoolId"] for each in reversed(entries) if each["action"] == action] == expected
+    entries = await items(admin, limit=16)
+    schools = {
+        action: [each["schoolId"] for each in reversed(entries) if each["action"] == action]
+        for action in ("list_exported", "log_exported")
+    }
+    assert schools == {
+        "list_exported": [school] * 3 + [None, school, None] + [other, school, None],
+        "log_exported": [school] * 2 + [school, None] + [other, school, None],
+    }
 
 
 async def test_the_leading_worker_seals_and_the_log_verifies(adsum: Adsum, admin: Api) -> None:

@@ -76,16 +76,17 @@ class Endpoint:
         return values | {name: own.filters[name] for name in self.required - values.keys()}
 
     def queries(self, own: Place, other: Place) -> Iterator[dict[str, Any]]:
-        """Returns queries without filters, with each filter of the other place, with all of them, and with each
-        grouping.
+        """Returns queries without filters, with each filter of the other place, with all but the school, which alone
+        would be refused, and with each grouping.
         """
         plain = self.plain(own)
         named = self.parameters - HARMLESS - (plain.keys() - self.required)
         foreign = {name: other.filters[name] for name in sorted(named - {"from", "to", "by"})}
         yield plain
         yield from (plain | {name: value} for name, value in foreign.items())
-        if len(foreign) > 1:
-            yield plain | foreign
+        combined = {name: value for name, value in foreign.items() if name != "schoolId"}
+        if len(combined) > 1:
+            yield plain | combined
         if "by" in self.parameters:
             yield from (plain | {"by": by.value} for by in GroupBy)
 

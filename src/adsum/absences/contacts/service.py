@@ -25,6 +25,7 @@ from adsum.absences.contacts.rules import (
 from adsum.absences.rules import Author
 from adsum.absences.unexplained import Explanation, explain_days, validate_explanation
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school, require_school
 from adsum.accounts.visibility import sees_names
 from adsum.attendance.repository import describe, find_records_with_statuses
 from adsum.attendance.rules import DescribedRecord
@@ -40,7 +41,6 @@ from adsum.roster.student_contacts.repository import contacts_of_students
 from adsum.roster.student_contacts.rules import StudentContact
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import today_of_school
-from adsum.schools.service import require_school
 
 
 class Contacts:
@@ -97,11 +97,17 @@ class Contacts:
             return await count_uncalled(connection, school_id, day, codes)
 
     async def page(self, caller: Caller, filters: ContactFilters, page: PageRequest) -> RowPage[Contact]:
-        """A page of the contacts, the newest first. Raises Invalid for a cursor of another query."""
+        """A page of the contacts, the newest first.
+
+        Raises:
+            NotFound: the caller does not see the school of the filter.
+            Invalid: a cursor of another query.
+        """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("contacts", filters)
         before = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_contacts(connection, caller, filters, before, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.id,))
 

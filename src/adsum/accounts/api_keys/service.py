@@ -38,6 +38,7 @@ from adsum.accounts.api_keys.rules import (
 from adsum.accounts.api_keys.uses import NOTED_EVERY, KeyUses
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_named_school
 from adsum.accounts.repository import keep_user
 from adsum.accounts.repository import school_ids as ids_of_schools
 from adsum.platform.clock import Clock
@@ -136,11 +137,13 @@ class ApiKeys:
     async def list_keys(self, caller: Caller | None = None, school_id: int | None = None) -> list[ApiKey]:
         """The keys whose schools the caller sees, by id; revoked and expired keys, too. None: the command line.
 
-        With `school_id` those that are made for this school, without those of all schools.
+        With `school_id` those that are made for this school, without those of all schools. Raises NotFound: the
+        caller does not see this school.
         """
         caller = caller or system_caller()
         require_permission(caller, Permission.KEY_MANAGE)
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, school_id)
             now = self._now()
             rows = [each for each in await statements.all_keys(connection) if sees_key(caller, each)]
             return [key_of_row(each, now) for each in rows if school_id is None or school_id in (each.schools or ())]

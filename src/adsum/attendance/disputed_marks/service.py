@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school
 from adsum.attendance.correction_rules import Correction, Keep, change_of
 from adsum.attendance.disputed_marks.repository import (
     DisputePosition,
@@ -35,12 +36,14 @@ class DisputedMarks:
 
         Raises:
             Forbidden: without `attendance:read`.
+            NotFound: the caller does not see the school of the filter.
             Invalid: a cursor of another query.
         """
         require_permission(caller, Permission.ATTENDANCE_READ)
         query = ("disputed marks", filters)
         after = begin_of(page, query, _position)
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_disputes(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.learning_date.toordinal(), row.id))
 

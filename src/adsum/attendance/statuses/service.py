@@ -7,6 +7,7 @@ from dataclasses import replace
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.attendance.statuses.repository import set_status, statuses_of_school
 from adsum.attendance.statuses.rules import ALWAYS_IN_USE, SchoolStatuses, Status, StatusChange, validate_status
 from adsum.platform.clock import Clock
@@ -14,7 +15,6 @@ from adsum.platform.database.answers import KeyedRequest, claim_key, store_resul
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.errors import Conflict, NotFound, refuse
 from adsum.schools.locks import lock_school
-from adsum.schools.service import require_school
 
 
 class StatusExists(Conflict):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.batches.marks_import.grouping import Group, SchoolOfFile, SchoolsOfFile, group_marks
 from adsum.batches.marks_import.rules import MARKS, MarksOptions, MarksReport, own_classes, read_marks
@@ -39,7 +40,7 @@ from adsum.roster.naming.repository import (
 )
 from adsum.roster.naming.rules import RosterNames, classes_unknown, with_schools
 from adsum.roster.repository.students import keep_students
-from adsum.schools.service import Schools, require_school
+from adsum.schools.service import Schools
 
 # Marks of the submissions that one query validates.
 MARKS_AT_ONCE = 10_000

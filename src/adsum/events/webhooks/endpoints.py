@@ -39,13 +39,11 @@ WebhookService = Annotated[Webhooks, Depends(provided(Webhooks))]
 WebhookId = Annotated[PathId, Path(alias="id")]
 
 
-@router.get("", name="listWebhooks", summary="Webhooks", responses=raises(NotFound))
+@router.get("", name="listWebhooks", summary="Webhooks")
 async def list_webhooks(
     query: Annotated[WebhookQuery, Query()], webhooks: WebhookService, caller: Manager
 ) -> Page[WebhookItem]:
-    """The webhooks that the caller sees, by id. `schoolId` leaves out those of all schools; a school that the caller
-    does not see is 404.
-    """
+    """The webhooks that the caller sees, by id. `schoolId` leaves out those of all schools."""
     page = await webhooks.page(caller, query.page, query.school_id)
     return page_of_items(page, WebhookItem.of)
 

@@ -33,7 +33,7 @@ from adsum.platform.database.new_events import EventType
 from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, every_item, page_of
 from adsum.platform.secret_box import SecretBox
-from adsum.schools.service import require_named_school
+from adsum.accounts.named_schools import require_named_school
 
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)

@@ -8,6 +8,7 @@ from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.exports import school_of_export
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_named_school
 from adsum.operations.audit.repository import list_entries
 from adsum.operations.audit.rules import AuditEntry, AuditFilters
 from adsum.platform.database.engine import Database
@@ -19,7 +20,9 @@ EXPORT_READ_SIZE = 1_000
 
 
 class AuditLog:
-    """The entries, the newest first. Every method raises Forbidden without `audit:read`."""
+    """The entries, the newest first. Every method raises Forbidden without `audit:read`, and NotFound for the filter
+    of a school that the caller does not see.
+    """
 
     def __init__(self, database: Database, reader: StandbyReader) -> None:
         self._database = database
@@ -30,6 +33,7 @@ class AuditLog:
         require_permission(caller, Permission.AUDIT_READ)
         before_id = begin_of(page, filters, by_number)
         async with self._reader.snapshot(caller) as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_entries(connection, caller, filters, before_id, page.limit + 1)
         return page_of(rows, page, filters, lambda entry: (entry.id,))
 
@@ -39,6 +43,7 @@ class AuditLog:
         """All visible entries in chunks. The export is recorded before the first one is read."""
         require_permission(caller, Permission.AUDIT_READ)
         async with self._database.transaction() as connection:
+            await require_named_school(connection, caller, filters.school_id)
             after = {"form": file_format}
             school_id = school_of_export(caller, filters.school_id)
             await record(connection, caller, Action.LOG_EXPORTED, school_id=school_id, after=after)

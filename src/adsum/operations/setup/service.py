@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_school
 from adsum.operations.setup.repository import confirm_step, facts_of_schools, revoke_step
 from adsum.operations.setup.rules import DISMISSED, Setup, SetupFacts, Step, setup_of
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.schools.locks import lock_school
-from adsum.schools.service import require_school
 
 
 class SchoolSetup:

@@ -92,7 +92,8 @@ def _of_form(operation: Mapping[str, Any], of_callers: Sequence[ErrorKind], *, i
         yield from of_callers
     if operation.keys() & {"requestBody", "parameters", "security"}:  # the query of every caller is checked
         yield errors.Invalid
-    if any(each.get("required") for each in operation.get("parameters", ())):  # the id of a thing, or of a school
+    # The id of a thing, or of a school, which the filter of a list names.
+    if any(each.get("required") or each["name"] == "schoolId" for each in operation.get("parameters", ())):
         yield errors.NotFound
     if not is_free:
         yield errors.RateLimited

@@ -7,6 +7,7 @@ from dataclasses import replace
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_named_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
@@ -33,14 +34,19 @@ class StudentHolds:
         self._now = now
 
     async def page(self, caller: Caller, page: PageRequest, school_id: int | None = None) -> RowPage[Hold]:
-        """One page of the holds in effect on students whom the caller sees, by id. Raises Invalid: a wrong cursor.
+        """One page of the holds in effect on students whom the caller sees, by id.
 
         `school_id`: only students of this school.
+
+        Raises:
+            NotFound: the caller does not see this school.
+            Invalid: a wrong cursor.
         """
         require_permission(caller, Permission.STUDENT_DATA)
         query = (QUERY, school_id)
         after = begin_of(page, query, by_number) or 0
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, school_id)
             seen_by = in_one_school(caller, school_id)
             rows = await statements.list_holds(connection, seen_by, after, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.id,))

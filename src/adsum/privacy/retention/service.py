@@ -12,6 +12,7 @@ from functools import partial
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission, system_caller
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database, LockTimeout
@@ -34,7 +35,6 @@ from adsum.privacy.retention.rules import (
     validate_periods,
 )
 from adsum.schools.locks import lock_school
-from adsum.schools.service import require_school
 
 # Rows of one short transaction, so that nobody waits long for it. On SQLite 500 records with their history take 10 ms.
 PAGE = 500

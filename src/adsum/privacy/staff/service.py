@@ -22,7 +22,7 @@ from adsum.roster.people.repository import lock_roles
 from adsum.roster.people.rules import PersonRow
 from adsum.schools.locks import lock_imports
 from adsum.schools.repository import today_of_school
-from adsum.schools.service import require_school
+from adsum.accounts.named_schools import require_school
 
 log = logger(__name__)
 

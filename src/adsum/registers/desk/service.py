@@ -10,6 +10,7 @@ from datetime import date
 from adsum.absences.rules import Author
 from adsum.absences.service import Absences
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.batches.retry_cancel import BatchIsOpen
@@ -232,11 +233,17 @@ class DeskEntries:
         return entry
 
     async def page(self, caller: Caller, filters: DeskFilters, page: PageRequest) -> RowPage[DeskEntry]:
-        """A page of the entries, the newest first. Raises Invalid for a cursor of another query."""
+        """A page of the entries, the newest first.
+
+        Raises:
+            NotFound: the caller does not see the school of the filter.
+            Invalid: a cursor of another query.
+        """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("desk", filters)
         before = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_desk_entries(connection, caller, filters, before, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.id,))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_school
 from adsum.attendance.statuses.repository import statuses_of_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
@@ -14,7 +15,6 @@ from adsum.registers.on_site.repository import count_on_site, count_unknown, lis
 from adsum.registers.rules import LocalTime, OnSiteStudent, UnknownStudent
 from adsum.roster.rules import NameOrder, name_order
 from adsum.schools.repository import time_zone_of
-from adsum.schools.service import require_school
 
 
 @dataclass(frozen=True, slots=True)

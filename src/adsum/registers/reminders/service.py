@@ -29,7 +29,7 @@ from adsum.registers.repository import list_registers
 from adsum.registers.rules import LocalTime, Register, RegisterFilters, Reminder
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import time_zone_of, today_of_school
-from adsum.schools.service import require_school
+from adsum.accounts.named_schools import require_named_school, require_school
 
 
 class Reminders:
@@ -87,12 +87,14 @@ class Reminders:
 
         Raises:
             Forbidden: without `attendance:overrule`.
+            NotFound: the caller does not see the school of the filter.
             Invalid: the cursor belongs to another query, or is not a cursor.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         query = ("reminders", filters)
         before = begin_of(page, query, by_number)
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await list_reminders(connection, caller, filters, before, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.id,))
 

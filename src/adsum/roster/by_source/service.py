@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.tombstones import Erased, was_erased
@@ -28,7 +29,6 @@ from adsum.roster.terms.repository import bounds_of_class
 from adsum.roster.terms.rules import bounded
 from adsum.schools.locks import lock_rosters, lock_school
 from adsum.schools.repository import today_of_school
-from adsum.schools.service import require_school
 from adsum.schools.stale_days import mark_stale_classes
 
 

@@ -9,6 +9,7 @@ from datetime import date
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action, Details
+from adsum.accounts.named_schools import require_named_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
@@ -89,11 +90,17 @@ class Covers:
         return AssignedCover(await _require_cover(connection, cover_id, caller), is_new=True)
 
     async def page(self, caller: Caller, filters: CoverFilters, page: PageRequest) -> RowPage[CoverRow]:
-        """A page of covers of the caller's schools, by descending first day. Raises Invalid for a wrong cursor."""
+        """A page of covers of the caller's schools, by descending first day.
+
+        Raises:
+            NotFound: the caller does not see the school of the filter.
+            Invalid: a wrong cursor.
+        """
         require_permission(caller, Permission.SCHOOL_MANAGE)
         query = ("covers", filters)
         after = begin_of(page, query, _position)
         async with self._database.snapshot() as connection:
+            await require_named_school(connection, caller, filters.school_id)
             rows = await covers.list_covers(connection, caller, filters, after, page.limit + 1)
         return page_of(rows, page, query, lambda row: (row.cover.first_day.toordinal(), row.id))
 

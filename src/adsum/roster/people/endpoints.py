@@ -12,6 +12,7 @@ from adsum.accounts.authentication import require
 from adsum.accounts.names import NameOfRoster
 from adsum.accounts.profile.schemas import sent_name
 from adsum.accounts.rules import EmailTaken
+from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
 from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
@@ -34,7 +35,7 @@ async def list_users(query: Annotated[UserQuery, Query()], people: PeopleService
     return Page(items=items, next_cursor=page.next_cursor)
 
 
-@router.post("/search", name="searchUsers", summary="Users, with filters in the body")
+@router.post("/search", name="searchUsers", summary="Users, with filters in the body", responses=raises(NotFound))
 async def search_users(query: UserSearch, people: PeopleService, caller: Manager) -> Page[UserItem]:
     """As `GET /users`, also by name and email, which proxies would write into logs as a part of an address."""
     return await list_users(query, people, caller)

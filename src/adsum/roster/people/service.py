@@ -20,6 +20,7 @@ from adsum.accounts.access import (
 )
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_named_school
 from adsum.accounts.names import PersonName, refuse_name_of_roster
 from adsum.accounts.rules import chosen_school, normalised_email
 from adsum.accounts.second_factors.service import reset_factors
@@ -50,8 +51,7 @@ from adsum.roster.people.rules import (
     refuse_fixed,
     validate_rights,
 )
-from adsum.schools.repository import is_visible_school, today_of_school
-from adsum.schools.service import require_named_school
+from adsum.schools.repository import today_of_school
 
 
 class People:
@@ -322,7 +322,7 @@ async def _record_change(
 
 
 async def _unknown_school(connection: Connection, caller: Caller, school_id: int | None) -> list[Violation]:
-    if school_id is None or await is_visible_school(connection, caller, school_id):
+    if school_id is None or await accounts.is_visible_school(connection, caller, school_id):
         return []
     detail = f"there is no school {school_id}"
     return [Violation("unknown_school", detail, "/schoolId", {"schoolId": school_id})]

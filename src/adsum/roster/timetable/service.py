@@ -10,6 +10,7 @@ from datetime import date
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, require_unanswered, store_result
 from adsum.platform.database.engine import Connection, Database
@@ -29,7 +30,6 @@ from adsum.roster.timetable.rules import (
 )
 from adsum.schools.calendar.rules import SessionTime, week_of
 from adsum.schools.repository import today_of_school, today_of_schools
-from adsum.schools.service import require_school
 
 
 class Timetables:

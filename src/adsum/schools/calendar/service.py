@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from adsum.accounts.access import Caller, Permission, require_permission
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.engine import Connection, Database
@@ -20,7 +21,6 @@ from adsum.platform.texts import UNSTORABLE, UNSTORABLE_TEXT, validate_reason
 from adsum.schools.calendar import repository as calendars
 from adsum.schools.calendar.rules import MAX_TITLE, ClosedDay, ClosedDayFilters, RecordedClosedDay, Term, closed_spans
 from adsum.schools.locks import lock_rosters, lock_school
-from adsum.schools.service import require_school
 from adsum.schools.stale_days import mark_stale_days
 
 MAX_DAYS_AT_ONCE: Final = 366

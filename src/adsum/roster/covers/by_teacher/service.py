@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 from adsum.accounts.access import Caller, Permission, Role, require_permission
+from adsum.accounts.named_schools import require_school
 from adsum.platform.database.engine import Database
 from adsum.platform.days import A_DAY, validate_days
 from adsum.platform.errors import NotFound, refuse
 from adsum.roster.covers.by_teacher.repository import duties_of_day, held_sessions, teachers_of_school
 from adsum.roster.covers.by_teacher.rules import MAX_DAYS, AwayPlan, CoverNeed, Teacher, needs_of_day
 from adsum.roster.people.repository import find_person
-from adsum.schools.service import require_school
 
 
 class TeachersAway:
