@@ -96,7 +96,7 @@ async def test_a_teacher_of_the_roster_gets_a_login_and_keeps_role_and_classes(
 
 async def test_a_teacher_who_is_not_on_the_roster_gets_no_login(accounts: Accounts, database: Database) -> None:
     await new_school(database)
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid, match="no such teacher"):
         await accounts.add_user("t@school.example", Role.TEACHER, teacher="T1", password=PASSWORD)
     with pytest.raises(Unauthenticated):
         await accounts.authenticate("t@school.example", PASSWORD)

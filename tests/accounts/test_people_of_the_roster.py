@@ -44,7 +44,7 @@ async def test_a_login_of_the_roster_keeps_its_school_and_may_get_another_role(
     )
     assert (await people.change(ada, {"role": Role.OFFICE}, ADMIN)).source_id == "T7"
     await refused(
-        [people.add_login("u@school.example", Role.TEACHER, ADMIN, school_id=school.school_id, teacher="T7")], NotFound
+        [people.add_login("u@school.example", Role.TEACHER, ADMIN, school_id=school.school_id, teacher="T7")], Invalid
     )
 
 

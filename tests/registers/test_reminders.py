@@ -12,7 +12,7 @@ from sqlalchemy import delete, insert, update
 from adsum.accounts.access import Caller, Role
 from adsum.accounts.tables import class_teachers, users
 from adsum.platform.database.engine import Database
-from adsum.platform.errors import Forbidden, Invalid, NotFound
+from adsum.platform.errors import Forbidden, Invalid
 from adsum.platform.ids import Batch
 from adsum.platform.paging import PageRequest
 from adsum.registers.reminders.rules import Reminded, ReminderFilters
@@ -192,7 +192,7 @@ async def test_reminders_are_the_offices_and_of_its_school(
     await reminders.remind(school.school_id, None, None, office_of(school))
     with pytest.raises(Forbidden):
         await reminders.remind(school.school_id, None, None, teacher_of(school))
-    with pytest.raises(NotFound):
+    with pytest.raises(Invalid, match=f"there is no school {school.school_id}"):
         await reminders.remind(school.school_id, None, None, other)
     assert (await reminders.page(other, ReminderFilters(), PageRequest())).items == []
 

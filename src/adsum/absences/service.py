@@ -36,8 +36,7 @@ from adsum.absences.rules import (
     warnings_of,
 )
 from adsum.accounts.access import Caller, Permission, require_permission
-from adsum.accounts.named_schools import require_named_school
-from adsum.accounts.repository import is_visible_school
+from adsum.accounts.named_schools import require_named_school, violations_of_school
 from adsum.attendance.statuses.repository import find_statuses
 from adsum.attendance.statuses.rules import SchoolStatuses
 from adsum.platform.clock import Clock
@@ -290,7 +289,7 @@ async def _validate(
 
     Raises Invalid if the absence cannot be entered there.
     """
-    refuse([*validate_numbers(student_ids, absence), *await _validate_school(connection, caller, school_id)])
+    refuse([*validate_numbers(student_ids, absence), *await violations_of_school(connection, caller, school_id)])
     schools_by_student = await schools_of_students(connection, in_one_school(caller, school_id), student_ids)
     of_students = [schools_by_student[each] for each in student_ids if each in schools_by_student]
     schools = _common_schools(of_students) if school_id is None else [school_id]
@@ -311,12 +310,6 @@ def _common_schools(schools: Sequence[Sequence[int]]) -> list[int]:
     """The first school that all students have, the home school of the first one if it can be; else one of each."""
     common = [each for each in chain.from_iterable(schools) if all(each in of_student for of_student in schools)]
     return common[:1] or sorted({of_student[0] for of_student in schools})
-
-
-async def _validate_school(connection: Connection, caller: Caller, school_id: int | None) -> list[Violation]:
-    if school_id is None or await is_visible_school(connection, caller, school_id):
-        return []
-    return [Violation("unknown_school", f"there is no school {school_id}", "/schoolId", {"schoolId": school_id})]
 
 
 def _validate_students(

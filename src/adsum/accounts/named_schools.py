@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from adsum.accounts.access import Caller
 from adsum.accounts.repository import is_visible_school
+from adsum.accounts.rules import unknown_school
 from adsum.platform.database.engine import Connection
-from adsum.platform.errors import NotFound
+from adsum.platform.errors import NotFound, Violation
 
 
 async def require_school(connection: Connection, caller: Caller, school_id: int) -> None:
@@ -18,3 +19,10 @@ async def require_named_school(connection: Connection, caller: Caller, school_id
     """As `require_school`, of the filter of a list, which may name no school: a wrong id is no empty list."""
     if school_id is not None:
         await require_school(connection, caller, school_id)
+
+
+async def violations_of_school(connection: Connection, caller: Caller, school_id: int | None) -> list[Violation]:
+    """The violations of the `schoolId` of a body, which may name no school."""
+    if school_id is None or await is_visible_school(connection, caller, school_id):
+        return []
+    return [unknown_school(school_id)]

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from adsum.accounts.access import Role
 from adsum.accounts.names import NameOfRoster, PersonName
-from adsum.platform.errors import Conflict, Invalid, Unauthenticated, Violation
+from adsum.platform.errors import Conflict, Invalid, Unauthenticated, Violation, refuse
 
 ROLES = tuple(role for role in Role if role is not Role.KEY)
 MAX_EMAIL = 254
@@ -117,6 +117,10 @@ def chosen_school(school_ids: Sequence[int], school_id: int | None) -> int:
         )
         raise Invalid(detail, [Violation("school_missing", detail, "/schoolId")])
     if school_id not in school_ids:
-        detail = f"there is no school {school_id}"
-        raise Invalid(detail, [Violation("unknown_school", detail, "/schoolId", {"schoolId": school_id})])
+        refuse([unknown_school(school_id)])
     return school_id
+
+
+def unknown_school(school_id: int, pointer: str = "/schoolId") -> Violation:
+    """The violation of a body that names a school that does not exist, or that the caller may not see."""
+    return Violation("unknown_school", f"there is no school {school_id}", pointer, {"schoolId": school_id})

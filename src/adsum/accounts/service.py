@@ -29,6 +29,7 @@ from adsum.platform.database.engine import Database, RejectedRows
 from adsum.platform.errors import (
     ConfigurationError,
     Forbidden,
+    Invalid,
     NotFound,
     Unauthenticated,
     Unavailable,
@@ -104,9 +105,8 @@ class Accounts:
             by: who adds them.
 
         Raises:
-            Invalid: with all violations.
+            Invalid: with all violations; or the roster of the school has no such teacher.
             EmailTaken: another user has the email.
-            NotFound: the roster of the school has no such teacher.
         """
         email = normalised_email(email)
         teacher = None if teacher is None else teacher.strip()
@@ -338,7 +338,8 @@ def caller_of_user(user: StoredUser) -> Caller:
 
 def _linkable(person: StoredUser | None, teacher: str) -> StoredUser:
     if person is None or person.role != Role.TEACHER:
-        raise NotFound("the roster of this school has no such teacher", teacher=teacher)
+        detail = "the roster of this school has no such teacher"
+        raise Invalid(detail, [Violation("unknown_teacher", detail, "/teacher", {"teacher": teacher})])
     if person.email is not None:
         raise EmailTaken("this teacher has a login already", teacher=teacher)
     return person

@@ -88,7 +88,8 @@ async def test_an_admin_of_a_school_manages_webhooks_of_that_school(admin: Api, 
 
     assert for_all.status_code == HTTPStatus.FORBIDDEN
     assert violations(for_all) == {("/schoolId", "school_missing")}
-    assert for_other.status_code == HTTPStatus.NOT_FOUND
+    assert for_other.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert violations(for_other) == {("/schoolId", "unknown_school")}
     assert await ids(admin, "admin") == [own["id"]]
     assert await ids(admin, "district") == [of_all["id"], own["id"]]
     assert await ids(admin, "district", schoolId=admin.school.school_id) == [own["id"]]

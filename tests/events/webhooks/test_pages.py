@@ -264,7 +264,10 @@ async def test_too_many_schools_to_choose_from_are_named_by_id(pages: Pages, rec
     assert '<input name="school" value="" inputmode="numeric"' in page
     assert made.status_code == HTTPStatus.OK
     assert (await only_webhook(pages)).school_id == added[-1]
-    assert wrong.status_code == HTTPStatus.NOT_FOUND
+    assert (wrong.status_code, wrong_fields(wrong)) == (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        {"school": "There is no such school."},
+    )
 
 
 async def test_the_log_can_be_limited_to_failures(pages: Pages, webhook: WebhookWithSecret, receiver: Receiver) -> None:

@@ -1,4 +1,4 @@
-"""Lists refuse a school that does not exist, and one that the caller may not see with the same words: 404."""
+"""Schools that do not exist, and those that the caller may not see, get one answer: 404 in a list, 422 in a body."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from typing import Any
 
 from adsum.accounts.access import Role
 from tests.platform.http.snapshot import present
-from tests.support.api import DAY, Api
+from tests.support.api import DAY, Api, violations
 from tests.support.schools import make_bare_school
 
 UNKNOWN = 999_999
 # Values of the other parameters that lists require.
 REQUIRED = {"from": DAY, "to": DAY, "by": "class"}
+# Of the other fields nothing is wrong.
+BODIES: dict[str, dict[str, Any]] = {
+    "/registers/reminders": {},
+    "/users/readmissions": {"sourcedId": "t-1"},
+    "/users": {"email": "new@school.example", "role": "viewer"},
+    "/absences": {"studentIds": [1], "from": DAY, "to": DAY, "status": "excused", "reason": "flu"},
+}
 SEARCHES = ("/absences/search", "/students/search", "/users/search")
 
 
@@ -82,3 +89,30 @@ async def test_an_admin_of_all_schools_sees_the_lists_of_each(api: Api) -> None:
     }
 
     assert found == dict.fromkeys(found, HTTPStatus.OK)
+
+
+async def test_bodies_point_to_the_school(api: Api) -> None:
+    async with api.adsum.database.transaction() as connection:
+        other = await make_bare_school(connection)
+    await api.sign_in(Role.ADMIN, api.school.school_id)
+
+    for school_id in (other, UNKNOWN):
+        expected = {"pointer": "/schoolId", "code": "unknown_school", "params": {"schoolId": school_id}}
+        for path, body in BODIES.items():
+            refused = await api.post(path, body | {"schoolId": school_id}, "admin")
+            errors = refused.json()["errors"]
+            assert (refused.status_code, errors) == (
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                [expected | {"detail": f"there is no school {school_id}"}],
+            ), path
+
+
+async def test_a_login_of_a_teacher_whom_the_roster_lacks_points_to_the_teacher(api: Api) -> None:
+    await api.sign_in(Role.ADMIN, api.school.school_id)
+
+    refused = await api.post("/users", {"email": "new@school.example", "role": "teacher", "teacher": "t-99"}, "admin")
+
+    assert (refused.status_code, violations(refused)) == (
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        {("/teacher", "unknown_teacher")},
+    )

@@ -225,7 +225,7 @@ async def test_a_tombstone_stays_until_the_person_is_readmitted(staff: Staff) ->
     refused: list[tuple[int, str, Caller, type[AdsumError]]] = [
         (school_id, SOURCE_ID, of(Role.TEACHER, school_id), Forbidden),
         (school_id, SOURCE_ID, of(Role.OFFICE, school_id), Forbidden),
-        (school_id, SOURCE_ID, of(Role.ADMIN, other), NotFound),
+        (school_id, SOURCE_ID, of(Role.ADMIN, other), Invalid),
         (school_id, "somebody-else", SYSTEM, NotFound),
     ]
     for school, source_id, caller, error in refused:

@@ -117,7 +117,8 @@ async def test_a_login_is_not_given_to_a_person_who_is_being_erased(
     await staff.adsum.staff_erasure.erase(grace, SYSTEM)
     (outcome,) = await asyncio.gather(*met, return_exceptions=True)
 
-    assert isinstance(outcome, NotFound)
+    assert isinstance(outcome, Invalid)
+    assert [each.code for each in outcome.violations] == ["unknown_teacher"]
     (row,) = await staff.rows(users, id=grace)
     assert row["email"] is None
 

@@ -12,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypedDict, TypeVar
 
 from adsum.accounts.access import Permission
+from adsum.accounts.rules import unknown_school
 from adsum.platform.addresses import plain_address
 from adsum.platform.errors import Conflict, Forbidden, Unauthenticated, Violation
 
@@ -228,9 +229,7 @@ def validate_key(
             Violation("schools_missing", "name at least one school, or omit schools for all of them", "/schools")
         )
     violations.extend(
-        Violation("unknown_school", f"there is no school {school_id}", "/schools", {"schoolId": school_id})
-        for school_id in sorted(set(schools or ()))
-        if school_id not in school_ids
+        unknown_school(school_id, "/schools") for school_id in sorted(set(schools or ())) if school_id not in school_ids
     )
     violations.extend(
         Violation("permission_repeated", f"the permission {permission} is named twice", "/permissions")

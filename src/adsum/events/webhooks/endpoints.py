@@ -26,9 +26,7 @@ from adsum.events.webhooks.schemas import (
     WebhookWithSecretItem,
 )
 from adsum.events.webhooks.service import Webhooks
-from adsum.platform.errors import NotFound
 from adsum.platform.http.dependencies import provided
-from adsum.platform.http.documented_errors import raises
 from adsum.platform.http.json_bodies import JsonRoute
 from adsum.platform.http.rate_limits import costly
 from adsum.platform.http.schemas import Page, PathId, page_of_items
@@ -48,9 +46,7 @@ async def list_webhooks(
     return page_of_items(page, WebhookItem.of)
 
 
-@router.post(
-    "", name="createWebhook", summary="Create a webhook", status_code=HTTPStatus.CREATED, responses=raises(NotFound)
-)
+@router.post("", name="createWebhook", summary="Create a webhook", status_code=HTTPStatus.CREATED)
 async def create_webhook(body: NewWebhookBody, webhooks: WebhookService, caller: Manager) -> WebhookWithSecretItem:
     """`secret` is shown only now. The webhook receives what happens from now on, by the Standard Webhooks
     specification. Private, link-local and loopback addresses are refused unless `ADSUM_WEBHOOK_ALLOWED_NETWORKS` has

@@ -10,6 +10,7 @@ from typing import Any
 
 from adsum.accounts.access import Caller, Permission, require_confirmed, require_permission
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import require_named_school, violations_of_school
 from adsum.events.repository import lock_ends, read_position
 from adsum.events.service import SCANNED_AT_ONCE, EventNumbering
 from adsum.events.webhooks import repository as statements
@@ -33,7 +34,6 @@ from adsum.platform.database.new_events import EventType
 from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, every_item, page_of
 from adsum.platform.secret_box import SecretBox
-from adsum.accounts.named_schools import require_named_school
 
 LOOK_UP_S = 5.0
 MAX_OVERLAP = timedelta(days=7)
@@ -99,12 +99,17 @@ class Webhooks:
         """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
         require_confirmed(caller)
-        refuse([*await self.violations_of_url(new.url, caller), *validate_types(new.event_types)])
+        refuse(
+            [
+                *await self.violations_of_url(new.url, caller),
+                *validate_types(new.event_types),
+                *await self._violations_of_school(new.school_id, caller),
+            ]
+        )
         _require_right_to_schools(new, caller)
         await self._numbering.number()
         secret, now = new_secret(), self._now()
         async with self._database.transaction() as connection:
-            await require_named_school(connection, caller, new.school_id)
             last_id = (await lock_ends(connection)).last_id
             values = _first_values(new, last_id, now) | _author(caller)
             webhook_id = await statements.add_webhook(connection, values)
@@ -289,6 +294,10 @@ class Webhooks:
         if not is_secure and not all(map(self._guard.is_inside, addresses)):
             return [_wrong_url("https_required", "a public host needs https")]
         return []
+
+    async def _violations_of_school(self, school_id: int | None, caller: Caller) -> Sequence[Violation]:
+        async with self._database.snapshot() as connection:
+            return await violations_of_school(connection, caller, school_id)
 
 
 def _wrong_url(code: str, detail: str) -> Violation:

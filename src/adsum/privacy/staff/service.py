@@ -9,11 +9,12 @@ from adsum.accounts.access import Caller, Permission, Role, require_confirmed, r
 from adsum.accounts.api_keys.ownership import NO_CHOICE, KeyChoice, owned_keys, release_keys
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
+from adsum.accounts.named_schools import violations_of_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.contention import repeats_if_contended
 from adsum.platform.database.engine import Connection, Database
 from adsum.platform.database.tombstones import Erased, remove_tombstone
-from adsum.platform.errors import NotFound
+from adsum.platform.errors import NotFound, refuse
 from adsum.platform.telemetry import logger
 from adsum.privacy.staff.repository import erase_person, lock_whole_user, login_data
 from adsum.privacy.staff.rules import ErasedUser, ErasurePreview
@@ -22,7 +23,6 @@ from adsum.roster.people.repository import lock_roles
 from adsum.roster.people.rules import PersonRow
 from adsum.schools.locks import lock_imports
 from adsum.schools.repository import today_of_school
-from adsum.accounts.named_schools import require_school
 
 log = logger(__name__)
 
@@ -92,11 +92,12 @@ class StaffErasure:
 
         Raises:
             Forbidden: without `user:manage`, and for an office.
-            NotFound: the school does not exist or is not visible; or nobody with this source id was erased there.
+            Invalid: the school does not exist or is not visible.
+            NotFound: nobody with this source id was erased there.
         """
         require_permission(caller, Permission.USER_MANAGE)
         async with self._database.transaction() as connection:
-            await require_school(connection, caller, school_id)
+            refuse(await violations_of_school(connection, caller, school_id))
             require_may_erase(caller, Role.TEACHER, school_id)
             if not await remove_tombstone(connection, Erased.USER, school_id, source_id):
                 raise NotFound("nobody with this source id was erased at this school", schoolId=school_id)

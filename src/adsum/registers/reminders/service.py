@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from adsum.accounts.access import Caller, Permission, require_permission
+from adsum.accounts.named_schools import require_named_school, violations_of_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.answers import KeyedRequest, claim_key, store_result
 from adsum.platform.database.contention import repeats_if_contended
@@ -29,7 +30,6 @@ from adsum.registers.repository import list_registers
 from adsum.registers.rules import LocalTime, Register, RegisterFilters, Reminder
 from adsum.schools.locks import lock_school
 from adsum.schools.repository import time_zone_of, today_of_school
-from adsum.accounts.named_schools import require_named_school, require_school
 
 
 class Reminders:
@@ -59,13 +59,13 @@ class Reminders:
 
         Raises:
             Forbidden: without `attendance:overrule`.
-            NotFound: there is no such school, or the caller does not see it.
-            Invalid: the day is older than `SHOWN`, or sessions have no missing register on it: one violation for each.
+            Invalid: there is no such school, or the caller does not see it; the day is older than `SHOWN`; or sessions
+                have no missing register on it: one violation for each.
         """
         require_permission(caller, Permission.ATTENDANCE_OVERRULE)
         async with self._database.transaction() as connection:
             await claim_key(connection, keyed)
-            await require_school(connection, caller, school_id)
+            refuse(await violations_of_school(connection, caller, school_id))
             # Two requests at once would not find each other's reminders.
             await lock_school(connection, school_id)
             now = self._now()

@@ -20,7 +20,7 @@ from adsum.accounts.access import (
 )
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
-from adsum.accounts.named_schools import require_named_school
+from adsum.accounts.named_schools import require_named_school, violations_of_school
 from adsum.accounts.names import PersonName, refuse_name_of_roster
 from adsum.accounts.rules import chosen_school, normalised_email
 from adsum.accounts.second_factors.service import reset_factors
@@ -28,7 +28,7 @@ from adsum.accounts.service import Accounts
 from adsum.accounts.visibility import can_see_school
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Connection, Database
-from adsum.platform.errors import Forbidden, Invalid, Violation, refuse
+from adsum.platform.errors import Forbidden, Invalid, refuse
 from adsum.platform.paging import PageRequest, RowPage, begin_of, by_number, page_of
 from adsum.roster.people.access import UserRef, managed_person, refuse_own, require_other_admin, visible_person
 from adsum.roster.people.adoption import adopt, unlinked_login
@@ -117,9 +117,8 @@ class People:
             name: None: without one. With `teacher` it comes from the roster, and this one has to be empty.
 
         Raises:
-            Invalid: with every violation.
+            Invalid: with every violation; or the roster of the school has no such teacher.
             EmailTaken: another user has this email, or the person has a login.
-            NotFound: the roster of the school has no such teacher.
             ConfirmationNeeded: of an admin; the caller has confirmed their sign-in too long ago.
         """
         require_permission(caller, Permission.USER_MANAGE)
@@ -184,7 +183,7 @@ class People:
             name = change["name"].applied_to(person.name) if "name" in change else person.name
             name_violations = name.violations() if "name" in change else ()
             rights_violations = validate_rights(role, school_id)
-            refuse([*rights_violations, *await _unknown_school(connection, caller, school_id), *name_violations])
+            refuse([*rights_violations, *await violations_of_school(connection, caller, school_id), *name_violations])
             require_may_manage(caller, role, school_id)
             refuse_fixed(person, school_id)
             await _rename(connection, person, name, caller)
@@ -319,10 +318,3 @@ async def _record_change(
         await record(connection, caller, Action.USER_ROLE_CHANGED, **about, before=before, after=after)
     if "disabled" in new:
         await _record(connection, caller, Action.USER_DISABLED if new["disabled"] else Action.USER_ENABLED, person)
-
-
-async def _unknown_school(connection: Connection, caller: Caller, school_id: int | None) -> list[Violation]:
-    if school_id is None or await accounts.is_visible_school(connection, caller, school_id):
-        return []
-    detail = f"there is no school {school_id}"
-    return [Violation("unknown_school", detail, "/schoolId", {"schoolId": school_id})]
