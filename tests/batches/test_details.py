@@ -212,7 +212,11 @@ async def test_a_missing_batch_is_404_and_an_invalid_query_is_422(adsum: Adsum, 
     for unknown in ("class-1-session-999-date-25122024", "nonsense"):
         assert (await api.get(path(unknown))).status_code == 404
     # A run of another batch is not found.
-    assert (await api.get(path(created["batchId"]), runId=other["runId"])).status_code == 404
+    of_other = await api.get(path(created["batchId"]), runId=other["runId"])
+    assert (of_other.status_code, of_other.json()["params"]) == (
+        404,
+        {"batchId": created["batchId"], "runId": other["runId"]},
+    )
     refused: list[dict[str, Any]] = [{"runId": "7"}, {"outcome": "lost"}, {"limit": 0}, {"surprise": 1}]
     for wrong in refused:
         assert (await api.get(path(created["batchId"]), **wrong)).status_code == 422

@@ -126,7 +126,7 @@ class Batches:
 
 def no_batch(batch_id: str) -> NotFound:
     """The error for a batch that does not exist, or that the caller does not see."""
-    return NotFound(f"there is no batch {batch_id[:80]}")
+    return NotFound(f"there is no batch {batch_id[:80]}", batchId=batch_id[:80])
 
 
 def parse_or_refuse(batch_id: str) -> Batch:
@@ -150,7 +150,7 @@ async def _jobs(
 ) -> list[BatchJob]:
     run_id, alone = (status.run_id, False) if filters.run_id is None else (str(filters.run_id), True)
     if alone and not await is_run_of(connection, batch, run_id):
-        raise NotFound(f"there is no run {run_id} of batch {batch.id}")
+        raise NotFound(f"there is no run {run_id} of batch {batch.id}", batchId=batch.id, runId=run_id)
     return await list_jobs(connection, batch, run_id, alone=alone, outcome=filters.outcome, after=after, limit=limit)
 
 

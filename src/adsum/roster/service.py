@@ -86,7 +86,7 @@ class Directory:
         """As `find_class`. Raises NotFound also if the class belongs to another school."""
         found = await self.find_class(caller, class_id)
         if found.school_id != school_id:
-            raise NotFound(f"school {school_id} has no class {class_id}")
+            raise NotFound(f"school {school_id} has no class {class_id}", schoolId=school_id, classId=class_id)
         return found
 
     async def find_class_of_any_day(self, caller: Caller, class_id: int) -> ClassRow:

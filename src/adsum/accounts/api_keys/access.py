@@ -20,7 +20,7 @@ def sees_key(caller: Caller, row: StoredKey) -> bool:
 def require_key(row: StoredKey | None, key_id: int, caller: Caller) -> StoredKey:
     """The key. Raises NotFound: there is none, or the caller does not see it."""
     if row is None or not sees_key(caller, row):
-        raise NotFound(f"there is no key {key_id}")
+        raise NotFound(f"there is no key {key_id}", id=key_id)
     return row
 
 

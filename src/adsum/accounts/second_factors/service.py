@@ -189,7 +189,7 @@ class SecondFactors:
         async with self._database.transaction() as connection:
             is_renamed = await statements.rename_factor(connection, user_id, kind, factor_id, name)
         if not is_renamed:
-            raise NotFound("there is no such second factor")
+            raise NotFound("there is no such second factor", kind=kind.value, id=factor_id)
 
     async def remove(self, caller: Caller, kind: FactorKind, factor_id: int) -> None:
         """Removes a factor of the calling user; with the last one, their recovery codes.
@@ -203,7 +203,7 @@ class SecondFactors:
         async with self._database.transaction() as connection:
             await _require_confirmed(connection, caller, user_id)
             if not await statements.delete_factor(connection, user_id, kind, factor_id):
-                raise NotFound("there is no such second factor")
+                raise NotFound("there is no such second factor", kind=kind.value, id=factor_id)
             if not await kinds_of(connection, user_id):
                 if caller.role in self._required_for:
                     raise LastFactor("your role needs a second factor: add another one before you remove this one")

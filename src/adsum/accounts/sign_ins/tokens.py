@@ -374,7 +374,7 @@ async def _require_user(connection: Connection, email: str) -> int:
 
 async def _end(connection: Connection, user_id: int, sign_in_id: int) -> None:
     if not await statements.end_sign_in(connection, user_id, sign_in_id):
-        raise NotFound(f"there is no sign-in {sign_in_id}")
+        raise NotFound(f"there is no sign-in {sign_in_id}", id=sign_in_id)
 
 
 def _user_id_of(caller: Caller) -> int:

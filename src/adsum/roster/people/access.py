@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from adsum.accounts.access import Caller, Permission, Role, require_may_manage, require_permission
 from adsum.accounts.rules import normalised_email
 from adsum.platform.database.engine import Connection
@@ -17,7 +19,9 @@ async def visible_person(connection: Connection, who: UserRef, caller: Caller, *
     """A person whom the caller sees. Raises NotFound, also for a person who was erased. `lock`: see `find_person`."""
     person = await find_person(connection, caller, who if isinstance(who, int) else normalised_email(who), lock=lock)
     if person is None:
-        raise NotFound("there is no such user")
+        # An email is no part of an answer.
+        params: dict[str, Any] = {"id": who} if isinstance(who, int) else {}
+        raise NotFound("there is no such user", **params)
     return person
 
 

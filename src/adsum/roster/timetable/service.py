@@ -72,7 +72,7 @@ class Timetables:
             today = await today_of_schools(connection, caller, self._now())
             found = await find_class(connection, caller, class_id, today)
             if found is None or found.school_id != school_id:
-                raise NotFound(f"school {school_id} has no class {class_id}")
+                raise NotFound(f"school {school_id} has no class {class_id}", schoolId=school_id, classId=class_id)
             today = today_in(found.time_zone, self._now())
             return found, await times_by_session(connection, school_id, [class_id], today)
 
