@@ -206,7 +206,8 @@ async def log(
 
 async def replay_all(adsum: Adsum, webhook: WebhookWithSecret) -> int:
     """Delivers the events of `NOW` again."""
-    return await adsum.webhook_replays.replay_period(webhook.webhook.id, NOW, NOW + timedelta(hours=1), CALLER)
+    period = NOW, NOW + timedelta(hours=1)
+    return (await adsum.webhook_replays.replay_period(webhook.webhook.id, *period, CALLER)).events
 
 
 def webhooks_in_steps(adsum: Adsum, scanned_at_once: int) -> Webhooks:

@@ -40,3 +40,23 @@ def test_people_read_who_has_created_a_webhook_and_that_a_school_is_unknown(demo
     assert ["Created", "by", "admin"] in shown
     assert (unknown.returncode, feed.returncode) == (1, 1)
     assert unknown.stderr == feed.stderr == "adsum: there is no school 99\n"
+
+
+def test_a_replay_into_a_disabled_webhook_says_that_nothing_is_delivered_until_it_is_enabled(demo: Commands) -> None:
+    demo.output("absence", "enter", "--student", "4", "--from", "2024-12-25", "--reason", "flu")
+    webhook = str(json.loads(demo.run("webhook", "create", "https://127.0.0.1/", "--json", **NETWORKS).stdout)["id"])
+    period = ("--since", "2000-01-01T00:00:00Z", "--until", "2100-01-01T00:00:00Z")
+    enabled = demo.run("webhook", "replay", webhook, *period)
+    demo.output("webhook", "disable", webhook)
+    disabled = demo.run("webhook", "replay", webhook, *period)
+    as_json = demo.run("webhook", "replay", webhook, *period, "--json")
+    none = demo.run("webhook", "replay", webhook, *period[:3], "2001-01-01T00:00:00Z")
+
+    assert (enabled.returncode, enabled.stderr, enabled.stdout.split()[0]) == (0, "", "Events")
+    assert disabled.stderr == (
+        f"adsum: webhook {webhook} is disabled: nothing is delivered until it is enabled, with "
+        f"`adsum webhook enable {webhook}`\n"
+    )
+    assert ("Disabled" in enabled.stdout, "by_person" in disabled.stdout) == (False, True)
+    assert (json.loads(as_json.stdout)["disabled"], as_json.stderr) == ("by_person", "")
+    assert (none.returncode, none.stderr) == (0, "")

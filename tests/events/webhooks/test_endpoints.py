@@ -174,9 +174,12 @@ async def test_events_are_replayed(admin: Api, receiver: Receiver) -> None:
     one = await admin.post(path, {"eventId": 2}, "district")
     period = await admin.post(path, {"since": "2024-12-25T00:00:00Z", "until": "2024-12-26T00:00:00+01:00"}, "district")
     await admin.adsum.deliveries.deliver(created["id"])
+    await admin.change("PATCH", f"{PATH}/{created['id']}", "district", None, json={"enabled": False})
+    later = await admin.post(path, {"eventId": 1}, "district")
 
-    assert (one.status_code, one.json()) == (HTTPStatus.ACCEPTED, {"events": 1})
-    assert period.json() == {"events": 2}
+    assert (one.status_code, one.json()) == (HTTPStatus.ACCEPTED, {"events": 1, "disabled": None})
+    assert period.json() == {"events": 2, "disabled": None}
+    assert (later.status_code, later.json()) == (HTTPStatus.ACCEPTED, {"events": 1, "disabled": "by_person"})
     assert receiver.added == [0, 1, 1, 0, 1]
     async with admin.adsum.database.snapshot() as connection:
         query = select(audit_entries.c.after).where(audit_entries.c.action == "webhook_replayed")
@@ -189,6 +192,7 @@ async def test_events_are_replayed(admin: Api, receiver: Receiver) -> None:
             "end": "2024-12-25T23:00:00+00:00",
             "events": 2,
         },
+        {"webhookId": created["id"], "eventId": 1},
     ]
 
 

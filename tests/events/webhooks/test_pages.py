@@ -314,6 +314,23 @@ async def test_an_event_and_a_period_are_delivered_again(
     assert receiver.added == [1, 2, 1, 1, 2]
 
 
+async def test_a_replay_into_a_disabled_webhook_says_that_its_events_wait(
+    pages: Pages, webhook: WebhookWithSecret
+) -> None:
+    path = f"/{webhook.webhook.id}"
+    await happen(pages.api.adsum, [1, 2])
+    await pages.api.adsum.deliveries.deliver(webhook.webhook.id)
+    await send(pages, f"{path}/state", enabled="false")
+    one = await send(pages, f"{path}/replay", event="1")
+
+    assert one.headers["location"].endswith("?done=again&count=1")
+    waits = "waits to be delivered again. Nothing is delivered until the webhook is enabled."
+    assert f"1 event {waits}" in await shown(pages, path, done="again", count=1)
+    assert "has received no event in this period" in await shown(pages, path, done="again", count=0)
+    await send(pages, f"{path}/state", enabled="true")
+    assert "1 event will be delivered again." in await shown(pages, path, done="again", count=1)
+
+
 async def test_a_wrong_period_names_each_field(pages: Pages, webhook: WebhookWithSecret) -> None:
     path = f"/{webhook.webhook.id}/replay"
     nothing = await send(pages, path)

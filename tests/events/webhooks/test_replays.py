@@ -12,7 +12,7 @@ from sqlalchemy import event
 from adsum.events.health import HealthOfEvents
 from adsum.events.service import EventPruning
 from adsum.events.webhooks.delivery import REPLAY_PAGE
-from adsum.events.webhooks.rules import Waiting
+from adsum.events.webhooks.rules import Disabled, Replayed, Waiting
 from adsum.events.webhooks.service import NewWebhook, WebhookWithSecret
 from adsum.platform.clock import system_clock
 from adsum.platform.database.new_events import EventType
@@ -62,8 +62,28 @@ async def test_events_are_delivered_again_on_demand(
     await deliver(adsum, webhook)
     await deliver(adsum, webhook)
 
-    assert (one, period, again) == (1, 2, 2)
+    assert [one, period, again] == [Replayed(number, disabled=None) for number in (1, 2, 2)]
     assert receiver.added == [0, 1, 2, 1, 0, 1]
+
+
+async def test_a_replay_says_that_a_disabled_webhook_receives_nothing_until_it_is_enabled(
+    adsum: Adsum, receiver: Receiver, webhook: WebhookWithSecret
+) -> None:
+    await happen(adsum, [0, 1])
+    await deliver(adsum, webhook)
+    webhook_id = webhook.webhook.id
+    await adsum.webhooks.change(webhook_id, CALLER, enabled=False)
+
+    one = await adsum.webhook_replays.replay_event(webhook_id, 2, CALLER)
+    period = await adsum.webhook_replays.replay_period(webhook_id, NOW, NOW + timedelta(hours=1), CALLER)
+    none = await adsum.webhook_replays.replay_period(webhook_id, NOW - timedelta(hours=1), NOW, CALLER)
+    await deliver(adsum, webhook)
+    while_disabled = list(receiver.added)
+    await adsum.webhooks.change(webhook_id, CALLER, enabled=True)
+    await deliver(adsum, webhook)
+
+    assert [one, period, none] == [Replayed(number, Disabled.BY_PERSON) for number in (1, 2, 0)]
+    assert (while_disabled, receiver.added) == ([0, 1], [0, 1, 1, 0, 1])
 
 
 async def test_events_from_before_the_creation_of_a_webhook_are_delivered_on_demand_alone(
@@ -79,7 +99,7 @@ async def test_events_from_before_the_creation_of_a_webhook_are_delivered_on_dem
     period = await replay_all(adsum, webhook)
     await deliver(adsum, webhook)
 
-    assert (unasked, one, period) == ([], 1, 2)
+    assert (unasked, one.events, period) == ([], 1, 2)
     assert receiver.added == [1, 0, 1]
 
 
@@ -163,7 +183,7 @@ async def test_a_replay_has_the_period_and_the_types_that_were_chosen(
     await deliver(adsum, webhook)
     period = NOW + timedelta(minutes=1), NOW + timedelta(minutes=3)
 
-    assert await adsum.webhook_replays.replay_period(webhook.webhook.id, *period, CALLER) == 2
+    assert (await adsum.webhook_replays.replay_period(webhook.webhook.id, *period, CALLER)).events == 2
     await deliver(adsum, webhook)
     assert receiver.added == [0, 1, 2, 3, 1, 2]
 
@@ -182,7 +202,7 @@ async def test_the_events_of_a_period_are_looked_for_in_steps_before_the_webhook
 
     tables = [name for each in statements for name in (SCAN, "webhook_replays") if name in each]
     assert tables == [*[SCAN] * 5, "webhook_replays", "webhook_replays"]
-    assert (count, receiver.added[7:]) == (5, [1, 2, 3, 4, 5])
+    assert (count.events, receiver.added[7:]) == (5, [1, 2, 3, 4, 5])
 
 
 async def test_the_search_for_a_period_begins_at_its_events_and_ends_after_them(
@@ -205,7 +225,7 @@ async def test_the_search_for_a_period_begins_at_its_events_and_ends_after_them(
     await deliver(adsum, webhook)
     always = await replays.replay_period(webhook.webhook.id, FIRST, LAST, CALLER)
 
-    assert (middle, newest, always) == (2, 1, 42)
+    assert [each.events for each in (middle, newest, always)] == [2, 1, 42]
     assert receiver.added == [20, 21, 100]
     assert len([each for each in statements if SCAN in each]) <= 3
 
@@ -220,7 +240,8 @@ async def test_replays_of_periods_that_overlap_are_one_replay(
     receiver.received.clear()
 
     async def replay(begin: int, end: int) -> int:
-        return await adsum.webhook_replays.replay_period(webhook.webhook.id, minutes[begin], minutes[end], CALLER)
+        period = minutes[begin], minutes[end]
+        return (await adsum.webhook_replays.replay_period(webhook.webhook.id, *period, CALLER)).events
 
     counts = [await replay(0, 2), await replay(6, 8)]
     counts += [await replay(begin, 5) for begin in range(1, 5)]

@@ -10,7 +10,7 @@ import typer
 
 from adsum.accounts.access import system_caller
 from adsum.events.webhooks.replays.service import WebhookReplays
-from adsum.events.webhooks.rules import Webhook
+from adsum.events.webhooks.rules import Replayed, Webhook
 from adsum.events.webhooks.schemas import (
     AttemptItem,
     DeliveryItem,
@@ -188,17 +188,24 @@ def replay(
     until: Moment = None,
     as_json: Json = False,
 ) -> None:
-    """Deliver one event again, or the events of a period."""
+    """Deliver one event again, or the events of a period. A disabled webhook receives them once it is enabled."""
     if (event is None) != (since is not None and until is not None):
         raise typer.BadParameter("give either --event, or --since and --until")
 
-    def again(replays: WebhookReplays) -> Awaitable[int]:
+    def again(replays: WebhookReplays) -> Awaitable[Replayed]:
         if since is not None and until is not None:
             return replays.replay_period(webhook_id, since, until, system_caller())
         assert event is not None, "it is checked above"
         return replays.replay_event(webhook_id, event, system_caller())
 
-    show_item(ReplayItem(events=run_with(WebhookReplays, again)), as_json=as_json)
+    replayed = run_with(WebhookReplays, again)
+    cells = ReplayItem.of(replayed).model_dump(mode="json", by_alias=True)
+    show_one({name: value for name, value in cells.items() if as_json or value is not None}, as_json=as_json)
+    if replayed.events and replayed.disabled is not None and not as_json:
+        show_notice(
+            f"webhook {webhook_id} is disabled: nothing is delivered until it is enabled, with "
+            f"`adsum webhook enable {webhook_id}`"
+        )
 
 
 def _show(read: Callable[[Webhooks], Awaitable[Webhook]], *, as_json: bool) -> None:

@@ -123,10 +123,11 @@ async def replay_events(
 ) -> ReplayItem:
     """Delivers one event, or the events of a period that the webhook has passed, once more. Events from before
     the webhook was created are delivered, too. The events of a period come in their order, between new events, which go
-    first. An event waits once, also if several replays ask for it.
+    first. An event waits once, also if several replays ask for it. Nothing is delivered while the webhook is
+    disabled: `disabled` says so, and the events wait until it is enabled.
     """
     if body.event_id is not None:
-        return ReplayItem(events=await replays.replay_event(webhook_id, body.event_id, caller))
+        return ReplayItem.of(await replays.replay_event(webhook_id, body.event_id, caller))
     assert body.since is not None, "the body has an event or a period"
     assert body.until is not None, "the body has an event or a period"
-    return ReplayItem(events=await replays.replay_period(webhook_id, body.since, body.until, caller))
+    return ReplayItem.of(await replays.replay_period(webhook_id, body.since, body.until, caller))

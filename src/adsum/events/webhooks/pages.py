@@ -248,13 +248,13 @@ async def replay(
     """Delivers one event again, or those of a period."""
     try:
         if form.event is not None:
-            count = await replays.replay_event(webhook_id, form.event, visitor.caller)
+            replayed = await replays.replay_event(webhook_id, form.event, visitor.caller)
         else:
             view = await page_data.settings(webhook_id, visitor.caller)
-            count = await replays.replay_period(webhook_id, *form.period(view.time_zone), visitor.caller)
+            replayed = await replays.replay_period(webhook_id, *form.period(view.time_zone), visitor.caller)
     except REFUSED as error:
         return await _webhook(request, page_data, visitor, now, webhook_id, replay=form, error=error)
-    return redirect_to(f"{PATH}/{webhook_id}?done=again&count={count}")
+    return redirect_to(f"{PATH}/{webhook_id}?done=again&count={replayed.events}")
 
 
 @router.post("/{id}/delete")

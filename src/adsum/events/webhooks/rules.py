@@ -186,6 +186,19 @@ class Waiting:
     has_more: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The result of a request to deliver events again.
+
+    Attributes:
+        events: their number.
+        disabled: why nothing is delivered before the webhook is enabled; None: it is enabled.
+    """
+
+    events: int
+    disabled: Disabled | None
+
+
 def next_attempt_after(webhook: Webhook, delivery: Delivery, retry: Retry | None) -> datetime | None:
     """When the attempt that follows this one is due; None: none follows, or it was made already."""
     if webhook.disabled or delivery.event_id is None or delivery.attempt.has_arrived:

@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from adsum.events.webhooks.rules import MAX_URL, Attempt, Delivery, Disabled, Webhook
+from adsum.events.webhooks.rules import MAX_URL, Attempt, Delivery, Disabled, Replayed, Webhook
 from adsum.events.webhooks.service import MAX_OVERLAP, NewWebhook, WebhookWithSecret
 from adsum.platform.database.new_events import EventType
 from adsum.platform.http.queries import PageQuery
@@ -203,6 +203,17 @@ class ReplayBody(SentSchema):
 
 
 class ReplayItem(Schema):
-    """The number of events that are delivered again."""
+    """The number of events that are delivered again, and whether they wait until the webhook is enabled."""
 
     events: Annotated[int, Field(description="Events that will be delivered again.")]
+    disabled: Annotated[
+        Disabled | None,
+        Field(
+            description="Why the webhook is disabled, as in the webhook: nothing is delivered until it is enabled. "
+            "null: it is enabled."
+        ),
+    ]
+
+    @classmethod
+    def of(cls, replayed: Replayed) -> ReplayItem:
+        return cls.model_validate(replayed)

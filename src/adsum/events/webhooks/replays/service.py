@@ -13,7 +13,7 @@ from adsum.events.service import SCANNED_AT_ONCE
 from adsum.events.webhooks.access import record_action, require_webhook
 from adsum.events.webhooks.replays import repository as statements
 from adsum.events.webhooks.repository import set_retries
-from adsum.events.webhooks.rules import Webhook
+from adsum.events.webhooks.rules import Replayed, Webhook
 from adsum.platform.clock import Clock
 from adsum.platform.database.engine import Database
 from adsum.platform.errors import Invalid, Violation
@@ -33,8 +33,8 @@ class WebhookReplays:
         self._now = now
         self._scanned_at_once = scanned_at_once
 
-    async def replay_event(self, webhook_id: int, event_id: int, caller: Caller) -> int:
-        """Delivers one event again. Returns 1.
+    async def replay_event(self, webhook_id: int, event_id: int, caller: Caller) -> Replayed:
+        """Delivers one event again; of a disabled webhook, once it is enabled.
 
         Raises:
             Invalid: the webhook does not receive this event, it is not kept, or it is still to be delivered.
@@ -49,10 +49,10 @@ class WebhookReplays:
             await set_retries(connection, webhook_id, {event_id: (0, now)})
             after = {"webhook_id": webhook_id, "event_id": event_id}
             await record_action(connection, caller, Action.WEBHOOK_REPLAYED, webhook, after=after)
-        return 1
+        return Replayed(1, webhook.disabled)
 
-    async def replay_period(self, webhook_id: int, since: datetime, until: datetime, caller: Caller) -> int:
-        """Delivers the events of a period again, the end excluded. Returns their number.
+    async def replay_period(self, webhook_id: int, since: datetime, until: datetime, caller: Caller) -> Replayed:
+        """Delivers the events of a period again, the end excluded; of a disabled webhook, once it is enabled.
 
         New events are not held up: the next part of a replay is delivered when no new event waits. Replays of one
         webhook whose periods overlap are one replay.
@@ -66,13 +66,13 @@ class WebhookReplays:
             webhook = await require_webhook(connection, webhook_id, caller, now)
         count, ids = await self._find_received(webhook, since, until)
         if not ids:
-            return 0
+            return Replayed(0, webhook.disabled)
         async with self._database.transaction() as connection:
-            await require_webhook(connection, webhook_id, caller, now, lock=True)
+            webhook = await require_webhook(connection, webhook_id, caller, now, lock=True)
             await statements.add_replay(connection, webhook_id, since, until, ids[0] - 1, ids[-1])
             after = {"webhook_id": webhook_id, "begin": since.isoformat(), "end": until.isoformat(), "events": count}
             await record_action(connection, caller, Action.WEBHOOK_REPLAYED, webhook, after=after)
-        return count
+        return Replayed(count, webhook.disabled)
 
     async def _find_received(self, webhook: Webhook, since: datetime, until: datetime) -> tuple[int, Sequence[int]]:
         """The number of the events of a period that the webhook receives and has passed, and some of their ids: the
