@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,13 @@ from adsum.accounts.audit.chain import ChainKeys
 from adsum.accounts.audit.repository import record
 from adsum.accounts.audit.rules import Action
 from adsum.accounts.audit.verification import Verifier
+from adsum.events.webhooks.access import details_of
+from adsum.events.webhooks.rules import Disabled, Webhook
 from adsum.operations.audit.details import typed_value
 from adsum.operations.audit.page_data import MAX_FOUND
 from adsum.operations.audit.rules import ACTIONS
 from adsum.operations.audit.typed_filters import Period, TypedAuditFilters, parties_of
+from adsum.platform.database.new_events import EventType
 from adsum.platform.keys import KeyRing
 from adsum.platform.origin import ORIGIN, Origin
 from adsum.privacy.retention.rules import Periods
@@ -273,6 +276,60 @@ async def test_details_say_in_words_what_changed(adsum: Adsum, admin: Api) -> No
     for words in ("Before", "After", "expires", "Dec 1, 2026", "<code>10.0.0.0/8</code>", "1,200", "yes", "Ada Todd"):
         assert words in shown
     assert "API key 9" in shown
+
+
+async def test_details_of_a_webhook_are_in_words_in_both_languages(adsum: Adsum, admin: Api) -> None:
+    key = await adsum.api_keys.create("Platform", [Permission.WEBHOOK_MANAGE])
+    before = Webhook(
+        id=4,
+        url="https://hooks.example/secret",
+        event_types=(),
+        school_id=None,
+        in_order=True,
+        created_at=adsum.now(),
+        created_role=None,
+        created_user_id=None,
+        created_key_id=None,
+        ends_with_key_id=key.key.id,
+        key_ends_at=None,
+        disabled=None,
+        disabled_at=None,
+        newest_id=0,
+        position=0,
+        attempts=0,
+        failing_since=None,
+        next_attempt_at=None,
+    )
+    types = (EventType.REGISTER_TAKEN.value,)
+    after = replace(before, event_types=types, in_order=False, disabled=Disabled.BY_PERSON, ends_with_key_id=None)
+    changes = {"before": details_of(before), "after": details_of(after)}
+    await recorded(adsum, (system_caller(), Action.WEBHOOK_CHANGED, changes))
+
+    query, digest = "?action=webhook_changed", details_of(before)["url_sha256"]
+    assert details(await page(admin, query)) == {
+        "webhook": "4 4",
+        "host": "hooks.example hooks.example",
+        "SHA-256 of the URL": f"{digest} {digest}",
+        "types of events": "all types A register was taken",
+        "keeps the order": "yes no",
+        "disabled": "no by a person",
+        "ends with": "Platform none",
+    }
+    assert details(await page(admin, query, **{"Accept-Language": "de"})) == {
+        "Webhook": "4 4",
+        "Host": "hooks.example hooks.example",
+        "SHA-256 der URL": f"{digest} {digest}",
+        "Arten von Ereignissen": "alle Arten Eine Anwesenheitsliste wurde geführt",
+        "behält die Reihenfolge bei": "ja nein",
+        "deaktiviert": "nein von Hand",
+        "endet mit": "Platform nicht vorhanden",
+    }
+
+
+def details(answer: httpx2.Response) -> dict[str, str]:
+    """The values before and after, by their name, of all entries of the page."""
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', answer.text, re.DOTALL)
+    return {name: " ".join(Markup(values.replace("</td>", " ")).striptags().split()) for name, values in rows}
 
 
 async def test_every_action_has_a_sentence_and_every_detail_a_word(admin: Api) -> None:

@@ -6,8 +6,8 @@ import re
 from datetime import date, datetime
 from typing import Any
 
-# The ids of what has a name.
-_NAMED = {"ownerId": "person", "schoolId": "school"}
+# The ids of what has a name, and a number that is no quantity.
+_NAMED = {"ownerId": "person", "schoolId": "school", "endsWithKeyId": "key", "year": "code"}
 _KINDS = {bool: "flag", int: "number", float: "number", list: "list", dict: "map"}
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MOMENT = re.compile(rf"{_DAY.pattern}T[0-9:.]+(Z|[+-][0-9]{{2}}:[0-9]{{2}})")
@@ -16,7 +16,7 @@ _MOMENT = re.compile(rf"{_DAY.pattern}T[0-9:.]+(Z|[+-][0-9]{{2}}:[0-9]{{2}})")
 def typed_value(name: str, value: Any) -> tuple[str, Any]:
     """The kind of a detail, and its value, in which days and times are parsed.
 
-    The kinds are none, flag, number, day, moment, person, school, list, map and code.
+    The kinds are none, flag, number, day, moment, person, school, key, list, map and code.
     """
     if value is None:
         return "none", None

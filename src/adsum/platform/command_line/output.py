@@ -131,8 +131,9 @@ def _show_aligned(lines: Sequence[Sequence[str]]) -> None:
 
 
 def _heading(name: str) -> str:
-    """`schoolId` as `School id`."""
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda letter: f" {letter[0].lower()}", name).capitalize()
+    """`schoolId` as `School id`, and `statusUrl` as `Status URL`."""
+    words = re.sub(r"(?<=[a-z])([A-Z])", lambda letter: f" {letter[0].lower()}", name).capitalize()
+    return re.sub(r"\burl\b", "URL", words, flags=re.IGNORECASE)
 
 
 def _text(value: Any) -> str:
