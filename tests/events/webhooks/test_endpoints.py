@@ -63,8 +63,9 @@ async def test_the_life_of_a_webhook(admin: Api, receiver: Receiver) -> None:
         query = select(audit_entries.c.action, audit_entries.c.after).where(audit_entries.c.action.like("webhook%"))
         entries = (await connection.execute(query.order_by(audit_entries.c.id))).all()
     assert [action for action, _ in entries] == [
-        f"webhook_{each}" for each in ("created", "changed", "rotated", "deleted")
+        f"webhook_{each}" for each in ("created", "changed", "rotated", "tested", "deleted")
     ]
+    assert json.loads(entries[3].after) == {"webhookId": created["id"], "host": "127.0.0.1"}
     assert all("key=1" not in str(after) and secret not in str(after) for _, after in entries)
 
 

@@ -80,6 +80,7 @@ class Action(StrEnum):
     WEBHOOK_CREATED = "webhook_created"
     WEBHOOK_CHANGED = "webhook_changed"
     WEBHOOK_ROTATED = "webhook_rotated"
+    WEBHOOK_TESTED = "webhook_tested"
     WEBHOOK_DELETED = "webhook_deleted"
     WEBHOOK_REPLAYED = "webhook_replayed"
     QUEUE_PAUSED = "queue_paused"

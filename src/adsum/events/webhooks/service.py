@@ -254,11 +254,15 @@ class Webhooks:
             await record_action(connection, caller, Action.WEBHOOK_DELETED, webhook, before=details_of(webhook))
 
     async def test(self, webhook_id: int, caller: Caller) -> Attempt:
-        """Sends a test to the endpoint, also while the webhook is disabled, and returns the result."""
+        """Sends a test to the endpoint, also while the webhook is disabled, and returns the result. A test that is not
+        recorded in the audit log is not sent.
+        """
         require_permission(caller, Permission.WEBHOOK_MANAGE)
-        async with self._database.snapshot() as connection:
+        async with self._database.transaction() as connection:
             webhook = await require_webhook(connection, webhook_id, caller, self._now())
             secrets = await statements.secrets_of(connection, webhook_id)
+            after = {"webhook_id": webhook_id, "host": webhook.host}
+            await record_action(connection, caller, Action.WEBHOOK_TESTED, webhook, after=after)
         return await self._deliveries.test(webhook, secrets)
 
     async def page_of_deliveries(

@@ -66,6 +66,7 @@ ACTIONS: dict[Area, tuple[Action, ...]] = {
         Action.WEBHOOK_CREATED,
         Action.WEBHOOK_CHANGED,
         Action.WEBHOOK_ROTATED,
+        Action.WEBHOOK_TESTED,
         Action.WEBHOOK_DELETED,
         Action.WEBHOOK_REPLAYED,
     ),
