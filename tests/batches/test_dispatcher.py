@@ -48,13 +48,13 @@ async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Chunk]]:
     """The groups that were processed."""
     noted: list[Sequence[Chunk]] = []
-    end = AttendanceProcessor._settle_and_complete  # pyright: ignore[reportPrivateUsage]
+    end = AttendanceProcessor.settle_and_complete  # pyright: ignore[reportPrivateUsage]
 
     async def noting(self: AttendanceProcessor, chunks: Sequence[Chunk], found: Sequence[SliceOutcome]) -> None:
         noted.append(chunks)
         await end(self, chunks, found)
 
-    monkeypatch.setattr(AttendanceProcessor, "_settle_and_complete", noting)
+    monkeypatch.setattr(AttendanceProcessor, "settle_and_complete", noting)
     return noted
 
 

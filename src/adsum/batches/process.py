@@ -6,6 +6,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from adsum.batches.complete import Completion
 from adsum.batches.job_outcomes import Reason
@@ -15,6 +16,7 @@ from adsum.batches.queue.worker import NotNow
 from adsum.batches.repository import jobs, runs
 from adsum.batches.repository.jobs import JobSlice, SliceOutcome
 from adsum.batches.rules import RunState
+from adsum.platform.cancellation import end
 from adsum.platform.clock import Clock
 from adsum.platform.coalescer import Coalescer
 from adsum.platform.database.engine import Database, RejectedRows
@@ -37,6 +39,9 @@ ROWS_AT_MOST = 32_000
 CHUNKS_AT_MOST = 64
 
 log = logger(__name__)
+
+_Settling: TypeAlias = "asyncio.Task[None]"
+"""Settles the chunks of a recorded group."""
 
 
 class AttendanceProcessor:
@@ -61,23 +66,26 @@ class AttendanceProcessor:
         An outage of the database or of Redis is not a failure: operations are retried until it is over, with growing
         pauses. Processing a chunk again, or twice at once, changes nothing.
         """
-        await self._settle_and_complete(chunks, await retry_forever(self._record, _slices(chunks)))
+        await self.settle_and_complete(chunks, await retry_forever(self._record, _slices(chunks)))
 
-    async def process_together(self, chunks: Sequence[Chunk]) -> bool:
-        """Processes a group. False: the database was unavailable, which may be due to one chunk or to their number."""
+    async def record_together(self, chunks: Sequence[Chunk]) -> Sequence[SliceOutcome] | None:
+        """Records the jobs of a group. Their chunks are to be settled.
+
+        Returns:
+            The outcomes; None: the database was unavailable, which may be due to one chunk or to their number.
+        """
         try:
-            outcomes = await retry(TRIES_TOGETHER, self._record, _slices(chunks))
+            return await retry(TRIES_TOGETHER, self._record, _slices(chunks))
         except Unavailable:
-            return False
-        await self._settle_and_complete(chunks, outcomes)
-        return True
+            return None
 
     async def give_up(self, chunk: Chunk) -> None:
         """Gives the pending jobs of a chunk that has killed its workers repeatedly the outcome failed."""
         slices = [JobSlice(chunk.run_id, chunk.number)]
         await self._finish(await retry_forever(self._fail, slices, Reason.WORKER_DIED), {})
 
-    async def _settle_and_complete(self, chunks: Sequence[Chunk], outcomes: Sequence[SliceOutcome]) -> None:
+    async def settle_and_complete(self, chunks: Sequence[Chunk], outcomes: Sequence[SliceOutcome]) -> None:
+        """Settles recorded chunks, and completes the runs that have no job left."""
         await self._finish(outcomes, _unknown_runs(chunks, outcomes))
         await self._process_successors(chunks, outcomes)
 
@@ -179,6 +187,10 @@ class AttendanceProcessor:
 class Dispatcher:
     """Decides how a chunk is processed: in a group, alone, or given up.
 
+    The database records one group after another. Each is settled, which is the work of Redis, while the next one is
+    recorded. That is safe, as it is with two workers: whichever step of a run comes first, it changes nothing that the
+    others rely on.
+
     Args:
         processor: processes the chunks.
         chunk_size: maximum number of students per chunk.
@@ -190,9 +202,10 @@ class Dispatcher:
         self._suspect = asyncio.Lock()
         at_most = max(1, min(CHUNKS_AT_MOST, ROWS_AT_MOST // chunk_size))
         # The chunks of a group are of one shard, so that none waits for the server of another one.
-        self._groups: list[Coalescer[Chunk, bool]] = [
-            Coalescer(self._process, at_most=at_most, waiting_at_most=waiting_at_most) for _ in processor.shards
+        self._groups: list[Coalescer[Chunk, _Settling | None]] = [
+            Coalescer(self._record, at_most=at_most, waiting_at_most=waiting_at_most) for _ in processor.shards
         ]
+        self._settling: set[_Settling] = set()
 
     async def take(self, chunk: Chunk, stalls: int) -> None:
         """Processes a chunk that has stalled `stalls` times.
@@ -204,13 +217,14 @@ class Dispatcher:
             await self._processor.give_up(chunk)
         elif stalls >= ALONE_AFTER:
             await self._process_suspect(chunk)
-        elif not await self._groups[self._processor.shards.of(chunk.batch.session_id).number].submit(chunk):
+        elif not await self._process_in_group(chunk):
             await self._processor.process([chunk])
 
     async def close(self) -> None:
         """Cancels the groups that are processed and the waiting chunks. Call it after the last chunk."""
         for each in self._groups:
             await each.close()
+        await end(self._settling)
 
     async def _process_suspect(self, chunk: Chunk) -> None:
         if self._suspect.locked():
@@ -218,8 +232,25 @@ class Dispatcher:
         async with self._suspect:
             await self._processor.process([chunk])
 
-    async def _process(self, chunks: Sequence[Chunk]) -> Sequence[bool]:
-        return [await self._processor.process_together(chunks)] * len(chunks)
+    async def _process_in_group(self, chunk: Chunk) -> bool:
+        """Returns False if the chunk has to be processed alone, since its group failed."""
+        settling = await self._groups[self._processor.shards.of(chunk.batch.session_id).number].submit(chunk)
+        if settling is None:
+            return False
+        try:
+            await asyncio.shield(settling)  # the others of the group wait for it, too
+        except Exception:  # noqa: BLE001 - the chunk that caused it raises it again when it is alone
+            return False
+        return True
+
+    async def _record(self, chunks: Sequence[Chunk]) -> Sequence[_Settling | None]:
+        outcomes = await self._processor.record_together(chunks)
+        if outcomes is None:
+            return [None] * len(chunks)
+        settling = asyncio.create_task(self._processor.settle_and_complete(chunks, outcomes))
+        self._settling.add(settling)
+        settling.add_done_callback(self._settling.discard)
+        return [settling] * len(chunks)
 
 
 def _log_settled(tickets: Tickets, remaining: int | None) -> None:

@@ -69,3 +69,36 @@ async def test_bullmq_fetches_every_message_by_get_next_job(
     assert not worker.closing
     assert worker.opts.get("concurrency")
     await worker.close(force=True)
+
+
+async def test_bullmq_completes_every_message_by_its_backend_and_processes_it_by_process_job(
+    queue: QueueService, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`FetchingWorker` overrides `processJob(job, token)`, replaces `backend.moveToCompleted`, and passes what the
+    latter fetches to `nextJobFromJobData`. An upgrade that renames one of them, or completes messages otherwise, lets a
+    worker fetch each message with a script of its own. An upgrade that fetches by itself when it completes a
+    message makes the override superfluous.
+    """
+    processed, fetches = list[str](), list[bool]()
+
+    class Observed(FetchingWorker):
+        @override
+        async def processJob(self, job: Any, token: str) -> None:
+            processed.append(job.id)
+            await super().processJob(job, token)
+
+        @override
+        async def _complete_and_fetch(self, job: Any, value: Any, remove: Any, token: str, **options: bool) -> Any:
+            fetches.append(options["fetch_next"])
+            completed = await super()._complete_and_fetch(job, value, remove, token, **options)
+            assert completed.keys() == {"result", "finishedOn"}
+            return completed
+
+    monkeypatch.setattr("adsum.platform.redis.workers.FetchingWorker", Observed)
+    processor = unblocked_processor()
+    async with running_worker(redis_url, processor, concurrency=1):
+        await queue.enqueue([RUN])
+        await wait_until_empty(queue)
+    assert sorted(chunk.number for chunk in processor.processed) == [0, 1]
+    assert fetches == [False, False]
+    assert len(processed) == 1

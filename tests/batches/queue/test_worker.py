@@ -111,8 +111,10 @@ async def test_a_postponed_chunk_is_delivered_again_soon(queue: QueueService, re
     assert (processor.refusals, processor.processed) == (0, chunks_of(run_of(FIRST, [1, 2])))
 
 
+@pytest.mark.every_case
+@pytest.mark.parametrize(("script", "finished"), [(1, 1), (2, 2)], ids=["fetch", "completion of the chunk before"])
 async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
-    queue: QueueService, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    queue: QueueService, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: int, finished: int
 ) -> None:
     stopping, paused = asyncio.Event(), asyncio.Event()
 
@@ -123,10 +125,11 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
             paused.set()
 
     monkeypatch.setattr("adsum.platform.redis.workers.FetchingWorker", Observed)
-    processor = StubProcessor()
-    await queue.enqueue([run_of(FIRST, [1, 2])])
+    processor = StubProcessor() if script == 1 else unblocked_processor()
+    run = run_of(FIRST, [1, 2], [3], [4])
+    await queue.enqueue([run])
     async with counting_valkey(redis_url, tmp_path) as (proxy, proxied):
-        fetch = Fault(1, Moment.BEFORE, named="EVALSHA", breaks=False)
+        fetch = Fault(script, Moment.BEFORE, named="EVALSHA", breaks=False)
         proxy.arm(fetch)
         async with running_worker(proxied, processor, concurrency=1) as stop:
             await fetch.injected.wait()
@@ -137,8 +140,9 @@ async def test_a_chunk_in_transit_to_a_stopping_worker_is_finished(
             for _ in range(10):
                 await asyncio.sleep(0)  # iterations of the event loop, enough for a worker to discard the chunk
             processor.unblocked.set()
-    assert processor.processed == chunks_of(run_of(FIRST, [1, 2]))
-    assert await queue.depth() == 0
+    assert processor.processed == chunks_of(run)[:finished]
+    assert await queue.depth() == len(chunks_of(run)) - finished
+    assert await queue.shards[0].redis.llen("bull:attendance:active") == 0
 
 
 async def test_workers_that_stop_during_the_check_for_stalled_chunks_leave_no_connection(

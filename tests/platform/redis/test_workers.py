@@ -49,6 +49,19 @@ async def test_many_chunks_are_fetched_concurrently(queue: QueueService, redis: 
     assert len(processor.processed) == 30
 
 
+async def test_a_busy_worker_completes_a_chunk_and_fetches_the_next_one_with_one_script(
+    queue: QueueService, redis: Redis, redis_url: str
+) -> None:
+    await queue.enqueue([run_of(FIRST, *([student_id] for student_id in range(1, 31)))])
+    before = await scripts_called(redis)
+    async with running_worker(redis_url, unblocked_processor(), concurrency=1, stall_interval=60):
+        await wait_until_empty(queue)
+        await until(lambda: has_waiting_worker(redis))
+    # One fetch, 30 completions, a check for stalled chunks, and fetches that find the queue empty. BullMQ without the
+    # override makes 64 calls.
+    assert await scripts_called(redis) - before <= 38
+
+
 async def all_are_taken(redis: Any, count: int) -> bool:
     return await redis.llen("bull:attendance:active") == count
 
