@@ -27,6 +27,7 @@ from tests.support.installation import queue_keys
 from tests.support.runs import DAY, inserts, make_run
 from tests.support.schools import SchoolIds
 from tests.support.submissions import failed_students
+from tests.support.waiting import until
 
 RUNS = 8
 
@@ -48,18 +49,36 @@ async def made(adsum: Adsum, school: SchoolIds) -> list[Run]:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[Sequence[Chunk]]:
     """The groups that were processed."""
     noted: list[Sequence[Chunk]] = []
-    end = AttendanceProcessor.settle_and_complete  # pyright: ignore[reportPrivateUsage]
+    settle = AttendanceProcessor.settle_and_complete
 
     async def noting(self: AttendanceProcessor, chunks: Sequence[Chunk], found: Sequence[SliceOutcome]) -> None:
         noted.append(chunks)
-        await end(self, chunks, found)
+        await settle(self, chunks, found)
 
     monkeypatch.setattr(AttendanceProcessor, "settle_and_complete", noting)
     return noted
 
 
+@pytest.fixture
+def can_settle(monkeypatch: pytest.MonkeyPatch, made: list[Run]) -> asyncio.Event:
+    """Chunks of the first run settle when it is set."""
+    is_set, settle = asyncio.Event(), AttendanceProcessor.settle_and_complete
+
+    async def waiting(self: AttendanceProcessor, chunks: Sequence[Chunk], found: Sequence[SliceOutcome]) -> None:
+        if any(chunk.batch == made[0].batch for chunk in chunks):
+            await is_set.wait()
+        await settle(self, chunks, found)
+
+    monkeypatch.setattr(AttendanceProcessor, "settle_and_complete", waiting)
+    return is_set
+
+
 async def tallies_of(adsum: Adsum, runs: Sequence[Run]) -> list[Tally]:
     return [(await adsum.attendances.get_batch_status(run.batch.id)).tally for run in runs]
+
+
+async def is_recorded(adsum: Adsum, run: Run) -> bool:
+    return (await tallies_of(adsum, [run])) == [Tally(recorded=30)]
 
 
 def all_chunks(runs: Sequence[Run]) -> list[Chunk]:
@@ -76,6 +95,31 @@ async def test_chunks_that_arrive_together_are_processed_together_and_leave_only
     assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
     left = {key for key in await queue_keys(redis) if "bull:" not in key}
     assert left == {LedgerKeys("", run.batch).marker for run in made}
+
+
+async def test_a_group_is_recorded_while_the_one_before_settles(
+    adsum: Adsum, made: list[Run], can_settle: asyncio.Event
+) -> None:
+    first = [asyncio.create_task(adsum.dispatcher.take(chunk, 0)) for chunk in chunks_of(made[0])]
+    await until(lambda: is_recorded(adsum, made[0]))
+    await asyncio.gather(*(adsum.dispatcher.take(chunk, 0) for chunk in all_chunks(made[1:])))
+    assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
+    assert not any(each.done() for each in first)
+    can_settle.set()
+    await asyncio.gather(*first)
+
+
+async def test_a_cancelled_delivery_does_not_cancel_the_others_of_its_group(
+    adsum: Adsum, made: list[Run], can_settle: asyncio.Event, redis: Redis
+) -> None:
+    cancelled, other = [asyncio.create_task(adsum.dispatcher.take(chunk, 0)) for chunk in chunks_of(made[0])]
+    await until(lambda: is_recorded(adsum, made[0]))
+    cancelled.cancel()
+    await asyncio.wait([cancelled])
+    can_settle.set()
+    await other
+    assert cancelled.cancelled()
+    assert await redis.exists(LedgerKeys("", made[0].batch).lock) == 0
 
 
 @pytest.mark.parametrize("stalls", [ALONE_AFTER, GIVE_UP_AFTER - 1])

@@ -11,12 +11,13 @@ The life of a batch, in the order of the calls, each with the reason why it is s
    in one pipeline. A second claim of the same run changes nothing, and BullMQ drops a chunk whose id it has. Without
    Redis the run waits in the database for step 7.
 4. Process: `ChunkWorker` hands each chunk to `Dispatcher.take`, which groups it with others for
-   `AttendanceProcessor.process_together`. `jobs.record_jobs` inserts the records of open runs and closes each run
+   `AttendanceProcessor.record_together`. `jobs.record_jobs` inserts the records of open runs and closes each run
    that it records whole; `jobs.update_records` changes records that still have the version of the plan. An outcome
    is computed from the rows, not from a delivery, so a chunk may be delivered twice, late or in parts.
-5. Settle and complete: if a run is not recorded whole, as when a student has a record or is no longer enrolled,
-   `Ledger.settle_all` removes the tickets of the jobs that have an outcome, each once. The worker that settles the
-   last one calls `Completion.complete`, which closes the run by one conditional UPDATE that one caller wins.
+5. Settle and complete: `AttendanceProcessor.settle_and_complete` runs while the next group is recorded. If a run is
+   not recorded whole, as when a student has a record or is no longer enrolled, `Ledger.settle_all` removes the tickets
+   of the jobs that have an outcome, each once. The worker that settles the last one calls `Completion.complete`, which
+   closes the run by one conditional UPDATE that one caller wins.
 6. Release: `Ledger.release_all` removes the lock by compare and delete, after the commit that closed the run. So the
    completion marker implies the closed run.
 7. Sweep: `Sweeper.sweep` repeats steps 3 to 6 for every stalled run, and releases runs that ended

@@ -64,9 +64,9 @@ Call = tuple[tuple[Any, ...], "asyncio.Future[Any]"]
 class PipeliningRedis(Redis):
     """A client that sends all scripts of one turn of the event loop in one pipeline.
 
-    BullMQ runs two scripts for each message, and the 64 messages of a group run each of them in the same turn. Sending
-    them one by one, on 64 connections, took two thirds of a worker's time. Other commands are sent at once, because a
-    blocking command would delay the others.
+    BullMQ runs a script for each message, and the 64 messages of a group run it in the same turn. Sending them one by
+    one, on 64 connections, took two thirds of a worker's time. Other commands are sent at once, because a blocking
+    command would delay the others.
 
     A script whose caller is cancelled runs all the same, as with any command whose reply is lost. BullMQ allows that.
     """
