@@ -122,6 +122,23 @@ async def test_a_cancelled_delivery_does_not_cancel_the_others_of_its_group(
     assert await redis.exists(LedgerKeys("", made[0].batch).lock) == 0
 
 
+async def test_chunks_of_a_group_whose_settling_fails_are_processed_alone(
+    adsum: Adsum, made: list[Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settle = AttendanceProcessor.settle_and_complete
+
+    async def failing(self: AttendanceProcessor, chunks: Sequence[Chunk], found: Sequence[SliceOutcome]) -> None:
+        if len(chunks) > 1:
+            raise ZeroDivisionError
+        await settle(self, chunks, found)
+
+    monkeypatch.setattr(AttendanceProcessor, "settle_and_complete", failing)
+    await asyncio.gather(*(adsum.dispatcher.take(chunk, 0) for chunk in all_chunks(made)))
+    assert await tallies_of(adsum, made) == [Tally(recorded=30)] * RUNS
+    (failure, *_) = [each for each in caplog.records if "settling failed" in each.getMessage()]
+    assert "ZeroDivisionError" in str(failure.__dict__)
+
+
 @pytest.mark.parametrize("stalls", [ALONE_AFTER, GIVE_UP_AFTER - 1])
 async def test_a_stalled_chunk_is_processed_alone(
     adsum: Adsum, made: list[Run], groups: list[Sequence[Chunk]], stalls: int

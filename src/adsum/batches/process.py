@@ -69,7 +69,7 @@ class AttendanceProcessor:
         await self.settle_and_complete(chunks, await retry_forever(self._record, _slices(chunks)))
 
     async def record_together(self, chunks: Sequence[Chunk]) -> Sequence[SliceOutcome] | None:
-        """Records the jobs of a group. Their chunks are to be settled.
+        """Records the jobs of a group. The caller has to settle the chunks.
 
         Returns:
             The outcomes; None: the database was unavailable, which may be due to one chunk or to their number.
@@ -187,9 +187,9 @@ class AttendanceProcessor:
 class Dispatcher:
     """Decides how a chunk is processed: in a group, alone, or given up.
 
-    The database records one group after another. Each is settled, which is the work of Redis, while the next one is
-    recorded. That is safe, as it is with two workers: whichever step of a run comes first, it changes nothing that the
-    others rely on.
+    The database records one group after another. Each group is settled, which is mostly the work of Redis, while the
+    next one is recorded. That is as safe as two workers: every step that settles, closes or releases a run is
+    conditional, so that their order does not matter.
 
     Args:
         processor: processes the chunks.
@@ -222,9 +222,11 @@ class Dispatcher:
 
     async def close(self) -> None:
         """Cancels the groups that are processed and the waiting chunks. Call it after the last chunk."""
-        for each in self._groups:
-            await each.close()
-        await end(self._settling)
+        try:
+            for each in self._groups:
+                await each.close()
+        finally:
+            await end(self._settling)
 
     async def _process_suspect(self, chunk: Chunk) -> None:
         if self._suspect.locked():
@@ -249,8 +251,13 @@ class Dispatcher:
             return [None] * len(chunks)
         settling = asyncio.create_task(self._processor.settle_and_complete(chunks, outcomes))
         self._settling.add(settling)
-        settling.add_done_callback(self._settling.discard)
+        settling.add_done_callback(self._end_settling)
         return [settling] * len(chunks)
+
+    def _end_settling(self, settling: _Settling) -> None:
+        self._settling.discard(settling)
+        if not settling.cancelled() and (error := settling.exception()):
+            log.error("settling failed, chunks are processed alone", mark=LogIcon.ERROR, error=type(error).__name__)
 
 
 def _log_settled(tickets: Tickets, remaining: int | None) -> None:

@@ -63,7 +63,8 @@ class FetchingWorker(Worker):
     async def processJob(self, job: Any, token: str) -> None:
         """Processes a message, and those that are fetched with each completion.
 
-        They are processed in one task, which a stopping worker waits for. So no fetched message is left behind.
+        They are processed in one task, which a stopping worker waits for. So a worker that stops in time leaves no
+        fetched message behind.
         """
         following = job
         while following is not None:
