@@ -12,8 +12,9 @@ from tests.support.frame import on_trial
 
 
 def prepare() -> None:
-    """Makes both applications with their templates, the description of the API, and the fork server of commands, and
-    begins with Hypothesis.
+    """Makes both applications with their templates, the description of the API, and the fork server of commands.
+
+    Runs one test of Hypothesis.
     """
     prepare_applications(create_app, on_trial)
     present()

@@ -239,11 +239,10 @@ class Dispatcher:
         settling = await self._groups[self._processor.shards.of(chunk.batch.session_id).number].submit(chunk)
         if settling is None:
             return False
-        try:
-            await asyncio.shield(settling)  # the others of the group wait for it, too
-        except Exception:  # noqa: BLE001 - the chunk that caused it raises it again when it is alone
-            return False
-        return True
+        await asyncio.wait(
+            [settling]
+        )  # a cancelled caller does not cancel it: the others of the group wait for it, too
+        return settling.exception() is None
 
     async def _record(self, chunks: Sequence[Chunk]) -> Sequence[_Settling | None]:
         outcomes = await self._processor.record_together(chunks)

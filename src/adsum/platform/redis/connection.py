@@ -121,7 +121,7 @@ async def refuse_wrong_server(url: str, key_prefix: str) -> None:
     """
     try:
         async with closing(open_redis(url, connections=1, socket_timeout=CONNECT_TIMEOUT_S)) as redis:
-            if _may_be_one_of_cluster(url, key_prefix):
+            if _permits_cluster(url, key_prefix):
                 await redis.ping()  # pyright: ignore[reportUnknownMemberType] - the other check asks nothing
             await _refuse_part_of_cluster(redis, url, key_prefix)
     except (RedisError, OSError, TimeoutError) as error:
@@ -148,11 +148,11 @@ async def _refuse_mismatch(url: str, failure: BaseException | None) -> None:
 
 
 async def _refuse_part_of_cluster(redis: Redis, url: str, key_prefix: str) -> None:
-    if not _may_be_one_of_cluster(url, key_prefix) and await _is_of_cluster(redis):
+    if not _permits_cluster(url, key_prefix) and await _is_of_cluster(redis):
         raise ConfigurationError(f"ADSUM_REDIS_URL: {OF_CLUSTER}")
 
 
-def _may_be_one_of_cluster(url: str, key_prefix: str) -> bool:
+def _permits_cluster(url: str, key_prefix: str) -> bool:
     return names_cluster(url) or "{" in key_prefix
 
 

@@ -85,7 +85,12 @@ async def _of_url(url: str) -> TlsMismatch | None:
 
 @dataclass(frozen=True, slots=True)
 class _Remedies:
-    """What to do if the servers do not use TLS and the URL does, and if they do and it does not."""
+    """The remedies of a mismatch.
+
+    Attributes:
+        plain: only the URL uses TLS.
+        encrypted: only the servers use TLS.
+    """
 
     plain: str
     encrypted: str
